@@ -1,0 +1,10 @@
+//! What a driver offers and what it needs, in traits: drivers do not know the kernel, the
+//! kernel does not know drivers, and `boot` joins them.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod frame;
+mod nic;
+
+pub use frame::Frame;
+pub use nic::{NicCounters, NicError, Receive, Transmit};
