@@ -9,12 +9,18 @@
 extern crate alloc;
 
 mod ceiling;
+mod context;
+mod core;
 mod id;
 mod kernel;
 mod priority;
+mod queue;
+mod ready;
 mod registration;
+mod table;
 mod time;
 
+pub use self::core::{Core, Finished, Next, Outcome};
 pub use ceiling::Ceiling;
 pub use id::{Context, ContextId, EventId, TimerId};
 pub use kernel::Kernel;
