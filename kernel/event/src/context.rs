@@ -37,8 +37,13 @@ pub(crate) struct Contexts {
 }
 
 impl Contexts {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { records: Vec::with_capacity(most.min(usize::from(NOBODY))) }
+    pub(crate) const fn new() -> Self {
+        Self { records: Vec::new() }
+    }
+
+    pub(crate) fn reserve(&mut self, most: usize) -> Result<(), Error> {
+        let most = most.min(usize::from(NOBODY));
+        self.records.try_reserve_exact(most).map_err(|_| Error::HeapExhausted)
     }
 
     /// Adds a context; the capacity given at the start is never exceeded.

@@ -51,16 +51,32 @@ pub struct Finished<H> {
     pub next: Next,
 }
 
+impl<H: Copy> Default for Core<H> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<H: Copy> Core<H> {
-    /// An event system for at most `events` registrations and `contexts` contexts.
-    pub fn new(events: usize, contexts: usize) -> Self {
+    /// An event system without room for anything yet.
+    pub const fn new() -> Self {
         Self {
-            table: Table::new(events),
-            contexts: Contexts::new(contexts),
+            table: Table::new(),
+            contexts: Contexts::new(),
             ready: Ready::EMPTY,
             running: NOBODY,
             current: 0,
         }
+    }
+
+    /// Sets the limits: at most `events` registrations, rounded up to whole chunks, and
+    /// `contexts` contexts. To be called once, before anything is added.
+    ///
+    /// # Errors
+    /// [`Error::HeapExhausted`] when there is no memory for the tables' directories.
+    pub fn reserve(&mut self, events: usize, contexts: usize) -> Result<(), Error> {
+        self.table.reserve(events)?;
+        self.contexts.reserve(contexts)
     }
 
     /// Adds a context, idle.
@@ -216,11 +232,8 @@ impl<H: Copy> Core<H> {
         context.active = 0;
         let top = context.queue.top();
         context.effective = top;
-        let released = if self.table.at(served).life == Life::Ending {
-            self.table.free(served)
-        } else {
-            None
-        };
+        let released =
+            if self.table.at(served).life == Life::Ending { self.table.free(served) } else { None };
         let next = if top > self.ready.top() {
             self.current = top;
             Next::Start(ContextId(self.running))

@@ -72,12 +72,8 @@ pub trait Kernel: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Stale`].
-    fn arm(
-        &self,
-        timer: TimerId,
-        deadline: Instant,
-        period: Option<Duration>,
-    ) -> Result<(), Error>;
+    fn arm(&self, timer: TimerId, deadline: Instant, period: Option<Duration>)
+    -> Result<(), Error>;
 
     /// Stops `timer`; a disarmed one stays so. An activation already made is not taken back.
     ///

@@ -61,10 +61,16 @@ pub(crate) struct Table<H> {
 }
 
 impl<H> Table<H> {
-    /// An empty table that will hold at most `most` registrations, rounded up to whole chunks.
-    pub(crate) fn new(most: usize) -> Self {
-        let most_chunks = most.div_ceil(CHUNK);
-        Self { chunks: Vec::with_capacity(most_chunks), most_chunks, free: NONE, live: 0 }
+    /// An empty table without room.
+    pub(crate) const fn new() -> Self {
+        Self { chunks: Vec::new(), most_chunks: 0, free: NONE, live: 0 }
+    }
+
+    /// Makes room for at most `most` registrations, rounded up to whole chunks: the directory of
+    /// chunks is allocated now and never moves, the chunks when they are needed.
+    pub(crate) fn reserve(&mut self, most: usize) -> Result<(), Error> {
+        self.most_chunks = most.div_ceil(CHUNK);
+        self.chunks.try_reserve_exact(self.most_chunks).map_err(|_| Error::HeapExhausted)
     }
 
     /// How many registrations are live.

@@ -1,0 +1,70 @@
+//! Jobs: the bounded work between an interrupt and the activations it leads to.
+
+use crate::local::Local;
+use crate::section;
+use alloc::boxed::Box;
+use core::ptr::NonNull;
+use reflex_event::Error;
+
+/// How many jobs there can be; the last bit of the pending word is the dispatcher's.
+pub const MOST: usize = 63;
+
+/// A job's work. It lives for ever and is called by nobody but [`run`].
+type Work = NonNull<dyn FnMut() + Send>;
+
+/// The work of each job. Reached only in a section.
+static WORK: Local<[Option<Work>; MOST]> = Local::new([None; MOST]);
+
+/// A job: it runs once for any number of times it was posted since it last ran, with dispatch
+/// deferred, so its work is to be bounded and short. Work that may be more is cut off and
+/// continued by an activation of some priority.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Job {
+    bit: u64,
+}
+
+impl Job {
+    /// Adds a job that does `work`.
+    ///
+    /// # Errors
+    /// [`Error::TableFull`] when there are [`MOST`] already.
+    pub fn new(work: impl FnMut() + Send + 'static) -> Result<Self, Error> {
+        let work: &'static mut (dyn FnMut() + Send) = Box::leak(Box::new(work));
+        section::section(|| {
+            // SAFETY: in a section, and the borrow ends in it.
+            let table = unsafe { WORK.get() };
+            let place = table.iter().position(Option::is_none).ok_or(Error::TableFull)?;
+            table[place] = Some(NonNull::from(work));
+            Ok(Self { bit: 1 << place })
+        })
+    }
+
+    /// Makes the job run soon: at once when the outermost section ends. Constant time, and
+    /// legal in interrupt context.
+    #[inline(always)]
+    pub fn post(self) {
+        section::post(self.bit);
+    }
+
+    /// The job's bit in the pending word.
+    pub(crate) const fn bit(self) -> u64 {
+        self.bit
+    }
+}
+
+/// Runs every job whose bit is set. The caller is in a section.
+#[inline(always)]
+pub(crate) fn run(mut bits: u64) {
+    while bits != 0 {
+        let place = bits.trailing_zeros() as usize;
+        bits &= bits - 1;
+        if place < MOST {
+            // SAFETY: in a section; the pointer is copied out and the borrow ends here.
+            if let Some(mut work) = unsafe { WORK.get()[place] } {
+                // SAFETY: the box was leaked, and this is the only place that calls it: jobs
+                // run one after the other, in a section, and do not call this function.
+                unsafe { work.as_mut()() }
+            }
+        }
+    }
+}

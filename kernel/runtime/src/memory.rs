@@ -1,0 +1,90 @@
+//! The machine's memory, given out once: stacks, pools, DMA buffers.
+//!
+//! What is taken is never given back, because what it is for (a context, a ring, a pool) lives
+//! as long as the image; inside a pool, memory comes and goes.
+
+use crate::local::Local;
+use crate::section;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use reflex_event::Error;
+use reflex_memory::{Content, Exclusion, Granule, Pool};
+
+/// Gives out a stack of at least so many bytes with a guard page under it, and returns its
+/// upper end; it may use [`take`].
+pub type StackSource = fn(usize) -> Option<usize>;
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+static END: AtomicUsize = AtomicUsize::new(0);
+static STACKS: Local<Option<StackSource>> = Local::new(None);
+
+/// The exclusion of every pool: a section.
+struct Section;
+
+// SAFETY: one core; while a section is open no other context and no job runs, and interrupt
+// code uses no pool. Sections nest. Both ends are compiler fences.
+unsafe impl Exclusion for Section {
+    #[inline(always)]
+    fn enter(&self) {
+        section::enter();
+    }
+
+    #[inline(always)]
+    fn leave(&self) {
+        section::leave();
+    }
+}
+
+/// Takes charge of the machine's free memory.
+///
+/// # Safety
+/// `memory` is mapped, readable and writable, and used by nobody else for as long as the image
+/// runs; what `stacks` returns is as its type says.
+pub(crate) unsafe fn init(memory: NonNull<[u8]>, stacks: StackSource) {
+    let start = memory.cast::<u8>().addr().get();
+    NEXT.store(start, Relaxed);
+    END.store(start + memory.len(), Relaxed);
+    // SAFETY: at start-up, before anything else runs.
+    unsafe { *STACKS.get() = Some(stacks) };
+}
+
+/// Bytes that are still to be had.
+pub fn available() -> usize {
+    END.load(Relaxed) - NEXT.load(Relaxed)
+}
+
+/// Takes `bytes` of memory at a multiple of `align`, a power of two; `None` when that much is
+/// not left. The contents are whatever the machine left there.
+pub fn take(bytes: usize, align: usize) -> Option<NonNull<[u8]>> {
+    section::section(|| {
+        let start = NEXT.load(Relaxed).checked_next_multiple_of(align)?;
+        let end = start.checked_add(bytes).filter(|end| *end <= END.load(Relaxed))?;
+        NEXT.store(end, Relaxed);
+        let start = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(start))?;
+        Some(NonNull::slice_from_raw_parts(start, bytes))
+    })
+}
+
+/// Takes a stack; returns its upper end.
+pub(crate) fn stack(bytes: usize) -> Option<usize> {
+    // SAFETY: written once, at start-up.
+    let source = unsafe { *STACKS.get() }?;
+    source(bytes)
+}
+
+/// Makes a pool of `bytes`, bookkeeping included.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] when that much memory is not left, or too little was asked for.
+pub fn pool(bytes: usize, granule: Granule, content: Content) -> Result<&'static Pool, Error> {
+    let region = take(bytes, granule.bytes().max(16)).ok_or(Error::OutOfMemory)?;
+    // SAFETY: `take` gives memory out once.
+    let pool = unsafe { Pool::new(region, granule, content, &Section) };
+    let place = take(size_of::<Pool>(), align_of::<Pool>()).ok_or(Error::OutOfMemory)?;
+    let place = place.cast::<Pool>();
+    // SAFETY: fresh memory of the right size and alignment, which stays for ever.
+    unsafe {
+        place.write(pool.map_err(|_| Error::OutOfMemory)?);
+        Ok(place.as_ref())
+    }
+}

@@ -1,0 +1,23 @@
+//! The kernel's generator of random numbers: ChaCha20, seeded once from the hardware.
+
+use crate::local::Local;
+use crate::section;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+static GENERATOR: Local<Option<ChaCha20Rng>> = Local::new(None);
+
+/// Seeds the generator with 256 bits of hardware randomness.
+pub(crate) fn init(seed: [u8; 32]) {
+    // SAFETY: at start-up, before anything else runs.
+    unsafe { *GENERATOR.get() = Some(ChaCha20Rng::from_seed(seed)) };
+}
+
+/// Fills `bytes`.
+pub(crate) fn fill(bytes: &mut [u8]) {
+    section::section(|| {
+        // SAFETY: in a section, and nothing below runs anybody else.
+        let generator = unsafe { GENERATOR.get() };
+        generator.as_mut().expect("seeded at start-up").fill_bytes(bytes);
+    });
+}

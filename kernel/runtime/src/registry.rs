@@ -1,0 +1,152 @@
+//! Contexts as the machine has them: a stack, a state, event memory, a name.
+
+use crate::bound::{AnyState, StateCell};
+use crate::dispatch::CORE;
+use crate::local::Local;
+use crate::{memory, section};
+use alloc::vec::Vec;
+use core::fmt;
+use reflex_event::{Context, ContextId, Error, EventId};
+use reflex_memory::{Content, Granule, Pool};
+
+/// The most contexts there can be.
+pub const MOST_CONTEXTS: usize = 256;
+
+/// Bytes of the smallest block of event memory. A bound handler without captures takes one.
+const GRANULE: usize = 32;
+
+/// What a context is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct ContextOptions {
+    /// What crash reports and logs call it.
+    pub name: &'static str,
+    /// Bytes of its stack; a guard page lies under it.
+    pub stack: usize,
+    /// Bytes of its event memory, bookkeeping included.
+    pub memory: usize,
+}
+
+impl ContextOptions {
+    /// A context called `name` with a stack of 16 KiB and 64 KiB of event memory.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, stack: 16 << 10, memory: 64 << 10 }
+    }
+}
+
+struct Place {
+    /// Where its stack was left when it was preempted.
+    saved: usize,
+    stack_top: usize,
+    state: AnyState,
+    pool: &'static Pool,
+    name: &'static str,
+}
+
+/// Every context, by its index. Reached only in a section; it never moves, as all its room is
+/// reserved at the start.
+static PLACES: Local<Vec<Place>> = Local::new(Vec::new());
+
+static IDLE_STACK: Local<usize> = Local::new(0);
+
+/// Makes room, and the idle stack.
+pub(crate) fn init() -> Result<(), Error> {
+    let top = memory::stack(8 << 10).ok_or(Error::OutOfMemory)?;
+    // SAFETY: at start-up, in the section the kernel starts in.
+    unsafe {
+        *IDLE_STACK.get() = top;
+        PLACES.get().try_reserve_exact(MOST_CONTEXTS).map_err(|_| Error::HeapExhausted)
+    }
+}
+
+/// Makes a context. A cold path.
+///
+/// # Errors
+/// [`Error::TableFull`] with [`MOST_CONTEXTS`] there, [`Error::OutOfMemory`] when the machine's
+/// memory is used up.
+pub(crate) fn add<S: Send + 'static>(
+    options: ContextOptions,
+    state: S,
+) -> Result<Context<S>, Error> {
+    section::section(|| {
+        let stack_top = memory::stack(options.stack).ok_or(Error::OutOfMemory)?;
+        let pool = memory::pool(options.memory, Granule::new(GRANULE), Content::Objects)?;
+        let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
+        let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
+        let state = AnyState::new(cell);
+        // SAFETY: in a section; nothing below runs anybody else.
+        let (core, places) = unsafe { (CORE.get(), PLACES.get()) };
+        if places.len() == places.capacity() {
+            return Err(Error::TableFull);
+        }
+        let id = core.add_context()?;
+        debug_assert_eq!(usize::from(id.0), places.len());
+        places.push(Place { saved: 0, stack_top, state, pool, name: options.name });
+        Ok(Context::new(id))
+    })
+}
+
+/// A context's event memory and state. The caller is in a section.
+pub(crate) fn parts(context: ContextId) -> Result<(&'static Pool, AnyState), Error> {
+    // SAFETY: in a section, and the borrow ends here.
+    let places = unsafe { PLACES.get() };
+    places.get(usize::from(context.0)).map(|at| (at.pool, at.state)).ok_or(Error::Stale)
+}
+
+/// Where a context's stack pointer is kept while it is preempted.
+///
+/// # Safety
+/// In a section, with `context` from the core. The pointer is used before another context can
+/// be added.
+#[inline(always)]
+pub(crate) unsafe fn saved(context: ContextId) -> *mut usize {
+    // SAFETY: the caller is in a section.
+    unsafe { &raw mut PLACES.get()[usize::from(context.0)].saved }
+}
+
+/// The upper end of a context's stack. The caller is in a section.
+#[inline(always)]
+pub(crate) fn stack_top(context: ContextId) -> usize {
+    // SAFETY: in a section, and the borrow ends here.
+    unsafe { PLACES.get()[usize::from(context.0)].stack_top }
+}
+
+/// The upper end of the idle stack.
+pub(crate) fn idle_stack_top() -> usize {
+    // SAFETY: written once, at start-up.
+    unsafe { *IDLE_STACK.get() }
+}
+
+/// Who is running, for a crash report.
+pub struct Running {
+    context: Option<(&'static str, ContextId)>,
+    event: Option<EventId>,
+}
+
+impl fmt::Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.context {
+            None => f.write_str("no context (start-up or idle)"),
+            Some((name, id)) => {
+                write!(f, "context {} \"{name}\"", id.0)?;
+                match self.event {
+                    Some(event) => write!(f, ", event {}.{}", event.index, event.generation),
+                    None => f.write_str(", between events"),
+                }
+            }
+        }
+    }
+}
+
+/// Who is running now, and for what event. For a crash report: it looks without excluding
+/// anybody, because after a crash nobody else runs.
+pub fn describe_running() -> Running {
+    // SAFETY: as said above; a table caught in the middle of a change yields a wrong name at
+    // worst, since all accesses below are checked.
+    let (core, places) = unsafe { (CORE.get(), PLACES.get()) };
+    let running = core.running();
+    let name = |id: ContextId| places.get(usize::from(id.0)).map(|place| (place.name, id));
+    Running {
+        context: running.and_then(name),
+        event: running.and_then(|context| core.serving(context)),
+    }
+}
