@@ -1,2 +1,43 @@
-//! To come.
+//! Reflex: network appliances whose handlers are called straight from interrupts.
+//!
+//! An application depends on this crate alone. Its `main` gets a [`System`], makes contexts,
+//! registers handlers with sources of events, and returns; from then on the image is nothing but
+//! its handlers.
+//!
+//! ```ignore
+//! #[reflex::main]
+//! fn main(system: System) -> Result<(), Error> {
+//!     let clock = system.context("clock", Clock::default()).priority(Priority::HIGH).build()?;
+//!     system.every(Duration::from_millis(10)).on(clock, Clock::tick)?;
+//!     Ok(())
+//! }
+//! ```
 #![no_std]
+
+extern crate alloc;
+
+mod conclude;
+mod context;
+mod error;
+mod signal;
+mod system;
+mod test;
+mod timer;
+
+pub use context::{Context, ContextBuilder};
+pub use error::Error;
+pub use log;
+pub use reflex_boot::{Instant, Kernel, Priority, Runtime, status};
+pub use reflex_http as http;
+pub use reflex_macros::{main, test};
+pub use signal::{Fired, Signal, SignalBuilder, SignalMode};
+pub use system::System;
+pub use timer::{Tick, Timer, TimerBuilder};
+
+/// What the macros refer to. Not for anybody else.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::conclude::conclude;
+    pub use crate::test::{Outcome, TESTS, Test, run as run_tests};
+    pub use linkme;
+}

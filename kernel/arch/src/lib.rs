@@ -1,2 +1,23 @@
-//! To come.
-#![no_std]
+//! The machine, under names that every architecture defines.
+//!
+//! Nothing here holds state of its own: tables the processor reads (segments, interrupt
+//! vectors, page tables) belong to the caller, and every device is a value. `kernel/runtime`
+//! and `boot` build on these names:
+//!
+//! | name | what it is |
+//! | --- | --- |
+//! | [`cpu`] | processor features, stopping |
+//! | [`segments`], [`exception`] | vector tables, their stacks, and the state a fault leaves |
+//! | [`interrupt`], [`context`] | interrupt entry, and moving between stacks |
+//! | [`paging`] | an identity-mapped address space, writable or executable but never both |
+//! | [`apic`], [`ioapic`], [`pic`] | interrupt controllers and the one-shot timer |
+//! | [`clock`], [`calibration`], [`rtc`] | monotonic time and the date |
+//! | [`acpi`], [`power`] | what the firmware tells, and turning the machine off |
+//! | [`serial`], [`port`], [`random`], [`fpu`] | the rest |
+#![cfg_attr(not(test), no_std)]
+
+mod error;
+mod x86_64;
+
+pub use crate::x86_64::*;
+pub use error::Error;

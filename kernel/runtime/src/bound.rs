@@ -1,6 +1,5 @@
 //! A handler bound to its context's state.
 
-use crate::section;
 use core::any::TypeId;
 use core::cell::Cell;
 use core::ptr::NonNull;
@@ -41,10 +40,14 @@ impl AnyState {
 /// What dispatch calls.
 trait Call {
     fn call(&self, activation: Activation);
+
+    /// Whose memory this lies in.
+    fn pool(&self) -> &'static Pool;
 }
 
 struct Bound<S: 'static, F> {
     state: NonNull<StateCell<S>>,
+    pool: &'static Pool,
     handler: F,
 }
 
@@ -58,6 +61,10 @@ impl<S: 'static, F: Fn(&mut S, Activation)> Call for Bound<S, F> {
             (self.handler)(state, activation);
             cell.state.set(Some(state));
         }
+    }
+
+    fn pool(&self) -> &'static Pool {
+        self.pool
     }
 }
 
@@ -83,8 +90,8 @@ impl Handler {
         F: Fn(&mut S, Activation) + Send + 'static,
     {
         let state = state.downcast::<S>().ok_or(BindError::WrongState)?;
-        let bound = pool.alloc(Bound { state, handler }).map_err(|_| BindError::OutOfMemory)?;
-        let bound: NonNull<Bound<S, F>> = PoolBox::into_raw(bound);
+        let bound = pool.alloc(Bound { state, pool, handler });
+        let (bound, _) = bound.map_err(|_| BindError::OutOfMemory)?.into_raw();
         Ok(Self(bound))
     }
 
@@ -104,7 +111,9 @@ impl Handler {
     /// # Safety
     /// The handler is not running and nobody calls it again.
     pub(crate) unsafe fn release(self) {
+        // SAFETY: not running, not released before: the box is alive.
+        let pool = unsafe { self.0.as_ref() }.pool();
         // SAFETY: `bind` made the pointer by `into_raw`, and it is given up here.
-        section::section(|| drop(unsafe { PoolBox::from_raw(self.0) }));
+        drop(unsafe { PoolBox::from_raw(self.0, pool) });
     }
 }

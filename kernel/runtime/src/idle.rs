@@ -11,7 +11,7 @@ static SINCE: AtomicU64 = AtomicU64::new(0);
 static HALTED: AtomicU64 = AtomicU64::new(0);
 
 /// Time stamp counts spent halted since the start: all others were busy.
-pub fn halted() -> u64 {
+pub(crate) fn halted() -> u64 {
     HALTED.load(Relaxed)
 }
 

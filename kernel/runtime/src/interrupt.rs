@@ -33,10 +33,7 @@ impl Vector {
     ///
     /// # Errors
     /// [`Error::TableFull`].
-    pub fn new(
-        job: Job,
-        acknowledge: Option<&'static dyn Acknowledge>,
-    ) -> Result<Self, Error> {
+    pub fn new(job: Job, acknowledge: Option<&'static dyn Acknowledge>) -> Result<Self, Error> {
         masked(|| {
             // SAFETY: interrupts are masked, and the borrow ends before they are not.
             let lines = unsafe { LINES.get() };

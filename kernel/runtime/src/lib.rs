@@ -7,7 +7,7 @@
 //!
 //! 1. [`interrupt`]: acknowledge, post the job, nothing else, interrupts masked;
 //! 2. [`job`]: bounded work with dispatch deferred, turning occurrences into activations;
-//! 3. [`section`]: the end of the outermost section is where dispatch happens;
+//! 3. [`section`](mod@section): the end of the outermost section is where dispatch happens;
 //! 4. `dispatch`: switch to the best context, on its own stack, and call the handler.
 #![no_std]
 
@@ -29,7 +29,6 @@ pub mod section;
 mod signal;
 mod timer;
 
-pub use registry::{ContextOptions, describe_running};
-pub use memory::StackSource;
-pub use runtime::{Platform, Runtime, init};
+pub use registry::{ContextOptions, Running, describe_running};
+pub use runtime::{Platform, Runtime, Timekeeping, init};
 pub use signal::{Signal, SignalMode};

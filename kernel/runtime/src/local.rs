@@ -15,6 +15,11 @@ impl<T> Local<T> {
         Self(UnsafeCell::new(value))
     }
 
+    /// Where the value is.
+    pub(crate) const fn as_ptr(&self) -> *mut T {
+        self.0.get()
+    }
+
     /// The value.
     ///
     /// # Safety

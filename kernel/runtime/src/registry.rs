@@ -10,10 +10,13 @@ use reflex_event::{Context, ContextId, Error, EventId};
 use reflex_memory::{Content, Granule, Pool};
 
 /// The most contexts there can be.
-pub const MOST_CONTEXTS: usize = 256;
+pub(crate) const MOST_CONTEXTS: usize = 256;
 
 /// Bytes of the smallest block of event memory. A bound handler without captures takes one.
-const GRANULE: usize = 32;
+const GRANULE: Granule = match Granule::new(32) {
+    Some(granule) => granule,
+    None => unreachable!(),
+};
 
 /// What a context is made with.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +72,7 @@ pub(crate) fn add<S: Send + 'static>(
 ) -> Result<Context<S>, Error> {
     section::section(|| {
         let stack_top = memory::stack(options.stack).ok_or(Error::OutOfMemory)?;
-        let pool = memory::pool(options.memory, Granule::new(GRANULE), Content::Objects)?;
+        let pool = memory::pool(options.memory, GRANULE, Content::Objects)?;
         let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
         let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
         let state = AnyState::new(cell);

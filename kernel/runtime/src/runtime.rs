@@ -11,10 +11,11 @@ use core::convert::Infallible;
 use core::ptr::NonNull;
 use core::time::Duration;
 use reflex_arch::apic::LocalApic;
+use reflex_arch::calibration::Rates;
 use reflex_arch::clock::Clock;
+use reflex_arch::cpu::Features;
 use reflex_event::{
-    Activation, Context, Error, EventId, Instant, Kernel, Outcome, Priority, Registration,
-    TimerId,
+    Activation, Context, Error, EventId, Instant, Kernel, Outcome, Priority, Registration, TimerId,
 };
 use reflex_memory::Pool;
 
@@ -24,14 +25,24 @@ pub struct Platform {
     pub memory: NonNull<[u8]>,
     /// Makes guarded stacks.
     pub stacks: StackSource,
-    /// The local interrupt controller, enabled, its timer calibrated.
-    pub apic: LocalApic,
-    /// The time stamp counter, calibrated.
-    pub clock: Clock,
+    /// Clocks and the interrupt controller.
+    pub time: Timekeeping,
     /// 256 bits of hardware randomness.
     pub seed: [u8; 32],
     /// The most registrations there may be.
     pub events: usize,
+}
+
+/// What the machine has to tell time by.
+pub struct Timekeeping {
+    /// What the processor can do.
+    pub features: Features,
+    /// The local interrupt controller, enabled.
+    pub apic: LocalApic,
+    /// The time stamp counter, calibrated.
+    pub clock: Clock,
+    /// The rates of both.
+    pub rates: Rates,
 }
 
 /// The kernel. Whoever has one may use all that [`Kernel`] and this type offer.
@@ -54,7 +65,7 @@ pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
     // SAFETY: at start-up, before anything else runs.
     unsafe { CORE.get() }.reserve(platform.events, registry::MOST_CONTEXTS)?;
     let kernel = Runtime(());
-    timer::init(kernel, platform.clock, platform.apic)?;
+    timer::init(platform.time, platform.events)?;
     inbox::init(kernel)?;
     Ok(kernel)
 }
@@ -211,4 +222,3 @@ impl Kernel for Runtime {
         random::fill(bytes);
     }
 }
-

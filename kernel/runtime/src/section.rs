@@ -7,8 +7,8 @@
 
 use crate::dispatch;
 use crate::measure;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, compiler_fence};
 use core::sync::atomic::Ordering::SeqCst;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, compiler_fence};
 
 /// How many sections are open. Starts at 1: the kernel's start is a section.
 static DEPTH: AtomicU32 = AtomicU32::new(1);
@@ -26,6 +26,12 @@ pub fn section<R>(work: impl FnOnce() -> R) -> R {
     let result = work();
     leave();
     result
+}
+
+/// The two ends of a section as functions, for those who are told of them at start-up: the
+/// global heap and the console. Whoever calls the first also calls the second.
+pub fn ends() -> (fn(), fn()) {
+    (enter, leave)
 }
 
 /// Opens a section.

@@ -46,8 +46,7 @@ impl Signal {
             SignalMode::Semaphore => Accumulation::Each,
             SignalMode::Counter => Accumulation::Count,
         };
-        let event =
-            kernel.register(context, Registration { priority, accumulation }, handler)?;
+        let event = kernel.register(context, Registration { priority, accumulation }, handler)?;
         let slot = Box::leak(Box::new(Slot::new(event)));
         Ok(Self { kernel, event, slot })
     }

@@ -1,1 +1,68 @@
-//! To come.
+//! `#[reflex::main]` and `#[reflex::test]`: they write down what the facade needs to find the
+//! function, and leave the function itself as it is.
+
+use proc_macro::TokenStream;
+use quote::quote;
+use syn::{ItemFn, LitStr, parse_macro_input};
+
+/// Makes the function the image's `main`: `fn(System)` or `fn(System) -> Result<(), E>` where `E`
+/// can be displayed. An error is logged and ends the image with status 1, or its own.
+#[proc_macro_attribute]
+pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    if !arguments.is_empty() {
+        return refuse("`#[reflex::main]` takes no arguments");
+    }
+    let function = parse_macro_input!(item as ItemFn);
+    let name = &function.sig.ident;
+    quote! {
+        #function
+
+        const _: () = {
+            #[allow(unsafe_code)]
+            #[unsafe(no_mangle)]
+            fn reflex_application(system: ::reflex::System) {
+                ::reflex::__private::conclude(system, #name(system));
+            }
+        };
+    }
+    .into()
+}
+
+/// Makes the function an in-image test: `fn(System)` or `fn(System) -> Result<(), E>`. A panic,
+/// an error or a crash fails it. `#[reflex::test(group = "name")]` gives it a boot shared with
+/// the others of that group only.
+#[proc_macro_attribute]
+pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut group: Option<LitStr> = None;
+    let parser = syn::meta::parser(|meta| {
+        if meta.path.is_ident("group") {
+            group = Some(meta.value()?.parse()?);
+            Ok(())
+        } else {
+            Err(meta.error("expected `group = \"name\"`"))
+        }
+    });
+    parse_macro_input!(arguments with parser);
+    let function = parse_macro_input!(item as ItemFn);
+    let name = &function.sig.ident;
+    let group = group.map_or_else(|| "default".into(), |group| group.value());
+    quote! {
+        #function
+
+        const _: () = {
+            #[allow(unsafe_code)]
+            #[::reflex::__private::linkme::distributed_slice(::reflex::__private::TESTS)]
+            #[linkme(crate = ::reflex::__private::linkme)]
+            static TEST: ::reflex::__private::Test = ::reflex::__private::Test {
+                path: ::core::concat!(::core::module_path!(), "::", ::core::stringify!(#name)),
+                group: #group,
+                run: |system| ::reflex::__private::Outcome::of(#name(system)),
+            };
+        };
+    }
+    .into()
+}
+
+fn refuse(message: &str) -> TokenStream {
+    quote!(::core::compile_error!(#message);).into()
+}

@@ -115,6 +115,9 @@ unsafe extern "C" fn entry() {
 
 /// An entry that returns at once, for the local APIC's spurious vector, which is not
 /// acknowledged (Intel SDM volume 3, 11.9).
+///
+/// # Safety
+/// Only the processor enters it, through a gate.
 #[unsafe(naked)]
 pub unsafe extern "C" fn spurious() {
     naked_asm!("iretq")

@@ -1,0 +1,41 @@
+//! What becomes of `main`'s return value.
+
+use crate::{Error, System};
+use core::fmt::Display;
+use reflex_boot::status;
+
+/// What `main` may return.
+pub trait Conclusion {
+    /// `None` to stay alive, or the status to end with, the reason having been logged.
+    fn status(self) -> Option<u8>;
+}
+
+impl Conclusion for () {
+    fn status(self) -> Option<u8> {
+        None
+    }
+}
+
+impl Conclusion for Result<(), Error> {
+    fn status(self) -> Option<u8> {
+        self.err().map(|error| report(&error, error.status()))
+    }
+}
+
+impl Conclusion for Result<(), &'static str> {
+    fn status(self) -> Option<u8> {
+        self.err().map(|reason| report(&reason, status::FAILURE))
+    }
+}
+
+fn report(reason: &dyn Display, status: u8) -> u8 {
+    log::error!("main: {reason}");
+    status
+}
+
+/// Ends the image when `main` failed; else the image stays alive.
+pub fn conclude(system: System, returned: impl Conclusion) {
+    if let Some(status) = returned.status() {
+        system.exit(status);
+    }
+}

@@ -1,0 +1,20 @@
+//! The names of [`crate`], for x86-64 machines with a local APIC.
+
+pub mod acpi;
+pub mod apic;
+pub mod calibration;
+pub mod clock;
+pub mod context;
+pub mod cpu;
+pub mod exception;
+pub mod fpu;
+pub mod interrupt;
+pub mod ioapic;
+pub mod paging;
+pub mod pic;
+pub mod port;
+pub mod power;
+pub mod random;
+pub mod rtc;
+pub mod segments;
+pub mod serial;

@@ -1,0 +1,3 @@
+//! I/O ports.
+
+pub use ::x86_64::instructions::port::{Port, PortReadOnly, PortWriteOnly};

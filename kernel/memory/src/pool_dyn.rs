@@ -1,0 +1,93 @@
+//! Values in a pool that are known by a trait only.
+
+use crate::{Pool, PoolBox};
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+
+/// Owns a value of a forgotten type in a pool, seen as a `U`; made by [`PoolBox::unsize`].
+///
+/// The value is dropped as the type it was allocated with: the view may be of a part of it and
+/// need not know how to drop it.
+pub struct PoolDyn<U: ?Sized + 'static> {
+    /// What the view function made of the value at `block`; used only while that lives.
+    view: NonNull<U>,
+    /// An owned value at the start of a block of `pool`, of the type `drop` is for.
+    block: NonNull<u8>,
+    pool: &'static Pool,
+    drop: unsafe fn(NonNull<u8>),
+    viewed: PhantomData<U>,
+}
+
+// SAFETY: the constructor demands that the owned value, which is dropped with the box, be
+// `Send`; of it, only the `U` can be reached, and that is `Send` here.
+unsafe impl<U: ?Sized + Send> Send for PoolDyn<U> {}
+
+// SAFETY: sharing gives out `&U` only.
+unsafe impl<U: ?Sized + Sync> Sync for PoolDyn<U> {}
+
+impl<U: ?Sized> PoolDyn<U> {
+    pub(crate) fn new<T: Send + 'static>(
+        boxed: PoolBox<T>,
+        view: impl for<'a> FnOnce(&'a mut T) -> &'a mut U,
+    ) -> Self {
+        let (mut value, pool) = boxed.into_raw();
+        // SAFETY: the value was the box's: valid, and now ours alone. The function accepts a
+        // borrow of any length, so it may be lent for as long as the value will live: until
+        // this `PoolDyn` is dropped, which uses it otherwise only then.
+        let view = NonNull::from(view(unsafe { value.as_mut() }));
+        Self { view, block: value.cast(), pool, drop: drop_as::<T>, viewed: PhantomData }
+    }
+
+    /// The pool the value lives in.
+    pub fn pool(&self) -> &'static Pool {
+        self.pool
+    }
+
+    /// The address of the value's block, to tell whose memory it is.
+    pub fn address(&self) -> *const u8 {
+        self.block.as_ptr()
+    }
+}
+
+/// Drops the `T` at `value`.
+///
+/// # Safety
+/// There is a valid `T`, owned by the caller and not used again.
+unsafe fn drop_as<T>(value: NonNull<u8>) {
+    // SAFETY: the caller's promise.
+    unsafe { value.cast::<T>().drop_in_place() }
+}
+
+impl<U: ?Sized> Deref for PoolDyn<U> {
+    type Target = U;
+
+    fn deref(&self) -> &U {
+        // SAFETY: a borrow of the owned value that lasts as long as `self`.
+        unsafe { self.view.as_ref() }
+    }
+}
+
+impl<U: ?Sized> DerefMut for PoolDyn<U> {
+    fn deref_mut(&mut self) -> &mut U {
+        // SAFETY: a unique borrow of the owned value that lasts as long as `self`.
+        unsafe { self.view.as_mut() }
+    }
+}
+
+impl<U: ?Sized> Drop for PoolDyn<U> {
+    fn drop(&mut self) {
+        // SAFETY: `drop` was made for the type of the value at `block`, which is owned, and
+        // neither it nor the view is used again.
+        unsafe { (self.drop)(self.block) };
+        // SAFETY: the block was this box's, and its value is gone.
+        unsafe { self.pool.release(self.block) };
+    }
+}
+
+impl<U: ?Sized + fmt::Debug> fmt::Debug for PoolDyn<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,132 @@
+//! Boxes: who drops what, and when the block comes back.
+
+mod common;
+
+use common::pool;
+use reflex_memory::{Content, Pool, PoolBox, PoolDyn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Counts its drops.
+#[derive(Debug)]
+struct Tally(Arc<AtomicUsize>);
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn tally() -> (Tally, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    (Tally(count.clone()), count)
+}
+
+fn objects() -> &'static Pool {
+    pool(1_024, 0, 16, Content::Objects).unwrap()
+}
+
+trait Handler: Send {
+    fn handle(&mut self, add: usize) -> usize;
+}
+
+impl<F: FnMut(usize) -> usize + Send> Handler for F {
+    fn handle(&mut self, add: usize) -> usize {
+        self(add)
+    }
+}
+
+#[test]
+fn dropping_a_box_drops_its_value_once_and_frees() {
+    let pool = objects();
+    let (value, count) = tally();
+    let boxed = pool.alloc(value).unwrap();
+    assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (0, 1));
+    drop(boxed);
+    assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (1, 0));
+}
+
+#[test]
+fn a_box_is_two_words() {
+    assert_eq!(size_of::<PoolBox<[u64; 50]>>(), 16);
+    assert_eq!(size_of::<Option<PoolBox<u8>>>(), 16);
+    assert_eq!(size_of::<Option<PoolBox<[u8]>>>(), 24);
+}
+
+#[test]
+fn the_inner_value_moves_out_undropped() {
+    let pool = objects();
+    let (value, count) = tally();
+    let value = pool.alloc(value).unwrap().into_inner();
+    assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (0, 0));
+    drop(value);
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_leaked_value_stays() {
+    let pool = objects();
+    let (value, count) = tally();
+    let leaked: &'static mut Tally = pool.alloc(value).unwrap().leak();
+    assert_eq!(leaked.0.load(Ordering::Relaxed), 0);
+    assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (0, 1));
+}
+
+#[test]
+fn a_closure_is_called_and_dropped_through_its_trait() {
+    let pool = objects();
+    let (value, count) = tally();
+    let mut sum = 0_usize;
+    let handler = move |add| {
+        let _held = &value;
+        sum += add;
+        sum
+    };
+    let mut boxed: PoolDyn<dyn Handler> =
+        pool.alloc(handler).unwrap().unsize(|handler| handler as &mut dyn Handler);
+    assert_eq!((boxed.handle(3), boxed.handle(4)), (3, 7));
+    assert!(pool.contains(boxed.address()) && std::ptr::eq(boxed.pool(), pool));
+    let moved = std::thread::spawn(move || boxed.handle(1));
+    assert_eq!(moved.join().unwrap(), 8);
+    assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (1, 0));
+}
+
+#[test]
+fn a_view_of_a_part_drops_the_whole() {
+    let pool = objects();
+    let ((first, firsts), (second, seconds)) = (tally(), tally());
+    let whole = pool.alloc((first, second)).unwrap();
+    let part: PoolDyn<Tally> = whole.unsize(|whole| &mut whole.1);
+    assert_eq!(part.0.load(Ordering::Relaxed), 0);
+    drop(part);
+    assert_eq!((firsts.load(Ordering::Relaxed), seconds.load(Ordering::Relaxed)), (1, 1));
+    assert_eq!(pool.stats().blocks, 0);
+}
+
+#[test]
+fn a_view_of_something_else_drops_the_value_only() {
+    let pool = objects();
+    let ((value, count), (other, others)) = (tally(), tally());
+    let other = Box::leak(Box::new(other));
+    let elsewhere: PoolDyn<Tally> = pool.alloc(value).unwrap().unsize(move |_| other);
+    drop(elsewhere);
+    assert_eq!((count.load(Ordering::Relaxed), others.load(Ordering::Relaxed)), (1, 0));
+    assert_eq!(pool.stats().blocks, 0);
+}
+
+#[test]
+fn values_without_size_are_dropped_too() {
+    static DROPS: AtomicUsize = AtomicUsize::new(0);
+    #[derive(Debug)]
+    struct Empty;
+    impl Drop for Empty {
+        fn drop(&mut self) {
+            DROPS.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let pool = objects();
+    let boxes = [pool.alloc(Empty).unwrap(), pool.alloc(Empty).unwrap()];
+    assert_ne!(&raw const *boxes[0], &raw const *boxes[1]);
+    drop(boxes);
+    assert_eq!((DROPS.load(Ordering::Relaxed), pool.stats().blocks), (2, 0));
+}

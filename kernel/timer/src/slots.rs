@@ -1,0 +1,143 @@
+//! The wheel's slots: lists of timers, and bitmaps that say which are not empty.
+
+use crate::store::{NIL, Store, UNARMED};
+
+/// Bits of the time that a level stands for, and so 64 slots a level: one word of bitmap.
+pub(crate) const LEVEL_BITS: u32 = 6;
+/// Enough levels for the time of a `u64` of nanoseconds rounded up to a granule: 55 bits.
+const LEVELS: usize = 10;
+const SLOTS: usize = 1 << LEVEL_BITS;
+
+/// A slot's list, served from its head.
+#[derive(Clone, Copy)]
+struct List {
+    head: u32,
+    tail: u32,
+}
+
+/// A slot: its level and its number there, as `level * 64 + number`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot(u16);
+
+impl Slot {
+    /// Where a timer of `tick` waits when the wheel's time is `now`, which is not later: on
+    /// the level of the highest digit in which the two differ.
+    #[inline]
+    pub(crate) fn of(tick: u64, now: u64) -> Self {
+        let level = ((tick ^ now) | 1).ilog2() / LEVEL_BITS;
+        let number = (tick >> (level * LEVEL_BITS)) as u16 % SLOTS as u16;
+        Self(level as u16 * SLOTS as u16 + number)
+    }
+
+    /// Its level; level 0 has slots of one granule.
+    #[inline]
+    pub(crate) fn level(self) -> u32 {
+        u32::from(self.0) / SLOTS as u32
+    }
+
+    /// The first tick of the slot that is ahead of `now`.
+    #[inline]
+    pub(crate) fn start(self, now: u64) -> u64 {
+        let shift = self.level() * LEVEL_BITS;
+        let number = u64::from(self.0) % SLOTS as u64;
+        // Of the time now, the digits above the level's own stay.
+        (now >> shift & !(SLOTS as u64 - 1) | number) << shift
+    }
+}
+
+/// All slots of all levels.
+pub(crate) struct Slots {
+    /// Bit `l` is set while level `l` has a timer.
+    levels: u32,
+    /// Bit `s` of word `l` is set while slot `s` of level `l` has a timer.
+    occupied: [u64; LEVELS],
+    lists: [List; LEVELS * SLOTS],
+}
+
+impl Slots {
+    pub(crate) const fn new() -> Self {
+        let list = List { head: NIL, tail: NIL };
+        Self { levels: 0, occupied: [0; LEVELS], lists: [list; LEVELS * SLOTS] }
+    }
+
+    /// The slot with the earliest timers. All timers of a level are earlier than those of the
+    /// levels above, and on a level the slots ahead follow each other by number.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<Slot> {
+        if self.levels == 0 {
+            return None;
+        }
+        let level = self.levels.trailing_zeros();
+        let number = self.occupied[level as usize].trailing_zeros();
+        Some(Slot((level * SLOTS as u32 + number) as u16))
+    }
+
+    /// The first timer of a slot.
+    #[inline]
+    pub(crate) fn head(&self, slot: Slot) -> Option<u32> {
+        let head = self.lists[usize::from(slot.0)].head;
+        (head != NIL).then_some(head)
+    }
+
+    /// The only timer of a slot; `None` when it has several or none.
+    #[inline]
+    pub(crate) fn only(&self, slot: Slot) -> Option<u32> {
+        let List { head, tail } = self.lists[usize::from(slot.0)];
+        (head == tail && head != NIL).then_some(head)
+    }
+
+    /// Puts a timer that is in no slot behind all others of `slot`.
+    #[inline]
+    pub(crate) fn append<T: Copy>(&mut self, store: &mut Store<T>, index: u32, slot: Slot) {
+        let list = &mut self.lists[usize::from(slot.0)];
+        let previous = core::mem::replace(&mut list.tail, index);
+        let entry = store.entry_mut(index);
+        entry.place = slot.0;
+        entry.previous = previous;
+        entry.next = NIL;
+        if previous != NIL {
+            store.entry_mut(previous).next = index;
+        } else {
+            list.head = index;
+            let level = slot.level();
+            self.occupied[level as usize] |= 1 << (slot.0 % SLOTS as u16);
+            self.levels |= 1 << level;
+        }
+    }
+
+    /// Takes a timer out of its slot; true when it was in one.
+    #[inline]
+    pub(crate) fn detach<T: Copy>(&mut self, store: &mut Store<T>, index: u32) -> bool {
+        let entry = store.entry_mut(index);
+        let slot = Slot(core::mem::replace(&mut entry.place, UNARMED));
+        if slot.0 == UNARMED {
+            return false;
+        }
+        let (previous, next) = (entry.previous, entry.next);
+        let list = &mut self.lists[usize::from(slot.0)];
+        if next != NIL {
+            store.entry_mut(next).previous = previous;
+        } else {
+            list.tail = previous;
+        }
+        if previous != NIL {
+            store.entry_mut(previous).next = next;
+        } else {
+            list.head = next;
+            if next == NIL {
+                self.vacate(slot);
+            }
+        }
+        true
+    }
+
+    /// Marks a slot as empty.
+    fn vacate(&mut self, slot: Slot) {
+        let level = slot.level();
+        let occupied = &mut self.occupied[level as usize];
+        *occupied &= !(1 << (slot.0 % SLOTS as u16));
+        if *occupied == 0 {
+            self.levels &= !(1 << level);
+        }
+    }
+}
