@@ -2,7 +2,7 @@
 
 use crate::{Error, System};
 use core::fmt::Display;
-use reflex_boot::status;
+use reflex_boot::exit as status;
 
 /// What `main` may return.
 pub trait Conclusion {
@@ -24,7 +24,7 @@ impl Conclusion for Result<(), Error> {
 
 impl Conclusion for Result<(), &'static str> {
     fn status(self) -> Option<u8> {
-        self.err().map(|reason| report(&reason, status::FAILURE))
+        self.err().map(|reason| report(&reason, status::MAIN_FAILED))
     }
 }
 

@@ -1,15 +1,13 @@
 //! What can go wrong, and with what status an image ends that gives up because of it.
 
 use core::fmt;
-use reflex_boot::status;
+use reflex_boot::exit as status;
 
 /// Why the system refused something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     /// The event system refused.
     Event(reflex_boot::EventError),
-    /// The network stack refused.
-    Net(reflex_net::Error),
     /// The machine has no network interface that this image can drive.
     NoInterface,
     /// The application's own reason.
@@ -20,8 +18,8 @@ impl Error {
     /// The status with which an image ends whose `main` returns this.
     pub fn status(self) -> u8 {
         match self {
-            Self::NoInterface => status::NO_INTERFACE,
-            _ => status::FAILURE,
+            Self::NoInterface => status::NO_NETWORK,
+            _ => status::MAIN_FAILED,
         }
     }
 }
@@ -30,7 +28,6 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event(error) => error.fmt(f),
-            Self::Net(error) => error.fmt(f),
             Self::NoInterface => f.write_str(
                 "the machine has no virtio network interface; give QEMU one, as `cargo reflex run` does",
             ),
@@ -44,11 +41,5 @@ impl core::error::Error for Error {}
 impl From<reflex_boot::EventError> for Error {
     fn from(error: reflex_boot::EventError) -> Self {
         Self::Event(error)
-    }
-}
-
-impl From<reflex_net::Error> for Error {
-    fn from(error: reflex_net::Error) -> Self {
-        Self::Net(error)
     }
 }

@@ -17,6 +17,7 @@
 extern crate alloc;
 
 mod conclude;
+mod entry;
 mod context;
 mod error;
 mod signal;
@@ -27,7 +28,7 @@ mod timer;
 pub use context::{Context, ContextBuilder};
 pub use error::Error;
 pub use log;
-pub use reflex_boot::{Instant, Kernel, Priority, Runtime, status};
+pub use reflex_boot::{Instant, Kernel, PoolBox, Priority, Runtime, exit as status};
 pub use reflex_http as http;
 pub use reflex_macros::{main, test};
 pub use signal::{Fired, Signal, SignalBuilder, SignalMode};

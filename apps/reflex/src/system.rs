@@ -75,6 +75,6 @@ impl System {
 
     /// Turns the machine off. The host command exits with `status`; 0 is success.
     pub fn exit(self, status: u8) -> ! {
-        reflex_boot::exit(status)
+        reflex_boot::exit::exit(status)
     }
 }

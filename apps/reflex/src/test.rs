@@ -13,7 +13,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Display;
 use linkme::distributed_slice;
-use reflex_boot::{machine_line, status};
+use reflex_boot::{exit as status, machine_line};
 
 /// Every test of the image, in the linker's order.
 #[distributed_slice]
@@ -90,7 +90,7 @@ pub fn run(system: System) -> ! {
             }
         }
     }
-    system.exit(if failed { status::TESTS_FAILED } else { status::SUCCESS })
+    system.exit(if failed { status::TEST_FAILED } else { status::SUCCESS })
 }
 
 /// Makes the image one that runs its `#[reflex::test]` functions.

@@ -28,9 +28,9 @@ const NIL: u32 = u32::MAX;
 const ORDERS: usize = 32;
 
 /// The tags of a granule's state byte; the lower five bits are the order of the block that
-/// begins there.
+/// begins there. Where none begins any more, the byte is left over and not `ALLOCATED`.
 const TAG: u8 = 0b1110_0000;
-const INSIDE: u8 = 0;
+const NONE: u8 = 0;
 const FREE: u8 = 0b0010_0000;
 const ALLOCATED: u8 = 0b0100_0000;
 const KEPT: u8 = 0b0110_0000;
@@ -98,7 +98,7 @@ impl<'t> Buddy<'t> {
     /// An allocator of all the table's granules, all free. Their number need not be a power of
     /// two.
     pub fn new(table: Table<'t>) -> Self {
-        table.states.fill(INSIDE);
+        table.states.fill(NONE);
         let granules = table.states.len() as u32;
         let mut buddy = Self { table, heads: [NIL; ORDERS], occupied: 0, kept: NIL };
         // Largest first, so that each block begins at a multiple of its size.
@@ -191,14 +191,15 @@ impl<'t> Buddy<'t> {
     fn merge(&mut self, mut block: u32) {
         let mut order = u32::from(self.table.states[block as usize] & !TAG);
         // A buddy past the end, of another order, or not free ends the loop; and since a block
-        // of order 31 can have no buddy in range, no order ever exceeds the tables.
+        // of order 31 can have no buddy in range, no order ever exceeds the tables. The state
+        // read is no left-over: a block that reaches over the buddy's first granule from before
+        // it would be so large, and so aligned, that it would contain `block` too.
         loop {
             let buddy = block ^ (1 << order);
             if self.table.states.get(buddy as usize) != Some(&(FREE | order as u8)) {
                 break;
             }
             self.remove(buddy, order);
-            self.table.states[(block | buddy) as usize] = INSIDE;
             block &= buddy;
             order += 1;
         }

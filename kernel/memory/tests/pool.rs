@@ -197,7 +197,10 @@ fn alignment_is_given_or_refused() {
 
     let aligned = pool(16 * 1024, 0, 64, Content::Objects).unwrap();
     let first = aligned.alloc(Wide([1; 1024])).unwrap();
+    let before = aligned.stats().allocated;
     let second = aligned.alloc(Empty).unwrap();
+    // The compiler takes a reference's alignment for granted: ask the pool, too.
+    assert_eq!(aligned.stats().allocated - before, 1024);
     assert_eq!((&raw const *first).addr() % 1024, 0);
     assert_eq!((&raw const *second).addr() % 1024, 0);
     assert!(first.0.iter().all(|&byte| byte == 1));
@@ -226,6 +229,10 @@ fn a_reserve_is_for_those_it_was_made_for() {
     let all = [0; 4].map(|value| pool.alloc(value).unwrap());
     assert_eq!(pool.reserve(1).unwrap_err(), Error::Exhausted);
     drop(all);
+    // A part of a granule holds the whole of it back.
+    pool.reserve(1).unwrap();
+    let _most = [0; 3].map(|value| pool.alloc(value).unwrap());
+    assert_eq!(pool.alloc(3).unwrap_err().error, Error::Exhausted);
 }
 
 #[test]

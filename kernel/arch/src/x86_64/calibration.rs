@@ -119,36 +119,23 @@ fn watch(
     mask: u32,
 ) -> Option<(u64, u64, u32)> {
     apic.free_run();
-    // The narrowest of a few looks: in an emulator any one may be interrupted by the host.
-    let mut sample = || {
-        let mut look = || {
-            let before = clock::tsc();
-            let reference = reference();
-            let after = clock::tsc();
-            let apic = apic.count();
-            let width = after.wrapping_sub(before);
-            Sample { reference, tsc: before.wrapping_add(width / 2), apic, width }
-        };
-        let mut best = look();
-        for _ in 0..4 {
-            let next = look();
-            if next.width < best.width {
-                best = next;
-            }
-        }
-        best
+    let mut look = || {
+        let before = clock::tsc();
+        let apic = apic.count();
+        let reference = reference();
+        let width = clock::tsc().wrapping_sub(before);
+        Sample { reference, tsc: before.wrapping_add(width / 2), apic, width }
     };
     let wanted = (WINDOW_NANOS * hz / 1_000_000_000) as u32;
-    let first = sample();
-    let mut last = first;
+    let first = narrowest(&mut look);
     // Far more looks than any processor needs for the window, in case the timer is dead.
     for _ in 0..100_000 {
         spin();
-        last = sample();
-        if first.reference.wrapping_sub(last.reference) & mask >= wanted {
+        if first.reference.wrapping_sub(look().reference) & mask >= wanted {
             break;
         }
     }
+    let last = narrowest(&mut look);
     let elapsed = u64::from(first.reference.wrapping_sub(last.reference) & mask);
     if elapsed < u64::from(wanted) {
         return None;
@@ -158,6 +145,19 @@ fn watch(
     let doubt = (first.width + last.width) / 2 + counted / elapsed;
     let error_ppm = (u128::from(doubt) * 1_000_000 / u128::from(counted)) as u32;
     Some((rate(counted), rate(u64::from(first.apic.wrapping_sub(last.apic))), error_ppm))
+}
+
+/// The quickest of a few looks: in an emulator, the first ones are slow and the host may
+/// interrupt any.
+fn narrowest(look: &mut impl FnMut() -> Sample) -> Sample {
+    let mut best = look();
+    for _ in 0..15 {
+        let next = look();
+        if next.width < best.width {
+            best = next;
+        }
+    }
+    best
 }
 
 /// Some microseconds of nothing.

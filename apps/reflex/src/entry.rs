@@ -1,0 +1,21 @@
+//! From the boot protocol's entry to the application's `main`.
+
+use crate::System;
+use reflex_boot::{Machine, Runtime};
+
+#[allow(improper_ctypes, reason = "both sides are this image, by one compiler")]
+unsafe extern "Rust" {
+    /// The application's `main`, written down by `#[reflex::main]`.
+    safe fn reflex_application(system: System);
+}
+
+/// What the boot protocol's entry calls.
+#[unsafe(no_mangle)]
+extern "C" fn reflex_start(start_info: u32) -> ! {
+    // SAFETY: only the entry calls this, once, first thing.
+    unsafe { reflex_boot::run(start_info, application) }
+}
+
+fn application(kernel: Runtime, machine: &'static mut Machine) {
+    reflex_application(System::new(kernel, machine));
+}

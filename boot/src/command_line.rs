@@ -1,0 +1,210 @@
+//! The kernel command line: words `key=value` or `key`, separated by spaces.
+//!
+//! The kernel's keys are checked here. All others are the application's, which finds them by
+//! [`CommandLine::get`].
+
+use core::fmt;
+use core::net::Ipv4Addr;
+use log::LevelFilter;
+
+/// How the first network interface gets its address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Addressing {
+    /// `ip=dhcp`, or nothing said.
+    Dhcp,
+    /// `ip=ADDRESS/PREFIX`.
+    Static {
+        /// The interface's address.
+        address: Ipv4Addr,
+        /// Bits of the address that name the network, 1 to 32.
+        prefix: u8,
+        /// `gw=ADDRESS`: the router to everywhere else.
+        gateway: Option<Ipv4Addr>,
+    },
+}
+
+/// A command line whose keys for the kernel have been understood.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandLine<'a> {
+    text: &'a str,
+    /// `ip` and `gw`.
+    pub addressing: Addressing,
+    /// `log`: the least severe level that is written; `info` when not given.
+    pub log: LevelFilter,
+}
+
+/// Why a command line was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Error {
+    /// It is not UTF-8.
+    NotText,
+    /// The value of `ip`.
+    Ip,
+    /// The value of `gw`.
+    Gateway,
+    /// `gw` without a static `ip`.
+    GatewayWithoutIp,
+    /// The value of `log`.
+    Log,
+    /// `ip`, `gw` or `log` is given twice.
+    Repeated,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotText => "command line: expected UTF-8 text",
+            Self::Ip => {
+                "command line: ip: expected dhcp or ADDRESS/PREFIX, such as ip=10.77.0.2/24"
+            }
+            Self::Gateway => "command line: gw: expected an address, such as gw=10.77.0.1",
+            Self::GatewayWithoutIp => "command line: gw: expected only beside ip=ADDRESS/PREFIX",
+            Self::Log => "command line: log: expected off, error, warn, info, debug or trace",
+            Self::Repeated => "command line: expected each of ip, gw and log only once",
+        })
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl<'a> CommandLine<'a> {
+    /// Understands `text`.
+    ///
+    /// # Errors
+    /// [`Error`]; what it says names the key and what was expected.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
+        let text = core::str::from_utf8(text).map_err(|_| Error::NotText)?;
+        let mut line = Self { text, addressing: Addressing::Dhcp, log: LevelFilter::Info };
+        if ["ip", "gw", "log"].iter().any(|key| line.all(key).count() > 1) {
+            return Err(Error::Repeated);
+        }
+        if let Some(level) = line.get("log") {
+            line.log = parse_level(level).ok_or(Error::Log)?;
+        }
+        let gateway = match line.get("gw") {
+            Some(gateway) => Some(parse_host(gateway).ok_or(Error::Gateway)?),
+            None => None,
+        };
+        match line.get("ip") {
+            None | Some("dhcp") if gateway.is_some() => return Err(Error::GatewayWithoutIp),
+            None | Some("dhcp") => {}
+            Some(value) => {
+                let (address, prefix) = parse_network(value).ok_or(Error::Ip)?;
+                line.addressing = Addressing::Static { address, prefix, gateway };
+            }
+        }
+        Ok(line)
+    }
+
+    /// The value of `key`: the first one, when there are several; empty for a bare `key`.
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        self.all(key).next()
+    }
+
+    /// All values of `key`, in order.
+    pub fn all(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.words().filter(move |word| word.0 == key).map(|word| word.1)
+    }
+
+    /// All keys and their values, in order.
+    pub fn words(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        self.text
+            .split_ascii_whitespace()
+            .map(|word| word.split_once('=').unwrap_or((word, "")))
+    }
+
+    /// The line as it was given.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+}
+
+fn parse_level(text: &str) -> Option<LevelFilter> {
+    Some(match text {
+        "off" => LevelFilter::Off,
+        "error" => LevelFilter::Error,
+        "warn" => LevelFilter::Warn,
+        "info" => LevelFilter::Info,
+        "debug" => LevelFilter::Debug,
+        "trace" => LevelFilter::Trace,
+        _ => return None,
+    })
+}
+
+/// An address that one host can have.
+fn parse_host(text: &str) -> Option<Ipv4Addr> {
+    let address: Ipv4Addr = text.parse().ok()?;
+    let host = address.octets()[0] != 0 && address.octets()[0] < 224 && !address.is_loopback();
+    host.then_some(address)
+}
+
+fn parse_network(text: &str) -> Option<(Ipv4Addr, u8)> {
+    let (address, prefix) = text.split_once('/')?;
+    let digits = prefix.bytes().all(|byte| byte.is_ascii_digit());
+    let prefix = prefix.parse().ok().filter(|prefix| digits && (1..=32).contains(prefix))?;
+    Some((parse_host(address)?, prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<CommandLine<'_>, Error> {
+        CommandLine::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn nothing_said_is_dhcp_and_info() {
+        let line = parse("").unwrap();
+        assert_eq!((line.addressing, line.log), (Addressing::Dhcp, LevelFilter::Info));
+        assert_eq!(line.words().count(), 0);
+    }
+
+    #[test]
+    fn a_static_address_with_its_gateway() {
+        let line = parse("ip=10.77.0.2/24 gw=10.77.0.1 log=trace").unwrap();
+        assert_eq!(
+            line.addressing,
+            Addressing::Static {
+                address: Ipv4Addr::new(10, 77, 0, 2),
+                prefix: 24,
+                gateway: Some(Ipv4Addr::new(10, 77, 0, 1)),
+            }
+        );
+        assert_eq!(line.log, LevelFilter::Trace);
+    }
+
+    #[test]
+    fn unknown_keys_are_the_applications() {
+        let line = parse("  verbose color=blue= virtio_mmio.device=512@1 virtio_mmio.device=2\n");
+        let line = line.unwrap();
+        assert_eq!(line.get("verbose"), Some(""));
+        assert_eq!(line.get("color"), Some("blue="));
+        assert_eq!(line.get("colo"), None);
+        assert!(line.all("virtio_mmio.device").eq(["512@1", "2"]));
+    }
+
+    #[test]
+    fn each_refusal_names_its_key() {
+        for (text, error, word) in [
+            ("ip=10.0.0.2", Error::Ip, "ip:"),
+            ("ip=10.0.0.2/0", Error::Ip, "ip:"),
+            ("ip=10.0.0.2/33", Error::Ip, "ip:"),
+            ("ip=10.0.0.2/+8", Error::Ip, "ip:"),
+            ("ip=10.0.0.256/24", Error::Ip, "ip:"),
+            ("ip=224.0.0.1/24", Error::Ip, "ip:"),
+            ("ip=0.0.0.0/24", Error::Ip, "ip:"),
+            ("ip=127.0.0.1/8", Error::Ip, "ip:"),
+            ("ip", Error::Ip, "ip:"),
+            ("ip=10.0.0.2/24 gw=gate", Error::Gateway, "gw:"),
+            ("gw=10.0.0.1", Error::GatewayWithoutIp, "gw:"),
+            ("ip=dhcp gw=10.0.0.1", Error::GatewayWithoutIp, "gw:"),
+            ("log=loud", Error::Log, "log:"),
+            ("log=info log=off", Error::Repeated, "once"),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), error, "{text}");
+            assert!(error.to_string().contains(word));
+        }
+        assert_eq!(CommandLine::parse(b"\xff").unwrap_err(), Error::NotText);
+    }
+}

@@ -1,0 +1,230 @@
+//! The last words of an image that panicked or faulted.
+//!
+//! For a person, one line with the message and the place. For the host command, which turns
+//! them into a backtrace, the registers and the stack's bytes, in lines for machines:
+//!
+//! ```text
+//! #! crash TEXT
+//! #! register NAME HEX16
+//! #! stack ADDRESS HEXBYTES
+//! #! crash-end
+//! #! exit STATUS
+//! ```
+//!
+//! The kernel's runtime may contain a crash instead, through [`Hooks`].
+
+use crate::console::{self, Console};
+use crate::exit;
+use crate::logger::Timestamp;
+use core::cell::Cell;
+use core::fmt::{self, Write};
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use reflex_arch::exception::{ExceptionFrame, Handler};
+use reflex_arch::paging::{AddressSpace, PAGE};
+
+/// The most bytes of the stack that are reported.
+const STACK_BYTES: u64 = 8 << 10;
+/// Bytes of the stack in one line.
+const STACK_LINE: u64 = 32;
+
+/// What the kernel's runtime knows and can do about a crash.
+#[derive(Clone, Copy)]
+pub struct Hooks {
+    /// Contains a panic by not returning, if it was in code that can be given up.
+    pub panicked: fn(&PanicInfo<'_>),
+    /// Contains a fault, if it was in code that can be given up, by changing the frame to where
+    /// to go on; false when it was not, and the image is to end.
+    pub faulted: fn(&mut ExceptionFrame) -> bool,
+    /// Writes which context and event were running.
+    pub running: fn(&mut dyn Write) -> fmt::Result,
+}
+
+struct HookCell(Cell<Option<Hooks>>);
+
+// SAFETY: set once, at start-up, before there is a second context.
+unsafe impl Sync for HookCell {}
+
+static HOOKS: HookCell = HookCell(Cell::new(None));
+
+/// How many crashes are being reported: one, unless the report itself crashed.
+static CRASHES: AtomicU8 = AtomicU8::new(0);
+
+/// From now on, crashes are shown to `hooks` first.
+///
+/// # Safety
+/// Called before a second context exists, with interrupts masked. The hooks are sound to call
+/// from wherever a crash can happen.
+pub unsafe fn set_hooks(hooks: Hooks) {
+    HOOKS.0.set(Some(hooks));
+}
+
+/// Where exceptions arrive.
+pub(crate) struct Exceptions;
+
+impl Handler for Exceptions {
+    extern "C" fn handle(frame: &mut ExceptionFrame) {
+        if let Some(hooks) = HOOKS.0.get()
+            && CRASHES.load(Relaxed) == 0
+            && (hooks.faulted)(frame)
+        {
+            return;
+        }
+        let text = format_args!(
+            "exception: {} (vector {}, error code {:#x}) at {:#x}, address {:#x}",
+            frame.name(),
+            frame.vector,
+            frame.error_code,
+            frame.rip,
+            frame.cr2,
+        );
+        let registers = [
+            ("rip", frame.rip),
+            ("rsp", frame.rsp),
+            ("rbp", frame.rbp),
+            ("rax", frame.rax),
+            ("rbx", frame.rbx),
+            ("rcx", frame.rcx),
+            ("rdx", frame.rdx),
+            ("rsi", frame.rsi),
+            ("rdi", frame.rdi),
+            ("r8", frame.r8),
+            ("r9", frame.r9),
+            ("r10", frame.r10),
+            ("r11", frame.r11),
+            ("r12", frame.r12),
+            ("r13", frame.r13),
+            ("r14", frame.r14),
+            ("r15", frame.r15),
+            ("rflags", frame.rflags),
+            ("cr2", frame.cr2),
+        ];
+        report(text, &registers, exit::EXCEPTION)
+    }
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    let registers = callee_saved();
+    if let Some(hooks) = HOOKS.0.get()
+        && CRASHES.load(Relaxed) == 0
+    {
+        (hooks.panicked)(info);
+    }
+    report(format_args!("{info}"), &registers, exit::PANIC)
+}
+
+/// The registers an unwinder needs, as they are at one instruction of the caller: this is
+/// inlined, so that the caller's unwind table describes them.
+#[cfg(not(test))]
+#[inline(always)]
+fn callee_saved() -> [(&'static str, u64); 8] {
+    let mut values = [0_u64; 8];
+    // SAFETY: `values` has room for eight words; no register but the scratch one changes.
+    unsafe {
+        core::arch::asm!(
+            "lea {scratch}, [rip]",
+            "mov [{to}], {scratch}",
+            "mov [{to} + 8], rsp",
+            "mov [{to} + 16], rbp",
+            "mov [{to} + 24], rbx",
+            "mov [{to} + 32], r12",
+            "mov [{to} + 40], r13",
+            "mov [{to} + 48], r14",
+            "mov [{to} + 56], r15",
+            to = in(reg) values.as_mut_ptr(),
+            scratch = out(reg) _,
+            options(nostack, preserves_flags),
+        );
+    }
+    let names = ["rip", "rsp", "rbp", "rbx", "r12", "r13", "r14", "r15"];
+    core::array::from_fn(|place| (names[place], values[place]))
+}
+
+/// Reports the crash and ends the image.
+fn report(text: fmt::Arguments<'_>, registers: &[(&str, u64)], status: u8) -> ! {
+    reflex_arch::interrupt::disable();
+    let crashes = CRASHES.load(Relaxed);
+    CRASHES.store(crashes.saturating_add(1), Relaxed);
+    match crashes {
+        0 => {}
+        // The report crashed: what of it is out must do.
+        1 => {
+            // SAFETY: nothing returns from here, and interrupts are masked.
+            let console = unsafe { console::seize() };
+            let _ = console.write_str("#! crash-end\n");
+            exit::exit(status)
+        }
+        _ => exit::turn_off(status),
+    }
+    // SAFETY: nothing returns from here, and interrupts are masked.
+    let console = unsafe { console::seize() };
+    let _ = write_report(console, text, registers);
+    exit::exit(status)
+}
+
+fn write_report(
+    console: &mut Console,
+    text: fmt::Arguments<'_>,
+    registers: &[(&str, u64)],
+) -> fmt::Result {
+    write!(console, "{Timestamp} ERROR reflex: ")?;
+    write!(OneLine(console), "{text}")?;
+    if let Some(hooks) = HOOKS.0.get() {
+        console.write_str("; running: ")?;
+        (hooks.running)(&mut OneLine(console))?;
+    }
+    console.write_str("\n#! crash ")?;
+    write!(OneLine(console), "{text}")?;
+    console.write_str("\n")?;
+    for (name, value) in registers {
+        writeln!(console, "#! register {name} {value:016x}")?;
+    }
+    if let Some((_, stack_pointer)) = registers.iter().find(|(name, _)| *name == "rsp") {
+        write_stack(console, *stack_pointer)?;
+    }
+    console.write_str("#! crash-end\n")
+}
+
+/// Writes the stack from `from` upward, leaving out pages that are not mapped: with a stack
+/// that has overflowed, that is the guard.
+fn write_stack(console: &mut Console, from: u64) -> fmt::Result {
+    // SAFETY: in ring 0; all page tables are identity mapped, and none is changed here.
+    let space = unsafe { AddressSpace::current() };
+    let start = from & !(STACK_LINE - 1);
+    let mut previous = None;
+    for line in (0..STACK_BYTES / STACK_LINE).map_while(|n| start.checked_add(n * STACK_LINE)) {
+        if line < PAGE || space.lookup(line).is_none() {
+            continue;
+        }
+        // SAFETY: the line is aligned to its own size, so it is in one page, which is mapped.
+        let bytes = unsafe { (line as *const [u64; STACK_LINE as usize / 8]).read_volatile() };
+        // An untouched stack is zero; gaps between reported lines are read as zero.
+        if bytes == [0; 4] && previous == Some(bytes) {
+            continue;
+        }
+        previous = Some(bytes);
+        write!(console, "#! stack {line:016x} ")?;
+        for word in bytes {
+            write!(console, "{:016x}", word.swap_bytes())?;
+        }
+        console.write_str("\n")?;
+    }
+    Ok(())
+}
+
+/// Text in one line, whatever it contains.
+struct OneLine<'a>(&'a mut Console);
+
+impl Write for OneLine<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (place, part) in text.split(['\n', '\r']).enumerate() {
+            if place > 0 {
+                self.0.write_str(" ")?;
+            }
+            self.0.write_str(part)?;
+        }
+        Ok(())
+    }
+}

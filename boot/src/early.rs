@@ -1,0 +1,258 @@
+//! Start-up, step by step.
+
+use crate::command_line::CommandLine;
+use crate::crash::Exceptions;
+use crate::exit::{BAD_BOOT, BAD_COMMAND_LINE, TOO_LITTLE_MEMORY, fail};
+use crate::memory_map::Memory;
+use crate::start_info::StartInfo;
+use crate::{console, exit, heap, layout, logger};
+use core::cell::UnsafeCell;
+use core::convert::Infallible;
+use core::fmt;
+use reflex_arch::acpi::{self, Facts, Register, SleepControl};
+use reflex_arch::apic::{self, LocalApic};
+use reflex_arch::calibration::{self, Rates};
+use reflex_arch::clock::{self, Clock};
+use reflex_arch::cpu::Features;
+use reflex_arch::exception::Idt;
+use reflex_arch::paging::{Access, AddressSpace, PAGE};
+use reflex_arch::segments::{Ist, Segments};
+use reflex_arch::{Error, interrupt, ioapic, pic};
+
+/// The vector of interrupts that turn out to be none.
+pub const SPURIOUS_VECTOR: u8 = 0xff;
+
+/// What the entry's own map covers.
+const BOOT_MAP: u64 = 4 << 30;
+/// The heap is this part of the memory, but no less than [`LEAST_HEAP`].
+const HEAP_SHARE: u64 = 8;
+const LEAST_HEAP: u64 = 256 << 10;
+
+/// What start-up found and set up.
+pub struct Early {
+    /// The command line.
+    pub command_line: CommandLine<'static>,
+    /// Memory nobody has yet; all of it is mapped as data.
+    pub memory: Memory,
+    /// The active map.
+    pub address_space: AddressSpace,
+    /// The active vector table: exceptions and [`SPURIOUS_VECTOR`] are set.
+    pub vectors: &'static mut Idt,
+    /// What the firmware tells; `None` when it has no ACPI tables.
+    pub firmware: Option<Facts>,
+    /// What the processor can do.
+    pub features: Features,
+    /// The local APIC, enabled, its timer masked.
+    pub apic: LocalApic,
+    /// Nanoseconds since the entry.
+    pub clock: Clock,
+    /// At what rates the clock and the APIC's timer run.
+    pub rates: Rates,
+}
+
+impl Early {
+    /// Maps a device's registers, wherever they are, uncached.
+    ///
+    /// # Errors
+    /// [`Error::NotCanonical`], [`Error::OutOfFrames`].
+    pub fn map_device(&mut self, address: u64, length: u64) -> Result<(), Error> {
+        self.address_space.map_device(address, length, &mut || frame(&mut self.memory))
+    }
+
+    /// Takes the page at `page` out of the map: the lowest of a stack.
+    ///
+    /// # Errors
+    /// [`Error::Misaligned`], [`Error::NotMapped`], [`Error::OutOfFrames`].
+    pub fn unmap_guard(&mut self, page: u64) -> Result<(), Error> {
+        self.address_space.unmap_guard(page, &mut || frame(&mut self.memory))
+    }
+}
+
+/// The tables that the processor reads, and what was copied from the boot loader.
+struct Tables {
+    segments: Segments,
+    vectors: Idt,
+    start_info: StartInfo,
+}
+
+struct TableCell(UnsafeCell<Tables>);
+
+// SAFETY: borrowed once, by `start`.
+unsafe impl Sync for TableCell {}
+
+static TABLES: TableCell = TableCell(UnsafeCell::new(Tables {
+    segments: Segments::new(),
+    vectors: Idt::new(),
+    start_info: StartInfo::new(),
+}));
+
+/// Sets the machine up and calls `next` with it.
+///
+/// What makes no sense, and too little memory, ends the image with one line and a status.
+///
+/// # Safety
+/// Called once, first thing, by the entry's `reflex_start`, with what that was given.
+pub unsafe fn start(start_info: u32, next: impl FnOnce(Early) -> Infallible) -> ! {
+    let origin = clock::tsc();
+    console::init();
+    // SAFETY: called once.
+    let Tables { segments, vectors, start_info: info } = unsafe { &mut *TABLES.0.get() };
+    let guards = segments.guards();
+    load_tables(segments, vectors);
+
+    or_fail(BAD_BOOT, info.read(u64::from(start_info), boot_memory));
+    let info: &'static StartInfo = info;
+    let command_line = or_fail(BAD_COMMAND_LINE, CommandLine::parse(info.command_line()));
+    logger::init(command_line.log);
+
+    let features = Features::detect();
+    let firmware = read_firmware(info);
+    let mut memory = Memory::new(info.ranges(), layout::image());
+    let total = memory.total();
+    log::debug!("{} KiB of memory, {} KiB free", memory_size(info) >> 10, total >> 10);
+
+    let mut address_space = or_fail(TOO_LITTLE_MEMORY, map(&mut memory, &guards));
+    or_fail(
+        TOO_LITTLE_MEMORY,
+        map_devices(&mut address_space, &mut memory, &features, firmware.as_ref()),
+    );
+    // SAFETY: the image is mapped as its segments need, the boot stack as data, and so are
+    // the tables, which came from free memory; the space lives in `Early` for ever.
+    unsafe { address_space.activate(&features) };
+    exit::set_sleep_control(firmware.and_then(|facts| facts.sleep));
+    // The entry's tables are in no use any more.
+    memory.add(layout::boot_tables());
+
+    start_heap(&mut memory, total);
+    // SAFETY: interrupts are masked, the registers are mapped, the spurious vector is set.
+    let apic = or_fail(BAD_BOOT, unsafe {
+        pic::mask();
+        LocalApic::enable(&features, SPURIOUS_VECTOR)
+    });
+    let pm_timer = firmware.and_then(|facts| facts.pm_timer);
+    // SAFETY: interrupts are masked, and nobody else is there to use the timers.
+    let rates = unsafe { calibration::measure(&features, &apic, pm_timer) };
+    let clock = Clock::new(origin, rates.tsc_hz);
+    logger::set_clock(clock);
+    log::debug!(
+        "TSC {} kHz, APIC timer {} kHz, within {} ppm by {:?}",
+        rates.tsc_hz / 1000,
+        rates.apic_hz / 1000,
+        rates.error_ppm,
+        rates.source,
+    );
+    match next(Early {
+        command_line,
+        memory,
+        address_space,
+        vectors,
+        firmware,
+        features,
+        apic,
+        clock,
+        rates,
+    }) {}
+}
+
+/// Segments and exceptions: from here on, a fault is reported.
+fn load_tables(segments: &'static mut Segments, vectors: &mut Idt) {
+    vectors.set_exceptions::<Exceptions>();
+    let spurious = interrupt::spurious as *const () as u64;
+    // SAFETY: in ring 0 and long mode, once, in the order that the two need; the entry of the
+    // spurious vector is one.
+    unsafe {
+        vectors.set(SPURIOUS_VECTOR, spurious, Ist::Interrupt);
+        segments.load();
+        vectors.load();
+    }
+}
+
+/// The firmware's tables, or `None` with a warning when they are wrong.
+fn read_firmware(info: &StartInfo) -> Option<Facts> {
+    let facts = acpi::read(info.rsdp?, boot_memory);
+    facts.inspect_err(|error| log::warn!("the firmware's tables are ignored: {error}")).ok()
+}
+
+/// Maps the image by what its parts need, the rest as data, and takes the guards out.
+fn map(memory: &mut Memory, guards: &[u64]) -> Result<AddressSpace, Error> {
+    let ram = memory.clone();
+    let frames = &mut || frame_below(memory, BOOT_MAP);
+    // SAFETY: frames are taken from free memory, and the entry's map covers all below 4 GiB.
+    let mut space = unsafe { AddressSpace::new(frames)? };
+    space.map(layout::text(), Access::ReadExecute, frames)?;
+    space.map(layout::rodata(), Access::Read, frames)?;
+    space.map(layout::data(), Access::ReadWrite, frames)?;
+    for range in ram.ranges() {
+        space.map_ram(range, frames)?;
+    }
+    space.unmap_guard(layout::boot_stack_guard(), frames)?;
+    for guard in guards {
+        space.unmap_guard(*guard, frames)?;
+    }
+    Ok(space)
+}
+
+/// Maps the interrupt controllers and the sleep control register.
+fn map_devices(
+    space: &mut AddressSpace,
+    memory: &mut Memory,
+    features: &Features,
+    firmware: Option<&Facts>,
+) -> Result<(), Error> {
+    let frames = &mut || frame_below(memory, BOOT_MAP);
+    if let Some(address) = LocalApic::address(features) {
+        space.map_device(address, apic::REGISTERS, frames)?;
+    }
+    for controller in firmware.iter().flat_map(|facts| facts.madt.controllers()) {
+        space.map_device(controller.address, ioapic::REGISTERS, frames)?;
+    }
+    let sleep = firmware.and_then(|facts| facts.sleep);
+    if let Some(SleepControl::Reduced { control: Register::Memory(address), .. }) = sleep {
+        space.map_device(address, 1, frames)?;
+    }
+    Ok(())
+}
+
+/// Gives the heap its share of the memory.
+fn start_heap(memory: &mut Memory, total: u64) {
+    let wanted = (total / HEAP_SHARE).max(LEAST_HEAP);
+    // A share of the whole may be more than any one range has.
+    let most = memory.ranges().map(|range| range.end - range.start).max().unwrap_or(0);
+    match memory.take(wanted.min((most / 2).max(LEAST_HEAP)), PAGE, u64::MAX) {
+        // SAFETY: the range was free, is mapped as data, and is given to nobody else.
+        Some(range) => unsafe { heap::init(range.start, range.end - range.start) },
+        None => fail(
+            TOO_LITTLE_MEMORY,
+            format_args!("too little memory: {} KiB free, the heap needs 256", total >> 10),
+        ),
+    }
+}
+
+/// A frame for a page table.
+fn frame(memory: &mut Memory) -> Option<u64> {
+    frame_below(memory, u64::MAX)
+}
+
+fn frame_below(memory: &mut Memory, limit: u64) -> Option<u64> {
+    memory.take(PAGE, PAGE, limit).map(|range| range.start)
+}
+
+fn memory_size(info: &StartInfo) -> u64 {
+    let usable = info.ranges().iter().filter(|range| range.usable);
+    usable.map(|range| range.addresses.end - range.addresses.start).sum()
+}
+
+/// Bytes at a physical address, through the entry's map.
+fn boot_memory(address: u64, length: usize) -> Option<&'static [u8]> {
+    let end = address.checked_add(length as u64)?;
+    let image = layout::image();
+    let apart = end <= image.start || image.end <= address;
+    // SAFETY: the entry's map covers the range as readable, it is not null, and nothing of
+    // the image is in it that could change.
+    (address != 0 && end <= BOOT_MAP && apart)
+        .then(|| unsafe { core::slice::from_raw_parts(address as *const u8, length) })
+}
+
+fn or_fail<T, E: fmt::Display>(status: u8, result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| fail(status, format_args!("{error}")))
+}

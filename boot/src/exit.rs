@@ -1,0 +1,63 @@
+//! The end of an image, and its status.
+
+use crate::console;
+use core::cell::Cell;
+use core::fmt::{self, Write};
+use reflex_arch::acpi::SleepControl;
+use reflex_arch::power;
+
+/// All went well.
+pub const SUCCESS: u8 = 0;
+/// `main` returned an error.
+pub const MAIN_FAILED: u8 = 1;
+/// A panic.
+pub const PANIC: u8 = 101;
+/// A processor exception.
+pub const EXCEPTION: u8 = 102;
+/// The command line could not be understood.
+pub const BAD_COMMAND_LINE: u8 = 103;
+/// There is no network interface.
+pub const NO_NETWORK: u8 = 104;
+/// There is too little memory.
+pub const TOO_LITTLE_MEMORY: u8 = 105;
+/// There is no source of randomness.
+pub const NO_ENTROPY: u8 = 106;
+/// What the boot loader or the firmware handed over makes no sense.
+pub const BAD_BOOT: u8 = 107;
+/// A test failed.
+pub const TEST_FAILED: u8 = 108;
+
+struct Sleep(Cell<Option<SleepControl>>);
+
+// SAFETY: set once, at start-up, before there is a second context.
+unsafe impl Sync for Sleep {}
+
+static SLEEP: Sleep = Sleep(Cell::new(None));
+
+/// From now on the machine can be turned off by ACPI; a register in memory is mapped.
+pub(crate) fn set_sleep_control(sleep: Option<SleepControl>) {
+    SLEEP.0.set(sleep);
+}
+
+/// Ends the image with `status`: writes the end marker and turns the machine off.
+pub fn exit(status: u8) -> ! {
+    reflex_arch::interrupt::disable();
+    // SAFETY: nothing returns from here, and interrupts are masked.
+    let console = unsafe { console::seize() };
+    let _ = writeln!(console, "#! exit {status}");
+    turn_off(status)
+}
+
+/// Ends the image with `status`, saying why in one line.
+pub fn fail(status: u8, reason: fmt::Arguments<'_>) -> ! {
+    console::line(format_args!("{} ERROR reflex: {reason}", crate::logger::Timestamp));
+    exit(status)
+}
+
+/// Turns the machine off without a word.
+pub(crate) fn turn_off(status: u8) -> ! {
+    let sleep = SLEEP.0.get();
+    // SAFETY: the image ends here, whatever its devices were doing; `set_sleep_control` was
+    // given a mapped register.
+    unsafe { power::exit(status, sleep.as_ref()) }
+}

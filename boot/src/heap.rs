@@ -1,0 +1,78 @@
+//! The global heap: for start-up and other cold paths. It is first fit, so that its time grows
+//! with the number of holes.
+//!
+//! It counts its calls: that the hot path makes none is proved by [`counters`] standing still.
+
+use crate::exclusion::Exclusive;
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::{self, NonNull};
+use linked_list_allocator::Heap;
+
+/// Calls since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Allocations, those that failed included.
+    pub allocations: u64,
+    /// Deallocations.
+    pub deallocations: u64,
+    /// Bytes in use.
+    pub used: usize,
+    /// Bytes there are.
+    pub size: usize,
+}
+
+struct Counted {
+    heap: Heap,
+    allocations: u64,
+    deallocations: u64,
+}
+
+struct Global(Exclusive<Counted>);
+
+#[cfg_attr(not(test), global_allocator)]
+static HEAP: Global =
+    Global(Exclusive::new(Counted { heap: Heap::empty(), allocations: 0, deallocations: 0 }));
+
+/// Gives the heap its memory.
+///
+/// # Safety
+/// Once; the `length` bytes at `start` are mapped, writable, and used by nobody else for ever.
+pub(crate) unsafe fn init(start: u64, length: u64) {
+    HEAP.0.with(|counted| {
+        // SAFETY: the caller's duty.
+        unsafe { counted.heap.init(start as *mut u8, length as usize) };
+    });
+}
+
+/// What has been counted.
+pub fn counters() -> Counters {
+    let counters = HEAP.0.with(|counted| Counters {
+        allocations: counted.allocations,
+        deallocations: counted.deallocations,
+        used: counted.heap.used(),
+        size: counted.heap.size(),
+    });
+    counters.unwrap_or_default()
+}
+
+// SAFETY: memory comes from a heap that hands each block out once; `Exclusive` keeps the list
+// consistent. A call from within the allocator itself is refused with a null pointer.
+unsafe impl GlobalAlloc for Global {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let block = self.0.with(|counted| {
+            counted.allocations += 1;
+            counted.heap.allocate_first_fit(layout).ok()
+        });
+        block.flatten().map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        self.0.with(|counted| {
+            counted.deallocations += 1;
+            if let Some(block) = NonNull::new(block) {
+                // SAFETY: the caller got `block` from `alloc` with the same layout.
+                unsafe { counted.heap.deallocate(block, layout) };
+            }
+        });
+    }
+}

@@ -1,0 +1,53 @@
+//! The `log` crate's records on the console: `[    0.012345] INFO  target: text`.
+
+use crate::console;
+use core::cell::Cell;
+use core::fmt;
+use log::{LevelFilter, Log, Metadata, Record};
+use reflex_arch::clock::Clock;
+
+struct Logger {
+    clock: Cell<Option<Clock>>,
+}
+
+// SAFETY: the clock is set once, at start-up, before there is a second context.
+unsafe impl Sync for Logger {}
+
+static LOGGER: Logger = Logger { clock: Cell::new(None) };
+
+/// Makes the `log` crate's macros write records of `level` and above.
+pub(crate) fn init(level: LevelFilter) {
+    // An image starts once, so no other logger can be there.
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(level);
+}
+
+/// From now on, records bear the time.
+pub(crate) fn set_clock(clock: Clock) {
+    LOGGER.clock.set(Some(clock));
+}
+
+/// The time a record written now would bear.
+pub(crate) struct Timestamp;
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = LOGGER.clock.get().map_or(0, |clock| clock.now() / 1000);
+        write!(f, "[{:5}.{:06}]", micros / 1_000_000, micros % 1_000_000)
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let (level, target) = (record.level(), record.target());
+            console::line(format_args!("{Timestamp} {level:5} {target}: {}", record.args()));
+        }
+    }
+
+    fn flush(&self) {}
+}
