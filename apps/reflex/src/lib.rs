@@ -29,7 +29,6 @@ pub use context::{Context, ContextBuilder};
 pub use error::Error;
 pub use log;
 pub use reflex_boot::{Instant, Kernel, PoolBox, Priority, Runtime, exit as status};
-pub use reflex_http as http;
 pub use reflex_macros::{main, test};
 pub use signal::{Fired, Signal, SignalBuilder, SignalMode};
 pub use system::System;
