@@ -41,6 +41,9 @@ pub use reflex_event::{
     Priority, Registration, TimerId,
 };
 pub use reflex_memory::{Pool, PoolBox};
+#[cfg(feature = "bench")]
+pub use reflex_runtime::bench;
+pub use reflex_runtime::{interrupt::Vector, job::Job};
 pub use reflex_runtime::{ContextOptions, Runtime, Signal, SignalMode, measure};
 pub use wiring::run;
 

@@ -25,6 +25,8 @@ mod system;
 mod test;
 mod timer;
 
+#[cfg(feature = "bench")]
+pub use reflex_boot::{Accumulation, Activation, EventId, Job, Pool, Registration, Vector, bench, machine_line, measure};
 pub use context::{Context, ContextBuilder};
 pub use error::Error;
 pub use log;

@@ -71,11 +71,15 @@ enum Claim {
     Reserved,
 }
 
-/// What the exclusion guards.
+/// What the exclusion guards. Amounts are in granules: fewer shifts on the hot path.
 struct State {
     buddy: Buddy<'static>,
+    granules: usize,
     allocated: usize,
     peak: usize,
+    /// The most that ordinary allocations may bring `allocated` to.
+    ceiling: usize,
+    /// What lowers the ceiling, in bytes, as it was asked for.
     reserved: usize,
     blocks: usize,
     failures: u64,
@@ -149,8 +153,10 @@ impl Pool {
         };
         let state = State {
             buddy: Buddy::new(Table::new(links, states)?),
+            granules,
             allocated: 0,
             peak: 0,
+            ceiling: granules,
             reserved: 0,
             blocks: 0,
             failures: 0,
@@ -200,20 +206,21 @@ impl Pool {
     /// # Errors
     /// [`Error::Exhausted`] when less than that is free already.
     pub fn reserve(&self, bytes: usize) -> Result<(), Error> {
-        let capacity = self.capacity();
         self.with(|state| {
             let reserved = state.reserved.checked_add(bytes).ok_or(Error::Exhausted)?;
-            if reserved > capacity - state.allocated {
+            if reserved > (state.granules - state.allocated) << self.granule.shift {
                 return Err(Error::Exhausted);
             }
-            state.reserved = reserved;
+            state.set_reserved(reserved, self.granule);
             Ok(())
         })
     }
 
     /// Ends what [`reserve`](Self::reserve) set aside.
     pub fn unreserve(&self, bytes: usize) {
-        self.with(|state| state.reserved = state.reserved.saturating_sub(bytes));
+        self.with(|state| {
+            state.set_reserved(state.reserved.saturating_sub(bytes), self.granule);
+        });
     }
 
     /// Whether `address` is in memory that this pool hands out.
@@ -234,13 +241,13 @@ impl Pool {
 
     /// What was counted.
     pub fn stats(&self) -> PoolStats {
-        let capacity = self.capacity();
+        let shift = self.granule.shift;
         self.with(|state| PoolStats {
-            capacity,
-            allocated: state.allocated,
-            peak: state.peak,
+            capacity: state.granules << shift,
+            allocated: state.allocated << shift,
+            peak: state.peak << shift,
             reserved: state.reserved,
-            largest_free: state.buddy.largest_free().map_or(0, |k| self.granule.bytes() << k),
+            largest_free: state.buddy.largest_free().map_or(0, |order| 1 << (shift + order)),
             blocks: state.blocks,
             failures: state.failures,
         })
@@ -275,12 +282,7 @@ impl Pool {
     /// Takes a block of at least `size` bytes.
     fn take(&self, size: usize, claim: Claim) -> Result<NonNull<u8>, Error> {
         let order = self.granule.order_for(size);
-        let capacity = self.capacity();
-        let block = self.with(|state| {
-            let taken = state.take(order, self.granule, capacity, claim);
-            state.failures += u64::from(taken.is_err());
-            taken
-        })?;
+        let block = self.with(|state| state.take(order, claim))?;
         // SAFETY: a block's granules lie in the region, from `base` on.
         Ok(unsafe { self.base.add((block as usize) << self.granule.shift) })
     }
@@ -293,7 +295,7 @@ impl Pool {
         let offset = block.addr().get() - self.base.addr().get();
         let freed = self.with(|state| {
             let order = state.buddy.free((offset >> self.granule.shift) as u32)?;
-            state.allocated -= self.granule.bytes() << order;
+            state.allocated -= 1 << order;
             state.blocks -= 1;
             Ok::<_, Error>(())
         });
@@ -314,29 +316,21 @@ impl Pool {
 }
 
 impl State {
-    fn take(
-        &mut self,
-        order: u32,
-        granule: Granule,
-        capacity: usize,
-        claim: Claim,
-    ) -> Result<u32, Error> {
-        let size = granule.bytes().checked_shl(order).unwrap_or(0);
-        if size == 0 || size > capacity {
-            return Err(Error::TooLarge);
-        }
-        let allocated = self.allocated + size;
-        if claim == Claim::Ordinary && allocated + self.reserved > capacity {
-            return Err(Error::Exhausted);
-        }
-        let block = self.buddy.allocate(order)?;
+    /// Takes a block of `2^order` granules.
+    #[inline]
+    fn take(&mut self, order: u32, claim: Claim) -> Result<u32, Error> {
+        let ceiling = if claim == Claim::Reserved { self.granules } else { self.ceiling };
+        // An order that is no shift is refused below, whatever it comes to here.
+        let allocated = self.allocated + 1_usize.wrapping_shl(order);
+        let taken = match self.buddy.allocate(order) {
+            Ok(block) if allocated <= ceiling => block,
+            taken => return Err(self.refuse(order, taken)),
+        };
         self.allocated = allocated;
         self.peak = self.peak.max(allocated);
         self.blocks += 1;
-        Ok(block)
+        Ok(taken)
     }
-}
-
 /// How many granules fit into `room` bytes together with their part of the table.
 fn granules_in(room: usize, granule: Granule) -> usize {
     let fits = |granules: usize| {

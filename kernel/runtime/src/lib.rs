@@ -13,6 +13,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "bench")]
+pub mod bench;
 mod bound;
 mod dispatch;
 mod idle;

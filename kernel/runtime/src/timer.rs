@@ -65,6 +65,12 @@ pub(crate) fn end_of_interrupt() {
     hardware().1.end_of_interrupt();
 }
 
+/// Raises `vector` on this processor.
+#[cfg(feature = "bench")]
+pub(crate) fn interrupt_self(vector: u8) {
+    hardware().1.interrupt_self(vector);
+}
+
 /// Runs `work` on the timers. The caller is in a section.
 #[inline(always)]
 fn with<R>(work: impl FnOnce(&mut Timers) -> R) -> R {

@@ -9,8 +9,8 @@
 //! ```
 
 use crate::slots::Slot;
-use crate::store::TimerKey;
-use crate::wheel::{GRANULARITY_BITS, Wheel};
+use crate::store::{NIL, TimerKey};
+use crate::wheel::{GRANULARITY_BITS, Wheel, tick_of};
 
 /// Timers that one call of [`Wheel::expire`] moves to finer slots at most.
 const CASCADE_MOVES: u32 = 16;
@@ -62,16 +62,14 @@ impl<T: Copy> Wheel<T> {
             if start > ticks {
                 return self.rest(ticks);
             }
-            if slot.level() == 0
-                && let Some(index) = self.slots.head(slot)
-            {
-                return Step::Fired(self.fire(index, start, now));
+            if slot.level() == 0 {
+                return Step::Fired(self.fire(slot, start, now));
             }
             // A timer alone needs not go through all the levels: no other is due before it.
             if let Some(index) = self.slots.only(slot) {
-                let tick = self.tick(self.store.entry(index));
+                let tick = tick_of(self.store.entry(index).deadline, self.target);
                 if tick <= ticks {
-                    return Step::Fired(self.fire(index, tick, now));
+                    return Step::Fired(self.fire(slot, tick, now));
                 }
             }
             self.target = start;
@@ -85,26 +83,31 @@ impl<T: Copy> Wheel<T> {
         Step::Idle
     }
 
-    /// Fires the timer at `index`, which is due in granule `tick`.
+    /// Fires the first timer of `slot`, which is due in granule `tick`.
     #[inline]
-    fn fire(&mut self, index: u32, tick: u64, now: u64) -> Fired<T> {
+    fn fire(&mut self, slot: Slot, tick: u64, now: u64) -> Fired<T> {
         self.time = tick;
         self.target = tick;
-        self.slots.detach(&mut self.store, index);
-        let key = self.store.key(index);
+        let index = self.slots.first_of(slot);
         let entry = self.store.entry_mut(index);
+        let second = self.slots.take_first(entry, slot);
+        let key = TimerKey { index, generation: entry.generation };
         let (payload, deadline, period) = (entry.payload, entry.deadline, entry.period);
         let mut count = 1;
-        if period != 0 {
+        if period == 0 {
+            self.store.lead(NIL, second);
+        } else {
             // Spare the division when nothing was missed.
             let late = now - deadline;
             let missed = if late < period { 0 } else { late / period };
             count = u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
             // Later than `now`: the timer cannot fire twice for one `now`.
             let elapsed = missed.saturating_add(1).saturating_mul(period);
-            let next = deadline.saturating_add(elapsed);
-            entry.deadline = next;
-            self.place(index, next);
+            entry.deadline = deadline.saturating_add(elapsed);
+            let next = Slot::of(tick_of(entry.deadline, tick), tick);
+            let last = self.slots.append(entry, index, next);
+            self.store.lead(NIL, second);
+            self.store.follow(last, index);
         }
         Fired { key, payload, deadline, count }
     }
@@ -113,14 +116,18 @@ impl<T: Copy> Wheel<T> {
     /// when that is done, and the wheel's time is the target.
     fn cascade(&mut self, moves: &mut u32) -> bool {
         let slot = Slot::of(self.target, self.time);
-        while let Some(index) = self.slots.head(slot) {
+        while self.slots.first_of(slot) != NIL {
             if *moves == 0 {
                 return false;
             }
             *moves -= 1;
-            let tick = self.tick(self.store.entry(index));
-            self.slots.detach(&mut self.store, index);
-            self.slots.append(&mut self.store, index, Slot::of(tick, self.target));
+            let index = self.slots.first_of(slot);
+            let entry = self.store.entry_mut(index);
+            let second = self.slots.take_first(entry, slot);
+            let finer = Slot::of(tick_of(entry.deadline, self.target), self.target);
+            let last = self.slots.append(entry, index, finer);
+            self.store.lead(NIL, second);
+            self.store.follow(last, index);
         }
         self.time = self.target;
         true

@@ -1,6 +1,6 @@
 //! The wheel's slots: lists of timers, and bitmaps that say which are not empty.
 
-use crate::store::{NIL, Store, UNARMED};
+use crate::store::{Entry, NIL, Store, UNARMED};
 
 /// Bits of the time that a level stands for, and so 64 slots a level: one word of bitmap.
 pub(crate) const LEVEL_BITS: u32 = 6;
@@ -72,11 +72,10 @@ impl Slots {
         Some(Slot((level * SLOTS as u32 + number) as u16))
     }
 
-    /// The first timer of a slot.
+    /// The first timer of a slot, or `NIL`.
     #[inline]
-    pub(crate) fn head(&self, slot: Slot) -> Option<u32> {
-        let head = self.lists[usize::from(slot.0)].head;
-        (head != NIL).then_some(head)
+    pub(crate) fn first_of(&self, slot: Slot) -> u32 {
+        self.lists[usize::from(slot.0)].head
     }
 
     /// The only timer of a slot; `None` when it has several or none.
@@ -86,52 +85,61 @@ impl Slots {
         (head == tail && head != NIL).then_some(head)
     }
 
-    /// Puts a timer that is in no slot behind all others of `slot`.
+    /// Puts a timer that is in no slot behind all others of `slot`. The caller must then
+    /// [`follow`](Store::follow) the timer that was the last until now, which is returned: the
+    /// entry is borrowed meanwhile, which spares looking it up twice.
     #[inline]
-    pub(crate) fn append<T: Copy>(&mut self, store: &mut Store<T>, index: u32, slot: Slot) {
+    #[must_use]
+    pub(crate) fn append<T>(&mut self, entry: &mut Entry<T>, index: u32, slot: Slot) -> u32 {
         let list = &mut self.lists[usize::from(slot.0)];
-        let previous = core::mem::replace(&mut list.tail, index);
-        let entry = store.entry_mut(index);
+        let last = core::mem::replace(&mut list.tail, index);
         entry.place = slot.0;
-        entry.previous = previous;
+        entry.previous = last;
         entry.next = NIL;
-        if previous != NIL {
-            store.entry_mut(previous).next = index;
-        } else {
+        if last == NIL {
             list.head = index;
             let level = slot.level();
             self.occupied[level as usize] |= 1 << (slot.0 % SLOTS as u16);
             self.levels |= 1 << level;
         }
+        last
     }
 
-    /// Takes a timer out of its slot; true when it was in one.
+    /// Takes the first timer, `entry`, out of `slot`. The caller must then tell the one behind
+    /// it, which is returned, that it [`leads`](Store::lead).
     #[inline]
-    pub(crate) fn detach<T: Copy>(&mut self, store: &mut Store<T>, index: u32) -> bool {
+    #[must_use]
+    pub(crate) fn take_first<T>(&mut self, entry: &mut Entry<T>, slot: Slot) -> u32 {
+        entry.place = UNARMED;
+        let list = &mut self.lists[usize::from(slot.0)];
+        list.head = entry.next;
+        if entry.next == NIL {
+            list.tail = NIL;
+            self.vacate(slot);
+        }
+        entry.next
+    }
+
+    /// Takes a timer out of its slot, wherever it is there.
+    pub(crate) fn detach<T: Copy>(&mut self, store: &mut Store<T>, index: u32) {
         let entry = store.entry_mut(index);
         let slot = Slot(core::mem::replace(&mut entry.place, UNARMED));
-        if slot.0 == UNARMED {
-            return false;
-        }
         let (previous, next) = (entry.previous, entry.next);
         let list = &mut self.lists[usize::from(slot.0)];
-        if next != NIL {
-            store.entry_mut(next).previous = previous;
-        } else {
+        if next == NIL {
             list.tail = previous;
         }
-        if previous != NIL {
-            store.entry_mut(previous).next = next;
-        } else {
+        if previous == NIL {
             list.head = next;
             if next == NIL {
                 self.vacate(slot);
             }
         }
-        true
+        store.join(previous, next);
     }
 
     /// Marks a slot as empty.
+    #[inline]
     fn vacate(&mut self, slot: Slot) {
         let level = slot.level();
         let occupied = &mut self.occupied[level as usize];

@@ -33,7 +33,7 @@ pub(crate) struct Entry<T> {
     /// In nanoseconds; 0 for none.
     pub(crate) period: u64,
     /// Odd while the place holds a timer.
-    generation: u32,
+    pub(crate) generation: u32,
     /// The slot it waits in, or `UNARMED`.
     pub(crate) place: u16,
     pub(crate) payload: T,
@@ -103,10 +103,27 @@ impl<T: Copy> Store<T> {
         &mut self.chunks[index as usize / CHUNK][index as usize % CHUNK]
     }
 
-    /// The key of the timer at `index`.
+    /// Makes two timers neighbours in a list; either may be its end, `NIL`.
     #[inline]
-    pub(crate) fn key(&self, index: u32) -> TimerKey {
-        TimerKey { index, generation: self.entry(index).generation }
+    pub(crate) fn join(&mut self, first: u32, second: u32) {
+        self.follow(first, second);
+        self.lead(first, second);
+    }
+
+    /// Tells `first`, unless it is `NIL`, that `second` comes next.
+    #[inline]
+    pub(crate) fn follow(&mut self, first: u32, second: u32) {
+        if first != NIL {
+            self.entry_mut(first).next = second;
+        }
+    }
+
+    /// Tells `second`, unless it is `NIL`, that `first` is before it.
+    #[inline]
+    pub(crate) fn lead(&mut self, first: u32, second: u32) {
+        if second != NIL {
+            self.entry_mut(second).previous = first;
+        }
     }
 
     /// Adds a chunk of free places. `filler` stands in their payloads, for want of another.

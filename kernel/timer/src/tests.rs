@@ -1,6 +1,5 @@
 //! Random programs against a sorted list, and the edges one by one.
 
-use crate::wheel::rounded_up;
 use crate::{Error, Fired, GRANULARITY_NS, Step, TimerKey, Wheel};
 use core::num::NonZeroU64;
 use proptest::prelude::*;
@@ -53,7 +52,7 @@ impl Pair {
         self.wheel.arm(self.timers[place].key, deadline, NonZeroU64::new(period)).unwrap();
         self.armings += 1;
         let timer = &mut self.timers[place];
-        timer.due = Some((rounded_up(deadline).max(self.wheel.target), self.armings));
+        timer.due = Some((deadline.div_ceil(GRANULARITY_NS).max(self.wheel.target), self.armings));
         (timer.deadline, timer.period) = (deadline, period);
     }
 
@@ -105,7 +104,7 @@ impl Pair {
                     assert_eq!(u128::from(count), (missed + 1).min(u32::MAX.into()));
                     let next = u128::from(deadline) + (missed + 1) * u128::from(timer.period);
                     timer.deadline = next.min(u64::MAX.into()) as u64;
-                    timer.due = Some((rounded_up(timer.deadline), armings));
+                    timer.due = Some((timer.deadline.div_ceil(GRANULARITY_NS), armings));
                     assert!(!fired_here.contains(&key), "twice for one now");
                     fired_here.push(key);
                     self.armings = armings;
@@ -351,16 +350,20 @@ fn a_crowded_slot_is_spread_a_bounded_piece_a_call() {
     wheel.disarm(keys[0]).unwrap();
     wheel.disarm(keys[999]).unwrap();
     let (mut cascading, mut fired) = (1, vec![]);
-    loop {
-        match wheel.expire(deadline) {
-            Step::Cascading => cascading += 1,
-            Step::Fired(timer) => fired.push(timer.payload),
-            Step::Idle => break,
+    for now in [64 * 64 * GRANULARITY_NS, deadline] {
+        loop {
+            match wheel.expire(now) {
+                Step::Cascading => cascading += 1,
+                Step::Fired(timer) => fired.push((now, timer.payload)),
+                Step::Idle => break,
+            }
         }
     }
     // Two levels to come down.
     assert!((TIMERS / 16..=2 * (TIMERS / 16 + 1)).contains(&cascading), "{cascading}");
-    let expected: Vec<u32> = [7_001].into_iter().chain(1..999).chain([7_000]).collect();
+    let together = (1..999).chain([7_000]).map(|payload| (deadline, payload));
+    let expected: Vec<_> =
+        [(64 * 64 * GRANULARITY_NS, 7_001)].into_iter().chain(together).collect();
     assert_eq!(fired, expected);
 }
 
@@ -421,7 +424,7 @@ fn a_million_timers_fire_in_order() {
             Step::Fired(timer) => {
                 assert_eq!(timer.deadline, deadline(timer.payload));
                 // All were armed in the order of their payloads.
-                let this = (rounded_up(timer.deadline), timer.payload);
+                let this = (timer.deadline.div_ceil(GRANULARITY_NS), timer.payload);
                 assert!(fired == 0 || before < this);
                 (fired, before) = (fired + 1, this);
             }

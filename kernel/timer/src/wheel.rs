@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::slots::{Slot, Slots};
-use crate::store::{Entry, Store, TimerKey};
+use crate::store::{Store, TimerKey, UNARMED};
 use core::num::NonZeroU64;
 
 /// Nanoseconds in a granule. Deadlines are rounded up to a multiple: a timer never fires early
@@ -63,11 +63,16 @@ impl<T: Copy> Wheel<T> {
         deadline: u64,
         period: Option<NonZeroU64>,
     ) -> Result<(), Error> {
-        let entry = self.store.get_mut(key)?;
+        let mut entry = self.store.get_mut(key)?;
+        if entry.place != UNARMED {
+            self.slots.detach(&mut self.store, key.index);
+            entry = self.store.entry_mut(key.index);
+        }
         entry.deadline = deadline;
         entry.period = period.map_or(0, NonZeroU64::get);
-        self.slots.detach(&mut self.store, key.index);
-        self.place(key.index, deadline);
+        let slot = Slot::of(tick_of(deadline, self.target), self.time);
+        let last = self.slots.append(entry, key.index, slot);
+        self.store.follow(last, key.index);
         Ok(())
     }
 
@@ -77,8 +82,11 @@ impl<T: Copy> Wheel<T> {
     /// [`Error::Stale`].
     #[inline]
     pub fn disarm(&mut self, key: TimerKey) -> Result<bool, Error> {
-        self.store.get_mut(key)?;
-        Ok(self.slots.detach(&mut self.store, key.index))
+        let armed = self.store.get_mut(key)?.place != UNARMED;
+        if armed {
+            self.slots.detach(&mut self.store, key.index);
+        }
+        Ok(armed)
     }
 
     /// Disarms a timer and gives its place back; its key is stale from now on.
@@ -102,28 +110,16 @@ impl<T: Copy> Wheel<T> {
         }
         let slot = self.slots.first()?;
         let tick = match self.slots.only(slot) {
-            Some(index) => self.tick(self.store.entry(index)),
+            Some(index) => tick_of(self.store.entry(index).deadline, self.target),
             None => slot.start(self.time),
         };
         Some(tick.saturating_mul(GRANULARITY_NS))
     }
-
-    /// Puts an unarmed timer where it belongs for `deadline`.
-    #[inline]
-    pub(crate) fn place(&mut self, index: u32, deadline: u64) {
-        let tick = rounded_up(deadline).max(self.target);
-        self.slots.append(&mut self.store, index, Slot::of(tick, self.time));
-    }
-
-    /// The granule in which a waiting timer is due.
-    #[inline]
-    pub(crate) fn tick(&self, entry: &Entry<T>) -> u64 {
-        rounded_up(entry.deadline).max(self.target)
-    }
 }
 
-/// The first granule that begins no earlier than `nanos`.
+/// The granule in which a timer is due: the first that begins no earlier than its deadline, or
+/// the wheel's target when that has been passed.
 #[inline]
-pub(crate) fn rounded_up(nanos: u64) -> u64 {
-    nanos.div_ceil(GRANULARITY_NS)
+pub(crate) fn tick_of(deadline: u64, target: u64) -> u64 {
+    deadline.div_ceil(GRANULARITY_NS).max(target)
 }

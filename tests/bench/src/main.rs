@@ -1,2 +1,31 @@
-//! To come.
-fn main() {}
+//! What the event system costs, measured inside the image by the time stamp counter: guest
+//! instructions under `-icount shift=0`, time otherwise. Each figure goes to the host as a line
+//! `#! figure events CASE events=N value=V unit=U`.
+//!
+//! The command line says how many events are registered: `events=10,1000,100000`.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod crowd;
+mod figure;
+mod idle;
+mod operations;
+
+use crowd::Crowd;
+use figure::Report;
+use reflex::{Error, System};
+
+#[reflex::main]
+fn main(system: System) -> Result<(), Error> {
+    let report = Report::new(system);
+    let crowd = Crowd::new(system)?;
+    let sizes = system.argument("events").unwrap_or("10,1000");
+    for size in sizes.split(',').filter_map(|size| size.parse().ok()) {
+        crowd.grow(size)?;
+        operations::all(system, &report, size)?;
+    }
+    // The idle figures need a `main` that has returned.
+    idle::begin(system, report)
+}

@@ -24,6 +24,7 @@ const TASK_PRIORITY: u32 = 0x80;
 const END_OF_INTERRUPT: u32 = 0xb0;
 const SPURIOUS: u32 = 0xf0;
 const IN_SERVICE: u32 = 0x100;
+const COMMAND: u32 = 0x300;
 const LVT_TIMER: u32 = 0x320;
 const LVT_LINT0: u32 = 0x350;
 const LVT_LINT1: u32 = 0x360;
@@ -152,6 +153,12 @@ impl LocalApic {
     #[inline(always)]
     pub fn end_of_interrupt(&self) {
         self.write(END_OF_INTERRUPT, 0);
+    }
+
+    /// Interrupts this processor on `vector`: for tests and benchmarks.
+    pub fn interrupt_self(&self, vector: u8) {
+        const TO_SELF: u32 = 1 << 18;
+        self.write(COMMAND, TO_SELF | u32::from(vector));
     }
 
     /// The highest vector in service: one whose handler has not acknowledged it yet.

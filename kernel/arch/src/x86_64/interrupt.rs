@@ -10,6 +10,7 @@
 //! is several times slower under emulation. The x87 state is not saved, as Rust never uses it.
 
 use core::arch::{asm, global_asm, naked_asm};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The first vector handed out; those below are exceptions.
 pub const FIRST_VECTOR: u8 = 0x20;
@@ -58,12 +59,30 @@ pub fn entry_address(vector: u8) -> Option<usize> {
     (place < VECTORS).then(|| &raw const reflex_vectors as usize + place * ENTRY_SIZE)
 }
 
+/// When the last interrupt was entered, by the time stamp counter, with the feature `stamp`.
+static STAMP: AtomicU64 = AtomicU64::new(0);
+
+/// When the last interrupt was entered, by the time stamp counter; 0 without the feature `stamp`.
+///
+/// Under `-icount` this is the count at the entry's first instruction: the four that come before
+/// the counter is read and the four from there on that do the noting cancel out.
+pub fn entered_at() -> u64 {
+    STAMP.load(Relaxed)
+}
+
 /// The common entry. The stack holds, upwards: vector, RIP, CS, RFLAGS, RSP, SS.
 #[unsafe(naked)]
 unsafe extern "C" fn entry() {
     naked_asm!(
         "push rax",
         "push rcx",
+        ".if {stamp}",
+        "push rdx",
+        "rdtsc",
+        "mov dword ptr [{at}], eax",
+        "mov dword ptr [{at} + 4], edx",
+        "pop rdx",
+        ".endif",
         // The interrupted stack pointer, less its red zone and the eight words to be moved.
         "mov rax, [rsp + 48]",
         "sub rax, {moved}",
@@ -108,6 +127,8 @@ unsafe extern "C" fn entry() {
         "pop rax",
         "add rsp, 8",
         "iretq",
+        stamp = const cfg!(feature = "stamp") as u32,
+        at = sym STAMP,
         moved = const RED_ZONE + 64,
         interrupt = sym reflex_interrupt,
     )

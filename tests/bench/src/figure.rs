@@ -1,0 +1,68 @@
+//! Taking medians and telling the host.
+
+use alloc::vec::Vec;
+use reflex::System;
+use reflex::bench::timestamp;
+use reflex::machine_line;
+
+/// Samples of each figure.
+pub(crate) const SAMPLES: usize = 65;
+
+/// Where figures go.
+#[derive(Clone, Copy)]
+pub(crate) struct Report {
+    unit: &'static str,
+    /// What reading the counter twice costs by itself.
+    overhead: u64,
+}
+
+impl Report {
+    pub(crate) fn new(system: System) -> Self {
+        let unit = if system.argument("icount").is_some() { "instructions" } else { "cycles" };
+        let overhead = median((0..SAMPLES).map(|_| {
+            let start = timestamp();
+            timestamp() - start
+        }));
+        Self { unit, overhead }
+    }
+
+    /// Measures `work`, which tells the counter's values at its start and end.
+    pub(crate) fn measure(
+        &self,
+        case: &str,
+        events: usize,
+        mut work: impl FnMut() -> (u64, u64),
+    ) {
+        let value = median((0..SAMPLES).map(|_| {
+            let (start, end) = work();
+            end - start
+        }));
+        self.tell(case, events, value.saturating_sub(self.overhead));
+    }
+
+    /// Reports the median of what was measured elsewhere, less the cost of reading the counter.
+    pub(crate) fn samples(&self, case: &str, events: usize, samples: &[u64]) {
+        let value = median(samples.iter().copied());
+        self.tell(case, events, value.saturating_sub(self.overhead));
+    }
+
+    /// Reports `value`.
+    pub(crate) fn tell(&self, case: &str, events: usize, value: u64) {
+        machine_line!("figure events {case} events={events} value={value} unit={}", self.unit);
+    }
+}
+
+fn median(samples: impl Iterator<Item = u64>) -> u64 {
+    let mut samples: Vec<u64> = samples.collect();
+    samples.sort_unstable();
+    samples[samples.len() / 2]
+}
+
+/// Measures one call.
+pub(crate) fn once<R>(work: impl FnOnce() -> R) -> (u64, u64) {
+    let start = timestamp();
+    let result = work();
+    let end = timestamp();
+    core::hint::black_box(result);
+    (start, end)
+}

@@ -1,0 +1,62 @@
+//! Figures that need an idle machine: `main` has returned, and the processor halts between an
+//! interrupt and the next.
+
+use crate::figure::{Report, SAMPLES};
+use alloc::vec::Vec;
+use core::time::Duration;
+use reflex::bench::{entered_at, mask_until_halt, raise, timestamp};
+use reflex::{Activation, Error, EventId, Job, Kernel, Registration, System, Tick, Vector, measure};
+
+struct Idle {
+    system: System,
+    report: Report,
+    vector: Option<Vector>,
+    interrupt: Vec<u64>,
+    timer: Vec<u64>,
+}
+
+/// Starts taking the idle figures; the last one ends the image.
+pub(crate) fn begin(system: System, report: Report) -> Result<(), Error> {
+    let state = Idle {
+        system,
+        report,
+        vector: None,
+        interrupt: Vec::with_capacity(SAMPLES),
+        timer: Vec::with_capacity(SAMPLES),
+    };
+    let kernel = system.kernel();
+    let context = system.context("idle", state).build()?;
+    let event: EventId = kernel.register(
+        context.handle(),
+        Registration::default(),
+        |idle: &mut Idle, _: Activation| {
+            let now = timestamp();
+            idle.interrupt.push(now - entered_at());
+        },
+    )?;
+    let vector = Vector::new(Job::new(move || drop(kernel.activate(event, 1)))?, None)?;
+    system.every(Duration::from_micros(500)).on(context, move |idle: &mut Idle, tick: Tick| {
+        let now = timestamp();
+        idle.timer.push(now - entered_at());
+        if idle.timer.len() >= SAMPLES {
+            idle.finish();
+        }
+        let _ = tick;
+        idle.vector = Some(vector);
+        mask_until_halt();
+        raise(vector);
+    })?;
+    Ok(())
+}
+
+impl Idle {
+    fn finish(&self) -> ! {
+        self.report.samples("interrupt-to-handler-idle", 0, &self.interrupt);
+        self.report.samples("timer-interrupt-to-handler-idle", 0, &self.timer);
+        if let Some(longest) = measure::longest() {
+            self.report.tell("longest-masked", 0, longest.masked);
+            self.report.tell("longest-deferred", 0, longest.deferred);
+        }
+        self.system.exit(0)
+    }
+}
