@@ -8,66 +8,81 @@ use alloc::vec::Vec;
 /// No context.
 pub(crate) const NOBODY: u16 = u16::MAX;
 
-/// One context's scheduling state.
+/// One context's scheduling state, apart from its queue: what every switch touches.
 ///
 /// ```text
 ///            activate                dispatch
 ///   Idle ---------------> Ready ------------------> Running <--+
-///    ^                                               |  |      | dispatch
-///    |                finish, nothing pending        |  |      |
-///    +-----------------------------------------------+  +--> Preempted
-///                                                     preempt
+///    ^                      ^                        |  |      | dispatch
+///    |                      | rank changes           |  |      |
+///    |                      +--------- Preempted <---|--+      |
+///    |                                     |         | preempt |
+///    |                                     +---------|---------+
+///    +-----------------------------------------------+
+///                    finish, nothing pending
 /// ```
-pub(crate) struct ContextRecord {
-    pub(crate) queue: Queue,
+pub(crate) struct ContextRecord<C> {
     /// Rank it competes with: the highest of `active` and what is pending. 0 when idle.
     pub(crate) effective: Rank,
     /// Rank of the activation its handler runs for; 0 when no handler is on its stack.
     pub(crate) active: Rank,
-    /// Place of the registration whose handler is on its stack.
-    pub(crate) serving: u32,
-    /// Neighbours among the ready; meaningless while running or idle.
+    /// Among the preempted, not the ready.
+    pub(crate) preempted: bool,
+    /// Neighbours among the ready, or the preempted (`next` was preempted before this one).
     pub(crate) next: u16,
     pub(crate) previous: u16,
+    /// Place of the registration whose handler is on its stack.
+    pub(crate) serving: u32,
+    /// What the driver of the core keeps with each context.
+    pub(crate) machine: C,
 }
 
 /// All contexts.
-pub(crate) struct Contexts {
-    records: Vec<ContextRecord>,
+pub(crate) struct Contexts<C> {
+    records: Vec<ContextRecord<C>>,
+    queues: Vec<Queue>,
 }
 
-impl Contexts {
+impl<C> Contexts<C> {
     pub(crate) const fn new() -> Self {
-        Self { records: Vec::new() }
+        Self { records: Vec::new(), queues: Vec::new() }
     }
 
     pub(crate) fn reserve(&mut self, most: usize) -> Result<(), Error> {
         let most = most.min(usize::from(NOBODY));
-        self.records.try_reserve_exact(most).map_err(|_| Error::HeapExhausted)
+        self.records.try_reserve_exact(most).map_err(|_| Error::HeapExhausted)?;
+        self.queues.try_reserve_exact(most).map_err(|_| Error::HeapExhausted)
     }
 
     /// Adds a context; the capacity given at the start is never exceeded.
-    pub(crate) fn add(&mut self) -> Result<u16, Error> {
+    pub(crate) fn add(&mut self, machine: C) -> Result<u16, Error> {
         if self.records.len() == self.records.capacity() {
             return Err(Error::TableFull);
         }
+        self.queues.push(Queue::EMPTY);
         self.records.push(ContextRecord {
-            queue: Queue::EMPTY,
             effective: 0,
             active: 0,
-            serving: NONE,
+            preempted: false,
             next: NOBODY,
             previous: NOBODY,
+            serving: NONE,
+            machine,
         });
         Ok((self.records.len() - 1) as u16)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.records.len()
+    pub(crate) fn get(&mut self, context: u16) -> Option<&mut ContextRecord<C>> {
+        self.records.get_mut(usize::from(context))
     }
 
     #[inline(always)]
-    pub(crate) fn at(&mut self, context: u16) -> &mut ContextRecord {
+    pub(crate) fn at(&mut self, context: u16) -> &mut ContextRecord<C> {
         &mut self.records[usize::from(context)]
+    }
+
+    #[inline(always)]
+    pub(crate) fn queue(&mut self, context: u16) -> &mut Queue {
+        &mut self.queues[usize::from(context)]
     }
 }

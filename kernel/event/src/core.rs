@@ -1,6 +1,7 @@
 //! Which activation is next, and who runs it.
 
 use crate::context::{Contexts, NOBODY};
+use crate::preempted::Preempted;
 use crate::queue::{Rank, rank};
 use crate::ready::Ready;
 use crate::table::{Life, NONE, Table};
@@ -8,16 +9,28 @@ use crate::{Accumulation, Activation, ContextId, Error, EventId, Priority, Regis
 
 /// The event system's state and its every transition, each of constant cost.
 ///
-/// `H` is whatever stands for a handler: the kernel uses a pointer, a simulation a number. The
-/// driver of this type has one duty: after a call that says [`Outcome::Preempt`], or after
-/// [`Core::finish`], it runs what [`Core::preempt`] or `finish` names.
-pub struct Core<H> {
+/// `H` is whatever stands for a handler: the kernel uses a pointer, a simulation a number. `C` is
+/// what the driver of this type keeps with each context: the kernel, where its stack is. The
+/// driver has one duty: after a call that says [`Outcome::Preempt`], or after [`Core::finish`], it
+/// runs what [`Core::preempt`] or `finish` names.
+pub struct Core<H, C = ()> {
     table: Table<H>,
-    contexts: Contexts,
+    contexts: Contexts<C>,
     ready: Ready,
+    preempted: Preempted,
+    /// An activation that is to run next and was not queued: its context was idle and beats the
+    /// running one. It lasts until [`Core::preempt`]; whatever else comes first queues it.
+    express: Express,
     running: u16,
     /// Effective rank of the running context; 0 when none runs.
     current: Rank,
+}
+
+struct Express {
+    /// Place of the registration; [`NONE`] when there is no such activation.
+    index: u32,
+    context: u16,
+    rank: Rank,
 }
 
 /// What an activation means for the running context.
@@ -51,19 +64,21 @@ pub struct Finished<H> {
     pub next: Next,
 }
 
-impl<H: Copy> Default for Core<H> {
+impl<H: Copy, C> Default for Core<H, C> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<H: Copy> Core<H> {
+impl<H: Copy, C> Core<H, C> {
     /// An event system without room for anything yet.
     pub const fn new() -> Self {
         Self {
             table: Table::new(),
             contexts: Contexts::new(),
             ready: Ready::EMPTY,
+            preempted: Preempted::EMPTY,
+            express: Express { index: NONE, context: NOBODY, rank: 0 },
             running: NOBODY,
             current: 0,
         }
@@ -83,8 +98,17 @@ impl<H: Copy> Core<H> {
     ///
     /// # Errors
     /// [`Error::TableFull`].
-    pub fn add_context(&mut self) -> Result<ContextId, Error> {
-        self.contexts.add().map(ContextId)
+    pub fn add_context(&mut self, machine: C) -> Result<ContextId, Error> {
+        self.contexts.add(machine).map(ContextId)
+    }
+
+    /// What was given with a context.
+    ///
+    /// # Panics
+    /// When there is no such context.
+    #[inline(always)]
+    pub fn machine(&mut self, context: ContextId) -> &mut C {
+        &mut self.contexts.at(context.0).machine
     }
 
     /// Live registrations.
@@ -93,6 +117,7 @@ impl<H: Copy> Core<H> {
     }
 
     /// The context whose handler runs now.
+    #[inline(always)]
     pub fn running(&self) -> Option<ContextId> {
         (self.running != NOBODY).then_some(ContextId(self.running))
     }
@@ -100,10 +125,7 @@ impl<H: Copy> Core<H> {
     /// The registration whose handler is on the stack of `context`. Its identifier may be stale
     /// already, when the handler has unregistered it.
     pub fn serving(&mut self, context: ContextId) -> Option<EventId> {
-        if usize::from(context.0) >= self.contexts.len() {
-            return None;
-        }
-        let index = self.contexts.at(context.0).serving;
+        let index = self.contexts.get(context.0)?.serving;
         (index != NONE).then(|| EventId { index, generation: self.table.at(index).generation })
     }
 
@@ -118,9 +140,7 @@ impl<H: Copy> Core<H> {
         registration: Registration,
         handler: H,
     ) -> Result<EventId, Error> {
-        if usize::from(context.0) >= self.contexts.len() {
-            return Err(Error::Stale);
-        }
+        self.contexts.get(context.0).ok_or(Error::Stale)?;
         let id = self.table.take()?;
         let record = self.table.at(id.index);
         record.handler = Some(handler);
@@ -136,6 +156,7 @@ impl<H: Copy> Core<H> {
     /// # Errors
     /// [`Error::Stale`].
     pub fn unregister(&mut self, id: EventId) -> Result<Option<H>, Error> {
+        self.settle();
         let record = self.table.live_at(id)?;
         let (context, priority, pending) = (record.context, record.priority, record.pending);
         record.pending = 0;
@@ -152,6 +173,7 @@ impl<H: Copy> Core<H> {
     /// # Errors
     /// [`Error::Stale`].
     pub fn set_priority(&mut self, id: EventId, priority: Priority) -> Result<Outcome, Error> {
+        self.settle();
         let record = self.table.live_at(id)?;
         let (context, old, pending) = (record.context, record.priority, record.pending);
         record.priority = priority;
@@ -159,7 +181,9 @@ impl<H: Copy> Core<H> {
             return Ok(Outcome::Continue);
         }
         self.dequeue(id.index, context, old);
-        Ok(self.enqueue(id.index, context, priority))
+        let _ = self.enqueue(id.index, context, priority);
+        // What was pending may have been what kept the running context running.
+        Ok(if self.preemption_due() { Outcome::Preempt } else { Outcome::Continue })
     }
 
     /// Records `count` occurrences of the event.
@@ -175,23 +199,39 @@ impl<H: Copy> Core<H> {
             return Ok(Outcome::Continue);
         }
         let (context, priority) = (record.context, record.priority);
+        let rank = rank(priority);
+        let record = self.contexts.at(context);
+        if record.effective == 0 && rank > self.current && self.express.index == NONE {
+            record.effective = rank;
+            self.express = Express { index: id.index, context, rank };
+            return Ok(Outcome::Preempt);
+        }
+        self.settle();
         Ok(self.enqueue(id.index, context, priority))
     }
 
-    /// Whether a ready context beats the running one.
+    /// Whether a waiting context beats the running one.
     #[inline(always)]
     pub fn preemption_due(&self) -> bool {
-        self.ready.top() > self.current
+        self.express.index != NONE
+            || self.ready.top() > self.current
+            || self.preempted.top() > self.current
     }
 
-    /// Preempts the running context if a ready one beats it, and makes that one running.
+    /// Preempts the running context if a waiting one beats it, and makes that one running.
     #[inline(always)]
     pub fn preempt(&mut self) -> Option<Next> {
         if !self.preemption_due() {
             return None;
         }
         if self.running != NOBODY {
-            self.ready.push_front(&mut self.contexts, self.running, self.current);
+            // When another preempted one has become the better of the two, the rank order among
+            // them would not hold: then this one waits among the ready.
+            if self.current >= self.preempted.top() {
+                self.preempted.push(&mut self.contexts, self.running, self.current);
+            } else {
+                self.ready.push_front(&mut self.contexts, self.running, self.current);
+            }
         }
         Some(self.elect())
     }
@@ -202,23 +242,25 @@ impl<H: Copy> Core<H> {
     /// When no context runs or it has nothing pending: [`Next::Start`] promises both.
     #[inline(always)]
     pub fn begin(&mut self) -> (H, Activation) {
+        let mut index = self.express.index;
+        if index == NONE {
+            index = self.contexts.queue(self.running).pop(&mut self.table);
+        } else {
+            self.express.index = NONE;
+        }
         let context = self.contexts.at(self.running);
-        let index = context.queue.pop(&mut self.table);
         let record = self.table.at(index);
-        let active = rank(record.priority);
+        context.active = rank(record.priority);
+        context.serving = index;
         let event = EventId { index, generation: record.generation };
         let handler = record.handler.expect("a queued registration has a handler");
-        let pending = record.pending;
-        let count = match record.accumulation {
-            Accumulation::Count => pending,
-            Accumulation::Each => 1,
-        };
-        record.pending = pending - count;
-        context.active = active;
-        context.serving = index;
-        if pending != count {
+        let mut count = record.pending;
+        record.pending = 0;
+        if record.accumulation == Accumulation::Each && count > 1 {
+            record.pending = count - 1;
+            count = 1;
             let priority = record.priority;
-            context.queue.push(&mut self.table, index, priority);
+            self.contexts.queue(self.running).push(&mut self.table, index, priority);
         }
         (handler, Activation { event, count })
     }
@@ -226,81 +268,100 @@ impl<H: Copy> Core<H> {
     /// The running context's handler has returned.
     #[inline(always)]
     pub fn finish(&mut self) -> Finished<H> {
+        self.settle();
+        let top = self.contexts.queue(self.running).top();
         let context = self.contexts.at(self.running);
         let served = context.serving;
         context.serving = NONE;
         context.active = 0;
-        let top = context.queue.top();
         context.effective = top;
         let released =
             if self.table.at(served).life == Life::Ending { self.table.free(served) } else { None };
-        let next = if top > self.ready.top() {
-            self.current = top;
-            Next::Start(ContextId(self.running))
-        } else {
-            if top != 0 {
-                // Others of the same priority have waited longer.
-                self.ready.push_back(&mut self.contexts, self.running, top);
-            }
-            self.elect()
-        };
-        Finished { released, next }
+        if top != 0 {
+            // Others of the same priority have waited longer.
+            self.ready.push_back(&mut self.contexts, self.running, top);
+        }
+        Finished { released, next: self.elect() }
     }
 
-    /// Makes the first of the highest ready contexts the running one.
+    /// Makes the best of the waiting contexts the running one.
     #[inline(always)]
     fn elect(&mut self) -> Next {
-        let top = self.ready.top();
-        self.current = top;
-        if top == 0 {
+        if self.express.index != NONE {
+            self.running = self.express.context;
+            self.current = self.express.rank;
+            return Next::Start(ContextId(self.running));
+        }
+        let (ready, preempted) = (self.ready.top(), self.preempted.top());
+        if ready > preempted {
+            self.current = ready;
+            let chosen = self.ready.pop(&mut self.contexts);
+            self.running = chosen;
+            return match self.contexts.at(chosen).active {
+                0 => Next::Start(ContextId(chosen)),
+                _ => Next::Resume(ContextId(chosen)),
+            };
+        }
+        self.current = preempted;
+        if preempted == 0 {
             self.running = NOBODY;
             return Next::Idle;
         }
-        let chosen = self.ready.pop(&mut self.contexts);
-        self.running = chosen;
-        if self.contexts.at(chosen).active == 0 {
-            Next::Start(ContextId(chosen))
-        } else {
-            Next::Resume(ContextId(chosen))
+        self.running = self.preempted.pop(&mut self.contexts);
+        Next::Resume(ContextId(self.running))
+    }
+
+    /// Queues the express activation, since something else is to be considered beside it.
+    #[inline(always)]
+    fn settle(&mut self) {
+        if self.express.index != NONE {
+            self.queue_express();
         }
     }
 
-    #[inline(always)]
-    fn enqueue(&mut self, index: u32, context: u16, priority: Priority) -> Outcome {
-        let record = self.contexts.at(context);
-        record.queue.push(&mut self.table, index, priority);
-        let rank = rank(priority);
-        let old = record.effective;
-        if rank <= old {
-            return Outcome::Continue;
-        }
-        record.effective = rank;
-        if context == self.running {
-            self.current = rank;
-            return Outcome::Continue;
-        }
-        if old != 0 {
-            self.ready.remove(&mut self.contexts, context, old);
-        }
+    #[cold]
+    fn queue_express(&mut self) {
+        let Express { index, context, rank } = self.express;
+        self.express.index = NONE;
+        let priority = self.table.at(index).priority;
+        self.contexts.queue(context).push(&mut self.table, index, priority);
         self.ready.push_back(&mut self.contexts, context, rank);
-        if rank > self.current { Outcome::Preempt } else { Outcome::Continue }
+    }
+
+    fn enqueue(&mut self, index: u32, context: u16, priority: Priority) -> Outcome {
+        self.contexts.queue(context).push(&mut self.table, index, priority);
+        let rank = rank(priority);
+        if rank > self.contexts.at(context).effective {
+            self.set_rank(context, rank);
+        }
+        if self.preemption_due() { Outcome::Preempt } else { Outcome::Continue }
     }
 
     fn dequeue(&mut self, index: u32, context: u16, priority: Priority) {
+        let queue = self.contexts.queue(context);
+        queue.remove(&mut self.table, index, priority);
+        let top = queue.top();
         let record = self.contexts.at(context);
-        record.queue.remove(&mut self.table, index, priority);
-        let old = record.effective;
-        let rank = record.active.max(record.queue.top());
-        if rank == old {
-            return;
+        let rank = record.active.max(top);
+        if rank != record.effective {
+            self.set_rank(context, rank);
         }
-        record.effective = rank;
+    }
+
+    /// Gives a context another effective rank, and the place among the waiting that it deserves.
+    fn set_rank(&mut self, context: u16, rank: Rank) {
+        let record = self.contexts.at(context);
+        let old = core::mem::replace(&mut record.effective, rank);
+        let preempted = record.preempted;
         if context == self.running {
-            // A preemption this makes due is found by whoever leaves the section.
             self.current = rank;
             return;
         }
-        self.ready.remove(&mut self.contexts, context, old);
+        if preempted {
+            self.preempted.remove(&mut self.contexts, context);
+        } else if old != 0 {
+            self.ready.remove(&mut self.contexts, context, old);
+        }
         if rank != 0 {
             self.ready.push_back(&mut self.contexts, context, rank);
         }

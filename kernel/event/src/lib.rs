@@ -13,6 +13,7 @@ mod context;
 mod core;
 mod id;
 mod kernel;
+mod preempted;
 mod priority;
 mod queue;
 mod ready;

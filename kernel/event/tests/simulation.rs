@@ -8,10 +8,17 @@ mod model;
 use model::{Machine, Step};
 use proptest::prelude::*;
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![
+        6 => Just(vec![Step::Return]),
+        // What happens in one section is dispatched together.
+        8 => prop::collection::vec(change(), 1..4),
+    ]
+}
+
+fn change() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (any::<u8>(), 1..4u32).prop_map(|(event, count)| Step::Activate { event, count }),
-        6 => Just(Step::Return),
         2 => (any::<u8>(), 0..64u8, any::<bool>())
             .prop_map(|(context, priority, each)| Step::Register { context, priority, each }),
         1 => any::<u8>().prop_map(|event| Step::Unregister { event }),

@@ -158,6 +158,7 @@ impl<'t> Buddy<'t> {
     }
 
     /// Takes a block from the lists; `order` is below [`Buddy::ORDERS`].
+    #[inline(never)]
     fn split(&mut self, order: u32) -> Result<u32, Error> {
         let mut fitting = self.occupied & (u32::MAX << order);
         if fitting == 0 {
@@ -188,6 +189,7 @@ impl<'t> Buddy<'t> {
     }
 
     /// Puts a kept block into the lists, merged with its buddies as far as they are free.
+    #[inline(never)]
     fn merge(&mut self, mut block: u32) {
         let mut order = u32::from(self.table.states[block as usize] & !TAG);
         // A buddy past the end, of another order, or not free ends the loop; and since a block

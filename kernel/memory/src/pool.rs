@@ -320,17 +320,37 @@ impl State {
     #[inline]
     fn take(&mut self, order: u32, claim: Claim) -> Result<u32, Error> {
         let ceiling = if claim == Claim::Reserved { self.granules } else { self.ceiling };
-        // An order that is no shift is refused below, whatever it comes to here.
-        let allocated = self.allocated + 1_usize.wrapping_shl(order);
-        let taken = match self.buddy.allocate(order) {
-            Ok(block) if allocated <= ceiling => block,
-            taken => return Err(self.refuse(order, taken)),
+        if order >= Buddy::ORDERS {
+            return Err(self.refuse(order));
+        }
+        let allocated = self.allocated + (1 << order);
+        if allocated > ceiling {
+            return Err(self.refuse(order));
+        }
+        let Ok(block) = self.buddy.allocate(order) else {
+            return Err(self.refuse(order));
         };
         self.allocated = allocated;
         self.peak = self.peak.max(allocated);
         self.blocks += 1;
-        Ok(taken)
+        Ok(block)
     }
+
+    /// Counts a failure and says why.
+    #[cold]
+    fn refuse(&mut self, order: u32) -> Error {
+        self.failures += 1;
+        let possible = order < Buddy::ORDERS && 1 << order <= self.granules;
+        if possible { Error::Exhausted } else { Error::TooLarge }
+    }
+
+    /// Sets aside `bytes`, which is no more than there is.
+    fn set_reserved(&mut self, bytes: usize, granule: Granule) {
+        self.reserved = bytes;
+        self.ceiling = self.granules - bytes.div_ceil(granule.bytes());
+    }
+}
+
 /// How many granules fit into `room` bytes together with their part of the table.
 fn granules_in(room: usize, granule: Granule) -> usize {
     let fits = |granules: usize| {

@@ -73,6 +73,20 @@ fn a_leaked_value_stays() {
 }
 
 #[test]
+fn raw_parts_are_put_together_again_also_as_a_trait_object() {
+    let pool = objects();
+    let (value, count) = tally();
+    let (raw, owner) = pool.alloc(value).unwrap().into_raw();
+    assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (0, 1));
+    let erased: std::ptr::NonNull<dyn std::fmt::Debug> = raw;
+    // SAFETY: the parts are those of the box above, which gave up ownership.
+    let again = unsafe { PoolBox::from_raw(erased, owner) };
+    assert_eq!(format!("{again:?}"), "Tally(0)");
+    drop(again);
+    assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (1, 0));
+}
+
+#[test]
 fn a_closure_is_called_and_dropped_through_its_trait() {
     let pool = objects();
     let (value, count) = tally();

@@ -3,7 +3,7 @@
 use core::any::TypeId;
 use core::cell::Cell;
 use core::ptr::NonNull;
-use reflex_event::Activation;
+use reflex_event::{Activation, EventId};
 use reflex_memory::{Pool, PoolBox};
 
 /// A context's state. It is taken out for the time of a handler's run, which is what makes the
@@ -39,7 +39,7 @@ impl AnyState {
 
 /// What dispatch calls.
 trait Call {
-    fn call(&self, activation: Activation);
+    fn call(&self, event: EventId, count: u32);
 
     /// Whose memory this lies in.
     fn pool(&self) -> &'static Pool;
@@ -53,12 +53,12 @@ struct Bound<S: 'static, F> {
 
 impl<S: 'static, F: Fn(&mut S, Activation)> Call for Bound<S, F> {
     #[inline]
-    fn call(&self, activation: Activation) {
+    fn call(&self, event: EventId, count: u32) {
         // SAFETY: the cell lives for ever, in its context's pool; handlers of one context never
         // run at the same time, so nobody else is at the `Cell`.
         let cell = unsafe { self.state.as_ref() };
         if let Some(state) = cell.state.take() {
-            (self.handler)(state, activation);
+            (self.handler)(state, Activation { event, count });
             cell.state.set(Some(state));
         }
     }
@@ -103,7 +103,7 @@ impl Handler {
     pub(crate) unsafe fn call(self, activation: Activation) {
         // SAFETY: not released, so the box is alive; the core gives a handler back for release
         // only when it is not running.
-        unsafe { self.0.as_ref() }.call(activation);
+        unsafe { self.0.as_ref() }.call(activation.event, activation.count);
     }
 
     /// Drops the handler and frees its memory.

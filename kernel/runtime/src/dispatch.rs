@@ -2,14 +2,21 @@
 
 use crate::bound::Handler;
 use crate::local::Local;
-use crate::registry;
 use crate::section::{self, DISPATCH};
 use crate::{idle, job};
 use reflex_arch::context;
-use reflex_event::{ContextId, Core, Next, Outcome};
+use reflex_event::{ContextId, Core, Error, EventId, Next, Outcome};
+
+/// Where a context's stack is.
+pub(crate) struct Stack {
+    /// Where it was left when the context was preempted.
+    pub(crate) saved: usize,
+    /// Its upper end.
+    pub(crate) top: usize,
+}
 
 /// The event system's state. Reached only in a section.
-pub(crate) static CORE: Local<Core<Handler>> = Local::new(Core::new());
+pub(crate) static CORE: Local<Core<Handler, Stack>> = Local::new(Core::new());
 
 /// Remembers a preemption that has become due, until the outermost section ends.
 #[inline(always)]
@@ -17,6 +24,27 @@ pub(crate) fn note(outcome: Outcome) {
     if outcome == Outcome::Preempt {
         section::post(DISPATCH);
     }
+}
+
+/// Activates `event`, and carries out the preemption that is due at once if nothing else waits.
+#[inline(always)]
+pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
+    section::enter();
+    // SAFETY: in a section, and the borrow ends before anything else runs.
+    let core = unsafe { CORE.get() };
+    let activated = core.activate(event, count);
+    if activated == Ok(Outcome::Preempt) {
+        if section::outermost() && !section::waiting() {
+            let from = core.running();
+            if let Some(next) = core.preempt() {
+                leave_for(from, next);
+            }
+        } else {
+            section::post(DISPATCH);
+        }
+    }
+    section::leave();
+    activated.map(drop)
 }
 
 /// Runs the jobs that were posted, then lets a context run that beats the present one. Returns
@@ -37,15 +65,16 @@ pub(crate) fn service() {
 #[inline(always)]
 fn leave_for(from: Option<ContextId>, next: Next) {
     let Some(from) = from else { go_to(next) };
-    // SAFETY: in a section; the borrow ends with the pointer taken from it.
-    let save: *mut usize = unsafe { registry::saved(from) };
+    // SAFETY: in a section, and the borrow ends with what is taken from it.
+    let core = unsafe { CORE.get() };
+    let save: *mut usize = &raw mut core.machine(from).saved;
     match next {
-        // SAFETY: `save` is the place of the present context; an idle context's stack is empty
-        // and its own; `run` does not return.
-        Next::Start(to) => unsafe { context::start(save, registry::stack_top(to), run) },
+        // SAFETY: `save` is the place of the present context, and contexts do not move; an idle
+        // context's stack is empty and its own; `run` does not return.
+        Next::Start(to) => unsafe { context::start(save, core.machine(to).top, run) },
         // SAFETY: as above; a preempted context was left by `switch` or `start`, and the core
         // names it once.
-        Next::Resume(to) => unsafe { context::switch(save, *registry::saved(to)) },
+        Next::Resume(to) => unsafe { context::switch(save, core.machine(to).saved) },
         Next::Idle => {}
     }
 }
@@ -53,11 +82,13 @@ fn leave_for(from: Option<ContextId>, next: Next) {
 /// Goes to `next`, dropping the present stack.
 #[inline(always)]
 pub(crate) fn go_to(next: Next) -> ! {
+    // SAFETY: in a section, and the borrow ends with what is taken from it.
+    let core = unsafe { CORE.get() };
     match next {
         // SAFETY: the present stack is the idle one, or that of a context whose handler is done.
-        Next::Start(to) => unsafe { context::restart(registry::stack_top(to), run) },
+        Next::Start(to) => unsafe { context::restart(core.machine(to).top, run) },
         // SAFETY: as above; a preempted context was left by `switch` or `start`.
-        Next::Resume(to) => unsafe { context::resume(*registry::saved(to)) },
+        Next::Resume(to) => unsafe { context::resume(core.machine(to).saved) },
         Next::Idle => idle::enter(),
     }
 }
@@ -66,8 +97,8 @@ pub(crate) fn go_to(next: Next) -> ! {
 extern "C" fn run() -> ! {
     // SAFETY: whoever came here holds the section; the borrow ends in this statement.
     let (handler, activation) = unsafe { CORE.get() }.begin();
-    while !section::give_up() {
-        service();
+    if !section::give_up() {
+        section::service();
     }
     // SAFETY: the core names a live handler and keeps it until `finish`.
     unsafe { handler.call(activation) };

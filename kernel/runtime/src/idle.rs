@@ -39,11 +39,11 @@ extern "C" fn idle() -> ! {
             // SAFETY: the kernel has been started, so every vector has its entry. Masked since
             // before the last look at what waits: what comes now ends the halt.
             unsafe { interrupt::enable_and_halt() };
-            section::hold();
         } else {
             // SAFETY: as above.
             unsafe { interrupt::enable() };
         }
+        section::hold();
         dispatch::service();
     }
 }

@@ -83,8 +83,8 @@ extern "C" fn reflex_interrupt(vector: u64) {
         measure::masked_until();
         return;
     }
-    section::hold();
     loop {
+        section::hold();
         measure::masked_until();
         // SAFETY: an interrupt was taken, so they were enabled, and this one is acknowledged.
         unsafe { arch::enable() };

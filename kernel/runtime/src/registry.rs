@@ -1,7 +1,7 @@
 //! Contexts as the machine has them: a stack, a state, event memory, a name.
 
 use crate::bound::{AnyState, StateCell};
-use crate::dispatch::CORE;
+use crate::dispatch::{CORE, Stack};
 use crate::local::Local;
 use crate::{memory, section};
 use alloc::vec::Vec;
@@ -37,9 +37,6 @@ impl ContextOptions {
 }
 
 struct Place {
-    /// Where its stack was left when it was preempted.
-    saved: usize,
-    stack_top: usize,
     state: AnyState,
     pool: &'static Pool,
     name: &'static str,
@@ -81,9 +78,9 @@ pub(crate) fn add<S: Send + 'static>(
         if places.len() == places.capacity() {
             return Err(Error::TableFull);
         }
-        let id = core.add_context()?;
+        let id = core.add_context(Stack { saved: 0, top: stack_top })?;
         debug_assert_eq!(usize::from(id.0), places.len());
-        places.push(Place { saved: 0, stack_top, state, pool, name: options.name });
+        places.push(Place { state, pool, name: options.name });
         Ok(Context::new(id))
     })
 }
@@ -93,24 +90,6 @@ pub(crate) fn parts(context: ContextId) -> Result<(&'static Pool, AnyState), Err
     // SAFETY: in a section, and the borrow ends here.
     let places = unsafe { PLACES.get() };
     places.get(usize::from(context.0)).map(|at| (at.pool, at.state)).ok_or(Error::Stale)
-}
-
-/// Where a context's stack pointer is kept while it is preempted.
-///
-/// # Safety
-/// In a section, with `context` from the core. The pointer is used before another context can
-/// be added.
-#[inline(always)]
-pub(crate) unsafe fn saved(context: ContextId) -> *mut usize {
-    // SAFETY: the caller is in a section.
-    unsafe { &raw mut PLACES.get()[usize::from(context.0)].saved }
-}
-
-/// The upper end of a context's stack. The caller is in a section.
-#[inline(always)]
-pub(crate) fn stack_top(context: ContextId) -> usize {
-    // SAFETY: in a section, and the borrow ends here.
-    unsafe { PLACES.get()[usize::from(context.0)].stack_top }
 }
 
 /// The upper end of the idle stack.

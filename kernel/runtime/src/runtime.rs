@@ -1,7 +1,7 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
 use crate::bound::{BindError, Handler};
-use crate::dispatch::{CORE, note};
+use crate::dispatch::{self, CORE, note};
 use crate::memory::{self, StackSource};
 use crate::registry::{self, ContextOptions};
 use crate::section::section;
@@ -189,12 +189,7 @@ impl Kernel for Runtime {
 
     #[inline]
     fn activate(&self, event: EventId, count: u32) -> Result<(), Error> {
-        section(|| {
-            // SAFETY: in a section.
-            let outcome = unsafe { CORE.get() }.activate(event, count)?;
-            note(outcome);
-            Ok(())
-        })
+        dispatch::activate(event, count)
     }
 
     fn timer(&self, event: EventId) -> Result<TimerId, Error> {

@@ -84,26 +84,34 @@ pub(crate) fn hold() {
     compiler_fence(SeqCst);
 }
 
-/// Gives the outermost section up. False, and it is open again, when something waits.
+/// Gives the outermost section up. False when something waits, which may be served at once.
 #[inline(always)]
 pub(crate) fn give_up() -> bool {
     compiler_fence(SeqCst);
     measure::deferred_until();
     DEPTH.store(0, Relaxed);
     compiler_fence(SeqCst);
-    if PENDING.load(Relaxed) == 0 {
-        return true;
-    }
-    hold();
-    false
+    PENDING.load(Relaxed) == 0
+}
+
+/// Whether anything waits.
+#[inline(always)]
+pub(crate) fn waiting() -> bool {
+    PENDING.load(Relaxed) != 0
+}
+
+/// Whether the section that is open is the outermost.
+#[inline(always)]
+pub(crate) fn outermost() -> bool {
+    DEPTH.load(Relaxed) == 1
 }
 
 /// Does what has waited for the outermost section to end.
 #[cold]
 #[inline(never)]
-fn service() {
-    hold();
+pub(crate) fn service() {
     loop {
+        hold();
         dispatch::service();
         if give_up() {
             return;

@@ -77,6 +77,7 @@ impl<T: Copy> Wheel<T> {
     }
 
     /// Nothing is due up to granule `ticks`: that is the time now, unless it went backward.
+    #[inline]
     fn rest(&mut self, ticks: u64) -> Step<T> {
         self.time = self.time.max(ticks);
         self.target = self.time;
@@ -114,6 +115,9 @@ impl<T: Copy> Wheel<T> {
 
     /// Spreads the slot that begins at `target` over finer ones, as far as `moves` goes. True
     /// when that is done, and the wheel's time is the target.
+    ///
+    /// Out of line: most calls of [`expire`](Self::expire) need none of it.
+    #[inline(never)]
     fn cascade(&mut self, moves: &mut u32) -> bool {
         let slot = Slot::of(self.target, self.time);
         while self.slots.first_of(slot) != NIL {

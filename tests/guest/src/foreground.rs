@@ -36,10 +36,10 @@ fn disturb(_: &mut (), tick: Tick) {
 }
 
 /// `main` computes with live SSE registers while 100,000 interrupts run handlers over it.
-#[reflex::test]
+#[reflex::test(group = "icount")]
 fn a_computation_survives_a_hundred_thousand_interrupts(system: System) -> Result<(), Error> {
     let context = system.context("disturber", ()).priority(Priority::HIGH).build()?;
-    let timer = system.every(Duration::from_micros(20)).on(context, disturb)?;
+    let timer = system.every(Duration::from_micros(3)).on(context, disturb)?;
     let mut disturbed = Sums::START;
     let mut rounds = 0;
     while RUNS.load(Relaxed) < INTERRUPTS {

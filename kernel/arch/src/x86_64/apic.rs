@@ -33,6 +33,10 @@ const INITIAL_COUNT: u32 = 0x380;
 const CURRENT_COUNT: u32 = 0x390;
 const DIVIDE: u32 = 0x3e0;
 
+/// The longest time that is asked of the timer, in nanoseconds: 18 minutes. Scaling it does
+/// not overflow.
+const FARTHEST: u64 = 1 << 40;
+
 const MASKED: u32 = 1 << 16;
 const TIMER_DEADLINE: u32 = 1 << 18;
 const DELIVER_NMI: u32 = 4 << 8;
@@ -76,8 +80,11 @@ impl LocalApic {
         // SAFETY: the MSR exists, and the address in it stays as it is.
         let base = unsafe {
             let old = msr.read();
-            let mode = if features.x2apic { BASE_ENABLE | BASE_X2APIC } else { BASE_ENABLE };
-            msr.write(old | mode);
+            msr.write(old | BASE_ENABLE);
+            if features.x2apic {
+                // Only from the enabled state (SDM vol. 3, 11.12.1).
+                msr.write(old | BASE_ENABLE | BASE_X2APIC);
+            }
             old & BASE_ADDRESS
         };
         let apic = Self {
@@ -125,14 +132,14 @@ impl LocalApic {
     }
 
     /// One timer interrupt, not earlier than `nanos` from now. Replaces one still to come. When
-    /// that is farther than the counter reaches (seconds), the interrupt comes earlier, and the
-    /// caller arms again.
+    /// that is farther than the counter reaches (seconds, at most 18 minutes), the interrupt
+    /// comes earlier, and the caller arms again.
     #[inline(always)]
     pub fn arm(&self, nanos: u64) {
-        let ticks = self.scale.apply(nanos).saturating_add(1);
+        let ticks = self.scale.apply(nanos.min(FARTHEST)) + 1;
         if self.deadline {
             // SAFETY: `deadline` says that the processor has the MSR.
-            unsafe { Msr::new(DEADLINE_MSR).write(clock::tsc().saturating_add(ticks)) }
+            unsafe { Msr::new(DEADLINE_MSR).write(clock::tsc().wrapping_add(ticks)) }
         } else {
             self.write(INITIAL_COUNT, u32::try_from(ticks).unwrap_or(u32::MAX));
         }

@@ -1,10 +1,11 @@
 //! Moving the processor from one stack to another.
 //!
-//! A suspended stack holds, from its saved stack pointer up: r15, r14, r13, r12, rbx, rbp and
-//! the address to go on at. That is all a function call may expect to find again; whatever else
-//! an interrupted function needs has been saved above it by the interrupt's entry.
+//! A suspended stack holds, from its saved stack pointer up: the address to go on at, rbx and
+//! rbp. The other registers that a call preserves are declared as changed by the instructions
+//! that suspend, so that the compiler saves those that are in use, and only those. Whatever else
+//! an interrupted function needs has been saved above by the interrupt's entry.
 
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 
 /// Suspends the present stack, leaving its stack pointer in `*save`, and goes on with the one
 /// suspended at `target`. Returns when somebody goes on with this one.
@@ -12,25 +13,28 @@ use core::arch::naked_asm;
 /// # Safety
 /// `save` is valid for a write; `target` was left by [`switch`] or [`start`] and has not been
 /// gone on with since.
-#[unsafe(naked)]
-pub unsafe extern "C" fn switch(save: *mut usize, target: usize) {
-    naked_asm!(
-        "push rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov [rdi], rsp",
-        "mov rsp, rsi",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-    )
+#[inline(always)]
+pub unsafe fn switch(save: *mut usize, target: usize) {
+    // SAFETY: all registers are declared as changed but rbx and rbp, which are saved; the stack
+    // comes back as it was left, by the caller's duty.
+    unsafe {
+        asm!(
+            "push rbp",
+            "push rbx",
+            "lea rax, [rip + 2f]",
+            "push rax",
+            "mov [rdi], rsp",
+            "mov rsp, rsi",
+            "ret",
+            "2:",
+            "pop rbx",
+            "pop rbp",
+            inout("rdi") save => _,
+            inout("rsi") target => _,
+            out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+            clobber_abi("C"),
+        );
+    }
 }
 
 /// Suspends the present stack as [`switch`] does, and calls `entry` on an empty one.
@@ -38,21 +42,28 @@ pub unsafe extern "C" fn switch(save: *mut usize, target: usize) {
 /// # Safety
 /// `save` is valid for a write; `top` is the 16-byte aligned upper end of a mapped stack that
 /// nothing else uses; `entry` does not return.
-#[unsafe(naked)]
-pub unsafe extern "C" fn start(save: *mut usize, top: usize, entry: extern "C" fn() -> !) {
-    naked_asm!(
-        "push rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov [rdi], rsp",
-        "mov rsp, rsi",
-        "xor ebp, ebp",
-        "call rdx",
-        "ud2",
-    )
+#[inline(always)]
+pub unsafe fn start(save: *mut usize, top: usize, entry: extern "C" fn() -> !) {
+    // SAFETY: as in `switch`; the call leaves the stack as the ABI has it at a function's entry.
+    unsafe {
+        asm!(
+            "push rbp",
+            "push rbx",
+            "lea rax, [rip + 2f]",
+            "push rax",
+            "mov [rdi], rsp",
+            "mov rsp, rsi",
+            "call rdx",
+            "2:",
+            "pop rbx",
+            "pop rbp",
+            inout("rdi") save => _,
+            inout("rsi") top => _,
+            inout("rdx") entry => _,
+            out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+            clobber_abi("C"),
+        );
+    }
 }
 
 /// Drops the present stack and goes on with the one suspended at `target`.
@@ -61,16 +72,7 @@ pub unsafe extern "C" fn start(save: *mut usize, top: usize, entry: extern "C" f
 /// As [`switch`]; nothing on the present stack is needed any more.
 #[unsafe(naked)]
 pub unsafe extern "C" fn resume(target: usize) -> ! {
-    naked_asm!(
-        "mov rsp, rdi",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-    )
+    naked_asm!("mov rsp, rdi", "ret")
 }
 
 /// Drops the present stack and calls `entry` on an empty one, which may be the present one.

@@ -75,8 +75,7 @@ const NAMES: [&str; 22] = [
 ];
 
 /// Exceptions for which the processor pushes an error code: 8, 10 to 14, 17, 21, 29, 30.
-const WITH_ERROR_CODE: u32 =
-    1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
+const WITH_ERROR_CODE: u32 = 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
 
 /// Who is told of exceptions.
 pub trait Handler: 'static {

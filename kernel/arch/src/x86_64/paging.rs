@@ -213,10 +213,7 @@ impl AddressSpace {
             if features.no_execute {
                 Efer::update(|flags| flags.insert(EferFlags::NO_EXECUTE_ENABLE));
             }
-            Cr3::write(
-                PhysFrame::containing_address(PhysAddr::new(self.root)),
-                Cr3Flags::empty(),
-            );
+            Cr3::write(PhysFrame::containing_address(PhysAddr::new(self.root)), Cr3Flags::empty());
             Cr0::update(|flags| flags.insert(Cr0Flags::WRITE_PROTECT));
             Cr4::update(|flags| {
                 flags.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, features.smep);
@@ -227,12 +224,7 @@ impl AddressSpace {
     }
 
     /// Maps what is not mapped in `range`, by 2 MiB pages where a whole one is free.
-    fn fill(
-        &mut self,
-        range: Range<u64>,
-        access: Access,
-        frames: Frames<'_>,
-    ) -> Result<(), Error> {
+    fn fill(&mut self, range: Range<u64>, access: Access, frames: Frames<'_>) -> Result<(), Error> {
         if range.end > LIMIT {
             return Err(Error::NotCanonical);
         }

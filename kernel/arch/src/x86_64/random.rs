@@ -1,7 +1,7 @@
 //! The processor's random number generator.
 
-use core::arch::asm;
 use super::cpu::Features;
+use core::arch::asm;
 
 /// RDRAND, known to be there.
 #[derive(Clone, Copy, Debug)]

@@ -44,15 +44,24 @@ impl Machine {
         let mut core = Core::new();
         core.reserve(1024, usize::from(contexts)).unwrap();
         for index in 0..contexts {
-            assert_eq!(core.add_context(), Ok(ContextId(index)));
+            assert_eq!(core.add_context(()), Ok(ContextId(index)));
         }
-        assert_eq!(core.add_context(), Err(Error::TableFull));
+        assert_eq!(core.add_context(()), Err(Error::TableFull));
         let stacks = vec![None; usize::from(contexts)];
         Self { core, events: Vec::new(), stacks, released: Vec::new(), clock: 0 }
     }
 
-    pub(crate) fn take(&mut self, step: Step) {
-        self.clock += 1;
+    /// Lets `steps` happen in one section, then dispatches.
+    pub(crate) fn take(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            self.clock += 1;
+            self.change(step);
+        }
+        self.dispatch();
+        self.check();
+    }
+
+    fn change(&mut self, step: Step) {
         match step {
             Step::Activate { event, count } => self.activate(event, count),
             Step::Return => self.finish(),
@@ -70,14 +79,12 @@ impl Machine {
             }
             Step::SetPriority { event, priority } => self.set_priority(event, priority),
         }
-        self.dispatch();
-        self.check();
     }
 
     /// Lets everything finish: what was activated has then been delivered, once.
     pub(crate) fn drain(&mut self) {
         while self.core.running().is_some() {
-            self.take(Step::Return);
+            self.take(vec![Step::Return]);
         }
         for event in &self.events {
             assert_eq!(event.activated, event.delivered + event.dropped);

@@ -45,10 +45,7 @@ fn q35_has_a_pm_timer_pci_and_fixed_sleep_registers() {
     assert_eq!(facts.pm_timer, Some(0x608));
     let space = facts.configuration_space.unwrap();
     assert_eq!((space.address(), space.length()), (0xb000_0000, 256 << 20));
-    assert_eq!(
-        facts.sleep,
-        Some(SleepControl::Fixed { controls: [0x604, 0], types: [0, 0] })
-    );
+    assert_eq!(facts.sleep, Some(SleepControl::Fixed { controls: [0x604, 0], types: [0, 0] }));
 }
 
 #[test]

@@ -130,9 +130,8 @@ fn step() -> impl Strategy<Value = Step> {
     // Twelve MiB, so that 2 MiB pages are split, shared and left alone.
     let page = 0..3072_u64;
     prop_oneof![
-        (page.clone(), 1..700_u64, 0..3_u8).prop_map(|(page, count, access)| {
-            Step::Map(page, count, access)
-        }),
+        (page.clone(), 1..700_u64, 0..3_u8)
+            .prop_map(|(page, count, access)| { Step::Map(page, count, access) }),
         page.clone().prop_map(Step::Guard),
         (page, 1..20_u64).prop_map(|(page, count)| Step::Device(page, count)),
     ]
