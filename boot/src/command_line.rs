@@ -108,9 +108,7 @@ impl<'a> CommandLine<'a> {
 
     /// All keys and their values, in order.
     pub fn words(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.text
-            .split_ascii_whitespace()
-            .map(|word| word.split_once('=').unwrap_or((word, "")))
+        self.text.split_ascii_whitespace().map(|word| word.split_once('=').unwrap_or((word, "")))
     }
 
     /// The line as it was given.

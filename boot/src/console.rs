@@ -19,17 +19,16 @@ pub(crate) fn init() {
     CONSOLE.with(|console| console.serial = serial);
 }
 
-/// Writes a line. Dropped when called from within another line's arguments.
+/// Writes a line.
 pub fn line(text: fmt::Arguments<'_>) {
-    CONSOLE.with(|console| writeln!(console, "{text}"));
+    let mut line = Line::new();
+    let _ = writeln!(line, "{text}");
+    line.flush();
 }
 
 /// Writes a line for machines, as the host command reads them: `#! text`.
 pub fn machine_line(text: fmt::Arguments<'_>) {
-    CONSOLE.with(|console| {
-        console.start_line();
-        writeln!(console, "#! {text}")
-    });
+    line(format_args!("#! {text}"));
 }
 
 /// Takes a byte that was typed, if there is one.
@@ -48,7 +47,50 @@ pub(crate) unsafe fn seize() -> &'static mut Console {
     console
 }
 
+/// A line on its way out. It is formatted outside the exclusion, which is then short, and in
+/// which no code of others' runs. Lines up to its size are written whole.
+struct Line {
+    bytes: [u8; Self::BYTES],
+    used: usize,
+}
+
+impl Line {
+    const BYTES: usize = 256;
+
+    const fn new() -> Self {
+        Self { bytes: [0; Self::BYTES], used: 0 }
+    }
+
+    fn flush(&mut self) {
+        CONSOLE.with(|console| console.write(&self.bytes[..self.used]));
+        self.used = 0;
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            if self.used == Self::BYTES {
+                self.flush();
+            }
+            let (now, later) = rest.split_at(rest.len().min(Self::BYTES - self.used));
+            self.bytes[self.used..self.used + now.len()].copy_from_slice(now);
+            self.used += now.len();
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
 impl Console {
+    fn write(&mut self, bytes: &[u8]) {
+        if let (Some(serial), Some(last)) = (&mut self.serial, bytes.last()) {
+            self.in_line = *last != b'\n';
+            serial.write(bytes);
+        }
+    }
+
     fn start_line(&mut self) {
         if self.in_line {
             let _ = self.write_str("\n");
@@ -58,10 +100,7 @@ impl Console {
 
 impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if let (Some(serial), Some(last)) = (&mut self.serial, text.as_bytes().last()) {
-            self.in_line = *last != b'\n';
-            serial.write(text.as_bytes());
-        }
+        self.write(text.as_bytes());
         Ok(())
     }
 }

@@ -19,7 +19,7 @@ use crate::logger::Timestamp;
 use core::cell::Cell;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use reflex_arch::exception::{ExceptionFrame, Handler};
 use reflex_arch::paging::{AddressSpace, PAGE};
 
@@ -49,6 +49,9 @@ static HOOKS: HookCell = HookCell(Cell::new(None));
 
 /// How many crashes are being reported: one, unless the report itself crashed.
 static CRASHES: AtomicU8 = AtomicU8::new(0);
+
+/// The report has come to its lines for machines.
+static ANNOUNCED: AtomicBool = AtomicBool::new(false);
 
 /// From now on, crashes are shown to `hooks` first.
 ///
@@ -153,6 +156,9 @@ fn report(text: fmt::Arguments<'_>, registers: &[(&str, u64)], status: u8) -> ! 
         1 => {
             // SAFETY: nothing returns from here, and interrupts are masked.
             let console = unsafe { console::seize() };
+            if !ANNOUNCED.load(Relaxed) {
+                let _ = console.write_str("#! crash while a crash was being reported\n");
+            }
             let _ = console.write_str("#! crash-end\n");
             exit::exit(status)
         }
@@ -176,6 +182,7 @@ fn write_report(
         (hooks.running)(&mut OneLine(console))?;
     }
     console.write_str("\n#! crash ")?;
+    ANNOUNCED.store(true, Relaxed);
     write!(OneLine(console), "{text}")?;
     console.write_str("\n")?;
     for (name, value) in registers {

@@ -4,11 +4,12 @@ use crate::command_line::CommandLine;
 use crate::crash::Exceptions;
 use crate::exit::{BAD_BOOT, BAD_COMMAND_LINE, TOO_LITTLE_MEMORY, fail};
 use crate::memory_map::Memory;
-use crate::start_info::StartInfo;
+use crate::start_info::{Error as StartInfoError, StartInfo};
 use crate::{console, exit, heap, layout, logger};
 use core::cell::UnsafeCell;
 use core::convert::Infallible;
 use core::fmt;
+use core::ops::Range;
 use reflex_arch::acpi::{self, Facts, Register, SleepControl};
 use reflex_arch::apic::{self, LocalApic};
 use reflex_arch::calibration::{self, Rates};
@@ -17,7 +18,7 @@ use reflex_arch::cpu::Features;
 use reflex_arch::exception::Idt;
 use reflex_arch::paging::{Access, AddressSpace, PAGE};
 use reflex_arch::segments::{Ist, Segments};
-use reflex_arch::{Error, interrupt, ioapic, pic};
+use reflex_arch::{Error, fpu, interrupt, ioapic, pic};
 
 /// The vector of interrupts that turn out to be none.
 pub const SPURIOUS_VECTOR: u8 = 0xff;
@@ -94,19 +95,28 @@ static TABLES: TableCell = TableCell(UnsafeCell::new(Tables {
 /// Called once, first thing, by the entry's `reflex_start`, with what that was given.
 pub unsafe fn start(start_info: u32, next: impl FnOnce(Early) -> Infallible) -> ! {
     let origin = clock::tsc();
+    // SAFETY: nothing has been computed in floating point yet.
+    unsafe { fpu::reset() };
     console::init();
     // SAFETY: called once.
     let Tables { segments, vectors, start_info: info } = unsafe { &mut *TABLES.0.get() };
     let guards = segments.guards();
     load_tables(segments, vectors);
 
-    or_fail(BAD_BOOT, info.read(u64::from(start_info), boot_memory));
+    if let Err(error) = info.read(u64::from(start_info), boot_memory) {
+        let too_long = error == StartInfoError::CommandLineTooLong;
+        fail(if too_long { BAD_COMMAND_LINE } else { BAD_BOOT }, format_args!("{error}"));
+    }
     let info: &'static StartInfo = info;
     let command_line = or_fail(BAD_COMMAND_LINE, CommandLine::parse(info.command_line()));
     logger::init(command_line.log);
 
     let features = Features::detect();
+    if !features.no_execute {
+        fail(BAD_BOOT, format_args!("the processor cannot mark pages not executable"));
+    }
     let firmware = read_firmware(info);
+    check_image_fits(info);
     let mut memory = Memory::new(info.ranges(), layout::image());
     let total = memory.total();
     log::debug!("{} KiB of memory, {} KiB free", memory_size(info) >> 10, total >> 10);
@@ -171,6 +181,16 @@ fn load_tables(segments: &'static mut Segments, vectors: &mut Idt) {
 fn read_firmware(info: &StartInfo) -> Option<Facts> {
     let facts = acpi::read(info.rsdp?, boot_memory);
     facts.inspect_err(|error| log::warn!("the firmware's tables are ignored: {error}")).ok()
+}
+
+/// Ends the image when it reaches into memory that is not usable: loaders do not look.
+fn check_image_fits(info: &StartInfo) {
+    let image = layout::image();
+    let holds = |range: &Range<u64>| range.start <= image.start && image.end <= range.end;
+    if !info.ranges().iter().any(|range| range.usable && holds(&range.addresses)) {
+        let end = image.end >> 10;
+        fail(TOO_LITTLE_MEMORY, format_args!("too little memory: the image ends at {end} KiB"));
+    }
 }
 
 /// Maps the image by what its parts need, the rest as data, and takes the guards out.

@@ -13,6 +13,13 @@
 reflex_entry:
     cli
     cld
+    # Not every loader clears it, and on a very small machine the firmware may have used it.
+    mov edi, offset reflex_bss_start
+    mov ecx, offset reflex_image_end
+    sub ecx, edi
+    shr ecx, 2
+    xor eax, eax
+    rep stosd
     mov edi, ebx                        # the start info, the first argument later on
 
     # One page of upper entries, four pages of 2 MiB entries: present, writable.

@@ -5,7 +5,14 @@
 
 use core::cell::{Cell, UnsafeCell};
 
-struct Hooks(Cell<Option<(fn(), fn())>>);
+/// What to call before and after.
+#[derive(Clone, Copy)]
+struct Ends {
+    enter: fn(),
+    leave: fn(),
+}
+
+struct Hooks(Cell<Option<Ends>>);
 
 // SAFETY: set once, at start-up, before there is a second context.
 unsafe impl Sync for Hooks {}
@@ -19,7 +26,7 @@ static HOOKS: Hooks = Hooks(Cell::new(None));
 /// Called before a second context exists, with interrupts masked. Between the two, no other
 /// context runs.
 pub unsafe fn set_exclusion(enter: fn(), leave: fn()) {
-    HOOKS.0.set(Some((enter, leave)));
+    HOOKS.0.set(Some(Ends { enter, leave }));
 }
 
 /// A value that one context at a time is at work on.
@@ -40,8 +47,8 @@ impl<T> Exclusive<T> {
     /// Runs `work` on the value; `None` when the caller is already inside.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         let hooks = HOOKS.0.get();
-        if let Some((enter, _)) = hooks {
-            enter();
+        if let Some(ends) = hooks {
+            (ends.enter)();
         }
         let result = (!self.busy.replace(true)).then(|| {
             // SAFETY: `busy` was clear, so nobody holds a borrow.
@@ -49,8 +56,8 @@ impl<T> Exclusive<T> {
             self.busy.set(false);
             result
         });
-        if let Some((_, leave)) = hooks {
-            leave();
+        if let Some(ends) = hooks {
+            (ends.leave)();
         }
         result
     }

@@ -210,14 +210,7 @@ pub(crate) unsafe extern "C" fn bcmp(one: *const u8, other: *const u8, length: u
 #[unsafe(naked)]
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub(crate) unsafe extern "C" fn strlen(text: *const u8) -> usize {
-    naked_asm!(
-        "mov rax, -1",
-        "2:",
-        "inc rax",
-        "cmp byte ptr [rdi + rax], 0",
-        "jne 2b",
-        "ret",
-    )
+    naked_asm!("mov rax, -1", "2:", "inc rax", "cmp byte ptr [rdi + rax], 0", "jne 2b", "ret",)
 }
 
 #[cfg(test)]

@@ -1,2 +1,94 @@
-//! To come.
-fn main() {}
+//! An HTTP/1.1 server for the files in `site/`, which are part of the image.
+//!
+//! Keys of the kernel command line: `connections=N`, how many there may be at a time.
+#![no_std]
+#![no_main]
+
+mod stream;
+
+use core::time::Duration;
+use reflex::http::{self, Limits, Service};
+use reflex::{Connection, ConnectionError, Error, System, TcpService, Tick, log};
+use stream::Port;
+
+include!(concat!(env!("OUT_DIR"), "/site.rs"));
+
+const RECEIVE_BUFFER: usize = 4 << 10;
+const SEND_BUFFER: usize = 8 << 10;
+/// Event memory for a connection: its buffers, and what its socket and its handler need.
+const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (4 << 10);
+const CONNECTIONS: usize = 1024;
+
+/// The server: one context, all connections.
+struct Web {
+    system: System,
+    service: Service<Port>,
+}
+
+#[reflex::main]
+fn main(system: System) -> Result<(), Error> {
+    let connections = match system.argument("connections") {
+        None => CONNECTIONS,
+        Some(number) => number
+            .parse()
+            .ok()
+            .filter(|number| (1..=1 << 20).contains(number))
+            .ok_or(Error::Application("connections= takes a number from 1 to 1048576"))?,
+    };
+    let limits = Limits { large_heads: connections.div_ceil(64), ..Limits::default() };
+    let service = Service::new(SITE, limits, connections, unix_time(system)).map_err(|error| {
+        log::error!("{error}");
+        Error::Application("the embedded site cannot be served")
+    })?;
+    let web = system
+        .context("web", Web { system, service })
+        .memory(connections * MEMORY_PER_CONNECTION + (64 << 10))
+        .build()?;
+    system.every(Duration::from_secs(1)).on(web, Web::tick)?;
+    system
+        .listen(80)?
+        .connections(connections as u32)
+        .buffers(RECEIVE_BUFFER, SEND_BUFFER)
+        .serve(web)?;
+    Ok(())
+}
+
+impl Web {
+    fn tick(&mut self, _: Tick) {
+        let uptime = self.system.now().as_nanos() / 1_000_000_000;
+        self.service.tick(uptime as u32, unix_time(self.system));
+    }
+}
+
+impl TcpService for Web {
+    fn accepted(&mut self, connection: &Connection) {
+        self.service.accepted(connection.slot(), Port(connection.clone()));
+    }
+
+    #[inline]
+    fn received(&mut self, connection: &Connection) {
+        self.service.ready(connection.slot());
+    }
+
+    fn sent(&mut self, connection: &Connection) {
+        self.service.ready(connection.slot());
+    }
+
+    fn closed(&mut self, connection: &Connection) {
+        self.service.ended(connection.slot());
+    }
+
+    fn failed(&mut self, connection: &Connection, error: ConnectionError) {
+        log::debug!("a connection failed: {error}");
+        self.service.closed(connection.slot());
+    }
+
+    fn ended(&mut self, connection: &Connection) {
+        self.service.closed(connection.slot());
+    }
+}
+
+/// The time of day, unless the machine has no clock that tells it.
+fn unix_time(system: System) -> Option<u64> {
+    (system.machine().started_unix_seconds > 0).then(|| system.unix_time())
+}

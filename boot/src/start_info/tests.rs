@@ -46,11 +46,7 @@ fn everything_is_copied_out() {
     let range = |addresses, usable| MemoryRange { addresses, usable };
     assert_eq!(
         info.ranges(),
-        [
-            range(0x10_0000..0x40_0000, true),
-            range(0..0, true),
-            range(0xf000_0000..u64::MAX, false),
-        ]
+        [range(0x10_0000..0x40_0000, true), range(0..0, true), range(0xf000_0000..u64::MAX, false),]
     );
 }
 

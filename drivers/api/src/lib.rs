@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod frame;
+mod interrupt;
 mod nic;
 
 pub use frame::Frame;
+pub use interrupt::{Acknowledge, Interrupt, MsiMessage};
 pub use nic::{NicCounters, NicError, Receive, Transmit};

@@ -51,7 +51,8 @@ pub trait Receive: Send {
     fn next(&mut self) -> Option<Frame>;
 
     /// Lets the device interrupt again. True when frames arrived meanwhile, so that the caller
-    /// goes on instead of waiting for an interrupt that will not come.
+    /// goes on instead of waiting for an interrupt that will not come: interrupts are then
+    /// suppressed as before.
     #[must_use = "frames may be waiting for which no interrupt will come"]
     fn enable(&mut self) -> bool;
 
@@ -75,17 +76,14 @@ pub trait Transmit: Send {
     ///
     /// # Errors
     /// [`NicError`]; `fill` was then not called.
-    fn transmit(
-        &mut self,
-        length: usize,
-        fill: &mut dyn FnMut(&mut [u8]),
-    ) -> Result<(), NicError>;
+    fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), NicError>;
 
     /// Tells the device of all frames queued since the last flush, with at most one
     /// notification; none when the device asked for none or nothing was queued.
     fn flush(&mut self);
 
-    /// Asks for one interrupt when a buffer has become free. True when one already has.
+    /// Flushes, and asks for one interrupt when a buffer has become free. True when one already
+    /// has; also when the device has failed, which the next [`Transmit::transmit`] reports.
     #[must_use = "a buffer may be free for which no interrupt will come"]
     fn notify_when_available(&mut self) -> bool;
 

@@ -43,6 +43,25 @@ pub enum Outcome {
     Preempt,
 }
 
+/// What an activation that may start its handler at once has led to.
+#[must_use = "the core counts on a start being carried out"]
+pub enum AtOnce<H> {
+    /// The handler is to be run now, on its context's empty stack, as if by [`Next::Start`] and
+    /// [`Core::begin`].
+    Start {
+        /// The context that is preempted, if one was running.
+        from: Option<ContextId>,
+        /// The context that runs now.
+        to: ContextId,
+        /// Its handler.
+        handler: H,
+        /// What that is to be told.
+        activation: Activation,
+    },
+    /// It was queued.
+    Queued(Outcome),
+}
+
 /// Who runs next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "the core counts on this being run"]
@@ -208,6 +227,35 @@ impl<H: Copy, C> Core<H, C> {
         }
         self.settle();
         Ok(self.enqueue(id.index, context, priority))
+    }
+
+    /// Like [`Core::activate`], for a caller that can carry a preemption out on the spot: the
+    /// handler of an idle context that beats the running one is begun without being queued.
+    ///
+    /// # Errors
+    /// As [`Core::activate`].
+    #[inline(always)]
+    pub fn activate_at_once(&mut self, id: EventId, count: u32) -> Result<AtOnce<H>, Error> {
+        let record = self.table.live_at(id)?;
+        let (context, rank) = (record.context, rank(record.priority));
+        // A registration of an idle context has nothing pending.
+        let to = self.contexts.at(context);
+        let single = count == 1 || (count != 0 && record.accumulation == Accumulation::Count);
+        if to.effective != 0 || rank <= self.current || !single || self.express.index != NONE {
+            return self.activate(id, count).map(AtOnce::Queued);
+        }
+        let handler = record.handler.expect("a live registration has a handler");
+        to.effective = rank;
+        to.active = rank;
+        to.serving = id.index;
+        let from = self.running();
+        if from.is_some() {
+            self.preempted.push(&mut self.contexts, self.running, self.current);
+        }
+        self.running = context;
+        self.current = rank;
+        let activation = Activation { event: id, count };
+        Ok(AtOnce::Start { from, to: ContextId(context), handler, activation })
     }
 
     /// Whether a waiting context beats the running one.

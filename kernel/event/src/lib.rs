@@ -21,7 +21,7 @@ mod registration;
 mod table;
 mod time;
 
-pub use self::core::{Core, Finished, Next, Outcome};
+pub use self::core::{AtOnce, Core, Finished, Next, Outcome};
 pub use ceiling::Ceiling;
 pub use id::{Context, ContextId, EventId, TimerId};
 pub use kernel::Kernel;

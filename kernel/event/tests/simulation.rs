@@ -11,6 +11,8 @@ use proptest::prelude::*;
 fn step() -> impl Strategy<Value = Vec<Step>> {
     prop_oneof![
         6 => Just(vec![Step::Return]),
+        4 => (any::<u8>(), 1..4u32)
+            .prop_map(|(event, count)| vec![Step::ActivateAtOnce { event, count }]),
         // What happens in one section is dispatched together.
         8 => prop::collection::vec(change(), 1..4),
     ]

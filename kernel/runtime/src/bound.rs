@@ -37,40 +37,52 @@ impl AnyState {
     }
 }
 
-/// What dispatch calls.
-trait Call {
-    fn call(&self, event: EventId, count: u32);
-
-    /// Whose memory this lies in.
-    fn pool(&self) -> &'static Pool;
+/// What every bound handler begins with, whatever its type.
+#[repr(C)]
+struct Header {
+    call: unsafe fn(NonNull<Header>, EventId, u32),
+    release: unsafe fn(NonNull<Header>),
 }
 
+/// A handler and the state it is for, in its context's event memory.
+#[repr(C)]
 struct Bound<S: 'static, F> {
+    header: Header,
     state: NonNull<StateCell<S>>,
     pool: &'static Pool,
     handler: F,
 }
 
-impl<S: 'static, F: Fn(&mut S, Activation)> Call for Bound<S, F> {
-    #[inline]
-    fn call(&self, event: EventId, count: u32) {
-        // SAFETY: the cell lives for ever, in its context's pool; handlers of one context never
-        // run at the same time, so nobody else is at the `Cell`.
-        let cell = unsafe { self.state.as_ref() };
+impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
+    /// # Safety
+    /// `header` is that of a live `Self`, and no other handler of its context runs.
+    unsafe fn call(header: NonNull<Header>, event: EventId, count: u32) {
+        // SAFETY: `Self` begins with its header; the cell lives for ever, in its context's pool.
+        // Handlers of one context never run at the same time, so nobody else is at the `Cell`.
+        let (bound, cell) = unsafe {
+            let bound = header.cast::<Self>().as_ref();
+            (bound, bound.state.as_ref())
+        };
         if let Some(state) = cell.state.take() {
-            (self.handler)(state, Activation { event, count });
+            (bound.handler)(state, Activation { event, count });
             cell.state.set(Some(state));
         }
     }
 
-    fn pool(&self) -> &'static Pool {
-        self.pool
+    /// # Safety
+    /// `header` is that of a live `Self` that [`Handler::bind`] made, which nobody uses again.
+    unsafe fn release(header: NonNull<Header>) {
+        let bound = header.cast::<Self>();
+        // SAFETY: live, by the caller's duty.
+        let pool = unsafe { bound.as_ref() }.pool;
+        // SAFETY: `bind` made the pointer by `into_raw`, and it is given up here.
+        drop(unsafe { PoolBox::from_raw(bound, pool) });
     }
 }
 
 /// A handler, as the event core keeps it.
 #[derive(Clone, Copy)]
-pub(crate) struct Handler(NonNull<dyn Call>);
+pub(crate) struct Handler(NonNull<Header>);
 
 /// Why a handler could not be bound.
 pub(crate) enum BindError {
@@ -90,9 +102,27 @@ impl Handler {
         F: Fn(&mut S, Activation) + Send + 'static,
     {
         let state = state.downcast::<S>().ok_or(BindError::WrongState)?;
-        let bound = pool.alloc(Bound { state, pool, handler });
+        let header = Header { call: Bound::<S, F>::call, release: Bound::<S, F>::release };
+        let bound = pool.alloc(Bound { header, state, pool, handler });
         let (bound, _) = bound.map_err(|_| BindError::OutOfMemory)?.into_raw();
-        Ok(Self(bound))
+        Ok(Self(bound.cast()))
+    }
+
+    /// The handler as a machine word.
+    #[inline(always)]
+    pub(crate) fn into_word(self) -> u64 {
+        self.0.expose_provenance().get() as u64
+    }
+
+    /// The handler that a word stands for.
+    ///
+    /// # Safety
+    /// `word` is from [`Handler::into_word`].
+    #[inline(always)]
+    pub(crate) unsafe fn from_word(word: u64) -> Self {
+        let header = core::ptr::with_exposed_provenance_mut(word as usize);
+        // SAFETY: the word was made from a pointer that is not null.
+        Self(unsafe { NonNull::new_unchecked(header) })
     }
 
     /// Runs the handler.
@@ -100,10 +130,10 @@ impl Handler {
     /// # Safety
     /// The handler has not been released, and no other handler of its context runs.
     #[inline(always)]
-    pub(crate) unsafe fn call(self, activation: Activation) {
+    pub(crate) unsafe fn call(self, event: EventId, count: u32) {
         // SAFETY: not released, so the box is alive; the core gives a handler back for release
         // only when it is not running.
-        unsafe { self.0.as_ref() }.call(activation.event, activation.count);
+        unsafe { (self.0.as_ref().call)(self.0, event, count) }
     }
 
     /// Drops the handler and frees its memory.
@@ -111,9 +141,7 @@ impl Handler {
     /// # Safety
     /// The handler is not running and nobody calls it again.
     pub(crate) unsafe fn release(self) {
-        // SAFETY: not running, not released before: the box is alive.
-        let pool = unsafe { self.0.as_ref() }.pool();
-        // SAFETY: `bind` made the pointer by `into_raw`, and it is given up here.
-        drop(unsafe { PoolBox::from_raw(self.0, pool) });
+        // SAFETY: the caller's duty.
+        unsafe { (self.0.as_ref().release)(self.0) }
     }
 }

@@ -4,8 +4,8 @@ use crate::bound::Handler;
 use crate::local::Local;
 use crate::section::{self, DISPATCH};
 use crate::{idle, job};
-use reflex_arch::context;
-use reflex_event::{ContextId, Core, Error, EventId, Next, Outcome};
+use reflex_arch::context::{self, Entry};
+use reflex_event::{Activation, AtOnce, ContextId, Core, Error, EventId, Next, Outcome};
 
 /// Where a context's stack is.
 pub(crate) struct Stack {
@@ -26,25 +26,45 @@ pub(crate) fn note(outcome: Outcome) {
     }
 }
 
-/// Activates `event`, and carries out the preemption that is due at once if nothing else waits.
-#[inline(always)]
+/// Activates `event`; a handler that is due at once is started on the spot.
+#[inline]
 pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
     section::enter();
     // SAFETY: in a section, and the borrow ends before anything else runs.
     let core = unsafe { CORE.get() };
-    let activated = core.activate(event, count);
-    if activated == Ok(Outcome::Preempt) {
-        if section::outermost() && !section::waiting() {
-            let from = core.running();
-            if let Some(next) = core.preempt() {
-                leave_for(from, next);
-            }
-        } else {
-            section::post(DISPATCH);
-        }
-    }
+    let activated = if section::outermost() {
+        core.activate_at_once(event, count)
+    } else {
+        core.activate(event, count).map(AtOnce::Queued)
+    };
+    let result = carry_out(activated);
     section::leave();
-    activated.map(drop)
+    result
+}
+
+/// Activates `event` once, in the outermost section, which stays open. What it cannot be told,
+/// that the event has been unregistered, concerns nobody any more.
+#[inline(always)]
+pub(crate) fn activate_held(event: EventId) {
+    // SAFETY: in a section, and the borrow ends before anything else runs.
+    let activated = unsafe { CORE.get() }.activate_at_once(event, 1);
+    let _ = carry_out(activated);
+}
+
+/// Carries out what an activation led to. The caller is in a section; in the outermost one, if a
+/// handler is to be started.
+#[inline(always)]
+pub(crate) fn carry_out(activated: Result<AtOnce<Handler>, Error>) -> Result<(), Error> {
+    match activated? {
+        AtOnce::Start { from, to, handler, activation } => {
+            let event = activation.event;
+            let name = u64::from(event.generation) << 32 | u64::from(event.index);
+            let words = [handler.into_word(), name, u64::from(activation.count)];
+            begin_on(from, to, perform, words);
+        }
+        AtOnce::Queued(outcome) => note(outcome),
+    }
+    Ok(())
 }
 
 /// Runs the jobs that were posted, then lets a context run that beats the present one. Returns
@@ -65,17 +85,35 @@ pub(crate) fn service() {
 #[inline(always)]
 fn leave_for(from: Option<ContextId>, next: Next) {
     let Some(from) = from else { go_to(next) };
+    match next {
+        Next::Start(to) => begin_on(Some(from), to, run, [0; 3]),
+        Next::Resume(to) => {
+            // SAFETY: in a section, and the borrow ends with what is taken from it.
+            let core = unsafe { CORE.get() };
+            let save: *mut usize = &raw mut core.machine(from).saved;
+            // SAFETY: `save` is the place of the present context, and contexts do not move; a
+            // preempted context was left by `switch` or `start`, and the core names it once.
+            unsafe { context::switch(save, core.machine(to).saved) }
+        }
+        Next::Idle => {}
+    }
+}
+
+/// Suspends `from`, if there is one, and begins on the empty stack of `to`.
+#[inline(always)]
+fn begin_on(from: Option<ContextId>, to: ContextId, entry: Entry, words: [u64; 3]) {
     // SAFETY: in a section, and the borrow ends with what is taken from it.
     let core = unsafe { CORE.get() };
-    let save: *mut usize = &raw mut core.machine(from).saved;
-    match next {
-        // SAFETY: `save` is the place of the present context, and contexts do not move; an idle
-        // context's stack is empty and its own; `run` does not return.
-        Next::Start(to) => unsafe { context::start(save, core.machine(to).top, run) },
-        // SAFETY: as above; a preempted context was left by `switch` or `start`, and the core
-        // names it once.
-        Next::Resume(to) => unsafe { context::switch(save, core.machine(to).saved) },
-        Next::Idle => {}
+    let top = core.machine(to).top;
+    match from {
+        Some(from) => {
+            let save: *mut usize = &raw mut core.machine(from).saved;
+            // SAFETY: `save` is the place of the present context, and contexts do not move; the
+            // stack of `to` is its own and empty, since it was idle; entries do not return.
+            unsafe { context::start(save, top, entry, words) }
+        }
+        // SAFETY: as above; the present stack is the idle one, which nobody goes back to.
+        None => unsafe { context::restart(top, entry, words) },
     }
 }
 
@@ -86,22 +124,35 @@ pub(crate) fn go_to(next: Next) -> ! {
     let core = unsafe { CORE.get() };
     match next {
         // SAFETY: the present stack is the idle one, or that of a context whose handler is done.
-        Next::Start(to) => unsafe { context::restart(core.machine(to).top, run) },
+        Next::Start(to) => unsafe { context::restart(core.machine(to).top, run, [0; 3]) },
         // SAFETY: as above; a preempted context was left by `switch` or `start`.
         Next::Resume(to) => unsafe { context::resume(core.machine(to).saved) },
         Next::Idle => idle::enter(),
     }
 }
 
-/// The bottom of every context's stack: one activation, from its taking to its end.
-extern "C" fn run() -> ! {
+/// The bottom of a context's stack whose first activation is queued.
+extern "C" fn run(_: u64, _: u64, _: u64) -> ! {
     // SAFETY: whoever came here holds the section; the borrow ends in this statement.
-    let (handler, activation) = unsafe { CORE.get() }.begin();
+    let (handler, Activation { event, count }) = unsafe { CORE.get() }.begin();
+    perform_one(handler, event, count)
+}
+
+/// The bottom of a context's stack that was started with its activation.
+extern "C" fn perform(handler: u64, name: u64, count: u64) -> ! {
+    let event = EventId { index: name as u32, generation: (name >> 32) as u32 };
+    // SAFETY: `carry_out` made the word from a handler.
+    perform_one(unsafe { Handler::from_word(handler) }, event, count as u32)
+}
+
+/// One activation, from the end of the section in which it was begun.
+#[inline(always)]
+fn perform_one(handler: Handler, event: EventId, count: u32) -> ! {
     if !section::give_up() {
         section::service();
     }
     // SAFETY: the core names a live handler and keeps it until `finish`.
-    unsafe { handler.call(activation) };
+    unsafe { handler.call(event, count) };
     section::hold();
     // SAFETY: in a section; the borrow ends in this statement.
     let finished = unsafe { CORE.get() }.finish();

@@ -28,10 +28,10 @@ pub(crate) fn woken() {
 /// Goes to the idle stack. The caller holds the outermost section.
 pub(crate) fn enter() -> ! {
     // SAFETY: the idle stack is used by nobody else, and nothing on it is ever gone back to.
-    unsafe { context::restart(registry::idle_stack_top(), idle) }
+    unsafe { context::restart(registry::idle_stack_top(), idle, [0; 3]) }
 }
 
-extern "C" fn idle() -> ! {
+extern "C" fn idle(_: u64, _: u64, _: u64) -> ! {
     loop {
         interrupt::disable();
         if section::give_up() {

@@ -19,6 +19,12 @@ impl Slot {
     pub(crate) const fn new(event: EventId) -> Self {
         Self { event, fired: AtomicU32::new(0), next: AtomicPtr::new(null_mut()) }
     }
+
+    /// The event that is activated.
+    #[inline(always)]
+    pub(crate) fn event(&self) -> EventId {
+        self.event
+    }
 }
 
 /// The newest slot with firings to deliver.

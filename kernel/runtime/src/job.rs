@@ -45,11 +45,6 @@ impl Job {
     pub fn post(self) {
         section::post(self.bit);
     }
-
-    /// The job's bit in the pending word.
-    pub(crate) const fn bit(self) -> u64 {
-        self.bit
-    }
 }
 
 /// Runs every job whose bit is set. The caller is in a section.

@@ -1,7 +1,7 @@
 //! Registered events that do nothing: what costs must not depend on.
 
-use reflex::{Context, Error, Kernel, Registration, System};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use reflex::{Context, Error, Kernel, Registration, System};
 
 /// Bytes of event memory a registration takes: a bound handler and its share of the table.
 const EVENT_MEMORY: usize = 40;
@@ -16,8 +16,7 @@ impl Crowd {
     pub(crate) fn new(system: System) -> Result<Self, Error> {
         let sizes = system.argument("events").unwrap_or("");
         let most = sizes.split(',').filter_map(|size| size.parse().ok()).max().unwrap_or(1_000);
-        let context =
-            system.context("crowd", ()).memory((most + 1_000) * EVENT_MEMORY).build()?;
+        let context = system.context("crowd", ()).memory((most + 1_000) * EVENT_MEMORY).build()?;
         Ok(Self { system, context, size: AtomicUsize::new(0) })
     }
 

@@ -27,12 +27,7 @@ impl Report {
     }
 
     /// Measures `work`, which tells the counter's values at its start and end.
-    pub(crate) fn measure(
-        &self,
-        case: &str,
-        events: usize,
-        mut work: impl FnMut() -> (u64, u64),
-    ) {
+    pub(crate) fn measure(&self, case: &str, events: usize, mut work: impl FnMut() -> (u64, u64)) {
         let value = median((0..SAMPLES).map(|_| {
             let (start, end) = work();
             end - start

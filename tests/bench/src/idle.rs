@@ -5,7 +5,7 @@ use crate::figure::{Report, SAMPLES};
 use alloc::vec::Vec;
 use core::time::Duration;
 use reflex::bench::{entered_at, mask_until_halt, raise, timestamp};
-use reflex::{Activation, Error, EventId, Job, Kernel, Registration, System, Tick, Vector, measure};
+use reflex::{Activation, Error, EventId, Kernel, Registration, System, Tick, Vector, measure};
 
 struct Idle {
     system: System,
@@ -34,7 +34,7 @@ pub(crate) fn begin(system: System, report: Report) -> Result<(), Error> {
             idle.interrupt.push(now - entered_at());
         },
     )?;
-    let vector = Vector::new(Job::new(move || drop(kernel.activate(event, 1)))?, None)?;
+    let vector = Vector::of_event(event, None)?;
     system.every(Duration::from_micros(500)).on(context, move |idle: &mut Idle, tick: Tick| {
         let now = timestamp();
         idle.timer.push(now - entered_at());

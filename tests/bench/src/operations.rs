@@ -31,15 +31,23 @@ pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), 
     });
     report.measure("activation-and-back", events, || once(|| kernel.activate(probed, 1)));
 
-    let vector = Vector::new(Job::new(move || drop(kernel.activate(probed, 1)))?, None)?;
-    report.measure("interrupt-to-handler-preempting", events, || {
-        ENTERED.store(0, Relaxed);
-        raise(vector);
-        while ENTERED.load(Relaxed) == 0 {
-            spin_loop();
-        }
-        (entered_at(), ENTERED.load(Relaxed))
-    });
+    let job = Job::new(move || {
+        let _ = kernel.activate(probed, 1);
+    })?;
+    let interrupts = [
+        ("interrupt-to-handler-preempting", Vector::of_event(probed, None)?),
+        ("interrupt-by-job-to-handler-preempting", Vector::new(job, None)?),
+    ];
+    for (case, vector) in interrupts {
+        report.measure(case, events, || {
+            ENTERED.store(0, Relaxed);
+            raise(vector);
+            while ENTERED.load(Relaxed) == 0 {
+                spin_loop();
+            }
+            (entered_at(), ENTERED.load(Relaxed))
+        });
+    }
 
     let mut last = probed;
     report.measure("register", events, || {

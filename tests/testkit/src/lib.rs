@@ -1,1 +1,21 @@
-//! To come.
+//! Host fakes for tests: a kernel on one thread with a clock of its own, network interfaces
+//! joined by wires that lose, repeat and reorder, event pools, seeded randomness, a trace, and
+//! an allocator that counts.
+//!
+//! Everything is deterministic: the same seed gives the same run.
+
+mod allocator;
+mod clock;
+mod kernel;
+mod nic;
+mod pool;
+mod random;
+mod trace;
+
+pub use allocator::CountingAllocator;
+pub use clock::Clock;
+pub use kernel::SimKernel;
+pub use nic::{Faults, Nic, Wire};
+pub use pool::pool;
+pub use random::Random;
+pub use trace::Trace;

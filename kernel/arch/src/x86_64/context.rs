@@ -7,6 +7,9 @@
 
 use core::arch::{asm, naked_asm};
 
+/// What a stack is started with.
+pub type Entry = extern "C" fn(u64, u64, u64) -> !;
+
 /// Suspends the present stack, leaving its stack pointer in `*save`, and goes on with the one
 /// suspended at `target`. Returns when somebody goes on with this one.
 ///
@@ -37,29 +40,34 @@ pub unsafe fn switch(save: *mut usize, target: usize) {
     }
 }
 
-/// Suspends the present stack as [`switch`] does, and calls `entry` on an empty one.
+/// Suspends the present stack as [`switch`] does, and calls `entry` with `arguments` on an empty
+/// one.
 ///
 /// # Safety
 /// `save` is valid for a write; `top` is the 16-byte aligned upper end of a mapped stack that
 /// nothing else uses; `entry` does not return.
 #[inline(always)]
-pub unsafe fn start(save: *mut usize, top: usize, entry: extern "C" fn() -> !) {
-    // SAFETY: as in `switch`; the call leaves the stack as the ABI has it at a function's entry.
+pub unsafe fn start(save: *mut usize, top: usize, entry: Entry, arguments: [u64; 3]) {
+    // SAFETY: as in `switch`; the call leaves the stack as the ABI has it at a function's entry,
+    // and the arguments are where it has them.
     unsafe {
         asm!(
             "push rbp",
             "push rbx",
             "lea rax, [rip + 2f]",
             "push rax",
-            "mov [rdi], rsp",
-            "mov rsp, rsi",
-            "call rdx",
+            "mov [r8], rsp",
+            "mov rsp, r9",
+            "call r10",
             "2:",
             "pop rbx",
             "pop rbp",
-            inout("rdi") save => _,
-            inout("rsi") top => _,
-            inout("rdx") entry => _,
+            inout("r8") save => _,
+            inout("r9") top => _,
+            inout("r10") entry => _,
+            inout("rdi") arguments[0] => _,
+            inout("rsi") arguments[1] => _,
+            inout("rdx") arguments[2] => _,
             out("r12") _, out("r13") _, out("r14") _, out("r15") _,
             clobber_abi("C"),
         );
@@ -75,11 +83,24 @@ pub unsafe extern "C" fn resume(target: usize) -> ! {
     naked_asm!("mov rsp, rdi", "ret")
 }
 
-/// Drops the present stack and calls `entry` on an empty one, which may be the present one.
+/// Drops the present stack and calls `entry` with `arguments` on an empty one, which may be the
+/// present one.
 ///
 /// # Safety
 /// As [`start`]; nothing on the present stack is needed any more.
-#[unsafe(naked)]
-pub unsafe extern "C" fn restart(top: usize, entry: extern "C" fn() -> !) -> ! {
-    naked_asm!("mov rsp, rdi", "xor ebp, ebp", "call rsi", "ud2")
+#[inline(always)]
+pub unsafe fn restart(top: usize, entry: Entry, arguments: [u64; 3]) -> ! {
+    // SAFETY: as in `start`; there is no coming back.
+    unsafe {
+        asm!(
+            "mov rsp, r9",
+            "call r10",
+            in("r9") top,
+            in("r10") entry,
+            in("rdi") arguments[0],
+            in("rsi") arguments[1],
+            in("rdx") arguments[2],
+            options(noreturn),
+        );
+    }
 }

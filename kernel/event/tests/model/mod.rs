@@ -1,12 +1,15 @@
 //! A machine without a machine: it does what the core says, and checks it against a model that
 //! is too simple to be wrong.
 
-use reflex_event::{Accumulation, ContextId, Core, Error, EventId, Next, Priority, Registration};
+use reflex_event::{
+    Accumulation, AtOnce, ContextId, Core, Error, EventId, Next, Priority, Registration,
+};
 
 /// Something that happens, in the running handler or in an interrupt over it.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Activate { event: u8, count: u32 },
+    ActivateAtOnce { event: u8, count: u32 },
     Return,
     Register { context: u8, priority: u8, each: bool },
     Unregister { event: u8 },
@@ -64,6 +67,7 @@ impl Machine {
     fn change(&mut self, step: Step) {
         match step {
             Step::Activate { event, count } => self.activate(event, count),
+            Step::ActivateAtOnce { event, count } => self.activate_at_once(event, count),
             Step::Return => self.finish(),
             Step::Register { context, priority, each } => self.register(context, priority, each),
             Step::Unregister { event } => {
@@ -119,6 +123,35 @@ impl Machine {
             delivered: 0,
             dropped: 0,
         });
+    }
+
+    /// An activation by a caller that can start the handler on the spot.
+    fn activate_at_once(&mut self, choice: u8, count: u32) {
+        let Some(place) = self.pick(choice) else { return };
+        let before = self.core.running();
+        let result = self.core.activate_at_once(self.events[place].id, count);
+        if !self.events[place].live {
+            assert_eq!(result.err(), Some(Error::Stale));
+            return;
+        }
+        let clock = self.clock;
+        let event = &mut self.events[place];
+        if event.pending == 0 {
+            event.arrival = clock;
+        }
+        event.pending += count;
+        event.activated += u64::from(count);
+        if let AtOnce::Start { from, to, handler, activation } = result.unwrap() {
+            assert_eq!((from, to.0, handler), (before, event.context, place));
+            assert_eq!((activation.event, activation.count), (event.id, count));
+            assert!(!event.each || count == 1);
+            event.pending -= count;
+            event.delivered += u64::from(count);
+            let priority = event.priority;
+            let stack = &mut self.stacks[usize::from(to.0)];
+            assert!(stack.is_none(), "a second handler in one context");
+            *stack = Some((place, priority));
+        }
     }
 
     fn activate(&mut self, choice: u8, count: u32) {

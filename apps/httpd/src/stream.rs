@@ -1,0 +1,47 @@
+//! Connections as the HTTP service sees them.
+
+use reflex::Connection;
+use reflex::http::Stream;
+
+/// A connection. Whatever is asked of one that is over does nothing.
+#[derive(Clone)]
+pub(crate) struct Port(pub(crate) Connection);
+
+impl Stream for Port {
+    #[inline]
+    fn exchange(
+        &mut self,
+        buffer: &mut [u8],
+        serve: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize),
+    ) -> usize {
+        // Nobody else sends on this connection, so the room can only grow until it is used.
+        let room = self.0.sendable().unwrap_or(0).min(buffer.len());
+        let mut filled = 0;
+        let taken = self.0.receive(|bytes| {
+            let taken;
+            (taken, filled) = serve(bytes, &mut buffer[..room]);
+            taken
+        });
+        if filled > 0 {
+            self.send(&buffer[..filled]);
+        }
+        taken.unwrap_or(0)
+    }
+
+    fn unread(&mut self) -> usize {
+        self.0.receivable().unwrap_or(0)
+    }
+
+    #[inline]
+    fn send(&mut self, bytes: &[u8]) -> usize {
+        self.0.send(bytes).unwrap_or(0)
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+
+    fn abort(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,245 @@
+//! The semantics of a request: what it is answered with and how much body follows it.
+
+use crate::conditional::{Comparison, is_exactly, list_has};
+use crate::plan::{Answer, Body, Persistence, Plan};
+use crate::range::{Selection, select};
+use crate::status::Status;
+use crate::target;
+use crate::{Limits, Site, Target};
+use httparse::{Header, Request};
+
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Verdict {
+    /// The response.
+    pub(crate) plan: Plan,
+    /// How many bytes of body follow the head, to be read and dropped before the response.
+    pub(crate) body: u64,
+    /// Whether the client waits to be told to send that body.
+    pub(crate) interim: Interim,
+}
+
+/// Whether `100 Continue` is due (RFC 9110, section 10.1.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Interim {
+    /// It is.
+    Due,
+    /// It is not.
+    No,
+}
+
+/// The fields that matter, each a reference into the head.
+#[derive(Default)]
+struct Fields<'a> {
+    host: Option<&'a [u8]>,
+    content_length: Option<&'a [u8]>,
+    transfer_encoding: Option<&'a [u8]>,
+    expect: Option<&'a [u8]>,
+    range: Option<&'a [u8]>,
+    if_range: Option<&'a [u8]>,
+    has_if_match: bool,
+    has_if_none_match: bool,
+    wants_close: bool,
+    wants_keep_alive: bool,
+}
+
+/// Judges `request`; `scratch` is as long as its target at least.
+///
+/// # Errors
+/// The last response, when what follows this head could not be told apart from its body.
+#[inline]
+pub(crate) fn judge(
+    request: &Request<'_, '_>,
+    site: &Site,
+    limits: &Limits,
+    scratch: &mut [u8],
+) -> Result<Verdict, Plan> {
+    let method = request.method.unwrap_or_default();
+    let body = if method == "HEAD" { Body::Omitted } else { Body::Sent };
+    let refuse = |status| Plan { body, ..Plan::refusal(status) };
+
+    let fields = Fields::collect(request.headers).map_err(refuse)?;
+    let is_old = request.version == Some(0);
+    if fields.host.is_none() && !is_old {
+        return Err(refuse(Status::BadRequest));
+    }
+    let length = fields.body_length(is_old).map_err(refuse)?;
+    if length > limits.body_bytes {
+        return Err(refuse(Status::ContentTooLarge));
+    }
+    let interim = match fields.expect {
+        None => Interim::No,
+        Some(_) if is_old => Interim::No,
+        Some(value) if value.eq_ignore_ascii_case(b"100-continue") => {
+            if length > 0 {
+                Interim::Due
+            } else {
+                Interim::No
+            }
+        }
+        Some(_) => return Err(refuse(Status::ExpectationFailed)),
+    };
+
+    let answer = match method {
+        "GET" | "HEAD" => find(request, &fields, body, site, scratch),
+        "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH" => {
+            Answer::Status(Status::MethodNotAllowed)
+        }
+        _ => Answer::Status(Status::NotImplemented),
+    };
+    let persistence = match (is_old, fields.wants_close, fields.wants_keep_alive) {
+        (_, true, _) | (true, false, false) => Persistence::Closed,
+        (true, false, true) => Persistence::KeptAlive,
+        (false, false, _) => Persistence::Open,
+    };
+    Ok(Verdict { plan: Plan { answer, persistence, body }, body: length, interim })
+}
+
+/// The answer to a GET or HEAD.
+fn find(
+    request: &Request<'_, '_>,
+    fields: &Fields<'_>,
+    body: Body,
+    site: &Site,
+    scratch: &mut [u8],
+) -> Answer {
+    let target = request.path.unwrap_or_default().as_bytes();
+    let Ok(path) = target::path(target) else {
+        return Answer::Status(Status::BadRequest);
+    };
+    let found = if target::is_plain(path) {
+        site.find(path)
+    } else {
+        match target::normalise(path, scratch) {
+            Ok(path) => path.and_then(|path| site.find(path)),
+            Err(target::Malformed) => return Answer::Status(Status::BadRequest),
+        }
+    };
+    match found {
+        None => Answer::Status(Status::NotFound),
+        Some(Target::Directory(location)) => Answer::Moved(location),
+        Some(Target::File(index)) => {
+            let plain = !fields.has_if_match && !fields.has_if_none_match;
+            if plain && fields.range.is_none() {
+                Answer::File(index)
+            } else {
+                select_content(request.headers, fields, body, site, index)
+            }
+        }
+    }
+}
+
+/// Applies preconditions and the range, in the order of RFC 9110, section 13.2.2.
+#[cold]
+fn select_content(
+    headers: &[Header<'_>],
+    fields: &Fields<'_>,
+    body: Body,
+    site: &Site,
+    index: u16,
+) -> Answer {
+    let file = site.file(index);
+    let etag = file.etag.as_bytes();
+    let lists = |name: &str, comparison| {
+        headers
+            .iter()
+            .filter(|field| field.name.eq_ignore_ascii_case(name))
+            .any(|field| list_has(field.value, etag, comparison))
+    };
+    if fields.has_if_match && !lists("if-match", Comparison::Strong) {
+        return Answer::Status(Status::PreconditionFailed);
+    }
+    if fields.has_if_none_match && lists("if-none-match", Comparison::Weak) {
+        return Answer::NotModified(index);
+    }
+    // A range is defined for GET only (RFC 9110, section 14.2).
+    match (fields.range, body) {
+        (Some(range), Body::Sent) if fields.if_range.is_none_or(|tag| is_exactly(tag, etag)) => {
+            match select(range, file.content.len()) {
+                Selection::Whole => Answer::File(index),
+                Selection::Part { first, last } => Answer::Part { file: index, first, last },
+                Selection::Unsatisfiable => Answer::Unsatisfiable(index),
+            }
+        }
+        _ => Answer::File(index),
+    }
+}
+
+impl<'a> Fields<'a> {
+    #[inline]
+    fn collect(headers: &[Header<'a>]) -> Result<Self, Status> {
+        let mut fields = Self::default();
+        for Header { name, value } in headers {
+            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            match name.len() {
+                4 if is("host") => {
+                    once(&mut fields.host, value)?;
+                    if !value.iter().all(|&byte| is_authority(byte)) {
+                        return Err(Status::BadRequest);
+                    }
+                }
+                5 if is("range") => {
+                    // Several lines are one list, and several ranges are ignored.
+                    fields.range = Some(if fields.range.is_none() { *value } else { b"" });
+                }
+                6 if is("expect") => once(&mut fields.expect, value)?,
+                8 if is("if-range") => once(&mut fields.if_range, value)?,
+                8 if is("if-match") => fields.has_if_match = true,
+                10 if is("connection") => fields.connection(value),
+                13 if is("if-none-match") => fields.has_if_none_match = true,
+                14 if is("content-length") => once(&mut fields.content_length, value)?,
+                17 if is("transfer-encoding") => once(&mut fields.transfer_encoding, value)?,
+                _ => {}
+            }
+        }
+        Ok(fields)
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        for option in value.split(|&byte| byte == b',') {
+            let option = option.trim_ascii();
+            self.wants_close |= option.eq_ignore_ascii_case(b"close");
+            self.wants_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    /// How many bytes of body follow (RFC 9112, section 6.3), or why that is not for this server.
+    #[inline]
+    fn body_length(&self, is_old: bool) -> Result<u64, Status> {
+        match (self.transfer_encoding, self.content_length) {
+            (None, None) => Ok(0),
+            (None, Some(digits)) => decimal(digits).ok_or(Status::BadRequest),
+            (Some(_), Some(_)) => Err(Status::BadRequest),
+            (Some(_), None) if is_old => Err(Status::BadRequest),
+            (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => {
+                Err(Status::LengthRequired)
+            }
+            (Some(_), None) => Err(Status::NotImplemented),
+        }
+    }
+}
+
+/// Takes a field that may be there once only.
+fn once<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), Status> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Status::BadRequest),
+    }
+}
+
+/// A number of one digit or more; too large a one is the largest.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |value, &digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+    })
+}
+
+/// Whether a Host field may have `byte` (RFC 3986, section 3.2, without user information).
+fn is_authority(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+}

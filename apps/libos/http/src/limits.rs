@@ -1,0 +1,53 @@
+//! How long and how large things may be.
+
+/// The longest request head served, in bytes, its empty line included. A longer request line is
+/// answered with 414, a longer head with 431.
+pub const HEAD_LIMIT: usize = 8192;
+
+/// How many header fields a request may have; with more it is answered with 431.
+pub(crate) const FIELD_LIMIT: usize = 64;
+
+/// What a session keeps without asking anyone: a request head that came in pieces, or the unsent
+/// rest of a response head.
+pub(crate) const KEPT: usize = 1024;
+
+/// A body of at most this many bytes is kept behind its rendered head, so that the whole response
+/// is one write. With an ordinary head it still fits one Ethernet segment.
+pub(crate) const JOINED_BODY: usize = 1024;
+
+/// The limits that are the appliance's choice. Times are in seconds, and kept to within the
+/// second that follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// How long a connection may be silent between requests, or before the first.
+    pub idle: u32,
+    /// How long a request head may take from its first byte to its last.
+    pub head: u32,
+    /// How long a request body may take.
+    pub body: u32,
+    /// How long a response may make no progress because the peer does not read.
+    pub stall: u32,
+    /// How long the peer's bytes are read and dropped after the last response, so that it sees
+    /// the response before it sees a reset.
+    pub linger: u32,
+    /// The longest request body that is read (and dropped), in bytes; a longer one is answered
+    /// with 413.
+    pub body_bytes: u64,
+    /// How many request heads of more than 1 KB may be in the receiving, piece by piece, at the
+    /// same time. Beyond that such a request is answered with 503.
+    pub large_heads: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            idle: 60,
+            head: 10,
+            body: 30,
+            stall: 30,
+            linger: 5,
+            body_bytes: 65_536,
+            large_heads: 16,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! From received bytes to one request head.
+//!
+//! The outcome depends on the bytes alone and never on how they arrived: a head is judged when
+//! the line feed of a line has arrived that decides it, even if an offending byte is already
+//! there before.
+
+use crate::limits::FIELD_LIMIT;
+use crate::status::Status;
+use crate::{HEAD_LIMIT, plan::Plan};
+use core::mem::MaybeUninit;
+use httparse::{Error, Request};
+
+/// What `window` begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reading<T> {
+    /// The first part of a request head.
+    Incomplete,
+    /// Something that ends the connection, with this as the last response.
+    Refused(Plan),
+    /// A request head of that many bytes, and what became of it.
+    Complete(usize, T),
+}
+
+/// Reads one request head from the start of `window`, which is not longer than [`HEAD_LIMIT`],
+/// and has `judge` judge it.
+#[inline]
+pub(crate) fn read<T>(
+    window: &[u8],
+    judge: impl FnOnce(&Request<'_, '_>) -> Result<T, Plan>,
+) -> Reading<T> {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELD_LIMIT];
+    let mut request = Request::new(&mut []);
+    match request.parse_with_uninit_headers(window, &mut fields) {
+        Ok(httparse::Status::Complete(length)) if has_bare_line_feed(&window[..length]) => {
+            Reading::Refused(Plan::refusal(Status::BadRequest))
+        }
+        Ok(httparse::Status::Complete(length)) => match judge(&request) {
+            Ok(verdict) => Reading::Complete(length, verdict),
+            Err(plan) => Reading::Refused(plan),
+        },
+        Ok(httparse::Status::Partial) => unfinished(window),
+        Err(_) => offending(window),
+    }
+}
+
+/// A line feed alone ends a line for some and not for others: two that disagree see different
+/// requests (RFC 9112, sections 2.2 and 11.2).
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    // Without a branch, so that the compiler makes vectors of it.
+    head.iter().zip(&head[1..]).fold(head[0] == b'\n', |found, (&before, &byte)| {
+        found | ((byte == b'\n') & (before != b'\r'))
+    })
+}
+
+#[cold]
+fn unfinished<T>(window: &[u8]) -> Reading<T> {
+    if window.len() < HEAD_LIMIT {
+        return Reading::Incomplete;
+    }
+    Reading::Refused(Plan::refusal(if window.contains(&b'\n') {
+        Status::FieldsTooLarge
+    } else {
+        Status::UriTooLong
+    }))
+}
+
+/// Something in `window` is wrong; if it is in a line that is not yet complete, that line's end is
+/// awaited.
+#[cold]
+fn offending<T>(window: &[u8]) -> Reading<T> {
+    let lines = window.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+    let mut fields = [const { MaybeUninit::uninit() }; FIELD_LIMIT];
+    let mut request = Request::new(&mut []);
+    let status = match request.parse_with_uninit_headers(&window[..lines], &mut fields) {
+        Ok(_) => return unfinished(window),
+        Err(Error::TooManyHeaders) => Status::FieldsTooLarge,
+        Err(Error::Version) if names_other_version(window) => Status::VersionNotSupported,
+        Err(_) => Status::BadRequest,
+    };
+    Reading::Refused(Plan::refusal(status))
+}
+
+/// Whether the request line ends in `HTTP/` and a version (RFC 9112, section 2.3).
+fn names_other_version(window: &[u8]) -> bool {
+    let Some(line) = window.split(|&byte| byte == b'\n').find(|line| line.trim_ascii() != b"")
+    else {
+        return false;
+    };
+    let mut words = line.trim_ascii_end().split(|&byte| byte == b' ');
+    let version = (words.next(), words.next(), words.next(), words.next());
+    match version {
+        (_, Some(target), Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
+            !target.is_empty()
+                && major.is_ascii_digit()
+                && minor.is_ascii_digit()
+                && !matches!((major, minor), (b'1', b'0' | b'1'))
+        }
+        _ => false,
+    }
+}

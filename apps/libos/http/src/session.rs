@@ -1,0 +1,418 @@
+//! One connection.
+//!
+//! ```text
+//!            open                 body follows
+//!             |                  +-------------> Body --+
+//!             v    head complete |                      | body complete
+//!   +------> Head ---------------+----------------------+
+//!   |         |                                         v
+//!   |         | refused, timed out                   (respond)
+//!   |         +---------------------------------------> |
+//!   |                                                   v
+//!   |  all written, connection persists                 |
+//!   +--------------------------------------- Response --+
+//!                                               |
+//!                                               | all written, connection closes
+//!                                               v
+//!                                            Lingering --- time over ---> Dead
+//! ```
+//!
+//! `input` moves along the upper half, `output` along the lower. A response that the send buffer
+//! takes at once never rests in `Response`.
+
+use crate::judge::{Interim, Verdict};
+use crate::limits::KEPT;
+use crate::plan::{Persistence, Plan};
+use crate::request::Reading;
+use crate::response::CONTINUE;
+use crate::server::{LargeHead, Rendered};
+use crate::status::Status;
+use crate::{HEAD_LIMIT, Server};
+
+/// Where responses are written: the connection's send buffer.
+pub trait Output {
+    /// Takes as much of `bytes` as there is room for, and says how much that was.
+    fn write(&mut self, bytes: &[u8]) -> usize;
+}
+
+/// What a session waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wants {
+    /// Bytes from the peer.
+    Input,
+    /// Room in the send buffer.
+    Room,
+    /// That the driver closes its sending side. The peer's bytes are still to be input (they are
+    /// dropped), until the peer has closed too or the deadline has passed.
+    Close,
+    /// That the driver aborts the connection.
+    Abort,
+}
+
+/// The answer when all rooms for large heads are taken.
+const OVERLOADED: Plan = Plan::refusal(Status::ServiceUnavailable);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Head,
+    Body { left: u64 },
+    Response,
+    Lingering,
+    Dead,
+}
+
+/// The state of one connection, about 1.2 KB. Made once and used for one connection after
+/// another.
+pub struct Session {
+    state: State,
+    /// The response after the body; while in `Body`.
+    plan: Plan,
+    /// What becomes of the connection after the response; while in `Response`.
+    persistence: Persistence,
+    /// The peer has sent its last byte.
+    ended: bool,
+    deadline: u32,
+    /// In `Head`, how many bytes of the head are kept. Otherwise, how many of `kept` are unsent.
+    filled: usize,
+    /// How many bytes of `kept[..filled]` have been sent; while writing.
+    sent: usize,
+    /// What of the response's body is unsent.
+    body: &'static [u8],
+    /// Where the head is kept when `kept` is too small.
+    large: Option<LargeHead>,
+    /// In `Head`, the first part of the head; otherwise, the unsent rest of a response head.
+    kept: [u8; KEPT],
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            state: State::Dead,
+            plan: Plan::refusal(Status::BadRequest),
+            persistence: Persistence::Closed,
+            ended: false,
+            deadline: u32::MAX,
+            filled: 0,
+            sent: 0,
+            body: b"",
+            large: None,
+            kept: [0; KEPT],
+        }
+    }
+}
+
+impl Session {
+    /// A connection has been accepted.
+    pub fn open(&mut self, server: &mut Server) {
+        self.reset(server);
+        self.state = State::Head;
+        self.deadline = server.after(server.limits().idle);
+    }
+
+    /// The connection is gone.
+    pub fn reset(&mut self, server: &mut Server) {
+        self.forget_head(server);
+        self.state = State::Dead;
+        self.ended = false;
+        self.deadline = u32::MAX;
+        self.sent = 0;
+        self.body = b"";
+    }
+
+    /// What it waits for.
+    #[inline]
+    pub fn wants(&self) -> Wants {
+        match self.state {
+            State::Head | State::Body { .. } if self.ended => Wants::Close,
+            State::Head | State::Body { .. } if self.has_unsent() => Wants::Room,
+            State::Head | State::Body { .. } => Wants::Input,
+            State::Response => Wants::Room,
+            State::Lingering => Wants::Close,
+            State::Dead => Wants::Abort,
+        }
+    }
+
+    /// The second of the server's uptime at which [`Session::expire`] is due.
+    #[inline]
+    pub fn deadline(&self) -> u32 {
+        self.deadline
+    }
+
+    /// The peer will send nothing more. Everything it has sent is to be input first.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// The deadline has passed.
+    ///
+    /// A request that did not arrive in time is answered with 408; a connection that is silent is
+    /// closed; one whose peer does not read, or does not close, is aborted.
+    pub fn expire(&mut self, server: &mut Server, out: &mut impl Output) {
+        server.counters.timed_out += 1;
+        match self.state {
+            State::Head if self.filled == 0 => {
+                self.state = State::Lingering;
+                self.deadline = server.after(server.limits().linger);
+            }
+            State::Head | State::Body { .. } if !self.has_unsent() => {
+                self.forget_head(server);
+                self.respond(Plan::refusal(Status::RequestTimeout), server, out);
+            }
+            _ => {
+                self.state = State::Dead;
+                self.deadline = u32::MAX;
+            }
+        }
+    }
+
+    /// Takes received bytes, answers the requests among them, and says how many bytes it took.
+    ///
+    /// Fewer than all are taken when a response waits for room. The rest is to be input again.
+    #[inline]
+    pub fn input(&mut self, bytes: &[u8], server: &mut Server, out: &mut impl Output) -> usize {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            let rest = &bytes[taken..];
+            let step = match self.state {
+                State::Head if self.filled == 0 => self.input_head(rest, server, out),
+                State::Head => self.input_rest_of_head(rest, server, out),
+                State::Body { left } => self.input_body(left, rest, server, out),
+                State::Response => 0,
+                State::Lingering | State::Dead => rest.len(),
+            };
+            if step == 0 {
+                break;
+            }
+            taken += step;
+        }
+        taken
+    }
+
+    /// Writes what is unsent, as far as there is room.
+    #[inline]
+    pub fn output(&mut self, server: &mut Server, out: &mut impl Output) {
+        match self.state {
+            State::Response => self.flush(server, out),
+            State::Body { .. } if self.has_unsent() => self.flush_kept(out),
+            _ => {}
+        }
+    }
+
+    /// The next bytes begin a head, or are an empty line before it, which is ignored (RFC 9112,
+    /// section 2.2).
+    #[inline]
+    fn input_head(&mut self, rest: &[u8], server: &mut Server, out: &mut impl Output) -> usize {
+        match rest[0] {
+            b'\r' if rest.starts_with(b"\r\n") => return 2,
+            b'\n' => {
+                self.refuse(Plan::refusal(Status::BadRequest), server, out);
+                return rest.len();
+            }
+            _ => {}
+        }
+        match server.read(rest) {
+            Reading::Complete(length, verdict) => {
+                self.decide(verdict, server, out);
+                length
+            }
+            Reading::Refused(plan) => {
+                self.refuse(plan, server, out);
+                rest.len()
+            }
+            Reading::Incomplete => self.keep(rest, server).unwrap_or_else(|| {
+                self.refuse(OVERLOADED, server, out);
+                rest.len()
+            }),
+        }
+    }
+
+    /// The next bytes continue a head of which the first part is kept.
+    #[cold]
+    fn input_rest_of_head(
+        &mut self,
+        rest: &[u8],
+        server: &mut Server,
+        out: &mut impl Output,
+    ) -> usize {
+        let before = self.filled;
+        let Some(added) = self.keep(rest, server) else {
+            self.forget_head(server);
+            self.refuse(OVERLOADED, server, out);
+            return rest.len();
+        };
+        if before == 1 && self.kept[0] == b'\r' && rest[0] == b'\n' {
+            // An empty line before a request, in two pieces.
+            self.forget_head(server);
+            return 1;
+        }
+        // Each line is looked at when it is complete, so that a head sent byte by byte costs no
+        // more than its number of lines times its length.
+        if self.filled < HEAD_LIMIT && !rest[..added].contains(&b'\n') {
+            return added;
+        }
+        let head = match &self.large {
+            Some(large) => &large[..self.filled],
+            None => &self.kept[..self.filled],
+        };
+        match server.read(head) {
+            Reading::Complete(length, verdict) => {
+                self.forget_head(server);
+                self.decide(verdict, server, out);
+                length - before
+            }
+            Reading::Refused(plan) => {
+                self.forget_head(server);
+                self.refuse(plan, server, out);
+                rest.len()
+            }
+            Reading::Incomplete => added,
+        }
+    }
+
+    /// Keeps as much of `rest` as the longest head may have, and says how much that was; `None`
+    /// when there is no room for a large head.
+    #[cold]
+    fn keep(&mut self, rest: &[u8], server: &mut Server) -> Option<usize> {
+        if self.filled == 0 {
+            self.deadline = self.deadline.min(server.after(server.limits().head));
+        }
+        let end = (self.filled + rest.len()).min(HEAD_LIMIT);
+        if end > KEPT && self.large.is_none() {
+            let mut large = server.borrow_large_head()?;
+            large[..self.filled].copy_from_slice(&self.kept[..self.filled]);
+            self.large = Some(large);
+        }
+        let added = end - self.filled;
+        let room = match &mut self.large {
+            Some(large) => &mut large[self.filled..end],
+            None => &mut self.kept[self.filled..end],
+        };
+        room.copy_from_slice(&rest[..added]);
+        self.filled = end;
+        Some(added)
+    }
+
+    fn forget_head(&mut self, server: &mut Server) {
+        self.filled = 0;
+        if let Some(large) = self.large.take() {
+            server.return_large_head(large);
+        }
+    }
+
+    /// A head is complete, and nothing of it is kept.
+    #[inline]
+    fn decide(&mut self, verdict: Verdict, server: &mut Server, out: &mut impl Output) {
+        if verdict.body == 0 {
+            self.respond(verdict.plan, server, out);
+            return;
+        }
+        self.state = State::Body { left: verdict.body };
+        self.plan = verdict.plan;
+        self.deadline = server.after(server.limits().body);
+        if verdict.interim == Interim::Due {
+            self.kept[..CONTINUE.len()].copy_from_slice(CONTINUE);
+            (self.sent, self.filled) = (0, CONTINUE.len());
+            self.flush_kept(out);
+        }
+    }
+
+    /// A body of which `left` bytes are to come is dropped.
+    fn input_body(
+        &mut self,
+        left: u64,
+        rest: &[u8],
+        server: &mut Server,
+        out: &mut impl Output,
+    ) -> usize {
+        if self.has_unsent() {
+            return 0;
+        }
+        let step = usize::try_from(left).map_or(rest.len(), |left| left.min(rest.len()));
+        let left = left - step as u64;
+        self.state = State::Body { left };
+        if left == 0 {
+            self.respond(self.plan, server, out);
+        }
+        step
+    }
+
+    #[cold]
+    fn refuse(&mut self, plan: Plan, server: &mut Server, out: &mut impl Output) {
+        server.counters.refused += 1;
+        self.respond(plan, server, out);
+    }
+
+    /// Writes a response, and keeps what there is no room for.
+    #[inline]
+    fn respond(&mut self, plan: Plan, server: &mut Server, out: &mut impl Output) {
+        let Rendered { bytes, head, body } = server.render(&plan);
+        let written = out.write(bytes);
+        self.persistence = plan.persistence;
+        if written == bytes.len() && bytes.len() - head == body.len() {
+            self.finish(server);
+            return;
+        }
+        match bytes[..head].get(written..) {
+            Some(unsent) if !unsent.is_empty() => {
+                // The next tick changes the rendered head, so the rest of this one is kept.
+                self.kept[..unsent.len()].copy_from_slice(unsent);
+                (self.sent, self.filled) = (0, unsent.len());
+                self.body = body;
+            }
+            _ => self.body = &body[written - head..],
+        }
+        self.state = State::Response;
+        self.deadline = server.after(server.limits().stall);
+        self.flush(server, out);
+    }
+
+    /// Writes what is unsent of a response.
+    fn flush(&mut self, server: &mut Server, out: &mut impl Output) {
+        let before = self.unsent();
+        if self.filled > 0 {
+            self.flush_kept(out);
+        }
+        while self.filled == 0 && !self.body.is_empty() {
+            let written = out.write(self.body);
+            if written == 0 {
+                break;
+            }
+            self.body = &self.body[written..];
+        }
+        match self.unsent() {
+            0 => self.finish(server),
+            after if after < before => self.deadline = server.after(server.limits().stall),
+            _ => {}
+        }
+    }
+
+    /// How many bytes of the response are unsent.
+    fn unsent(&self) -> usize {
+        self.filled - self.sent + self.body.len()
+    }
+
+    /// Writes what is unsent of `kept`.
+    fn flush_kept(&mut self, out: &mut impl Output) {
+        self.sent += out.write(&self.kept[self.sent..self.filled]);
+        if self.sent == self.filled {
+            (self.sent, self.filled) = (0, 0);
+        }
+    }
+
+    /// Whether something of `kept` is unsent. In `Head`, what is kept is not for sending.
+    fn has_unsent(&self) -> bool {
+        self.state != State::Head && self.filled > 0
+    }
+
+    /// A response has been written.
+    #[inline]
+    fn finish(&mut self, server: &Server) {
+        if self.persistence == Persistence::Closed {
+            self.state = State::Lingering;
+            self.deadline = server.after(server.limits().linger);
+        } else {
+            self.state = State::Head;
+            self.deadline = server.after(server.limits().idle);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! From a request target to a path of the site (RFC 9112, section 3.2; RFC 3986, sections 2.1 and
+//! 5.2.4).
+
+/// The target is not of a form that names a path, or its percent-encoding is broken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Malformed;
+
+/// The path of `target`, which is in origin form or absolute form, without its query.
+pub(crate) fn path(target: &[u8]) -> Result<&[u8], Malformed> {
+    let path = if target.first() == Some(&b'/') { target } else { after_authority(target)? };
+    match path.iter().position(|byte| matches!(byte, b'?' | b'#')) {
+        Some(end) if path[end] == b'#' => Err(Malformed),
+        Some(end) => Ok(&path[..end]),
+        None => Ok(path),
+    }
+}
+
+/// The path of an absolute `http` target. An empty one is the root.
+fn after_authority(target: &[u8]) -> Result<&[u8], Malformed> {
+    let colon = target.iter().position(|&byte| byte == b':').ok_or(Malformed)?;
+    let (scheme, rest) = target.split_at(colon);
+    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+        return Err(Malformed);
+    }
+    let rest = rest.strip_prefix(b"://").ok_or(Malformed)?;
+    match rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')) {
+        Some(0) => Err(Malformed),
+        Some(end) if rest[end] == b'/' => Ok(&rest[end..]),
+        Some(end) if rest[end] == b'#' => Err(Malformed),
+        None if rest.is_empty() => Err(Malformed),
+        _ => Ok(b"/"),
+    }
+}
+
+/// Whether `path` has to be normalised before it can be looked up.
+pub(crate) fn is_plain(path: &[u8]) -> bool {
+    let mut before = 0;
+    for &byte in path {
+        if byte == b'%' || (byte == b'.' && before == b'/') {
+            return false;
+        }
+        before = byte;
+    }
+    true
+}
+
+/// Decodes `path` and removes its dot segments. Above the root there is only the root.
+///
+/// `None` when an encoded slash makes it a path that no file can have: it is data of a segment,
+/// and must not be taken for a separator.
+///
+/// `scratch` is at least as long as `path`.
+pub(crate) fn normalise<'s>(
+    path: &[u8],
+    scratch: &'s mut [u8],
+) -> Result<Option<&'s [u8]>, Malformed> {
+    let mut length = 0;
+    let mut has_encoded_slash = false;
+    let mut segments = path.strip_prefix(b"/").ok_or(Malformed)?.split(|&byte| byte == b'/');
+    let mut next = segments.next();
+    while let Some(segment) = next {
+        next = segments.next();
+        let start = length;
+        scratch[length] = b'/';
+        length += 1;
+        let mut bytes = segment.iter();
+        while let Some(&byte) = bytes.next() {
+            let decoded = if byte == b'%' {
+                match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
+                    (Some(high), Some(low)) => high << 4 | low,
+                    _ => return Err(Malformed),
+                }
+            } else {
+                byte
+            };
+            has_encoded_slash |= decoded == b'/';
+            scratch[length] = decoded;
+            length += 1;
+        }
+        let kept = match &scratch[start + 1..length] {
+            b"." => start,
+            b".." => scratch[..start].iter().rposition(|&byte| byte == b'/').unwrap_or(0),
+            _ => continue,
+        };
+        length = kept;
+        if next.is_none() {
+            scratch[length] = b'/';
+            length += 1;
+        }
+    }
+    Ok((!has_encoded_slash).then_some(&scratch[..length]))
+}
+
+fn hex(digit: &u8) -> Option<u8> {
+    char::from(*digit).to_digit(16).map(|value| value as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Malformed, is_plain, normalise, path};
+    use proptest::prelude::*;
+
+    #[test]
+    fn forms_of_targets() {
+        for (target, expected) in [
+            ("/", Ok("/")),
+            ("/a/b?c=/d", Ok("/a/b")),
+            ("/?", Ok("/")),
+            ("http://h/a?b", Ok("/a")),
+            ("HTTPS://h:443/a", Ok("/a")),
+            ("http://h", Ok("/")),
+            ("http://h?q", Ok("/")),
+            ("http:///a", Err(Malformed)),
+            ("http://", Err(Malformed)),
+            ("http:/a", Err(Malformed)),
+            ("ftp://h/a", Err(Malformed)),
+            ("*", Err(Malformed)),
+            ("h:80", Err(Malformed)),
+            ("a/b", Err(Malformed)),
+            ("/a#b", Err(Malformed)),
+            ("http://h#b", Err(Malformed)),
+            ("/a?b#c", Ok("/a")),
+        ] {
+            assert_eq!(path(target.as_bytes()), expected.map(str::as_bytes), "{target}");
+        }
+    }
+
+    #[test]
+    fn decoding_and_dot_segments() {
+        for (given, expected) in [
+            ("/", Ok(Some("/"))),
+            ("/a/./b", Ok(Some("/a/b"))),
+            ("/a/../b", Ok(Some("/b"))),
+            ("/a/b/..", Ok(Some("/a/"))),
+            ("/a/.", Ok(Some("/a/"))),
+            ("/.", Ok(Some("/"))),
+            ("/..", Ok(Some("/"))),
+            ("/../../etc/passwd", Ok(Some("/etc/passwd"))),
+            ("/%2e%2E/x", Ok(Some("/x"))),
+            ("/a/.%2e/b", Ok(Some("/b"))),
+            ("/a//b", Ok(Some("/a//b"))),
+            ("/a//../b", Ok(Some("/a/b"))),
+            ("/...", Ok(Some("/..."))),
+            ("/.hidden", Ok(Some("/.hidden"))),
+            ("/a%20b", Ok(Some("/a b"))),
+            ("/%c3%bc", Ok(Some("/ü"))),
+            ("/%2561", Ok(Some("/%61"))),
+            ("/a%2fb", Ok(None)),
+            ("/..%2f..%2fetc", Ok(None)),
+            ("/%", Err(Malformed)),
+            ("/%4", Err(Malformed)),
+            ("/%4g", Err(Malformed)),
+            ("/%+1", Err(Malformed)),
+        ] {
+            let mut scratch = [0; 64];
+            let result = normalise(given.as_bytes(), &mut scratch);
+            assert_eq!(result, expected.map(|path| path.map(str::as_bytes)), "{given}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_normalised_path_is_absolute_and_has_no_dot_segments(
+            given in "(/|\\.|%2e|%2E|a|%61){0,40}",
+        ) {
+            let given = alloc::format!("/{given}");
+            let mut scratch = alloc::vec![0; given.len()];
+            let result = normalise(given.as_bytes(), &mut scratch).expect("well formed");
+            let path = core::str::from_utf8(result.expect("no encoded slash")).expect("ASCII");
+            prop_assert!(path.starts_with('/'));
+            prop_assert!(path.split('/').all(|segment| segment != "." && segment != ".."));
+            prop_assert!(is_plain(path.as_bytes()) || path.contains("/."));
+        }
+
+        #[test]
+        fn a_plain_path_is_its_own_normal_form(given in "(/|\\.|a|b){0,20}") {
+            let given = alloc::format!("/{given}");
+            let mut scratch = alloc::vec![0; given.len()];
+            if is_plain(given.as_bytes()) {
+                let result = normalise(given.as_bytes(), &mut scratch);
+                prop_assert_eq!(result, Ok(Some(given.as_bytes())));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(given in prop::collection::vec(any::<u8>(), 0..64)) {
+            let mut scratch = alloc::vec![0; given.len()];
+            let _ = normalise(&given, &mut scratch);
+            let _ = path(&given);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+use super::*;
+use crate::test_space::NET;
+use proptest::prelude::*;
+
+fn read(words: &[u32; 64]) -> Result<Capabilities, Error> {
+    Capabilities::read(|at| {
+        assert_eq!(at % 4, 0, "a misaligned read");
+        words[usize::from(at / 4)]
+    })
+}
+
+/// The captured space with some words replaced.
+fn with(changes: &[(usize, u32)]) -> Result<Capabilities, Error> {
+    let mut words = NET;
+    changes.iter().for_each(|&(offset, word)| words[offset / 4] = word);
+    read(&words)
+}
+
+#[test]
+fn the_captured_device_is_understood() {
+    let place = |offset| Place { bar: 4, offset, length: 0x1000 };
+    let expected = Capabilities {
+        common: place(0),
+        isr: place(0x1000),
+        device: Some(place(0x2000)),
+        notify: place(0x3000),
+        notify_multiplier: 4,
+        msix: Some(Msix {
+            capability: 0x98,
+            vectors: 4,
+            table: Place { bar: 1, offset: 0, length: 64 },
+        }),
+    };
+    assert_eq!(read(&NET), Ok(expected));
+}
+
+#[test]
+fn chains_that_leave_the_space_or_never_end_are_refused() {
+    // To itself, back to the start, into the header, and past the end.
+    assert_eq!(with(&[(0x84, 0x0514_8409)]), Err(Error::BadCapabilityChain));
+    assert_eq!(with(&[(0x40, 0x0110_9809)]), Err(Error::BadCapabilityChain));
+    assert_eq!(with(&[(0x98, 0x0003_3c11)]), Err(Error::BadCapabilityChain));
+    assert_eq!(with(&[(0x34, 0x10)]), Err(Error::BadCapabilityChain));
+    assert_eq!(with(&[(0x34, 0xfc), (0xfc, 0x0110_0009)]), Err(Error::BadCapabilityChain));
+    assert_eq!(with(&[(0x34, 0xf8), (0xf8, 0x0003_0011)]), Err(Error::BadCapabilityChain));
+}
+
+#[test]
+fn structures_that_are_missing_or_impossible_are_refused() {
+    assert_eq!(with(&[(0x04, 0)]), Err(Error::LegacyPci));
+    assert_eq!(with(&[(0x34, 0)]), Err(Error::LegacyPci));
+    // Common configuration: too short, misaligned.
+    assert_eq!(with(&[(0x4c, 55)]), Err(Error::BadCapability));
+    assert_eq!(with(&[(0x48, 2)]), Err(Error::BadCapability));
+    // The notification structure's capability without its multiplier is none.
+    assert_eq!(with(&[(0x70, 0x0210_6009)]), Err(Error::MissingCapability));
+    assert_eq!(with(&[(0x80, 3)]), Err(Error::BadCapability));
+    // BARs from 6 on are reserved, and such structures passed over.
+    assert_eq!(with(&[(0x44, 6)]), Err(Error::LegacyPci));
+    assert_eq!(with(&[(0x9c, 7)]), Err(Error::BadCapability));
+    assert_eq!(with(&[(0x50, 0xff10_4009)]), Err(Error::MissingCapability));
+    assert_eq!(with(&[(0x60, 0xff10_5009)]).unwrap().device, None);
+    assert_eq!(with(&[(0x98, 0)]), Err(Error::LegacyPci));
+    assert_eq!(with(&[(0x34, 0x84)]).unwrap().msix, None);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_to_an_end(
+        noise in proptest::collection::vec((0usize..64, any::<u32>()), 0..64),
+        start in any::<u8>(),
+    ) {
+        let mut words = NET;
+        noise.iter().for_each(|&(place, word)| words[place] = word);
+        words[1] |= HAS_CAPABILITIES;
+        words[13] = start.into();
+        if let Ok(found) = read(&words) {
+            prop_assert!(found.common.length >= 56 && found.common.bar < 6);
+            prop_assert!(found.notify.length >= 2 && found.isr.length >= 1);
+            prop_assert!(found.msix.is_none_or(|msix| (1..=2048).contains(&msix.vectors)));
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The two ways to PCI's configuration space.
+
+use core::ops::RangeInclusive;
+use core::ptr::NonNull;
+use virtio_drivers::Hal;
+use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
+
+/// Bytes of ECAM per bus: 32 devices of 8 functions of 4 KiB.
+const BUS: u64 = 1 << 20;
+
+/// The memory-mapped configuration space whose address ACPI's MCFG table tells (PCI Express base
+/// specification, 7.2.2).
+#[derive(Clone, Copy)]
+pub struct Ecam {
+    /// Where the first of `buses` is mapped.
+    base: NonNull<u8>,
+    first: u8,
+    last: u8,
+}
+
+impl Ecam {
+    /// Maps the configuration space of `buses`; `physical` is where bus 0 is or would be, as in
+    /// MCFG. A mebibyte is mapped for each bus.
+    ///
+    /// # Safety
+    /// The configuration space of these buses is really there.
+    pub unsafe fn map<H: Hal>(physical: u64, buses: RangeInclusive<u8>) -> Self {
+        let (first, last) = (*buses.start(), *buses.end());
+        let count = u64::from(last.saturating_sub(first)) + 1;
+        let start = physical + u64::from(first) * BUS;
+        // SAFETY: the caller vouches for the registers.
+        let base = unsafe { H::mmio_phys_to_virt(start, (count * BUS) as usize) };
+        Self { base, first, last }
+    }
+
+    /// The register's offset from `base`, or `None` on a bus that is not mapped.
+    fn place(&self, function: DeviceFunction, offset: u8) -> Option<usize> {
+        let mapped = (self.first..=self.last).contains(&function.bus) && function.valid();
+        let bus = usize::from(function.bus.wrapping_sub(self.first));
+        mapped.then_some(
+            bus << 20
+                | usize::from(function.device) << 15
+                | usize::from(function.function) << 12
+                | usize::from(offset & !3),
+        )
+    }
+
+    /// The register's address, likewise.
+    fn register(&self, function: DeviceFunction, offset: u8) -> Option<NonNull<u32>> {
+        // SAFETY: within the buses that `map` mapped, which `place` checks.
+        self.place(function, offset).map(|place| unsafe { self.base.add(place) }.cast())
+    }
+}
+
+impl ConfigurationAccess for Ecam {
+    fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
+        match self.register(function, offset) {
+            // SAFETY: a mapped, aligned register.
+            Some(register) => unsafe { register.read_volatile() },
+            // What a bus without devices reads as.
+            None => u32::MAX,
+        }
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
+        if let Some(register) = self.register(function, offset) {
+            // SAFETY: a mapped, aligned register.
+            unsafe { register.write_volatile(data) }
+        }
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        *self
+    }
+}
+
+/// The configuration space by the ports 0xcf8 (address) and 0xcfc (data): PCI 3.0, 3.2.2.3.2.
+#[derive(Clone, Copy)]
+pub struct Ports(());
+
+impl Ports {
+    /// Takes the two ports.
+    ///
+    /// # Safety
+    /// The machine has this mechanism and nobody else uses the ports meanwhile, an interrupt
+    /// handler included: an access is two steps.
+    pub unsafe fn new() -> Self {
+        Self(())
+    }
+}
+
+/// What is written to 0xcf8 to choose a register.
+fn address(function: DeviceFunction, offset: u8) -> u32 {
+    1 << 31
+        | u32::from(function.bus) << 16
+        | u32::from(function.device & 31) << 11
+        | u32::from(function.function & 7) << 8
+        | u32::from(offset & !3)
+}
+
+#[cfg(target_arch = "x86_64")]
+impl ConfigurationAccess for Ports {
+    fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
+        let data;
+        // SAFETY: the ports are ours by `new`'s contract; the accesses touch no memory.
+        unsafe {
+            core::arch::asm!(
+                "out dx, eax", "add dx, 4", "in eax, dx",
+                inout("dx") 0xcf8u16 => _, inout("eax") address(function, offset) => data,
+                options(nomem, nostack),
+            );
+        }
+        data
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
+        // SAFETY: as above.
+        unsafe {
+            core::arch::asm!(
+                "out dx, eax", "mov eax, {data:e}", "add dx, 4", "out dx, eax",
+                data = in(reg) data,
+                inout("dx") 0xcf8u16 => _, inout("eax") address(function, offset) => _,
+                options(nomem, nostack),
+            );
+        }
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        *self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_register_is_chosen_by_bus_device_function_and_offset() {
+        let function = DeviceFunction { bus: 3, device: 31, function: 7 };
+        assert_eq!(address(function, 0x3f), 0x8003_ff3c);
+    }
+
+    #[test]
+    fn buses_that_are_not_mapped_have_no_registers() {
+        let ecam = Ecam { base: NonNull::dangling(), first: 2, last: 3 };
+        let at = |bus, device| ecam.place(DeviceFunction { bus, device, function: 1 }, 6);
+        assert_eq!(at(1, 0), None);
+        assert_eq!(at(4, 0), None);
+        assert_eq!(at(2, 32), None);
+        assert_eq!(at(3, 5), Some(0x10_0000 + 5 * 0x8000 + 0x1000 + 4));
+        let none = DeviceFunction { bus: 1, device: 0, function: 0 };
+        assert_eq!(ecam.read_word(none, 0), u32::MAX);
+    }
+}

@@ -1,0 +1,181 @@
+//! virtio over PCI (4.1), modern and with MSI-X only.
+//!
+//! [`discover`] walks the buses, gives addresses to BARs that firmware left without (qboot,
+//! microvm), and checks each virtio device's capabilities before it maps what they point to.
+//! BARs that have an address are used where they are.
+
+mod bars;
+mod transport;
+
+pub use transport::PciTransport;
+
+use crate::capability::{Capabilities, Place};
+use crate::msix::Table;
+use crate::registers::Registers;
+use crate::window::Window;
+use crate::{Device, Error, Link};
+use alloc::vec::Vec;
+use bars::Bars;
+use core::ops::{Range, RangeInclusive};
+use reflex_driver_api::Interrupt;
+use virtio_drivers::Hal;
+use virtio_drivers::transport::DeviceType;
+use virtio_drivers::transport::pci::VIRTIO_VENDOR_ID;
+use virtio_drivers::transport::pci::bus::{Command, ConfigurationAccess, DeviceFunction, PciRoot};
+
+/// Byte offsets in the configuration space's header.
+const IDENTITY: u8 = 0x00;
+const HEADER_TYPE: u8 = 0x0c;
+const BUS_NUMBERS: u8 = 0x18;
+/// What reads where no device is.
+const NOBODY: u32 = u32::MAX;
+/// The MSI-X control bits: all enabled, and all masked whatever the entries say.
+const MSIX_ENABLE: u32 = 1 << 31;
+const MSIX_MASK_ALL: u32 = 1 << 30;
+
+/// A virtio function and what became of it.
+pub struct Found {
+    /// Bus, device and function.
+    pub function: DeviceFunction,
+    /// The device, or why it cannot be used.
+    pub device: Result<Device, Error>,
+}
+
+/// Finds all virtio devices on `buses`, starting on the first of them and following the bridges
+/// firmware has numbered. BARs without an address get one from `window`, which must be free but
+/// for devices' BARs; it may be empty.
+///
+/// # Safety
+/// `access` reaches the machine's own configuration space, no driver has any of the devices yet,
+/// and `H` maps what their BARs name.
+pub unsafe fn discover<H: Hal, C: ConfigurationAccess + Copy>(
+    access: C,
+    buses: RangeInclusive<u8>,
+    window: Range<u64>,
+) -> Vec<Found> {
+    let mut root = PciRoot::new(access);
+    let mut window = Window::new(window);
+    let mut virtio = Vec::new();
+    // All BARs first: what is assigned must be known before anything is given away.
+    for function in functions(&access, buses) {
+        let identity = access.read_word(function, IDENTITY);
+        let is_endpoint = header_type(&access, function) == 0;
+        let bars = if is_endpoint { Bars::read(&mut root, function) } else { continue };
+        if let Ok(bars) = &bars {
+            bars.assigned().for_each(|range| window.avoid(range));
+        }
+        if identity as u16 == VIRTIO_VENDOR_ID {
+            virtio.push((function, (identity >> 16) as u16, bars));
+        }
+    }
+    virtio
+        .into_iter()
+        .map(|(function, id, bars)| {
+            let device = bars.and_then(|mut bars| {
+                let kind = device_type(id)?;
+                let capabilities = Capabilities::read(|at| access.read_word(function, at))?;
+                bars.assign(&mut root, function, &mut window)?;
+                // SAFETY: handed on.
+                unsafe { connect::<H, C>(access, &mut root, function, kind, &bars, &capabilities) }
+            });
+            Found { function, device }
+        })
+        .collect()
+}
+
+/// All functions that exist, bus by bus.
+fn functions<C: ConfigurationAccess>(access: &C, buses: RangeInclusive<u8>) -> Vec<DeviceFunction> {
+    let mut found = Vec::new();
+    let mut seen = [false; 256];
+    let mut waiting = alloc::vec![*buses.start()];
+    // Each bus is walked once, whatever numbers the bridges show.
+    while let Some(bus) = waiting.pop() {
+        if !buses.contains(&bus) || core::mem::replace(&mut seen[usize::from(bus)], true) {
+            continue;
+        }
+        for device in 0..32 {
+            for function in 0..8 {
+                let function = DeviceFunction { bus, device, function };
+                if access.read_word(function, IDENTITY) == NOBODY {
+                    if function.function == 0 {
+                        break;
+                    }
+                    continue;
+                }
+                found.push(function);
+                if header_type(access, function) == 1 {
+                    waiting.push((access.read_word(function, BUS_NUMBERS) >> 8) as u8);
+                }
+                let multifunction = access.read_word(function, HEADER_TYPE) & 1 << 23 != 0;
+                if function.function == 0 && !multifunction {
+                    break;
+                }
+            }
+        }
+    }
+    found
+}
+
+/// 0 for an endpoint, 1 for a bridge.
+fn header_type<C: ConfigurationAccess>(access: &C, function: DeviceFunction) -> u8 {
+    (access.read_word(function, HEADER_TYPE) >> 16) as u8 & 0x7f
+}
+
+/// What a PCI device id stands for: 0x1040 and the virtio type, or a transitional id (4.1.2).
+fn device_type(id: u16) -> Result<DeviceType, Error> {
+    let kind = match id {
+        0x1000 => 1,
+        0x1001 => 2,
+        0x1002 => 5,
+        0x1003 => 3,
+        0x1004 => 8,
+        0x1005 => 4,
+        0x1009 => 9,
+        id => id.checked_sub(0x1040).ok_or(Error::UnknownDevice)?,
+    };
+    DeviceType::try_from(u32::from(kind)).map_err(|_| Error::UnknownDevice)
+}
+
+/// Switches the function on, with its messages routed nowhere, and maps its structures.
+///
+/// # Safety
+/// As [`discover`].
+unsafe fn connect<H: Hal, C: ConfigurationAccess + Copy>(
+    mut access: C,
+    root: &mut PciRoot<C>,
+    function: DeviceFunction,
+    kind: DeviceType,
+    bars: &Bars,
+    capabilities: &Capabilities,
+) -> Result<Device, Error> {
+    let msix = capabilities.msix.ok_or(Error::NoMsix)?;
+    let map = |place: &Place| -> Result<Registers, Error> {
+        let address = bars.locate(place)?;
+        let length = place.length as usize;
+        // SAFETY: within a BAR of the device, which `discover`'s caller says `H` can map. A
+        // mapping is for good.
+        Ok(unsafe { Registers::new(H::mmio_phys_to_virt(address, length), length) })
+    };
+    // All places are checked before the device is touched.
+    bars.locate(&msix.table)?;
+    root.set_command(
+        function,
+        Command::MEMORY_SPACE | Command::BUS_MASTER | Command::INTERRUPT_DISABLE,
+    );
+    let transport_parts = transport::Parts {
+        common: map(&capabilities.common)?,
+        notify: map(&capabilities.notify)?,
+        notify_multiplier: capabilities.notify_multiplier,
+        isr: map(&capabilities.isr)?,
+        device: capabilities.device.as_ref().map(map).transpose()?,
+    };
+    let control = access.read_word(function, msix.capability);
+    access.write_word(function, msix.capability, control | MSIX_ENABLE | MSIX_MASK_ALL);
+    let table = Table::new(map(&msix.table)?);
+    access.write_word(function, msix.capability, control & !MSIX_MASK_ALL | MSIX_ENABLE);
+    let link = Link::Pci(PciTransport::new(kind, transport_parts, table));
+    Ok(Device { kind, interrupt: Interrupt::Messages { vectors: msix.vectors }, link })
+}
+
+#[cfg(test)]
+mod tests;

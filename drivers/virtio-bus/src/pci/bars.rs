@@ -1,0 +1,98 @@
+//! A function's base address registers.
+
+use crate::Error;
+use crate::capability::Place;
+use crate::window::Window;
+use core::ops::Range;
+use virtio_drivers::transport::pci::bus::{
+    BarInfo, ConfigurationAccess, DeviceFunction, MemoryBarType, PciRoot,
+};
+
+/// One memory BAR.
+#[derive(Clone, Copy)]
+struct Bar {
+    /// 0 when firmware left it unassigned.
+    address: u64,
+    /// A power of two.
+    size: u64,
+    is_64_bit: bool,
+}
+
+impl Bar {
+    fn range(&self) -> Range<u64> {
+        // `read` has checked that this does not overflow.
+        self.address..self.address + self.size
+    }
+}
+
+/// The memory BARs of a function.
+pub(super) struct Bars {
+    bars: [Option<Bar>; 6],
+}
+
+impl Bars {
+    /// Asks the function for them. Its decoding is off for a moment.
+    pub(super) fn read<C: ConfigurationAccess>(
+        root: &mut PciRoot<C>,
+        function: DeviceFunction,
+    ) -> Result<Self, Error> {
+        let mut bars = [None; 6];
+        let mut index = 0u8;
+        while let Some(bar) = bars.get_mut(usize::from(index)) {
+            index += 1;
+            let info = root.bar_info(function, index - 1).map_err(|_| Error::BadBar)?;
+            if let Some(BarInfo::Memory { address, size, address_type, .. }) = info {
+                let is_64_bit = address_type == MemoryBarType::Width64;
+                let possible = size.is_power_of_two()
+                    && address.is_multiple_of(size)
+                    && address.checked_add(size).is_some();
+                if !possible {
+                    return Err(Error::BadBar);
+                }
+                *bar = Some(Bar { address, size, is_64_bit });
+                // The next register is this one's upper half.
+                index += u8::from(is_64_bit);
+            }
+        }
+        Ok(Self { bars })
+    }
+
+    /// What the function decodes already.
+    pub(super) fn assigned(&self) -> impl Iterator<Item = Range<u64>> {
+        self.bars.iter().flatten().filter(|bar| bar.address != 0).map(Bar::range)
+    }
+
+    /// Gives an address to each BAR that has none.
+    pub(super) fn assign<C: ConfigurationAccess>(
+        &mut self,
+        root: &mut PciRoot<C>,
+        function: DeviceFunction,
+        window: &mut Window,
+    ) -> Result<(), Error> {
+        for (index, bar) in (0..).zip(&mut self.bars) {
+            if let Some(bar) = bar
+                && bar.address == 0
+            {
+                let address = window.take(bar.size)?;
+                if bar.is_64_bit {
+                    root.set_bar_64(function, index, address);
+                } else {
+                    let address = u32::try_from(address).map_err(|_| Error::WindowFull)?;
+                    root.set_bar_32(function, index, address);
+                }
+                bar.address = address;
+            }
+        }
+        Ok(())
+    }
+
+    /// The physical address of a structure, when it lies in its BAR.
+    pub(super) fn locate(&self, place: &Place) -> Result<u64, Error> {
+        let bar = self.bars.get(usize::from(place.bar)).copied().flatten().ok_or(Error::BadBar)?;
+        let end = u64::from(place.offset) + u64::from(place.length);
+        if end > bar.size {
+            return Err(Error::BadCapability);
+        }
+        Ok(bar.address + u64::from(place.offset))
+    }
+}

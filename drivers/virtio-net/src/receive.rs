@@ -1,0 +1,152 @@
+//! The receiving half.
+
+use crate::{Error, HEADER, RECEIVE_BUFFER};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::mem::{self, ManuallyDrop};
+use core::ptr::NonNull;
+use reflex_driver_api::{Frame, NicCounters, Receive};
+use reflex_memory::{Pool, PoolBox};
+use reflex_virtio_bus::Queue;
+use virtio_drivers::BufferDirection::DeviceToDriver;
+use virtio_drivers::{Hal, PhysAddr};
+
+/// A buffer that is with the device. Never dropped: only a reset would end the device's hold.
+struct Lent {
+    buffer: ManuallyDrop<PoolBox<[u8]>>,
+    address: PhysAddr,
+}
+
+impl Lent {
+    /// Shares a buffer with the device.
+    fn new<H: Hal>(mut buffer: PoolBox<[u8]>) -> Self {
+        // SAFETY: the buffer is valid, not empty, and ours alone.
+        let address = unsafe { H::share(NonNull::from(&mut *buffer), DeviceToDriver) };
+        Self { buffer: ManuallyDrop::new(buffer), address }
+    }
+
+    /// Takes the buffer back.
+    ///
+    /// # Safety
+    /// The device has done with it.
+    unsafe fn into_buffer<H: Hal>(self) -> PoolBox<[u8]> {
+        let mut buffer = ManuallyDrop::into_inner(self.buffer);
+        // SAFETY: as in `new`, with the address it got; the device has done with it.
+        unsafe { H::unshare(self.address, NonNull::from(&mut *buffer), DeviceToDriver) };
+        buffer
+    }
+}
+
+/// A network device's receiving half: as many pool buffers as its ring has slots are with the
+/// device, always.
+///
+/// Dropping it leaves them there: the device may still write to them.
+pub struct Receiver<H: Hal> {
+    queue: Queue<H>,
+    /// What each slot of the queue has lent.
+    lent: Box<[Lent]>,
+    frames: &'static Pool,
+    counters: NicCounters,
+    failed: bool,
+}
+
+impl<H: Hal> Receiver<H> {
+    /// Fills the ring of a device that does not run yet.
+    pub(crate) fn new(mut queue: Queue<H>, frames: &'static Pool) -> Result<Self, Error> {
+        let mut buffers = Vec::with_capacity(queue.size().into());
+        for _ in 0..queue.size() {
+            buffers.push(frames.bytes(RECEIVE_BUFFER).map_err(|_| Error::TooFewFrames)?);
+        }
+        let lent: Box<[Lent]> = buffers.into_iter().map(Lent::new::<H>).collect();
+        for (slot, lent) in (0..).zip(&lent) {
+            // SAFETY: each slot once, each with a buffer of that length, which `lent` keeps
+            // untouched until the slot is taken.
+            unsafe {
+                queue.describe(slot, lent.address, RECEIVE_BUFFER as u32, DeviceToDriver);
+                queue.offer(slot);
+            }
+        }
+        queue.publish();
+        Ok(Self { queue, lent, frames, counters: NicCounters::default(), failed: false })
+    }
+
+    /// The device runs now: it may be notified.
+    pub(crate) fn started(&mut self) {
+        self.tell();
+    }
+
+    /// Notifies the device of buffers put back, if it wants that.
+    fn tell(&mut self) {
+        self.counters.notifications += u64::from(self.queue.notify());
+    }
+
+    /// The device can no longer be believed.
+    #[cold]
+    fn fail(&mut self) {
+        if !mem::replace(&mut self.failed, true) {
+            self.counters.device_errors += 1;
+            log::error!("virtio-net: the device broke the receive queue, which is stopped");
+        }
+    }
+}
+
+impl<H: Hal> Receive for Receiver<H> {
+    fn suppress(&mut self) {
+        self.queue.suppress();
+    }
+
+    fn next(&mut self) -> Option<Frame> {
+        // Frames that are dropped are passed over, but no more than a ringful: a device that
+        // keeps sending such does not keep the job.
+        for _ in 0..self.lent.len() {
+            let used = match self.queue.take() {
+                Ok(used) => used?,
+                Err(_) => {
+                    self.fail();
+                    return None;
+                }
+            };
+            let length = used.written as usize;
+            let fresh = if (HEADER..=RECEIVE_BUFFER).contains(&length) {
+                let fresh = self.frames.bytes(RECEIVE_BUFFER).ok();
+                self.counters.no_buffer += u64::from(fresh.is_none());
+                fresh
+            } else {
+                self.counters.device_errors += 1;
+                None
+            };
+            // There is one for each slot, and the queue returns only slots.
+            let lent = self.lent.get_mut(usize::from(used.slot))?;
+            let Some(fresh) = fresh else {
+                // The same buffer goes back, described as before.
+                // SAFETY: the slot was just taken; its buffer is untouched and stays in `lent`.
+                unsafe { self.queue.offer(used.slot) };
+                self.queue.publish();
+                continue;
+            };
+            let filled = mem::replace(lent, Lent::new::<H>(fresh));
+            // SAFETY: the slot was just taken; its new buffer is as long as the one before, and
+            // stays in `lent`.
+            unsafe {
+                self.queue.set_address(used.slot, lent.address);
+                self.queue.offer(used.slot);
+            }
+            self.queue.publish();
+            // SAFETY: the device has returned this buffer's slot.
+            let buffer = unsafe { filled.into_buffer::<H>() };
+            self.counters.frames += 1;
+            // At most 2048, as checked.
+            return Frame::new(buffer, HEADER as u16..length as u16);
+        }
+        None
+    }
+
+    fn enable(&mut self) -> bool {
+        self.tell();
+        self.queue.enable()
+    }
+
+    fn counters(&self) -> NicCounters {
+        self.counters
+    }
+}

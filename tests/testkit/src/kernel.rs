@@ -1,0 +1,460 @@
+//! A kernel on the host: contexts, registrations, priorities and timers on one thread.
+//!
+//! Handlers of higher priority preempt others as in the image, at the points where they can do
+//! so deterministically: at an activation and at the end of a section. A preempting handler
+//! runs nested in the one it preempts. The one difference: an activation for a context that is
+//! itself preempted waits until that context's handler has run to its end.
+
+use crate::{Clock, Random, pool};
+use core::time::Duration;
+use reflex_event::{
+    Accumulation, Activation, Context, ContextId, Error, EventId, Instant, Kernel, Priority,
+    Registration, TimerId,
+};
+use reflex_memory::Pool;
+use std::any::Any;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+type State = Box<dyn Any + Send>;
+type Handler = Box<dyn Fn(&mut dyn Any, Activation) + Send>;
+
+struct ContextSlot {
+    /// Out while a handler runs.
+    state: Option<State>,
+    pool: &'static Pool,
+}
+
+struct Slot {
+    generation: u32,
+    live: bool,
+    context: usize,
+    registration: Registration,
+    /// Out while it runs.
+    handler: Option<Handler>,
+    pending: u32,
+    queued: bool,
+}
+
+struct Timer {
+    generation: u32,
+    live: bool,
+    event: EventId,
+    due: Option<(Instant, Option<Duration>)>,
+}
+
+struct Tables {
+    contexts: Vec<ContextSlot>,
+    slots: Vec<Slot>,
+    timers: Vec<Timer>,
+    /// Pending registrations by priority, in order of arrival.
+    ready: [VecDeque<u32>; Priority::LEVELS],
+    /// Priority of the running handler; -1 when none runs.
+    current: i32,
+    sections: u32,
+    random: Random,
+    runs: u64,
+    preemptions: u64,
+    /// An event to activate when so many sections of handlers have begun.
+    interruption: Option<(u32, EventId)>,
+}
+
+/// The simulated kernel; clones are the same kernel.
+#[derive(Clone)]
+pub struct SimKernel {
+    clock: Clock,
+    tables: Arc<Mutex<Tables>>,
+}
+
+impl SimKernel {
+    /// A kernel whose random numbers follow from `seed`.
+    pub fn new(clock: Clock, seed: u64) -> Self {
+        let tables = Tables {
+            contexts: Vec::new(),
+            slots: Vec::new(),
+            timers: Vec::new(),
+            ready: [const { VecDeque::new() }; Priority::LEVELS],
+            current: -1,
+            sections: 0,
+            random: Random::new(seed),
+            runs: 0,
+            preemptions: 0,
+            interruption: None,
+        };
+        Self { clock, tables: Arc::new(Mutex::new(tables)) }
+    }
+
+    /// A context with `state` and an event pool of about `memory` bytes.
+    pub fn context<S: Send + 'static>(&self, state: S, memory: usize) -> Context<S> {
+        let mut tables = self.lock();
+        let id = tables.contexts.len() as u16;
+        tables.contexts.push(ContextSlot { state: Some(Box::new(state)), pool: pool(memory) });
+        Context::new(ContextId(id))
+    }
+
+    /// Looks at, or changes, the state of a context that is not running.
+    pub fn state<S: 'static, R>(&self, context: Context<S>, look: impl FnOnce(&mut S) -> R) -> R {
+        let at = usize::from(context.id().0);
+        let mut state = self.lock().contexts[at].state.take().expect("the context is running");
+        let result = look(state.downcast_mut().expect("the context's state is of another type"));
+        self.lock().contexts[at].state = Some(state);
+        result
+    }
+
+    /// Runs handlers until nothing is pending.
+    pub fn run_until_idle(&self) {
+        assert_eq!(self.lock().current, -1, "a handler is running");
+        self.preempt();
+    }
+
+    /// The earliest time a timer is set to.
+    pub fn next_timer(&self) -> Option<Instant> {
+        self.lock().timers.iter().filter_map(|timer| timer.due.map(|(due, _)| due)).min()
+    }
+
+    /// Lets all timers go off that are due.
+    pub fn fire_timers(&self) {
+        let now = self.clock.now();
+        loop {
+            let event = {
+                let mut tables = self.lock();
+                let due = tables.timers.iter_mut().filter(|timer| {
+                    timer.due.is_some_and(|(due, _)| due <= now)
+                });
+                let Some(timer) = due.min_by_key(|timer| timer.due) else { return };
+                let (due, period) = timer.due.take().expect("it was just found due");
+                timer.due = period.map(|period| (due + period, Some(period)));
+                timer.event
+            };
+            let _ = self.activate(event, 1);
+        }
+    }
+
+    /// Activates `event` in the `number`th section from now that a handler enters, as an
+    /// interrupt's job does: it runs when that section ends.
+    pub fn activate_in_section(&self, event: EventId, number: u32) {
+        self.lock().interruption = Some((number, event));
+    }
+
+    /// Handler runs so far.
+    pub fn runs(&self) -> u64 {
+        self.lock().runs
+    }
+
+    /// Handler runs so far that began while another handler was running.
+    pub fn preemptions(&self) -> u64 {
+        self.lock().preemptions
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().expect("no handler runs with the tables locked")
+    }
+
+    /// Runs whatever beats the running handler.
+    fn preempt(&self) {
+        loop {
+            let (index, handler, mut state, activation, before) = {
+                let mut tables = self.lock();
+                let Some(next) = tables.next() else { return };
+                next
+            };
+            handler(&mut *state, activation);
+            let mut tables = self.lock();
+            tables.current = before;
+            let slot = &mut tables.slots[index as usize];
+            let context = slot.context;
+            if slot.live && slot.generation == activation.event.generation {
+                slot.handler = Some(handler);
+            }
+            tables.contexts[context].state = Some(state);
+        }
+    }
+}
+
+impl Tables {
+    fn live(&mut self, event: EventId) -> Result<&mut Slot, Error> {
+        let slot = self.slots.get_mut(event.index as usize).ok_or(Error::Stale)?;
+        if slot.live && slot.generation == event.generation { Ok(slot) } else { Err(Error::Stale) }
+    }
+
+    /// Takes out the next run that beats the running one.
+    fn next(&mut self) -> Option<(u32, Handler, State, Activation, i32)> {
+        if self.sections > 0 {
+            return None;
+        }
+        for level in (0..Priority::LEVELS).rev() {
+            if level as i32 <= self.current {
+                return None;
+            }
+            for at in 0..self.ready[level].len() {
+                let index = self.ready[level][at];
+                let slot = &mut self.slots[index as usize];
+                let Some(state) = self.contexts[slot.context].state.take() else { continue };
+                let count = match slot.registration.accumulation {
+                    Accumulation::Each => 1,
+                    Accumulation::Count => slot.pending,
+                };
+                slot.pending -= count;
+                self.ready[level].remove(at);
+                if slot.pending > 0 {
+                    self.ready[level].push_back(index);
+                } else {
+                    slot.queued = false;
+                }
+                let handler = slot.handler.take().expect("its context was idle");
+                let event = EventId { index, generation: slot.generation };
+                let before = self.current;
+                self.preemptions += u64::from(before >= 0);
+                self.current = level as i32;
+                self.runs += 1;
+                return Some((index, handler, state, Activation { event, count }, before));
+            }
+        }
+        None
+    }
+}
+
+impl Kernel for SimKernel {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn section<R>(&self, work: impl FnOnce() -> R) -> R {
+        let interruption = {
+            let mut tables = self.lock();
+            tables.sections += 1;
+            let handler = tables.current >= 0 && tables.sections == 1;
+            match &mut tables.interruption {
+                Some((number, _)) if handler && *number > 1 => {
+                    *number -= 1;
+                    None
+                }
+                Some(_) if handler => tables.interruption.take(),
+                _ => None,
+            }
+        };
+        if let Some((_, event)) = interruption {
+            let _ = self.activate(event, 1);
+        }
+        let result = work();
+        let outermost = {
+            let mut tables = self.lock();
+            tables.sections -= 1;
+            tables.sections == 0 && tables.current >= 0
+        };
+        if outermost {
+            self.preempt();
+        }
+        result
+    }
+
+    fn pool<S>(&self, context: Context<S>) -> Result<&'static Pool, Error> {
+        let tables = self.lock();
+        let slot = tables.contexts.get(usize::from(context.id().0)).ok_or(Error::Stale)?;
+        Ok(slot.pool)
+    }
+
+    fn register<S, F>(
+        &self,
+        context: Context<S>,
+        registration: Registration,
+        handler: F,
+    ) -> Result<EventId, Error>
+    where
+        S: Send + 'static,
+        F: Fn(&mut S, Activation) + Send + 'static,
+    {
+        let mut tables = self.lock();
+        let owner = usize::from(context.id().0);
+        match &tables.contexts.get(owner).ok_or(Error::Stale)?.state {
+            // A running context registers with itself, mostly; its type shows at the first run.
+            Some(state) if !(**state).is::<S>() => return Err(Error::WrongState),
+            _ => {}
+        }
+        let handler: Handler = Box::new(move |state, activation| {
+            handler(state.downcast_mut().expect("the registration's state type"), activation);
+        });
+        let free = tables.slots.iter().position(|slot| !slot.live);
+        let (index, generation) = match free {
+            Some(index) => (index, tables.slots[index].generation + 1),
+            None => (tables.slots.len(), 1),
+        };
+        let slot = Slot {
+            generation,
+            live: true,
+            context: owner,
+            registration,
+            handler: Some(handler),
+            pending: 0,
+            queued: false,
+        };
+        if index == tables.slots.len() {
+            tables.slots.push(slot);
+        } else {
+            tables.slots[index] = slot;
+        }
+        Ok(EventId { index: index as u32, generation })
+    }
+
+    fn unregister(&self, event: EventId) -> Result<(), Error> {
+        let dropped = {
+            let mut tables = self.lock();
+            let slot = tables.live(event)?;
+            slot.live = false;
+            slot.pending = 0;
+            slot.queued = false;
+            let level = usize::from(slot.registration.priority.level());
+            let handler = slot.handler.take();
+            tables.ready[level].retain(|index| *index != event.index);
+            handler
+        };
+        drop(dropped);
+        Ok(())
+    }
+
+    fn set_priority(&self, event: EventId, priority: Priority) -> Result<(), Error> {
+        let mut tables = self.lock();
+        let slot = tables.live(event)?;
+        let before = usize::from(slot.registration.priority.level());
+        slot.registration.priority = priority;
+        if slot.queued {
+            tables.ready[before].retain(|index| *index != event.index);
+            tables.ready[usize::from(priority.level())].push_back(event.index);
+        }
+        Ok(())
+    }
+
+    fn activate(&self, event: EventId, count: u32) -> Result<(), Error> {
+        let nested = {
+            let mut tables = self.lock();
+            let slot = tables.live(event)?;
+            slot.pending = slot.pending.checked_add(count).ok_or(Error::Overrun)?;
+            if !slot.queued && slot.pending > 0 {
+                slot.queued = true;
+                let level = usize::from(slot.registration.priority.level());
+                tables.ready[level].push_back(event.index);
+            }
+            tables.current >= 0
+        };
+        if nested {
+            self.preempt();
+        }
+        Ok(())
+    }
+
+    fn timer(&self, event: EventId) -> Result<TimerId, Error> {
+        let mut tables = self.lock();
+        tables.live(event)?;
+        let free = tables.timers.iter().position(|timer| !timer.live);
+        let index = free.unwrap_or(tables.timers.len());
+        let generation = tables.timers.get(index).map_or(1, |timer| timer.generation + 1);
+        let timer = Timer { generation, live: true, event, due: None };
+        if index == tables.timers.len() {
+            tables.timers.push(timer);
+        } else {
+            tables.timers[index] = timer;
+        }
+        Ok(TimerId { index: index as u32, generation })
+    }
+
+    fn arm(
+        &self,
+        timer: TimerId,
+        deadline: Instant,
+        period: Option<Duration>,
+    ) -> Result<(), Error> {
+        self.with_timer(timer, |timer| timer.due = Some((deadline, period)))
+    }
+
+    fn disarm(&self, timer: TimerId) -> Result<(), Error> {
+        self.with_timer(timer, |timer| timer.due = None)
+    }
+
+    fn release(&self, timer: TimerId) -> Result<(), Error> {
+        self.with_timer(timer, |timer| (timer.live, timer.due) = (false, None))
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        self.lock().random.fill(bytes);
+    }
+}
+
+impl SimKernel {
+    fn with_timer(&self, id: TimerId, work: impl FnOnce(&mut Timer)) -> Result<(), Error> {
+        let mut tables = self.lock();
+        let timer = tables.timers.get_mut(id.index as usize).ok_or(Error::Stale)?;
+        if !timer.live || timer.generation != id.generation {
+            return Err(Error::Stale);
+        }
+        work(timer);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Trace;
+
+    fn registration(priority: Priority) -> Registration {
+        Registration { priority, accumulation: Accumulation::Count }
+    }
+
+    #[test]
+    fn runs_by_priority_then_arrival_and_preempts() {
+        let kernel = SimKernel::new(Clock::default(), 1);
+        let trace = Trace::default();
+        let low = kernel.context((), 4096);
+        let high = kernel.context((), 4096);
+        let noting = |line: &'static str| {
+            let trace = trace.clone();
+            move |_: &mut (), activation: Activation| {
+                trace.note(format!("{line} {}", activation.count));
+            }
+        };
+        let urgent = kernel.register(high, registration(Priority::HIGH), noting("urgent")).unwrap();
+        let first = kernel.register(low, registration(Priority::LOW), noting("first")).unwrap();
+        let second = kernel.register(low, registration(Priority::LOW), noting("second")).unwrap();
+        let (inside, notes) = (kernel.clone(), trace.clone());
+        let outer = kernel
+            .register(low, registration(Priority::DEFAULT), move |(), _| {
+                notes.note("outer begins");
+                inside.section(|| inside.activate(urgent, 2).unwrap());
+                notes.note("outer ends");
+            })
+            .unwrap();
+        kernel.activate(first, 1).unwrap();
+        kernel.activate(second, 1).unwrap();
+        kernel.activate(first, 1).unwrap();
+        kernel.activate(outer, 1).unwrap();
+        kernel.run_until_idle();
+        let expected = ["outer begins", "urgent 2", "outer ends", "first 2", "second 1"];
+        assert_eq!(trace.take(), expected);
+        kernel.unregister(first).unwrap();
+        assert_eq!(kernel.activate(first, 1), Err(Error::Stale));
+        assert_eq!(kernel.preemptions(), 1);
+    }
+
+    #[test]
+    fn timers_go_off_in_order_and_not_early() {
+        let clock = Clock::default();
+        let kernel = SimKernel::new(clock.clone(), 1);
+        let context = kernel.context(Vec::<u64>::new(), 4096);
+        let now = clock.clone();
+        let event = kernel
+            .register(context, registration(Priority::LOW), move |times: &mut Vec<u64>, _| {
+                times.push(now.now().as_nanos());
+            })
+            .unwrap();
+        let timer = kernel.timer(event).unwrap();
+        kernel.arm(timer, Instant::from_nanos(10), Some(Duration::from_nanos(5))).unwrap();
+        for _ in 0..3 {
+            clock.set(kernel.next_timer().unwrap());
+            kernel.fire_timers();
+            kernel.run_until_idle();
+        }
+        kernel.disarm(timer).unwrap();
+        assert_eq!(kernel.next_timer(), None);
+        kernel.state(context, |times| assert_eq!(*times, [10, 15, 20]));
+    }
+}

@@ -1,0 +1,235 @@
+//! Network interfaces and the wires they send on.
+
+use crate::{Clock, Random};
+use core::time::Duration;
+use reflex_driver_api::{Frame, NicCounters, NicError, Transmit};
+use reflex_event::Instant;
+use reflex_memory::{Pool, PoolBox};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// What a wire does to frames, in percent of them, and how long one takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    /// Frames that vanish.
+    pub lost: u64,
+    /// Frames that arrive twice.
+    pub repeated: u64,
+    /// Frames that are overtaken by up to `jitter`.
+    pub delayed: u64,
+    /// Frames with a flipped bit.
+    pub damaged: u64,
+    /// Time on the wire.
+    pub latency: Duration,
+    /// Most extra time of delayed frames.
+    pub jitter: Duration,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            lost: 0,
+            repeated: 0,
+            delayed: 0,
+            damaged: 0,
+            latency: Duration::from_micros(50),
+            jitter: Duration::from_millis(5),
+        }
+    }
+}
+
+struct OnWire {
+    due: Instant,
+    frame: PoolBox<[u8]>,
+}
+
+struct State {
+    clock: Clock,
+    pool: &'static Pool,
+    random: Random,
+    faults: Faults,
+    /// Queued by the stack, not yet told of.
+    unflushed: VecDeque<PoolBox<[u8]>>,
+    wire: VecDeque<OnWire>,
+    /// Transmit buffers.
+    buffers: usize,
+    /// While set, nothing leaves and buffers stay in use.
+    stalled: bool,
+    notify: bool,
+    counters: NicCounters,
+}
+
+impl State {
+    fn free(&self) -> usize {
+        let with_device = if self.stalled { self.wire.len() } else { 0 };
+        self.buffers.saturating_sub(self.unflushed.len() + with_device)
+    }
+
+    fn put_on_wire(&mut self, mut frame: PoolBox<[u8]>) {
+        let faults = self.faults;
+        if self.random.percent(faults.lost) {
+            return;
+        }
+        if self.random.percent(faults.damaged) && !frame.is_empty() {
+            let at = self.random.below(frame.len() as u64) as usize;
+            frame[at] ^= 1 << self.random.below(8);
+        }
+        let repeat = self.random.percent(faults.repeated);
+        if repeat && let Ok(mut copy) = self.pool.bytes(frame.len()) {
+            copy.copy_from_slice(&frame);
+            self.insert(copy);
+        }
+        self.insert(frame);
+    }
+
+    fn insert(&mut self, frame: PoolBox<[u8]>) {
+        let mut due = self.clock.now() + self.faults.latency;
+        if self.random.percent(self.faults.delayed) {
+            let jitter = self.faults.jitter.as_nanos() as u64;
+            due = due + Duration::from_nanos(self.random.below(jitter.max(1)));
+        }
+        let at = self.wire.partition_point(|other| other.due <= due);
+        self.wire.insert(at, OnWire { due, frame });
+    }
+}
+
+/// The transmitting half of an interface.
+pub struct Nic {
+    mac: [u8; 6],
+    mtu: usize,
+    state: Arc<Mutex<State>>,
+}
+
+/// The wire an interface sends on, from where the test takes the frames; clones are the same
+/// wire.
+#[derive(Clone)]
+pub struct Wire(Arc<Mutex<State>>);
+
+impl Nic {
+    /// An interface with `buffers` transmit buffers, and its wire.
+    pub fn new(
+        mac: [u8; 6],
+        buffers: usize,
+        pool: &'static Pool,
+        clock: Clock,
+        seed: u64,
+    ) -> (Self, Wire) {
+        let state = Arc::new(Mutex::new(State {
+            clock,
+            pool,
+            random: Random::new(seed),
+            faults: Faults::default(),
+            unflushed: VecDeque::new(),
+            wire: VecDeque::new(),
+            buffers,
+            stalled: false,
+            notify: false,
+            counters: NicCounters::default(),
+        }));
+        (Self { mac, mtu: 1500, state: Arc::clone(&state) }, Wire(state))
+    }
+}
+
+impl Transmit for Nic {
+    fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    fn mtu(&self) -> usize {
+        self.mtu
+    }
+
+    fn available(&mut self) -> usize {
+        self.state.lock().unwrap().free()
+    }
+
+    fn transmit(
+        &mut self,
+        length: usize,
+        fill: &mut dyn FnMut(&mut [u8]),
+    ) -> Result<(), NicError> {
+        let mut state = self.state.lock().unwrap();
+        if length > self.mtu + 14 {
+            return Err(NicError::TooLong);
+        }
+        if state.free() == 0 {
+            return Err(NicError::TransmitFull);
+        }
+        let mut buffer = state.pool.bytes(length).map_err(|_| NicError::TransmitFull)?;
+        fill(&mut buffer);
+        state.counters.frames += 1;
+        state.unflushed.push_back(buffer);
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        let mut state = self.state.lock().unwrap();
+        if !state.unflushed.is_empty() {
+            state.counters.notifications += 1;
+        }
+        while let Some(frame) = state.unflushed.pop_front() {
+            state.put_on_wire(frame);
+        }
+    }
+
+    fn notify_when_available(&mut self) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let free = state.free() > 0;
+        state.notify = !free;
+        free
+    }
+
+    fn counters(&self) -> NicCounters {
+        self.state.lock().unwrap().counters
+    }
+}
+
+impl Wire {
+    /// Changes what the wire does from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        self.0.lock().unwrap().faults = faults;
+    }
+
+    /// Stops the device: frames stay in its transmit buffers. Or lets it go on.
+    pub fn stall(&self, stalled: bool) {
+        self.0.lock().unwrap().stalled = stalled;
+    }
+
+    /// When the next frame arrives.
+    pub fn next_due(&self) -> Option<Instant> {
+        let state = self.0.lock().unwrap();
+        if state.stalled { None } else { state.wire.front().map(|first| first.due) }
+    }
+
+    /// The next frame that has arrived by now.
+    pub fn arrived(&self) -> Option<Frame> {
+        let mut state = self.0.lock().unwrap();
+        let now = state.clock.now();
+        if state.stalled || state.wire.front()?.due > now {
+            return None;
+        }
+        let frame = state.wire.pop_front()?.frame;
+        let length = frame.len() as u16;
+        Frame::new(frame, 0..length)
+    }
+
+    /// Whether the interrupt for a free transmit buffer is due; asking takes it back.
+    pub fn transmit_interrupt(&self) -> bool {
+        let mut state = self.0.lock().unwrap();
+        let due = state.notify && state.free() > 0;
+        state.notify &= !due;
+        due
+    }
+
+    /// A frame of `bytes`, as if it had come from this wire.
+    pub fn frame(&self, bytes: &[u8]) -> Frame {
+        let mut buffer = self.0.lock().unwrap().pool.bytes(bytes.len()).expect("a free buffer");
+        buffer.copy_from_slice(bytes);
+        Frame::new(buffer, 0..bytes.len() as u16).expect("it fits")
+    }
+
+    /// What the interface has counted.
+    pub fn counters(&self) -> NicCounters {
+        self.0.lock().unwrap().counters
+    }
+}

@@ -1,0 +1,35 @@
+//! Event pools in the host's memory.
+
+use reflex_memory::{Content, Exclusion, Granule, Pool};
+use std::hint::spin_loop;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A lock: what excludes others on the host.
+struct Lock(AtomicBool);
+
+// SAFETY: `enter` returns only when it has changed the flag from false to true, and until the
+// matching `leave` changes it back nobody else can; the orderings make one holder's writes
+// visible to the next.
+unsafe impl Exclusion for Lock {
+    fn enter(&self) {
+        while self.0.swap(true, Ordering::Acquire) {
+            spin_loop();
+        }
+    }
+
+    fn leave(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// A pool of about `bytes` bytes. Its memory is never given back.
+pub fn pool(bytes: usize) -> &'static Pool {
+    let memory: &'static mut [u8] = Vec::leak(vec![0; bytes]);
+    let region = NonNull::from(memory);
+    let granule = Granule::new(64).expect("a power of two");
+    let lock: &'static Lock = Box::leak(Box::new(Lock(AtomicBool::new(false))));
+    // SAFETY: the memory is leaked and handed to nobody else.
+    let pool = unsafe { Pool::new(region, granule, Content::Objects, lock) };
+    Box::leak(Box::new(pool.expect("the region is large enough")))
+}
