@@ -11,6 +11,8 @@
 
 extern crate alloc;
 
+#[cfg(not(test))]
+pub mod devices;
 mod early;
 mod exclusion;
 mod start_info;
@@ -29,6 +31,7 @@ pub mod memory_map;
 #[cfg(not(test))]
 mod runtime_symbols;
 mod string;
+#[cfg(not(test))]
 mod wiring;
 
 pub use command_line::CommandLine;
@@ -37,14 +40,15 @@ pub use exclusion::set_exclusion;
 pub use machine::Machine;
 pub use memory_map::Memory;
 pub use reflex_event::{
-    Activation, Accumulation, Context, ContextId, Error as EventError, EventId, Instant, Kernel,
+    Accumulation, Activation, Context, ContextId, Error as EventError, EventId, Instant, Kernel,
     Priority, Registration, TimerId,
 };
 pub use reflex_memory::{Pool, PoolBox};
 #[cfg(feature = "bench")]
 pub use reflex_runtime::bench;
-pub use reflex_runtime::{interrupt::Vector, job::Job};
 pub use reflex_runtime::{ContextOptions, Runtime, Signal, SignalMode, measure};
+pub use reflex_runtime::{interrupt::Vector, job::Job};
+#[cfg(not(test))]
 pub use wiring::run;
 
 /// Writes a line for machines to read: `#! ` and the text; see `qemu`'s protocol.

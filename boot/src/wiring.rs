@@ -3,11 +3,13 @@
 use crate::crash::{self, Hooks};
 use crate::exit::{BAD_BOOT, MAIN_FAILED, NO_ENTROPY, TOO_LITTLE_MEMORY, fail};
 use crate::machine::Machine;
-use crate::{Early, exclusion, start};
+use crate::{Early, devices, exclusion, start};
 use alloc::boxed::Box;
 use core::cell::UnsafeCell;
 use core::fmt::Display;
 use core::ptr::NonNull;
+use reflex_arch::clock::Clock;
+use reflex_arch::cpu::Features;
 use reflex_arch::interrupt::{self, FIRST_VECTOR, VECTORS};
 use reflex_arch::paging::{AddressSpace, PAGE};
 use reflex_arch::random::Rdrand;
@@ -17,6 +19,9 @@ use reflex_runtime::{Platform, Runtime, Timekeeping, memory, section};
 
 /// Bytes of `main`'s stack.
 const MAIN_STACK: usize = 64 << 10;
+
+/// How long an entropy device may take to answer.
+const ENTROPY_PATIENCE_NS: u64 = 1_000_000_000;
 
 /// Memory a registration takes, generously: the limit on registrations is what half of the
 /// machine's memory could hold.
@@ -43,9 +48,6 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
     let unsuitable = |reason: &dyn Display| -> ! {
         fail(TOO_LITTLE_MEMORY, format_args!("too little memory: {reason}"))
     };
-    let Some(seed) = hardware_seed(&early) else {
-        fail(NO_ENTROPY, format_args!("no entropy: the processor has no RDRAND"))
-    };
     set_vectors(&mut early);
     let Some(range) = early.memory.take_largest() else { unsuitable(&"none is left") };
     let start = NonNull::new(range.start as *mut u8).expect("page zero is never handed out");
@@ -61,7 +63,6 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
             clock: early.clock,
             rates: early.rates,
         },
-        seed,
         events: free.len() / 2 / EVENT_BYTES,
     };
     // SAFETY: called once, interrupts masked, on the boot stack; the memory was nobody's.
@@ -84,18 +85,33 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
     let now = unsafe { rtc::read() }.unwrap_or(0);
     let machine = Box::leak(Box::new(Machine {
         arguments: early.command_line,
-        started_unix_seconds: now - early.clock.now() / 1_000_000_000,
+        started_unix_seconds: now.saturating_sub(early.clock.now() / 1_000_000_000),
         firmware: early.firmware,
+        processor: early.apic.id() as u8,
     }));
+    match seed(&early.features, machine, &early.clock) {
+        Some(seed) => kernel.seed(seed),
+        None => fail(
+            NO_ENTROPY,
+            format_args!(
+                "no entropy: the processor has no RDRAND and there is no virtio entropy device; \
+                 give QEMU `-cpu max` or `-device virtio-rng-pci`"
+            ),
+        ),
+    }
     match kernel.enter(MAIN_STACK, move || application(kernel, machine)) {
         Err(error) => fail(MAIN_FAILED, format_args!("`main` could not be started: {error}")),
     }
 }
 
-/// The seed of the random generator, from the processor.
-fn hardware_seed(early: &Early) -> Option<[u8; 32]> {
+/// The seed of the random generator: from the processor, else from a device.
+fn seed(features: &Features, machine: &Machine, clock: &Clock) -> Option<[u8; 32]> {
     let mut seed = [0; 32];
-    Rdrand::new(&early.features)?.fill(&mut seed).then_some(seed)
+    if Rdrand::new(features).is_some_and(|processor| processor.fill(&mut seed)) {
+        return Some(seed);
+    }
+    let limit = clock.now() + ENTROPY_PATIENCE_NS;
+    devices::entropy(machine, &mut seed, || clock.now() > limit).then_some(seed)
 }
 
 /// Every vector that the kernel hands out gets its entry.
@@ -117,7 +133,8 @@ fn guarded_stack(bytes: usize) -> Option<usize> {
     let guard = whole.cast::<u8>().addr().get();
     // SAFETY: at start-up or in a section, and nothing below comes here again.
     let map = unsafe { &mut *MAP.0.get() }.as_mut()?;
-    let frames = &mut || memory::take(page, page).map(|frame| frame.cast::<u8>().addr().get() as u64);
+    let frames =
+        &mut || memory::take(page, page).map(|frame| frame.cast::<u8>().addr().get() as u64);
     map.unmap_guard(guard as u64, frames).ok()?;
     Some(guard + whole.len())
 }
@@ -127,7 +144,8 @@ pub(crate) fn map_device(address: u64, length: u64) -> Result<(), reflex_arch::E
     let page = PAGE as usize;
     section::section(|| {
         // SAFETY: in a section, and nothing below comes here again.
-        let map = unsafe { &mut *MAP.0.get() }.as_mut().expect("set before any device is looked for");
+        let map =
+            unsafe { &mut *MAP.0.get() }.as_mut().expect("set before any device is looked for");
         let frames =
             &mut || memory::take(page, page).map(|frame| frame.cast::<u8>().addr().get() as u64);
         map.map_device(address, length, frames)

@@ -6,71 +6,64 @@ use crate::local::Local;
 use crate::{dispatch, idle, measure, section, timer};
 use alloc::boxed::Box;
 use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
+use reflex_driver_api::Acknowledge;
 use reflex_event::{Error, EventId};
 
-/// What quiets a device that interrupts by a level: called in interrupt context, so it may touch
-/// the device and post, and nothing else.
-pub trait Acknowledge: Sync {
-    /// Makes the device withdraw its interrupt.
-    fn acknowledge(&self);
-}
-
 /// What an interrupt is about.
-#[derive(Clone, Copy)]
 enum Purpose {
     /// Nobody has asked for the vector.
     Free,
+    /// Somebody has, and has not said yet.
+    Reserved,
     /// It posts a job.
     Job(Job),
     /// It is an occurrence of an event by itself.
     Event(&'static Slot),
 }
 
-#[derive(Clone, Copy)]
 struct Line {
-    acknowledge: Option<&'static dyn Acknowledge>,
+    /// What quiets a device that interrupts by a level. Called in interrupt context only.
+    acknowledge: Option<&'static mut dyn Acknowledge>,
     purpose: Purpose,
 }
 
-/// What each vector does. Written with interrupts masked, read in interrupt context.
+/// What each vector does. Written with interrupts masked, used in interrupt context.
 static LINES: Local<[Line; VECTORS]> =
-    Local::new([Line { acknowledge: None, purpose: Purpose::Free }; VECTORS]);
+    Local::new([const { Line { acknowledge: None, purpose: Purpose::Free } }; VECTORS]);
 
-/// A vector of one's own, on which `job` is posted.
+/// A vector of one's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Vector(u8);
 
 impl Vector {
-    /// Takes a free vector, on which `job` is posted.
+    /// Takes a free vector. What it is raised for is forgotten until [`post`](Self::post) or
+    /// [`activate`](Self::activate) has said what it is about.
     ///
     /// # Errors
     /// [`Error::TableFull`].
-    pub fn new(job: Job, acknowledge: Option<&'static dyn Acknowledge>) -> Result<Self, Error> {
-        Self::take(Line { acknowledge, purpose: Purpose::Job(job) })
-    }
-
-    /// Takes a free vector, each interrupt on which is an occurrence of `event`: a job that would
-    /// only activate it is spared. A cold path.
-    ///
-    /// # Errors
-    /// [`Error::TableFull`].
-    pub fn of_event(
-        event: EventId,
-        acknowledge: Option<&'static dyn Acknowledge>,
-    ) -> Result<Self, Error> {
-        let slot = Box::leak(Box::new(Slot::new(event)));
-        Self::take(Line { acknowledge, purpose: Purpose::Event(slot) })
-    }
-
-    fn take(line: Line) -> Result<Self, Error> {
-        masked(|| {
-            // SAFETY: interrupts are masked, and the borrow ends before they are not.
-            let lines = unsafe { LINES.get() };
+    pub fn reserve() -> Result<Self, Error> {
+        masked(|lines| {
             let place = lines.iter().position(|line| matches!(line.purpose, Purpose::Free));
             let place = place.ok_or(Error::TableFull)?;
-            lines[place] = line;
+            lines[place].purpose = Purpose::Reserved;
             Ok(Self(FIRST_VECTOR + place as u8))
         })
+    }
+
+    /// From now on, an interrupt on the vector posts `job`.
+    pub fn post(self, job: Job, acknowledge: Option<&'static mut dyn Acknowledge>) {
+        self.set(Line { acknowledge, purpose: Purpose::Job(job) });
+    }
+
+    /// From now on, an interrupt on the vector is an occurrence of `event`: a job that would only
+    /// activate it is spared. A cold path.
+    pub fn activate(self, event: EventId, acknowledge: Option<&'static mut dyn Acknowledge>) {
+        let slot = Box::leak(Box::new(Slot::new(event)));
+        self.set(Line { acknowledge, purpose: Purpose::Event(slot) });
+    }
+
+    fn set(self, line: Line) {
+        masked(|lines| lines[usize::from(self.0 - FIRST_VECTOR)] = line);
     }
 
     /// The vector's number, for the device that is to raise it.
@@ -85,10 +78,12 @@ pub fn in_interrupt() -> bool {
     !arch::enabled()
 }
 
-fn masked<R>(work: impl FnOnce() -> R) -> R {
+/// Runs `work` on the lines with interrupts masked.
+fn masked<R>(work: impl FnOnce(&mut [Line; VECTORS]) -> R) -> R {
     let were_enabled = arch::enabled();
     arch::disable();
-    let result = work();
+    // SAFETY: interrupts are masked, and the borrow ends before they are not.
+    let result = work(unsafe { LINES.get() });
     if were_enabled {
         // SAFETY: they were.
         unsafe { arch::enable() };
@@ -103,17 +98,17 @@ extern "C" fn reflex_interrupt(vector: u64) {
     idle::woken();
     let place = (vector as usize).wrapping_sub(usize::from(FIRST_VECTOR)) % VECTORS;
     // SAFETY: interrupts are masked.
-    let line = unsafe { &LINES.get()[place] };
-    if let Some(device) = line.acknowledge {
+    let line = unsafe { &mut LINES.get()[place] };
+    if let Some(device) = &mut line.acknowledge {
         device.acknowledge();
     }
     timer::end_of_interrupt();
     let mut direct = None;
-    match line.purpose {
+    match &line.purpose {
         Purpose::Event(slot) if !section::deferred() => direct = Some(slot.event()),
         Purpose::Event(slot) => inbox::fire(slot),
         Purpose::Job(job) => job.post(),
-        Purpose::Free => {}
+        Purpose::Free | Purpose::Reserved => {}
     }
     if section::deferred() {
         measure::masked_until();

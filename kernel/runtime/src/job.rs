@@ -20,7 +20,7 @@ static WORK: Local<[Option<Work>; MOST]> = Local::new([None; MOST]);
 /// continued by an activation of some priority.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Job {
-    bit: u64,
+    bits: u64,
 }
 
 impl Job {
@@ -35,7 +35,7 @@ impl Job {
             let table = unsafe { WORK.get() };
             let place = table.iter().position(Option::is_none).ok_or(Error::TableFull)?;
             table[place] = Some(NonNull::from(work));
-            Ok(Self { bit: 1 << place })
+            Ok(Self { bits: 1 << place })
         })
     }
 
@@ -43,7 +43,13 @@ impl Job {
     /// legal in interrupt context.
     #[inline(always)]
     pub fn post(self) {
-        section::post(self.bit);
+        section::post(self.bits);
+    }
+
+    /// Both jobs, to be posted together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { bits: self.bits | other.bits }
     }
 }
 

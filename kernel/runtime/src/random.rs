@@ -8,9 +8,9 @@ use rand_core::{Rng, SeedableRng};
 static GENERATOR: Local<Option<ChaCha20Rng>> = Local::new(None);
 
 /// Seeds the generator with 256 bits of hardware randomness.
-pub(crate) fn init(seed: [u8; 32]) {
-    // SAFETY: at start-up, before anything else runs.
-    unsafe { *GENERATOR.get() = Some(ChaCha20Rng::from_seed(seed)) };
+pub(crate) fn seed(seed: [u8; 32]) {
+    // SAFETY: in a section, and nothing in it runs anybody else.
+    section::section(|| unsafe { *GENERATOR.get() = Some(ChaCha20Rng::from_seed(seed)) });
 }
 
 /// Fills `bytes`.

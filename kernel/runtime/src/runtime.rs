@@ -27,8 +27,6 @@ pub struct Platform {
     pub stacks: StackSource,
     /// Clocks and the interrupt controller.
     pub time: Timekeeping,
-    /// 256 bits of hardware randomness.
-    pub seed: [u8; 32],
     /// The most registrations there may be.
     pub events: usize,
 }
@@ -60,7 +58,6 @@ pub struct Runtime(());
 pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
     // SAFETY: the caller's duty.
     unsafe { memory::init(platform.memory, platform.stacks) };
-    random::init(platform.seed);
     registry::init()?;
     // SAFETY: at start-up, before anything else runs.
     unsafe { CORE.get() }.reserve(platform.events, registry::MOST_CONTEXTS)?;
@@ -105,6 +102,12 @@ impl Runtime {
         state: S,
     ) -> Result<Context<S>, Error> {
         registry::add(options, state)
+    }
+
+    /// Seeds the generator with 256 bits of hardware randomness. Before that,
+    /// [`Kernel::random`] panics.
+    pub fn seed(self, seed: [u8; 32]) {
+        random::seed(seed);
     }
 
     /// Live registrations.

@@ -94,12 +94,6 @@ pub(crate) fn give_up() -> bool {
     PENDING.load(Relaxed) == 0
 }
 
-/// Whether anything waits.
-#[inline(always)]
-pub(crate) fn waiting() -> bool {
-    PENDING.load(Relaxed) != 0
-}
-
 /// Whether the section that is open is the outermost.
 #[inline(always)]
 pub(crate) fn outermost() -> bool {

@@ -31,7 +31,8 @@ static TIMERS: Local<Option<Timers>> = Local::new(None);
 /// Starts the clock and the timer's interrupt.
 pub(crate) fn init(time: Timekeeping, limit: usize) -> Result<(), Error> {
     let job = Job::new(expire)?;
-    let vector = Vector::new(job, None)?;
+    let vector = Vector::reserve()?;
+    vector.post(job, None);
     let mut apic = time.apic;
     apic.start_timer(&time.features, vector.number(), time.rates.apic_hz, time.rates.tsc_hz);
     let wheel = Wheel::new(limit).map_err(refusal)?;

@@ -34,7 +34,8 @@ pub(crate) fn begin(system: System, report: Report) -> Result<(), Error> {
             idle.interrupt.push(now - entered_at());
         },
     )?;
-    let vector = Vector::of_event(event, None)?;
+    let vector = Vector::reserve()?;
+    vector.activate(event, None);
     system.every(Duration::from_micros(500)).on(context, move |idle: &mut Idle, tick: Tick| {
         let now = timestamp();
         idle.timer.push(now - entered_at());

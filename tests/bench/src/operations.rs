@@ -34,9 +34,12 @@ pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), 
     let job = Job::new(move || {
         let _ = kernel.activate(probed, 1);
     })?;
+    let (direct, by_job) = (Vector::reserve()?, Vector::reserve()?);
+    direct.activate(probed, None);
+    by_job.post(job, None);
     let interrupts = [
-        ("interrupt-to-handler-preempting", Vector::of_event(probed, None)?),
-        ("interrupt-by-job-to-handler-preempting", Vector::new(job, None)?),
+        ("interrupt-to-handler-preempting", direct),
+        ("interrupt-by-job-to-handler-preempting", by_job),
     ];
     for (case, vector) in interrupts {
         report.measure(case, events, || {

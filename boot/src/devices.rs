@@ -1,0 +1,273 @@
+//! Devices: found, given their interrupts, and handed to whoever asks first.
+
+use crate::machine::Machine;
+use crate::wiring::map_device;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ptr::{self, NonNull};
+use reflex_arch::acpi::Controller;
+use reflex_arch::ioapic::{IoApic, Polarity, Trigger};
+use reflex_arch::{apic, ioapic};
+use reflex_driver_api::{Interrupt, MsiMessage};
+use reflex_memory::{Content, Granule};
+use reflex_runtime::interrupt::Vector;
+use reflex_runtime::job::Job;
+use reflex_runtime::memory;
+use reflex_virtio_bus::{Device, Ecam, Link, Ports, mmio, pci};
+use reflex_virtio_net::{Info, RECEIVE_BUFFER, Receiver, Rings, Transmitter};
+use virtio_drivers::transport::DeviceType;
+use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
+
+/// Where BARs go that the firmware has left without an address: below the interrupt controllers,
+/// above what QEMU's machines use for memory.
+const BAR_WINDOW: core::ops::Range<u64> = 0xc000_0000..0xd000_0000;
+
+/// The I/O APIC of a machine whose firmware does not tell.
+const USUAL_CONTROLLER: Controller = Controller { address: 0xfec0_0000, first: 0 };
+
+/// What drivers need of this machine: memory is identity mapped, and devices see all of it.
+pub struct Identity;
+
+// SAFETY: `memory::take` gives each address out once, for good, mapped and writable; addresses
+// are the same for the processor and for devices; registers are mapped where they are.
+unsafe impl Hal for Identity {
+    fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        match memory::take(pages * PAGE_SIZE, PAGE_SIZE) {
+            Some(taken) => {
+                let start = taken.cast::<u8>();
+                // SAFETY: just taken, so nobody else's, and of this length.
+                unsafe { start.write_bytes(0, taken.len()) };
+                (start.addr().get() as u64, start)
+            }
+            None => (0, NonNull::dangling()),
+        }
+    }
+
+    unsafe fn dma_dealloc(_: PhysAddr, _: NonNull<u8>, _: usize) -> i32 {
+        // Memory is taken for good; a device that could not be started has cost some.
+        0
+    }
+
+    unsafe fn mmio_phys_to_virt(address: PhysAddr, length: usize) -> NonNull<u8> {
+        map_device(address, length as u64).expect("memory for the page tables of a device");
+        NonNull::new(ptr::with_exposed_provenance_mut(address as usize)).expect("not page zero")
+    }
+
+    #[inline]
+    unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
+        buffer.cast::<u8>().expose_provenance().get() as u64
+    }
+
+    #[inline]
+    unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
+}
+
+/// Why there is no network interface.
+#[derive(Clone, Copy, Debug)]
+pub enum NicError {
+    /// The machine has none.
+    None,
+    /// Its driver cannot use it.
+    Driver(reflex_virtio_net::Error),
+    /// The bus refused to route its interrupts.
+    Bus(reflex_virtio_bus::Error),
+    /// The kernel has no vector or no memory left for it.
+    Kernel(reflex_event::Error),
+    /// The pin of its interrupt belongs to no controller.
+    NoController,
+}
+
+impl fmt::Display for NicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("the machine has no virtio network interface"),
+            Self::Driver(error) => write!(f, "the network interface cannot be used: {error}"),
+            Self::Bus(error) => write!(f, "the network interface cannot be used: {error}"),
+            Self::Kernel(error) => write!(f, "no network interface: {error}"),
+            Self::NoController => {
+                f.write_str("the network interface's interrupt reaches no controller")
+            }
+        }
+    }
+}
+
+impl From<reflex_event::Error> for NicError {
+    fn from(error: reflex_event::Error) -> Self {
+        Self::Kernel(error)
+    }
+}
+
+/// A network interface: its two halves, and its interrupts.
+pub struct Nic {
+    /// The receiving half.
+    pub receiver: Receiver<Identity>,
+    /// The transmitting half.
+    pub transmitter: Transmitter<Identity, Link>,
+    /// What it is like.
+    pub info: Info,
+    /// Frame buffers beyond those the receive ring holds.
+    pub spare_frames: u32,
+    lines: Lines,
+}
+
+/// The interrupts of an interface, not yet about anything.
+pub struct Lines {
+    receive: Vector,
+    /// `None` when one wire serves both.
+    transmit: Option<Vector>,
+    acknowledge: Option<Box<mmio::MmioInterrupt>>,
+}
+
+impl Nic {
+    /// The halves, and the interrupts.
+    pub fn split(self) -> (Receiver<Identity>, Transmitter<Identity, Link>, Lines) {
+        (self.receiver, self.transmitter, self.lines)
+    }
+}
+
+impl Lines {
+    /// From now on, received frames post one job and free transmit buffers another. The first is
+    /// posted at once, for what has arrived already.
+    pub fn connect(self, receive: Job, transmit: Job) {
+        match (self.transmit, self.acknowledge) {
+            (Some(vector), _) => {
+                self.receive.post(receive, None);
+                vector.post(transmit, None);
+            }
+            (None, Some(acknowledge)) => {
+                self.receive.post(receive.and(transmit), Some(Box::leak(acknowledge)));
+            }
+            (None, None) => self.receive.post(receive.and(transmit), None),
+        }
+        receive.post();
+    }
+}
+
+/// Finds and starts the first network interface.
+///
+/// # Errors
+/// [`NicError`].
+pub fn network(machine: &Machine) -> Result<Nic, NicError> {
+    let devices = find(machine);
+    let device = devices.into_iter().find(|device| device.kind == DeviceType::Network);
+    let mut device = device.ok_or(NicError::None)?;
+    let lines = route(machine, &mut device)?;
+    let rings = rings();
+    let spare = rings.receive;
+    let granule = Granule::new(RECEIVE_BUFFER).expect("a power of two");
+    // One more for the pool's table.
+    let bytes = (usize::from(rings.receive) + usize::from(spare) + 1) * RECEIVE_BUFFER;
+    let frames = memory::pool(bytes, granule, Content::Bytes)?;
+    let opened = reflex_virtio_net::open::<Identity, _>(device.link, frames, rings);
+    let (receiver, transmitter, info) = opened.map_err(NicError::Driver)?;
+    let [a, b, c, d, e, f] = info.mac;
+    log::info!(
+        "network interface {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}, MTU {}, link {}",
+        info.mtu,
+        if info.link_up { "up" } else { "down" },
+    );
+    Ok(Nic { receiver, transmitter, info, spare_frames: u32::from(spare), lines })
+}
+
+/// Fills `seed` from a virtio entropy device, if there is one; false when there is none or it
+/// does not answer.
+pub(crate) fn entropy(machine: &Machine, seed: &mut [u8], expired: impl FnMut() -> bool) -> bool {
+    let devices = find(machine);
+    let device = devices.into_iter().find(|device| device.kind == DeviceType::EntropySource);
+    device.is_some_and(|device| {
+        reflex_virtio_rng::fill::<Identity, _>(device.link, seed, expired).is_ok()
+    })
+}
+
+/// Ring sizes that a machine's memory allows: a thirty-second of it, at most 256 frames each way.
+fn rings() -> Rings {
+    let affordable = memory::available() / 32 / (2 * RECEIVE_BUFFER + 2048);
+    let size = affordable.clamp(16, 256);
+    let size = 1 << size.ilog2();
+    Rings { receive: size, transmit: size }
+}
+
+/// Every virtio device of the machine. What cannot be used is logged.
+fn find(machine: &Machine) -> Vec<Device> {
+    let words = machine.arguments.text();
+    if words.contains("virtio_mmio.device=") {
+        return probe(mmio::command_line_slots(words));
+    }
+    let space = machine.firmware.and_then(|firmware| firmware.configuration_space);
+    // SAFETY: the firmware says where the space is, or the ports are where every PC has them;
+    // nobody else looks for devices, and a device is given away once.
+    let found = unsafe {
+        match space {
+            Some(space) => {
+                let buses = space.first_bus..=space.last_bus;
+                let access = Ecam::map::<Identity>(space.base, buses.clone());
+                pci::discover::<Identity, _>(access, buses, BAR_WINDOW)
+            }
+            None if machine.has_pci_ports() => {
+                pci::discover::<Identity, _>(Ports::new(), 0..=255, BAR_WINDOW)
+            }
+            None => return probe(mmio::microvm_slots().map(Ok)),
+        }
+    };
+    let usable = found.into_iter().filter_map(|found| {
+        let unusable = |error: &_| log::warn!("PCI {}: {error}", found.function);
+        found.device.inspect_err(unusable).ok()
+    });
+    usable.collect()
+}
+
+fn probe(slots: impl Iterator<Item = Result<mmio::Slot, reflex_virtio_bus::Error>>) -> Vec<Device> {
+    let devices = slots.filter_map(|slot| {
+        // SAFETY: the machine or the command line names the slot as one for virtio devices.
+        let device = slot.and_then(|slot| unsafe { mmio::probe::<Identity>(slot) });
+        device.inspect_err(|error| log::warn!("virtio over MMIO: {error}")).ok().flatten()
+    });
+    devices.collect()
+}
+
+/// Gives a device's interrupts vectors.
+fn route(machine: &Machine, device: &mut Device) -> Result<Lines, NicError> {
+    let receive = Vector::reserve()?;
+    match device.interrupt {
+        Interrupt::Messages { vectors } => {
+            let transmit = (vectors >= 2).then(Vector::reserve).transpose()?;
+            let messages: Vec<MsiMessage> = core::iter::once(receive)
+                .chain(transmit)
+                .map(|vector| MsiMessage {
+                    address: apic::DEFAULT_BASE | u64::from(machine.processor) << 12,
+                    data: u32::from(vector.number()),
+                })
+                .collect();
+            device.link.route(&messages).map_err(NicError::Bus)?;
+            Ok(Lines { receive, transmit, acknowledge: None })
+        }
+        Interrupt::Wired { gsi } => {
+            let acknowledge = match &device.link {
+                Link::Mmio(transport) => Some(Box::new(transport.interrupt())),
+                Link::Pci(_) => None,
+            };
+            route_pin(machine, gsi, receive)?;
+            Ok(Lines { receive, transmit: None, acknowledge })
+        }
+    }
+}
+
+/// Sends a wire's interrupts to `vector`.
+fn route_pin(machine: &Machine, gsi: u32, vector: Vector) -> Result<(), NicError> {
+    let told = machine.firmware.as_ref().map(|firmware| firmware.madt.controllers());
+    let controllers = told.filter(|told| !told.is_empty()).unwrap_or(&[USUAL_CONTROLLER]);
+    for controller in controllers {
+        let mapped = map_device(controller.address, ioapic::REGISTERS);
+        mapped.map_err(|_| NicError::Kernel(reflex_event::Error::OutOfMemory))?;
+        // SAFETY: the firmware's or the usual address, mapped; devices on wires are started one
+        // after the other, and no other pin is in use.
+        let mut io_apic = unsafe { IoApic::new(controller.address, controller.first) };
+        if let Some(pin) = io_apic.pin(gsi) {
+            let number = vector.number();
+            io_apic.route(pin, number, machine.processor, Trigger::Level, Polarity::High);
+            return Ok(());
+        }
+    }
+    Err(NicError::NoController)
+}
