@@ -64,7 +64,7 @@ unsafe impl Hal for Identity {
 }
 
 /// Why there is no network interface.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NicError {
     /// The machine has none.
     None,

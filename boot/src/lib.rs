@@ -37,8 +37,10 @@ mod wiring;
 pub use command_line::CommandLine;
 pub use early::{Early, SPURIOUS_VECTOR, start};
 pub use exclusion::set_exclusion;
+pub use log;
 pub use machine::Machine;
 pub use memory_map::Memory;
+pub use reflex_driver_api::{Frame, Receive};
 pub use reflex_event::{
     Accumulation, Activation, Context, ContextId, Error as EventError, EventId, Instant, Kernel,
     Priority, Registration, TimerId,
@@ -46,7 +48,7 @@ pub use reflex_event::{
 pub use reflex_memory::{Pool, PoolBox};
 #[cfg(feature = "bench")]
 pub use reflex_runtime::bench;
-pub use reflex_runtime::{ContextOptions, Runtime, Signal, SignalMode, measure};
+pub use reflex_runtime::{ContextOptions, Runtime, Signal, SignalMode, measure, memory};
 pub use reflex_runtime::{interrupt::Vector, job::Job};
 #[cfg(not(test))]
 pub use wiring::run;

@@ -1,2 +1,71 @@
-//! To come.
-fn main() {}
+//! TCP and UDP echo on port 7 (RFC 862).
+//!
+//! Keys of the kernel command line: `connections=N`, how many there may be at a time.
+#![no_std]
+#![no_main]
+
+use reflex::{Connection, Datagram, Error, Runtime, System, TcpService, UdpService, UdpSocket};
+
+const PORT: u16 = 7;
+const RECEIVE_BUFFER: usize = 2 << 10;
+const SEND_BUFFER: usize = 2 << 10;
+/// Event memory for a connection: its buffers, and what its socket and its handler need.
+const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (3 << 10);
+const CONNECTIONS: usize = 1024;
+
+/// All it does needs no memory of its own: what cannot be sent yet stays unread.
+struct Echo;
+
+#[reflex::main]
+fn main(system: System) -> Result<(), Error> {
+    let connections = match system.argument("connections") {
+        None => CONNECTIONS,
+        Some(number) => number
+            .parse()
+            .ok()
+            .filter(|number| (1..=1 << 20).contains(number))
+            .ok_or(Error::Application("connections= takes a number from 1 to 1048576"))?,
+    };
+    let memory = connections * MEMORY_PER_CONNECTION + (128 << 10);
+    let echo = system.context("echo", Echo).memory(memory).build()?;
+    system
+        .listen(PORT)?
+        .connections(connections as u32)
+        .buffers(RECEIVE_BUFFER, SEND_BUFFER)
+        .serve(echo)?;
+    system.udp(PORT)?.serve(echo)?;
+    Ok(())
+}
+
+impl Echo {
+    /// Sends back what there is room for; the rest is offered again by `sent`.
+    fn echo(connection: &Connection) {
+        let mut block = [0; 1024];
+        // A connection that is over has nothing to echo.
+        while connection
+            .exchange(&mut block, |bytes, room| {
+                let length = bytes.len().min(room.len());
+                room[..length].copy_from_slice(&bytes[..length]);
+                (length, length)
+            })
+            .is_ok_and(|echoed| echoed > 0)
+        {}
+    }
+}
+
+impl TcpService<Runtime> for Echo {
+    fn received(&mut self, connection: &Connection) {
+        Self::echo(connection);
+    }
+
+    fn sent(&mut self, connection: &Connection) {
+        Self::echo(connection);
+    }
+}
+
+impl UdpService<Runtime> for Echo {
+    fn datagram(&mut self, socket: &UdpSocket, datagram: Datagram<'_>) {
+        // A datagram that cannot be answered is lost, as datagrams may be.
+        let _ = socket.send_to(datagram.payload, datagram.from);
+    }
+}

@@ -8,7 +8,7 @@ mod stream;
 
 use core::time::Duration;
 use reflex::http::{self, Limits, Service};
-use reflex::{Connection, ConnectionError, Error, System, TcpService, Tick, log};
+use reflex::{Connection, ConnectionError, Error, Runtime, System, TcpService, Tick, log};
 use stream::Port;
 
 include!(concat!(env!("OUT_DIR"), "/site.rs"));
@@ -60,7 +60,7 @@ impl Web {
     }
 }
 
-impl TcpService for Web {
+impl TcpService<Runtime> for Web {
     fn accepted(&mut self, connection: &Connection) {
         self.service.accepted(connection.slot(), Port(connection.clone()));
     }

@@ -14,18 +14,7 @@ impl Stream for Port {
         buffer: &mut [u8],
         serve: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize),
     ) -> usize {
-        // Nobody else sends on this connection, so the room can only grow until it is used.
-        let room = self.0.sendable().unwrap_or(0).min(buffer.len());
-        let mut filled = 0;
-        let taken = self.0.receive(|bytes| {
-            let taken;
-            (taken, filled) = serve(bytes, &mut buffer[..room]);
-            taken
-        });
-        if filled > 0 {
-            self.send(&buffer[..filled]);
-        }
-        taken.unwrap_or(0)
+        self.0.exchange(buffer, serve).unwrap_or(0)
     }
 
     fn unread(&mut self) -> usize {

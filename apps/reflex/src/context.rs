@@ -37,6 +37,12 @@ impl<S> fmt::Debug for Context<S> {
     }
 }
 
+impl<S> From<Context<S>> for reflex_boot::Context<S> {
+    fn from(context: Context<S>) -> Self {
+        context.inner
+    }
+}
+
 /// A context about to be made; see [`System::context`](crate::System::context).
 #[must_use = "a context is made by `build`"]
 pub struct ContextBuilder<S> {

@@ -1,6 +1,7 @@
 //! What can go wrong, and with what status an image ends that gives up because of it.
 
 use core::fmt;
+use reflex_boot::devices::NicError;
 use reflex_boot::exit as status;
 
 /// Why the system refused something.
@@ -8,8 +9,10 @@ use reflex_boot::exit as status;
 pub enum Error {
     /// The event system refused.
     Event(reflex_boot::EventError),
+    /// The network stack refused.
+    Net(reflex_net::Error),
     /// The machine has no network interface that this image can drive.
-    NoInterface,
+    Interface(NicError),
     /// The application's own reason.
     Application(&'static str),
 }
@@ -18,7 +21,7 @@ impl Error {
     /// The status with which an image ends whose `main` returns this.
     pub fn status(self) -> u8 {
         match self {
-            Self::NoInterface => status::NO_NETWORK,
+            Self::Interface(_) => status::NO_NETWORK,
             _ => status::MAIN_FAILED,
         }
     }
@@ -28,9 +31,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event(error) => error.fmt(f),
-            Self::NoInterface => f.write_str(
-                "the machine has no virtio network interface; give QEMU one, as `cargo reflex run` does",
-            ),
+            Self::Net(error) => error.fmt(f),
+            Self::Interface(error) => error.fmt(f),
             Self::Application(reason) => f.write_str(reason),
         }
     }
@@ -41,5 +43,11 @@ impl core::error::Error for Error {}
 impl From<reflex_boot::EventError> for Error {
     fn from(error: reflex_boot::EventError) -> Self {
         Self::Event(error)
+    }
+}
+
+impl From<reflex_net::Error> for Error {
+    fn from(error: reflex_net::Error) -> Self {
+        Self::Net(error)
     }
 }

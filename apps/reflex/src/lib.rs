@@ -17,20 +17,28 @@
 extern crate alloc;
 
 mod conclude;
-mod entry;
 mod context;
+mod entry;
 mod error;
+pub mod net;
 mod signal;
 mod system;
 mod test;
 mod timer;
 
-#[cfg(feature = "bench")]
-pub use reflex_boot::{Accumulation, Activation, EventId, Job, Pool, Registration, Vector, bench, machine_line, measure};
 pub use context::{Context, ContextBuilder};
 pub use error::Error;
 pub use log;
+pub use net::{
+    Connection, ConnectionError, Connector, Datagram, Listener, TcpService, UdpService, UdpSocket,
+};
+#[cfg(feature = "bench")]
+pub use reflex_boot::{
+    Accumulation, Activation, EventId, Job, Pool, Registration, Vector, bench, machine_line,
+    measure,
+};
 pub use reflex_boot::{Instant, Kernel, PoolBox, Priority, Runtime, exit as status};
+pub use reflex_http as http;
 pub use reflex_macros::{main, test};
 pub use signal::{Fired, Signal, SignalBuilder, SignalMode};
 pub use system::System;

@@ -41,10 +41,15 @@ impl SignalBuilder {
         F: Fn(&mut S, Fired) + Send + 'static,
     {
         let priority = self.priority.unwrap_or(context.priority);
-        let signal =
-            Signal::new(self.kernel, context.inner, priority, self.mode, move |state, activation| {
+        let signal = Signal::new(
+            self.kernel,
+            context.inner,
+            priority,
+            self.mode,
+            move |state, activation| {
                 handler(state, Fired { count: activation.count });
-            })?;
+            },
+        )?;
         Ok(signal)
     }
 }

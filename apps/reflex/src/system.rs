@@ -1,8 +1,12 @@
 //! The machine, as an application has it.
 
-use crate::{ContextBuilder, SignalBuilder, SignalMode, TimerBuilder};
+use crate::net::{self, ConnectBuilder, ListenBuilder, Net, UdpBuilder};
+use crate::{ContextBuilder, Error, SignalBuilder, SignalMode, TimerBuilder};
+use alloc::boxed::Box;
 use core::time::Duration;
-use reflex_boot::{Instant, Kernel, Runtime};
+use reflex_boot::heap::Counters as HeapCounters;
+use reflex_boot::{Instant, Kernel, Machine, Runtime};
+use spin::Once;
 
 /// The machine: makes contexts, and registers their handlers with what can occur.
 ///
@@ -10,12 +14,20 @@ use reflex_boot::{Instant, Kernel, Runtime};
 #[derive(Clone, Copy)]
 pub struct System {
     kernel: Runtime,
-    machine: &'static reflex_boot::Machine,
+    parts: &'static Parts,
+}
+
+/// What all copies of a [`System`] share.
+struct Parts {
+    machine: &'static Machine,
+    /// Started when it is first asked for.
+    net: Once<Net>,
 }
 
 impl System {
-    pub(crate) fn new(kernel: Runtime, machine: &'static reflex_boot::Machine) -> Self {
-        Self { kernel, machine }
+    pub(crate) fn new(kernel: Runtime, machine: &'static Machine) -> Self {
+        let parts = Box::leak(Box::new(Parts { machine, net: Once::new() }));
+        Self { kernel, parts }
     }
 
     /// The kernel, for what this type does not offer.
@@ -24,8 +36,18 @@ impl System {
     }
 
     /// What the machine was found to have.
-    pub fn machine(self) -> &'static reflex_boot::Machine {
-        self.machine
+    pub fn machine(self) -> &'static Machine {
+        self.parts.machine
+    }
+
+    /// Bytes of memory that no context and no device has taken yet.
+    pub fn available_memory(self) -> usize {
+        reflex_boot::memory::available()
+    }
+
+    /// What the global heap has counted: a steady state makes no calls.
+    pub fn heap(self) -> HeapCounters {
+        reflex_boot::heap::counters()
     }
 
     /// A context called `name` that owns `state`.
@@ -53,6 +75,39 @@ impl System {
         SignalBuilder::new(self.kernel, mode)
     }
 
+    /// The network. The first call starts the stack over the machine's first interface; it is to
+    /// be made in `main`.
+    ///
+    /// # Errors
+    /// [`Error::Interface`] without an interface; others when memory does not allow it.
+    pub fn net(self) -> Result<&'static Net, Error> {
+        self.parts.net.try_call_once(|| net::start(self))
+    }
+
+    /// Prepares to listen on a TCP port.
+    ///
+    /// # Errors
+    /// As [`System::net`].
+    pub fn listen(self, port: u16) -> Result<ListenBuilder, Error> {
+        Ok(self.net()?.listen(port))
+    }
+
+    /// Prepares outgoing TCP connections.
+    ///
+    /// # Errors
+    /// As [`System::net`].
+    pub fn connector(self) -> Result<ConnectBuilder, Error> {
+        Ok(self.net()?.connector())
+    }
+
+    /// Prepares a UDP socket on a port.
+    ///
+    /// # Errors
+    /// As [`System::net`].
+    pub fn udp(self, port: u16) -> Result<UdpBuilder, Error> {
+        Ok(self.net()?.udp(port))
+    }
+
     /// Time since the machine started.
     pub fn now(self) -> Instant {
         self.kernel.now()
@@ -60,12 +115,12 @@ impl System {
 
     /// Seconds since 1970-01-01 UTC, by the machine's real-time clock.
     pub fn unix_time(self) -> u64 {
-        self.machine.started_unix_seconds + self.now().as_nanos() / 1_000_000_000
+        self.machine().started_unix_seconds + self.now().as_nanos() / 1_000_000_000
     }
 
     /// The value of `key` on the kernel command line: empty for a key without one.
     pub fn argument(self, key: &str) -> Option<&'static str> {
-        self.machine.arguments.get(key)
+        self.machine().arguments.get(key)
     }
 
     /// Fills `bytes` from the kernel's cryptographic generator.

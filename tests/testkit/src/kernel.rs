@@ -118,9 +118,10 @@ impl SimKernel {
         loop {
             let event = {
                 let mut tables = self.lock();
-                let due = tables.timers.iter_mut().filter(|timer| {
-                    timer.due.is_some_and(|(due, _)| due <= now)
-                });
+                let due = tables
+                    .timers
+                    .iter_mut()
+                    .filter(|timer| timer.due.is_some_and(|(due, _)| due <= now));
                 let Some(timer) = due.min_by_key(|timer| timer.due) else { return };
                 let (due, period) = timer.due.take().expect("it was just found due");
                 timer.due = period.map(|period| (due + period, Some(period)));

@@ -143,11 +143,7 @@ impl Transmit for Nic {
         self.state.lock().unwrap().free()
     }
 
-    fn transmit(
-        &mut self,
-        length: usize,
-        fill: &mut dyn FnMut(&mut [u8]),
-    ) -> Result<(), NicError> {
+    fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), NicError> {
         let mut state = self.state.lock().unwrap();
         if length > self.mtu + 14 {
             return Err(NicError::TooLong);

@@ -1,3 +1,82 @@
-//! To come.
+//! TCP, UDP, DHCP and ICMP for appliances: smoltcp's protocol engine behind a demultiplexer
+//! that takes constant time per packet, however many connections there are.
+//!
+//! The parts, in the order in which a packet meets them:
+//!
+//! 1. [`Demultiplexer`], called by the receive job: [`packet`] finds the frame's owner, [`flow`]
+//!    its connection, [`queue`] keeps the frame there, [`shared`] holds the tables.
+//! 2. [`Stack`], a context of its own. [`segments`] gives one connection a turn, [`opening`]
+//!    makes connections, [`others`] answers everything else; [`engine`] drives smoltcp through
+//!    [`device`], with [`neighbour`] and [`arp`] in front of it and [`dhcp`] beside it.
+//! 3. The application's context, whose [`TcpService`] or [`UdpService`] is called through
+//!    [`Connection`] and [`UdpSocket`].
+//!
+//! # Who owns a connection's socket
+//!
+//! The socket, its buffers and its receive window lie in an *endpoint* in the connection's
+//! record. The endpoint is moved out of the record for the time of one piece of work, and back;
+//! both moves are short sections, the work itself runs outside of any.
+//!
+//! - *Stack's turn*: the stack's context has it while smoltcp processes segments and sends.
+//! - *During `received`*: the handler runs without it. [`Connection::receive`] takes it for as
+//!   long as the closure reads the bytes in place, and puts it back.
+//! - *During `send`*: [`Connection::send`] takes it while it copies into the send buffer.
+//! - *Preempted meanwhile*: whoever comes then finds it taken and does not wait. The stack
+//!   leaves the frames queued and a mark; the holder answers the mark by activating the
+//!   connection's turn. The application is told "no bytes" or "no room" and leaves a mark; the
+//!   stack's turn ends by announcing `received` or `sent` again.
+//!
+//! # Left out
+//!
+//! IPv6; IPv4 fragments, which are dropped and counted; multicast groups; path MTU discovery;
+//! challenge ACKs for resets that are not exact (such resets are dropped); initial sequence
+//! numbers as a keyed hash (RFC 6528): they are drawn from a generator that is seeded from the
+//! kernel's, but not a cryptographic one; SYN cookies.
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod arp;
+mod checksum;
+mod connection;
+mod connector;
+mod counters;
+mod demux;
+mod device;
+mod dhcp;
+mod engine;
+mod error;
+mod flow;
+mod group;
+mod limiter;
+mod listener;
+mod neighbour;
+mod net;
+mod opening;
+mod others;
+mod outbox;
+mod packet;
+mod queue;
+mod record;
+mod recycle;
+mod segments;
+mod service;
+mod settings;
+mod shared;
+mod stack;
+mod udp;
+
+pub use connection::Connection;
+pub use connector::{ConnectBuilder, Connector};
+pub use counters::Counters;
+pub use demux::Demultiplexer;
+pub use error::{ConnectionError, Error};
+pub use listener::{ListenBuilder, Listener};
+pub use net::Net;
+pub use service::{TcpService, UdpService};
+pub use settings::{Address, Config, InterfaceAddress, Transport};
+pub use stack::Stack;
+pub use udp::{Datagram, UdpBuilder, UdpSocket};

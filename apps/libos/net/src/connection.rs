@@ -1,0 +1,324 @@
+//! The application's handle of a TCP connection.
+
+use crate::record::{Endpoint, Phase, Record, request};
+use crate::{ConnectionError, Error, Net};
+use core::fmt;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::sync::atomic::{AtomicU32, Ordering};
+use reflex_event::{EventId, Kernel, Priority};
+use reflex_memory::PoolBox;
+
+/// A TCP connection, or what used to be one: a handle may be kept and copied freely, and
+/// answers [`Error::Closed`] once the connection is over.
+///
+/// All calls are legal from any handler. They take constant time, but for the bytes copied.
+pub struct Connection<K: Kernel> {
+    net: Net<K>,
+    index: u32,
+    slot: u32,
+    /// Relaxed throughout: it belongs to the handle, and a handle's own handler sets it.
+    generation: AtomicU32,
+}
+
+/// What a call finds of the endpoint.
+enum Taken {
+    Endpoint(PoolBox<Endpoint>),
+    /// Somebody is at work on it.
+    Busy,
+}
+
+impl<K: Kernel> Connection<K> {
+    pub(crate) fn new(net: Net<K>, index: u32, slot: u32, generation: u32) -> Self {
+        Self { net, index, slot, generation: AtomicU32::new(generation) }
+    }
+
+    /// The connection's place: below its owner's limit, and no other live connection's of that
+    /// owner. Made for indexing a table of the application's own.
+    pub fn slot(&self) -> usize {
+        self.slot as usize
+    }
+
+    /// Whether the connection still is one.
+    pub fn is_open(&self) -> bool {
+        self.with(|record| !record.told).unwrap_or(false)
+    }
+
+    /// The other side.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn peer(&self) -> Result<SocketAddrV4, Error> {
+        self.with(|record| {
+            SocketAddrV4::new(Ipv4Addr::from(record.key.remote), record.key.remote_port)
+        })
+    }
+
+    /// This side.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn local(&self) -> Result<SocketAddrV4, Error> {
+        self.with(|record| {
+            SocketAddrV4::new(Ipv4Addr::from(record.key.local), record.key.local_port)
+        })
+    }
+
+    /// Hands the oldest unread bytes to `read`, which returns how many it has consumed; these
+    /// are forgotten. Returns that number too.
+    ///
+    /// The bytes are those in the receive buffer's first contiguous part: call again to see
+    /// whether there are more. Without unread bytes `read` is not called and the answer is 0;
+    /// also when a higher-priority handler came upon the stack at work on this connection, and
+    /// then [`TcpService::received`](crate::TcpService::received) is called again.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn receive(&self, read: impl FnOnce(&[u8]) -> usize) -> Result<usize, Error> {
+        let Taken::Endpoint(mut endpoint) = self.take(0)? else { return Ok(0) };
+        let socket = endpoint.socket();
+        let unread = socket.recv_queue();
+        let consumed = if unread == 0 {
+            0
+        } else {
+            let consume = |bytes: &mut [u8]| {
+                let consumed = read(bytes).min(bytes.len());
+                (consumed, consumed)
+            };
+            // Refused only without unread bytes.
+            socket.recv(consume).unwrap_or(0)
+        };
+        // A window that was half closed or more is worth telling of at once; otherwise it
+        // travels with the next segment.
+        let reopened = consumed > 0 && unread * 2 >= socket.recv_capacity();
+        self.put(endpoint, reopened, false);
+        Ok(consumed)
+    }
+
+    /// Queues as many of `bytes` as fit, and returns how many. When that is not all,
+    /// [`TcpService::sent`](crate::TcpService::sent) is called as soon as there is room again.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], also after [`close`](Self::close).
+    pub fn send(&self, bytes: &[u8]) -> Result<usize, Error> {
+        let mut endpoint = match self.take(request::CLOSE | request::ABORT)? {
+            Taken::Endpoint(endpoint) => endpoint,
+            Taken::Busy => {
+                self.with(|record| record.send_blocked = true)?;
+                return Ok(0);
+            }
+        };
+        let queued = endpoint.socket().send_slice(bytes).map_err(|_| Error::Closed);
+        let short = queued.is_ok_and(|queued| queued < bytes.len());
+        self.put(endpoint, queued.is_ok_and(|queued| queued > 0), short);
+        queued
+    }
+
+    /// Answers received bytes: hands the oldest unread ones and `answer`, cut to the room there is
+    /// to send, to `serve`, which returns how many it has consumed and how many it has written.
+    /// These are queued. Returns how many were consumed. The same as [`receive`](Self::receive)
+    /// and [`send`](Self::send), in one piece.
+    ///
+    /// When bytes stay unread and the room was used up,
+    /// [`TcpService::sent`](crate::TcpService::sent) is called as soon as there is room again.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], also after [`close`](Self::close).
+    pub fn exchange(
+        &self,
+        answer: &mut [u8],
+        serve: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize),
+    ) -> Result<usize, Error> {
+        let mut endpoint = match self.take(request::CLOSE | request::ABORT)? {
+            Taken::Endpoint(endpoint) => endpoint,
+            Taken::Busy => return Ok(0),
+        };
+        let socket = endpoint.socket();
+        let unread = socket.recv_queue();
+        let room = if socket.may_send() { socket.send_capacity() - socket.send_queue() } else { 0 };
+        let room = room.min(answer.len());
+        let (mut consumed, mut written) = (0, 0);
+        if unread > 0 {
+            let answer = &mut answer[..room];
+            let consume = |bytes: &mut [u8]| {
+                (consumed, written) = serve(bytes, answer);
+                consumed = consumed.min(bytes.len());
+                written = written.min(room);
+                (consumed, ())
+            };
+            // Refused only without unread bytes.
+            let _ = socket.recv(consume);
+        }
+        let queued = socket.send_slice(&answer[..written]).unwrap_or(0);
+        let reopened = consumed > 0 && unread * 2 >= socket.recv_capacity();
+        self.put(endpoint, reopened || queued > 0, unread > consumed && written == room);
+        Ok(consumed)
+    }
+
+    /// Bytes that [`receive`](Self::receive) would find, in one or two parts.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn receivable(&self) -> Result<usize, Error> {
+        self.look(|endpoint| endpoint.socket().recv_queue())
+    }
+
+    /// Bytes that [`send`](Self::send) would take.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn sendable(&self) -> Result<usize, Error> {
+        self.look(|endpoint| {
+            let socket = endpoint.socket();
+            if socket.may_send() { socket.send_capacity() - socket.send_queue() } else { 0 }
+        })
+    }
+
+    /// Sends what is queued and then a FIN: nothing more can be sent. The peer may go on
+    /// sending until it closes too.
+    pub fn close(&self) {
+        self.request(request::CLOSE);
+    }
+
+    /// Resets the connection; what is queued is lost.
+    /// [`TcpService::ended`](crate::TcpService::ended) is called.
+    pub fn abort(&self) {
+        self.request(request::ABORT);
+    }
+
+    /// The priority of this connection's protocol work and of its handlers.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn priority(&self) -> Result<Priority, Error> {
+        self.with(|record| record.priority)
+    }
+
+    /// Gives this connection, until it ends, a priority of its own.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn set_priority(&self, priority: Priority) -> Result<(), Error> {
+        let events = self.with(|record| {
+            record.priority = priority;
+            record.events
+        })?;
+        if let Some(events) = events {
+            self.net.kernel().set_priority(events.segment, priority)?;
+            self.net.kernel().set_priority(events.application, priority)?;
+        }
+        Ok(())
+    }
+
+    fn request(&self, request: u8) {
+        let event = self.with(|record| {
+            record.requests |= request;
+            record.events.map(|events| events.segment)
+        });
+        if let Ok(Some(event)) = event {
+            self.net.activate(event);
+        }
+    }
+
+    #[inline]
+    fn with<R>(&self, work: impl FnOnce(&mut Record) -> R) -> Result<R, Error> {
+        let generation = self.generation.load(Ordering::Relaxed);
+        self.net.with(|shared| shared.live(self.index, generation).map(work)).ok_or(Error::Closed)
+    }
+
+    fn look(&self, look: impl FnOnce(&mut Endpoint) -> usize) -> Result<usize, Error> {
+        self.with(|record| match &mut record.endpoint {
+            Some(endpoint) => look(endpoint),
+            None => 0,
+        })
+    }
+
+    /// Takes the endpoint, unless one of `requests` has been made.
+    #[inline]
+    fn take(&self, requests: u8) -> Result<Taken, Error> {
+        self.with(|record| {
+            if record.told || record.requests & requests != 0 {
+                return Err(Error::Closed);
+            }
+            Ok(match record.endpoint.take() {
+                Some(endpoint) => Taken::Endpoint(endpoint),
+                None => {
+                    record.application_wanted = true;
+                    Taken::Busy
+                }
+            })
+        })?
+    }
+
+    #[inline]
+    fn put(&self, endpoint: PoolBox<Endpoint>, turn: bool, short: bool) {
+        let event: Option<EventId> = self.net.with(|shared| {
+            // The generation cannot have changed: a connection ends only with its endpoint in.
+            let record = &mut shared.records[self.index as usize];
+            record.endpoint = Some(endpoint);
+            record.send_blocked |= short;
+            let wanted = core::mem::take(&mut record.stack_wanted);
+            // Two handlers that met leave a mark too; a turn of the stack answers it.
+            let turn = turn || wanted || record.application_wanted;
+            record.events.filter(|_| turn).map(|events| events.segment)
+        });
+        if let Some(event) = event {
+            self.net.activate(event);
+        }
+    }
+
+    /// What there is to tell; makes this the handle of the record's present connection.
+    #[inline]
+    pub(crate) fn take_notices(&self) -> Option<(u8, Option<ConnectionError>)> {
+        self.net.with(|shared| {
+            let record = &mut shared.records[self.index as usize];
+            self.generation.store(record.generation, Ordering::Relaxed);
+            let notices = core::mem::take(&mut record.notices);
+            (notices != 0).then_some((notices, record.error))
+        })
+    }
+
+    /// The application knows that the connection is over.
+    pub(crate) fn told(&self) {
+        let index = self.index;
+        let generation = self.generation.load(Ordering::Relaxed);
+        let reset = self.net.with(|shared| {
+            let record = shared.live(index, generation)?;
+            debug_assert!(matches!(record.phase, Phase::Over | Phase::TimeWait));
+            record.told = true;
+            let group = record.group as usize;
+            let changed = record.priority;
+            shared.settle(index);
+            let usual = shared.groups[group].settings.priority;
+            let record = &mut shared.records[index as usize];
+            record.priority = usual;
+            record.events.filter(|_| usual != changed).map(|events| (events, usual))
+        });
+        if let Some((events, usual)) = reset {
+            let _ = self.net.kernel().set_priority(events.segment, usual);
+            let _ = self.net.kernel().set_priority(events.application, usual);
+        }
+    }
+}
+
+impl<K: Kernel> Clone for Connection<K> {
+    fn clone(&self) -> Self {
+        let generation = self.generation.load(Ordering::Relaxed);
+        Self::new(self.net.clone(), self.index, self.slot, generation)
+    }
+}
+
+impl<K: Kernel> PartialEq for Connection<K> {
+    fn eq(&self, other: &Self) -> bool {
+        let generation = |handle: &Self| handle.generation.load(Ordering::Relaxed);
+        self.index == other.index && generation(self) == generation(other)
+    }
+}
+
+impl<K: Kernel> Eq for Connection<K> {}
+
+impl<K: Kernel> fmt::Debug for Connection<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let generation = self.generation.load(Ordering::Relaxed);
+        write!(f, "Connection({}.{generation})", self.index)
+    }
+}

@@ -1,0 +1,160 @@
+//! Outgoing TCP connections.
+
+use crate::connection::Connection;
+use crate::packet::FlowKey;
+use crate::record::Phase;
+use crate::settings::Settings;
+use crate::shared::Shared;
+use crate::{Error, Net, TcpService};
+use core::net::SocketAddrV4;
+use core::time::Duration;
+use reflex_event::{Context, Kernel, Priority};
+
+/// Ephemeral ports (RFC 6335, 6).
+const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;
+/// Ports tried for one connection.
+const TRIES: u16 = 64;
+
+/// How outgoing connections are to behave; [`serve`](Self::serve) readies them.
+#[must_use = "nothing can connect before `serve`"]
+pub struct ConnectBuilder<K: Kernel> {
+    net: Net<K>,
+    settings: Settings,
+}
+
+impl<K: Kernel> ConnectBuilder<K> {
+    pub(crate) fn new(net: Net<K>) -> Self {
+        Self { net, settings: Settings::default() }
+    }
+
+    /// The priority of all work for the connections: protocol and handlers.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.settings.priority = priority;
+        self
+    }
+
+    /// Connections at a time; 256 unless said otherwise.
+    pub fn connections(mut self, maximum: u32) -> Self {
+        self.settings.connections = maximum;
+        self
+    }
+
+    /// Bytes of each connection's receive and send buffers; 4096 and 8192 unless said otherwise.
+    pub fn buffers(mut self, receive: usize, send: usize) -> Self {
+        (self.settings.receive_buffer, self.settings.send_buffer) = (receive, send);
+        self
+    }
+
+    /// As for [`ListenBuilder::timeout`](crate::ListenBuilder::timeout).
+    pub fn timeout(mut self, idle: Duration) -> Self {
+        self.settings.idle = Some(idle);
+        self
+    }
+
+    /// As for [`ListenBuilder::keep_alive`](crate::ListenBuilder::keep_alive).
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.settings.keep_alive = Some(interval);
+        self.settings.idle = self.settings.idle.or(Some(interval.saturating_mul(4)));
+        self
+    }
+
+    /// Has the connections served by the state of `context`.
+    ///
+    /// # Errors
+    /// [`Error::BadParameter`], [`Error::NotStarted`], [`Error::OutOfMemory`],
+    /// [`Error::Event`].
+    pub fn serve<S: TcpService<K>>(
+        self,
+        context: impl Into<Context<S>>,
+    ) -> Result<Connector<K>, Error> {
+        let context = context.into();
+        let group = self.net.group(None, self.settings, context)?;
+        Ok(Connector { net: self.net, group })
+    }
+}
+
+/// Opens connections for one context. Their places are recycled, as a listener's are.
+pub struct Connector<K: Kernel> {
+    net: Net<K>,
+    group: u32,
+}
+
+impl<K: Kernel> Clone for Connector<K> {
+    fn clone(&self) -> Self {
+        Self { net: self.net.clone(), group: self.group }
+    }
+}
+
+impl<K: Kernel> Connector<K> {
+    /// Begins to connect to `peer`, from an ephemeral port.
+    /// [`TcpService::connected`] or [`TcpService::failed`] says what became of it.
+    ///
+    /// # Errors
+    /// [`Error::BadDestination`], [`Error::NoAddress`], [`Error::NoPort`],
+    /// [`Error::LimitReached`], [`Error::OutOfMemory`], [`Error::Event`].
+    pub fn connect(&self, peer: SocketAddrV4) -> Result<Connection<K>, Error> {
+        let remote = *peer.ip();
+        if peer.port() == 0
+            || remote.is_unspecified()
+            || remote.is_multicast()
+            || remote.is_broadcast()
+        {
+            return Err(Error::BadDestination);
+        }
+        let mut random = [0; 2];
+        self.net.kernel().random(&mut random);
+        let start = u16::from_ne_bytes(random);
+        let index = match self.net.with(|shared| shared.take_free(self.group)) {
+            Some(index) => index,
+            None => match self.net.make(self.group) {
+                Ok(index) => index,
+                Err(error) => {
+                    let instead = self.net.with(|shared| shared.take_oldest_time_wait(self.group));
+                    instead.ok_or(error)?
+                }
+            },
+        };
+        let opened = self.net.with(|shared| {
+            let key = shared.outgoing(&peer, start);
+            match key {
+                Ok(key) => {
+                    shared.open(index, key, Phase::Connecting);
+                    let record = &shared.records[index as usize];
+                    Ok((record.generation, record.slot, record.events))
+                }
+                Err(error) => {
+                    let group = &mut shared.groups[self.group as usize];
+                    group.free.push_front(&mut shared.records, index);
+                    Err(error)
+                }
+            }
+        });
+        let (generation, slot, events) = opened?;
+        if let Some(events) = events {
+            self.net.activate(events.segment);
+        }
+        Ok(Connection::new(self.net.clone(), index, slot, generation))
+    }
+}
+
+impl<K: Kernel> Shared<K> {
+    /// A free 4-tuple towards `peer`: from a random port on, the next that is free (RFC 6056,
+    /// 3.3.1).
+    fn outgoing(&self, peer: &SocketAddrV4, start: u16) -> Result<FlowKey, Error> {
+        let own = self.address.ok_or(Error::NoAddress)?;
+        let ports = EPHEMERAL.end() - EPHEMERAL.start() + 1;
+        let mut key = FlowKey {
+            remote: u32::from(*peer.ip()),
+            local: u32::from(own.address),
+            remote_port: peer.port(),
+            local_port: 0,
+        };
+        for offset in 0..TRIES {
+            key.local_port = EPHEMERAL.start() + start.wrapping_add(offset) % ports;
+            if self.flows.find(&self.records, &key).is_none() {
+                return Ok(key);
+            }
+        }
+        Err(Error::NoPort)
+    }
+}

@@ -1,0 +1,111 @@
+//! What the stack counts.
+
+/// Totals since the start, but for those said to be levels.
+///
+/// Every received frame is counted in `frames` and in exactly one of the fields up to and
+/// including `unreachable_protocol`, so that these add up to `frames`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Frames handed to the demultiplexer.
+    pub frames: u64,
+    /// TCP segments of a known connection, queued for it.
+    pub segments: u64,
+    /// Opening segments (SYN) queued for a listener.
+    pub openings: u64,
+    /// Datagrams queued for a UDP socket.
+    pub datagrams: u64,
+    /// ARP, ICMP, DHCP and segments or datagrams to closed ports, queued for the stack.
+    pub others: u64,
+    /// Dropped: another station's hardware address, or an address that is not ours.
+    pub not_for_us: u64,
+    /// Dropped: a length that contradicts another, a truncated header, an impossible address.
+    pub malformed: u64,
+    /// Dropped: a fragment of an IPv4 packet. Fragments are not reassembled.
+    pub fragments: u64,
+    /// Dropped: the IPv4 header's checksum is wrong.
+    pub bad_header_checksum: u64,
+    /// Dropped: neither ARP nor IPv4.
+    pub unknown_protocol: u64,
+    /// Dropped: the queue of the connection, the socket or the listener was full, or its owner
+    /// has more than its share queued.
+    pub queue_full: u64,
+    /// Dropped: more frames are queued than the stack holds.
+    pub frames_exhausted: u64,
+    /// Dropped: IPv4, but neither TCP, UDP nor ICMP.
+    pub unreachable_protocol: u64,
+
+    /// Dropped after queueing: wrong TCP, UDP or ICMP checksum or an impossible header.
+    pub bad_checksum: u64,
+    /// Frames sent.
+    pub sent: u64,
+    /// Replies not sent, because no transmit buffer was free or the next hop was unknown.
+    pub replies_dropped: u64,
+    /// Connections a listener accepted.
+    pub accepted: u64,
+    /// Connections of ours that were established.
+    pub connected: u64,
+    /// Connections that both sides closed, or that were aborted here.
+    pub ended: u64,
+    /// Connections that failed.
+    pub failed: u64,
+    /// Opening segments dropped because too many connections were half open.
+    pub backlog_full: u64,
+    /// Opening segments dropped because the listener's connections were all in use.
+    pub limit_reached: u64,
+    /// Opening segments dropped because the owner's memory or a kernel table was exhausted.
+    pub no_memory: u64,
+    /// Half-open connections that the peer reset or never completed.
+    pub half_open_failed: u64,
+    /// Connections that are half open now (a level).
+    pub half_open: u64,
+    /// Connections in TIME-WAIT that were cut short because their listener needed the place.
+    pub time_wait_recycled: u64,
+    /// Resets dropped because they did not have the expected sequence number (RFC 5961).
+    pub resets_ignored: u64,
+    /// Segments and datagrams that reached no socket.
+    pub closed_port: u64,
+    /// Of these and of ICMP, those left unanswered because of the limit on such replies.
+    pub rate_limited: u64,
+    /// ARP requests sent.
+    pub arp_requests: u64,
+    /// ARP packets that taught nothing: not for us, or replies nobody asked for.
+    pub arp_ignored: u64,
+    /// Datagrams sent.
+    pub datagrams_sent: u64,
+    /// Datagrams dropped because their destination has no route or does not answer ARP.
+    pub unreachable: u64,
+    /// Times a handler stopped because all transmit buffers were in use.
+    pub transmit_full: u64,
+}
+
+/// What the stack's context counts between two visits to the shared counters.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tally {
+    pub(crate) bad_checksum: u64,
+    pub(crate) sent: u64,
+    pub(crate) replies_dropped: u64,
+    pub(crate) resets_ignored: u64,
+    pub(crate) closed_port: u64,
+    pub(crate) rate_limited: u64,
+    pub(crate) arp_requests: u64,
+    pub(crate) arp_ignored: u64,
+    pub(crate) datagrams_sent: u64,
+    pub(crate) unreachable: u64,
+    pub(crate) transmit_full: u64,
+}
+
+impl Counters {
+    pub(crate) fn add(&mut self, tally: &Tally) {
+        self.bad_checksum += tally.bad_checksum;
+        self.sent += tally.sent;
+        self.replies_dropped += tally.replies_dropped;
+        self.resets_ignored += tally.resets_ignored;
+        self.closed_port += tally.closed_port;
+        self.rate_limited += tally.rate_limited;
+        self.arp_requests += tally.arp_requests;
+        self.arp_ignored += tally.arp_ignored;
+        self.datagrams_sent += tally.datagrams_sent;
+        self.unreachable += tally.unreachable;
+        self.transmit_full += tally.transmit_full;
+    }
+}

@@ -1,0 +1,177 @@
+//! The handle of a network stack.
+
+use crate::connector::ConnectBuilder;
+use crate::group::UdpSettings;
+use crate::listener::ListenBuilder;
+use crate::shared::Shared;
+use crate::udp::UdpBuilder;
+use crate::{Config, Counters, Demultiplexer, Error, InterfaceAddress, Stack, Transport};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use reflex_driver_api::Transmit;
+use reflex_event::{Accumulation, Ceiling, Context, EventId, Kernel, Priority, Registration};
+use spin::Once;
+
+/// A network stack: what applications open sockets with.
+///
+/// ```text
+/// let (net, stack) = Net::new(kernel, transmit, config);
+/// let context = /* a context of its own whose state is `stack` */;
+/// net.start(context)?;
+/// /* after each interrupt of the NIC, from a job: */
+/// net.demultiplexer().frame(frame);
+/// ```
+pub struct Net<K: Kernel> {
+    inner: Arc<Inner<K>>,
+}
+
+struct Inner<K: Kernel> {
+    kernel: K,
+    shared: Ceiling<Shared<K>>,
+    stack: Once<Context<Stack<K>>>,
+    pub(crate) events: Once<StackEvents>,
+    opened: Option<fn(Transport, u16)>,
+}
+
+/// The stack's own registrations.
+#[derive(Clone, Copy)]
+pub(crate) struct StackEvents {
+    pub(crate) transmit_ready: EventId,
+    pub(crate) tick_timer: reflex_event::TimerId,
+}
+
+impl<K: Kernel> Clone for Net<K> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<K: Kernel> Net<K> {
+    /// A stack over a network interface, and the state of the context it is to run in.
+    pub fn new(kernel: K, transmit: Box<dyn Transmit>, config: &Config) -> (Self, Stack<K>) {
+        let mut key = [0; 16];
+        kernel.random(&mut key);
+        let shared = Shared::new(transmit.mac(), transmit.mtu(), &key, config.frames);
+        let inner = Inner {
+            kernel,
+            shared: Ceiling::new(shared),
+            stack: Once::new(),
+            events: Once::new(),
+            opened: config.opened,
+        };
+        let net = Self { inner: Arc::new(inner) };
+        let stack = Stack::new(net.clone(), transmit, config);
+        (net, stack)
+    }
+
+    /// Starts the stack in its context: addresses are configured from now on, frames answered.
+    /// Its work for no connection in particular (ARP, ICMP, DHCP) runs at `priority`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Event`].
+    pub fn start(&self, context: Context<Stack<K>>, priority: Priority) -> Result<(), Error> {
+        let kernel = &self.inner.kernel;
+        let registration = Registration { priority, accumulation: Accumulation::Count };
+        let others = kernel.register(context, registration, |stack, _| stack.others())?;
+        let transmit_ready =
+            kernel.register(context, registration, |stack, _| stack.transmit_ready())?;
+        let tick = kernel.register(context, registration, |stack, _| stack.tick())?;
+        let tick_timer = kernel.timer(tick)?;
+        self.inner.stack.call_once(|| context);
+        self.inner.events.call_once(|| StackEvents { transmit_ready, tick_timer });
+        self.with(|shared| shared.others_event = Some(others));
+        self.activate(tick);
+        Ok(())
+    }
+
+    /// What the receive job hands frames to.
+    pub fn demultiplexer(&self) -> Demultiplexer<K> {
+        Demultiplexer::new(self.clone())
+    }
+
+    /// Prepares to listen on a TCP port.
+    pub fn listen(&self, port: u16) -> ListenBuilder<K> {
+        ListenBuilder::new(self.clone(), port)
+    }
+
+    /// Prepares outgoing TCP connections.
+    pub fn connector(&self) -> ConnectBuilder<K> {
+        ConnectBuilder::new(self.clone())
+    }
+
+    /// Prepares a UDP socket on a port.
+    pub fn udp(&self, port: u16) -> UdpBuilder<K> {
+        UdpBuilder::new(self.clone(), port, UdpSettings::default())
+    }
+
+    /// The interface's address, once there is one.
+    pub fn address(&self) -> Option<InterfaceAddress> {
+        self.with(|shared| shared.address)
+    }
+
+    /// Has `handler` told of every change of the interface's address, and of the address it
+    /// has already.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Event`].
+    pub fn on_address<S, F>(
+        &self,
+        context: Context<S>,
+        priority: Priority,
+        handler: F,
+    ) -> Result<EventId, Error>
+    where
+        S: Send + 'static,
+        F: Fn(&mut S, Option<InterfaceAddress>) + Send + 'static,
+    {
+        let net = self.clone();
+        let registration = Registration { priority, accumulation: Accumulation::Count };
+        let event = self.inner.kernel.register(context, registration, move |state, _| {
+            handler(state, net.address());
+        })?;
+        let known = self.with(|shared| {
+            shared.address_events.push(event);
+            shared.address.is_some()
+        });
+        if known {
+            self.activate(event);
+        }
+        Ok(event)
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> Counters {
+        self.with(|shared| shared.counters)
+    }
+
+    /// Tells whoever asked to be told that a port is open.
+    pub(crate) fn announce(&self, transport: Transport, port: u16) {
+        if let Some(opened) = self.inner.opened {
+            opened(transport, port);
+        }
+    }
+
+    pub(crate) fn kernel(&self) -> &K {
+        &self.inner.kernel
+    }
+
+    pub(crate) fn stack(&self) -> Result<Context<Stack<K>>, Error> {
+        self.inner.stack.get().copied().ok_or(Error::NotStarted)
+    }
+
+    pub(crate) fn events(&self) -> Option<&StackEvents> {
+        self.inner.events.get()
+    }
+
+    #[inline]
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Shared<K>) -> R) -> R {
+        self.inner.shared.with(&self.inner.kernel, work)
+    }
+
+    /// Activates an event of ours. It can only be refused when its registration has ended or
+    /// four billion occurrences are pending; either way there is nobody to tell.
+    #[inline]
+    pub(crate) fn activate(&self, event: EventId) {
+        let _ = self.inner.kernel.activate(event, 1);
+    }
+}

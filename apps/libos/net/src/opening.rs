@@ -1,0 +1,214 @@
+//! The accept path: opening segments become half-open connections.
+//!
+//! No heap is touched once a record has been made; records are made up to the owner's limit
+//! and then recycled: first those that are free, then, when all have been made, the oldest in
+//! TIME-WAIT. When there is none, the segment is dropped and counted, and the peer will
+//! try again: a reset would tell it that nobody listens.
+
+use crate::engine::time;
+use crate::packet::{self, Class, FlowKey};
+use crate::record::{Endpoint, Events, Phase, Record};
+use crate::shared::Shared;
+use crate::{Error, Net, Stack};
+use alloc::sync::Arc;
+use reflex_driver_api::Frame;
+use reflex_event::{Accumulation, Kernel, Registration};
+
+/// Most opening segments looked at in one run.
+const BATCH: u32 = 4;
+
+/// Where the connection of an opening segment goes.
+enum Place {
+    /// It has one already.
+    Existing(u32),
+    /// This record serves it.
+    Record(u32),
+    /// A record is to be made first.
+    Make,
+    Refused,
+}
+
+impl<K: Kernel> Stack<K> {
+    /// Serves opening segments of a listener.
+    pub(crate) fn openings(&mut self, group: u32) {
+        for _ in 0..BATCH {
+            let frame = self.net.with(|shared| {
+                let group = &mut shared.groups[group as usize];
+                shared.frames.pop(&mut group.openings)
+            });
+            let Some(frame) = frame else { return };
+            self.opening(group, frame);
+        }
+        let more = self.net.with(|shared| {
+            let group = &shared.groups[group as usize];
+            group.opening_event.filter(|_| !group.openings.is_empty())
+        });
+        if let Some(event) = more {
+            self.net.activate(event);
+        }
+    }
+
+    fn opening(&mut self, group: u32, frame: Frame) {
+        let place = self.net.with(|shared| {
+            // It was classified before; the interface may have got another address since.
+            let Ok(Class::Tcp { key, .. }) = packet::classify(&frame, &shared.station) else {
+                return None;
+            };
+            Some((key, shared.place(group, &key, &frame)))
+        });
+        let Some((key, place)) = place else { return };
+        let index = match place {
+            Place::Existing(index) => {
+                if self.net.with(|shared| shared.requeue(frame, index)).is_ok() {
+                    self.segments(index);
+                }
+                return;
+            }
+            Place::Refused => return,
+            Place::Record(index) => index,
+            Place::Make => match self.net.make(group) {
+                Ok(index) => index,
+                Err(_) => {
+                    let instead = self.net.with(|shared| shared.take_oldest_time_wait(group));
+                    let Some(index) = instead else {
+                        self.net.with(|shared| shared.counters.no_memory += 1);
+                        return;
+                    };
+                    index
+                }
+            },
+        };
+        self.listen(group, index, key, frame);
+    }
+
+    /// Has the record's socket listen, and hears the opening segment.
+    fn listen(&mut self, group: u32, index: u32, key: FlowKey, frame: Frame) {
+        let taken = self.net.with(|shared| {
+            let settings = shared.groups[group as usize].settings;
+            Some((shared.records[index as usize].endpoint.take()?, settings))
+        });
+        let Some((mut endpoint, settings)) = taken else { return };
+        self.engine.recycle(&mut endpoint, &settings, time(self.net.kernel().now()));
+        // Fails on port 0 only, which no listener has.
+        let _ = endpoint.socket().listen(key.local_port);
+        let queued = self.net.with(|shared| {
+            shared.records[index as usize].endpoint = Some(endpoint);
+            shared.open(index, key, Phase::HalfOpen);
+            shared.requeue(frame, index).inspect_err(|_| shared.release(index))
+        });
+        if queued.is_ok() {
+            self.segments(index);
+        }
+    }
+}
+
+impl<K: Kernel> Shared<K> {
+    fn place(&mut self, group: u32, key: &FlowKey, frame: &Frame) -> Place {
+        if let Some(index) = self.flows.find(&self.records, key) {
+            if !self.may_reopen(index, frame) {
+                return Place::Existing(index);
+            }
+            self.release(index);
+        }
+        let owner = &self.groups[group as usize];
+        if !owner.listening {
+            return Place::Refused;
+        }
+        if owner.half_open >= owner.settings.backlog {
+            self.counters.backlog_full += 1;
+            return Place::Refused;
+        }
+        let all_made = owner.made >= owner.settings.connections && owner.unbuilt.is_none();
+        if let Some(index) = self.take_free(group) {
+            return Place::Record(index);
+        }
+        if !all_made {
+            return Place::Make;
+        }
+        match self.take_oldest_time_wait(group) {
+            Some(index) => Place::Record(index),
+            None => {
+                self.counters.limit_reached += 1;
+                Place::Refused
+            }
+        }
+    }
+
+    /// Whether an opening segment may replace a connection in TIME-WAIT: when it cannot be an
+    /// old duplicate (RFC 1122, 4.2.2.13).
+    fn may_reopen(&self, index: u32, frame: &Frame) -> bool {
+        let record = &self.records[index as usize];
+        let (Phase::TimeWait, true, Some(endpoint)) = (record.phase, record.told, &record.endpoint)
+        else {
+            return false;
+        };
+        let sequence = packet::packet(frame).map_or(0, |(_, payload)| packet::word(payload, 4));
+        (sequence.wrapping_sub(endpoint.expected) as i32) >= 0
+    }
+}
+
+impl<K: Kernel> Net<K> {
+    /// Makes one more record for `group`: endpoint, registrations, timer. A cold path.
+    pub(crate) fn make(&self, group: u32) -> Result<u32, Error> {
+        let stack = self.stack()?;
+        let (index, slot, settings, pool, register) = self.with(|shared| {
+            let owner = &mut shared.groups[group as usize];
+            let settings = owner.settings;
+            let (pool, register) = (owner.pool, Arc::clone(&owner.register));
+            let index = match owner.unbuilt.take() {
+                Some(index) => index,
+                None if owner.made >= settings.connections => return Err(Error::LimitReached),
+                None => {
+                    let index = shared.records.len() as u32;
+                    let frames = queue_limit(settings.receive_buffer);
+                    let record = Record::new(group, owner.made, settings.priority, frames);
+                    owner.made += 1;
+                    // There is capacity: it was reserved with the group.
+                    shared.records.push(record);
+                    index
+                }
+            };
+            let slot = shared.records[index as usize].slot;
+            Ok((index, slot, settings, pool, register))
+        })?;
+        let kernel = self.kernel();
+        let made = (|| {
+            let endpoint = Endpoint::new(pool, settings.receive_buffer, settings.send_buffer)
+                .map_err(|_| Error::OutOfMemory)?;
+            let registration =
+                Registration { priority: settings.priority, accumulation: Accumulation::Count };
+            let turn = move |stack: &mut Stack<K>, _| stack.segments(index);
+            let segment = kernel.register(stack, registration, turn)?;
+            let rest = kernel.timer(segment).and_then(|timer| {
+                let registered = register(self, index, slot);
+                if registered.is_err() {
+                    let _ = kernel.release(timer);
+                }
+                Ok((timer, registered?))
+            });
+            if rest.is_err() {
+                let _ = kernel.unregister(segment);
+            }
+            let (timer, application) = rest?;
+            Ok((endpoint, Events { segment, application, timer }))
+        })();
+        self.with(|shared| match made {
+            Ok((endpoint, events)) => {
+                let record = &mut shared.records[index as usize];
+                record.endpoint = Some(endpoint);
+                record.events = Some(events);
+                record.phase = Phase::Free;
+                Ok(index)
+            }
+            Err(error) => {
+                shared.groups[group as usize].unbuilt = Some(index);
+                Err(error)
+            }
+        })
+    }
+}
+
+/// Frames a connection may have queued: as many as fill its window, and some without data.
+fn queue_limit(receive_buffer: usize) -> u16 {
+    (receive_buffer / 1024 + 8).min(256) as u16
+}

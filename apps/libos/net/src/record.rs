@@ -1,0 +1,258 @@
+//! A connection as the demultiplexer, the stack and the application share it.
+//!
+//! ```text
+//!                 SYN, place found             handshake done
+//!   Free ─────────────────────────▶ HalfOpen ─────────────────▶ Open
+//!    ▲ │                               │                         │ │
+//!    │ └──── connect ──▶ Connecting ───┼─────── SYN-ACK ────────▶┘ │
+//!    │                        │        │ reset, time-out           │
+//!    ├────────────────────────┼────────┘                           │
+//!    │                        ▼ refused, time-out                  │ both FINs or a failure
+//!    ├──── application told ─ Over ◀───────────────────────────────┤
+//!    │                         ▲ 10 s, told or not                 │
+//!    └─ told and expired, ─── TimeWait ◀───────────────────────────┘
+//!       or place needed
+//! ```
+//!
+//! Who holds the [`Endpoint`] owns the socket. It is in the record unless somebody took it out,
+//! in a section, for the time of one handler's work on it; whoever finds it gone leaves a mark
+//! (`stack_wanted`, `application_wanted`), and the holder answers the mark with an activation
+//! when it puts the endpoint back. Nobody ever waits.
+
+use crate::ConnectionError;
+use crate::flow::NONE;
+use crate::packet::FlowKey;
+use crate::queue::Queue;
+use reflex_event::{EventId, Instant, Priority, TimerId};
+use reflex_memory::{Pool, PoolBox};
+use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
+use smoltcp::socket::tcp;
+
+/// What the application is to be told, in the order in which it is told.
+pub(crate) mod notice {
+    pub(crate) const ACCEPTED: u8 = 1;
+    pub(crate) const CONNECTED: u8 = 2;
+    pub(crate) const RECEIVED: u8 = 4;
+    pub(crate) const SENT: u8 = 8;
+    pub(crate) const CLOSED: u8 = 16;
+    pub(crate) const FAILED: u8 = 32;
+    pub(crate) const ENDED: u8 = 64;
+}
+
+/// What the application asks of the stack.
+pub(crate) mod request {
+    pub(crate) const CLOSE: u8 = 1;
+    pub(crate) const ABORT: u8 = 2;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    /// Its parts have not all been made.
+    Unbuilt,
+    Free,
+    HalfOpen,
+    Connecting,
+    Open,
+    /// The socket is closed; the application has not been told yet.
+    Over,
+    /// The socket is in TIME-WAIT.
+    TimeWait,
+}
+
+/// The kernel's objects of one record, made once and kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Events {
+    /// Runs the stack on this connection.
+    pub(crate) segment: EventId,
+    /// Runs the application's handlers.
+    pub(crate) application: EventId,
+    /// Activates `segment`.
+    pub(crate) timer: TimerId,
+}
+
+pub(crate) struct Record {
+    pub(crate) key: FlowKey,
+    pub(crate) next_in_bucket: u32,
+    pub(crate) queue: Queue,
+    pub(crate) endpoint: Option<PoolBox<Endpoint>>,
+    pub(crate) events: Option<Events>,
+    pub(crate) generation: u32,
+    pub(crate) group: u32,
+    /// Index below the owner's limit.
+    pub(crate) slot: u32,
+    pub(crate) priority: Priority,
+    pub(crate) phase: Phase,
+    pub(crate) notices: u8,
+    pub(crate) requests: u8,
+    pub(crate) error: Option<ConnectionError>,
+    /// The application knows that the connection is over.
+    pub(crate) told: bool,
+    pub(crate) stack_wanted: bool,
+    pub(crate) application_wanted: bool,
+    /// A send was short: the application waits for room.
+    pub(crate) send_blocked: bool,
+    /// In one of the stack's waiting lists.
+    pub(crate) waiting: bool,
+    /// Links of the owner's list of free records or of those in TIME-WAIT.
+    pub(crate) previous: u32,
+    pub(crate) next: u32,
+    pub(crate) listed: bool,
+}
+
+impl Record {
+    pub(crate) fn new(group: u32, slot: u32, priority: Priority, queue: u16) -> Self {
+        Self {
+            key: FlowKey::default(),
+            next_in_bucket: NONE,
+            queue: Queue::new(queue),
+            endpoint: None,
+            events: None,
+            generation: 1,
+            group,
+            slot,
+            priority,
+            phase: Phase::Unbuilt,
+            notices: 0,
+            requests: 0,
+            error: None,
+            told: false,
+            stack_wanted: false,
+            application_wanted: false,
+            send_blocked: false,
+            waiting: false,
+            previous: NONE,
+            next: NONE,
+            listed: false,
+        }
+    }
+
+    /// Whether the flow table has it.
+    pub(crate) fn in_table(&self) -> bool {
+        !matches!(self.phase, Phase::Unbuilt | Phase::Free)
+    }
+}
+
+/// A doubly linked list of records, oldest first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List {
+    head: u32,
+    tail: u32,
+}
+
+impl List {
+    pub(crate) const EMPTY: Self = Self { head: NONE, tail: NONE };
+
+    pub(crate) fn push_back(&mut self, records: &mut [Record], index: u32) {
+        let record = &mut records[index as usize];
+        (record.previous, record.next, record.listed) = (self.tail, NONE, true);
+        match records.get_mut(self.tail as usize) {
+            Some(last) => last.next = index,
+            None => self.head = index,
+        }
+        self.tail = index;
+    }
+
+    pub(crate) fn push_front(&mut self, records: &mut [Record], index: u32) {
+        let record = &mut records[index as usize];
+        (record.previous, record.next, record.listed) = (NONE, self.head, true);
+        match records.get_mut(self.head as usize) {
+            Some(first) => first.previous = index,
+            None => self.tail = index,
+        }
+        self.head = index;
+    }
+
+    pub(crate) fn remove(&mut self, records: &mut [Record], index: u32) {
+        let record = &mut records[index as usize];
+        let (previous, next) = (record.previous, record.next);
+        (record.previous, record.next, record.listed) = (NONE, NONE, false);
+        match records.get_mut(previous as usize) {
+            Some(record) => record.next = next,
+            None => self.head = next,
+        }
+        match records.get_mut(next as usize) {
+            Some(record) => record.previous = previous,
+            None => self.tail = previous,
+        }
+    }
+
+    pub(crate) fn front(&self) -> Option<u32> {
+        (self.head != NONE).then_some(self.head)
+    }
+}
+
+/// Where a connection's packets go next, as it was last looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hop {
+    pub(crate) mac: [u8; 6],
+    /// The neighbour table's epoch at the time.
+    pub(crate) epoch: u32,
+    /// When to look again.
+    pub(crate) until: Instant,
+}
+
+impl Hop {
+    pub(crate) const UNKNOWN: Self = Self { mac: [0; 6], epoch: 0, until: Instant::ZERO };
+}
+
+/// A socket, alone in its set, and what only its holder may touch.
+pub(crate) struct Endpoint {
+    pub(crate) sockets: SocketSet<'static>,
+    pub(crate) hop: Hop,
+    /// What the connection's timer is set to, at the latest.
+    pub(crate) armed: Option<Instant>,
+    /// What the peer's next segment begins with (RCV.NXT, RFC 9293).
+    pub(crate) expected: u32,
+    /// The newest acknowledgement that the peer has sent (SND.UNA).
+    pub(crate) acknowledged: u32,
+    pub(crate) fin_received: bool,
+    /// `connect` has been called on the socket.
+    pub(crate) started: bool,
+    /// Something of this connection may outlive the socket's own reset: see `recycle`.
+    pub(crate) stained: bool,
+}
+
+impl Endpoint {
+    /// A socket with its buffers and its set, all in `pool`.
+    pub(crate) fn new(
+        pool: &'static Pool,
+        receive_buffer: usize,
+        send_buffer: usize,
+    ) -> Result<PoolBox<Self>, reflex_memory::Error> {
+        let receive = pool.bytes(receive_buffer)?;
+        let send = pool.bytes(send_buffer)?;
+        let storage = pool.alloc([SocketStorage::EMPTY])?;
+        // All of it stays for ever, together: the record is recycled, never freed.
+        let mut endpoint = pool.alloc(Self {
+            sockets: SocketSet::new(&mut [][..]),
+            hop: Hop::UNKNOWN,
+            armed: None,
+            expected: 0,
+            acknowledged: 0,
+            fin_received: false,
+            started: false,
+            stained: false,
+        })?;
+        let mut sockets = SocketSet::new(&mut storage.leak()[..]);
+        let receive = tcp::SocketBuffer::new(receive.leak());
+        let send = tcp::SocketBuffer::new(send.leak());
+        sockets.add(tcp::Socket::new(receive, send));
+        endpoint.sockets = sockets;
+        Ok(endpoint)
+    }
+
+    #[inline]
+    pub(crate) fn socket(&mut self) -> &mut tcp::Socket<'static> {
+        // The set's only socket has the first handle.
+        self.sockets.get_mut(SocketHandle::default())
+    }
+
+    /// Forgets the connection it served, but for the timer that may still be set.
+    pub(crate) fn forget(&mut self) {
+        self.hop = Hop::UNKNOWN;
+        self.expected = 0;
+        self.acknowledged = 0;
+        self.fin_received = false;
+        self.started = false;
+    }
+}

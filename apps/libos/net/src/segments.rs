@@ -1,0 +1,440 @@
+//! One connection's turn in the stack's context.
+//!
+//! A turn takes the endpoint out of the record, feeds the queued segments to the socket, sends
+//! what the socket has to send, sets the timer, and puts the endpoint back together with what
+//! the application is to be told. smoltcp runs outside all sections. Segments, the timer, the
+//! application's wishes, a free transmit buffer and a neighbour's answer all come as
+//! activations of the same event and are served by the same turn.
+
+use crate::counters::Tally;
+use crate::engine::{Egress, Engine, instant, time};
+use crate::neighbour::Answer;
+use crate::packet::FlowKey;
+use crate::record::{Endpoint, Events, Phase, notice, request};
+use crate::settings::{CONNECT, FIN_WAIT, GIVE_UP, HANDSHAKE, Settings};
+use crate::shared::{Shared, Waiter};
+use crate::{ConnectionError, Net, Stack};
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::time::Duration;
+use reflex_driver_api::Frame;
+use reflex_event::{EventId, Instant, Kernel, Priority};
+use reflex_memory::PoolBox;
+use smoltcp::socket::tcp::State;
+
+/// Most segments fed in one turn.
+const BATCH: u32 = 8;
+
+/// What a turn works on.
+pub(crate) struct Turn {
+    endpoint: PoolBox<Endpoint>,
+    first: Option<Frame>,
+    /// Frames behind the first.
+    behind: u16,
+    requests: u8,
+    phase: Phase,
+    key: FlowKey,
+    settings: Settings,
+    events: Events,
+    priority: Priority,
+    flush: Option<EventId>,
+}
+
+/// What a turn has brought about.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// The phase it ended in.
+    phase: Option<Phase>,
+    notices: u8,
+    error: Option<ConnectionError>,
+    /// The handshake failed: nobody knows of the connection yet.
+    forget: bool,
+    /// There is room in the send buffer worth telling of.
+    roomy: bool,
+    /// There are unread bytes.
+    unread: bool,
+    wait: Option<Wait>,
+    again: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Wait {
+    Buffer,
+    Neighbour,
+}
+
+/// Whom to activate when a turn is over.
+#[derive(Default)]
+pub(crate) struct After {
+    application: Option<EventId>,
+    stack: Option<EventId>,
+    first_unresolved: bool,
+}
+
+impl<K: Kernel> Stack<K> {
+    /// Gives connection `index` a turn.
+    pub(crate) fn segments(&mut self, index: u32) {
+        self.engine.room = self.engine.transmit.available();
+        if self.engine.room == 0 {
+            self.engine.tally.transmit_full += 1;
+            return self.starve(Waiter::Connection(index));
+        }
+        let Some(mut turn) = self.net.with(|shared| shared.begin(index)) else { return };
+        let sent = self.engine.tally.sent;
+        let outcome = self.turn(index, &mut turn);
+        if self.engine.tally.sent != sent {
+            self.flush_later(turn.priority, turn.flush);
+        }
+        let starved = matches!(outcome.wait, Some(Wait::Buffer));
+        let tally = core::mem::take(&mut self.engine.tally);
+        let Turn { endpoint, phase, .. } = turn;
+        let after = self.net.with(|shared| shared.finish(index, endpoint, phase, outcome, &tally));
+        if starved {
+            self.when_available();
+        }
+        if after.first_unresolved {
+            self.retry_later();
+        }
+        if let Some(event) = after.stack {
+            self.net.activate(event);
+        }
+        if let Some(event) = after.application {
+            self.net.activate(event);
+        }
+    }
+
+    fn turn(&mut self, index: u32, turn: &mut Turn) -> Outcome {
+        let Self { net, engine, .. } = self;
+        let now = net.kernel().now();
+        let at = time(now);
+        let mut outcome = Outcome::default();
+        if turn.phase == Phase::Connecting
+            && !turn.endpoint.started
+            && !engine.connect(&mut turn.endpoint, &turn.key, &turn.settings, at)
+        {
+            outcome.phase = Some(Phase::Over);
+            outcome.notices = notice::FAILED;
+            outcome.error = Some(ConnectionError::AddressLost);
+            return outcome;
+        }
+        let endpoint = &mut *turn.endpoint;
+        if endpoint.armed.is_some_and(|armed| armed <= now) {
+            endpoint.armed = None;
+        }
+        let begin = endpoint.socket().state();
+        let closing = [State::FinWait1, State::Closing, State::LastAck];
+        let fin_sent = turn.first.is_some() && closing.contains(&begin);
+        let fin_before = endpoint.fin_received;
+        let unread_before = endpoint.socket().recv_queue();
+        if turn.requests & request::ABORT != 0 {
+            endpoint.socket().abort();
+        } else if turn.requests & request::CLOSE != 0 {
+            endpoint.socket().close();
+        }
+        let answer = engine.connection_hop(&mut endpoint.hop, turn.key.remote, now);
+        let hop = match answer {
+            Answer::Known(mac, _) => Some(mac),
+            Answer::Pending | Answer::Gone => None,
+        };
+
+        let mut reset = false;
+        let mut fed = 0;
+        let mut frame = turn.first.take();
+        while let Some(received) = frame.take() {
+            reset |= engine.segment(&received, endpoint, hop, at);
+            // Its buffer goes back to the device before the next is looked at.
+            drop(received);
+            fed += 1;
+            if turn.behind == 0 {
+                break;
+            }
+            if fed == BATCH || engine.room == 0 {
+                outcome.again = true;
+                break;
+            }
+            turn.behind -= 1;
+            frame = net.with(|shared| shared.pop(index));
+        }
+        let fed_state = endpoint.socket().state();
+        endpoint.be_patient(&turn.settings);
+        if answer == Answer::Pending {
+            outcome.wait = Some(Wait::Neighbour);
+        } else {
+            match engine.egress(endpoint, hop, at, fin_sent) {
+                Egress::Until(None) => {}
+                Egress::Until(Some(due)) => arm(net, endpoint, turn.events, instant(due), now),
+                Egress::More => outcome.again = true,
+                Egress::Full => {
+                    engine.tally.transmit_full += 1;
+                    outcome.wait = Some(Wait::Buffer);
+                }
+            }
+        }
+
+        let aborted = turn.requests & request::ABORT != 0;
+        let address = engine.address.map(|own| u32::from(own.address));
+        let end = endpoint.socket().state();
+        let (phase, local) = (turn.phase, turn.key.local);
+        let why = move || {
+            if aborted {
+                None
+            } else if reset {
+                Some(match (phase, begin) {
+                    (Phase::Connecting, State::SynSent) => ConnectionError::Refused,
+                    // Both sides had said all they wanted to.
+                    (_, State::Closing | State::LastAck) => return None,
+                    _ => ConnectionError::Reset,
+                })
+            } else if address != Some(local) {
+                Some(ConnectionError::AddressLost)
+            } else if fed_state == State::Closed {
+                None
+            } else {
+                Some(ConnectionError::TimedOut)
+            }
+        };
+        outcome.judge(turn.phase, end, why);
+        if outcome.phase.unwrap_or(turn.phase) != Phase::HalfOpen {
+            let socket = endpoint.socket();
+            let (queued, capacity) = (socket.send_queue(), socket.send_capacity());
+            outcome.roomy = socket.may_send() && (queued == 0 || capacity - queued >= capacity / 2);
+            let unread = socket.recv_queue();
+            outcome.unread = unread > 0;
+            if unread > unread_before {
+                outcome.notices |= notice::RECEIVED;
+            }
+            if endpoint.fin_received && !fin_before {
+                outcome.notices |= notice::CLOSED;
+            }
+        }
+        outcome
+    }
+}
+
+impl Outcome {
+    /// What the socket's state means to a connection in `phase`. `why` says why it closed.
+    fn judge(&mut self, phase: Phase, state: State, why: impl FnOnce() -> Option<ConnectionError>) {
+        let established = match (phase, state) {
+            (Phase::HalfOpen, State::SynReceived)
+            | (Phase::Connecting, State::SynSent | State::SynReceived) => return,
+            (Phase::HalfOpen, State::Listen | State::Closed) => {
+                self.forget = true;
+                return;
+            }
+            (Phase::HalfOpen, _) => notice::ACCEPTED,
+            (Phase::Connecting, State::Closed) => 0,
+            (Phase::Connecting, _) => notice::CONNECTED,
+            (Phase::Open, _) => 0,
+            (Phase::TimeWait, State::TimeWait) => return,
+            (Phase::TimeWait, _) => {
+                self.phase = Some(Phase::Over);
+                return;
+            }
+            (Phase::Over | Phase::Free | Phase::Unbuilt, _) => return,
+        };
+        self.notices |= established;
+        self.phase = Some(match state {
+            State::TimeWait => {
+                self.notices |= notice::ENDED;
+                Phase::TimeWait
+            }
+            State::Closed | State::Listen => {
+                self.error = why();
+                self.notices |= if self.error.is_some() { notice::FAILED } else { notice::ENDED };
+                Phase::Over
+            }
+            _ => Phase::Open,
+        });
+    }
+}
+
+/// Sets the connection's timer, unless it will go off early enough anyway: a turn that comes
+/// too early costs less than setting the timer on every segment.
+#[inline]
+fn arm<K: Kernel>(
+    net: &Net<K>,
+    endpoint: &mut Endpoint,
+    events: Events,
+    due: Instant,
+    now: Instant,
+) {
+    if endpoint.armed.is_none_or(|armed| due < armed) {
+        let due = due.max(now);
+        if net.kernel().arm(events.timer, due, None).is_ok() {
+            endpoint.armed = Some(due);
+        }
+    }
+}
+
+impl Endpoint {
+    /// Sets how long the socket goes on without hearing from the peer, as its state asks for.
+    #[inline]
+    fn be_patient(&mut self, settings: &Settings) {
+        let socket = self.socket();
+        let patience = match socket.state() {
+            State::Closed | State::Listen | State::SynReceived => Some(HANDSHAKE),
+            State::SynSent => Some(CONNECT),
+            State::Established | State::CloseWait => {
+                let unanswered = (socket.send_queue() > 0).then_some(GIVE_UP);
+                match (unanswered, settings.idle) {
+                    (Some(one), Some(other)) => Some(one.min(other)),
+                    (one, other) => one.or(other),
+                }
+            }
+            _ => Some(FIN_WAIT),
+        };
+        let patience = patience.map(smoltcp_duration);
+        socket.set_timeout(patience);
+    }
+}
+
+pub(crate) fn smoltcp_duration(duration: Duration) -> smoltcp::time::Duration {
+    smoltcp::time::Duration::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+impl Engine {
+    /// Begins an outgoing connection on a socket that served another before. False when the
+    /// interface no longer has the local address.
+    fn connect(
+        &mut self,
+        endpoint: &mut Endpoint,
+        key: &FlowKey,
+        settings: &Settings,
+        now: smoltcp::time::Instant,
+    ) -> bool {
+        self.recycle(endpoint, settings, now);
+        endpoint.started = true;
+        let local = Ipv4Addr::from(key.local);
+        if self.address.is_none_or(|own| own.address != local) {
+            return false;
+        }
+        let remote = SocketAddrV4::new(Ipv4Addr::from(key.remote), key.remote_port);
+        let local = SocketAddrV4::new(local, key.local_port);
+        let context = self.interface.context();
+        let connected = endpoint.socket().connect(context, remote, local).is_ok();
+        endpoint.be_patient(settings);
+        connected
+    }
+}
+
+impl<K: Kernel> Shared<K> {
+    /// Takes what a turn needs; `None` when there is nothing to do or the application is at it.
+    #[inline]
+    fn begin(&mut self, index: u32) -> Option<Turn> {
+        let record = self.records.get_mut(index as usize)?;
+        let events = record.events?;
+        if !record.in_table() {
+            return None;
+        }
+        let Some(endpoint) = record.endpoint.take() else {
+            record.stack_wanted = true;
+            return None;
+        };
+        let group = &self.groups[record.group as usize];
+        let mut turn = Turn {
+            endpoint,
+            first: None,
+            behind: 0,
+            requests: core::mem::take(&mut record.requests),
+            phase: record.phase,
+            key: record.key,
+            settings: group.settings,
+            events,
+            priority: record.priority,
+            // A connection with a priority of its own does not wait for the others' flush.
+            flush: group.flush_event.filter(|_| record.priority == group.settings.priority),
+        };
+        turn.first = self.pop(index);
+        turn.behind = self.records[index as usize].queue.len();
+        Some(turn)
+    }
+
+    /// Puts the endpoint back and notes what became of the connection.
+    #[inline]
+    fn finish(
+        &mut self,
+        index: u32,
+        endpoint: PoolBox<Endpoint>,
+        before: Phase,
+        outcome: Outcome,
+        tally: &Tally,
+    ) -> After {
+        self.counters.add(tally);
+        let record = &mut self.records[index as usize];
+        record.endpoint = Some(endpoint);
+        let mut after = After::default();
+        let Some(events) = record.events else { return after };
+        if outcome.forget {
+            self.counters.half_open_failed += 1;
+            self.release(index);
+            return after;
+        }
+        let mut notices = outcome.notices;
+        if core::mem::take(&mut record.application_wanted) && outcome.unread {
+            notices |= notice::RECEIVED;
+        }
+        if record.send_blocked && outcome.roomy {
+            record.send_blocked = false;
+            notices |= notice::SENT;
+        }
+        if record.told {
+            notices = 0;
+        }
+        if record.notices == 0 && notices != 0 {
+            after.application = Some(events.application);
+        }
+        record.notices |= notices;
+        if outcome.error.is_some() {
+            record.error = outcome.error;
+        }
+        // More frames may have come, or the application may have asked, while it was gone.
+        if outcome.again || core::mem::take(&mut record.stack_wanted) || record.requests != 0 {
+            after.stack = Some(events.segment);
+        }
+        match outcome.wait {
+            Some(Wait::Buffer) => self.wait_for_buffer(Waiter::Connection(index)),
+            Some(Wait::Neighbour) => {
+                after.first_unresolved = self.wait_for_neighbour(Waiter::Connection(index));
+            }
+            None => {}
+        }
+        if let Some(phase) = outcome.phase
+            && phase != before
+        {
+            self.enter(index, before, phase, outcome.notices);
+        }
+        self.settle(index);
+        after
+    }
+
+    fn enter(&mut self, index: u32, before: Phase, phase: Phase, notices: u8) {
+        if before == Phase::HalfOpen {
+            self.no_longer_half_open(index);
+            self.counters.accepted += 1;
+        }
+        self.counters.connected += u64::from(notices & notice::CONNECTED != 0);
+        self.counters.ended += u64::from(notices & notice::ENDED != 0);
+        self.counters.failed += u64::from(notices & notice::FAILED != 0);
+        self.records[index as usize].phase = phase;
+    }
+
+    /// Frees a connection that is over once the application knows, and lets one in TIME-WAIT
+    /// be cut short from then on. Does nothing while the endpoint is out.
+    pub(crate) fn settle(&mut self, index: u32) {
+        let record = &mut self.records[index as usize];
+        if !record.told {
+            return;
+        }
+        if record.endpoint.is_none() {
+            record.stack_wanted = true;
+            return;
+        }
+        match record.phase {
+            Phase::Over => self.release(index),
+            Phase::TimeWait if !record.listed => {
+                let group = record.group as usize;
+                self.groups[group].time_wait.push_back(&mut self.records, index);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! UDP sockets. Receiving bypasses the stack's context altogether: the frame goes from the
+//! demultiplexer's queue straight to the application's handler, which reads it in place.
+
+use crate::checksum::Sum;
+use crate::device::emit_ethernet;
+use crate::group::UdpSettings;
+use crate::neighbour::Answer;
+use crate::outbox::Outbox;
+use crate::packet::{self, ADDRESSES, ETHERNET, UDP};
+use crate::queue::Queue;
+use crate::shared::Waiter;
+use crate::{Error, Net, Stack, Transport, UdpService};
+use core::net::{Ipv4Addr, SocketAddrV4};
+use reflex_driver_api::Frame;
+use reflex_event::{Accumulation, Context, EventId, Kernel, Priority, Registration};
+
+/// Most datagrams handed over, or sent, in one run.
+const BATCH: u32 = 16;
+/// Bytes in front of a datagram's payload: IPv4 and UDP headers.
+const HEADERS: usize = 28;
+
+pub(crate) struct UdpRecord {
+    pub(crate) queue: Queue,
+    pub(crate) receive_event: Option<EventId>,
+    pub(crate) send_event: Option<EventId>,
+    pub(crate) outbox: Outbox<&'static mut [u8]>,
+    pub(crate) waiting: bool,
+}
+
+/// A received datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Who sent it.
+    pub from: SocketAddrV4,
+    /// Whom it was sent to: our address, or a broadcast address.
+    pub to: SocketAddrV4,
+    /// What it says, where the device put it.
+    pub payload: &'a [u8],
+}
+
+/// How a socket is to behave; [`serve`](Self::serve) opens it.
+#[must_use = "the port is not open before `serve`"]
+pub struct UdpBuilder<K: Kernel> {
+    net: Net<K>,
+    port: u16,
+    settings: UdpSettings,
+}
+
+impl<K: Kernel> UdpBuilder<K> {
+    pub(crate) fn new(net: Net<K>, port: u16, settings: UdpSettings) -> Self {
+        Self { net, port, settings }
+    }
+
+    /// The priority of the handler and of sending.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.settings.priority = priority;
+        self
+    }
+
+    /// Received datagrams that may wait for the handler, 32 unless said otherwise, and bytes of
+    /// the send queue, 16 KiB unless said otherwise.
+    pub fn buffers(mut self, datagrams: u16, send: usize) -> Self {
+        (self.settings.receive_queue, self.settings.send_buffer) = (datagrams, send);
+        self
+    }
+
+    /// Opens the port: its datagrams are served by the state of `context`.
+    ///
+    /// # Errors
+    /// [`Error::PortInUse`], [`Error::BadParameter`], [`Error::NotStarted`],
+    /// [`Error::OutOfMemory`], [`Error::Event`].
+    pub fn serve<S: UdpService<K>>(
+        self,
+        context: impl Into<Context<S>>,
+    ) -> Result<UdpSocket<K>, Error> {
+        let context = context.into();
+        let Self { net, port, settings } = self;
+        if port == 0 || settings.receive_queue == 0 || settings.send_buffer == 0 {
+            return Err(Error::BadParameter);
+        }
+        let stack = net.stack()?;
+        let kernel = net.kernel();
+        let pool = kernel.pool(context)?;
+        let buffer = pool.bytes(settings.send_buffer).map_err(|_| Error::OutOfMemory)?;
+        let index = net.with(|shared| {
+            let Err(at) = shared.udp_ports.binary_search_by_key(&port, |(port, _)| *port) else {
+                return Err(Error::PortInUse);
+            };
+            let share = u16::try_from(shared.share).unwrap_or(u16::MAX);
+            let index = shared.sockets.len() as u32;
+            shared.reserve(0, 1);
+            shared.udp_ports.insert(at, (port, index));
+            shared.sockets.push(UdpRecord {
+                queue: Queue::new(settings.receive_queue.min(share.max(1))),
+                receive_event: None,
+                send_event: None,
+                outbox: Outbox::new(buffer.leak()),
+                waiting: false,
+            });
+            Ok(index)
+        })?;
+        let socket = UdpSocket { net: net.clone(), index, port };
+        let registration =
+            Registration { priority: settings.priority, accumulation: Accumulation::Count };
+        let sender = move |stack: &mut Stack<K>, _| stack.datagrams(index, port);
+        let send_event = kernel.register(stack, registration, sender)?;
+        let handle = socket.clone();
+        let receiver = move |service: &mut S, _| handle.deliver(service);
+        let receive_event = kernel.register(context, registration, receiver)?;
+        net.with(|shared| {
+            let record = &mut shared.sockets[index as usize];
+            record.send_event = Some(send_event);
+            record.receive_event = Some(receive_event);
+        });
+        net.announce(Transport::Udp, port);
+        Ok(socket)
+    }
+}
+
+/// An open UDP port.
+pub struct UdpSocket<K: Kernel> {
+    net: Net<K>,
+    index: u32,
+    port: u16,
+}
+
+impl<K: Kernel> Clone for UdpSocket<K> {
+    fn clone(&self) -> Self {
+        Self { net: self.net.clone(), index: self.index, port: self.port }
+    }
+}
+
+impl<K: Kernel> UdpSocket<K> {
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Queues a datagram to `to`. Constant time, but for the bytes copied.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`]: send again when an answer has come, or later.
+    /// [`Error::TooLong`], [`Error::BadDestination`], [`Error::NoAddress`].
+    pub fn send_to(&self, payload: &[u8], to: SocketAddrV4) -> Result<(), Error> {
+        let address = *to.ip();
+        if to.port() == 0 || address.is_unspecified() || address.is_multicast() {
+            return Err(Error::BadDestination);
+        }
+        let event = self.net.with(|shared| {
+            shared.address.ok_or(Error::NoAddress)?;
+            if payload.len() + HEADERS > shared.mtu {
+                return Err(Error::TooLong);
+            }
+            let record = &mut shared.sockets[self.index as usize];
+            if !record.outbox.push(to, payload) {
+                return Err(Error::QueueFull);
+            }
+            Ok(record.send_event)
+        })?;
+        if let Some(event) = event {
+            self.net.activate(event);
+        }
+        Ok(())
+    }
+
+    /// Hands queued datagrams to `service`.
+    fn deliver<S: UdpService<K>>(&self, service: &mut S) {
+        for _ in 0..BATCH {
+            let frame = self.net.with(|shared| {
+                let record = &mut shared.sockets[self.index as usize];
+                shared.frames.pop(&mut record.queue)
+            });
+            let Some(frame) = frame else { return };
+            match datagram(&frame) {
+                Some(datagram) => service.datagram(self, datagram),
+                None => self.net.with(|shared| shared.counters.bad_checksum += 1),
+            }
+        }
+        let more = self.net.with(|shared| {
+            let record = &shared.sockets[self.index as usize];
+            record.receive_event.filter(|_| !record.queue.is_empty())
+        });
+        if let Some(event) = more {
+            self.net.activate(event);
+        }
+    }
+}
+
+/// The datagram in a classified frame, if its checksum is right.
+fn datagram(frame: &Frame) -> Option<Datagram<'_>> {
+    let (packet, payload) = packet::packet(frame)?;
+    let header = payload.first_chunk::<8>()?;
+    if !packet::is_intact(packet, payload) {
+        return None;
+    }
+    let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let endpoint = |at: usize, port: [u8; 2]| {
+        SocketAddrV4::new(Ipv4Addr::from(packet::word(packet, at)), u16::from_be_bytes(port))
+    };
+    Some(Datagram {
+        from: endpoint(ADDRESSES, [header[0], header[1]]),
+        to: endpoint(ADDRESSES + 4, [header[2], header[3]]),
+        payload: payload.get(8..length)?,
+    })
+}
+
+impl<K: Kernel> Stack<K> {
+    /// Sends queued datagrams of a socket.
+    pub(crate) fn datagrams(&mut self, index: u32, port: u16) {
+        let now = self.net.kernel().now();
+        self.engine.room = self.engine.transmit.available();
+        for _ in 0..BATCH {
+            let next = self.net.with(|shared| {
+                let (to, _) = shared.sockets[index as usize].outbox.front()?;
+                Some(to)
+            });
+            let Some(to) = next else { break };
+            if self.engine.room == 0 {
+                self.engine.tally.transmit_full += 1;
+                self.settle_accounts();
+                return self.starve(Waiter::Datagrams(index));
+            }
+            match self.engine.hop(u32::from(*to.ip()), now) {
+                Answer::Known(hop, _) => {
+                    if self.send_datagram(index, port, &hop) {
+                        self.engine.tally.datagrams_sent += 1;
+                    } else {
+                        continue;
+                    }
+                }
+                Answer::Gone => self.engine.tally.unreachable += 1,
+                Answer::Pending => {
+                    self.settle_accounts();
+                    let waiter = Waiter::Datagrams(index);
+                    if self.net.with(|shared| shared.wait_for_neighbour(waiter)) {
+                        self.retry_later();
+                    }
+                    break;
+                }
+            }
+            self.net.with(|shared| shared.sockets[index as usize].outbox.pop());
+        }
+        self.engine.transmit.flush();
+        self.engine.unflushed = None;
+        self.settle_accounts();
+        let more = self.net.with(|shared| {
+            let record = &shared.sockets[index as usize];
+            record.send_event.filter(|_| !record.outbox.is_empty() && !record.waiting)
+        });
+        if let Some(event) = more {
+            self.net.activate(event);
+        }
+    }
+
+    /// Sends the oldest datagram of a socket: one copy, from the queue into the transmit buffer.
+    fn send_datagram(&mut self, index: u32, port: u16, hop: &[u8; 6]) -> bool {
+        let Some(own) = self.engine.address else { return true };
+        let (mac, engine) = (self.engine.mac, &mut self.engine);
+        self.net.with(|shared| {
+            let Some((to, payload)) = shared.sockets[index as usize].outbox.front() else {
+                return false;
+            };
+            let from = SocketAddrV4::new(own.address, port);
+            engine.send(HEADERS + payload.len(), &mut |frame| {
+                emit(frame, (&mac, from), (hop, to), payload);
+            })
+        })
+    }
+}
+
+/// Writes a datagram as a frame.
+fn emit(
+    frame: &mut [u8],
+    (own, from): (&[u8; 6], SocketAddrV4),
+    (hop, to): (&[u8; 6], SocketAddrV4),
+    payload: &[u8],
+) {
+    let Some((ethernet, packet)) = frame.split_first_chunk_mut::<ETHERNET>() else { return };
+    emit_ethernet(ethernet, hop, own);
+    let Some((ip, datagram)) = packet.split_first_chunk_mut::<20>() else { return };
+    let total = (HEADERS + payload.len()) as u16;
+    // Don't fragment, and therefore no identification (RFC 6864, 4.1).
+    *ip = [0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, UDP, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    ip[2..4].copy_from_slice(&total.to_be_bytes());
+    ip[12..16].copy_from_slice(&from.ip().octets());
+    ip[16..20].copy_from_slice(&to.ip().octets());
+    let sum = Sum::ZERO.bytes(&ip[..]).finish();
+    ip[10..12].copy_from_slice(&sum);
+    let length = total - 20;
+    datagram[..2].copy_from_slice(&from.port().to_be_bytes());
+    datagram[2..4].copy_from_slice(&to.port().to_be_bytes());
+    datagram[4..6].copy_from_slice(&length.to_be_bytes());
+    datagram[6..8].fill(0);
+    datagram[8..8 + payload.len()].copy_from_slice(payload);
+    let Some(addresses) = ip[ADDRESSES..].first_chunk::<8>() else { return };
+    let sum = Sum::ZERO
+        .bytes(&datagram[..usize::from(length)])
+        .pseudo_header(addresses, UDP, length)
+        .finish();
+    // A sum of zero is sent as its other representation (RFC 768).
+    let sum = if sum == [0, 0] { [0xff, 0xff] } else { sum };
+    datagram[6..8].copy_from_slice(&sum);
+}

@@ -1,0 +1,125 @@
+//! The network: the library OS's stack over the machine's interface.
+
+use crate::{Error, System};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use reflex_boot::command_line::Addressing;
+use reflex_boot::devices::{self, Nic};
+use reflex_boot::{
+    Accumulation, ContextOptions, Job, Kernel, Priority, Receive, Registration, Runtime, log,
+    machine_line,
+};
+use reflex_net::{Address, Config, InterfaceAddress, Stack, Transport};
+use spin::Once;
+
+pub use reflex_net::{ConnectionError, Counters, Datagram, TcpService, UdpService};
+
+/// The network stack.
+pub type Net = reflex_net::Net<Runtime>;
+/// A TCP connection.
+pub type Connection = reflex_net::Connection<Runtime>;
+/// A TCP port about to be opened; see [`System::listen`].
+pub type ListenBuilder = reflex_net::ListenBuilder<Runtime>;
+/// An open TCP port.
+pub type Listener = reflex_net::Listener<Runtime>;
+/// Outgoing TCP connections about to be made possible; see [`System::connector`].
+pub type ConnectBuilder = reflex_net::ConnectBuilder<Runtime>;
+/// What makes outgoing TCP connections.
+pub type Connector = reflex_net::Connector<Runtime>;
+/// A UDP socket about to be opened; see [`System::udp`].
+pub type UdpBuilder = reflex_net::UdpBuilder<Runtime>;
+/// A UDP socket.
+pub type UdpSocket = reflex_net::UdpSocket<Runtime>;
+
+/// Frames that one run of the receive job takes. When there are more, they wait until handlers of
+/// a higher priority than [`RECEIVE_PRIORITY`] have had their turn.
+const RECEIVE_BATCH: usize = 64;
+/// The priority of going on with received frames, and of the stack's own work.
+const RECEIVE_PRIORITY: Priority = Priority::DEFAULT;
+/// Bytes of the stack context's event memory: a few registrations.
+const STACK_MEMORY: usize = 16 << 10;
+
+/// Starts the stack over the machine's first interface.
+pub(crate) fn start(system: System) -> Result<Net, Error> {
+    let kernel = system.kernel();
+    let nic = devices::network(system.machine()).map_err(Error::Interface)?;
+    let config = Config {
+        frames: nic.spare_frames,
+        opened: Some(|transport, port| match transport {
+            Transport::Tcp => machine_line!("listen tcp {port}"),
+            Transport::Udp => machine_line!("listen udp {port}"),
+        }),
+        ..Config::new(address(system))
+    };
+    let (net, context) = stack(kernel, &config, nic)?;
+    net.on_address(context, RECEIVE_PRIORITY, |_, address| announce(address))?;
+    Ok(net)
+}
+
+/// Makes the stack's context, and the jobs that feed it.
+fn stack(
+    kernel: Runtime,
+    config: &Config,
+    nic: Nic,
+) -> Result<(Net, reflex_boot::Context<Stack<Runtime>>), Error> {
+    let (mut receiver, transmitter, lines) = nic.split();
+    let (net, stack) = Net::new(kernel, Box::new(transmitter), config);
+    let options = ContextOptions { memory: STACK_MEMORY, ..ContextOptions::new("net") };
+    let context = kernel.context(options, stack)?;
+    net.start(context, RECEIVE_PRIORITY)?;
+
+    // The job and the event by which it goes on name each other.
+    let job: Arc<Once<Job>> = Arc::new(Once::new());
+    let again = job.clone();
+    let registration =
+        Registration { priority: RECEIVE_PRIORITY, accumulation: Accumulation::Count };
+    let more = kernel.register(context, registration, move |_, _| {
+        kernel.section(|| again.get().copied().map(Job::post));
+    })?;
+    let demultiplexer = net.demultiplexer();
+    let receive = Job::new(move || {
+        if receive(&mut receiver, |frame| demultiplexer.frame(frame)) {
+            // Registered for good, so it cannot be refused.
+            let _ = kernel.activate(more, 1);
+        }
+    })?;
+    let demultiplexer = net.demultiplexer();
+    let transmit = Job::new(move || demultiplexer.transmit_ready())?;
+    lines.connect(*job.call_once(|| receive), transmit);
+    Ok((net, context))
+}
+
+/// Takes a batch of frames; true when there may be more, with interrupts still suppressed.
+fn receive(receiver: &mut impl Receive, frame: impl Fn(reflex_boot::Frame)) -> bool {
+    receiver.suppress();
+    for _ in 0..RECEIVE_BATCH {
+        match receiver.next() {
+            Some(received) => frame(received),
+            None if receiver.enable() => {}
+            None => return false,
+        }
+    }
+    true
+}
+
+fn address(system: System) -> Address {
+    match system.machine().arguments.addressing {
+        Addressing::Dhcp => Address::Dhcp,
+        Addressing::Static { address, prefix, gateway } => {
+            Address::Static { address, prefix, gateway }
+        }
+    }
+}
+
+fn announce(address: Option<InterfaceAddress>) {
+    match address {
+        Some(InterfaceAddress { address, prefix, gateway }) => {
+            match gateway {
+                Some(gateway) => log::info!("address {address}/{prefix}, gateway {gateway}"),
+                None => log::info!("address {address}/{prefix}"),
+            }
+            machine_line!("address {address}/{prefix}");
+        }
+        None => log::warn!("the interface has no address any more"),
+    }
+}
