@@ -21,6 +21,7 @@ pub(crate) const NOBODY: u16 = u16::MAX;
 ///    +-----------------------------------------------+
 ///                    finish, nothing pending
 /// ```
+#[derive(Clone, Copy)]
 pub(crate) struct ContextRecord<C> {
     /// Rank it competes with: the highest of `active` and what is pending. 0 when idle.
     pub(crate) effective: Rank,
@@ -37,30 +38,18 @@ pub(crate) struct ContextRecord<C> {
     pub(crate) machine: C,
 }
 
-/// All contexts.
+/// The most contexts there can be.
+pub(crate) const MOST: usize = 512;
+
+/// All contexts. They lie in an array, so that reaching one costs no look at a length.
 pub(crate) struct Contexts<C> {
-    records: Vec<ContextRecord<C>>,
+    records: [ContextRecord<C>; MOST],
     queues: Vec<Queue>,
 }
 
-impl<C> Contexts<C> {
-    pub(crate) const fn new() -> Self {
-        Self { records: Vec::new(), queues: Vec::new() }
-    }
-
-    pub(crate) fn reserve(&mut self, most: usize) -> Result<(), Error> {
-        let most = most.min(usize::from(NOBODY));
-        self.records.try_reserve_exact(most).map_err(|_| Error::HeapExhausted)?;
-        self.queues.try_reserve_exact(most).map_err(|_| Error::HeapExhausted)
-    }
-
-    /// Adds a context; the capacity given at the start is never exceeded.
-    pub(crate) fn add(&mut self, machine: C) -> Result<u16, Error> {
-        if self.records.len() == self.records.capacity() {
-            return Err(Error::TableFull);
-        }
-        self.queues.push(Queue::EMPTY);
-        self.records.push(ContextRecord {
+impl<C: Copy> Contexts<C> {
+    pub(crate) const fn new(machine: C) -> Self {
+        let idle = ContextRecord {
             effective: 0,
             active: 0,
             preempted: false,
@@ -68,17 +57,33 @@ impl<C> Contexts<C> {
             previous: NOBODY,
             serving: NONE,
             machine,
-        });
-        Ok((self.records.len() - 1) as u16)
+        };
+        Self { records: [idle; MOST], queues: Vec::new() }
+    }
+
+    pub(crate) fn reserve(&mut self, most: usize) -> Result<(), Error> {
+        self.queues.try_reserve_exact(most.min(MOST)).map_err(|_| Error::HeapExhausted)
+    }
+
+    /// Adds a context; the capacity given at the start is never exceeded.
+    pub(crate) fn add(&mut self, machine: C) -> Result<u16, Error> {
+        if self.queues.len() == self.queues.capacity().min(MOST) {
+            return Err(Error::TableFull);
+        }
+        let context = self.queues.len() as u16;
+        self.queues.push(Queue::EMPTY);
+        self.at(context).machine = machine;
+        Ok(context)
     }
 
     pub(crate) fn get(&mut self, context: u16) -> Option<&mut ContextRecord<C>> {
-        self.records.get_mut(usize::from(context))
+        (usize::from(context) < self.queues.len()).then(|| self.at(context))
     }
 
+    /// A context that is known to exist; the remainder only spares the check.
     #[inline(always)]
     pub(crate) fn at(&mut self, context: u16) -> &mut ContextRecord<C> {
-        &mut self.records[usize::from(context)]
+        &mut self.records[usize::from(context) % MOST]
     }
 
     #[inline(always)]

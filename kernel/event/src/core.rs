@@ -24,7 +24,13 @@ pub struct Core<H, C = ()> {
     running: u16,
     /// Effective rank of the running context; 0 when none runs.
     current: Rank,
+    /// What an activation must exceed to be the next one to run: `current`, or [`UNBEATABLE`]
+    /// while there is an express activation.
+    bar: Rank,
 }
+
+/// Above every rank.
+const UNBEATABLE: Rank = Rank::MAX;
 
 struct Express {
     /// Place of the registration; [`NONE`] when there is no such activation.
@@ -83,23 +89,22 @@ pub struct Finished<H> {
     pub next: Next,
 }
 
-impl<H: Copy, C> Default for Core<H, C> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+impl<H: Copy, C: Copy> Core<H, C> {
+    /// The most contexts there can be.
+    pub const MOST_CONTEXTS: usize = crate::context::MOST;
 
-impl<H: Copy, C> Core<H, C> {
-    /// An event system without room for anything yet.
-    pub const fn new() -> Self {
+    /// An event system without room for anything yet. `machine` is a value for contexts that have
+    /// not been added.
+    pub const fn new(machine: C) -> Self {
         Self {
             table: Table::new(),
-            contexts: Contexts::new(),
+            contexts: Contexts::new(machine),
             ready: Ready::EMPTY,
             preempted: Preempted::EMPTY,
             express: Express { index: NONE, context: NOBODY, rank: 0 },
             running: NOBODY,
             current: 0,
+            bar: 0,
         }
     }
 
@@ -220,9 +225,10 @@ impl<H: Copy, C> Core<H, C> {
         let (context, priority) = (record.context, record.priority);
         let rank = rank(priority);
         let record = self.contexts.at(context);
-        if record.effective == 0 && rank > self.current && self.express.index == NONE {
+        if record.effective == 0 && rank > self.bar {
             record.effective = rank;
             self.express = Express { index: id.index, context, rank };
+            self.bar = UNBEATABLE;
             return Ok(Outcome::Preempt);
         }
         self.settle();
@@ -241,7 +247,7 @@ impl<H: Copy, C> Core<H, C> {
         // A registration of an idle context has nothing pending.
         let to = self.contexts.at(context);
         let single = count == 1 || (count != 0 && record.accumulation == Accumulation::Count);
-        if to.effective != 0 || rank <= self.current || !single || self.express.index != NONE {
+        if to.effective != 0 || rank <= self.bar || !single {
             return self.activate(id, count).map(AtOnce::Queued);
         }
         let handler = record.handler.expect("a live registration has a handler");
@@ -253,7 +259,7 @@ impl<H: Copy, C> Core<H, C> {
             self.preempted.push(&mut self.contexts, self.running, self.current);
         }
         self.running = context;
-        self.current = rank;
+        self.set_current(rank);
         let activation = Activation { event: id, count };
         Ok(AtOnce::Start { from, to: ContextId(context), handler, activation })
     }
@@ -295,6 +301,7 @@ impl<H: Copy, C> Core<H, C> {
             index = self.contexts.queue(self.running).pop(&mut self.table);
         } else {
             self.express.index = NONE;
+            self.bar = self.current;
         }
         let context = self.contexts.at(self.running);
         let record = self.table.at(index);
@@ -342,7 +349,7 @@ impl<H: Copy, C> Core<H, C> {
         }
         let (ready, preempted) = (self.ready.top(), self.preempted.top());
         if ready > preempted {
-            self.current = ready;
+            self.set_current(ready);
             let chosen = self.ready.pop(&mut self.contexts);
             self.running = chosen;
             return match self.contexts.at(chosen).active {
@@ -350,13 +357,20 @@ impl<H: Copy, C> Core<H, C> {
                 _ => Next::Resume(ContextId(chosen)),
             };
         }
-        self.current = preempted;
+        self.set_current(preempted);
         if preempted == 0 {
             self.running = NOBODY;
             return Next::Idle;
         }
         self.running = self.preempted.pop(&mut self.contexts);
         Next::Resume(ContextId(self.running))
+    }
+
+    /// Another rank for the running context, when there is no express activation.
+    #[inline(always)]
+    fn set_current(&mut self, rank: Rank) {
+        self.current = rank;
+        self.bar = rank;
     }
 
     /// Queues the express activation, since something else is to be considered beside it.
@@ -371,6 +385,7 @@ impl<H: Copy, C> Core<H, C> {
     fn queue_express(&mut self) {
         let Express { index, context, rank } = self.express;
         self.express.index = NONE;
+        self.bar = self.current;
         let priority = self.table.at(index).priority;
         self.contexts.queue(context).push(&mut self.table, index, priority);
         self.ready.push_back(&mut self.contexts, context, rank);
@@ -402,7 +417,7 @@ impl<H: Copy, C> Core<H, C> {
         let old = core::mem::replace(&mut record.effective, rank);
         let preempted = record.preempted;
         if context == self.running {
-            self.current = rank;
+            self.set_current(rank);
             return;
         }
         if preempted {

@@ -17,6 +17,20 @@ pub struct EventId {
     pub generation: u32,
 }
 
+impl EventId {
+    /// The identifier in one machine word.
+    #[inline(always)]
+    pub const fn into_word(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+
+    /// The identifier in a word.
+    #[inline(always)]
+    pub const fn from_word(word: u64) -> Self {
+        Self { index: word as u32, generation: (word >> 32) as u32 }
+    }
+}
+
 /// A timer's name, generation-checked like [`EventId`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TimerId {

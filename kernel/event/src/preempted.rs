@@ -23,7 +23,7 @@ impl Preempted {
 
     /// Puts `context` first; its rank is no lower than the others'.
     #[inline(always)]
-    pub(crate) fn push<C>(&mut self, contexts: &mut Contexts<C>, context: u16, rank: Rank) {
+    pub(crate) fn push<C: Copy>(&mut self, contexts: &mut Contexts<C>, context: u16, rank: Rank) {
         let first = self.first;
         if first != NOBODY {
             contexts.at(first).previous = context;
@@ -38,7 +38,7 @@ impl Preempted {
 
     /// Takes the first out; there must be one.
     #[inline(always)]
-    pub(crate) fn pop<C>(&mut self, contexts: &mut Contexts<C>) -> u16 {
+    pub(crate) fn pop<C: Copy>(&mut self, contexts: &mut Contexts<C>) -> u16 {
         let first = self.first;
         self.remove(contexts, first);
         first
@@ -46,7 +46,7 @@ impl Preempted {
 
     /// Takes `context` out, wherever it stands.
     #[inline(always)]
-    pub(crate) fn remove<C>(&mut self, contexts: &mut Contexts<C>, context: u16) {
+    pub(crate) fn remove<C: Copy>(&mut self, contexts: &mut Contexts<C>, context: u16) {
         let record = contexts.at(context);
         record.preempted = false;
         let (previous, next) = (record.previous, record.next);

@@ -27,7 +27,12 @@ impl Ready {
 
     /// Appends a context at `rank`, which is not 0.
     #[inline(always)]
-    pub(crate) fn push_back<C>(&mut self, contexts: &mut Contexts<C>, context: u16, rank: Rank) {
+    pub(crate) fn push_back<C: Copy>(
+        &mut self,
+        contexts: &mut Contexts<C>,
+        context: u16,
+        rank: Rank,
+    ) {
         let level = usize::from(rank.wrapping_sub(1) & 63);
         let fifo = &mut self.fifos[level];
         let previous = if self.levels & 1 << level == 0 {
@@ -46,7 +51,12 @@ impl Ready {
 
     /// Puts a context before the others at `rank`: it was running, so it came first.
     #[inline(always)]
-    pub(crate) fn push_front<C>(&mut self, contexts: &mut Contexts<C>, context: u16, rank: Rank) {
+    pub(crate) fn push_front<C: Copy>(
+        &mut self,
+        contexts: &mut Contexts<C>,
+        context: u16,
+        rank: Rank,
+    ) {
         let level = usize::from(rank.wrapping_sub(1) & 63);
         let fifo = &mut self.fifos[level];
         let next = if self.levels & 1 << level == 0 {
@@ -65,7 +75,7 @@ impl Ready {
 
     /// Takes the first context of the highest level out; one must be ready.
     #[inline(always)]
-    pub(crate) fn pop<C>(&mut self, contexts: &mut Contexts<C>) -> u16 {
+    pub(crate) fn pop<C: Copy>(&mut self, contexts: &mut Contexts<C>) -> u16 {
         let level = usize::from(self.top().wrapping_sub(1) & 63);
         let fifo = &mut self.fifos[level];
         let context = fifo.head;
@@ -81,7 +91,7 @@ impl Ready {
 
     /// Takes `context` out of the FIFO at `rank`.
     #[inline(always)]
-    pub(crate) fn remove<C>(&mut self, contexts: &mut Contexts<C>, context: u16, rank: Rank) {
+    pub(crate) fn remove<C: Copy>(&mut self, contexts: &mut Contexts<C>, context: u16, rank: Rank) {
         let level = usize::from(rank.wrapping_sub(1) & 63);
         let links = contexts.at(context);
         let (previous, next) = (links.previous, links.next);

@@ -7,7 +7,7 @@ fn registration(level: u8, accumulation: Accumulation) -> Registration {
 }
 
 fn core<const N: usize>() -> (Core<&'static str>, [ContextId; N]) {
-    let mut core = Core::new();
+    let mut core = Core::new(());
     core.reserve(16, N).unwrap();
     let contexts = core::array::from_fn(|_| core.add_context(()).unwrap());
     (core, contexts)

@@ -40,7 +40,8 @@ impl AnyState {
 /// What every bound handler begins with, whatever its type.
 #[repr(C)]
 struct Header {
-    call: unsafe fn(NonNull<Header>, EventId, u32),
+    /// First, where dispatch finds it without knowing this type.
+    call: unsafe extern "C" fn(NonNull<Header>, u64, u32),
     release: unsafe fn(NonNull<Header>),
 }
 
@@ -56,7 +57,7 @@ struct Bound<S: 'static, F> {
 impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
     /// # Safety
     /// `header` is that of a live `Self`, and no other handler of its context runs.
-    unsafe fn call(header: NonNull<Header>, event: EventId, count: u32) {
+    unsafe extern "C" fn call(header: NonNull<Header>, event: u64, count: u32) {
         // SAFETY: `Self` begins with its header; the cell lives for ever, in its context's pool.
         // Handlers of one context never run at the same time, so nobody else is at the `Cell`.
         let (bound, cell) = unsafe {
@@ -64,6 +65,7 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
             (bound, bound.state.as_ref())
         };
         if let Some(state) = cell.state.take() {
+            let event = EventId::from_word(event);
             (bound.handler)(state, Activation { event, count });
             cell.state.set(Some(state));
         }
@@ -108,32 +110,11 @@ impl Handler {
         Ok(Self(bound.cast()))
     }
 
-    /// The handler as a machine word.
+    /// The handler as a machine word: the address of a place that begins with the function to
+    /// call, with that address, the event's word and the count.
     #[inline(always)]
     pub(crate) fn into_word(self) -> u64 {
         self.0.expose_provenance().get() as u64
-    }
-
-    /// The handler that a word stands for.
-    ///
-    /// # Safety
-    /// `word` is from [`Handler::into_word`].
-    #[inline(always)]
-    pub(crate) unsafe fn from_word(word: u64) -> Self {
-        let header = core::ptr::with_exposed_provenance_mut(word as usize);
-        // SAFETY: the word was made from a pointer that is not null.
-        Self(unsafe { NonNull::new_unchecked(header) })
-    }
-
-    /// Runs the handler.
-    ///
-    /// # Safety
-    /// The handler has not been released, and no other handler of its context runs.
-    #[inline(always)]
-    pub(crate) unsafe fn call(self, event: EventId, count: u32) {
-        // SAFETY: not released, so the box is alive; the core gives a handler back for release
-        // only when it is not running.
-        unsafe { (self.0.as_ref().call)(self.0, event, count) }
     }
 
     /// Drops the handler and frees its memory.

@@ -8,6 +8,7 @@ use reflex_arch::context::{self, Entry};
 use reflex_event::{Activation, AtOnce, ContextId, Core, Error, EventId, Next, Outcome};
 
 /// Where a context's stack is.
+#[derive(Clone, Copy)]
 pub(crate) struct Stack {
     /// Where it was left when the context was preempted.
     pub(crate) saved: usize,
@@ -16,7 +17,8 @@ pub(crate) struct Stack {
 }
 
 /// The event system's state. Reached only in a section.
-pub(crate) static CORE: Local<Core<Handler, Stack>> = Local::new(Core::new());
+pub(crate) static CORE: Local<Core<Handler, Stack>> =
+    Local::new(Core::new(Stack { saved: 0, top: 0 }));
 
 /// Remembers a preemption that has become due, until the outermost section ends.
 #[inline(always)]
@@ -27,19 +29,25 @@ pub(crate) fn note(outcome: Outcome) {
 }
 
 /// Activates `event`; a handler that is due at once is started on the spot.
-#[inline]
+#[inline(always)]
 pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
-    section::enter();
+    if section::deferred() {
+        return activate_deferred(event, count);
+    }
+    section::hold();
     // SAFETY: in a section, and the borrow ends before anything else runs.
-    let core = unsafe { CORE.get() };
-    let activated = if section::outermost() {
-        core.activate_at_once(event, count)
-    } else {
-        core.activate(event, count).map(AtOnce::Queued)
-    };
+    let activated = unsafe { CORE.get() }.activate_at_once(event, count);
     let result = carry_out(activated);
     section::leave();
     result
+}
+
+/// Activates `event` in a section that is open already.
+#[inline(never)]
+fn activate_deferred(event: EventId, count: u32) -> Result<(), Error> {
+    // SAFETY: in a section, and the borrow ends with the statement.
+    note(unsafe { CORE.get() }.activate(event, count)?);
+    Ok(())
 }
 
 /// Activates `event` once, in the outermost section, which stays open. What it cannot be told,
@@ -57,9 +65,8 @@ pub(crate) fn activate_held(event: EventId) {
 pub(crate) fn carry_out(activated: Result<AtOnce<Handler>, Error>) -> Result<(), Error> {
     match activated? {
         AtOnce::Start { from, to, handler, activation } => {
-            let event = activation.event;
-            let name = u64::from(event.generation) << 32 | u64::from(event.index);
-            let words = [handler.into_word(), name, u64::from(activation.count)];
+            let words =
+                [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
             begin_on(from, to, perform, words);
         }
         AtOnce::Queued(outcome) => note(outcome),
@@ -132,27 +139,79 @@ pub(crate) fn go_to(next: Next) -> ! {
 }
 
 /// The bottom of a context's stack whose first activation is queued.
-extern "C" fn run(_: u64, _: u64, _: u64) -> ! {
-    // SAFETY: whoever came here holds the section; the borrow ends in this statement.
-    let (handler, Activation { event, count }) = unsafe { CORE.get() }.begin();
-    perform_one(handler, event, count)
+///
+/// # Safety
+/// As [`perform`], without the words.
+#[unsafe(naked)]
+unsafe extern "C" fn run(_: u64, _: u64, _: u64) -> ! {
+    core::arch::naked_asm!("call {begin}", "ud2", begin = sym begin)
 }
 
-/// The bottom of a context's stack that was started with its activation.
-extern "C" fn perform(handler: u64, name: u64, count: u64) -> ! {
-    let event = EventId { index: name as u32, generation: (name >> 32) as u32 };
-    // SAFETY: `carry_out` made the word from a handler.
-    perform_one(unsafe { Handler::from_word(handler) }, event, count as u32)
-}
-
-/// One activation, from the end of the section in which it was begun.
-#[inline(always)]
-fn perform_one(handler: Handler, event: EventId, count: u32) -> ! {
-    if !section::give_up() {
-        section::service();
+extern "C" fn begin() -> ! {
+    // SAFETY: whoever came here holds the section; the borrow ends with what is taken from it.
+    let core = unsafe { CORE.get() };
+    let (handler, Activation { event, count }) = core.begin();
+    let words = [handler.into_word(), event.into_word(), u64::from(count)];
+    match core.running() {
+        // SAFETY: the stack is this one, on which nothing is needed; `perform` does not return.
+        Some(context) => unsafe { context::restart(core.machine(context).top, perform, words) },
+        None => unreachable!("an activation was begun in no context"),
     }
-    // SAFETY: the core names a live handler and keeps it until `finish`.
-    unsafe { handler.call(event, count) };
+}
+
+/// The bottom of a context's stack: one activation, from the end of the section in which it was
+/// begun. In assembly, because a compiler saves registers for a caller that does not exist.
+///
+/// # Safety
+/// The caller holds the outermost section and has no more use for the stack; `handler` is a
+/// word of the handler that the core has begun for the running context, with `event` and `count`
+/// what it is to be told.
+#[unsafe(naked)]
+unsafe extern "C" fn perform(handler: u64, event: u64, count: u64) -> ! {
+    core::arch::naked_asm!(
+        ".if {measured}",
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "call {until}",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        ".endif",
+        "mov dword ptr [rip + {depth}], 0",
+        "cmp qword ptr [rip + {pending}], 0",
+        "jne 3f",
+        "2:",
+        "call qword ptr [rdi]",
+        "call {finished}",
+        "3:",
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "call {service}",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        "jmp 2b",
+        measured = const cfg!(feature = "measure") as u32,
+        until = sym deferred_until,
+        depth = sym section::DEPTH,
+        pending = sym section::PENDING,
+        service = sym service_before,
+        finished = sym finished,
+    )
+}
+
+extern "C" fn deferred_until() {
+    crate::measure::deferred_until();
+}
+
+extern "C" fn service_before() {
+    section::service();
+}
+
+/// A handler has returned.
+extern "C" fn finished() -> ! {
     section::hold();
     // SAFETY: in a section; the borrow ends in this statement.
     let finished = unsafe { CORE.get() }.finish();

@@ -28,10 +28,16 @@ pub(crate) fn woken() {
 /// Goes to the idle stack. The caller holds the outermost section.
 pub(crate) fn enter() -> ! {
     // SAFETY: the idle stack is used by nobody else, and nothing on it is ever gone back to.
-    unsafe { context::restart(registry::idle_stack_top(), idle, [0; 3]) }
+    unsafe { context::restart(registry::idle_stack_top(), bottom, [0; 3]) }
 }
 
-extern "C" fn idle(_: u64, _: u64, _: u64) -> ! {
+/// The bottom of the idle stack.
+#[unsafe(naked)]
+unsafe extern "C" fn bottom(_: u64, _: u64, _: u64) -> ! {
+    core::arch::naked_asm!("call {idle}", "ud2", idle = sym idle)
+}
+
+extern "C" fn idle() -> ! {
     loop {
         interrupt::disable();
         if section::give_up() {

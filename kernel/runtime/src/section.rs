@@ -11,10 +11,10 @@ use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, compiler_fence};
 
 /// How many sections are open. Starts at 1: the kernel's start is a section.
-static DEPTH: AtomicU32 = AtomicU32::new(1);
+pub(crate) static DEPTH: AtomicU32 = AtomicU32::new(1);
 
 /// What waits for the outermost section to end: a bit for each job, and [`DISPATCH`].
-static PENDING: AtomicU64 = AtomicU64::new(0);
+pub(crate) static PENDING: AtomicU64 = AtomicU64::new(0);
 
 /// The bit of [`PENDING`] that says a ready context beats the running one.
 pub(crate) const DISPATCH: u64 = 1 << 63;
@@ -92,12 +92,6 @@ pub(crate) fn give_up() -> bool {
     DEPTH.store(0, Relaxed);
     compiler_fence(SeqCst);
     PENDING.load(Relaxed) == 0
-}
-
-/// Whether the section that is open is the outermost.
-#[inline(always)]
-pub(crate) fn outermost() -> bool {
-    DEPTH.load(Relaxed) == 1
 }
 
 /// Does what has waited for the outermost section to end.

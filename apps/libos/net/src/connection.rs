@@ -94,7 +94,8 @@ impl<K: Kernel> Connection<K> {
         Ok(consumed)
     }
 
-    /// Queues as many of `bytes` as fit, and returns how many. When that is not all,
+    /// Queues as many of `bytes` as fit, and returns how many; none while the connection is not
+    /// established. When that is not all,
     /// [`TcpService::sent`](crate::TcpService::sent) is called as soon as there is room again.
     ///
     /// # Errors
@@ -227,8 +228,8 @@ impl<K: Kernel> Connection<K> {
 
     fn look(&self, look: impl FnOnce(&mut Endpoint) -> usize) -> Result<usize, Error> {
         self.with(|record| match &mut record.endpoint {
-            Some(endpoint) => look(endpoint),
-            None => 0,
+            Some(endpoint) if record.phase != Phase::Connecting => look(endpoint),
+            _ => 0,
         })
     }
 
@@ -238,6 +239,10 @@ impl<K: Kernel> Connection<K> {
         self.with(|record| {
             if record.told || record.requests & requests != 0 {
                 return Err(Error::Closed);
+            }
+            // The socket still is what the last connection left of it.
+            if record.phase == Phase::Connecting {
+                return Ok(Taken::Busy);
             }
             Ok(match record.endpoint.take() {
                 Some(endpoint) => Taken::Endpoint(endpoint),

@@ -3,13 +3,18 @@
 //!
 //! The parts, in the order in which a packet meets them:
 //!
-//! 1. [`Demultiplexer`], called by the receive job: [`packet`] finds the frame's owner, [`flow`]
-//!    its connection, [`queue`] keeps the frame there, [`shared`] holds the tables.
-//! 2. [`Stack`], a context of its own. [`segments`] gives one connection a turn, [`opening`]
-//!    makes connections, [`others`] answers everything else; [`engine`] drives smoltcp through
-//!    [`device`], with [`neighbour`] and [`arp`] in front of it and [`dhcp`] beside it.
+//! 1. [`Demultiplexer`], called by the receive job: `packet` finds the frame's owner, `flow` its
+//!    connection, `queue` keeps the frame there, `shared` holds the tables.
+//! 2. [`Stack`], a context of its own. `segments` gives one connection a `turn`, `opening` makes
+//!    connections, `others` answers everything else; `engine` drives smoltcp through `device`,
+//!    with `hop`, `neighbour` and `arp` in front of it and `dhcp` beside it.
 //! 3. The application's context, whose [`TcpService`] or [`UdpService`] is called through
 //!    [`Connection`] and [`UdpSocket`].
+//!
+//! smoltcp runs with the medium "IP" and one `Interface` that all connections share, each with
+//! a socket set of its own: what it does per packet does not depend on their number. Bytes are
+//! copied once on the way in, from the device's buffer to the socket's, and once on the way
+//! out, from the socket's buffer to the device's.
 //!
 //! # Who owns a connection's socket
 //!
@@ -26,12 +31,20 @@
 //!   connection's turn. The application is told "no bytes" or "no room" and leaves a mark; the
 //!   stack's turn ends by announcing `received` or `sent` again.
 //!
+//! # Overload
+//!
+//! A connection's queue, a listener's, a socket's, and what one owner may have queued are all
+//! bounded; frames beyond that are dropped before any work is done for them, and counted. When
+//! all transmit buffers are in use the stack takes no more frames from the queues, and those who
+//! wait go on in order as buffers become free: nothing is sent and lost.
+//!
 //! # Left out
 //!
-//! IPv6; IPv4 fragments, which are dropped and counted; multicast groups; path MTU discovery;
-//! challenge ACKs for resets that are not exact (such resets are dropped); initial sequence
+//! IPv6; IPv4 fragments, which are dropped and counted; IPv4 options, which are ignored;
+//! multicast groups; path MTU discovery; connections to the interface's own address; challenge
+//! ACKs for resets that are not exact (RFC 5961, 3.2; such resets are dropped); initial sequence
 //! numbers as a keyed hash (RFC 6528): they are drawn from a generator that is seeded from the
-//! kernel's, but not a cryptographic one; SYN cookies.
+//! kernel's, but is not a cryptographic one; SYN cookies; detection of address conflicts.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -51,6 +64,7 @@ mod engine;
 mod error;
 mod flow;
 mod group;
+mod hop;
 mod limiter;
 mod listener;
 mod neighbour;
@@ -67,6 +81,7 @@ mod service;
 mod settings;
 mod shared;
 mod stack;
+mod turn;
 mod udp;
 
 pub use connection::Connection;

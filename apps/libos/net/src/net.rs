@@ -67,6 +67,10 @@ impl<K: Kernel> Net<K> {
     /// Starts the stack in its context: addresses are configured from now on, frames answered.
     /// Its work for no connection in particular (ARP, ICMP, DHCP) runs at `priority`.
     ///
+    /// The context's event memory holds one small handler for each connection there has been at
+    /// a time, and one or two for each listener and socket; the connections themselves and
+    /// their buffers lie in the event memory of the contexts that serve them.
+    ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Event`].
     pub fn start(&self, context: Context<Stack<K>>, priority: Priority) -> Result<(), Error> {

@@ -118,7 +118,8 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
     match header[9] {
         TCP if own => tcp(payload, remote, local, station),
         UDP if own || broadcast || station.address.is_none() => udp(payload, own, broadcast),
-        ICMP if own || broadcast => Ok(Class::Icmp),
+        // Echo requests to everyone are not answered: they serve to flood others.
+        ICMP if own => Ok(Class::Icmp),
         _ if own => Err(Bad::UnreachableProtocol),
         _ => Err(Bad::NotForUs),
     }

@@ -121,6 +121,8 @@ impl<K: Kernel> Stack<K> {
 
     /// Lets `waiter` wait for a transmit buffer, behind the others.
     pub(crate) fn starve(&mut self, waiter: Waiter) {
+        self.engine.tally.transmit_full += 1;
+        self.settle_accounts();
         self.net.with(|shared| shared.wait_for_buffer(waiter));
         self.when_available();
     }

@@ -216,8 +216,6 @@ impl<K: Kernel> Stack<K> {
             });
             let Some(to) = next else { break };
             if self.engine.room == 0 {
-                self.engine.tally.transmit_full += 1;
-                self.settle_accounts();
                 return self.starve(Waiter::Datagrams(index));
             }
             match self.engine.hop(u32::from(*to.ip()), now) {

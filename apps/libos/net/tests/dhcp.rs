@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::raw::{MAC, checksum, udp_from};
+use common::raw::{ACK, MAC, SYN, Segment, checksum, introduce, segments, udp_from};
 use common::{Host, Noting};
 use reflex_event::{Instant, Priority};
 use reflex_net::{Address, InterfaceAddress};
@@ -135,10 +135,21 @@ fn an_address_is_asked_for_used_renewed_and_lost() {
     host.exchange(&clock, &answer(host.mac, 5, renewal[0].transaction, 1000));
     assert_eq!(changes.take(), [""; 0], "nothing has changed");
 
+    // A connection to the leased address; it ends when the address is lost.
+    let trace = Trace::default();
+    let service = host.kernel.context(Noting::new("s", &trace), 1 << 16);
+    host.net.listen(80).connections(2).serve(service).unwrap();
+    host.exchange(&clock, &introduce(OFFERED));
+    let opened = host.exchange(&clock, &Segment::new(4000, 80, SYN, 1, 0).frame(host.mac, OFFERED));
+    let ack = segments(&opened)[0].sequence.wrapping_add(1);
+    host.exchange(&clock, &Segment::new(4000, 80, ACK, 2, ack).frame(host.mac, OFFERED));
+    assert_eq!(trace.take(), ["s accepted"]);
+
     // Nobody answers any more: the lease runs out.
     let sent = messages(&host.pass(&clock, Duration::from_secs(1100)));
     assert!(sent.iter().any(|message| message.kind == 3 && message.broadcast), "rebinding");
     assert!(sent.iter().any(|message| message.kind == 1), "discovering again");
     assert_eq!(changes.take(), ["None"]);
+    assert_eq!(trace.take(), ["s failed: the interface lost the connection's address"]);
     assert_eq!(host.net.address(), None);
 }

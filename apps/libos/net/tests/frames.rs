@@ -151,6 +151,10 @@ fn echo_requests_are_answered_up_to_the_limit() {
     assert_eq!(checksum(&sent[0][14..34]), 0);
     assert_eq!(checksum(&sent[0][34..]), 0);
     assert_eq!(&sent[0][42..], b"ping pong");
+    let mut everyone = echo_request([0xff; 6], Ipv4Addr::BROADCAST, b"all");
+    assert!(host.exchange(&clock, &everyone).is_empty());
+    everyone = echo_request([0xff; 6], Ipv4Addr::new(10, 0, 0, 255), b"all");
+    assert!(host.exchange(&clock, &everyone).is_empty());
     for _ in 0..2000 {
         host.exchange(&clock, &echo_request(host.mac, host.address, b"flood"));
     }

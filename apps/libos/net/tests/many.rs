@@ -170,10 +170,14 @@ fn no_place_is_ever_lost() {
         let [server, client] = &world.hosts;
         let trace = Trace::default();
         let echo = server.kernel.context(Noting::echo("s", &trace), 1 << 20);
-        let listener = server.net.listen(7).connections(12).backlog(6).serve(echo).unwrap();
+        // A reset may be lost: only a probe then finds out that the peer is gone.
+        let probe = Duration::from_secs(10);
+        let listening = server.net.listen(7).connections(12).backlog(6).keep_alive(probe);
+        let listener = listening.serve(echo).unwrap();
         let talker = Noting { greeting: pattern(3000, seed), ..Noting::new("c", &trace) };
         let talker = client.kernel.context(talker, 1 << 20);
-        let connector = client.net.connector().connections(16).serve(talker).unwrap();
+        let connector =
+            client.net.connector().connections(16).keep_alive(probe).serve(talker).unwrap();
         world.set_faults(Faults {
             lost: 8,
             repeated: 3,

@@ -131,6 +131,7 @@ fn silence_ends_connections_that_ask_for_signs_of_life() {
     feed(Segment::new(4000, 80, ACK, 1001, ack));
     // As long as the peer answers, all is well.
     for _ in 0..10 {
+        host.exchange(&clock, &introduce(host.address));
         let probes = segments(&host.pass(&clock, Duration::from_secs(11)));
         assert_eq!(probes[0].sequence, ack - 1, "a probe");
         feed(Segment::new(4000, 80, ACK, 1001, ack));

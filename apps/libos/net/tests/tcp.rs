@@ -330,3 +330,40 @@ fn outgoing_connections_are_refused_time_out_and_succeed() {
     connector.connect(SocketAddrV4::new(PEER, 9)).unwrap();
     assert_eq!(connector.connect(SocketAddrV4::new(PEER, 9)), Err(Error::LimitReached));
 }
+
+#[test]
+fn a_new_connection_does_not_show_what_the_last_one_left() {
+    let clock = Clock::default();
+    clock.set(Instant::from_nanos(1_000_000_000));
+    let host = Host::new(&clock, 1, 9);
+    let trace = Trace::default();
+    let deaf = Noting { deaf: true, ..Noting::new("c", &trace) };
+    let service = host.kernel.context(deaf, 1 << 20);
+    let connector = host.net.connector().connections(1).serve(service).unwrap();
+    host.exchange(&clock, &introduce(host.address));
+    let peer = SocketAddrV4::new(PEER, 9);
+    let open = || {
+        let connection = connector.connect(peer).unwrap();
+        assert_eq!(connection.receivable(), Ok(0));
+        assert_eq!(connection.sendable(), Ok(0));
+        assert_eq!(connection.receive(|_| panic!("there is nothing")), Ok(0));
+        assert_eq!(connection.send(b"too early"), Ok(0));
+        host.kernel.run_until_idle();
+        let syn = segments(&host.sent(&clock)).remove(0);
+        let ack = syn.sequence.wrapping_add(1);
+        let answer = Segment::new(9, syn.source, SYN | ACK, 500, ack);
+        host.exchange(&clock, &answer.frame(host.mac, host.address));
+        assert_eq!(trace.take(), ["c connected", "c sent"], "there is room now");
+        (connection, syn.source, ack)
+    };
+    let (first, port, ack) = open();
+    let unread = Segment::new(9, port, ACK, 501, ack).with(b"never read");
+    host.exchange(&clock, &unread.frame(host.mac, host.address));
+    assert_eq!((first.receivable(), trace.take()), (Ok(10), vec!["c received".to_string()]));
+    first.abort();
+    host.kernel.run_until_idle();
+    host.sent(&clock);
+    assert_eq!((first.receivable(), trace.take()), (Err(Error::Closed), vec!["c ended".into()]));
+    let (second, ..) = open();
+    assert_eq!((second.slot(), second.receivable()), (first.slot(), Ok(0)));
+}

@@ -7,8 +7,10 @@
 
 use core::arch::{asm, naked_asm};
 
-/// What a stack is started with.
-pub type Entry = extern "C" fn(u64, u64, u64) -> !;
+/// What a stack is started with: entered by a jump, with an empty stack whose pointer is a multiple
+/// of 16, so that it can call at once. A function of Rust expects to have been called and will not
+/// do.
+pub type Entry = unsafe extern "C" fn(u64, u64, u64) -> !;
 
 /// Suspends the present stack, leaving its stack pointer in `*save`, and goes on with the one
 /// suspended at `target`. Returns when somebody goes on with this one.
@@ -40,7 +42,7 @@ pub unsafe fn switch(save: *mut usize, target: usize) {
     }
 }
 
-/// Suspends the present stack as [`switch`] does, and calls `entry` with `arguments` on an empty
+/// Suspends the present stack as [`switch`] does, and enters `entry` with `arguments` on an empty
 /// one.
 ///
 /// # Safety
@@ -48,8 +50,7 @@ pub unsafe fn switch(save: *mut usize, target: usize) {
 /// nothing else uses; `entry` does not return.
 #[inline(always)]
 pub unsafe fn start(save: *mut usize, top: usize, entry: Entry, arguments: [u64; 3]) {
-    // SAFETY: as in `switch`; the call leaves the stack as the ABI has it at a function's entry,
-    // and the arguments are where it has them.
+    // SAFETY: as in `switch`; the arguments are where a call's are.
     unsafe {
         asm!(
             "push rbp",
@@ -58,7 +59,7 @@ pub unsafe fn start(save: *mut usize, top: usize, entry: Entry, arguments: [u64;
             "push rax",
             "mov [r8], rsp",
             "mov rsp, r9",
-            "call r10",
+            "jmp r10",
             "2:",
             "pop rbx",
             "pop rbp",
@@ -83,7 +84,7 @@ pub unsafe extern "C" fn resume(target: usize) -> ! {
     naked_asm!("mov rsp, rdi", "ret")
 }
 
-/// Drops the present stack and calls `entry` with `arguments` on an empty one, which may be the
+/// Drops the present stack and enters `entry` with `arguments` on an empty one, which may be the
 /// present one.
 ///
 /// # Safety
@@ -94,7 +95,7 @@ pub unsafe fn restart(top: usize, entry: Entry, arguments: [u64; 3]) -> ! {
     unsafe {
         asm!(
             "mov rsp, r9",
-            "call r10",
+            "jmp r10",
             in("r9") top,
             in("r10") entry,
             in("rdi") arguments[0],

@@ -44,7 +44,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(contexts: u16) -> Self {
-        let mut core = Core::new();
+        let mut core = Core::new(());
         core.reserve(1024, usize::from(contexts)).unwrap();
         for index in 0..contexts {
             assert_eq!(core.add_context(()), Ok(ContextId(index)));

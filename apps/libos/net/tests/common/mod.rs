@@ -152,20 +152,6 @@ impl World {
             for (from, to) in [(0, 1), (1, 0)] {
                 let (from, to) = (&self.hosts[from], &self.hosts[to]);
                 while let Some(frame) = from.wire.arrived() {
-                    if std::env::var("SHOW").is_ok()
-                        && let Some(s) = raw::Segment::parse(&frame)
-                    {
-                        println!(
-                            "{} {} {:x} seq {} ack {} win {} len {}",
-                            self.clock.now().as_nanos() / 1000,
-                            from.mac[5],
-                            s.flags,
-                            s.sequence,
-                            s.acknowledgement,
-                            s.window,
-                            s.payload.len()
-                        );
-                    }
                     to.kernel.section(|| to.demultiplexer.frame(frame));
                     quiet = false;
                 }
