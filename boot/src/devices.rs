@@ -154,7 +154,7 @@ pub fn network(machine: &Machine) -> Result<Nic, NicError> {
     let mut device = device.ok_or(NicError::None)?;
     let lines = route(machine, &mut device)?;
     let rings = rings();
-    let spare = rings.receive;
+    let spare = 2 * rings.receive;
     let granule = Granule::new(RECEIVE_BUFFER).expect("a power of two");
     // One more for the pool's table.
     let bytes = (usize::from(rings.receive) + usize::from(spare) + 1) * RECEIVE_BUFFER;
@@ -180,9 +180,10 @@ pub(crate) fn entropy(machine: &Machine, seed: &mut [u8], expired: impl FnMut() 
     })
 }
 
-/// Ring sizes that a machine's memory allows: a thirty-second of it, at most 256 frames each way.
+/// Ring sizes that a machine's memory allows: with the spare frames, a thirty-second of it; at most
+/// 256 frames each way.
 fn rings() -> Rings {
-    let affordable = memory::available() / 32 / (2 * RECEIVE_BUFFER + 2048);
+    let affordable = memory::available() / 32 / (3 * RECEIVE_BUFFER + 1536);
     let size = affordable.clamp(16, 256);
     let size = 1 << size.ilog2();
     Rings { receive: size, transmit: size }

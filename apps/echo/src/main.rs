@@ -1,6 +1,7 @@
 //! TCP and UDP echo on port 7 (RFC 862).
 //!
-//! Keys of the kernel command line: `connections=N`, how many there may be at a time.
+//! Keys of the kernel command line: `connections=N`, how many there may be at a time; as many as
+//! half of the memory holds, at most 1024, unless given.
 #![no_std]
 #![no_main]
 
@@ -11,6 +12,7 @@ const RECEIVE_BUFFER: usize = 2 << 10;
 const SEND_BUFFER: usize = 2 << 10;
 /// Event memory for a connection: its buffers, and what its socket and its handler need.
 const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (3 << 10);
+/// The most connections at a time, unless the command line asks for more.
 const CONNECTIONS: usize = 1024;
 
 /// All it does needs no memory of its own: what cannot be sent yet stays unread.
@@ -19,7 +21,7 @@ struct Echo;
 #[reflex::main]
 fn main(system: System) -> Result<(), Error> {
     let connections = match system.argument("connections") {
-        None => CONNECTIONS,
+        None => affordable(system),
         Some(number) => number
             .parse()
             .ok()
@@ -31,10 +33,16 @@ fn main(system: System) -> Result<(), Error> {
     system
         .listen(PORT)?
         .connections(connections as u32)
+        .backlog(connections as u32)
         .buffers(RECEIVE_BUFFER, SEND_BUFFER)
         .serve(echo)?;
     system.udp(PORT)?.serve(echo)?;
     Ok(())
+}
+
+/// How many connections half of the free memory holds.
+fn affordable(system: System) -> usize {
+    (system.available_memory() / 2 / MEMORY_PER_CONNECTION).clamp(16, CONNECTIONS)
 }
 
 impl Echo {

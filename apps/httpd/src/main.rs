@@ -1,6 +1,7 @@
 //! An HTTP/1.1 server for the files in `site/`, which are part of the image.
 //!
-//! Keys of the kernel command line: `connections=N`, how many there may be at a time.
+//! Keys of the kernel command line: `connections=N`, how many there may be at a time; as many as
+//! half of the memory holds, at most 1024, unless given.
 #![no_std]
 #![no_main]
 
@@ -17,6 +18,7 @@ const RECEIVE_BUFFER: usize = 4 << 10;
 const SEND_BUFFER: usize = 8 << 10;
 /// Event memory for a connection: its buffers, and what its socket and its handler need.
 const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (4 << 10);
+/// The most connections at a time, unless the command line asks for more.
 const CONNECTIONS: usize = 1024;
 
 /// The server: one context, all connections.
@@ -28,7 +30,7 @@ struct Web {
 #[reflex::main]
 fn main(system: System) -> Result<(), Error> {
     let connections = match system.argument("connections") {
-        None => CONNECTIONS,
+        None => affordable(system),
         Some(number) => number
             .parse()
             .ok()
@@ -48,6 +50,7 @@ fn main(system: System) -> Result<(), Error> {
     system
         .listen(80)?
         .connections(connections as u32)
+        .backlog(connections as u32)
         .buffers(RECEIVE_BUFFER, SEND_BUFFER)
         .serve(web)?;
     Ok(())
@@ -86,6 +89,11 @@ impl TcpService<Runtime> for Web {
     fn ended(&mut self, connection: &Connection) {
         self.service.closed(connection.slot());
     }
+}
+
+/// How many connections half of the free memory holds.
+fn affordable(system: System) -> usize {
+    (system.available_memory() / 2 / MEMORY_PER_CONNECTION).clamp(16, CONNECTIONS)
 }
 
 /// The time of day, unless the machine has no clock that tells it.

@@ -74,11 +74,11 @@ pub(crate) fn carry_out(activated: Result<AtOnce<Handler>, Error>) -> Result<(),
     Ok(())
 }
 
-/// Runs the jobs that were posted, then lets a context run that beats the present one. Returns
+/// Runs the jobs of `bits` and those that were posted, then lets a context run that beats the present one. Returns
 /// when the present context is the best again. The caller holds the outermost section.
-#[inline(always)]
-pub(crate) fn service() {
-    job::run(section::take_pending() & !DISPATCH);
+#[inline(never)]
+pub(crate) fn service(bits: u64) {
+    job::run(bits | section::take_pending() & !DISPATCH);
     // SAFETY: in a section, and the borrow ends before anything else runs.
     let core = unsafe { CORE.get() };
     let from = core.running();

@@ -50,6 +50,6 @@ extern "C" fn idle() -> ! {
             unsafe { interrupt::enable() };
         }
         section::hold();
-        dispatch::service();
+        dispatch::service(0);
     }
 }

@@ -103,33 +103,54 @@ extern "C" fn reflex_interrupt(vector: u64) {
         device.acknowledge();
     }
     timer::end_of_interrupt();
-    let mut direct = None;
-    match &line.purpose {
-        Purpose::Event(slot) if !section::deferred() => direct = Some(slot.event()),
-        Purpose::Event(slot) => inbox::fire(slot),
-        Purpose::Job(job) => job.post(),
-        Purpose::Free | Purpose::Reserved => {}
-    }
     if section::deferred() {
+        match &line.purpose {
+            Purpose::Event(slot) => inbox::fire(slot),
+            Purpose::Job(job) => job.post(),
+            Purpose::Free | Purpose::Reserved => {}
+        }
         measure::masked_until();
         return;
     }
-    loop {
-        section::hold();
-        measure::masked_until();
-        // SAFETY: an interrupt was taken, so they were enabled, and this one is acknowledged.
-        unsafe { arch::enable() };
-        match direct.take() {
-            Some(event) => dispatch::activate_held(event),
-            None => dispatch::service(),
+    section::hold();
+    measure::masked_until();
+    match &line.purpose {
+        Purpose::Event(slot) => {
+            // SAFETY: an interrupt was taken, so they were enabled, and this one is acknowledged.
+            unsafe { arch::enable() };
+            dispatch::activate_held(slot.event());
         }
-        // Masked from before the last look until the return: else interrupts that arrive
-        // between the two could pile up their frames on this stack without bound.
-        arch::disable();
-        measure::masked_from();
-        if section::give_up() {
-            measure::masked_until();
-            return;
+        Purpose::Job(job) => {
+            // SAFETY: as above.
+            unsafe { arch::enable() };
+            dispatch::service(job.bits());
         }
+        Purpose::Free | Purpose::Reserved => {}
     }
+    leave();
+}
+
+/// The end of an interrupt that found no section open: what waits is served, and then interrupts
+/// are masked from before the last look until the return. Else those that arrive between the two
+/// could pile up their frames on this stack without bound.
+#[inline(always)]
+fn leave() {
+    arch::disable();
+    measure::masked_from();
+    while !section::give_up() {
+        serve();
+    }
+    measure::masked_until();
+}
+
+#[cold]
+#[inline(never)]
+fn serve() {
+    section::hold();
+    measure::masked_until();
+    // SAFETY: the interrupt that is being left was let through, and has been acknowledged.
+    unsafe { arch::enable() };
+    dispatch::service(0);
+    arch::disable();
+    measure::masked_from();
 }

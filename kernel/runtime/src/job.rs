@@ -46,6 +46,12 @@ impl Job {
         section::post(self.bits);
     }
 
+    /// The job's bits in the pending word.
+    #[inline(always)]
+    pub(crate) const fn bits(self) -> u64 {
+        self.bits
+    }
+
     /// Both jobs, to be posted together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {

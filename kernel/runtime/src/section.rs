@@ -100,7 +100,7 @@ pub(crate) fn give_up() -> bool {
 pub(crate) fn service() {
     loop {
         hold();
-        dispatch::service();
+        dispatch::service(0);
         if give_up() {
             return;
         }

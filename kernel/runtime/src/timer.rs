@@ -16,16 +16,19 @@ use reflex_timer::{Step, TimerKey, Wheel};
 /// and handlers of activations already made get their turn before.
 const BATCH: usize = 32;
 
-/// The machine's means of telling time, and what it was told.
+/// The time stamp counter's meaning, and the interrupt controller. Both are set at start-up and
+/// only read since.
+static CLOCK: Local<Clock> = Local::new(Clock::new(0, 1_000_000_000));
+static APIC: Local<LocalApic> = Local::new(LocalApic::ABSENT);
+
+/// What the timer interrupt is for.
 struct Timers {
-    clock: Clock,
-    apic: LocalApic,
     wheel: Wheel<EventId>,
     /// When the one-shot timer will interrupt, in nanoseconds; `u64::MAX` when it will not.
     armed: u64,
 }
 
-/// Reached only in a section, but for the two parts that never change: see [`hardware`].
+/// Reached only in a section.
 static TIMERS: Local<Option<Timers>> = Local::new(None);
 
 /// Starts the clock and the timer's interrupt.
@@ -37,39 +40,42 @@ pub(crate) fn init(time: Timekeeping, limit: usize) -> Result<(), Error> {
     apic.start_timer(&time.features, vector.number(), time.rates.apic_hz, time.rates.tsc_hz);
     let wheel = Wheel::new(limit).map_err(refusal)?;
     // SAFETY: at start-up, before anything else runs.
-    unsafe { *TIMERS.get() = Some(Timers { clock: time.clock, apic, wheel, armed: u64::MAX }) };
+    unsafe {
+        *CLOCK.get() = time.clock;
+        *APIC.get() = apic;
+        *TIMERS.get() = Some(Timers { wheel, armed: u64::MAX });
+    }
     Ok(())
 }
 
-/// The clock and the interrupt controller, which are there from the start on.
 #[inline(always)]
-fn hardware() -> (&'static Clock, &'static LocalApic) {
-    // SAFETY: both are written once, at start-up, and only read since; nobody takes a mutable
-    // borrow of these fields.
-    let timers = unsafe { &*TIMERS.as_ptr() };
-    match timers {
-        Some(timers) => (&timers.clock, &timers.apic),
-        // Interrupts are masked and no kernel is handed out before `init`.
-        None => unreachable!("the kernel has not been started"),
-    }
+fn clock() -> &'static Clock {
+    // SAFETY: only read since start-up; nobody takes a mutable borrow.
+    unsafe { &*CLOCK.as_ptr() }
+}
+
+#[inline(always)]
+fn apic() -> &'static LocalApic {
+    // SAFETY: as in `clock`.
+    unsafe { &*APIC.as_ptr() }
 }
 
 /// Time since the machine started.
 #[inline(always)]
 pub(crate) fn now() -> Instant {
-    Instant::from_nanos(hardware().0.now())
+    Instant::from_nanos(clock().now())
 }
 
 /// Tells the interrupt controller that the interrupt in service has been taken care of.
 #[inline(always)]
 pub(crate) fn end_of_interrupt() {
-    hardware().1.end_of_interrupt();
+    apic().end_of_interrupt();
 }
 
 /// Raises `vector` on this processor.
 #[cfg(feature = "bench")]
 pub(crate) fn interrupt_self(vector: u8) {
-    hardware().1.interrupt_self(vector);
+    apic().interrupt_self(vector);
 }
 
 /// Runs `work` on the timers. The caller is in a section.
@@ -119,14 +125,14 @@ impl Timers {
         self.armed = deadline;
         // The wheel fires a timer in the granule that begins at or after its deadline.
         let granule = deadline.checked_next_multiple_of(reflex_timer::GRANULARITY_NS);
-        self.apic.arm(granule.unwrap_or(u64::MAX).saturating_sub(self.clock.now()));
+        apic().arm(granule.unwrap_or(u64::MAX).saturating_sub(clock().now()));
     }
 }
 
 /// The timer interrupt's job: activates what is due, and sets the next interrupt.
 fn expire() {
     with(|timers| {
-        let now = timers.clock.now();
+        let now = clock().now();
         timers.armed = u64::MAX;
         for _ in 0..BATCH {
             match timers.wheel.expire(now) {

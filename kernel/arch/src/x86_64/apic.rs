@@ -56,6 +56,9 @@ pub struct LocalApic {
 }
 
 impl LocalApic {
+    /// What stands for a local APIC before it is known. Not to be used.
+    pub const ABSENT: Self = Self { base: 0, scale: Scale::IDENTITY, deadline: false };
+
     /// Where the registers are to be mapped before [`LocalApic::enable`]; `None` when they will
     /// be reached by MSR.
     pub fn address(features: &Features) -> Option<u64> {
