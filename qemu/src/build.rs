@@ -1,0 +1,58 @@
+//! Building images: plain `cargo build --release`, its progress shown as it is.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, anyhow, bail};
+use cargo_metadata::Message;
+
+use crate::project::{Image, Project, cargo};
+
+/// Builds an image and returns the bootable file, with its debug information.
+///
+/// Each package is built by an invocation of its own: Cargo gives all packages of one
+/// invocation the same features of a shared crate.
+pub fn build(image: &Image) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--release", "--message-format=json-render-diagnostics"]);
+    command.arg("--manifest-path").arg(&image.manifest);
+    command.args(["--package", &image.package, "--bin", &image.name]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().context("cargo could not be started")?;
+    let stdout = child.stdout.take().context("cargo has no output")?;
+    let mut executable = None;
+    for message in Message::parse_stream(std::io::BufReader::new(stdout)) {
+        if let Message::CompilerArtifact(artifact) = message.context("cargo's output")?
+            && artifact.target.name == image.name
+            && let Some(path) = artifact.executable
+        {
+            executable = Some(path.into_std_path_buf());
+        }
+    }
+    let status = child.wait().context("cargo could not be waited for")?;
+    if !status.success() {
+        bail!("`{}` does not build: the compiler's messages above say why", image.name);
+    }
+    executable.ok_or_else(|| anyhow!("cargo built no binary `{}`", image.name))
+}
+
+/// The bootable file of an image of this repository, for tests and benchmarks: taken from the
+/// environment variable [`variable`] names if it is set, and else built, once a process.
+pub fn image(name: &str) -> Result<PathBuf> {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    if let Some(path) = std::env::var_os(variable(name)) {
+        return Ok(path.into());
+    }
+    // One at a time: the second asker finds everything built.
+    let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let project = Project::at(checkout.parent().unwrap_or(checkout))?;
+    build(project.image(Some(name))?)
+}
+
+/// The environment variable that tells tests where the image of this name lies:
+/// `REFLEX_IMAGE_HTTPD` for `httpd`.
+pub fn variable(name: &str) -> String {
+    format!("REFLEX_IMAGE_{}", name.to_uppercase().replace('-', "_"))
+}

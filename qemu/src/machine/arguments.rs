@@ -1,0 +1,204 @@
+//! QEMU's command line for a [`Machine`].
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::{Accel, Entropy, Firmware, Machine, Model, Network};
+
+/// All arguments; `tap_descriptor` is where the child finds a tap device opened for it.
+pub(super) fn arguments(machine: &Machine, tap_descriptor: i32) -> Vec<OsString> {
+    let mut list = Arguments(Vec::new());
+    list.flag("-nodefaults");
+    list.flag("-no-user-config");
+    list.flag("-no-reboot");
+    list.pair("-display", "none");
+    list.pair("-M", machine_model(machine));
+    list.pair(
+        "-accel",
+        match machine.accel {
+            Accel::Tcg => "tcg",
+            Accel::Kvm => "kvm",
+        },
+    );
+    let rdrand = matches!(machine.entropy, Entropy::All | Entropy::Processor);
+    list.pair("-cpu", if rdrand { "max" } else { "max,-rdrand,-rdseed" });
+    list.pair("-m", format!("{}M", machine.memory_mib));
+    list.pair("-smp", machine.cpus.to_string());
+    if machine.firmware == Firmware::Qboot && machine.model == Model::Q35 {
+        list.pair("-bios", "qboot.rom");
+    }
+    // The console is the process's standard output; a signal to QEMU is not the guest's.
+    list.pair("-chardev", "stdio,id=console,signal=off");
+    list.pair("-serial", "chardev:console");
+    list.pair("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04");
+    if matches!(machine.entropy, Entropy::All | Entropy::Device) {
+        list.pair("-device", device(machine.model, "virtio-rng"));
+    }
+    network(&mut list, machine, tap_descriptor);
+    if let Some(icount) = machine.icount {
+        let sleep = if icount.sleep { "on" } else { "off" };
+        list.pair("-icount", format!("shift={},sleep={sleep}", icount.shift));
+    }
+    if let Some(port) = machine.gdb {
+        list.pair("-gdb", format!("tcp:127.0.0.1:{port}"));
+        list.flag("-S");
+    }
+    list.pair("-kernel", &machine.image);
+    let line = command_line(machine);
+    if !line.is_empty() {
+        list.pair("-append", line);
+    }
+    list.0.extend(machine.extra.iter().cloned());
+    list.0
+}
+
+struct Arguments(Vec<OsString>);
+
+impl Arguments {
+    fn flag(&mut self, flag: &str) {
+        self.0.push(flag.into());
+    }
+
+    fn pair(&mut self, flag: &str, value: impl Into<OsString>) {
+        self.flag(flag);
+        self.0.push(value.into());
+    }
+}
+
+fn machine_model(machine: &Machine) -> &'static str {
+    match machine.model {
+        // What the image does not use is left out: the firmware then starts sooner. Graphics are
+        // left as they are: without, SeaBIOS writes its greeting on the serial console.
+        Model::Q35 => "q35,sata=off,usb=off,smbus=off,vmport=off",
+        // Without option ROMs QEMU takes qboot, which boots sooner than SeaBIOS.
+        Model::Microvm => "microvm,pic=on,pit=on,rtc=on,isa-serial=on,x-option-roms=off",
+    }
+}
+
+/// The device of this kind on the machine's bus.
+fn device(model: Model, kind: &str) -> String {
+    match model {
+        Model::Q35 => format!("{kind}-pci,disable-legacy=on"),
+        Model::Microvm => format!("{kind}-device"),
+    }
+}
+
+fn network(list: &mut Arguments, machine: &Machine, tap_descriptor: i32) {
+    if machine.model == Model::Microvm {
+        list.pair("-global", "virtio-mmio.force-legacy=false");
+    }
+    let backend = match &machine.network {
+        Network::None => return,
+        Network::User(forwards) => {
+            let mut backend = "user,id=net0".to_owned();
+            for forward in forwards {
+                backend += &format!(
+                    ",hostfwd={}:{}-:{}",
+                    forward.protocol,
+                    forward.host_address(),
+                    forward.guest_port
+                );
+            }
+            backend
+        }
+        Network::Tap(tap) if tap.device().is_some() => {
+            format!("tap,id=net0,fd={tap_descriptor}")
+        }
+        Network::Tap(tap) => {
+            format!("tap,id=net0,ifname={},script=no,downscript=no", tap.name())
+        }
+        Network::Other(backend) => format!("{backend},id=net0"),
+    };
+    list.pair("-netdev", backend);
+    let mac: Vec<String> = machine.mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut card = device(machine.model, "virtio-net");
+    card += &format!(",netdev=net0,mac={}", mac.join(":"));
+    if machine.model == Model::Q35 {
+        card += ",romfile=";
+    }
+    list.pair("-device", card);
+    if let Some(file) = &machine.pcap {
+        let mut dump = OsString::from("filter-dump,id=dump0,netdev=net0,file=");
+        dump.push(escaped(file));
+        list.pair("-object", dump);
+    }
+}
+
+/// QEMU reads a comma in an option's value as its end, two as one.
+fn escaped(file: &Path) -> OsString {
+    file.to_string_lossy().replace(',', ",,").into()
+}
+
+/// The kernel command line: the link's address first, so that one appended wins.
+fn command_line(machine: &Machine) -> String {
+    let mut parts = Vec::new();
+    let words = || machine.append.iter().flat_map(|text| text.split_ascii_whitespace());
+    if let Network::Tap(tap) = &machine.network
+        && !words().any(|word| word.starts_with("ip="))
+    {
+        parts.extend(tap.guest_command_line());
+    }
+    parts.extend(machine.append.iter().cloned());
+    parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{Forward, Icount};
+
+    fn text(machine: &Machine) -> String {
+        let list = arguments(machine, 3);
+        list.iter().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn user_networking_forwards_on_loopback_only() {
+        let machine = Machine::new("x")
+            .network(Network::User(vec![Forward::tcp(8080, 80), Forward::udp(8007, 7)]));
+        let text = text(&machine);
+        assert!(text.contains(
+            "-netdev user,id=net0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:127.0.0.1:8007-:7"
+        ));
+        assert!(text.contains("virtio-net-pci,disable-legacy=on,netdev=net0"));
+    }
+
+    #[test]
+    fn no_network_means_no_card() {
+        let text = text(&Machine::new("x").pcap("frames.pcap"));
+        assert!(!text.contains("net0") && !text.contains("virtio-net"));
+    }
+
+    #[test]
+    fn microvm_takes_modern_mmio_devices() {
+        let machine = Machine::new("x").model(Model::Microvm).network(Network::User(Vec::new()));
+        let text = text(&machine);
+        assert!(text.contains("-global virtio-mmio.force-legacy=false"));
+        assert!(text.contains("virtio-net-device,netdev=net0"));
+        assert!(!text.contains("pci"));
+    }
+
+    #[test]
+    fn a_capture_file_may_have_a_comma() {
+        let machine = Machine::new("x").network(Network::User(Vec::new())).pcap("a,b.pcap");
+        assert!(text(&machine).contains("file=a,,b.pcap"));
+    }
+
+    #[test]
+    fn without_entropy_neither_source_is_left() {
+        let text = text(&Machine::new("x").entropy(Entropy::None));
+        assert!(text.contains("max,-rdrand") && !text.contains("virtio-rng"));
+    }
+
+    #[test]
+    fn appended_words_are_joined_and_counting_is_passed_on() {
+        let machine = Machine::new("x")
+            .append("test.list")
+            .append("")
+            .append("log=off")
+            .icount(Icount { shift: 0, sleep: false });
+        let text = text(&machine);
+        assert!(text.ends_with("-append test.list log=off"), "{text}");
+        assert!(text.contains("-icount shift=0,sleep=off"));
+    }
+}

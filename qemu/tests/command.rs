@@ -1,0 +1,301 @@
+//! The command as a person starts it, on a project of its own and with a program that stands in
+//! for QEMU (`fake/qemu-system-x86_64`, which runs `FAKE_QEMU_SCRIPT`).
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reflex_qemu::machine::Forward;
+use reflex_qemu::protocol::Protocol;
+
+const FAKE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake");
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A project with a crate `reflex` that is empty, an appliance `app` and its test image.
+fn project() -> PathBuf {
+    static WRITTEN: Once = Once::new();
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("command");
+    WRITTEN.call_once(|| {
+        let write = |path: &str, text: &str| {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("reflex/Cargo.toml", "[package]\nname = \"reflex\"\nedition = \"2024\"\n");
+        write("reflex/src/lib.rs", "");
+        write(
+            "app/Cargo.toml",
+            "[package]\nname = \"app\"\nedition = \"2024\"\nautotests = false\n\
+             [package.metadata.reflex]\nforward = [\"tcp:18399:80\"]\ntests = [\"app-tests\"]\n\
+             [dependencies]\nreflex = { path = \"../reflex\" }\n\
+             [[bin]]\nname = \"app\"\npath = \"src/main.rs\"\ntest = false\n\
+             [[bin]]\nname = \"app-tests\"\npath = \"tests/image.rs\"\ntest = false\n\
+             [workspace]\n",
+        );
+        write("app/src/main.rs", "fn main() {}\n");
+        write("app/tests/image.rs", "fn main() {}\n");
+        write("app/src/lib.rs", "#[test]\nfn one() {}\n\n#[test]\nfn two() {}\n");
+    });
+    root.join("app")
+}
+
+/// The command, with the fake first on the search path.
+fn reflex(script: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-reflex"));
+    let path = format!("{FAKE}:{}", std::env::var("PATH").unwrap());
+    command.env("PATH", path).env("FAKE_QEMU_SCRIPT", script).current_dir(project());
+    command.env("CARGO_TARGET_DIR", project().join("target")).stdin(Stdio::null());
+    command
+}
+
+/// Boots a file that needs no build.
+fn boot(script: &str, options: &[&str]) -> Output {
+    let file = format!("{FAKE}/qemu-system-x86_64");
+    reflex(script).args(["run", &file, "--net", "none"]).args(options).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+#[test]
+fn the_exit_status_is_the_guests() {
+    for (script, expected) in [
+        ("echo '#! exit 0'; exit 33", 0),
+        ("echo '#! exit 7'; exit 47", 7),
+        ("echo '#! exit 101'; exit 235", 101),
+        ("exit 33", 125),
+        ("exit 0", 125),
+        ("echo '#! exit 0'; kill -KILL $$", 125),
+        ("echo no such machine >&2; exit 1", 126),
+    ] {
+        assert_eq!(code(&boot(script, &[])), expected, "{script}");
+    }
+}
+
+#[test]
+fn the_log_is_shown_without_the_lines_for_machines() {
+    let script = "echo hello; echo '#! listen tcp 80'; echo '#! exit 0'; exit 33";
+    let output = boot(script, &[]);
+    assert_eq!(stdout(&output), "hello\n");
+    assert!(stderr(&output).contains("exited with status 0 (success)"), "{}", stderr(&output));
+    let verbose = boot(script, &["--verbose"]);
+    assert_eq!(stdout(&verbose), "hello\n#! listen tcp 80\n#! exit 0\n");
+}
+
+#[test]
+fn a_crash_report_is_shown_once() {
+    let script = "echo '#! crash panicked: no more'; echo '#! register rip 0000000000000010'; \
+                  echo '#! crash-end'; echo '#! exit 101'; exit 235";
+    let output = boot(script, &[]);
+    assert_eq!(stdout(&output), "");
+    assert_eq!(stderr(&output).matches("no more").count(), 1, "{}", stderr(&output));
+    let cut_off = boot("echo '#! crash panicked: no more'; kill -KILL $$", &[]);
+    assert_eq!(stderr(&cut_off).matches("no more").count(), 1);
+}
+
+#[test]
+fn a_time_out_ends_the_guest() {
+    let output = boot("echo up; exec sleep 600", &["--timeout", "1"]);
+    assert_eq!(code(&output), 124);
+    assert!(stderr(&output).contains("timed out after 1 s"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_port_to_try_is_told() {
+    let forward = Forward::free(Protocol::Tcp, 80);
+    let file = format!("{FAKE}/qemu-system-x86_64");
+    let script = "echo '#! listen tcp 80'; echo '#! listen udp 53'; echo '#! exit 0'; exit 33";
+    let output =
+        reflex(script).args(["run", &file, "--forward", &forward.to_string()]).output().unwrap();
+    let text = stderr(&output);
+    assert!(text.contains(&format!("http://127.0.0.1:{}/", forward.host_port)), "{text}");
+    assert!(text.contains("udp port 53 is not forwarded: pass --forward udp:"), "{text}");
+}
+
+/// Starts a guest that never ends; returns the command and the guest's process number.
+fn endless() -> (Child, u32) {
+    let file = format!("{FAKE}/qemu-system-x86_64");
+    let mut child = reflex("echo guest $$; exec sleep 600")
+        .args(["reflex", "run", &file, "--net", "none"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let guest = line.trim().strip_prefix("guest ").unwrap().parse().unwrap();
+    (child, guest)
+}
+
+/// Waits for the end of a process that is not ours to wait for.
+fn assert_ends(pid: u32) {
+    let deadline = Instant::now() + LIMIT;
+    let runs = |pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.trim_start().starts_with(|state| state != 'Z' && state != 'X'))
+    };
+    while runs(pid) {
+        assert!(Instant::now() < deadline, "process {pid} goes on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn ctrl_c_ends_the_guest() {
+    let (mut child, guest) = endless();
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_ends(guest);
+}
+
+#[test]
+fn no_guest_outlives_a_killed_command() {
+    let (mut child, guest) = endless();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_ends(guest);
+}
+
+#[test]
+fn a_taken_port_is_said_before_anything_is_built() {
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = holder.local_addr().unwrap().port();
+    let output = reflex("exit 0")
+        .args(["run", "app", "--forward", &format!("tcp:{port}:80")])
+        .env("CARGO_TARGET_DIR", "/dev/null/unusable")
+        .output()
+        .unwrap();
+    let text = stderr(&output);
+    assert!(text.contains(&format!("tcp port {port} on 127.0.0.1 is already in use")), "{text}");
+    assert!(text.contains("choose another with --forward tcp:"), "{text}");
+    assert_eq!(code(&output), 1);
+}
+
+#[test]
+fn the_appliance_of_the_folder_is_built_and_booted() {
+    let output = reflex("echo '#! exit 3'; exit 39").args(["run"]).output().unwrap();
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(stderr(&output).contains("Booting app"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_unknown_name_brings_the_known_ones() {
+    let output = reflex("").args(["run", "nothing"]).output().unwrap();
+    let text = stderr(&output);
+    assert!(text.contains("no image `nothing`") && text.contains("app, app-tests"), "{text}");
+}
+
+#[test]
+fn outside_a_project_it_says_how_to_make_one() {
+    let empty = tempfile::tempdir().unwrap();
+    let output = reflex("").arg("run").current_dir(&empty).output().unwrap();
+    assert!(stderr(&output).contains("cargo reflex new NAME"), "{}", stderr(&output));
+    let other = empty.path().join("other");
+    fs::create_dir_all(other.join("src")).unwrap();
+    fs::write(other.join("Cargo.toml"), "[package]\nname = \"other\"\n[workspace]\n").unwrap();
+    fs::write(other.join("src/main.rs"), "fn main() {}\n").unwrap();
+    let output = reflex("").arg("run").current_dir(&other).output().unwrap();
+    assert!(stderr(&output).contains("is not a Reflex project"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_file_that_is_no_image_is_not_written_as_one() {
+    let file = project().join("target/app.elf");
+    let output = reflex("").args(["image", "app", "-o", file.to_str().unwrap()]).output().unwrap();
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("no PVH note"), "{}", stderr(&output));
+    assert!(!file.exists());
+}
+
+#[test]
+fn all_tests_come_in_one_report() {
+    let script = "case \"$words\" in \
+        *test.list*) echo '#! test-list default boots'; echo '#! test-list default counts';; \
+        *) echo '#! test-begin boots'; echo '#! test-pass boots'; \
+           echo '#! test-begin counts'; echo '#! test-fail counts 1 is not 2'; \
+           echo '#! exit 108'; exit 249;; esac; echo '#! exit 0'; exit 33";
+    let output = reflex(script).args(["test", "--seed", "5"]).output().unwrap();
+    let text = stdout(&output);
+    assert_eq!(code(&output), 1, "{text}{}", stderr(&output));
+    assert!(text.contains("1 is not 2"), "{text}");
+    assert!(
+        text.ends_with("host: 2 passed, 0 failed\nimage: 1 passed, 1 failed\n3 passed, 1 failed\n")
+    );
+    assert!(stderr(&output).contains("--seed 5"));
+}
+
+#[test]
+fn a_filter_that_nothing_matches_is_no_success() {
+    let script = "echo '#! exit 0'; exit 33";
+    let output = reflex(script).args(["test", "no-such-test"]).output().unwrap();
+    assert_eq!(code(&output), 1);
+    assert!(stdout(&output).ends_with("0 passed, 0 failed\n"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("no test has `no-such-test` in its name"));
+}
+
+/// A search path with nothing but an `apt-get` that notes what it is told and, if told to
+/// install, puts the fake into the path.
+fn bare_system() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> {0}/log\n[ \"$1\" = install ] && \
+         /bin/ln -s {FAKE}/qemu-system-x86_64 {0}/qemu-system-x86_64\nexit 0\n",
+        home.path().display()
+    );
+    let file = home.path().join("apt-get");
+    fs::write(&file, script).unwrap();
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+    home
+}
+
+fn run_on(home: &Path, options: &[&str]) -> Output {
+    let file = format!("{FAKE}/qemu-system-x86_64");
+    reflex("echo '#! exit 0'; exit 33")
+        .env("PATH", home)
+        .args(["run", &file, "--net", "none"])
+        .args(options)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_missing_qemu_is_installed_and_said_so() {
+    if !nix::unistd::geteuid().is_root() {
+        // Without root the command rightly refuses; the other half of the test below covers it.
+        let output = run_on(bare_system().path(), &[]);
+        assert!(stderr(&output).contains("needs root"), "{}", stderr(&output));
+        return;
+    }
+    let home = bare_system();
+    let output = run_on(home.path(), &[]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).contains("Installing qemu-system-x86_64 is missing"));
+    let log = fs::read_to_string(home.path().join("log")).unwrap();
+    assert!(log.ends_with("install -y --no-install-recommends qemu-system-x86\n"), "{log}");
+}
+
+#[test]
+fn nothing_is_installed_when_that_is_refused() {
+    let home = bare_system();
+    let output = run_on(home.path(), &["--no-install"]);
+    assert_eq!(code(&output), 1);
+    let text = stderr(&output);
+    assert!(text.contains("apt-get install -y"), "{text}");
+    assert!(!home.path().join("log").exists(), "apt-get was started");
+}
