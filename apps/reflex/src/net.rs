@@ -7,7 +7,7 @@ use reflex_boot::command_line::Addressing;
 use reflex_boot::devices::{self, Nic};
 use reflex_boot::{
     Accumulation, ContextOptions, Job, Kernel, Priority, Receive, Registration, Runtime, log,
-    machine_line,
+    machine_line, memory,
 };
 use reflex_net::{Address, Config, InterfaceAddress, Stack, Transport};
 use spin::Once;
@@ -36,8 +36,11 @@ pub type UdpSocket = reflex_net::UdpSocket<Runtime>;
 const RECEIVE_BATCH: usize = 64;
 /// The priority of going on with received frames, and of the stack's own work.
 const RECEIVE_PRIORITY: Priority = Priority::DEFAULT;
-/// Bytes of the stack context's event memory: a few registrations.
-const STACK_MEMORY: usize = 16 << 10;
+/// The part of the free memory that is the stack context's event memory, where each connection
+/// has a handler of some 100 bytes.
+const STACK_SHARE: usize = 64;
+/// Bytes of it at least.
+const LEAST_STACK_MEMORY: usize = 16 << 10;
 
 /// Starts the stack over the machine's first interface.
 pub(crate) fn start(system: System) -> Result<Net, Error> {
@@ -64,7 +67,8 @@ fn stack(
 ) -> Result<(Net, reflex_boot::Context<Stack<Runtime>>), Error> {
     let (mut receiver, transmitter, lines) = nic.split();
     let (net, stack) = Net::new(kernel, Box::new(transmitter), config);
-    let options = ContextOptions { memory: STACK_MEMORY, ..ContextOptions::new("net") };
+    let memory = (memory::available() / STACK_SHARE).max(LEAST_STACK_MEMORY);
+    let options = ContextOptions { memory, ..ContextOptions::new("net") };
     let context = kernel.context(options, stack)?;
     net.start(context, RECEIVE_PRIORITY)?;
 
