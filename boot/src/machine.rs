@@ -12,6 +12,8 @@ pub struct Machine {
     pub started_unix_seconds: u64,
     /// What the firmware tells.
     pub firmware: Option<Facts>,
+    /// Time stamp counts a second.
+    pub tsc_hz: u64,
     /// The local APIC identifier of the processor that runs the image.
     pub processor: u8,
 }

@@ -87,6 +87,7 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
         arguments: early.command_line,
         started_unix_seconds: now.saturating_sub(early.clock.now() / 1_000_000_000),
         firmware: early.firmware,
+        tsc_hz: early.rates.tsc_hz,
         processor: early.apic.id() as u8,
     }));
     match seed(&early.features, machine, &early.clock) {

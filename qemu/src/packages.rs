@@ -19,6 +19,8 @@ pub enum Package {
     ApacheBench,
     /// wrk, another.
     Wrk,
+    /// ping, which asks for ICMP echoes.
+    Ping,
     /// The debugger.
     Gdb,
 }
@@ -58,6 +60,7 @@ impl Package {
             Package::Curl => "curl",
             Package::ApacheBench => "ab",
             Package::Wrk => "wrk",
+            Package::Ping => "ping",
             Package::Gdb => "gdb",
         }
     }
@@ -77,6 +80,10 @@ impl Package {
             (Package::ApacheBench, Brew) => "httpd",
             (Package::Curl, _) => "curl",
             (Package::Wrk, _) => "wrk",
+            (Package::Ping, Apt) => "iputils-ping",
+            // Every macOS has it; the formula that also brings one is named for completeness.
+            (Package::Ping, Brew) => "inetutils",
+            (Package::Ping, _) => "iputils",
             (Package::Gdb, _) => "gdb",
         }
     }

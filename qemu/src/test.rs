@@ -26,7 +26,8 @@ use tally::{Skipping, Tally};
 /// The package of this repository whose tests boot images themselves.
 const END_TO_END: &str = "reflex-e2e";
 /// What end-to-end tests drive guests with.
-const CLIENTS: [Package; 4] = [Package::Qemu, Package::Curl, Package::ApacheBench, Package::Wrk];
+const CLIENTS: [Package; 5] =
+    [Package::Qemu, Package::Curl, Package::ApacheBench, Package::Wrk, Package::Ping];
 /// Tells tests of the host that they may skip what this computer does not allow.
 pub const ALLOW_SKIP: &str = "REFLEX_ALLOW_SKIP";
 

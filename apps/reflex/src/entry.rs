@@ -1,6 +1,7 @@
 //! From the boot protocol's entry to the application's `main`.
 
-use crate::System;
+use crate::conclude::conclude;
+use crate::{System, busy};
 use reflex_boot::{Machine, Runtime};
 
 #[allow(improper_ctypes, reason = "both sides are this image, by one compiler")]
@@ -17,5 +18,7 @@ extern "C" fn reflex_start(start_info: u32) -> ! {
 }
 
 fn application(kernel: Runtime, machine: &'static mut Machine) {
-    reflex_application(System::new(kernel, machine));
+    let system = System::new(kernel, machine);
+    conclude(system, busy::start(system));
+    reflex_application(system);
 }

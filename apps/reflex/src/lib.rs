@@ -16,6 +16,7 @@
 
 extern crate alloc;
 
+mod busy;
 mod conclude;
 mod context;
 mod entry;

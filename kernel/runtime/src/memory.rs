@@ -69,7 +69,7 @@ pub fn take(bytes: usize, align: usize) -> Option<NonNull<[u8]>> {
 pub(crate) fn stack(bytes: usize) -> Option<usize> {
     // SAFETY: written once, at start-up.
     let source = unsafe { *STACKS.get() }?;
-    source(bytes)
+    section::section(|| source(bytes))
 }
 
 /// Makes a pool of `bytes`, bookkeeping included.

@@ -67,12 +67,13 @@ pub(crate) fn add<S: Send + 'static>(
     options: ContextOptions,
     state: S,
 ) -> Result<Context<S>, Error> {
+    // Laying out a large pool takes time, during which others may run.
+    let stack_top = memory::stack(options.stack).ok_or(Error::OutOfMemory)?;
+    let pool = memory::pool(options.memory, GRANULE, Content::Objects)?;
+    let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
+    let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
+    let state = AnyState::new(cell);
     section::section(|| {
-        let stack_top = memory::stack(options.stack).ok_or(Error::OutOfMemory)?;
-        let pool = memory::pool(options.memory, GRANULE, Content::Objects)?;
-        let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
-        let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
-        let state = AnyState::new(cell);
         // SAFETY: in a section; nothing below runs anybody else.
         let (core, places) = unsafe { (CORE.get(), PLACES.get()) };
         if places.len() == places.capacity() {

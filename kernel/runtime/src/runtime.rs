@@ -116,9 +116,9 @@ impl Runtime {
         section(|| unsafe { CORE.get() }.registered())
     }
 
-    /// Time stamp counts spent halted since the start: all others were busy.
-    pub fn halted(self) -> u64 {
-        idle::halted()
+    /// Time stamp counts since the image's start that were not spent halted.
+    pub fn busy(self) -> u64 {
+        timer::counts() - idle::halted()
     }
 }
 

@@ -21,6 +21,9 @@ const BATCH: usize = 32;
 static CLOCK: Local<Clock> = Local::new(Clock::new(0, 1_000_000_000));
 static APIC: Local<LocalApic> = Local::new(LocalApic::ABSENT);
 
+/// The time stamp counter when the kernel was started.
+static ORIGIN: Local<u64> = Local::new(0);
+
 /// What the timer interrupt is for.
 struct Timers {
     wheel: Wheel<EventId>,
@@ -41,6 +44,7 @@ pub(crate) fn init(time: Timekeeping, limit: usize) -> Result<(), Error> {
     let wheel = Wheel::new(limit).map_err(refusal)?;
     // SAFETY: at start-up, before anything else runs.
     unsafe {
+        *ORIGIN.get() = reflex_arch::clock::tsc();
         *CLOCK.get() = time.clock;
         *APIC.get() = apic;
         *TIMERS.get() = Some(Timers { wheel, armed: u64::MAX });
@@ -64,6 +68,12 @@ fn apic() -> &'static LocalApic {
 #[inline(always)]
 pub(crate) fn now() -> Instant {
     Instant::from_nanos(clock().now())
+}
+
+/// Time stamp counts since the kernel was started.
+pub(crate) fn counts() -> u64 {
+    // SAFETY: only read since start-up.
+    reflex_arch::clock::tsc() - unsafe { *ORIGIN.as_ptr() }
 }
 
 /// Tells the interrupt controller that the interrupt in service has been taken care of.

@@ -39,9 +39,8 @@ const SECTIONS: &str = "longest-";
 const FLAT_PERCENT: f64 = 2.0;
 
 /// Cases that begin so have this goal, in instructions.
-const GOALS: [(&str, f64); 3] = [
+const GOALS: [(&str, f64); 2] = [
     ("interrupt-to-handler", 150.0),
-    ("interrupt-by-job-to-handler", 150.0),
     ("activation-to-handler", 80.0),
 ];
 

@@ -15,12 +15,15 @@ mod operations;
 
 use crowd::Crowd;
 use figure::Report;
-use reflex::{Error, System};
+use reflex::{Error, System, machine_line, measure};
 
 #[reflex::main]
 fn main(system: System) -> Result<(), Error> {
     let report = Report::new(system);
+    machine_line!("figure events tsc-frequency value={} unit=Hz", system.machine().tsc_hz);
     let crowd = Crowd::new(system)?;
+    // What went before is start-up, which nothing can interrupt.
+    measure::reset();
     let sizes = system.argument("events").unwrap_or("10,1000");
     for size in sizes.split(',').filter_map(|size| size.parse().ok()) {
         crowd.grow(size)?;

@@ -1,0 +1,20 @@
+//! How busy the processor is, told to the host on request.
+//!
+//! With `busy=MILLISECONDS` on the kernel command line the image prints that often how many time
+//! stamp counts it has spent not halted since its start: guest instructions under `-icount`.
+
+use crate::{Error, Priority, System};
+use core::time::Duration;
+use reflex_boot::machine_line;
+
+/// Starts telling, if it was asked for.
+pub(crate) fn start(system: System) -> Result<(), Error> {
+    let Some(period) = system.argument("busy") else { return Ok(()) };
+    let period = period.parse().ok().filter(|period| *period > 0);
+    let period = period.ok_or(Error::Application("busy= takes a number of milliseconds"))?;
+    let context = system.context("busy", ()).priority(Priority::HIGHEST).build()?;
+    system.every(Duration::from_millis(period)).on(context, move |(), _| {
+        machine_line!("figure busy total value={} unit=instructions", system.kernel().busy());
+    })?;
+    Ok(())
+}
