@@ -115,8 +115,17 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     {
         (hooks.panicked)(info);
     }
+    if info.location().is_some_and(|at| at.file().ends_with(ALLOCATION_FAILED)) {
+        // Not a fault of the code: whoever gave the machine its memory is to be told, in a line.
+        exit::fail(exit::TOO_LITTLE_MEMORY, format_args!("too little memory: {}", info.message()));
+    }
     report(format_args!("{info}"), &registers, exit::PANIC)
 }
+
+/// Where `alloc` panics when the global heap is exhausted, and nowhere else; without nightly's
+/// error handler there is no other way to tell.
+#[cfg(not(test))]
+const ALLOCATION_FAILED: &str = "alloc/src/alloc.rs";
 
 /// The registers an unwinder needs, as they are at one instruction of the caller: this is
 /// inlined, so that the caller's unwind table describes them.

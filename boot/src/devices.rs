@@ -8,12 +8,14 @@ use core::fmt;
 use core::ptr::{self, NonNull};
 use reflex_arch::acpi::Controller;
 use reflex_arch::ioapic::{IoApic, Polarity, Trigger};
+use reflex_arch::port::Port;
 use reflex_arch::{apic, ioapic};
 use reflex_driver_api::{Interrupt, MsiMessage};
 use reflex_memory::{Content, Granule};
 use reflex_runtime::interrupt::Vector;
 use reflex_runtime::job::Job;
 use reflex_runtime::memory;
+use reflex_runtime::section::section;
 use reflex_virtio_bus::{Device, Ecam, Link, Ports, mmio, pci};
 use reflex_virtio_net::{Info, RECEIVE_BUFFER, Receiver, Rings, Transmitter};
 use virtio_drivers::transport::DeviceType;
@@ -140,7 +142,7 @@ impl Lines {
             }
             (None, None) => self.receive.post(receive.and(transmit), None),
         }
-        receive.post();
+        section(|| receive.post());
     }
 }
 
@@ -205,7 +207,7 @@ fn find(machine: &Machine) -> Vec<Device> {
                 let access = Ecam::map::<Identity>(space.base, buses.clone());
                 pci::discover::<Identity, _>(access, buses, BAR_WINDOW)
             }
-            None if machine.has_pci_ports() => {
+            None if has_pci_ports() => {
                 pci::discover::<Identity, _>(Ports::new(), 0..=255, BAR_WINDOW)
             }
             None => return probe(mmio::microvm_slots().map(Ok)),
@@ -216,6 +218,19 @@ fn find(machine: &Machine) -> Vec<Device> {
         found.device.inspect_err(unusable).ok()
     });
     usable.collect()
+}
+
+/// Whether PCI configuration space can be reached by ports: a host bridge answers there.
+fn has_pci_ports() -> bool {
+    const ADDRESS: u16 = 0xcf8;
+    const DATA: u16 = 0xcfc;
+    const ENABLE: u32 = 1 << 31;
+    // SAFETY: no machine has anything but PCI configuration space at these ports, and nobody
+    // else uses them at this time.
+    unsafe {
+        Port::<u32>::new(ADDRESS).write(ENABLE);
+        Port::<u32>::new(ADDRESS).read() == ENABLE && Port::<u32>::new(DATA).read() != u32::MAX
+    }
 }
 
 fn probe(slots: impl Iterator<Item = Result<mmio::Slot, reflex_virtio_bus::Error>>) -> Vec<Device> {

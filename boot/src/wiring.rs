@@ -127,10 +127,11 @@ fn set_vectors(early: &mut Early) {
     }
 }
 
-/// Takes a stack from the kernel's memory, and unmaps the page under it.
+/// Takes a stack of at least a page from the kernel's memory, and unmaps the page under it.
 fn guarded_stack(bytes: usize) -> Option<usize> {
     let page = PAGE as usize;
-    let whole = memory::take(bytes.next_multiple_of(page) + page, page)?;
+    let stack = bytes.max(1).checked_next_multiple_of(page)?;
+    let whole = memory::take(stack.checked_add(page)?, page)?;
     let guard = whole.cast::<u8>().addr().get();
     // SAFETY: at start-up or in a section, and nothing below comes here again.
     let map = unsafe { &mut *MAP.0.get() }.as_mut()?;

@@ -2,7 +2,7 @@
 
 use crate::{Error, System};
 use core::fmt::Display;
-use reflex_boot::exit as status;
+use reflex_boot::exit;
 
 /// What `main` may return.
 pub trait Conclusion {
@@ -24,12 +24,16 @@ impl Conclusion for Result<(), Error> {
 
 impl Conclusion for Result<(), &'static str> {
     fn status(self) -> Option<u8> {
-        self.err().map(|reason| report(&reason, status::MAIN_FAILED))
+        self.err().map(|reason| report(&reason, exit::MAIN_FAILED))
     }
 }
 
 fn report(reason: &dyn Display, status: u8) -> u8 {
-    log::error!("main: {reason}");
+    if status == exit::TOO_LITTLE_MEMORY {
+        log::error!("too little memory: {reason}");
+    } else {
+        log::error!("main: {reason}");
+    }
     status
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong, and with what status an image ends that gives up because of it.
 
 use core::fmt;
+use reflex_boot::EventError;
 use reflex_boot::devices::NicError;
 use reflex_boot::exit as status;
 
@@ -8,7 +9,7 @@ use reflex_boot::exit as status;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     /// The event system refused.
-    Event(reflex_boot::EventError),
+    Event(EventError),
     /// The network stack refused.
     Net(reflex_net::Error),
     /// The machine has no network interface that this image can drive.
@@ -21,7 +22,11 @@ impl Error {
     /// The status with which an image ends whose `main` returns this.
     pub fn status(self) -> u8 {
         match self {
+            Self::Interface(NicError::Kernel(error)) => Self::Event(error).status(),
             Self::Interface(_) => status::NO_NETWORK,
+            Self::Event(EventError::OutOfMemory | EventError::HeapExhausted)
+            | Self::Net(reflex_net::Error::OutOfMemory) => status::TOO_LITTLE_MEMORY,
+            Self::Net(reflex_net::Error::Event(error)) => Self::Event(error).status(),
             _ => status::MAIN_FAILED,
         }
     }
@@ -40,9 +45,15 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-impl From<reflex_boot::EventError> for Error {
-    fn from(error: reflex_boot::EventError) -> Self {
+impl From<EventError> for Error {
+    fn from(error: EventError) -> Self {
         Self::Event(error)
+    }
+}
+
+impl From<&'static str> for Error {
+    fn from(reason: &'static str) -> Self {
+        Self::Application(reason)
     }
 }
 

@@ -31,14 +31,16 @@ pub use context::{Context, ContextBuilder};
 pub use error::Error;
 pub use log;
 pub use net::{
-    Connection, ConnectionError, Connector, Datagram, Listener, TcpService, UdpService, UdpSocket,
+    Connection, ConnectionError, Connector, Datagram, Listener, NetError, TcpService, UdpService,
+    UdpSocket,
+};
+pub use reflex_boot::devices::NicError;
+pub use reflex_boot::{
+    Accumulation, Activation, EventError, EventId, Instant, Kernel, Pool, PoolBox, Priority,
+    Registration, Runtime, TimerId, exit as status,
 };
 #[cfg(feature = "bench")]
-pub use reflex_boot::{
-    Accumulation, Activation, EventId, Job, Pool, Registration, Vector, bench, machine_line,
-    measure,
-};
-pub use reflex_boot::{Instant, Kernel, PoolBox, Priority, Runtime, exit as status};
+pub use reflex_boot::{Job, Vector, bench, machine_line, measure};
 pub use reflex_http as http;
 pub use reflex_macros::{main, test};
 pub use signal::{Fired, Signal, SignalBuilder, SignalMode};

@@ -12,7 +12,9 @@ use reflex_boot::{
 use reflex_net::{Address, Config, InterfaceAddress, Stack, Transport};
 use spin::Once;
 
-pub use reflex_net::{ConnectionError, Counters, Datagram, TcpService, UdpService};
+pub use reflex_net::{
+    ConnectionError, Counters, Datagram, Error as NetError, TcpService, UdpService,
+};
 
 /// The network stack.
 pub type Net = reflex_net::Net<Runtime>;

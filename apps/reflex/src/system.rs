@@ -75,13 +75,17 @@ impl System {
         SignalBuilder::new(self.kernel, mode)
     }
 
-    /// The network. The first call starts the stack over the machine's first interface; it is to
-    /// be made in `main`.
+    /// The network. The first call starts the stack over the machine's first interface, which
+    /// takes its time, with all handlers waiting: it is best made in `main`.
     ///
     /// # Errors
     /// [`Error::Interface`] without an interface; others when memory does not allow it.
     pub fn net(self) -> Result<&'static Net, Error> {
-        self.parts.net.try_call_once(|| net::start(self))
+        match self.parts.net.get() {
+            Some(net) => Ok(net),
+            // In a section: a handler that came here during the start could only wait for ever.
+            None => self.kernel.section(|| self.parts.net.try_call_once(|| net::start(self))),
+        }
     }
 
     /// Prepares to listen on a TCP port.

@@ -33,7 +33,9 @@ impl Timer {
         Ok(self.kernel.arm(self.id, self.kernel.now() + delay, None)?)
     }
 
-    /// Expires every `period`, first one period from now.
+    /// Expires every `period`, first one period from now. Expiries of one microsecond come
+    /// together, as one run of the handler that is told their count: so do those of a period
+    /// shorter than that.
     ///
     /// # Errors
     /// When the timer was [removed](Timer::remove).
@@ -126,7 +128,10 @@ impl TimerBuilder {
             let timer = Timer { kernel, id, event: activation.event };
             handler(state, Tick { timer, count: activation.count });
         })?;
-        let id = kernel.timer(event)?;
+        let id = kernel.timer(event).inspect_err(|_| {
+            // It was registered just now, so that cannot be refused.
+            let _ = kernel.unregister(event);
+        })?;
         name.store(pack(id), Relaxed);
         let timer = Timer { kernel, id, event };
         match self.start {

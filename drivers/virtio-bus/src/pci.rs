@@ -56,16 +56,25 @@ pub unsafe fn discover<H: Hal, C: ConfigurationAccess + Copy>(
     let mut root = PciRoot::new(access);
     let mut window = Window::new(window);
     let mut virtio = Vec::new();
-    // All BARs first: what is assigned must be known before anything is given away.
+    let mut others = Vec::new();
     for function in functions(&access, buses) {
-        let identity = access.read_word(function, IDENTITY);
-        let is_endpoint = header_type(&access, function) == 0;
-        let bars = if is_endpoint { Bars::read(&mut root, function) } else { continue };
-        if let Ok(bars) = &bars {
-            bars.assigned().for_each(|range| window.avoid(range));
+        if header_type(&access, function) != 0 {
+            continue;
         }
+        let identity = access.read_word(function, IDENTITY);
         if identity as u16 == VIRTIO_VENDOR_ID {
-            virtio.push((function, (identity >> 16) as u16, bars));
+            virtio.push((function, (identity >> 16) as u16, Bars::read(&mut root, function)));
+        } else {
+            others.push(function);
+        }
+    }
+    // What is assigned must be known before anything is given away, and only then: asking takes
+    // time.
+    let found = || virtio.iter().filter_map(|(_, _, bars)| bars.as_ref().ok());
+    if found().any(Bars::any_unassigned) {
+        found().flat_map(Bars::assigned).for_each(|range| window.avoid(range));
+        for bars in others.into_iter().filter_map(|other| Bars::read(&mut root, other).ok()) {
+            bars.assigned().for_each(|range| window.avoid(range));
         }
     }
     virtio

@@ -39,7 +39,7 @@ pub(crate) struct ContextRecord<C> {
 }
 
 /// The most contexts there can be.
-pub(crate) const MOST: usize = 512;
+pub(crate) const MOST: usize = 256;
 
 /// All contexts. They lie in an array, so that reaching one costs no look at a length.
 pub(crate) struct Contexts<C> {

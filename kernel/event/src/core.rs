@@ -24,8 +24,8 @@ pub struct Core<H, C = ()> {
     running: u16,
     /// Effective rank of the running context; 0 when none runs.
     current: Rank,
-    /// What an activation must exceed to be the next one to run: `current`, or [`UNBEATABLE`]
-    /// while there is an express activation.
+    /// What an activation must exceed to be the next one to run, no matter who else waits:
+    /// `current`, or [`UNBEATABLE`] while a preemption is due already.
     bar: Rank,
 }
 
@@ -81,12 +81,14 @@ pub enum Next {
 }
 
 /// A handler's run is over.
-#[must_use = "the core counts on `next` being run"]
-pub struct Finished<H> {
-    /// A handler that was unregistered during its run, now to be released.
-    pub released: Option<H>,
-    /// Who runs next.
-    pub next: Next,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "the core counts on this being carried out"]
+pub enum Finished<H> {
+    /// This is who runs next.
+    Next(Next),
+    /// The handler was unregistered during its run and is now to be released: whatever that leads
+    /// to may still call the core. Then [`Core::leave`] names who runs next.
+    Release(H),
 }
 
 impl<H: Copy, C: Copy> Core<H, C> {
@@ -126,10 +128,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         self.contexts.add(machine).map(ContextId)
     }
 
-    /// What was given with a context.
-    ///
-    /// # Panics
-    /// When there is no such context.
+    /// What was given with a context, which must exist.
     #[inline(always)]
     pub fn machine(&mut self, context: ContextId) -> &mut C {
         &mut self.contexts.at(context.0).machine
@@ -150,7 +149,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// already, when the handler has unregistered it.
     pub fn serving(&mut self, context: ContextId) -> Option<EventId> {
         let index = self.contexts.get(context.0)?.serving;
-        (index != NONE).then(|| EventId { index, generation: self.table.at(index).generation })
+        (index != NONE).then(|| self.table.name(index))
     }
 
     /// Registers `handler` with `context`.
@@ -175,7 +174,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// Ends a registration; its pending occurrences are dropped. Returns the handler, unless it
-    /// runs now: then [`Core::finish`] does.
+    /// is on its context's stack: then [`Core::finish`] does.
     ///
     /// # Errors
     /// [`Error::Stale`].
@@ -276,6 +275,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     #[inline(always)]
     pub fn preempt(&mut self) -> Option<Next> {
         if !self.preemption_due() {
+            self.bar = self.current;
             return None;
         }
         if self.running != NOBODY {
@@ -323,25 +323,35 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// The running context's handler has returned.
     #[inline(always)]
     pub fn finish(&mut self) -> Finished<H> {
-        self.settle();
+        let served = self.contexts.at(self.running).serving;
+        if self.table.at(served).life == Life::Ending
+            && let Some(handler) = self.table.free(served)
+        {
+            self.contexts.at(self.running).serving = NONE;
+            return Finished::Release(handler);
+        }
+        Finished::Next(self.leave())
+    }
+
+    /// The running context has released the handler that [`Core::finish`] gave it.
+    #[inline(always)]
+    pub fn leave(&mut self) -> Next {
         let top = self.contexts.queue(self.running).top();
         let context = self.contexts.at(self.running);
-        let served = context.serving;
         context.serving = NONE;
         context.active = 0;
         context.effective = top;
-        let released =
-            if self.table.at(served).life == Life::Ending { self.table.free(served) } else { None };
         if top != 0 {
             // Others of the same priority have waited longer.
             self.ready.push_back(&mut self.contexts, self.running, top);
         }
-        Finished { released, next: self.elect() }
+        self.elect()
     }
 
     /// Makes the best of the waiting contexts the running one.
     #[inline(always)]
     fn elect(&mut self) -> Next {
+        // It beats all others, or it would have been queued.
         if self.express.index != NONE {
             self.running = self.express.context;
             self.current = self.express.rank;
@@ -385,7 +395,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     fn queue_express(&mut self) {
         let Express { index, context, rank } = self.express;
         self.express.index = NONE;
-        self.bar = self.current;
+        // The bar stays: this one is to be elected before any other of a lower rank.
         let priority = self.table.at(index).priority;
         self.contexts.queue(context).push(&mut self.table, index, priority);
         self.ready.push_back(&mut self.contexts, context, rank);
@@ -397,7 +407,11 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if rank > self.contexts.at(context).effective {
             self.set_rank(context, rank);
         }
-        if self.preemption_due() { Outcome::Preempt } else { Outcome::Continue }
+        if self.preemption_due() {
+            self.bar = UNBEATABLE;
+            return Outcome::Preempt;
+        }
+        Outcome::Continue
     }
 
     fn dequeue(&mut self, index: u32, context: u16, priority: Priority) {
@@ -418,6 +432,9 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let preempted = record.preempted;
         if context == self.running {
             self.set_current(rank);
+            if self.preemption_due() {
+                self.bar = UNBEATABLE;
+            }
             return;
         }
         if preempted {

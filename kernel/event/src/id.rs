@@ -13,7 +13,7 @@ pub struct ContextId(pub u16);
 pub struct EventId {
     /// Place in the table of registrations.
     pub index: u32,
-    /// How often that place has been given away; never 0 for a live registration.
+    /// How often that place has been taken or given back; odd, so never 0.
     pub generation: u32,
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Life {
 /// One registration.
 pub(crate) struct Record<H> {
     pub(crate) handler: Option<H>,
+    /// How often the place has been taken and given back: odd while a registration lives here,
+    /// also after it has wrapped around.
     pub(crate) generation: u32,
     /// Occurrences the handler has not been told of. In its context's queue if and only if this
     /// is not 0.
@@ -90,8 +92,9 @@ impl<H> Table<H> {
         match self.chunks.get_mut(id.index as usize / CHUNK) {
             Some(chunk) => {
                 let record = &mut chunk[id.index as usize % CHUNK];
-                // The generation moves on when a registration ends, so this is enough.
-                if record.generation == id.generation { Ok(record) } else { Err(Error::Stale) }
+                // Names have odd generations. With the bit forced, not even one that was made up
+                // reaches a place where no registration lives.
+                if record.generation == id.generation | 1 { Ok(record) } else { Err(Error::Stale) }
             }
             None => Err(Error::Stale),
         }
@@ -104,7 +107,7 @@ impl<H> Table<H> {
         }
         let index = self.free;
         let record = self.at(index);
-        let generation = record.generation.wrapping_add(1).max(1);
+        let generation = record.generation.wrapping_add(1);
         let next = record.next;
         *record = Record { generation, life: Life::Live, ..Record::FREE };
         self.free = next;
@@ -115,9 +118,16 @@ impl<H> Table<H> {
     /// Makes every copy of the registration's identifier stale. Its place stays taken.
     pub(crate) fn retire(&mut self, index: u32) {
         let record = self.at(index);
-        record.generation = record.generation.wrapping_add(1).max(1);
+        record.generation = record.generation.wrapping_add(1);
         record.life = Life::Ending;
         self.live -= 1;
+    }
+
+    /// The name of the registration at a place, which may have been retired.
+    pub(crate) fn name(&mut self, index: u32) -> EventId {
+        let record = self.at(index);
+        let retired = u32::from(record.life == Life::Ending);
+        EventId { index, generation: record.generation.wrapping_sub(retired) }
     }
 
     /// Gives a retired place back, and its handler to the caller.
@@ -131,6 +141,7 @@ impl<H> Table<H> {
         handler
     }
 
+    /// Adds a chunk. To be called when no place is free.
     fn grow(&mut self) -> Result<(), Error> {
         if self.chunks.len() == self.most_chunks {
             return Err(Error::TableFull);
@@ -139,7 +150,7 @@ impl<H> Table<H> {
         records.try_reserve_exact(CHUNK).map_err(|_| Error::HeapExhausted)?;
         let base = (self.chunks.len() * CHUNK) as u32;
         records.extend((0..CHUNK as u32).map(|place| {
-            let next = if place + 1 < CHUNK as u32 { base + place + 1 } else { self.free };
+            let next = if place + 1 < CHUNK as u32 { base + place + 1 } else { NONE };
             Record { next, ..Record::FREE }
         }));
         let chunk = records.into_boxed_slice().try_into();

@@ -5,7 +5,7 @@ use crate::local::Local;
 use crate::section::{self, DISPATCH};
 use crate::{idle, job};
 use reflex_arch::context::{self, Entry};
-use reflex_event::{Activation, AtOnce, ContextId, Core, Error, EventId, Next, Outcome};
+use reflex_event::{Activation, AtOnce, ContextId, Core, Error, EventId, Finished, Next, Outcome};
 
 /// Where a context's stack is.
 #[derive(Clone, Copy)]
@@ -74,11 +74,14 @@ pub(crate) fn carry_out(activated: Result<AtOnce<Handler>, Error>) -> Result<(),
     Ok(())
 }
 
-/// Runs the jobs of `bits` and those that were posted, then lets a context run that beats the present one. Returns
-/// when the present context is the best again. The caller holds the outermost section.
+/// Runs the jobs of `bits` and those that were posted, then lets a context run that beats the
+/// present one. Returns when the present context is the best again. The caller holds the outermost
+/// section.
 #[inline(never)]
 pub(crate) fn service(bits: u64) {
     job::run(bits | section::take_pending() & !DISPATCH);
+    // What the jobs have made due is looked for here and now.
+    section::retract(DISPATCH);
     // SAFETY: in a section, and the borrow ends before anything else runs.
     let core = unsafe { CORE.get() };
     let from = core.running();
@@ -97,10 +100,11 @@ fn leave_for(from: Option<ContextId>, next: Next) {
         Next::Resume(to) => {
             // SAFETY: in a section, and the borrow ends with what is taken from it.
             let core = unsafe { CORE.get() };
+            let target = core.machine(to).saved;
             let save: *mut usize = &raw mut core.machine(from).saved;
             // SAFETY: `save` is the place of the present context, and contexts do not move; a
             // preempted context was left by `switch` or `start`, and the core names it once.
-            unsafe { context::switch(save, core.machine(to).saved) }
+            unsafe { context::switch(save, target) }
         }
         Next::Idle => {}
     }
@@ -169,11 +173,14 @@ extern "C" fn begin() -> ! {
 #[unsafe(naked)]
 unsafe extern "C" fn perform(handler: u64, event: u64, count: u64) -> ! {
     core::arch::naked_asm!(
+        // Three words and a fourth keep the stack aligned for a call.
         ".if {measured}",
         "push rdi",
         "push rsi",
         "push rdx",
+        "push rax",
         "call {until}",
+        "pop rax",
         "pop rdx",
         "pop rsi",
         "pop rdi",
@@ -188,7 +195,9 @@ unsafe extern "C" fn perform(handler: u64, event: u64, count: u64) -> ! {
         "push rdi",
         "push rsi",
         "push rdx",
+        "push rax",
         "call {service}",
+        "pop rax",
         "pop rdx",
         "pop rsi",
         "pop rdi",
@@ -214,10 +223,19 @@ extern "C" fn service_before() {
 extern "C" fn finished() -> ! {
     section::hold();
     // SAFETY: in a section; the borrow ends in this statement.
-    let finished = unsafe { CORE.get() }.finish();
-    if let Some(handler) = finished.released {
-        // SAFETY: the core gave it back.
-        unsafe { handler.release() };
+    match unsafe { CORE.get() }.finish() {
+        Finished::Next(next) => go_to(next),
+        Finished::Release(handler) => release(handler),
     }
-    go_to(finished.next)
+}
+
+/// A handler has returned that was unregistered meanwhile. Dropping what it has captured may
+/// call the kernel, so that comes before the choice of who runs next.
+#[cold]
+#[inline(never)]
+fn release(handler: Handler) -> ! {
+    // SAFETY: the core gave it back: it has returned and is never called again.
+    unsafe { handler.release() };
+    // SAFETY: in a section; the borrow ends in this statement.
+    go_to(unsafe { CORE.get() }.leave())
 }

@@ -55,7 +55,7 @@ pub(crate) fn fire(slot: &'static Slot) {
 }
 
 fn drain(kernel: Runtime) {
-    let mut at = NEWEST.swap(null_mut(), Relaxed);
+    let mut at = oldest();
     // SAFETY: slots live for ever, and the list holds nothing else.
     while let Some(slot) = unsafe { at.as_ref() } {
         // Before the count is taken: from then on an interrupt may link the slot anew.
@@ -65,4 +65,19 @@ fn drain(kernel: Runtime) {
         // counted, which is what a counter's saturation means.
         let _ = kernel.activate(slot.event, fired);
     }
+}
+
+/// Takes the list, turned round: it is the order in which the signals were fired that counts.
+/// Interrupts leave a slot's link alone until its count has been taken.
+fn oldest() -> *mut Slot {
+    let mut at = NEWEST.swap(null_mut(), Relaxed);
+    let mut turned = null_mut();
+    // SAFETY: slots live for ever, and the list holds nothing else.
+    while let Some(slot) = unsafe { at.as_ref() } {
+        let older = slot.next.load(Relaxed);
+        slot.next.store(turned, Relaxed);
+        turned = at;
+        at = older;
+    }
+    turned
 }

@@ -10,6 +10,7 @@ use reflex_driver_api::Acknowledge;
 use reflex_event::{Error, EventId};
 
 /// What an interrupt is about.
+#[derive(Clone, Copy)]
 enum Purpose {
     /// Nobody has asked for the vector.
     Free,
@@ -104,7 +105,7 @@ extern "C" fn reflex_interrupt(vector: u64) {
     }
     timer::end_of_interrupt();
     if section::deferred() {
-        match &line.purpose {
+        match line.purpose {
             Purpose::Event(slot) => inbox::fire(slot),
             Purpose::Job(job) => job.post(),
             Purpose::Free | Purpose::Reserved => {}
@@ -114,11 +115,13 @@ extern "C" fn reflex_interrupt(vector: u64) {
     }
     section::hold();
     measure::masked_until();
-    match &line.purpose {
+    // The line is not looked at any more once the next interrupt may be.
+    match line.purpose {
         Purpose::Event(slot) => {
+            let event = slot.event();
             // SAFETY: an interrupt was taken, so they were enabled, and this one is acknowledged.
             unsafe { arch::enable() };
-            dispatch::activate_held(slot.event());
+            dispatch::activate_held(event);
         }
         Purpose::Job(job) => {
             // SAFETY: as above.

@@ -39,8 +39,8 @@ impl Job {
         })
     }
 
-    /// Makes the job run soon: at once when the outermost section ends. Constant time, and
-    /// legal in interrupt context.
+    /// Makes the job run when the outermost section ends, or the interrupt; to be called in one
+    /// of the two. Constant time.
     #[inline(always)]
     pub fn post(self) {
         section::post(self.bits);

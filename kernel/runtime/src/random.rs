@@ -13,11 +13,16 @@ pub(crate) fn seed(seed: [u8; 32]) {
     section::section(|| unsafe { *GENERATOR.get() = Some(ChaCha20Rng::from_seed(seed)) });
 }
 
+/// Bytes made in one section.
+const PIECE: usize = 256;
+
 /// Fills `bytes`.
 pub(crate) fn fill(bytes: &mut [u8]) {
-    section::section(|| {
-        // SAFETY: in a section, and nothing below runs anybody else.
-        let generator = unsafe { GENERATOR.get() };
-        generator.as_mut().expect("seeded at start-up").fill_bytes(bytes);
-    });
+    for piece in bytes.chunks_mut(PIECE) {
+        section::section(|| {
+            // SAFETY: in a section, and nothing below runs anybody else.
+            let generator = unsafe { GENERATOR.get() };
+            generator.as_mut().expect("seeded at start-up").fill_bytes(piece);
+        });
+    }
 }

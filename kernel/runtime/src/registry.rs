@@ -1,16 +1,16 @@
 //! Contexts as the machine has them: a stack, a state, event memory, a name.
 
-use crate::bound::{AnyState, StateCell};
+use crate::bound::{AnyState, Handler, StateCell};
 use crate::dispatch::{CORE, Stack};
 use crate::local::Local;
 use crate::{memory, section};
 use alloc::vec::Vec;
 use core::fmt;
-use reflex_event::{Context, ContextId, Error, EventId};
+use reflex_event::{Context, ContextId, Core, Error, EventId};
 use reflex_memory::{Content, Granule, Pool};
 
 /// The most contexts there can be.
-pub(crate) const MOST_CONTEXTS: usize = 256;
+pub(crate) const MOST_CONTEXTS: usize = Core::<Handler, Stack>::MOST_CONTEXTS;
 
 /// Bytes of the smallest block of event memory. A bound handler without captures takes one.
 const GRANULE: Granule = match Granule::new(32) {

@@ -5,7 +5,7 @@ use crate::capability::Place;
 use crate::window::Window;
 use core::ops::Range;
 use virtio_drivers::transport::pci::bus::{
-    BarInfo, ConfigurationAccess, DeviceFunction, MemoryBarType, PciRoot,
+    BarInfo, Command, ConfigurationAccess, DeviceFunction, MemoryBarType, PciRoot,
 };
 
 /// One memory BAR.
@@ -31,8 +31,25 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    /// Asks the function for them. Its decoding is off for a moment.
+    /// Asks the function for them. Its decoding is off meanwhile, once for all of them: a
+    /// hypervisor lays the address space out anew whenever it changes.
     pub(super) fn read<C: ConfigurationAccess>(
+        root: &mut PciRoot<C>,
+        function: DeviceFunction,
+    ) -> Result<Self, Error> {
+        let (_, command) = root.get_status_command(function);
+        let decoding = Command::IO_SPACE | Command::MEMORY_SPACE;
+        if command.intersects(decoding) {
+            root.set_command(function, command - decoding);
+        }
+        let bars = Self::size(root, function);
+        if command.intersects(decoding) {
+            root.set_command(function, command);
+        }
+        bars
+    }
+
+    fn size<C: ConfigurationAccess>(
         root: &mut PciRoot<C>,
         function: DeviceFunction,
     ) -> Result<Self, Error> {
@@ -55,6 +72,11 @@ impl Bars {
             }
         }
         Ok(Self { bars })
+    }
+
+    /// Whether firmware has left any of them without an address.
+    pub(super) fn any_unassigned(&self) -> bool {
+        self.bars.iter().flatten().any(|bar| bar.address == 0)
     }
 
     /// What the function decodes already.

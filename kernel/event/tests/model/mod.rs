@@ -2,19 +2,38 @@
 //! is too simple to be wrong.
 
 use reflex_event::{
-    Accumulation, AtOnce, ContextId, Core, Error, EventId, Next, Priority, Registration,
+    Accumulation, AtOnce, ContextId, Core, Error, EventId, Finished, Next, Outcome, Priority,
+    Registration,
 };
 
 /// Something that happens, in the running handler or in an interrupt over it.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Activate { event: u8, count: u32 },
-    ActivateAtOnce { event: u8, count: u32 },
-    Return,
-    Register { context: u8, priority: u8, each: bool },
-    Unregister { event: u8 },
+    Activate {
+        event: u8,
+        count: u32,
+    },
+    ActivateAtOnce {
+        event: u8,
+        count: u32,
+    },
+    /// The handler returns; when it was unregistered, the steps are what releasing it leads to.
+    Return {
+        releasing: Vec<Step>,
+    },
+    Register {
+        context: u8,
+        priority: u8,
+        each: bool,
+    },
+    Unregister {
+        event: u8,
+    },
     UnregisterSelf,
-    SetPriority { event: u8, priority: u8 },
+    SetPriority {
+        event: u8,
+        priority: u8,
+    },
 }
 
 struct Event {
@@ -39,6 +58,11 @@ pub(crate) struct Machine {
     events: Vec<Event>,
     stacks: Vec<Running>,
     released: Vec<usize>,
+    /// When each context began to wait at its present rank; 0 for one that was running then, and
+    /// so goes before the others of its rank.
+    waiting_since: Vec<u64>,
+    /// A preemption has been said to be due, and not been carried out.
+    due: bool,
     clock: u64,
 }
 
@@ -51,7 +75,16 @@ impl Machine {
         }
         assert_eq!(core.add_context(()), Err(Error::TableFull));
         let stacks = vec![None; usize::from(contexts)];
-        Self { core, events: Vec::new(), stacks, released: Vec::new(), clock: 0 }
+        let waiting_since = vec![0; usize::from(contexts)];
+        Self {
+            core,
+            events: Vec::new(),
+            stacks,
+            released: Vec::new(),
+            waiting_since,
+            due: false,
+            clock: 0,
+        }
     }
 
     /// Lets `steps` happen in one section, then dispatches.
@@ -65,10 +98,43 @@ impl Machine {
     }
 
     fn change(&mut self, step: Step) {
+        if let Step::Return { releasing } = step {
+            return self.finish(releasing);
+        }
+        let before: Vec<_> = self.ranks().collect();
+        self.make(step);
+        let after: Vec<_> = self.ranks().collect();
+        for context in 0..after.len() {
+            if before[context] != after[context] && !self.runs(context) {
+                self.waiting_since[context] = self.clock;
+            }
+        }
+    }
+
+    /// What each context competes with: the priority of its handler when that began, or of what
+    /// is pending; `None` when it is idle.
+    fn ranks(&self) -> impl Iterator<Item = Option<u8>> {
+        (0..self.stacks.len()).map(|context| {
+            let active = self.stacks[context].map(|(_, priority)| priority);
+            let here = |event: &&Event| usize::from(event.context) == context && event.pending > 0;
+            let waiting = self.events.iter().filter(here).map(|event| event.priority);
+            active.into_iter().chain(waiting).max()
+        })
+    }
+
+    fn rank(&self, context: ContextId) -> Option<u8> {
+        self.ranks().nth(usize::from(context.0)).flatten()
+    }
+
+    fn runs(&self, context: usize) -> bool {
+        self.core.running().is_some_and(|running| usize::from(running.0) == context)
+    }
+
+    fn make(&mut self, step: Step) {
         match step {
             Step::Activate { event, count } => self.activate(event, count),
             Step::ActivateAtOnce { event, count } => self.activate_at_once(event, count),
-            Step::Return => self.finish(),
+            Step::Return { .. } => unreachable!("`change` has seen to it"),
             Step::Register { context, priority, each } => self.register(context, priority, each),
             Step::Unregister { event } => {
                 if let Some(place) = self.pick(event) {
@@ -88,7 +154,7 @@ impl Machine {
     /// Lets everything finish: what was activated has then been delivered, once.
     pub(crate) fn drain(&mut self) {
         while self.core.running().is_some() {
-            self.take(vec![Step::Return]);
+            self.take(vec![Step::Return { releasing: vec![] }]);
         }
         for event in &self.events {
             assert_eq!(event.activated, event.delivered + event.dropped);
@@ -128,47 +194,62 @@ impl Machine {
     /// An activation by a caller that can start the handler on the spot.
     fn activate_at_once(&mut self, choice: u8, count: u32) {
         let Some(place) = self.pick(choice) else { return };
-        let before = self.core.running();
+        let (before, due) = (self.core.running(), self.core.preemption_due());
+        let beaten = before.and_then(|running| self.rank(running));
+        let to = ContextId(self.events[place].context);
+        let idle = self.rank(to).is_none();
         let result = self.core.activate_at_once(self.events[place].id, count);
         if !self.events[place].live {
             assert_eq!(result.err(), Some(Error::Stale));
             return;
         }
-        let clock = self.clock;
+        let result = result.unwrap();
+        let priority = self.events[place].priority;
+        let single = count == 1 || (count > 1 && !self.events[place].each);
+        let expected = !due && idle && Some(priority) > beaten && single;
+        // What was due may be so no more; that is found out at the section's end.
+        let started = matches!(result, AtOnce::Start { .. });
+        assert!(started == expected || (expected && self.due));
+        self.count(place, count);
+        let event = &mut self.events[place];
+        match result {
+            AtOnce::Start { from, to, handler, activation } => {
+                assert_eq!((from, to.0, handler), (before, event.context, place));
+                assert_eq!((activation.event, activation.count), (event.id, count));
+                assert!(!event.each || count == 1);
+                event.pending -= count;
+                event.delivered += u64::from(count);
+                let stack = &mut self.stacks[usize::from(to.0)];
+                assert!(stack.is_none(), "a second handler in one context");
+                *stack = Some((place, priority));
+                self.waiting_since[usize::from(to.0)] = 0;
+            }
+            AtOnce::Queued(outcome) => self.note(outcome),
+        }
+    }
+
+    fn count(&mut self, place: usize, count: u32) {
         let event = &mut self.events[place];
         if event.pending == 0 {
-            event.arrival = clock;
+            event.arrival = self.clock;
         }
         event.pending += count;
         event.activated += u64::from(count);
-        if let AtOnce::Start { from, to, handler, activation } = result.unwrap() {
-            assert_eq!((from, to.0, handler), (before, event.context, place));
-            assert_eq!((activation.event, activation.count), (event.id, count));
-            assert!(!event.each || count == 1);
-            event.pending -= count;
-            event.delivered += u64::from(count);
-            let priority = event.priority;
-            let stack = &mut self.stacks[usize::from(to.0)];
-            assert!(stack.is_none(), "a second handler in one context");
-            *stack = Some((place, priority));
-        }
+    }
+
+    fn note(&mut self, outcome: Outcome) {
+        self.due |= outcome == Outcome::Preempt;
     }
 
     fn activate(&mut self, choice: u8, count: u32) {
         let Some(place) = self.pick(choice) else { return };
-        let clock = self.clock;
-        let event = &mut self.events[place];
-        let result = self.core.activate(event.id, count);
-        if !event.live {
+        let result = self.core.activate(self.events[place].id, count);
+        if !self.events[place].live {
             assert_eq!(result, Err(Error::Stale));
             return;
         }
-        assert!(result.is_ok());
-        if event.pending == 0 {
-            event.arrival = clock;
-        }
-        event.pending += count;
-        event.activated += u64::from(count);
+        self.count(place, count);
+        self.note(result.unwrap());
     }
 
     fn unregister(&mut self, place: usize) {
@@ -186,6 +267,7 @@ impl Machine {
         if !runs {
             self.released.push(place);
         }
+        self.due |= self.core.preemption_due();
     }
 
     fn set_priority(&mut self, choice: u8, priority: u8) {
@@ -197,34 +279,73 @@ impl Machine {
             assert_eq!(result, Err(Error::Stale));
             return;
         }
-        assert!(result.is_ok());
         if event.pending > 0 && event.priority != priority {
             event.arrival = clock;
         }
         event.priority = priority;
+        self.note(result.unwrap());
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, releasing: Vec<Step>) {
         let Some(context) = self.core.running() else { return };
         let (place, _) = self.stacks[usize::from(context.0)].take().unwrap();
-        let finished = self.core.finish();
-        assert_eq!(finished.released, (!self.events[place].live).then_some(place));
-        self.released.extend(finished.released);
-        self.carry_out(finished.next);
+        let next = match self.core.finish() {
+            Finished::Next(next) => {
+                assert!(self.events[place].live);
+                next
+            }
+            Finished::Release(released) => {
+                assert!(!self.events[place].live);
+                assert_eq!(released, place);
+                self.released.push(place);
+                for step in releasing {
+                    self.clock += 1;
+                    self.change(step);
+                }
+                self.core.leave()
+            }
+        };
+        self.clock += 1;
+        self.waiting_since[usize::from(context.0)] = self.clock;
+        self.carry_out(next);
     }
 
+    /// The end of a section: the first choice is the right one, and nothing that is due was kept
+    /// back from the driver.
     fn dispatch(&mut self) {
-        while let Some(next) = self.core.preempt() {
+        let beaten = self.core.running().and_then(|running| self.rank(running));
+        if core::mem::take(&mut self.due)
+            && let Some(next) = self.core.preempt()
+        {
+            let running = self.core.running().and_then(|running| self.rank(running));
+            assert!(running > beaten, "preempted by no better one");
             self.carry_out(next);
         }
+        assert!(!self.core.preemption_due());
     }
 
     fn carry_out(&mut self, next: Next) {
+        if let Next::Start(context) | Next::Resume(context) = next {
+            self.elected(context);
+        }
         match next {
             Next::Idle => assert!(self.events.iter().all(|event| event.pending == 0)),
             Next::Resume(context) => assert!(self.stacks[usize::from(context.0)].is_some()),
             Next::Start(context) => self.begin(context),
         }
+    }
+
+    /// Of the contexts of the highest rank, the one that has waited longest goes on.
+    fn elected(&mut self, context: ContextId) {
+        let rank = self.rank(context);
+        let chosen = usize::from(context.0);
+        for (other, theirs) in self.ranks().enumerate() {
+            assert!(theirs <= rank);
+            if theirs == rank {
+                assert!(self.waiting_since[chosen] <= self.waiting_since[other], "not its turn");
+            }
+        }
+        self.waiting_since[chosen] = 0;
     }
 
     fn begin(&mut self, context: ContextId) {
@@ -248,17 +369,12 @@ impl Machine {
 
     /// The running context is the best, counting what it would inherit.
     fn check(&mut self) {
-        let rank = |context: u16| {
-            let active = self.stacks[usize::from(context)].map(|(_, priority)| priority);
-            let waiting = self.events.iter().filter(|at| at.context == context && at.pending > 0);
-            active.into_iter().chain(waiting.map(|at| at.priority)).max()
-        };
-        let best = (0..self.stacks.len() as u16).filter_map(rank).max();
+        let best = self.ranks().flatten().max();
         let running = self.core.running();
-        assert_eq!(running.and_then(|context| rank(context.0)), best);
+        assert_eq!(running.and_then(|context| self.rank(context)), best);
         if let Some(context) = running {
             let (place, _) = self.stacks[usize::from(context.0)].unwrap();
-            assert_eq!(self.core.serving(context).unwrap().index, self.events[place].id.index);
+            assert_eq!(self.core.serving(context), Some(self.events[place].id));
         }
     }
 }
