@@ -40,7 +40,7 @@ pub use exclusion::set_exclusion;
 pub use log;
 pub use machine::Machine;
 pub use memory_map::Memory;
-pub use reflex_driver_api::{Frame, Receive};
+pub use reflex_driver_api::{Acknowledge, Frame, Receive};
 pub use reflex_event::{
     Accumulation, Activation, Context, ContextId, Error as EventError, EventId, Instant, Kernel,
     Priority, Registration, TimerId,

@@ -20,14 +20,9 @@ struct Echo;
 
 #[reflex::main]
 fn main(system: System) -> Result<(), Error> {
-    let connections = match system.argument("connections") {
-        None => affordable(system),
-        Some(number) => number
-            .parse()
-            .ok()
-            .filter(|number| (1..=1 << 20).contains(number))
-            .ok_or(Error::Application("connections= takes a number from 1 to 1048576"))?,
-    };
+    let affordable = system.available_memory() / 2 / MEMORY_PER_CONNECTION;
+    let connections = system.number("connections", 1..=1 << 20)?;
+    let connections = connections.unwrap_or(affordable.clamp(16, CONNECTIONS));
     let memory = connections * MEMORY_PER_CONNECTION + (128 << 10);
     let echo = system.context("echo", Echo).memory(memory).build()?;
     system
@@ -38,11 +33,6 @@ fn main(system: System) -> Result<(), Error> {
         .serve(echo)?;
     system.udp(PORT)?.serve(echo)?;
     Ok(())
-}
-
-/// How many connections half of the free memory holds.
-fn affordable(system: System) -> usize {
-    (system.available_memory() / 2 / MEMORY_PER_CONNECTION).clamp(16, CONNECTIONS)
 }
 
 impl Echo {

@@ -29,14 +29,9 @@ struct Web {
 
 #[reflex::main]
 fn main(system: System) -> Result<(), Error> {
-    let connections = match system.argument("connections") {
-        None => affordable(system),
-        Some(number) => number
-            .parse()
-            .ok()
-            .filter(|number| (1..=1 << 20).contains(number))
-            .ok_or(Error::Application("connections= takes a number from 1 to 1048576"))?,
-    };
+    let affordable = system.available_memory() / 2 / MEMORY_PER_CONNECTION;
+    let connections = system.number("connections", 1..=1 << 20)?;
+    let connections = connections.unwrap_or(affordable.clamp(16, CONNECTIONS));
     let limits = Limits { large_heads: connections.div_ceil(64), ..Limits::default() };
     let service = Service::new(SITE, limits, connections, unix_time(system)).map_err(|error| {
         log::error!("{error}");
@@ -89,11 +84,6 @@ impl TcpService<Runtime> for Web {
     fn ended(&mut self, connection: &Connection) {
         self.service.closed(connection.slot());
     }
-}
-
-/// How many connections half of the free memory holds.
-fn affordable(system: System) -> usize {
-    (system.available_memory() / 2 / MEMORY_PER_CONNECTION).clamp(16, CONNECTIONS)
 }
 
 /// The time of day, unless the machine has no clock that tells it.

@@ -9,11 +9,9 @@ use reflex_boot::machine_line;
 
 /// Starts telling, if it was asked for.
 pub(crate) fn start(system: System) -> Result<(), Error> {
-    let Some(period) = system.argument("busy") else { return Ok(()) };
-    let period = period.parse().ok().filter(|period| *period > 0);
-    let period = period.ok_or(Error::Application("busy= takes a number of milliseconds"))?;
+    let Some(period) = system.number("busy", 1..=3_600_000)? else { return Ok(()) };
     let context = system.context("busy", ()).priority(Priority::HIGHEST).build()?;
-    system.every(Duration::from_millis(period)).on(context, move |(), _| {
+    system.every(Duration::from_millis(period as u64)).on(context, move |(), _| {
         machine_line!("figure busy total value={} unit=instructions", system.kernel().busy());
     })?;
     Ok(())

@@ -14,6 +14,15 @@ pub enum Error {
     Net(reflex_net::Error),
     /// The machine has no network interface that this image can drive.
     Interface(NicError),
+    /// A key of the kernel command line has a value that makes no sense.
+    Argument {
+        /// The key.
+        key: &'static str,
+        /// The least number it takes.
+        least: usize,
+        /// The greatest.
+        most: usize,
+    },
     /// The application's own reason.
     Application(&'static str),
 }
@@ -27,6 +36,7 @@ impl Error {
             Self::Event(EventError::OutOfMemory | EventError::HeapExhausted)
             | Self::Net(reflex_net::Error::OutOfMemory) => status::TOO_LITTLE_MEMORY,
             Self::Net(reflex_net::Error::Event(error)) => Self::Event(error).status(),
+            Self::Argument { .. } => status::BAD_COMMAND_LINE,
             _ => status::MAIN_FAILED,
         }
     }
@@ -38,6 +48,9 @@ impl fmt::Display for Error {
             Self::Event(error) => error.fmt(f),
             Self::Net(error) => error.fmt(f),
             Self::Interface(error) => error.fmt(f),
+            Self::Argument { key, least, most } => {
+                write!(f, "command line: {key}: expected a number from {least} to {most}")
+            }
             Self::Application(reason) => f.write_str(reason),
         }
     }

@@ -40,7 +40,7 @@ pub use reflex_boot::{
     Registration, Runtime, TimerId, exit as status,
 };
 #[cfg(feature = "bench")]
-pub use reflex_boot::{Job, Vector, bench, machine_line, measure};
+pub use reflex_boot::{Acknowledge, Job, Vector, bench, machine_line, measure};
 pub use reflex_http as http;
 pub use reflex_macros::{main, test};
 pub use signal::{Fired, Signal, SignalBuilder, SignalMode};

@@ -3,6 +3,7 @@
 use crate::net::{self, ConnectBuilder, ListenBuilder, Net, UdpBuilder};
 use crate::{ContextBuilder, Error, SignalBuilder, SignalMode, TimerBuilder};
 use alloc::boxed::Box;
+use core::ops::RangeInclusive;
 use core::time::Duration;
 use reflex_boot::heap::Counters as HeapCounters;
 use reflex_boot::{Instant, Kernel, Machine, Runtime};
@@ -125,6 +126,21 @@ impl System {
     /// The value of `key` on the kernel command line: empty for a key without one.
     pub fn argument(self, key: &str) -> Option<&'static str> {
         self.machine().arguments.get(key)
+    }
+
+    /// The value of `key` on the kernel command line as a number, if the key is there.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when it is not a number in `allowed`.
+    pub fn number(
+        self,
+        key: &'static str,
+        allowed: RangeInclusive<usize>,
+    ) -> Result<Option<usize>, Error> {
+        let Some(text) = self.argument(key) else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| allowed.contains(number));
+        let (least, most) = allowed.into_inner();
+        number.map(Some).ok_or(Error::Argument { key, least, most })
     }
 
     /// Fills `bytes` from the kernel's cryptographic generator.

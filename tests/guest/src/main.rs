@@ -4,10 +4,15 @@
 
 extern crate alloc;
 
+mod control;
 mod foreground;
 mod inheritance;
+mod interrupts;
+mod memory;
+mod network;
 mod preemption;
 mod signals;
+mod storms;
 mod timers;
 mod trace;
 
