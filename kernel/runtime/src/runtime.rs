@@ -196,7 +196,12 @@ impl Kernel for Runtime {
     }
 
     fn timer(&self, event: EventId) -> Result<TimerId, Error> {
-        section(|| timer::add(event))
+        section(|| {
+            // No occurrence: it is only asked whether the registration is live.
+            // SAFETY: in a section, and the borrow ends in this statement.
+            let _ = unsafe { CORE.get() }.activate(event, 0)?;
+            timer::add(event)
+        })
     }
 
     fn arm(

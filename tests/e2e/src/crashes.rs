@@ -1,0 +1,114 @@
+//! What the host is told of an image that goes wrong, and that none of it is taken for success.
+
+use crate::guest::{Guest, machine};
+use reflex_qemu::crash::Symbols;
+use reflex_qemu::machine::{Machine, Outcome, Status};
+use std::time::Duration;
+
+fn misbehaving(by: &str) -> Machine {
+    machine("misbehave").append(format!("by={by}"))
+}
+
+fn outcome(by: &str) -> Outcome {
+    Guest::start(misbehaving(by)).finish()
+}
+
+/// The report of an image that crashed with this status, named by its symbols.
+fn report(by: &str, status: u8) -> String {
+    let machine = misbehaving(by);
+    let symbols = Symbols::load(machine.image()).expect("the image has symbols");
+    let outcome = Guest::start(machine).finish();
+    assert_eq!(outcome.status, Status::Exited(status), "{by}\n{}", outcome.tail(30));
+    let [crash] = &outcome.crashes[..] else { panic!("{by}: {:?}", outcome.crashes) };
+    crash.render(Some(&symbols))
+}
+
+/// The number of the line of a misbehaving image's source that holds `text`.
+fn line_of(file: &str, text: &str) -> usize {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../misbehave/src/");
+    let source = std::fs::read_to_string(format!("{folder}{file}")).expect("a source");
+    let at = source.lines().position(|line| line.contains(text));
+    at.unwrap_or_else(|| panic!("{text} is not in {file}")) + 1
+}
+
+#[test]
+fn an_image_that_does_nothing_wrong_succeeds() {
+    let outcome = Guest::start(machine("misbehave")).finish();
+    assert!(outcome.status.success(), "{}", outcome.tail(30));
+}
+
+#[test]
+fn the_status_is_the_applications_own() {
+    for status in [1, 2, 42, 100] {
+        let machine = machine("misbehave").append(format!("status={status}"));
+        assert_eq!(Guest::start(machine).finish().status, Status::Exited(status));
+    }
+}
+
+#[test]
+fn an_error_of_main_is_status_1_and_its_reason_is_logged() {
+    let outcome = outcome("error");
+    assert_eq!(outcome.status, Status::Exited(1));
+    assert!(outcome.tail(3).contains("told to fail"), "{}", outcome.tail(30));
+    assert!(outcome.crashes.is_empty());
+}
+
+#[test]
+fn a_panic_is_told_with_function_and_line() {
+    let report = report("panic", 101);
+    let line = line_of("main.rs", "panic!(\"told to panic\")");
+    assert!(report.contains("told to panic"), "{report}");
+    assert!(report.contains(&format!("misbehave/src/main.rs:{line}")), "{report}");
+    assert!(report.matches("misbehave::panic_below").count() >= 3, "{report}");
+    assert!(report.contains("misbehave::main"), "{report}");
+}
+
+#[test]
+fn a_panic_of_a_handler_names_its_context() {
+    let outcome = outcome("handler-panic");
+    assert_eq!(outcome.status, Status::Exited(101));
+    assert!(outcome.tail(400).contains("\"culprit\""), "{}", outcome.tail(400));
+    let report = report("handler-panic", 101);
+    assert!(report.contains("misbehave::panic_below"), "{report}");
+}
+
+/// Page zero is not mapped, text is not writable, data is not executable.
+#[test]
+fn what_memory_protection_stops_is_told_with_function_and_line() {
+    for (by, function, reason) in [
+        ("null", "read_null", "address 0x0"),
+        ("write-text", "write_text", "page fault"),
+        ("execute-data", "execute_data", "page fault"),
+        ("invalid-opcode", "invalid_opcode", "invalid opcode"),
+    ] {
+        let report = report(by, 102);
+        assert!(report.contains(reason), "{by}: {report}");
+        assert!(report.contains(function), "{by}: {report}");
+        assert!(report.contains("misbehave/src/faults.rs:"), "{by}: {report}");
+    }
+}
+
+/// The page under a handler's stack is a guard: nothing else is written over.
+#[test]
+fn a_stack_overflow_is_stopped_at_the_guard_and_told() {
+    let report = report("overflow", 102);
+    assert!(report.contains("page fault"), "{report}");
+    assert!(report.contains("misbehave::faults::descend"), "{report}");
+}
+
+#[test]
+fn a_guest_that_hangs_is_ended_and_no_success() {
+    let machine = misbehaving("hang").timeout(Duration::from_secs(5));
+    let mut guest = Guest::start(machine);
+    guest.running.wait_for_text("hanging", Duration::from_secs(60)).expect("it starts to hang");
+    let outcome = guest.finish();
+    assert_eq!(outcome.status, Status::TimedOut);
+    assert!(!outcome.status.success());
+}
+
+/// An image whose `main` has returned stays alive; it takes the host to end it.
+#[test]
+fn an_idle_image_stays_alive() {
+    let outcome = Guest::start(misbehaving("wait").timeout(Duration::from_secs(5))).finish();
+    assert_eq!(outcome.status, Status::TimedOut, "{}", outcome.tail(30));
+}

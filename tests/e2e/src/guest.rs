@@ -1,0 +1,115 @@
+//! Guests: images booted for one test.
+
+use crate::tools;
+use reflex_qemu::build;
+use reflex_qemu::machine::{Forward, Machine, Network, Offloads, Outcome, Running, Status, Tap};
+use reflex_qemu::protocol::Protocol;
+use reflex_qemu::test::ALLOW_SKIP;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long anything may take that a guest is waited for, its boot included.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest a guest lives.
+const LIFE: Duration = Duration::from_secs(240);
+
+/// How many guests run at a time.
+const SEATS: usize = 2;
+static FREE: Mutex<usize> = Mutex::new(SEATS);
+static FREED: Condvar = Condvar::new();
+
+/// The right to run a guest, or to be the only one that does.
+struct Seats(usize);
+
+impl Seats {
+    fn take(count: usize) -> Self {
+        let free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let enough = FREED.wait_while(free, |free| *free < count);
+        *enough.unwrap_or_else(PoisonError::into_inner) -= count;
+        Self(count)
+    }
+}
+
+impl Drop for Seats {
+    fn drop(&mut self) {
+        *FREE.lock().unwrap_or_else(PoisonError::into_inner) += self.0;
+        FREED.notify_all();
+    }
+}
+
+/// A guest that runs. It ends with this value.
+pub(crate) struct Guest {
+    pub(crate) running: Running,
+    _seats: Seats,
+}
+
+/// A machine for an image of this repository.
+pub(crate) fn machine(image: &str) -> Machine {
+    tools::require();
+    let file = build::image(image).unwrap_or_else(|error| panic!("{image}: {error:#}"));
+    Machine::new(file).timeout(LIFE)
+}
+
+/// User networking, with these ports of the guest reachable from the host.
+pub(crate) fn user(ports: &[(Protocol, u16)]) -> Network {
+    let forward = |&(protocol, port): &(Protocol, u16)| Forward::free(protocol, port);
+    Network::User(ports.iter().map(forward).collect())
+}
+
+/// A tap device of the test's own. Without the right to make one the test fails, saying which
+/// right is missing; only where skipping was allowed there is `None`, and the skip is printed.
+pub(crate) fn tap() -> Option<Tap> {
+    match Tap::fresh(Offloads::Offered) {
+        Ok(tap) => Some(tap),
+        Err(error) if std::env::var_os(ALLOW_SKIP).is_some() => {
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            // Past the test harness, which keeps what a passing test prints to itself.
+            let _ = writeln!(std::io::stderr(), "skipped: {test}: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+impl Guest {
+    /// Boots a machine beside at most one other.
+    pub(crate) fn start(machine: Machine) -> Self {
+        Self::seated(machine, 1)
+    }
+
+    /// Boots a machine when no other runs: for heavy load.
+    pub(crate) fn start_alone(machine: Machine) -> Self {
+        Self::seated(machine, SEATS)
+    }
+
+    fn seated(machine: Machine, seats: usize) -> Self {
+        let seats = Seats::take(seats);
+        let running = machine.spawn().unwrap_or_else(|error| panic!("{error}"));
+        Self { running, _seats: seats }
+    }
+
+    /// Where a client reaches the port, as soon as the guest listens and has an address.
+    pub(crate) fn endpoint(&mut self, protocol: Protocol, port: u16) -> SocketAddr {
+        let listening = self.running.wait_for_listen(protocol, port, PATIENCE);
+        listening.unwrap_or_else(|error| panic!("{error}"));
+        self.running.wait_for_address(PATIENCE).unwrap_or_else(|error| panic!("{error}"));
+        self.running.endpoint(protocol, port).expect("the network leads to the guest")
+    }
+
+    /// Ends a guest that has to be alive and well still.
+    pub(crate) fn stop(self) -> Outcome {
+        let Self { running, _seats } = self;
+        let outcome = running.kill();
+        assert_eq!(outcome.status, Status::Killed, "\n{}", outcome.tail(30));
+        assert!(outcome.crashes.is_empty(), "{:?}\n{}", outcome.crashes, outcome.tail(30));
+        outcome
+    }
+
+    /// Waits for a guest that ends by itself.
+    pub(crate) fn finish(self) -> Outcome {
+        let Self { running, _seats } = self;
+        running.finish()
+    }
+}

@@ -1,0 +1,22 @@
+//! The host drives guests: images booted in QEMU, spoken to by the clients that people use.
+//!
+//! What all tests stand on: [`guest`] boots, [`tools`] runs clients, [`http`] and [`wire`] say by
+//! hand what no client would. At most two guests run at a time; every guest and every client has
+//! a hard time-out, and nothing else depends on how fast the machine is.
+
+mod guest;
+mod http;
+mod tools;
+mod wire;
+
+mod crashes;
+mod echo;
+mod frames;
+mod hostile;
+mod httpd;
+mod load;
+mod machines;
+mod outgoing;
+mod project;
+mod refusals;
+mod steady;

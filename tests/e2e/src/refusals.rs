@@ -1,0 +1,85 @@
+//! What an image cannot run with: one line that says why, and a status of its own.
+
+use crate::guest::{Guest, machine, user};
+use reflex_qemu::machine::{Entropy, Machine, Model, Network, Outcome, Status};
+use reflex_qemu::protocol::Protocol;
+
+/// The one line in which an image that ended with `status` said why.
+fn refusal(machine: Machine, status: u8) -> String {
+    let outcome = Guest::start(machine).finish();
+    assert_eq!(outcome.status, Status::Exited(status), "\n{}", outcome.tail(30));
+    assert!(outcome.crashes.is_empty(), "{}", outcome.tail(30));
+    reason(&outcome)
+}
+
+fn reason(outcome: &Outcome) -> String {
+    let errors: Vec<&str> = outcome
+        .lines
+        .iter()
+        .map(|line| line.text.as_str())
+        .filter(|line| line.contains("] ERROR "))
+        .collect();
+    let [reason] = errors[..] else { panic!("not one reason: {errors:?}") };
+    reason.to_owned()
+}
+
+#[test]
+fn a_bad_command_line_value() {
+    for (text, expected) in [
+        ("ip=10.77.0.2", "ip:"),
+        ("ip=10.77.0.300/24", "ip:"),
+        ("ip=10.77.0.2/24 gw=router", "gw:"),
+        ("gw=10.77.0.1", "gw:"),
+        ("log=loud", "log:"),
+        ("log=info log=warn", "only once"),
+    ] {
+        let reason = refusal(machine("hello").append(text), 103);
+        assert!(reason.contains("command line") && reason.contains(expected), "{text}: {reason}");
+    }
+}
+
+#[test]
+fn a_command_line_that_is_too_long() {
+    let reason = refusal(machine("hello").append("x".repeat(2048)), 103);
+    assert!(reason.contains("command line is longer"), "{reason}");
+}
+
+#[test]
+fn no_network_interface() {
+    for model in [Model::Q35, Model::Microvm] {
+        let reason = refusal(machine("httpd").model(model).network(Network::None), 104);
+        assert!(reason.contains("network interface"), "{reason}");
+    }
+}
+
+#[test]
+fn too_little_memory() {
+    let network = || user(&[(Protocol::Tcp, 80)]);
+    let reason = refusal(machine("httpd").memory_mib(2).network(network()), 105);
+    assert!(reason.contains("memory"), "{reason}");
+}
+
+/// Whatever the memory, an image either serves or says that it has too little.
+#[test]
+fn scarce_memory_is_served_in_or_refused() {
+    let mut guest =
+        Guest::start(machine("httpd").memory_mib(3).network(user(&[(Protocol::Tcp, 80)])));
+    let listening =
+        guest.running.wait_for_listen(Protocol::Tcp, 80, crate::guest::PATIENCE).is_ok();
+    if listening {
+        let server = guest.endpoint(Protocol::Tcp, 80);
+        crate::http::assert_serves(server);
+        guest.stop();
+    } else {
+        let outcome = guest.finish();
+        assert_eq!(outcome.status, Status::Exited(105), "\n{}", outcome.tail(30));
+    }
+}
+
+#[test]
+fn no_source_of_random_numbers() {
+    for model in [Model::Q35, Model::Microvm] {
+        let reason = refusal(machine("hello").model(model).entropy(Entropy::None), 106);
+        assert!(reason.contains("entropy"), "{reason}");
+    }
+}

@@ -1,0 +1,239 @@
+//! The import graph and the ground rules of each layer, asserted on the workspace as Cargo tells
+//! it, and on deliberately wrong ones.
+
+#[path = "layering/graph.rs"]
+mod graph;
+#[path = "layering/rules.rs"]
+mod rules;
+#[path = "layering/sources.rs"]
+mod sources;
+
+use cargo_metadata::{Metadata, MetadataCommand};
+use graph::{Edge, Fault, Graph, Kind, Rule};
+use rules::RULES;
+use sources::{Lapse, code, files, lapses};
+
+fn metadata() -> Metadata {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    MetadataCommand::new().manifest_path(manifest).no_deps().exec().expect("cargo tells")
+}
+
+fn real() -> Graph {
+    Graph::of(&metadata())
+}
+
+fn edge(from: &str, to: &str, development: bool) -> Edge {
+    Edge { from: from.to_owned(), to: to.to_owned(), development }
+}
+
+/// The real graph with one more edge.
+fn with(from: &str, to: &str, development: bool) -> Vec<Fault> {
+    let mut graph = real();
+    assert!(graph.packages.contains(from) && graph.packages.contains(to), "{from} {to}");
+    assert!(graph.edges.insert(edge(from, to, development)), "{from} already imports {to}");
+    graph.faults(RULES)
+}
+
+#[test]
+fn no_import_points_upward() {
+    let graph = real();
+    assert!(graph.edges.len() > 30, "so few imports that something is amiss: {graph:?}");
+    let faults: Vec<String> = graph.faults(RULES).iter().map(Fault::to_string).collect();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn a_forbidden_import_is_noticed() {
+    for (from, to) in [
+        ("reflex-event", "reflex-runtime"),
+        ("reflex-memory", "reflex-event"),
+        ("reflex-arch", "reflex-memory"),
+        ("reflex-runtime", "reflex-boot"),
+        ("reflex-driver-api", "reflex-event"),
+        ("reflex-virtio-net", "reflex-runtime"),
+        ("reflex-virtio-net", "reflex-arch"),
+        ("reflex-virtio-net", "reflex-net"),
+        ("reflex-net", "reflex-virtio-net"),
+        ("reflex-net", "reflex-runtime"),
+        ("reflex-http", "reflex-net"),
+        ("reflex-boot", "reflex-net"),
+        ("echo", "reflex-net"),
+        ("hello", "reflex-http-embed"),
+        ("guest-bench", "reflex-runtime"),
+        ("cargo-reflex", "reflex-event"),
+        ("reflex-event", "reflex-testkit"),
+        ("reflex", "reflex-runtime"),
+    ] {
+        assert_eq!(with(from, to, false), [Fault::Forbidden(edge(from, to, false))]);
+    }
+}
+
+#[test]
+fn tests_import_fakes_and_nothing_else() {
+    assert_eq!(with("reflex-http", "reflex-testkit", true), []);
+    assert_eq!(
+        with("reflex-event", "reflex-runtime", true),
+        [Fault::Forbidden(edge("reflex-event", "reflex-runtime", true))]
+    );
+    // Not even what it may import otherwise, if it does so for its tests alone.
+    assert_eq!(
+        with("reflex-http", "reflex-event", true),
+        [Fault::Forbidden(edge("reflex-http", "reflex-event", true))]
+    );
+    assert_eq!(
+        with("reflex-tests", "cargo-reflex", true),
+        [Fault::Forbidden(edge("reflex-tests", "cargo-reflex", true))]
+    );
+}
+
+#[test]
+fn a_package_without_a_rule_and_a_rule_without_a_package_are_noticed() {
+    let mut graph = real();
+    graph.packages.insert("newcomer".to_owned());
+    graph.packages.remove("hello");
+    graph.edges.retain(|edge| edge.from != "hello");
+    assert_eq!(
+        graph.faults(RULES),
+        [Fault::UnknownPackage("newcomer".into()), Fault::MissingPackage("hello".into())]
+    );
+}
+
+#[test]
+fn rules_that_lead_in_a_circle_are_noticed() {
+    let rule = |package, imports| Rule { package, kind: Kind::Pure, imports };
+    let rules = [rule("a", &["b"]), rule("b", &["c"]), rule("c", &["a"]), rule("d", &["a"])];
+    let packages = ["a", "b", "c", "d"].map(str::to_owned).into();
+    let circles = ["a", "b", "c"].map(|name| Fault::Circle(name.to_owned()));
+    assert_eq!(Graph { packages, ..Graph::default() }.faults(&rules), circles);
+}
+
+/// The graph is read from Cargo's own words, not only from a value made here.
+#[test]
+fn a_workspace_with_a_wrong_manifest_is_noticed() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("wrong-workspace");
+    let write = |path: &str, text: &str| {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().expect("in the folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    };
+    write("Cargo.toml", "[workspace]\nmembers = [\"event\", \"runtime\", \"kit\"]\n");
+    for (name, dependencies) in [
+        ("event", "[build-dependencies]\nruntime = { path = \"../runtime\" }\n"),
+        ("runtime", "[dev-dependencies]\nkit = { path = \"../kit\" }\n"),
+        ("kit", ""),
+    ] {
+        let manifest = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n{dependencies}");
+        write(&format!("{name}/Cargo.toml"), &manifest);
+        write(&format!("{name}/src/lib.rs"), "");
+    }
+    let mut command = MetadataCommand::new();
+    let metadata = command.current_dir(&folder).no_deps().exec().expect("cargo tells");
+    let rule = |package, kind| Rule { package, kind, imports: &[] };
+    let rules =
+        [rule("event", Kind::Pure), rule("runtime", Kind::Machine), rule("kit", Kind::Fake)];
+    let faults = Graph::of(&metadata).faults(&rules);
+    assert_eq!(faults, [Fault::Forbidden(edge("event", "runtime", false))]);
+}
+
+/// What the images are built on (C-1).
+#[test]
+fn the_image_is_built_on_the_agreed_packages() {
+    let metadata = metadata();
+    let imports: Vec<&str> = metadata
+        .workspace_packages()
+        .into_iter()
+        .filter(|package| {
+            let rule = RULES.iter().find(|rule| rule.package == package.name.as_str());
+            rule.is_some_and(|rule| !matches!(rule.kind, Kind::Host | Kind::Fake))
+        })
+        .flat_map(|package| &package.dependencies)
+        .filter(|dependency| dependency.kind == cargo_metadata::DependencyKind::Normal)
+        .map(|dependency| dependency.name.as_str())
+        .collect();
+    for package in ["x86_64", "smoltcp", "virtio-drivers", "spin", "linked_list_allocator"] {
+        assert!(imports.contains(&package), "no image is built on {package}");
+    }
+}
+
+/// What lies at the top (C-7).
+#[test]
+fn the_top_level_is_as_agreed() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let agreed = ["kernel", "drivers", "apps", "boot", "qemu", "tests"];
+    // Where Cargo builds, unless it is told otherwise.
+    let folders: Vec<String> = std::fs::read_dir(root)
+        .expect("the checkout")
+        .map(|entry| entry.expect("an entry"))
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.') && name != "target")
+        .collect();
+    for name in agreed {
+        assert!(folders.iter().any(|folder| folder == name), "{name} is not there");
+    }
+    for folder in folders {
+        assert!(agreed.contains(&folder.as_str()), "{folder} is not agreed");
+    }
+}
+
+#[test]
+fn sources_keep_the_rules_of_their_layer() {
+    let metadata = metadata();
+    let mut wrong = Vec::new();
+    let mut looked_at = 0;
+    for package in metadata.workspace_packages() {
+        let rule = RULES.iter().find(|rule| rule.package == package.name.as_str());
+        let Some(rule) = rule else { continue };
+        let roots: Vec<_> = package.targets.iter().map(|target| &target.src_path).collect();
+        let folder = package.manifest_path.parent().expect("a manifest lies in a folder");
+        let sources = folder.join("src");
+        if !sources.is_dir() {
+            continue;
+        }
+        for file in files(sources.as_std_path()) {
+            let text = std::fs::read_to_string(&file).expect("a source file is text");
+            let root = roots.iter().any(|root| root.as_std_path() == file);
+            for lapse in lapses(rule.package, rule.kind, root, &text) {
+                wrong.push(format!("{}: {lapse:?}", file.display()));
+            }
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 100, "{looked_at} files");
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn lapses_in_sources_are_noticed() {
+    let pure = |text: &str| lapses("reflex-event", Kind::Pure, true, text);
+    let good = "#![no_std]\n#![forbid(unsafe_code)]\n";
+    assert_eq!(pure(good), []);
+    assert_eq!(pure("#![no_std]\n"), [Lapse::UnsafeNotForbidden]);
+    assert_eq!(pure("#![forbid(unsafe_code)]\n"), [Lapse::Std]);
+    let with = |more: &str| pure(&format!("{good}{more}"));
+    assert_eq!(with("fn f() { unsafe { g() } }"), [Lapse::Unsafe]);
+    assert_eq!(with("static X: u8 = 0;"), [Lapse::Static]);
+    assert_eq!(with("fn f(x: &'static str) {}"), []);
+    assert_eq!(with("// unsafe static\nconst A: &str = \"unsafe \\\" static\";"), []);
+    assert_eq!(
+        with("const A: char = '\"'; static B: u8 = 0; const C: char = '\"';"),
+        [Lapse::Static]
+    );
+    assert_eq!(with("#[cfg(test)]\nmod tests { static X: u8 = 0; }\nfn f() {}"), []);
+    assert_eq!(with("#[cfg(test)]\nmod tests;\nstatic X: u8 = 0;"), [Lapse::Static]);
+    let memory = "#![cfg_attr(not(test), no_std)]\nunsafe fn f() {}";
+    assert_eq!(lapses("reflex-memory", Kind::Memory, true, memory), []);
+    let image = "#![no_std]\nstatic DONE: bool = false; unsafe fn f() {}";
+    assert_eq!(lapses("echo", Kind::Application, true, image), [Lapse::Unsafe]);
+    assert_eq!(
+        lapses("reflex-virtio-net", Kind::Machine, false, "static A: u8 = 0;"),
+        [Lapse::Static]
+    );
+    assert_eq!(lapses("reflex-runtime", Kind::Machine, false, "static A: u8 = 0;"), []);
+}
+
+#[test]
+fn code_is_what_is_neither_comment_nor_text() {
+    assert_eq!(code("a /* b */ c // d\ne").split_whitespace().collect::<Vec<_>>(), ["a", "c", "e"]);
+    assert_eq!(code("f::<'a>('\\'', 'b', \"c\")").replace(' ', ""), "f::<'a>(,,)");
+}

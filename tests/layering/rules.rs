@@ -1,0 +1,68 @@
+//! Which package may import which, as DESIGN has it: the left column of the crate graph with its
+//! right column. A package that is not here is a mistake.
+
+use super::graph::{Kind, Rule};
+
+/// Every package of the workspace.
+pub(crate) const RULES: &[Rule] = &[
+    // The exokernel.
+    rule("reflex-memory", Kind::Memory, &[]),
+    rule("reflex-timer", Kind::Pure, &["reflex-memory"]),
+    rule("reflex-event", Kind::Pure, &["reflex-memory"]),
+    rule("reflex-arch", Kind::Machine, &[]),
+    rule(
+        "reflex-runtime",
+        Kind::Machine,
+        &["reflex-arch", "reflex-event", "reflex-memory", "reflex-timer", "reflex-driver-api"],
+    ),
+    // Drivers.
+    rule("reflex-driver-api", Kind::Pure, &["reflex-memory"]),
+    rule("reflex-virtio-bus", Kind::Machine, &["reflex-driver-api", "reflex-memory"]),
+    rule("reflex-virtio-net", Kind::Machine, DRIVER),
+    rule("reflex-virtio-rng", Kind::Machine, DRIVER),
+    rule("reflex-virtio-fake", Kind::Fake, &["reflex-memory", "reflex-virtio-bus"]),
+    // The library OS.
+    rule("reflex-net", Kind::Pure, LIBRARY),
+    rule("reflex-http", Kind::Pure, LIBRARY),
+    rule("reflex-http-embed", Kind::Host, &[]),
+    // Wiring.
+    rule(
+        "reflex-boot",
+        Kind::Machine,
+        &[
+            "reflex-arch",
+            "reflex-event",
+            "reflex-memory",
+            "reflex-timer",
+            "reflex-runtime",
+            "reflex-driver-api",
+            "reflex-virtio-bus",
+            "reflex-virtio-net",
+            "reflex-virtio-rng",
+        ],
+    ),
+    rule("reflex-macros", Kind::Host, &[]),
+    rule("reflex", Kind::Machine, &["reflex-boot", "reflex-macros", "reflex-net", "reflex-http"]),
+    // Images.
+    rule("hello", Kind::Application, FACADE),
+    rule("echo", Kind::Application, FACADE),
+    rule("httpd", Kind::Application, &["reflex", "reflex-http-embed"]),
+    rule("guest-tests", Kind::Application, FACADE),
+    rule("guest-bench", Kind::Application, FACADE),
+    rule("steady", Kind::Application, FACADE),
+    // It has to reach past what the facade allows, to be stopped there.
+    rule("misbehave", Kind::UnsafeApplication, FACADE),
+    // The host.
+    rule("cargo-reflex", Kind::Host, &[]),
+    rule("reflex-testkit", Kind::Fake, &["reflex-driver-api", "reflex-event", "reflex-memory"]),
+    rule("reflex-tests", Kind::Host, &[]),
+    rule("reflex-e2e", Kind::Host, &["cargo-reflex"]),
+];
+
+const FACADE: &[&str] = &["reflex"];
+const DRIVER: &[&str] = &["reflex-driver-api", "reflex-memory", "reflex-virtio-bus"];
+const LIBRARY: &[&str] = &["reflex-event", "reflex-memory", "reflex-timer", "reflex-driver-api"];
+
+const fn rule(package: &'static str, kind: Kind, imports: &'static [&'static str]) -> Rule {
+    Rule { package, kind, imports }
+}

@@ -1,0 +1,71 @@
+//! Goes wrong in the way the key `by` of the kernel command line says, so that the host can see
+//! what is told of it. Without the key it ends well.
+#![no_std]
+#![no_main]
+
+mod faults;
+
+use core::hint::{black_box, spin_loop};
+use reflex::{Error, Priority, SignalMode, System, log, status};
+
+#[reflex::main]
+fn main(system: System) -> Result<(), Error> {
+    if let Some(number) = system.argument("status") {
+        let number = number.parse().map_err(|_| Error::Application("status= takes 0 to 255"))?;
+        system.exit(number);
+    }
+    match system.argument("by") {
+        None => system.exit(status::SUCCESS),
+        Some("error") => Err(Error::Application("told to fail")),
+        Some("panic") => panic_below(black_box(2)),
+        Some("hang") => hang(),
+        Some("wait") => Ok(()),
+        Some("handler-panic") => in_handler(system, |()| panic_below(black_box(1))),
+        Some("overflow") => in_handler(system, |()| {
+            log::info!("went down {} frames", faults::descend(black_box(1)));
+        }),
+        Some("null") => done(faults::read_null()),
+        Some("write-text") => done(faults::write_text(main)),
+        Some("execute-data") => done(faults::execute_data()),
+        Some("invalid-opcode") => done(faults::invalid_opcode()),
+        Some(_) => Err(Error::Application("by= names no known way to go wrong")),
+    }
+}
+
+/// What should have been stopped was not: that is no way to end well.
+fn done(survived: u64) -> Result<(), Error> {
+    log::error!("survived with {survived:#x}");
+    Err(Error::Application("nothing stopped it"))
+}
+
+/// Panics some calls further down, so that a backtrace has something to show.
+#[inline(never)]
+fn panic_below(calls: u32) -> Result<(), Error> {
+    if calls == 0 {
+        panic!("told to panic");
+    }
+    let result = panic_below(calls - 1);
+    black_box(calls);
+    result
+}
+
+/// Keeps the processor for itself.
+fn hang() -> ! {
+    log::info!("hanging");
+    loop {
+        spin_loop();
+    }
+}
+
+/// Has a handler, on its context's own stack, go wrong.
+fn in_handler<R>(system: System, wrong: fn(()) -> R) -> Result<(), Error>
+where
+    R: 'static,
+{
+    let context = system.context("culprit", ()).priority(Priority::HIGH).build()?;
+    let signal = system.signal(SignalMode::Counter).on(context, move |(), _| {
+        wrong(());
+    })?;
+    signal.fire()?;
+    Ok(())
+}
