@@ -39,10 +39,7 @@ const SECTIONS: &str = "longest-";
 const FLAT_PERCENT: f64 = 2.0;
 
 /// Cases that begin so have this goal, in instructions.
-const GOALS: [(&str, f64); 2] = [
-    ("interrupt-to-handler", 150.0),
-    ("activation-to-handler", 80.0),
-];
+const GOALS: [(&str, f64); 2] = [("interrupt-to-handler", 150.0), ("activation-to-handler", 80.0)];
 
 /// What Linux has for a case of ours: the peer's case, and its figure on Linux 6.1 as recorded
 /// once, for runs that do not measure it anew.
