@@ -45,13 +45,17 @@ fn malformed(ends: Ends, port: u16) -> Vec<Vec<u8>> {
         for fragment in [0x2000u16, 0x2001, 0x0001, 0x1fff, 0x3fff] {
             frames.push(patched(whole, IPV4 + 6, &fragment.to_be_bytes()));
         }
-        // No such sender: a group, everybody, the loopback, nobody.
-        for from in [[224, 0, 0, 1], [255; 4], [127, 0, 0, 1], [0; 4]] {
-            frames.push(patched(whole, IPV4 + 12, &from));
-        }
         let mut bad_sum = whole.clone();
         bad_sum[IPV4 + 10] ^= 0x55;
         frames.push(bad_sum);
+    }
+    // No such sender: a group, everybody, the loopback, nobody, the receiver itself.
+    let own = ends.to.octets();
+    for from in
+        [[224, 0, 0, 1], [255; 4], [own[0], own[1], own[2], 255], [127, 0, 0, 1], [0; 4], own]
+    {
+        let ends = Ends { from: from.into(), ..ends };
+        frames.extend([ends.syn(port, 2_000), ends.udp(port, b"wrong"), ends.ping(b"wrong")]);
     }
     // Transport headers that lie; their own checksum is then wrong too, or is made right by luck.
     for offset in [0x00, 0x10, 0x40, 0xf0] {

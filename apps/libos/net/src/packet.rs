@@ -77,6 +77,14 @@ impl Station {
         };
         address == u32::MAX || self.address.is_some_and(subnet)
     }
+
+    /// Whether a packet may be from `address`: not from a group, everyone, a loopback (RFC 1122,
+    /// 3.2.1.3) or ourselves. What is answered there serves to flood others.
+    #[inline]
+    fn is_sender(&self, address: u32) -> bool {
+        let ours = self.address.is_some_and(|(own, _)| own == address);
+        address < 0xe000_0000 && address >> 24 != 127 && !ours && !self.is_broadcast(address)
+    }
 }
 
 /// Finds out whose `frame` is.
@@ -115,8 +123,12 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
     let payload = packet.get(length..total).ok_or(Bad::Malformed)?;
     let own = station.address.is_some_and(|(own, _)| own == local);
     let broadcast = !own && station.is_broadcast(local);
+    // Nobody, as yet without an address, may ask everybody for one.
+    if !station.is_sender(remote) || remote == 0 && !broadcast {
+        return Err(Bad::Malformed);
+    }
     match header[9] {
-        TCP if own => tcp(payload, remote, local, station),
+        TCP if own => tcp(payload, remote, local),
         UDP if own || broadcast || station.address.is_none() => udp(payload, own, broadcast),
         // Echo requests to everyone are not answered: they serve to flood others.
         ICMP if own => Ok(Class::Icmp),
@@ -126,15 +138,12 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
 }
 
 #[inline]
-fn tcp(payload: &[u8], remote: u32, local: u32, station: &Station) -> Result<Class, Bad> {
+fn tcp(payload: &[u8], remote: u32, local: u32) -> Result<Class, Bad> {
     let header = payload.first_chunk::<20>().ok_or(Bad::Malformed)?;
     let length = usize::from(header[12] >> 4) * 4;
     let remote_port = u16::from_be_bytes([header[0], header[1]]);
     let local_port = u16::from_be_bytes([header[2], header[3]]);
-    let groups = 0xe000_0000;
-    // A segment from nobody, from a group or from everyone has no peer (RFC 1122, 4.2.3.10).
-    let no_peer = remote == 0 || remote >= groups || station.is_broadcast(remote);
-    if length < 20 || length > payload.len() || remote_port == 0 || local_port == 0 || no_peer {
+    if length < 20 || length > payload.len() || remote_port == 0 || local_port == 0 {
         return Err(Bad::Malformed);
     }
     let key = FlowKey { remote, local, remote_port, local_port };

@@ -232,6 +232,12 @@ fn bad_frames_are_dropped_for_the_right_reason() {
         let segment = Segment::new(5000, 80, SYN, 1, 0);
         check(&segment.frame_from(source, host.mac, host.address), |c| c.malformed += 1);
     }
+    // Answers to these would go to everybody, or to nobody.
+    check(&with(|f| f[26..30].fill(0)), |c| c.malformed += 1);
+    check(&with(|f| f[26..30].fill(255)), |c| c.malformed += 1);
+    check(&with(|f| f[26..30].copy_from_slice(&[224, 0, 0, 1])), |c| c.malformed += 1);
+    check(&with(|f| f[26..30].copy_from_slice(&[127, 0, 0, 1])), |c| c.malformed += 1);
+    check(&with(|f| f.copy_within(30..34, 26)), |c| c.malformed += 1);
     // Padding behind a short packet is no fault.
     let mut padded = good.clone();
     padded.resize(60, 0);
