@@ -9,8 +9,13 @@ use anyhow::{Context, Result, ensure};
 /// Flags of an address entry (`ATF_COM`, `ATF_PERM` of `linux/if_arp.h`).
 const COMPLETE: libc::c_int = 0x02;
 const PERMANENT: libc::c_int = 0x04;
+/// Frames that may wait for the guest. What one burst of the host's makes must fit, or it is
+/// retransmission that gets timed: an acknowledgement for each try that the guest accepts at once,
+/// the request behind them, and answers to ARP. A guest that takes them passes over so few stale
+/// attempts in no time.
+const WAITING: libc::c_int = 32;
 
-/// Enters the guest's hardware address as known, and lets at most one frame wait.
+/// Enters the guest's hardware address as known, and lets only [`WAITING`] frames wait.
 ///
 /// Without the first, a connection waits for address resolution, which the kernel retries only
 /// once a second. Without the second, hundreds of stale connection attempts would wait for the
@@ -19,7 +24,7 @@ pub(crate) fn prepare(interface: &str, guest: Ipv4Addr, mac: [u8; 6]) -> Result<
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("a socket")?;
     let mut queue = request(interface)?;
     // The kernel's `ifr_qlen` is the same integer of the union.
-    queue.ifr_ifru.ifru_metric = 1;
+    queue.ifr_ifru.ifru_metric = WAITING;
     // SAFETY: the socket is open, and SIOCSIFTXQLEN reads one `ifreq`, which lives across the
     // call; the queue's length is the integer of the union that was just set.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFTXQLEN, &raw const queue) };
