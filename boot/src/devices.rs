@@ -119,6 +119,24 @@ pub struct Lines {
     /// `None` when one wire serves both.
     transmit: Option<Vector>,
     acknowledge: Option<Box<mmio::MmioInterrupt>>,
+    /// The wire's pin, masked until somebody acknowledges its interrupts: raised by its level, it
+    /// would interrupt without end.
+    pin: Option<Pin>,
+}
+
+/// A pin of an I/O APIC.
+struct Pin {
+    io_apic: IoApic,
+    pin: u32,
+    processor: u8,
+}
+
+impl Pin {
+    /// Sends the pin's interrupts to `vector` from now on.
+    fn route(mut self, vector: Vector) {
+        let (number, processor) = (vector.number(), self.processor);
+        self.io_apic.route(self.pin, number, processor, Trigger::Level, Polarity::High);
+    }
 }
 
 impl Nic {
@@ -141,6 +159,9 @@ impl Lines {
                 self.receive.post(receive.and(transmit), Some(Box::leak(acknowledge)));
             }
             (None, None) => self.receive.post(receive.and(transmit), None),
+        }
+        if let Some(pin) = self.pin {
+            pin.route(self.receive);
         }
         section(|| receive.post());
     }
@@ -256,21 +277,21 @@ fn route(machine: &Machine, device: &mut Device) -> Result<Lines, NicError> {
                 })
                 .collect();
             device.link.route(&messages).map_err(NicError::Bus)?;
-            Ok(Lines { receive, transmit, acknowledge: None })
+            Ok(Lines { receive, transmit, acknowledge: None, pin: None })
         }
         Interrupt::Wired { gsi } => {
             let acknowledge = match &device.link {
                 Link::Mmio(transport) => Some(Box::new(transport.interrupt())),
                 Link::Pci(_) => None,
             };
-            route_pin(machine, gsi, receive)?;
-            Ok(Lines { receive, transmit: None, acknowledge })
+            let pin = Some(find_pin(machine, gsi)?);
+            Ok(Lines { receive, transmit: None, acknowledge, pin })
         }
     }
 }
 
-/// Sends a wire's interrupts to `vector`.
-fn route_pin(machine: &Machine, gsi: u32, vector: Vector) -> Result<(), NicError> {
+/// The pin of a wire, masked.
+fn find_pin(machine: &Machine, gsi: u32) -> Result<Pin, NicError> {
     let told = machine.firmware.as_ref().map(|firmware| firmware.madt.controllers());
     let controllers = told.filter(|told| !told.is_empty()).unwrap_or(&[USUAL_CONTROLLER]);
     for controller in controllers {
@@ -278,11 +299,9 @@ fn route_pin(machine: &Machine, gsi: u32, vector: Vector) -> Result<(), NicError
         mapped.map_err(|_| NicError::Kernel(reflex_event::Error::OutOfMemory))?;
         // SAFETY: the firmware's or the usual address, mapped; devices on wires are started one
         // after the other, and no other pin is in use.
-        let mut io_apic = unsafe { IoApic::new(controller.address, controller.first) };
+        let io_apic = unsafe { IoApic::new(controller.address, controller.first) };
         if let Some(pin) = io_apic.pin(gsi) {
-            let number = vector.number();
-            io_apic.route(pin, number, machine.processor, Trigger::Level, Polarity::High);
-            return Ok(());
+            return Ok(Pin { io_apic, pin, processor: machine.processor });
         }
     }
     Err(NicError::NoController)
