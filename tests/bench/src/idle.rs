@@ -10,7 +10,6 @@ use reflex::{Activation, Error, EventId, Kernel, Registration, System, Tick, Vec
 struct Idle {
     system: System,
     report: Report,
-    vector: Option<Vector>,
     interrupt: Vec<u64>,
     timer: Vec<u64>,
 }
@@ -20,7 +19,6 @@ pub(crate) fn begin(system: System, report: Report) -> Result<(), Error> {
     let state = Idle {
         system,
         report,
-        vector: None,
         interrupt: Vec::with_capacity(SAMPLES),
         timer: Vec::with_capacity(SAMPLES),
     };
@@ -36,14 +34,12 @@ pub(crate) fn begin(system: System, report: Report) -> Result<(), Error> {
     )?;
     let vector = Vector::reserve()?;
     vector.activate(event, None);
-    system.every(Duration::from_micros(500)).on(context, move |idle: &mut Idle, tick: Tick| {
+    system.every(Duration::from_micros(500)).on(context, move |idle: &mut Idle, _: Tick| {
         let now = timestamp();
         idle.timer.push(now - entered_at());
         if idle.timer.len() >= SAMPLES {
             idle.finish();
         }
-        let _ = tick;
-        idle.vector = Some(vector);
         mask_until_halt();
         raise(vector);
     })?;
