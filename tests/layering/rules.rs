@@ -21,6 +21,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-virtio-net", Kind::Machine, DRIVER),
     rule("reflex-virtio-rng", Kind::Machine, DRIVER),
     rule("reflex-virtio-fake", Kind::Fake, &["reflex-memory", "reflex-virtio-bus"]),
+    rule("reflex-rdma-wire", Kind::Pure, &[]),
     // The library OS.
     rule("reflex-net", Kind::Pure, LIBRARY),
     rule("reflex-http", Kind::Pure, LIBRARY),
