@@ -1,11 +1,22 @@
-//! `events`: what the event system costs, in guest instructions and in nanoseconds.
+//! `events`: what the event system costs, in guest instructions, in nanoseconds and in bytes.
 //!
 //! The image `guest-bench` measures itself and prints `#! figure events CASE ...` lines. It is
-//! booted three times: under `-icount shift=0,sleep=off`, where the time stamp counter counts
-//! instructions; so again, built with its feature `measure`, for its longest masked and deferred
-//! sections; and under plain emulation in time, because some instructions (saving the FP state)
-//! take far longer than others. Figures of one case with different numbers of registered events
-//! (`events=N`) also give one of its flatness.
+//! booted several times:
+//!
+//! - under `-icount shift=0,sleep=off`, where the time stamp counter counts instructions;
+//! - so with two million registered events in 256 MB ([`CROWDED`]), where it also prints
+//!   `bytes-an-event`;
+//! - so, but with the host's time while it idles, while the host floods a port of it ([`flood`]);
+//! - in the first and the third way again, built with its feature `measure`, for its longest
+//!   masked and deferred sections;
+//! - under plain emulation in time, because some instructions (saving the FP state) take far
+//!   longer than others.
+//!
+//! A boot that fails is reported, and the others still give their figures. Figures of one case with different numbers of registered events (`events=N`) also give one of
+//! its flatness. What Linux has for a case is in [`linux`].
+
+mod flood;
+mod linux;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,8 +28,8 @@ use super::Report;
 use super::figure::{Figure, Goal};
 use super::subject::command;
 use crate::build;
-use crate::machine::{Icount, Machine, Model};
-use crate::peer::{Guest, Peer, Serve};
+use crate::machine::{Icount, Machine, Outcome};
+use crate::peer::Peer;
 use crate::project::cargo;
 use crate::protocol::{Event, Figure as Printed, Line};
 
@@ -31,54 +42,65 @@ const ICOUNT: Icount = Icount { shift: 0, sleep: false };
 /// The image's command line when it counts instructions, and when it takes time.
 const COUNTED: &str = "icount events=10,1000,100000,1000000";
 const TIMED: &str = "events=1000";
+/// As many events as it should hold in little memory, and how much that is.
+const CROWDED: (&str, u32) = ("icount events=2000000", 256);
 
-/// Cases that tell of the longest sections begin so.
-const SECTIONS: &str = "longest-";
+/// Cases that tell of the longest sections begin so, and have this goal in instructions.
+const SECTIONS: (&str, f64) = ("longest-", 200.0);
 
 /// How far a case's figures may lie apart over the numbers of registered events.
 const FLAT_PERCENT: f64 = 2.0;
 
-/// Cases that begin so have this goal, in instructions.
-const GOALS: [(&str, f64); 2] = [("interrupt-to-handler", 150.0), ("activation-to-handler", 80.0)];
-
-/// What Linux has for a case of ours: the peer's case, and its figure on Linux 6.1 as recorded
-/// once, for runs that do not measure it anew.
-const LINUX: [(&str, &str, f64); 3] = [
-    ("activation-to-handler", "eventfd-epoll", 1578.0),
-    ("timer-interrupt-to-handler-idle", "timerfd-epoll", 4644.0),
-    ("timer-interrupt-to-handler", "timer-signal", 2354.0),
+/// Cases that begin so have this goal in this unit. That of an event is 256 MB for two million.
+const GOALS: [(&str, &str, f64); 3] = [
+    ("interrupt-to-handler", "instructions", 150.0),
+    ("activation-to-handler", "instructions", 80.0),
+    ("bytes-an-event", "bytes", 128.0),
 ];
-
-/// Linux's figures by its own cases, and what to call their source.
-struct Reference {
-    name: &'static str,
-    figures: BTreeMap<String, f64>,
-    command: Option<String>,
-}
 
 /// Measures our event system; Linux's too if there is a peer.
 pub(crate) fn run(peer: Option<&Peer>, report: &mut Report) -> Result<()> {
     let reference = match peer {
-        Some(peer) => measure_linux(peer)?,
-        None => recorded(),
+        Some(peer) => linux::measure(peer, report)?,
+        None => linux::recorded(),
     };
     let image = build::image(IMAGE)?;
-    let counted = boot(machine(&image, COUNTED).icount(ICOUNT))?;
-    let of_length = |printed: &&Printed| printed.case.starts_with(SECTIONS);
-    let ordinary = |printed: &&Printed| !of_length(printed) && printed.unit != "Hz";
-    let ordinary: Vec<Printed> = counted.printed.iter().filter(ordinary).cloned().collect();
-    for figure in figures(&ordinary, &counted.command, &reference) {
-        report.add(figure);
+    let measuring = noted(build_measuring(), "the image that measures its sections", report);
+
+    let counted = boot(machine(&image, COUNTED).icount(ICOUNT));
+    let mut printed = noted(counted, "instructions", report).unwrap_or_default();
+    printed.retain(|printed| !is_section(printed) && printed.unit != "Hz");
+    let (words, memory) = CROWDED;
+    let crowded = boot(machine(&image, words).memory_mib(memory).icount(ICOUNT));
+    if let Some(crowded) = noted(crowded, "two million in 256 MB", report) {
+        // The rest does not depend on their number, and is there already.
+        printed.extend(crowded.into_iter().filter(|printed| registered(printed).is_some()));
     }
-    let timed = boot(machine(&image, TIMED))?;
-    for printed in in_nanoseconds(&timed.printed).iter().filter(|printed| !of_length(printed)) {
-        report.add(plain(printed, &timed.command));
+    report.figures.extend(figures(&printed));
+
+    let timed = noted(boot(machine(&image, TIMED)), "nanoseconds", report).unwrap_or_default();
+    let in_time = in_nanoseconds(&timed);
+    report.figures.extend(in_time.iter().filter(|printed| !is_section(printed)).map(plain));
+
+    let mut flooded = flood::Flooded::default();
+    if let Some(measuring) = measuring {
+        let sections = boot(machine(&measuring, COUNTED).icount(ICOUNT));
+        let sections = noted(sections, "longest sections", report).unwrap_or_default();
+        report.figures.extend(sections.iter().filter(|printed| is_section(printed)).map(section));
+        let sections = noted(flood::sections(&measuring), "longest sections, flood", report);
+        flooded.sections = sections.unwrap_or_default();
     }
-    let measured = boot(machine(&build_measuring()?, COUNTED).icount(ICOUNT))?;
-    for printed in measured.printed.iter().filter(of_length) {
-        report.add(plain(printed, &measured.command).parameter("features", "measure"));
-    }
+    flooded.latencies = noted(flood::latencies(&image), "flood", report).unwrap_or_default();
+    report.figures.extend(flood::figures(&flooded));
+    printed.extend(flooded.latencies);
+
+    report.figures.extend(linux::figures(&printed, &reference));
     Ok(())
+}
+
+/// What was measured; if it was not, the report says so and the other figures still come.
+fn noted<T>(result: Result<T>, what: &str, report: &mut Report) -> Option<T> {
+    result.map_err(|error| report.failed(format!("events, {what}: {error:#}"))).ok()
 }
 
 /// The image with its sections measured, which costs the other figures a little.
@@ -99,24 +121,26 @@ fn machine(image: &Path, append: &str) -> Machine {
     Machine::new(image).append(append).memory_mib(MEMORY_MIB).timeout(LIFETIME)
 }
 
-/// A machine that has ended well, and what it printed.
-struct Ended {
-    printed: Vec<Printed>,
-    command: String,
+/// Boots a machine that measures and ends: the figures it printed, each with QEMU's command line
+/// among its parameters.
+fn boot(machine: Machine) -> Result<Vec<Printed>> {
+    let command = command(&machine);
+    figures_of(&machine.spawn()?.finish(), &command)
 }
 
-fn boot(machine: Machine) -> Result<Ended> {
-    let command = command(&machine);
-    let outcome = machine.spawn()?.finish();
+fn figures_of(outcome: &Outcome, command: &str) -> Result<Vec<Printed>> {
     ensure!(
         outcome.status.success(),
         "the measuring guest {}; its last lines:\n{}",
         outcome.status,
         outcome.tail(20)
     );
-    let printed: Vec<Printed> = outcome.lines.iter().filter_map(printed).collect();
+    let mut printed: Vec<Printed> = outcome.lines.iter().filter_map(printed).collect();
     ensure!(!printed.is_empty(), "the measuring guest printed no figure:\n{}", outcome.tail(20));
-    Ok(Ended { printed, command })
+    for printed in &mut printed {
+        printed.parameters.insert("command".into(), command.into());
+    }
+    Ok(printed)
 }
 
 fn printed(line: &Line) -> Option<Printed> {
@@ -126,23 +150,8 @@ fn printed(line: &Line) -> Option<Printed> {
     }
 }
 
-fn measure_linux(peer: &Peer) -> Result<Reference> {
-    // On q35, whose HPET or local timer gives Linux its high-resolution timers.
-    let timeout = LIFETIME.as_secs() as u32;
-    let guest = Guest { serve: Serve::Events, model: Model::Q35, timeout, report_busy: false };
-    let machine = guest.machine(peer).memory_mib(MEMORY_MIB).timeout(LIFETIME).icount(ICOUNT);
-    let ended = boot(machine).context("event costs of Linux")?;
-    let figures: BTreeMap<_, _> =
-        ended.printed.into_iter().map(|figure| (figure.case, figure.value)).collect();
-    for (_, case, _) in LINUX {
-        ensure!(figures.contains_key(case), "the Linux peer printed no figure {case}");
-    }
-    Ok(Reference { name: "linux", figures, command: Some(ended.command) })
-}
-
-fn recorded() -> Reference {
-    let figures = LINUX.iter().map(|&(_, case, value)| (case.to_owned(), value)).collect();
-    Reference { name: "linux 6.1 (recorded)", figures, command: None }
+fn is_section(printed: &Printed) -> bool {
+    printed.case.starts_with(SECTIONS.0)
 }
 
 /// Figures in cycles of the time stamp counter as nanoseconds, if the guest has told the
@@ -161,40 +170,35 @@ fn in_nanoseconds(printed: &[Printed]) -> Vec<Printed> {
     converted
 }
 
-/// The guest's figures with goals and Linux's beside them, then the flatness of each case.
-fn figures(printed: &[Printed], command: &str, reference: &Reference) -> Vec<Figure> {
+/// The guest's figures with goals, then the flatness of each case.
+fn figures(printed: &[Printed]) -> Vec<Figure> {
     // A case's figures side by side, in the order in which the cases first came.
     let first = |case: &str| printed.iter().position(|printed| printed.case == case);
     let mut order: Vec<usize> = (0..printed.len()).collect();
     order.sort_by_key(|&index| first(&printed[index].case));
-    let mut figures: Vec<Figure> =
-        order.into_iter().map(|index| judged(&printed[index], command, reference)).collect();
-    figures.extend(flatness(printed, command));
+    let mut figures: Vec<Figure> = order.into_iter().map(|index| judged(&printed[index])).collect();
+    figures.extend(flatness(printed));
     figures
 }
 
-fn judged(printed: &Printed, command: &str, reference: &Reference) -> Figure {
-    let mut figure = plain(printed, command);
-    if printed.unit != "instructions" {
-        return figure;
-    }
-    let of_linux = LINUX.iter().find(|(case, ..)| printed.case == *case);
-    if let Some((_, case, _)) = of_linux
-        && let Some(&value) = reference.figures.get(*case)
-    {
-        figure = figure.against(reference.name, value).parameter("peer_case", *case);
-        if let Some(command) = &reference.command {
-            figure = figure.parameter("peer_command", command.clone());
-        }
-    }
-    match GOALS.iter().find(|(case, _)| printed.case.starts_with(case)) {
-        Some(&(_, limit)) => figure.goal(Goal::AtMost(limit)),
+fn judged(printed: &Printed) -> Figure {
+    let figure = plain(printed);
+    let goal = GOALS
+        .iter()
+        .find(|(case, unit, _)| printed.case.starts_with(case) && printed.unit == *unit);
+    match goal {
+        Some(&(_, _, limit)) => figure.goal(Goal::AtMost(limit)),
         None => figure,
     }
 }
 
+/// The length of a section, by the image that measures it.
+fn section(printed: &Printed) -> Figure {
+    plain(printed).parameter("features", "measure").goal(Goal::AtMost(SECTIONS.1))
+}
+
 /// A printed figure as it is.
-fn plain(printed: &Printed, command: &str) -> Figure {
+fn plain(printed: &Printed) -> Figure {
     let mut case = printed.case.clone();
     if let Some(registered) = registered(printed) {
         case = format!("{case}, {registered} events");
@@ -203,7 +207,7 @@ fn plain(printed: &Printed, command: &str) -> Figure {
     for (name, value) in &printed.parameters {
         figure = figure.parameter(name, value.clone());
     }
-    figure.parameter("command", command.to_owned())
+    figure
 }
 
 /// How many other events were registered.
@@ -211,28 +215,32 @@ fn registered(printed: &Printed) -> Option<u64> {
     printed.parameters.get("events")?.parse().ok().filter(|&events| events > 0)
 }
 
-/// For each case measured with several numbers of events: by how many percent of the smallest
-/// figure the largest lies above it.
-fn flatness(printed: &[Printed], command: &str) -> Vec<Figure> {
-    let mut cases: BTreeMap<&str, Vec<(u64, f64)>> = BTreeMap::new();
-    for printed in printed {
+/// For each case whose instructions were counted with several numbers of events: by how many
+/// percent of the smallest figure the largest lies above it.
+fn flatness(printed: &[Printed]) -> Vec<Figure> {
+    let mut cases: BTreeMap<&str, Vec<(u64, &Printed)>> = BTreeMap::new();
+    for printed in printed.iter().filter(|printed| printed.unit == "instructions") {
         if let Some(registered) = registered(printed) {
-            cases.entry(&printed.case).or_default().push((registered, printed.value));
+            cases.entry(&printed.case).or_default().push((registered, printed));
         }
     }
     let mut figures = Vec::new();
-    for (case, values) in cases {
-        let smallest = values.iter().map(|&(_, value)| value).fold(f64::INFINITY, f64::min);
-        let largest = values.iter().map(|&(_, value)| value).fold(0.0, f64::max);
-        if values.len() < 2 || smallest <= 0.0 {
+    for (case, printed) in cases {
+        let values = || printed.iter().map(|&(_, printed)| printed.value);
+        let (smallest, largest) =
+            (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
+        if printed.len() < 2 || smallest <= 0.0 {
             continue;
         }
-        let registered: Vec<u64> = values.iter().map(|&(registered, _)| registered).collect();
+        let registered: Vec<u64> = printed.iter().map(|&(registered, _)| registered).collect();
         let spread = (largest / smallest - 1.0) * 100.0;
+        let mut commands: Vec<&String> =
+            printed.iter().filter_map(|(_, printed)| printed.parameters.get("command")).collect();
+        commands.dedup();
         figures.push(
             Figure::new("events", format!("{case}, spread over events"), spread, "%")
                 .parameter("registered", registered)
-                .parameter("command", command.to_owned())
+                .parameter("commands", commands.into_iter().cloned().collect::<Vec<_>>())
                 .goal(Goal::AtMost(FLAT_PERCENT)),
         );
     }
@@ -243,7 +251,7 @@ fn flatness(printed: &[Printed], command: &str) -> Vec<Figure> {
 mod tests {
     use super::*;
 
-    fn print(text: &str) -> Printed {
+    pub(super) fn print(text: &str) -> Printed {
         printed(&Line::parse(format!("#! figure {text}"), Duration::ZERO)).unwrap()
     }
 
@@ -252,38 +260,45 @@ mod tests {
     }
 
     #[test]
-    fn goals_and_linux_go_to_their_cases() {
+    fn goals_go_to_their_cases() {
         let printed = [
             print("events interrupt-to-handler-idle events=0 value=151 unit=instructions"),
             print("events activation-to-handler events=10 value=80 unit=instructions"),
-            print("events timer-interrupt-to-handler events=10 value=99 unit=instructions"),
             print("events register events=10 value=500 unit=instructions"),
+            print("events bytes-an-event events=2000000 value=129 unit=bytes"),
         ];
-        let figures = figures(&printed, "qemu", &recorded());
-        let idle = case(&figures, "interrupt-to-handler-idle");
-        assert_eq!((idle.met, idle.peer_value), (Some(false), None));
-        let timer = case(&figures, "timer-interrupt-to-handler, 10 events");
-        assert_eq!((timer.met, timer.peer_value), (None, Some(2354.0)));
-        let activation = case(&figures, "activation-to-handler, 10 events");
-        assert_eq!((activation.met, activation.peer_value), (Some(true), Some(1578.0)));
-        let register = case(&figures, "register, 10 events");
-        assert_eq!((&register.goal, &register.peer), (&None, &None));
+        let figures = figures(&printed);
+        assert_eq!(case(&figures, "interrupt-to-handler-idle").met, Some(false));
+        assert_eq!(case(&figures, "activation-to-handler, 10 events").met, Some(true));
+        assert_eq!(case(&figures, "register, 10 events").goal, None);
+        assert_eq!(case(&figures, "bytes-an-event, 2000000 events").met, Some(false));
         assert_eq!(figures.len(), 4);
     }
 
     #[test]
-    fn flatness_is_the_spread_over_numbers_of_events() {
+    fn a_section_is_judged_by_its_length() {
+        let figure = section(&print("events longest-masked value=201 unit=instructions"));
+        assert_eq!(
+            (figure.met, figure.parameters["features"].as_str()),
+            (Some(false), Some("measure"))
+        );
+    }
+
+    #[test]
+    fn flatness_is_the_spread_of_instructions_over_numbers_of_events() {
         let printed = [
             print("events activate events=10 value=100 unit=instructions"),
             print("events activate events=1000000 value=103 unit=instructions"),
             print("events activate events=1000 value=101 unit=instructions"),
+            print("events bytes-an-event events=10 value=900 unit=bytes"),
+            print("events bytes-an-event events=1000 value=90 unit=bytes"),
             print("events longest-masked value=7 unit=instructions"),
         ];
-        let figures = flatness(&printed, "qemu");
+        let figures = flatness(&printed);
         assert_eq!(figures.len(), 1);
         assert!((figures[0].value - 3.0).abs() < 1e-9);
         assert_eq!(figures[0].met, Some(false));
-        assert_eq!(flatness(&printed[..1], "qemu"), []);
+        assert_eq!(flatness(&printed[..1]), []);
     }
 
     #[test]
@@ -298,8 +313,15 @@ mod tests {
 
     #[test]
     fn nanoseconds_have_no_goal() {
-        let printed = print("events activation-to-handler events=10 value=900 unit=ns");
-        let figure = judged(&printed, "qemu", &recorded());
+        let figure = judged(&print("events activation-to-handler events=10 value=900 unit=ns"));
         assert_eq!((&figure.goal, &figure.peer), (&None, &None));
+    }
+
+    #[test]
+    fn what_did_not_run_is_noted_and_leaves_the_rest() {
+        let mut report = Report::default();
+        assert_eq!(noted(Ok(1), "first", &mut report), Some(1));
+        assert_eq!(noted::<()>(Err(anyhow::anyhow!("no tap")), "flood", &mut report), None);
+        assert_eq!(report.failures, ["events, flood: no tap"]);
     }
 }

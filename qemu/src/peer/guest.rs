@@ -21,6 +21,8 @@ pub enum Serve {
     Echo,
     /// The program that measures Linux's event costs, then the end.
     Events,
+    /// The one that measures its latency while the host floods UDP port 9, then the end.
+    Flood,
 }
 
 /// One boot of the peer.
@@ -54,6 +56,7 @@ impl Display for Guest {
             Serve::Nginx => "nginx",
             Serve::Echo => "echo",
             Serve::Events => "events",
+            Serve::Flood => "flood",
         };
         write!(f, "console=ttyS0 reboot=t panic=-1 {TUNING} peer.run={serve}")?;
         if self.serve != Serve::Events {
@@ -84,5 +87,7 @@ mod tests {
         guest.serve = Serve::Events;
         let line = guest.to_string();
         assert!(line.ends_with(" peer.run=events peer.busy=1 peer.timeout=60"), "{line}");
+        guest.serve = Serve::Flood;
+        assert!(guest.to_string().contains(" peer.run=flood peer.modules=mmio "));
     }
 }

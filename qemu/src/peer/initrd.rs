@@ -73,11 +73,20 @@ fn listed(listing: &str, root: &Path) -> Vec<PathBuf> {
 
 /// Our own programs, compiled statically.
 fn sources(work: &Path, archive: &mut Archive) -> Result<()> {
-    for &(name, text) in recipe::SOURCES {
-        let (source, binary) = (work.join(format!("{name}.c")), work.join(name));
-        fs::write(&source, text)?;
+    for &(name, files) in recipe::SOURCES {
+        let directory = work.join(name);
+        fs::create_dir(&directory)?;
+        let binary = directory.join(name);
         let mut compiler = Command::new("cc");
-        compiler.args(["-O2", "-static", "-s", "-o"]).arg(&binary).arg(&source);
+        compiler.args(["-O2", "-static", "-s", "-pthread", "-o"]).arg(&binary);
+        for &(file, text) in files {
+            let source = directory.join(file);
+            fs::write(&source, text)?;
+            // Headers are found beside the files that include them.
+            if file.ends_with(".c") {
+                compiler.arg(&source);
+            }
+        }
         packages::run(&mut compiler).context("the peer's own programs do not compile")?;
         archive.file(&format!("usr/bin/{name}"), 0o755, &read(&binary)?);
     }
@@ -128,6 +137,17 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_source_file_is_in_the_recipe() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer/event-costs");
+        let (_, listed) = recipe::SOURCES.iter().find(|(name, _)| *name == "event-costs").unwrap();
+        let listed: BTreeSet<String> = listed.iter().map(|(file, _)| (*file).into()).collect();
+        let files = fs::read_dir(directory).unwrap();
+        let files: BTreeSet<String> =
+            files.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert_eq!(listed, files);
+    }
 
     #[test]
     fn only_libraries_of_the_root_are_taken() {

@@ -16,11 +16,27 @@ pub(crate) const PROGRAMS: &[&str] = &["usr/sbin/nginx"];
 pub(crate) const MODULE_GROUPS: &[(&str, &[&str])] =
     &[("pci", &["virtio_pci", "virtio_net"]), ("mmio", &["virtio_mmio", "virtio_net"])];
 
-/// Our own programs: name and C source, compiled statically.
-pub(crate) const SOURCES: &[(&str, &str)] = &[
-    ("echo-server", include_str!("../../peer/echo-server.c")),
-    ("event-costs", include_str!("../../peer/event-costs.c")),
-    ("busy", include_str!("../../peer/busy.c")),
+/// Our own programs, compiled statically: name, and the names and texts of their C files.
+pub(crate) const SOURCES: &[(&str, &[(&str, &str)])] = &[
+    ("echo-server", &[("echo-server.c", include_str!("../../peer/echo-server.c"))]),
+    (
+        "event-costs",
+        &[
+            ("measure.h", include_str!("../../peer/event-costs/measure.h")),
+            ("measure.c", include_str!("../../peer/event-costs/measure.c")),
+            ("main.c", include_str!("../../peer/event-costs/main.c")),
+            ("descriptors.c", include_str!("../../peer/event-costs/descriptors.c")),
+            ("signals.c", include_str!("../../peer/event-costs/signals.c")),
+            ("ring.c", include_str!("../../peer/event-costs/ring.c")),
+            ("fan-out.c", include_str!("../../peer/event-costs/fan-out.c")),
+            ("control.c", include_str!("../../peer/event-costs/control.c")),
+            ("hand-over.c", include_str!("../../peer/event-costs/hand-over.c")),
+            ("clone.c", include_str!("../../peer/event-costs/clone.c")),
+            ("memory.c", include_str!("../../peer/event-costs/memory.c")),
+            ("flood.c", include_str!("../../peer/event-costs/flood.c")),
+        ],
+    ),
+    ("busy", &[("busy.c", include_str!("../../peer/busy.c"))]),
 ];
 
 /// Settings under `/proc/sys`.
