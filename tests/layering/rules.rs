@@ -22,6 +22,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-virtio-rng", Kind::Machine, DRIVER),
     rule("reflex-virtio-fake", Kind::Fake, &["reflex-memory", "reflex-virtio-bus"]),
     rule("reflex-rdma-wire", Kind::Pure, &[]),
+    rule("reflex-rdma-engine", Kind::Pure, &["reflex-rdma-wire"]),
     // The library OS.
     rule("reflex-net", Kind::Pure, LIBRARY),
     rule("reflex-http", Kind::Pure, LIBRARY),

@@ -1,0 +1,398 @@
+//! The completer: what the peer's answers, and their absence, mean for the requests.
+//!
+//! ```text
+//!            emitted (armed)             answered: more is outstanding
+//!   [ idle ] -------------> [ waiting for an acknowledge ] <--.
+//!      ^                      |    |        |      |   `------'
+//!      `--- all is answered --'    |        |      `-- expire, NAK sequence error, an answer is
+//!                                  |        |          missing: go back; idle until emitted
+//!                   RNR NAK:       |        `-- NAK of another kind, retries used up: fail
+//!                   go back        v
+//!                            [ waiting for the receiver ] -- expire --> idle, and emit
+//! ```
+//! Requests complete in order. A read or atomic is ended by its answer alone: an acknowledge of
+//! something behind it says that the answer was lost.
+
+use crate::requester::Requester;
+use crate::send_queue::SendQueue;
+use crate::settings::{ENDLESS, Settings};
+use crate::{Completion, Counters, Flags, Instant, Kind, Memory, Refusal, Report, Status, Work};
+use reflex_rdma_wire::{
+    Aeth, Extension, Nak, Operation, Packet, Psn, Qpn, RnrTimer, Syndrome, Transport,
+};
+
+/// What the queue pair is to do next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Outcome {
+    Continue,
+    /// The oldest request ends so, and the send queue with it.
+    Fail {
+        status: Status,
+        vendor: u8,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wait {
+    Idle,
+    Acknowledge(Instant),
+    Receiver(Instant),
+}
+
+#[derive(Debug)]
+pub(crate) struct Completer {
+    /// The oldest number that is not acknowledged; in the request at the queue's head.
+    pub(crate) oldest: Psn,
+    wait: Wait,
+    retries: u8,
+    rnr_retries: u8,
+    /// It went back, and nothing was acknowledged since: to do so again is the timer's business.
+    recovering: bool,
+}
+
+/// Whom the completer works with.
+pub(crate) struct Parts<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) queue: &'a mut SendQueue,
+    pub(crate) requester: &'a mut Requester,
+    pub(crate) counters: &'a mut Counters,
+}
+
+/// Takes the oldest request off the queue, and tells of it where that was asked for.
+#[inline]
+pub(crate) fn finish<R: Report>(
+    number: Qpn,
+    queue: &mut SendQueue,
+    report: &mut R,
+    status: Status,
+    vendor: u8,
+) {
+    let entry = queue.entry(queue.head);
+    if status != Status::Success || entry.flags.contains(Flags::SIGNALLED) {
+        let kind = match entry.work {
+            Work::Send(_) => Kind::Send,
+            Work::Write { .. } => Kind::Write,
+            Work::Read { .. } => Kind::Read,
+            Work::CompareSwap { .. } => Kind::CompareSwap,
+            Work::FetchAdd { .. } => Kind::FetchAdd,
+        };
+        report.complete(Completion {
+            length: entry.length,
+            vendor_error: vendor,
+            ..Completion::new(entry.id, number, kind, status)
+        });
+    }
+    queue.head = queue.head.wrapping_add(1);
+}
+
+impl Completer {
+    /// Will expect answers from `first` on.
+    pub(crate) fn new(first: Psn, settings: &Settings) -> Self {
+        Self {
+            oldest: first,
+            wait: Wait::Idle,
+            retries: settings.retries,
+            rnr_retries: settings.rnr_retries,
+            recovering: false,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_waiting_for_receiver(&self) -> bool {
+        matches!(self.wait, Wait::Receiver(_))
+    }
+
+    /// When [`Completer::expire`] is to be called.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.wait {
+            Wait::Idle => None,
+            Wait::Acknowledge(at) | Wait::Receiver(at) => Some(at),
+        }
+    }
+
+    /// Waits for an acknowledge from now on, if one is due and is not waited for.
+    #[inline]
+    pub(crate) fn emitted(&mut self, settings: &Settings, requester: &Requester, now: Instant) {
+        if self.wait == Wait::Idle && requester.sent != self.oldest {
+            self.rearm(settings, now);
+        }
+    }
+
+    #[inline]
+    fn rearm(&mut self, settings: &Settings, now: Instant) {
+        self.wait = match settings.timeout {
+            Some(timeout) if settings.transport == Transport::Reliable => {
+                Wait::Acknowledge(now.plus_nanos(timeout))
+            }
+            _ => Wait::Idle,
+        };
+    }
+
+    /// Takes an answer.
+    #[inline]
+    pub(crate) fn receive<M: Memory, R: Report>(
+        &mut self,
+        packet: &Packet<'_>,
+        now: Instant,
+        mut parts: Parts<'_>,
+        memory: &mut M,
+        report: &mut R,
+    ) -> Outcome {
+        let psn = packet.bth().psn;
+        let is_known = psn.is_before(parts.requester.sent);
+        if psn.is_before(self.oldest) || !is_known {
+            let before = psn.is_before(self.oldest);
+            let why = if before { Refusal::DuplicateAnswer } else { Refusal::Ghost };
+            parts.counters.count(why);
+            return Outcome::Continue;
+        }
+        match (packet.bth().opcode.operation(), packet.extension()) {
+            (Operation::Acknowledge, Extension::Aeth(aeth)) => {
+                self.acknowledge(psn, aeth, now, &mut parts, report)
+            }
+            _ => self.answer(packet, now, &mut parts, memory, report),
+        }
+    }
+
+    #[inline]
+    fn acknowledge<R: Report>(
+        &mut self,
+        psn: Psn,
+        aeth: &Aeth,
+        now: Instant,
+        parts: &mut Parts<'_>,
+        report: &mut R,
+    ) -> Outcome {
+        match aeth.syndrome {
+            Syndrome::Ack(_) => {
+                self.advance(psn.next(), now, parts, report);
+                self.stalled(parts)
+            }
+            // All of the refusals acknowledge what is before the packet they are about.
+            Syndrome::ReceiverNotReady(timer) => {
+                if self.advance(psn, now, parts, report) {
+                    self.not_ready(timer, now, parts)
+                } else {
+                    Outcome::Continue
+                }
+            }
+            Syndrome::Nak(Nak::SequenceError) => {
+                if self.advance(psn, now, parts, report) && !self.is_waiting_for_receiver() {
+                    self.go_back(parts);
+                }
+                Outcome::Continue
+            }
+            Syndrome::Nak(nak) => {
+                if !self.advance(psn, now, parts, report) {
+                    return Outcome::Continue;
+                }
+                let status = match nak {
+                    Nak::RemoteAccessError => Status::RemoteAccess,
+                    Nak::RemoteOperationalError => Status::RemoteOperation,
+                    _ => Status::RemoteInvalidRequest,
+                };
+                Outcome::Fail { status, vendor: aeth.syndrome.bits() }
+            }
+        }
+    }
+
+    /// The answer to a read or an atomic.
+    #[inline]
+    fn answer<M: Memory, R: Report>(
+        &mut self,
+        packet: &Packet<'_>,
+        now: Instant,
+        parts: &mut Parts<'_>,
+        memory: &mut M,
+        report: &mut R,
+    ) -> Outcome {
+        let psn = packet.bth().psn;
+        // It acknowledges what is before it.
+        if !self.advance(psn, now, parts, report) {
+            return Outcome::Continue;
+        }
+        match self.take(packet, parts, memory) {
+            Ok(ends) => {
+                self.oldest = psn.next();
+                if ends {
+                    parts.requester.reads -= 1;
+                    finish(parts.settings.number, parts.queue, report, Status::Success, 0);
+                }
+                self.progress(now, parts);
+                self.stalled(parts)
+            }
+            Err(Some(refusal)) => {
+                parts.counters.count(refusal);
+                Outcome::Continue
+            }
+            Err(None) => Outcome::Fail { status: Status::LocalProtection, vendor: 0 },
+        }
+    }
+
+    /// Puts an answer where it belongs; true when the request at the head is then done. `None`
+    /// when its memory is gone.
+    #[inline]
+    fn take<M: Memory>(
+        &mut self,
+        packet: &Packet<'_>,
+        parts: &mut Parts<'_>,
+        memory: &mut M,
+    ) -> Result<bool, Option<Refusal>> {
+        let mismatch = Err(Some(Refusal::AnswerMismatch));
+        let queue = &parts.queue;
+        if queue.head == queue.assigned {
+            return mismatch;
+        }
+        let entry = queue.entry(queue.head);
+        let psn = packet.bth().psn;
+        let index = psn.since(entry.first);
+        if psn != self.oldest || index >= entry.packets {
+            return mismatch;
+        }
+        let ends = index + 1 == entry.packets;
+        let segments = queue.segments(queue.head);
+        match (packet.extension(), &entry.work) {
+            (Extension::AethAtomicAck(_, original), work) if work.is_atomic() => {
+                let bytes = original.original.to_ne_bytes();
+                crate::gather::scatter(memory, segments, 0, &bytes).map_err(|_| None)?;
+            }
+            (Extension::Aeth(_) | Extension::None, Work::Read { .. }) => {
+                // The end says so; the beginning may look like a middle when it was asked for
+                // again.
+                let shift = parts.settings.mtu.shift();
+                let skip = index << shift;
+                let expected = (entry.length - skip).min(1 << shift);
+                let payload = packet.payload();
+                if packet.bth().opcode.position().ends() != ends
+                    || payload.len() != expected as usize
+                {
+                    return mismatch;
+                }
+                crate::gather::scatter(memory, segments, skip, payload).map_err(|_| None)?;
+            }
+            _ => return mismatch,
+        }
+        Ok(ends)
+    }
+
+    /// Everything before `target` is acknowledged. False when an answer before it is missing: the
+    /// requester then goes back.
+    #[inline]
+    fn advance<R: Report>(
+        &mut self,
+        target: Psn,
+        now: Instant,
+        parts: &mut Parts<'_>,
+        report: &mut R,
+    ) -> bool {
+        let before = self.oldest;
+        let mut is_whole = true;
+        while self.oldest != target && parts.queue.head != parts.queue.assigned {
+            let entry = parts.queue.entry(parts.queue.head);
+            if entry.work.has_response() {
+                is_whole = false;
+                break;
+            }
+            let end = entry.end();
+            if end.is_after(target) {
+                self.oldest = target;
+                break;
+            }
+            self.oldest = end;
+            finish(parts.settings.number, parts.queue, report, Status::Success, 0);
+        }
+        if self.oldest != before {
+            self.progress(now, parts);
+        }
+        if !is_whole {
+            parts.counters.count(Refusal::AnswerGap);
+            self.go_back(parts);
+        }
+        is_whole
+    }
+
+    /// Something was acknowledged.
+    #[inline]
+    fn progress(&mut self, now: Instant, parts: &mut Parts<'_>) {
+        self.recovering = false;
+        self.retries = parts.settings.retries;
+        self.rnr_retries = parts.settings.rnr_retries;
+        parts.requester.skip_to(parts.queue, self.oldest);
+        if parts.requester.sent == self.oldest {
+            self.wait = Wait::Idle;
+        } else {
+            self.rearm(parts.settings, now);
+        }
+    }
+
+    /// A request that could not be sent fails when its turn has come.
+    #[inline]
+    pub(crate) fn stalled(&self, parts: &Parts<'_>) -> Outcome {
+        match parts.requester.stalled {
+            Some(status) if parts.queue.head == parts.queue.next => {
+                Outcome::Fail { status, vendor: 0 }
+            }
+            _ => Outcome::Continue,
+        }
+    }
+
+    /// Sends again from the oldest on, unless that is being done.
+    fn go_back(&mut self, parts: &mut Parts<'_>) {
+        if !self.recovering {
+            self.recovering = true;
+            // It is waited for from when the first is sent again.
+            self.wait = Wait::Idle;
+            parts.counters.retries = parts.counters.retries.saturating_add(1);
+            parts.requester.go_back(parts.queue, self.oldest);
+        }
+    }
+
+    fn not_ready(&mut self, timer: RnrTimer, now: Instant, parts: &mut Parts<'_>) -> Outcome {
+        if self.is_waiting_for_receiver() {
+            return Outcome::Continue;
+        }
+        parts.counters.not_ready = parts.counters.not_ready.saturating_add(1);
+        if parts.settings.rnr_retries != ENDLESS {
+            match self.rnr_retries.checked_sub(1) {
+                Some(left) => self.rnr_retries = left,
+                None => {
+                    let vendor = Syndrome::ReceiverNotReady(timer).bits();
+                    return Outcome::Fail { status: Status::ReceiverNotReady, vendor };
+                }
+            }
+        }
+        // The peer is there.
+        self.retries = parts.settings.retries;
+        self.recovering = false;
+        self.wait = Wait::Receiver(now.plus(timer.duration()));
+        parts.requester.go_back(parts.queue, self.oldest);
+        Outcome::Continue
+    }
+
+    /// Time has passed.
+    pub(crate) fn expire(&mut self, now: Instant, parts: &mut Parts<'_>) -> Outcome {
+        match self.wait {
+            Wait::Receiver(at) if at <= now => {
+                self.wait = Wait::Idle;
+                Outcome::Continue
+            }
+            Wait::Acknowledge(at) if at <= now => {
+                parts.counters.timeouts = parts.counters.timeouts.saturating_add(1);
+                self.wait = Wait::Idle;
+                match self.retries.checked_sub(1) {
+                    Some(left) => self.retries = left,
+                    None => {
+                        let status = Status::RetryExceeded;
+                        return Outcome::Fail { status, vendor: 0 };
+                    }
+                }
+                self.recovering = false;
+                self.go_back(parts);
+                Outcome::Continue
+            }
+            _ => Outcome::Continue,
+        }
+    }
+}

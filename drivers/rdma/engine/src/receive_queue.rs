@@ -1,0 +1,152 @@
+//! Posted receives: a queue pair's own, or one shared by many.
+
+use crate::gather::total;
+use crate::{Error, ReceiveRequest, Segment};
+use alloc::boxed::Box;
+use alloc::vec;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    id: u64,
+    length: u32,
+    segments: u32,
+}
+
+/// A ring of receives of fixed size.
+///
+/// A queue pair has one of its own, unless it is made to take its receives from a shared one,
+/// which is then an argument wherever a packet is received.
+#[derive(Debug)]
+pub struct ReceiveQueue {
+    entries: Box<[Entry]>,
+    /// `width` for each entry.
+    segments: Box<[Segment]>,
+    width: u32,
+    capacity: u32,
+    head: u32,
+    tail: u32,
+    /// Fewer than these raise an event, once.
+    limit: u32,
+}
+
+impl ReceiveQueue {
+    /// A queue for `capacity` receives, at most 2^16, of at most `segments` segments each.
+    pub fn new(capacity: u32, segments: u32) -> Self {
+        let capacity = capacity.min(1 << 16);
+        let width = segments.min(1 << 8);
+        let ring = capacity.next_power_of_two();
+        Self {
+            entries: vec![Entry::default(); ring as usize].into_boxed_slice(),
+            segments: vec![Segment::default(); (ring * width) as usize].into_boxed_slice(),
+            width,
+            capacity,
+            head: 0,
+            tail: 0,
+            limit: 0,
+        }
+    }
+
+    /// How many receives it holds.
+    #[inline]
+    pub fn count(&self) -> u32 {
+        self.tail.wrapping_sub(self.head)
+    }
+
+    /// Raises [`Event::ReceiveLimitReached`](crate::Event::ReceiveLimitReached) once, when a
+    /// queue pair takes a receive and fewer than `limit` are left. 0 disarms.
+    pub fn arm_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
+    /// Appends a receive.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`], [`Error::TooManySegments`], [`Error::MessageTooLong`].
+    #[inline]
+    pub fn post(&mut self, request: &ReceiveRequest<'_>) -> Result<(), Error> {
+        let count = request.segments.len();
+        if count > self.width as usize {
+            return Err(Error::TooManySegments);
+        }
+        if self.count() == self.capacity {
+            return Err(Error::QueueFull);
+        }
+        let length = total(request.segments).ok_or(Error::MessageTooLong)?;
+        let slot = self.slot(self.tail);
+        let start = slot * self.width as usize;
+        self.segments[start..start + count].copy_from_slice(request.segments);
+        self.entries[slot] = Entry { id: request.id, length, segments: count as u32 };
+        self.tail = self.tail.wrapping_add(1);
+        Ok(())
+    }
+
+    #[inline]
+    fn slot(&self, index: u32) -> usize {
+        index as usize & (self.entries.len() - 1)
+    }
+
+    /// Moves the oldest receive to `held`. False when there is none.
+    #[inline]
+    pub(crate) fn take(&mut self, held: &mut Held) -> bool {
+        if self.head == self.tail {
+            return false;
+        }
+        let slot = self.slot(self.head);
+        let Entry { id, length, segments } = self.entries[slot];
+        let count = segments as usize;
+        let Some(to) = held.segments.get_mut(..count) else { return false };
+        let start = slot * self.width as usize;
+        // Nearly all have one: that is no call of a copying function.
+        if count == 1 {
+            to[0] = self.segments[start];
+        } else {
+            to.copy_from_slice(&self.segments[start..start + count]);
+        }
+        (held.id, held.length, held.count, held.is_held) = (id, length, segments, true);
+        self.head = self.head.wrapping_add(1);
+        true
+    }
+
+    /// Takes the oldest receive off, which nothing will come to.
+    pub(crate) fn pop(&mut self) -> Option<u64> {
+        if self.head == self.tail {
+            return None;
+        }
+        let id = self.entries[self.slot(self.head)].id;
+        self.head = self.head.wrapping_add(1);
+        Some(id)
+    }
+
+    /// Whether the limit is now reached; it is then disarmed.
+    #[inline]
+    pub(crate) fn reaches_limit(&mut self) -> bool {
+        let reached = self.count() < self.limit;
+        if reached {
+            self.limit = 0;
+        }
+        reached
+    }
+}
+
+/// The receive that the message that is arriving goes to.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) id: u64,
+    pub(crate) length: u32,
+    count: u32,
+    pub(crate) is_held: bool,
+    segments: Box<[Segment]>,
+}
+
+impl Held {
+    /// Nothing yet, with room for that many segments.
+    pub(crate) fn new(width: u32) -> Self {
+        let segments = vec![Segment::default(); width as usize].into_boxed_slice();
+        Self { id: 0, length: 0, count: 0, is_held: false, segments }
+    }
+
+    #[inline]
+    pub(crate) fn segments(&self) -> &[Segment] {
+        self.segments.get(..self.count as usize).unwrap_or(&[])
+    }
+}
