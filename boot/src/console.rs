@@ -1,7 +1,11 @@
 //! The serial console: free text, and lines for machines.
 
 use crate::exclusion::Exclusive;
+#[cfg(not(test))]
+use crate::input::InputError;
 use core::fmt::{self, Write};
+#[cfg(not(test))]
+use reflex_arch::serial::Receiver;
 use reflex_arch::serial::{COM1, Serial};
 
 /// The console's state.
@@ -31,9 +35,17 @@ pub fn machine_line(text: fmt::Arguments<'_>) {
     line(format_args!("#! {text}"));
 }
 
-/// Takes a byte that was typed, if there is one.
-pub fn read() -> Option<u8> {
-    CONSOLE.with(|console| console.serial.as_mut().and_then(Serial::read)).flatten()
+/// What receives, for the first who asks.
+#[cfg(not(test))]
+pub(crate) fn receiver() -> Result<Receiver, InputError> {
+    let given = CONSOLE.with(|console| console.serial.as_mut().map(Serial::receiver)).flatten();
+    given.ok_or(InputError::NoPort)?.ok_or(InputError::Taken)
+}
+
+/// How often received bytes were found lost while something was written.
+#[cfg(not(test))]
+pub(crate) fn overruns() -> u32 {
+    CONSOLE.with(|console| console.serial.as_ref().map_or(0, Serial::overruns)).unwrap_or(0)
 }
 
 /// The console, on a new line, for the last words of an image.

@@ -22,6 +22,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use reflex_arch::exception::{ExceptionFrame, Handler};
 use reflex_arch::paging::{AddressSpace, PAGE};
+use reflex_runtime::report::Registers;
 
 /// The most bytes of the stack that are reported.
 const STACK_BYTES: u64 = 8 << 10;
@@ -32,7 +33,7 @@ const STACK_LINE: u64 = 32;
 #[derive(Clone, Copy)]
 pub struct Hooks {
     /// Contains a panic by not returning, if it was in code that can be given up.
-    pub panicked: fn(&PanicInfo<'_>),
+    pub panicked: fn(&PanicInfo<'_>, &Registers),
     /// Contains a fault, if it was in code that can be given up, by changing the frame to where
     /// to go on; false when it was not, and the image is to end.
     pub faulted: fn(&mut ExceptionFrame) -> bool,
@@ -81,39 +82,18 @@ impl Handler for Exceptions {
             frame.rip,
             frame.cr2,
         );
-        let registers = [
-            ("rip", frame.rip),
-            ("rsp", frame.rsp),
-            ("rbp", frame.rbp),
-            ("rax", frame.rax),
-            ("rbx", frame.rbx),
-            ("rcx", frame.rcx),
-            ("rdx", frame.rdx),
-            ("rsi", frame.rsi),
-            ("rdi", frame.rdi),
-            ("r8", frame.r8),
-            ("r9", frame.r9),
-            ("r10", frame.r10),
-            ("r11", frame.r11),
-            ("r12", frame.r12),
-            ("r13", frame.r13),
-            ("r14", frame.r14),
-            ("r15", frame.r15),
-            ("rflags", frame.rflags),
-            ("cr2", frame.cr2),
-        ];
-        report(text, &registers, exit::EXCEPTION)
+        report(text, &Registers::of(frame), exit::EXCEPTION)
     }
 }
 
 #[cfg(not(test))]
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    let registers = callee_saved();
+    let registers = Registers::here();
     if let Some(hooks) = HOOKS.0.get()
         && CRASHES.load(Relaxed) == 0
     {
-        (hooks.panicked)(info);
+        (hooks.panicked)(info, &registers);
     }
     if info.location().is_some_and(|at| at.file().ends_with(ALLOCATION_FAILED)) {
         // Not a fault of the code: whoever gave the machine its memory is to be told, in a line.
@@ -127,35 +107,8 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 #[cfg(not(test))]
 const ALLOCATION_FAILED: &str = "alloc/src/alloc.rs";
 
-/// The registers an unwinder needs, as they are at one instruction of the caller: this is
-/// inlined, so that the caller's unwind table describes them.
-#[cfg(not(test))]
-#[inline(always)]
-fn callee_saved() -> [(&'static str, u64); 8] {
-    let mut values = [0_u64; 8];
-    // SAFETY: `values` has room for eight words; no register but the scratch one changes.
-    unsafe {
-        core::arch::asm!(
-            "lea {scratch}, [rip]",
-            "mov [{to}], {scratch}",
-            "mov [{to} + 8], rsp",
-            "mov [{to} + 16], rbp",
-            "mov [{to} + 24], rbx",
-            "mov [{to} + 32], r12",
-            "mov [{to} + 40], r13",
-            "mov [{to} + 48], r14",
-            "mov [{to} + 56], r15",
-            to = in(reg) values.as_mut_ptr(),
-            scratch = out(reg) _,
-            options(nostack, preserves_flags),
-        );
-    }
-    let names = ["rip", "rsp", "rbp", "rbx", "r12", "r13", "r14", "r15"];
-    core::array::from_fn(|place| (names[place], values[place]))
-}
-
 /// Reports the crash and ends the image.
-fn report(text: fmt::Arguments<'_>, registers: &[(&str, u64)], status: u8) -> ! {
+fn report(text: fmt::Arguments<'_>, registers: &Registers, status: u8) -> ! {
     reflex_arch::interrupt::disable();
     let crashes = CRASHES.load(Relaxed);
     CRASHES.store(crashes.saturating_add(1), Relaxed);
@@ -182,7 +135,7 @@ fn report(text: fmt::Arguments<'_>, registers: &[(&str, u64)], status: u8) -> ! 
 fn write_report(
     console: &mut Console,
     text: fmt::Arguments<'_>,
-    registers: &[(&str, u64)],
+    registers: &Registers,
 ) -> fmt::Result {
     write!(console, "{Timestamp} ERROR reflex: ")?;
     write!(OneLine(console), "{text}")?;
@@ -194,12 +147,10 @@ fn write_report(
     ANNOUNCED.store(true, Relaxed);
     write!(OneLine(console), "{text}")?;
     console.write_str("\n")?;
-    for (name, value) in registers {
+    for (name, value) in registers.iter() {
         writeln!(console, "#! register {name} {value:016x}")?;
     }
-    if let Some((_, stack_pointer)) = registers.iter().find(|(name, _)| *name == "rsp") {
-        write_stack(console, *stack_pointer)?;
-    }
+    write_stack(console, registers.stack_pointer())?;
     console.write_str("#! crash-end\n")
 }
 

@@ -1,5 +1,7 @@
 //! Devices: found, given their interrupts, and handed to whoever asks first.
 
+pub use crate::input::{Input, InputError, InputLine, console_input};
+
 use crate::machine::Machine;
 use crate::wiring::map_device;
 use alloc::boxed::Box;
@@ -65,6 +67,15 @@ unsafe impl Hal for Identity {
     unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
 }
 
+/// Why a wire leads nowhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PinError {
+    /// The controller cannot be mapped.
+    OutOfMemory,
+    /// No controller has the pin.
+    NoController,
+}
+
 /// Why there is no network interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NicError {
@@ -100,6 +111,15 @@ impl From<reflex_event::Error> for NicError {
     }
 }
 
+impl From<PinError> for NicError {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::OutOfMemory => Self::Kernel(reflex_event::Error::OutOfMemory),
+            PinError::NoController => Self::NoController,
+        }
+    }
+}
+
 /// A network interface: its two halves, and its interrupts.
 pub struct Nic {
     /// The receiving half.
@@ -125,7 +145,7 @@ pub struct Lines {
 }
 
 /// A pin of an I/O APIC.
-struct Pin {
+pub(crate) struct Pin {
     io_apic: IoApic,
     pin: u32,
     processor: u8,
@@ -133,9 +153,9 @@ struct Pin {
 
 impl Pin {
     /// Sends the pin's interrupts to `vector` from now on.
-    fn route(mut self, vector: Vector) {
+    pub(crate) fn route(mut self, vector: Vector, trigger: Trigger, polarity: Polarity) {
         let (number, processor) = (vector.number(), self.processor);
-        self.io_apic.route(self.pin, number, processor, Trigger::Level, Polarity::High);
+        section(|| self.io_apic.route(self.pin, number, processor, trigger, polarity));
     }
 }
 
@@ -161,7 +181,7 @@ impl Lines {
             (None, None) => self.receive.post(receive.and(transmit), None),
         }
         if let Some(pin) = self.pin {
-            pin.route(self.receive);
+            pin.route(self.receive, Trigger::Level, Polarity::High);
         }
         section(|| receive.post());
     }
@@ -290,19 +310,37 @@ fn route(machine: &Machine, device: &mut Device) -> Result<Lines, NicError> {
     }
 }
 
-/// The pin of a wire, masked.
-fn find_pin(machine: &Machine, gsi: u32) -> Result<Pin, NicError> {
-    let told = machine.firmware.as_ref().map(|firmware| firmware.madt.controllers());
-    let controllers = told.filter(|told| !told.is_empty()).unwrap_or(&[USUAL_CONTROLLER]);
-    for controller in controllers {
-        let mapped = map_device(controller.address, ioapic::REGISTERS);
-        mapped.map_err(|_| NicError::Kernel(reflex_event::Error::OutOfMemory))?;
-        // SAFETY: the firmware's or the usual address, mapped; devices on wires are started one
-        // after the other, and no other pin is in use.
-        let io_apic = unsafe { IoApic::new(controller.address, controller.first) };
+/// Masks every pin of the machine's interrupt controllers: what the firmware has left. Once, at
+/// start-up: later it would silence what has been routed.
+pub(crate) fn mask_pins(machine: &Machine) {
+    for controller in controllers(machine) {
+        // One that cannot be mapped now leads nobody anywhere later.
+        if let Ok(mut io_apic) = open_controller(controller) {
+            section(|| io_apic.mask_all());
+        }
+    }
+}
+
+/// The pin of a wire, masked unless somebody has routed it.
+pub(crate) fn find_pin(machine: &Machine, gsi: u32) -> Result<Pin, PinError> {
+    for controller in controllers(machine) {
+        let io_apic = open_controller(controller)?;
         if let Some(pin) = io_apic.pin(gsi) {
             return Ok(Pin { io_apic, pin, processor: machine.processor });
         }
     }
-    Err(NicError::NoController)
+    Err(PinError::NoController)
+}
+
+fn controllers(machine: &Machine) -> &[Controller] {
+    let told = machine.firmware.as_ref().map(|firmware| firmware.madt.controllers());
+    told.filter(|told| !told.is_empty()).unwrap_or(&[USUAL_CONTROLLER])
+}
+
+fn open_controller(controller: &Controller) -> Result<IoApic, PinError> {
+    let mapped = map_device(controller.address, ioapic::REGISTERS);
+    mapped.map_err(|_| PinError::OutOfMemory)?;
+    // SAFETY: the firmware's or the usual address, mapped; all that is done with controllers is
+    // done in sections, one after the other.
+    Ok(section(|| unsafe { IoApic::new(controller.address, controller.first) }))
 }

@@ -93,7 +93,7 @@ reflex_boot_stack_guard:
     .skip 4096
 .global reflex_boot_stack
 reflex_boot_stack:
-    .skip 32768
+    .skip 128 * 1024
 .global reflex_boot_stack_top
 reflex_boot_stack_top:
 .text

@@ -7,6 +7,7 @@ use crate::exclusion::Exclusive;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 use linked_list_allocator::Heap;
+use reflex_runtime::supervise::{account_heap, lost_heap};
 
 /// Calls since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -19,6 +20,8 @@ pub struct Counters {
     pub used: usize,
     /// Bytes there are.
     pub size: usize,
+    /// Bytes in use that were lost with contexts which failed.
+    pub lost: u64,
 }
 
 struct Counted {
@@ -51,6 +54,7 @@ pub fn counters() -> Counters {
         deallocations: counted.deallocations,
         used: counted.heap.used(),
         size: counted.heap.size(),
+        lost: lost_heap(),
     });
     counters.unwrap_or_default()
 }
@@ -61,7 +65,9 @@ unsafe impl GlobalAlloc for Global {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let block = self.0.with(|counted| {
             counted.allocations += 1;
-            counted.heap.allocate_first_fit(layout).ok()
+            let block = counted.heap.allocate_first_fit(layout).ok()?;
+            account_heap(layout.size() as i64);
+            Some(block)
         });
         block.flatten().map_or(ptr::null_mut(), NonNull::as_ptr)
     }
@@ -72,6 +78,7 @@ unsafe impl GlobalAlloc for Global {
             if let Some(block) = NonNull::new(block) {
                 // SAFETY: the caller got `block` from `alloc` with the same layout.
                 unsafe { counted.heap.deallocate(block, layout) };
+                account_heap(-(layout.size() as i64));
             }
         });
     }

@@ -15,10 +15,12 @@ extern crate alloc;
 pub mod devices;
 mod early;
 mod exclusion;
+mod input;
 mod start_info;
 
 pub mod command_line;
 pub mod console;
+pub mod context_config;
 pub mod crash;
 #[cfg(not(test))]
 pub mod entry;
@@ -42,14 +44,19 @@ pub use machine::Machine;
 pub use memory_map::Memory;
 pub use reflex_driver_api::{Acknowledge, Frame, Receive};
 pub use reflex_event::{
-    Accumulation, Activation, Context, ContextId, Error as EventError, EventId, Instant, Kernel,
-    Priority, Registration, TimerId,
+    Accumulation, Activation, Ceiling, Condition, Context, ContextId, Error as EventError, EventId,
+    Executor, Executors, Info, Instant, Kernel, Latency, Limits, Meanwhile, NameSet, Overload,
+    Policy, Priority, Registration, TimerId, Trouble,
 };
-pub use reflex_memory::{Pool, PoolBox};
+pub use reflex_memory::{Lent, Own, Pool, PoolBox, Shared};
 #[cfg(feature = "bench")]
 pub use reflex_runtime::bench;
-pub use reflex_runtime::{ContextOptions, Runtime, Signal, SignalMode, measure, memory};
-pub use reflex_runtime::{interrupt::Vector, job::Job};
+pub use reflex_runtime::{
+    Cloner, ClonerOptions, Completions, ContextInfo, ContextOptions, Origin, Pending, Protected,
+    Rebinding, ReplaceError, Replacement, Runtime, Service, Signal, SignalMode, Waited, Waiter,
+    measure, memory,
+};
+pub use reflex_runtime::{interrupt::Vector, job::Job, report, supervise};
 #[cfg(not(test))]
 pub use wiring::run;
 

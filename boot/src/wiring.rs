@@ -3,19 +3,21 @@
 use crate::crash::{self, Hooks};
 use crate::exit::{BAD_BOOT, MAIN_FAILED, NO_ENTROPY, TOO_LITTLE_MEMORY, fail};
 use crate::machine::Machine;
-use crate::{Early, devices, exclusion, start};
+use crate::{Early, console, devices, exclusion, start};
 use alloc::boxed::Box;
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::fmt::Display;
+use core::ops::Range;
 use core::ptr::NonNull;
 use reflex_arch::clock::Clock;
 use reflex_arch::cpu::Features;
 use reflex_arch::interrupt::{self, FIRST_VECTOR, VECTORS};
-use reflex_arch::paging::{AddressSpace, PAGE};
+use reflex_arch::paging::{Access, AddressSpace, PAGE};
 use reflex_arch::random::Rdrand;
 use reflex_arch::rtc;
 use reflex_arch::segments::Ist;
-use reflex_runtime::{Platform, Runtime, Timekeeping, memory, section};
+use reflex_runtime::memory::StackSource;
+use reflex_runtime::{Platform, Runtime, Timekeeping, contain, memory, section};
 
 /// Bytes of `main`'s stack.
 const MAIN_STACK: usize = 64 << 10;
@@ -23,17 +25,21 @@ const MAIN_STACK: usize = 64 << 10;
 /// How long an entropy device may take to answer.
 const ENTROPY_PATIENCE_NS: u64 = 1_000_000_000;
 
-/// Memory a registration takes, generously: the limit on registrations is what half of the
-/// machine's memory could hold.
-const EVENT_BYTES: usize = 128;
+/// Memory a registration takes at least, in the kernel's table and with its handler: what the
+/// machine's memory can hold of them is the limit on registrations.
+const EVENT_BYTES: usize = 80;
 
-/// The active map. Reached at start-up, and later in sections only.
-struct MapCell(UnsafeCell<Option<AddressSpace>>);
+/// The active map. Reached at start-up, and later in sections and for stacks that overflow.
+struct MapCell {
+    space: UnsafeCell<Option<AddressSpace>>,
+    changing: Cell<bool>,
+}
 
-// SAFETY: one core, and every access is at start-up or in a section.
+// SAFETY: one core, and every access is at start-up, in a section, or in an exception's handler
+// that finds it unused.
 unsafe impl Sync for MapCell {}
 
-static MAP: MapCell = MapCell(UnsafeCell::new(None));
+static MAP: MapCell = MapCell { space: UnsafeCell::new(None), changing: Cell::new(false) };
 
 /// Starts everything, and `application` as `main`. To be called from `reflex_start`.
 ///
@@ -53,17 +59,18 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
     let start = NonNull::new(range.start as *mut u8).expect("page zero is never handed out");
     let free = NonNull::slice_from_raw_parts(start, (range.end - range.start) as usize);
     // SAFETY: start-up, one flow of control.
-    unsafe { *MAP.0.get() = Some(early.address_space) };
+    unsafe { *MAP.space.get() = Some(early.address_space) };
     let platform = Platform {
         memory: free,
-        stacks: guarded_stack,
+        stacks: StackSource { make: guarded_stack, open: open_reserve, close: close_reserve },
         time: Timekeeping {
             features: early.features,
             apic: early.apic,
             clock: early.clock,
             rates: early.rates,
         },
-        events: free.len() / 2 / EVENT_BYTES,
+        events: free.len() / EVENT_BYTES,
+        print: console::line,
     };
     // SAFETY: called once, interrupts masked, on the boot stack; the memory was nobody's.
     let kernel = match unsafe { reflex_runtime::init(platform) } {
@@ -76,8 +83,8 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
     // SAFETY: as above; the hook only looks, with checks.
     unsafe {
         crash::set_hooks(Hooks {
-            panicked: |_| {},
-            faulted: |_| false,
+            panicked: |info, registers| contain::panicked(info, registers),
+            faulted: contain::faulted,
             running: |out| write!(out, "{}", reflex_runtime::describe_running()),
         });
     }
@@ -90,6 +97,7 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
         tsc_hz: early.rates.tsc_hz,
         processor: early.apic.id() as u8,
     }));
+    devices::mask_pins(machine);
     match seed(&early.features, machine, &early.clock) {
         Some(seed) => kernel.seed(seed),
         None => fail(
@@ -127,29 +135,63 @@ fn set_vectors(early: &mut Early) {
     }
 }
 
-/// Takes a stack of at least a page from the kernel's memory, and unmaps the page under it.
-fn guarded_stack(bytes: usize) -> Option<usize> {
+/// Takes a stack of at least a page from the kernel's memory, and unmaps the pages under it: the
+/// reserve, and one more.
+fn guarded_stack(bytes: usize, reserve: usize) -> Option<Range<usize>> {
     let page = PAGE as usize;
     let stack = bytes.max(1).checked_next_multiple_of(page)?;
-    let whole = memory::take(stack.checked_add(page)?, page)?;
-    let guard = whole.cast::<u8>().addr().get();
-    // SAFETY: at start-up or in a section, and nothing below comes here again.
-    let map = unsafe { &mut *MAP.0.get() }.as_mut()?;
-    let frames =
-        &mut || memory::take(page, page).map(|frame| frame.cast::<u8>().addr().get() as u64);
-    map.unmap_guard(guard as u64, frames).ok()?;
-    Some(guard + whole.len())
+    let under = reserve.checked_next_multiple_of(page)? + page;
+    let whole = memory::take(stack.checked_add(under)?, page)?;
+    let start = whole.cast::<u8>().addr().get();
+    for guard in (start..start + under).step_by(page) {
+        with_map(|map| map.unmap_guard(guard as u64, &mut frame))?.ok()?;
+    }
+    Some(start + under..start + whole.len())
+}
+
+/// Maps the pages of a reserve that are not mapped.
+fn open_reserve(reserve: Range<usize>) -> bool {
+    let opened = with_map(|map| {
+        (reserve.start as u64..reserve.end as u64).step_by(PAGE as usize).all(|page| {
+            // The tables are there: the pages were taken out of them one by one.
+            map.lookup(page).is_some()
+                || map.map(page..page + PAGE, Access::ReadWrite, &mut || None).is_ok()
+        })
+    });
+    opened.unwrap_or(false)
+}
+
+/// Unmaps the pages of a reserve that are mapped.
+fn close_reserve(reserve: Range<usize>) {
+    for page in reserve.step_by(PAGE as usize) {
+        // It may be closed already.
+        let _ = with_map(|map| map.unmap_guard(page as u64, &mut || None));
+    }
+}
+
+/// A frame for a page table.
+fn frame() -> Option<u64> {
+    let page = PAGE as usize;
+    memory::take(page, page).map(|frame| frame.cast::<u8>().addr().get() as u64)
+}
+
+/// Runs `work` on the active map; `None` when the map is being changed already, which is so when a
+/// fault comes upon that.
+fn with_map<R>(work: impl FnOnce(&mut AddressSpace) -> R) -> Option<R> {
+    if MAP.changing.replace(true) {
+        return None;
+    }
+    // SAFETY: at start-up, in a section, or in an exception's handler; the mark excludes the last
+    // from the others.
+    let result = unsafe { &mut *MAP.space.get() }.as_mut().map(work);
+    MAP.changing.set(false);
+    result
 }
 
 /// Maps a device's registers, wherever they are, uncached.
 pub(crate) fn map_device(address: u64, length: u64) -> Result<(), reflex_arch::Error> {
-    let page = PAGE as usize;
     section::section(|| {
-        // SAFETY: in a section, and nothing below comes here again.
-        let map =
-            unsafe { &mut *MAP.0.get() }.as_mut().expect("set before any device is looked for");
-        let frames =
-            &mut || memory::take(page, page).map(|frame| frame.cast::<u8>().addr().get() as u64);
-        map.map_device(address, length, frames)
+        let mapped = with_map(|map| map.map_device(address, length, &mut frame));
+        mapped.expect("set before any device is looked for")
     })
 }

@@ -16,6 +16,8 @@ pub use symbols::{Frame, Symbols};
 pub struct CrashReport {
     /// What happened, in the guest's words.
     pub text: String,
+    /// It ended a context only, and the guest went on.
+    pub contained: bool,
     /// Registers by name.
     pub registers: BTreeMap<String, u64>,
     /// Pieces of the stack, by address.
@@ -48,8 +50,10 @@ pub struct CrashCollector {
 impl CrashCollector {
     /// Takes an event, if it belongs to a report. A report that is cut off stays as it is.
     pub fn take(&mut self, event: &Event) {
-        if let Event::Crash(text) = event {
-            self.reports.push(CrashReport { text: text.clone(), ..CrashReport::default() });
+        if let Event::Crash(text) | Event::Contained(text) = event {
+            let contained = matches!(event, Event::Contained(_));
+            let text = text.clone();
+            self.reports.push(CrashReport { text, contained, ..CrashReport::default() });
             self.open = true;
             return;
         }
@@ -87,8 +91,13 @@ impl CrashReport {
     pub fn render(&self, symbols: Option<&Symbols>) -> String {
         match symbols {
             Some(symbols) => symbols.render(self),
-            None => format!("the guest crashed: {}\n{}", self.text, symbols::registers(self)),
+            None => format!("{}{}", self.headline(), symbols::registers(self)),
         }
+    }
+
+    fn headline(&self) -> String {
+        let what = if self.contained { "a context was given up" } else { "the guest crashed" };
+        format!("{what}: {}\n", self.text)
     }
 }
 

@@ -54,6 +54,8 @@ pub enum Event {
     Address(String),
     /// A port is open.
     Listen(Protocol, u16),
+    /// The console's input is read from here on, `#! input`; what was sent before may be lost.
+    Input,
     /// A test of the image, `#! test-list [GROUP] NAME`; printed by `test.list`.
     TestList {
         /// The group it boots with, when the image has several.
@@ -74,8 +76,14 @@ pub enum Event {
     },
     /// One benchmark figure.
     Figure(Figure),
-    /// A crash report starts.
+    /// Time stamp counts a second, in which [`Event::Latency`] is told.
+    LatencyUnit(u64),
+    /// How long activations of a priority have waited since the start.
+    Latency(u8, Waits),
+    /// A crash report starts, the image's last.
     Crash(String),
+    /// A crash report starts of a context that was given up: the image goes on.
+    Contained(String),
     /// A register of the crash report.
     Register(String, u64),
     /// Bytes of the crashed stack, from this address upward.
@@ -84,6 +92,39 @@ pub enum Event {
     CrashEnd,
     /// A machine line this version does not know or cannot read.
     Unknown(String),
+}
+
+/// How long activations waited for their handlers:
+/// `#! latency PRIORITY at_once=N BUCKET=N ...`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// Those whose handlers began on the spot.
+    pub at_once: u64,
+    /// The others: how many waited less than a time, and no less than half of it.
+    pub waited: Vec<(u64, u64)>,
+}
+
+impl Waits {
+    /// How many there were.
+    pub fn total(&self) -> u64 {
+        self.at_once + self.waited.iter().map(|(_, count)| count).sum::<u64>()
+    }
+
+    /// The bound that at least so many thousandths of them stayed under; 0 when they all began
+    /// on the spot.
+    pub fn quantile(&self, permille: u64) -> u64 {
+        let wanted = (self.total() * permille).div_ceil(1000);
+        let mut seen = self.at_once;
+        let mut bound = 0;
+        for (under, count) in &self.waited {
+            if seen >= wanted {
+                break;
+            }
+            seen += count;
+            bound = *under;
+        }
+        bound
+    }
 }
 
 /// One benchmark figure: `#! figure BENCH CASE key=value ... value=N unit=UNIT`.
@@ -133,6 +174,7 @@ fn known_event(word: &str, rest: &str) -> Option<Event> {
         "exit" => Event::Exit(rest.parse().ok()?),
         "address" if !rest.is_empty() => Event::Address(rest.to_owned()),
         "listen" => Event::Listen(words.next()?.parse().ok()?, words.next()?.parse::<u16>().ok()?),
+        "input" if rest.is_empty() => Event::Input,
         "test-list" => {
             let (group, name) = match rest.split_once(' ') {
                 Some((group, name)) => (Some(group.to_owned()), name.trim()),
@@ -153,7 +195,10 @@ fn known_event(word: &str, rest: &str) -> Option<Event> {
             Event::TestFail { name: name.to_owned(), reason: reason.trim().to_owned() }
         }
         "figure" => Event::Figure(figure(rest)?),
+        "latency-unit" => Event::LatencyUnit(rest.parse().ok()?),
+        "latency" => latency(rest)?,
         "crash" => Event::Crash(rest.to_owned()),
+        "contained" if !rest.is_empty() => Event::Contained(rest.to_owned()),
         "register" => Event::Register(words.next()?.to_owned(), hex(words.next()?)?),
         "stack" => Event::Stack(hex(words.next()?)?, bytes(words.next()?)?),
         "crash-end" => Event::CrashEnd,
@@ -174,6 +219,18 @@ fn figure(rest: &str) -> Option<Figure> {
     let value = parameters.remove("value")?.parse().ok()?;
     let unit = parameters.remove("unit")?;
     Some(Figure { bench, case, parameters, value, unit })
+}
+
+fn latency(rest: &str) -> Option<Event> {
+    let mut words = rest.split_ascii_whitespace();
+    let priority = words.next()?.parse().ok()?;
+    let at_once = words.next()?.strip_prefix("at_once=")?.parse().ok()?;
+    let bucket = |word: &str| {
+        let (under, count) = word.split_once('=')?;
+        Some((under.parse().ok()?, count.parse().ok()?))
+    };
+    let waited = words.map(bucket).collect::<Option<_>>()?;
+    Some(Event::Latency(priority, Waits { at_once, waited }))
 }
 
 fn hex(word: &str) -> Option<u64> {
@@ -205,6 +262,7 @@ mod tests {
         assert_eq!(event("#! exit 101"), Some(Event::Exit(101)));
         assert_eq!(event("#! address 10.0.2.15/24"), Some(Event::Address("10.0.2.15/24".into())));
         assert_eq!(event("#! listen udp 7"), Some(Event::Listen(Protocol::Udp, 7)));
+        assert_eq!(event("#! input"), Some(Event::Input));
         assert_eq!(
             event("#! test-list net tcp::echo"),
             Some(Event::TestList { group: Some("net".into()), name: "tcp::echo".into() })
@@ -224,6 +282,12 @@ mod tests {
         });
         assert_eq!(event("#! stack 0x2000 00ff10"), Some(Event::Stack(0x2000, vec![0, 255, 16])));
         assert_eq!(event("#! crash-end"), Some(Event::CrashEnd));
+        assert_eq!(event("#! contained it broke"), Some(Event::Contained("it broke".into())));
+        assert_eq!(event("#! latency-unit 1000000000"), Some(Event::LatencyUnit(1_000_000_000)));
+        assert_eq!(
+            event("#! latency 48 at_once=7 1=2 1024=3"),
+            Some(Event::Latency(48, Waits { at_once: 7, waited: vec![(1, 2), (1024, 3)] }))
+        );
     }
 
     #[test]

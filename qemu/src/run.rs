@@ -1,5 +1,8 @@
 //! `cargo reflex run`: build an appliance, boot it, show its log.
 
+mod input;
+mod stats;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +21,7 @@ use crate::machine::{
 use crate::packages::{Installing, Package, require};
 use crate::project::{Image, Project, Settings};
 use crate::protocol::{Event, Line, Protocol};
+use stats::Stats;
 
 /// Exit status when the time-out ended the guest, as of timeout(1).
 const TIMED_OUT: u8 = 124;
@@ -79,6 +83,9 @@ pub struct Arguments {
     /// End the guest after this time
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
+    /// Show at the end how long activations waited for their handlers, by priority
+    #[arg(long)]
+    stats: bool,
     /// Also show the lines meant for machines
     #[arg(long, short)]
     verbose: bool,
@@ -144,7 +151,14 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
         interrupter.interrupt();
     })
     .context("Ctrl-C cannot be caught")?;
-    Session { arguments: &arguments, file: &file, symbols: None, shown_crashes: 0 }.follow(running)
+    Session {
+        arguments: &arguments,
+        file: &file,
+        symbols: None,
+        shown_crashes: 0,
+        stats: Stats::default(),
+    }
+    .follow(running)
 }
 
 /// What to boot.
@@ -216,6 +230,9 @@ fn machine(arguments: &Arguments, settings: &Settings, file: &Path, network: Net
     for text in &arguments.append {
         machine = machine.append(text);
     }
+    if arguments.stats {
+        machine = machine.append(format!("stats={}", stats::PERIOD_MS));
+    }
     if let Some(pcap) = &arguments.pcap {
         machine = machine.pcap(pcap);
     }
@@ -265,6 +282,7 @@ struct Session<'a> {
     file: &'a Path,
     symbols: Option<Symbols>,
     shown_crashes: usize,
+    stats: Stats,
 }
 
 impl Session<'_> {
@@ -273,7 +291,7 @@ impl Session<'_> {
         while !running.ended() && !running.interrupted() {
             let limit = (watch_kvm && running.lines().is_empty()).then_some(KVM_SILENCE);
             match running.next_line(limit) {
-                Some(line) => self.show(&line, &running),
+                Some(line) => self.show(&line, &mut running),
                 None if limit.is_some() && !running.ended() && !running.interrupted() => {
                     bail!(
                         "the guest printed nothing in {} s: this machine's /dev/kvm cannot run \
@@ -284,6 +302,7 @@ impl Session<'_> {
                 None => {}
             }
         }
+        self.show_stats();
         if running.interrupted() {
             console::step("Stopping", "the guest");
             running.kill();
@@ -296,18 +315,35 @@ impl Session<'_> {
         self.conclude(&outcome)
     }
 
-    fn show(&mut self, line: &Line, running: &Running) {
+    fn show(&mut self, line: &Line, running: &mut Running) {
         if line.event.is_none() || self.arguments.verbose {
             console::log_line(&line.text);
+        }
+        if let Some(event) = &line.event {
+            self.stats.note(event);
         }
         match &line.event {
             Some(Event::Address(address)) => console::note("Address", address),
             Some(Event::Listen(protocol, port)) => self.show_port(*protocol, *port, running),
+            Some(Event::Input) => {
+                if let Some(guest) = running.take_input() {
+                    input::connect(guest);
+                }
+            }
             Some(Event::CrashEnd) => {
                 let shown = self.shown_crashes;
                 self.show_crash(&running.crashes()[shown..]);
             }
             _ => {}
+        }
+    }
+
+    fn show_stats(&self) {
+        if self.arguments.stats {
+            match self.stats.table() {
+                Some(table) => console::log_line(&table),
+                None => console::warning("the guest has told nothing of its activations"),
+            }
         }
     }
 

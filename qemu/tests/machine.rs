@@ -1,6 +1,7 @@
 //! Machines against a program that stands in for QEMU: time-outs, exit codes, odd lines,
 //! death by signal.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use reflex_qemu::machine::{Forward, Machine, MachineError, Network, Status};
@@ -93,8 +94,19 @@ fn dropping_a_machine_ends_it() {
 fn the_thread_that_starts_a_machine_may_end_before_it() {
     let running = std::thread::spawn(|| fake("read word; echo got $word").spawn().unwrap());
     let mut running = running.join().unwrap();
-    running.type_in(b"it\n").unwrap();
+    running.send_line("it").unwrap();
     running.wait_for_text("got it", LONG).unwrap();
+}
+
+#[test]
+fn the_console_can_be_typed_at_from_elsewhere() {
+    let mut running = fake("read one; read two; echo got $one$two").spawn().unwrap();
+    running.send(b"a").unwrap();
+    let mut input = running.take_input().unwrap();
+    assert!(running.take_input().is_none() && running.send(b"x").is_err());
+    let typist = std::thread::spawn(move || input.write_all(b"b\nc\n").unwrap());
+    running.wait_for_text("got abc", LONG).unwrap();
+    typist.join().unwrap();
 }
 
 #[test]
@@ -137,10 +149,12 @@ fn waiting_too_long_says_for_what() {
 
 #[test]
 fn what_was_said_before_is_remembered() {
-    let script = "echo '#! address 10.0.2.15/24'; echo '#! listen tcp 80'; echo ready; read x";
+    let script = "echo '#! address 10.0.2.15/24'; echo '#! listen tcp 80'; echo '#! input'; \
+                  echo ready; read x";
     let mut running = fake(script).spawn().unwrap();
     running.wait_for_text("ready", LONG).unwrap();
     running.wait_for_listen(Protocol::Tcp, 80, Duration::ZERO).unwrap();
+    running.wait_for_input(Duration::ZERO).unwrap();
     assert_eq!(running.wait_for_address(Duration::ZERO).unwrap(), "10.0.2.15/24");
     assert_eq!(running.address(), Some([10, 0, 2, 15].into()));
 }

@@ -24,6 +24,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-rdma-wire", Kind::Pure, &[]),
     rule("reflex-rdma-engine", Kind::Pure, &["reflex-rdma-wire"]),
     // The library OS.
+    rule("reflex-kind", Kind::Pure, LIBRARY),
     rule("reflex-net", Kind::Pure, LIBRARY),
     rule("reflex-http", Kind::Pure, LIBRARY),
     rule("reflex-http-embed", Kind::Host, &[]),
@@ -44,21 +45,35 @@ pub(crate) const RULES: &[Rule] = &[
         ],
     ),
     rule("reflex-macros", Kind::Host, &[]),
-    rule("reflex", Kind::Machine, &["reflex-boot", "reflex-macros", "reflex-net", "reflex-http"]),
+    rule(
+        "reflex",
+        Kind::Machine,
+        &["reflex-boot", "reflex-kind", "reflex-macros", "reflex-net", "reflex-http"],
+    ),
     // Images.
     rule("hello", Kind::Application, FACADE),
+    rule("aem-server", Kind::Application, FACADE),
+    rule("netio-hello", Kind::Application, FACADE),
+    rule("netio-signal", Kind::Application, FACADE),
+    rule("netio-timer", Kind::Application, FACADE),
     rule("echo", Kind::Application, FACADE),
     rule("httpd", Kind::Application, &["reflex", "reflex-http-embed"]),
-    rule("guest-tests", Kind::Application, FACADE),
+    // Its handlers fault on purpose.
+    rule("guest-tests", Kind::UnsafeApplication, FACADE),
     rule("guest-bench", Kind::Application, FACADE),
     rule("steady", Kind::Application, FACADE),
+    rule("upgrade", Kind::Application, FACADE),
     // It has to reach past what the facade allows, to be stopped there.
     rule("misbehave", Kind::UnsafeApplication, FACADE),
+    // It reads the console by the interface that the facade stands on.
+    rule("guest-typing", Kind::Application, &["reflex", "reflex-boot"]),
+    rule("guest-kinds", Kind::Application, FACADE),
     // The host.
     rule("cargo-reflex", Kind::Host, &[]),
     rule("reflex-testkit", Kind::Fake, &["reflex-driver-api", "reflex-event", "reflex-memory"]),
     rule("reflex-tests", Kind::Host, &[]),
     rule("reflex-e2e", Kind::Host, &["cargo-reflex"]),
+    rule("reflex-fuzz", Kind::Host, &["reflex-event"]),
 ];
 
 const FACADE: &[&str] = &["reflex"];

@@ -1,8 +1,12 @@
 //! Contexts: who owns state, and whose handlers never run at the same time.
 
-use crate::Error;
+use crate::policy::{Wishes, settle};
+use crate::supervise::{Backoff, OnFailure, Setup};
+use crate::{Error, System};
 use core::fmt;
-use reflex_boot::{ContextOptions, Priority, Runtime};
+use core::marker::PhantomData;
+use core::time::Duration;
+use reflex_boot::{ContextId, ContextOptions, EventError, Limits, Priority, Runtime};
 
 /// A context with state `S`. Handlers of `&mut S` are registered with it, and as no two of its
 /// handlers ever run at once, the state needs no lock.
@@ -12,9 +16,19 @@ pub struct Context<S> {
 }
 
 impl<S> Context<S> {
+    /// The context with this handle, and a priority for registrations that name none.
+    pub fn from_handle(inner: reflex_boot::Context<S>, priority: Priority) -> Self {
+        Self { inner, priority }
+    }
+
     /// The kernel's handle of the context.
     pub fn handle(self) -> reflex_boot::Context<S> {
         self.inner
+    }
+
+    /// The context's name.
+    pub fn id(self) -> ContextId {
+        self.inner.id()
     }
 
     /// The priority that registrations get which name none.
@@ -43,19 +57,98 @@ impl<S> From<Context<S>> for reflex_boot::Context<S> {
     }
 }
 
-/// A context about to be made; see [`System::context`](crate::System::context).
+/// A context about to be made; see [`System::context`](crate::System::context) and
+/// [`System::context_with`](crate::System::context_with).
 #[must_use = "a context is made by `build`"]
-pub struct ContextBuilder<S> {
+pub struct ContextBuilder<S, O = Given<S>> {
     kernel: Runtime,
-    options: ContextOptions,
+    pub(crate) options: ContextOptions,
     priority: Priority,
-    state: S,
+    pub(crate) wishes: Wishes,
+    pub(crate) heir_of: Option<Context<S>>,
+    origin: O,
+    state: PhantomData<fn() -> S>,
 }
+
+/// The state was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<S>(S);
+
+/// The state is made by a constructor, in the context itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Constructed<C>(C);
 
 impl<S: Send + 'static> ContextBuilder<S> {
     pub(crate) fn new(kernel: Runtime, name: &'static str, state: S) -> Self {
-        let options = ContextOptions::new(name);
-        Self { kernel, options, priority: Priority::DEFAULT, state }
+        Self::from(kernel, ContextOptions::new(name), Given(state))
+    }
+
+    /// Makes the context.
+    ///
+    /// # Errors
+    /// When the machine's memory, or the number of contexts, does not allow it; and when it is to
+    /// be restarted after failures, for which it takes
+    /// [`System::context_with`](crate::System::context_with).
+    pub fn build(mut self) -> Result<Context<S>, Error> {
+        settle(self.kernel, &self.wishes, &mut self.options, &mut self.priority)?;
+        if self.options.on_failure == OnFailure::Restart {
+            return Err(Error::Event(EventError::NotAllowed));
+        }
+        let inner = self.kernel.context(self.options, self.origin.0)?;
+        if let Some(parent) = self.heir_of {
+            self.kernel.inherit(inner, parent.inner)?;
+        }
+        Ok(Context { inner, priority: self.priority })
+    }
+}
+
+impl<S: 'static, C> ContextBuilder<S, Constructed<C>> {
+    pub(crate) fn with(kernel: Runtime, name: &'static str, constructor: C) -> Self {
+        let mut options = ContextOptions::new(name);
+        options.on_failure = OnFailure::Restart;
+        Self::from(kernel, options, Constructed(constructor))
+    }
+
+    /// How long to wait before a restart: `initial` the first time, twice as long each time from
+    /// then on, up to `longest`; from 10 ms to 10 s unless said here. A life longer than `longest`
+    /// begins the count anew.
+    pub fn backoff(self, initial: Duration, longest: Duration) -> Self {
+        let backoff = Backoff { initial, longest };
+        Self { options: ContextOptions { backoff, ..self.options }, ..self }
+    }
+
+    /// Makes the context, and has its constructor run: before this returns, if the context's
+    /// priority is above the caller's. When the constructor fails that is a failure of the context
+    /// like any other.
+    ///
+    /// # Errors
+    /// When the machine's memory, or the number of contexts, does not allow it.
+    pub fn build<E>(self) -> Result<Context<S>, Error>
+    where
+        C: Fn(Setup<'_, S>) -> Result<S, E> + Send + Sync + 'static,
+        E: fmt::Display,
+    {
+        let Self { kernel, wishes, mut options, mut priority, .. } = self;
+        let Constructed(constructor) = self.origin;
+        settle(kernel, &wishes, &mut options, &mut priority)?;
+        let inner = kernel.construct(options, priority, move |inner, own| {
+            constructor(Setup { context: Context { inner, priority }, own })
+        })?;
+        Ok(Context { inner, priority })
+    }
+}
+
+impl<S, O> ContextBuilder<S, O> {
+    fn from(kernel: Runtime, options: ContextOptions, origin: O) -> Self {
+        let (wishes, heir_of) = (Wishes::default(), None);
+        let priority = Priority::DEFAULT;
+        Self { kernel, options, priority, wishes, heir_of, origin, state: PhantomData }
+    }
+
+    /// Has the command line have the last word.
+    pub(crate) fn configured(mut self, system: System) -> Self {
+        self.wishes.config = system.machine().arguments.context(self.options.name);
+        self
     }
 
     /// The priority of registrations that name none; [`Priority::DEFAULT`] unless said here.
@@ -69,17 +162,19 @@ impl<S: Send + 'static> ContextBuilder<S> {
     }
 
     /// Bytes of event memory; 64 KiB unless said here. The context's handlers, the buffers of its
-    /// connections and its own [`PoolBox`](crate::PoolBox)es come from there.
+    /// connections and its own boxes ([`Lent`](crate::Lent)) come from there.
     pub fn memory(self, bytes: usize) -> Self {
         Self { options: ContextOptions { memory: bytes, ..self.options }, ..self }
     }
 
-    /// Makes the context.
-    ///
-    /// # Errors
-    /// When the machine's memory, or the number of contexts, does not allow it.
-    pub fn build(self) -> Result<Context<S>, Error> {
-        let inner = self.kernel.context(self.options, self.state)?;
-        Ok(Context { inner, priority: self.priority })
+    /// How much of the event system it may use; as much as there is unless said here.
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { options: ContextOptions { limits, ..self.options }, ..self }
+    }
+
+    /// What becomes of it when it fails: the image halts, unless said here, or the state is
+    /// [constructed](crate::System::context_with); then it is restarted.
+    pub fn on_failure(self, on_failure: OnFailure) -> Self {
+        Self { options: ContextOptions { on_failure, ..self.options }, ..self }
     }
 }

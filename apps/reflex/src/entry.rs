@@ -1,7 +1,7 @@
 //! From the boot protocol's entry to the application's `main`.
 
 use crate::conclude::conclude;
-use crate::{System, busy};
+use crate::{System, busy, policy, stats};
 use reflex_boot::{Machine, Runtime};
 
 #[allow(improper_ctypes, reason = "both sides are this image, by one compiler")]
@@ -20,5 +20,8 @@ extern "C" fn reflex_start(start_info: u32) -> ! {
 fn application(kernel: Runtime, machine: &'static mut Machine) {
     let system = System::new(kernel, machine);
     conclude(system, busy::start(system));
+    conclude(system, stats::start(system));
+    conclude(system, policy::start(system));
     reflex_application(system);
+    policy::review(system);
 }

@@ -2,7 +2,8 @@
 
 use core::fmt;
 use reflex_boot::EventError;
-use reflex_boot::devices::NicError;
+use reflex_boot::context_config::Nonsense;
+use reflex_boot::devices::{InputError, NicError};
 use reflex_boot::exit as status;
 
 /// Why the system refused something.
@@ -14,6 +15,8 @@ pub enum Error {
     Net(reflex_net::Error),
     /// The machine has no network interface that this image can drive.
     Interface(NicError),
+    /// The console cannot be read.
+    Console(InputError),
     /// A key of the kernel command line has a value that makes no sense.
     Argument {
         /// The key.
@@ -23,6 +26,8 @@ pub enum Error {
         /// The greatest.
         most: usize,
     },
+    /// What the kernel command line says of a context makes no sense.
+    Configuration(Nonsense<'static>),
     /// The application's own reason.
     Application(&'static str),
 }
@@ -36,7 +41,7 @@ impl Error {
             Self::Event(EventError::OutOfMemory | EventError::HeapExhausted)
             | Self::Net(reflex_net::Error::OutOfMemory) => status::TOO_LITTLE_MEMORY,
             Self::Net(reflex_net::Error::Event(error)) => Self::Event(error).status(),
-            Self::Argument { .. } => status::BAD_COMMAND_LINE,
+            Self::Argument { .. } | Self::Configuration(_) => status::BAD_COMMAND_LINE,
             _ => status::MAIN_FAILED,
         }
     }
@@ -48,9 +53,11 @@ impl fmt::Display for Error {
             Self::Event(error) => error.fmt(f),
             Self::Net(error) => error.fmt(f),
             Self::Interface(error) => error.fmt(f),
+            Self::Console(error) => error.fmt(f),
             Self::Argument { key, least, most } => {
                 write!(f, "command line: {key}: expected a number from {least} to {most}")
             }
+            Self::Configuration(nonsense) => nonsense.fmt(f),
             Self::Application(reason) => f.write_str(reason),
         }
     }

@@ -16,17 +16,34 @@
 
 extern crate alloc;
 
+pub mod aem;
+mod batch;
 mod busy;
+mod cloner;
+mod completions;
 mod conclude;
 mod context;
 mod entry;
 mod error;
+mod inherit;
+pub mod kind;
 pub mod net;
+pub mod netio;
+mod policy;
+mod replace;
 mod signal;
+mod stats;
+mod subscribed;
+mod subscription;
+pub mod supervise;
 mod system;
 mod test;
 mod timer;
+mod trouble;
+mod wait;
 
+pub use batch::{Batch, Operation, Prepared, Submitted};
+pub use cloner::{ClonerBuilder, Sources};
 pub use context::{Context, ContextBuilder};
 pub use error::Error;
 pub use log;
@@ -34,18 +51,31 @@ pub use net::{
     Connection, ConnectionError, Connector, Datagram, Listener, NetError, TcpService, UdpService,
     UdpSocket,
 };
+pub use reflex_boot::context_config::Nonsense;
 pub use reflex_boot::devices::NicError;
 pub use reflex_boot::{
-    Accumulation, Activation, EventError, EventId, Instant, Kernel, Pool, PoolBox, Priority,
-    Registration, Runtime, TimerId, exit as status,
+    Accumulation, Activation, Cloner, Completions, Condition, ContextId, ContextInfo, EventError,
+    EventId, Executor, Executors, Info, Instant, Kernel, Latency, Lent, Limits, Meanwhile,
+    Overload, Pending, Policy, Pool, Priority, Protected, Registration, ReplaceError, Runtime,
+    TimerId, Trouble, Waited, Waiter, exit as status,
 };
 #[cfg(feature = "bench")]
 pub use reflex_boot::{Acknowledge, Job, Vector, bench, machine_line, measure};
 pub use reflex_http as http;
 pub use reflex_macros::{main, test};
+pub use replace::{Replacement, Serving};
 pub use signal::{Fired, Signal, SignalBuilder, SignalMode};
+pub use subscribed::Subscribed;
+pub use subscription::{Event, InTime, Submission, Subscription, Within};
+pub use supervise::{Backoff, OnFailure, Own, PoolBox, Reason, Setup, Stopped, Verdict};
 pub use system::System;
 pub use timer::{Tick, Timer, TimerBuilder};
+
+/// Writes a line to the console, as it is.
+#[macro_export]
+macro_rules! println {
+    ($($text:tt)*) => { $crate::__private::line(::core::format_args!($($text)*)) };
+}
 
 /// What the macros refer to. Not for anybody else.
 #[doc(hidden)]
@@ -53,4 +83,5 @@ pub mod __private {
     pub use crate::conclude::conclude;
     pub use crate::test::{Outcome, TESTS, Test, run as run_tests};
     pub use linkme;
+    pub use reflex_boot::console::line;
 }

@@ -6,14 +6,15 @@ use alloc::sync::Arc;
 use reflex_boot::command_line::Addressing;
 use reflex_boot::devices::{self, Nic};
 use reflex_boot::{
-    Accumulation, ContextOptions, Job, Kernel, Priority, Receive, Registration, Runtime, log,
-    machine_line, memory,
+    Accumulation, ContextOptions, Job, Kernel, Origin, Priority, Receive, Registration, Runtime,
+    log, machine_line, memory,
 };
 use reflex_net::{Address, Config, InterfaceAddress, Stack, Transport};
 use spin::Once;
 
 pub use reflex_net::{
-    ConnectionError, Counters, Datagram, Error as NetError, TcpService, UdpService,
+    ConnectionError, Counters, Datagram, Error as NetError, TcpService, TcpState, TcpStates,
+    UdpService,
 };
 
 /// The network stack.
@@ -70,7 +71,8 @@ fn stack(
     let (mut receiver, transmitter, lines) = nic.split();
     let (net, stack) = Net::new(kernel, Box::new(transmitter), config);
     let memory = (memory::available() / STACK_SHARE).max(LEAST_STACK_MEMORY);
-    let options = ContextOptions { memory, ..ContextOptions::new("net") };
+    let origin = Origin::System;
+    let options = ContextOptions { memory, origin, ..ContextOptions::new("net") };
     let context = kernel.context(options, stack)?;
     net.start(context, RECEIVE_PRIORITY)?;
 

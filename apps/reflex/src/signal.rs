@@ -37,7 +37,7 @@ impl SignalBuilder {
     /// When memory or a table does not allow one more.
     pub fn on<S, F>(self, context: Context<S>, handler: F) -> Result<Signal, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Fired) + Send + 'static,
     {
         let priority = self.priority.unwrap_or(context.priority);

@@ -1,12 +1,14 @@
 //! The machine, as an application has it.
 
+use crate::aem::Keepalives;
 use crate::net::{self, ConnectBuilder, ListenBuilder, Net, UdpBuilder};
+use crate::stats;
 use crate::{ContextBuilder, Error, SignalBuilder, SignalMode, TimerBuilder};
 use alloc::boxed::Box;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 use reflex_boot::heap::Counters as HeapCounters;
-use reflex_boot::{Instant, Kernel, Machine, Runtime};
+use reflex_boot::{ContextOptions, Instant, Kernel, Machine, Runtime};
 use spin::Once;
 
 /// The machine: makes contexts, and registers their handlers with what can occur.
@@ -23,11 +25,15 @@ struct Parts {
     machine: &'static Machine,
     /// Started when it is first asked for.
     net: Once<Net>,
+    /// Where sources hand occurrences to several registrations; made when it is first needed.
+    backstage: Once<reflex_boot::Context<()>>,
+    keepalives: Keepalives,
 }
 
 impl System {
     pub(crate) fn new(kernel: Runtime, machine: &'static Machine) -> Self {
-        let parts = Box::leak(Box::new(Parts { machine, net: Once::new() }));
+        let (net, backstage, keepalives) = (Once::new(), Once::new(), Keepalives::new());
+        let parts = Box::leak(Box::new(Parts { machine, net, backstage, keepalives }));
         Self { kernel, parts }
     }
 
@@ -53,7 +59,7 @@ impl System {
 
     /// A context called `name` that owns `state`.
     pub fn context<S: Send + 'static>(self, name: &'static str, state: S) -> ContextBuilder<S> {
-        ContextBuilder::new(self.kernel, name, state)
+        ContextBuilder::new(self.kernel, name, state).configured(self)
     }
 
     /// A timer that expires every `period`.
@@ -87,6 +93,20 @@ impl System {
             // In a section: a handler that came here during the start could only wait for ever.
             None => self.kernel.section(|| self.parts.net.try_call_once(|| net::start(self))),
         }
+    }
+
+    /// The context of what is done for handlers and is not theirs.
+    pub(crate) fn backstage(self) -> Result<reflex_boot::Context<()>, Error> {
+        let made = self
+            .parts
+            .backstage
+            .try_call_once(|| self.kernel.context(ContextOptions::new("backstage"), ()))?;
+        Ok(*made)
+    }
+
+    /// Which contexts stay alive for their handlers.
+    pub(crate) fn keepalives(self) -> &'static Keepalives {
+        &self.parts.keepalives
     }
 
     /// Prepares to listen on a TCP port.
@@ -150,6 +170,9 @@ impl System {
 
     /// Turns the machine off. The host command exits with `status`; 0 is success.
     pub fn exit(self, status: u8) -> ! {
+        if self.argument("stats").is_some() {
+            stats::tell(self);
+        }
         reflex_boot::exit::exit(status)
     }
 }

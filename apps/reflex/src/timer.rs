@@ -114,7 +114,7 @@ impl TimerBuilder {
     /// When memory or a table does not allow one more.
     pub fn on<S, F>(self, context: Context<S>, handler: F) -> Result<Timer, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Tick) + Send + 'static,
     {
         let kernel = self.kernel;

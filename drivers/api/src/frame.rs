@@ -2,25 +2,25 @@
 
 use core::ops::Deref;
 use core::ops::Range;
-use reflex_memory::PoolBox;
+use reflex_memory::Lent;
 
 /// A received Ethernet frame, still in the buffer the device wrote it to. Dropping it gives the
 /// buffer back to its pool.
 pub struct Frame {
-    buffer: PoolBox<[u8]>,
+    buffer: Lent<[u8]>,
     frame: Range<u16>,
 }
 
 impl Frame {
     /// The frame that lies at `frame` in `buffer`; `None` when it does not fit there, which is
     /// what a device that lies about lengths brings about.
-    pub fn new(buffer: PoolBox<[u8]>, frame: Range<u16>) -> Option<Self> {
+    pub fn new(buffer: Lent<[u8]>, frame: Range<u16>) -> Option<Self> {
         let fits = frame.start <= frame.end && usize::from(frame.end) <= buffer.len();
         fits.then_some(Self { buffer, frame })
     }
 
     /// Gives the whole buffer back, to be lent to the device again.
-    pub fn into_buffer(self) -> PoolBox<[u8]> {
+    pub fn into_buffer(self) -> Lent<[u8]> {
         self.buffer
     }
 }

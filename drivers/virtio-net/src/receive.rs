@@ -6,20 +6,20 @@ use alloc::vec::Vec;
 use core::mem::{self, ManuallyDrop};
 use core::ptr::NonNull;
 use reflex_driver_api::{Frame, NicCounters, Receive};
-use reflex_memory::{Pool, PoolBox};
+use reflex_memory::{Lent, Pool};
 use reflex_virtio_bus::Queue;
 use virtio_drivers::BufferDirection::DeviceToDriver;
 use virtio_drivers::{Hal, PhysAddr};
 
 /// A buffer that is with the device. Never dropped: only a reset would end the device's hold.
-struct Lent {
-    buffer: ManuallyDrop<PoolBox<[u8]>>,
+struct Posted {
+    buffer: ManuallyDrop<Lent<[u8]>>,
     address: PhysAddr,
 }
 
-impl Lent {
+impl Posted {
     /// Shares a buffer with the device.
-    fn new<H: Hal>(mut buffer: PoolBox<[u8]>) -> Self {
+    fn new<H: Hal>(mut buffer: Lent<[u8]>) -> Self {
         // SAFETY: the buffer is valid, not empty, and ours alone.
         let address = unsafe { H::share(NonNull::from(&mut *buffer), DeviceToDriver) };
         Self { buffer: ManuallyDrop::new(buffer), address }
@@ -29,7 +29,7 @@ impl Lent {
     ///
     /// # Safety
     /// The device has done with it.
-    unsafe fn into_buffer<H: Hal>(self) -> PoolBox<[u8]> {
+    unsafe fn into_buffer<H: Hal>(self) -> Lent<[u8]> {
         let mut buffer = ManuallyDrop::into_inner(self.buffer);
         // SAFETY: as in `new`, with the address it got; the device has done with it.
         unsafe { H::unshare(self.address, NonNull::from(&mut *buffer), DeviceToDriver) };
@@ -44,7 +44,7 @@ impl Lent {
 pub struct Receiver<H: Hal> {
     queue: Queue<H>,
     /// What each slot of the queue has lent.
-    lent: Box<[Lent]>,
+    lent: Box<[Posted]>,
     frames: &'static Pool,
     counters: NicCounters,
     failed: bool,
@@ -57,7 +57,7 @@ impl<H: Hal> Receiver<H> {
         for _ in 0..queue.size() {
             buffers.push(frames.bytes(RECEIVE_BUFFER).map_err(|_| Error::TooFewFrames)?);
         }
-        let lent: Box<[Lent]> = buffers.into_iter().map(Lent::new::<H>).collect();
+        let lent: Box<[Posted]> = buffers.into_iter().map(Posted::new::<H>).collect();
         for (slot, lent) in (0..).zip(&lent) {
             // SAFETY: each slot once, each with a buffer of that length, which `lent` keeps
             // untouched until the slot is taken.
@@ -124,7 +124,7 @@ impl<H: Hal> Receive for Receiver<H> {
                 self.queue.publish();
                 continue;
             };
-            let filled = mem::replace(lent, Lent::new::<H>(fresh));
+            let filled = mem::replace(lent, Posted::new::<H>(fresh));
             // SAFETY: the slot was just taken; its new buffer is as long as the one before, and
             // stays in `lent`.
             unsafe {

@@ -1,12 +1,17 @@
 //! What the dispatcher knows of a context.
 
-use crate::Error;
 use crate::queue::{Queue, Rank};
 use crate::table::NONE;
+use crate::trouble::{Notice, Troubles};
+use crate::{ContextId, Error, EventId, Limits};
 use alloc::vec::Vec;
 
 /// No context.
 pub(crate) const NOBODY: u16 = u16::MAX;
+
+/// The effective rank of a context that may not be chosen. Above every priority's, so that no
+/// activation raises it.
+pub(crate) const HELD: Rank = Rank::MAX - 1;
 
 /// One context's scheduling state, apart from its queue: what every switch touches.
 ///
@@ -20,22 +25,89 @@ pub(crate) const NOBODY: u16 = u16::MAX;
 ///    |                                     +---------|---------+
 ///    +-----------------------------------------------+
 ///                    finish, nothing pending
+///
+///   any but Running -- hold --> Held -- release --> Idle, Ready
+///   Running -- wait, abandon, finish when it is to stop --> Held
 /// ```
+///
+/// As large as a cache line, so that its place is found by a shift.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub(crate) struct ContextRecord<C> {
-    /// Rank it competes with: the highest of `active` and what is pending. 0 when idle.
+    /// Rank it competes with: the highest of `active` and what is pending. 0 when idle, [`HELD`]
+    /// when it does not compete.
     pub(crate) effective: Rank,
     /// Rank of the activation its handler runs for; 0 when no handler is on its stack.
     pub(crate) active: Rank,
     /// Among the preempted, not the ready.
     pub(crate) preempted: bool,
+    /// It is to be held as soon as no handler is on its stack.
+    pub(crate) stopping: bool,
+    /// How often its place has been given to another.
+    pub(crate) generation: u16,
     /// Neighbours among the ready, or the preempted (`next` was preempted before this one).
     pub(crate) next: u16,
     pub(crate) previous: u16,
     /// Place of the registration whose handler is on its stack.
     pub(crate) serving: u32,
+    /// How many more activations may be queued; below 0 by notices of trouble.
+    pub(crate) room: i32,
+    /// The first activation that waits for room.
+    pub(crate) parked: u32,
     /// What the driver of the core keeps with each context.
     pub(crate) machine: C,
+}
+
+/// The rest of a context: what only cold paths touch.
+pub(crate) struct Account {
+    /// How many reasons there are to hold it.
+    pub(crate) holds: u16,
+    /// It is held until an event that lets it go on.
+    pub(crate) waiting: bool,
+    /// The context that excludes it for the time being, and so runs in its stead.
+    pub(crate) excluded_by: u16,
+    /// Its activations are taken one by one, not run; and this is told when there are some.
+    pub(crate) taken: Option<Taking>,
+    pub(crate) registered: u32,
+    pub(crate) limits: Limits,
+    /// Its registrations.
+    pub(crate) first_owned: u32,
+    pub(crate) last_parked: u32,
+    pub(crate) notice: Notice,
+    /// When the activation that its handler runs for was queued, if that is kept.
+    pub(crate) since: u64,
+    pub(crate) shed: u64,
+}
+
+impl Account {
+    const fn new(limits: Limits) -> Self {
+        Self {
+            holds: 0,
+            waiting: false,
+            excluded_by: NOBODY,
+            taken: None,
+            registered: 0,
+            limits,
+            first_owned: NONE,
+            last_parked: NONE,
+            notice: Notice { event: None, troubles: Troubles::NONE },
+            since: 0,
+            shed: 0,
+        }
+    }
+}
+
+/// How many activations may be queued.
+fn room(limits: Limits) -> i32 {
+    i32::try_from(limits.activations).unwrap_or(i32::MAX).max(1)
+}
+
+/// How the activations of a context are taken that runs no handlers.
+#[derive(Clone, Copy)]
+pub(crate) struct Taking {
+    pub(crate) notify: Option<EventId>,
+    /// It has been told and has not found the queue empty since.
+    pub(crate) told: bool,
 }
 
 /// The most contexts there can be.
@@ -45,6 +117,7 @@ pub(crate) const MOST: usize = 256;
 pub(crate) struct Contexts<C> {
     records: [ContextRecord<C>; MOST],
     queues: Vec<Queue>,
+    accounts: Vec<Account>,
 }
 
 impl<C: Copy> Contexts<C> {
@@ -53,31 +126,58 @@ impl<C: Copy> Contexts<C> {
             effective: 0,
             active: 0,
             preempted: false,
+            stopping: false,
+            generation: 0,
             next: NOBODY,
             previous: NOBODY,
             serving: NONE,
+            room: i32::MAX,
+            parked: NONE,
             machine,
         };
-        Self { records: [idle; MOST], queues: Vec::new() }
+        Self { records: [idle; MOST], queues: Vec::new(), accounts: Vec::new() }
     }
 
     pub(crate) fn reserve(&mut self, most: usize) -> Result<(), Error> {
-        self.queues.try_reserve_exact(most.min(MOST)).map_err(|_| Error::HeapExhausted)
+        let most = most.min(MOST);
+        let queues = self.queues.try_reserve_exact(most);
+        queues.and(self.accounts.try_reserve_exact(most)).map_err(|_| Error::HeapExhausted)
     }
 
     /// Adds a context; the capacity given at the start is never exceeded.
-    pub(crate) fn add(&mut self, machine: C) -> Result<u16, Error> {
-        if self.queues.len() == self.queues.capacity().min(MOST) {
-            return Err(Error::TableFull);
+    pub(crate) fn add(&mut self, machine: C, limits: Limits) -> Result<ContextId, Error> {
+        let most = self.queues.capacity().min(self.accounts.capacity()).min(MOST);
+        if self.queues.len() == most {
+            return Err(Error::TooManyContexts);
         }
-        let context = self.queues.len() as u16;
+        let index = self.queues.len() as u16;
         self.queues.push(Queue::EMPTY);
-        self.at(context).machine = machine;
-        Ok(context)
+        self.accounts.push(Account::new(limits));
+        let record = self.at(index);
+        record.machine = machine;
+        record.room = room(limits);
+        Ok(self.name(index))
     }
 
-    pub(crate) fn get(&mut self, context: u16) -> Option<&mut ContextRecord<C>> {
-        (usize::from(context) < self.queues.len()).then(|| self.at(context))
+    /// The account of a context that is held anew, for whoever has its place now.
+    pub(crate) fn renew(&mut self, context: u16, limits: Limits) {
+        *self.account(context) = Account { holds: 1, ..Account::new(limits) };
+        self.at(context).room = room(limits);
+    }
+
+    /// The index of a context that exists under this name.
+    pub(crate) fn index(&self, context: ContextId) -> Result<u16, Error> {
+        let index = usize::from(context.index);
+        let named = index < self.queues.len()
+            && self.records[index % MOST].generation == context.generation;
+        if named { Ok(context.index) } else { Err(Error::NoContext) }
+    }
+
+    /// The name of a context that is known to exist.
+    #[inline(always)]
+    pub(crate) fn name(&self, context: u16) -> ContextId {
+        let generation = self.records[usize::from(context) % MOST].generation;
+        ContextId { index: context, generation }
     }
 
     /// A context that is known to exist; the remainder only spares the check.
@@ -89,5 +189,9 @@ impl<C: Copy> Contexts<C> {
     #[inline(always)]
     pub(crate) fn queue(&mut self, context: u16) -> &mut Queue {
         &mut self.queues[usize::from(context)]
+    }
+
+    pub(crate) fn account(&mut self, context: u16) -> &mut Account {
+        &mut self.accounts[usize::from(context)]
     }
 }

@@ -1,42 +1,52 @@
-//! Which activation is next, and who runs it.
+//! Which context runs: the event system's state, and the dispatch decision.
+//!
+//! What changes the state from outside is in `activate` (occurrences), `control` (registrations)
+//! and `hold` (contexts that do not compete).
 
-use crate::context::{Contexts, NOBODY};
+use crate::context::{Contexts, HELD, NOBODY};
+use crate::gate::Gate;
+use crate::latency::{Latencies, Latency};
 use crate::preempted::Preempted;
 use crate::queue::{Rank, rank};
 use crate::ready::Ready;
-use crate::table::{Life, NONE, Table};
-use crate::{Accumulation, Activation, ContextId, Error, EventId, Priority, Registration};
+use crate::table::{Chunk, NONE, Table};
+use crate::{Accumulation, Activation, ContextId, Error, EventId, Limits, Priority};
 
 /// The event system's state and its every transition, each of constant cost.
 ///
 /// `H` is whatever stands for a handler: the kernel uses a pointer, a simulation a number. `C` is
 /// what the driver of this type keeps with each context: the kernel, where its stack is. The
-/// driver has one duty: after a call that says [`Outcome::Preempt`], or after [`Core::finish`], it
-/// runs what [`Core::preempt`] or `finish` names.
-pub struct Core<H, C = ()> {
-    table: Table<H>,
-    contexts: Contexts<C>,
-    ready: Ready,
-    preempted: Preempted,
+/// driver has one duty: after a call that says [`Outcome::Preempt`], or one that returns a
+/// [`Next`], it runs what [`Core::preempt`] or that names. After one that takes something
+/// back and says neither ([`Core::clean`], [`Core::unregister`], [`Core::forget_time_out`],
+/// [`Core::take`]) it asks [`Core::preemption_due`].
+///
+/// Points in time are in whatever unit the driver counts; they are asked for only where needed.
+pub struct Core<H: 'static, C = ()> {
+    pub(crate) table: Table<H>,
+    pub(crate) contexts: Contexts<C>,
+    pub(crate) ready: Ready,
+    pub(crate) preempted: Preempted,
     /// An activation that is to run next and was not queued: its context was idle and beats the
     /// running one. It lasts until [`Core::preempt`]; whatever else comes first queues it.
-    express: Express,
-    running: u16,
+    pub(crate) express: Express,
+    pub(crate) running: u16,
     /// Effective rank of the running context; 0 when none runs.
-    current: Rank,
+    pub(crate) current: Rank,
     /// What an activation must exceed to be the next one to run, no matter who else waits:
     /// `current`, or [`UNBEATABLE`] while a preemption is due already.
-    bar: Rank,
+    pub(crate) bar: Rank,
+    pub(crate) latencies: Latencies,
 }
 
 /// Above every rank.
-const UNBEATABLE: Rank = Rank::MAX;
+pub(crate) const UNBEATABLE: Rank = Rank::MAX;
 
-struct Express {
+pub(crate) struct Express {
     /// Place of the registration; [`NONE`] when there is no such activation.
-    index: u32,
-    context: u16,
-    rank: Rank,
+    pub(crate) index: u32,
+    pub(crate) context: u16,
+    pub(crate) rank: Rank,
 }
 
 /// What an activation means for the running context.
@@ -47,25 +57,9 @@ pub enum Outcome {
     Continue,
     /// A context of higher effective priority is ready: see [`Core::preempt`].
     Preempt,
-}
-
-/// What an activation that may start its handler at once has led to.
-#[must_use = "the core counts on a start being carried out"]
-pub enum AtOnce<H> {
-    /// The handler is to be run now, on its context's empty stack, as if by [`Next::Start`] and
-    /// [`Core::begin`].
-    Start {
-        /// The context that is preempted, if one was running.
-        from: Option<ContextId>,
-        /// The context that runs now.
-        to: ContextId,
-        /// Its handler.
-        handler: H,
-        /// What that is to be told.
-        activation: Activation,
-    },
-    /// It was queued.
-    Queued(Outcome),
+    /// Nothing has been counted yet: whoever watches the event is to be asked first, and then
+    /// [`Core::admit`] called, or not.
+    Watched,
 }
 
 /// Who runs next.
@@ -107,6 +101,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
             running: NOBODY,
             current: 0,
             bar: 0,
+            latencies: Latencies::NONE,
         }
     }
 
@@ -120,18 +115,41 @@ impl<H: Copy, C: Copy> Core<H, C> {
         self.contexts.reserve(contexts)
     }
 
+    /// Whether a registration needs a chunk first; see [`Core::supply`].
+    ///
+    /// # Errors
+    /// [`Error::TableFull`] when there is room for neither.
+    pub fn needs_chunk(&self) -> Result<bool, Error> {
+        self.table.needs_chunk()
+    }
+
+    /// Gives the table memory for more registrations; gives it back when the table has all it
+    /// may have.
+    pub fn supply(&mut self, chunk: &'static mut Chunk<H>) -> Option<&'static mut Chunk<H>> {
+        self.table.supply(chunk)
+    }
+
     /// Adds a context, idle.
     ///
     /// # Errors
-    /// [`Error::TableFull`].
-    pub fn add_context(&mut self, machine: C) -> Result<ContextId, Error> {
-        self.contexts.add(machine).map(ContextId)
+    /// [`Error::TooManyContexts`].
+    pub fn add_context(&mut self, machine: C, limits: Limits) -> Result<ContextId, Error> {
+        self.contexts.add(machine, limits)
     }
 
     /// What was given with a context, which must exist.
     #[inline(always)]
     pub fn machine(&mut self, context: ContextId) -> &mut C {
-        &mut self.contexts.at(context.0).machine
+        &mut self.contexts.at(context.index).machine
+    }
+
+    /// The name of the context at a place.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    pub fn context_at(&self, index: u16) -> Result<ContextId, Error> {
+        self.contexts.index(self.contexts.name(index))?;
+        Ok(self.contexts.name(index))
     }
 
     /// Live registrations.
@@ -139,128 +157,23 @@ impl<H: Copy, C: Copy> Core<H, C> {
         self.table.live()
     }
 
+    /// How long activations of a priority have waited.
+    pub fn latency(&self, priority: Priority) -> Latency {
+        self.latencies.of(priority)
+    }
+
     /// The context whose handler runs now.
     #[inline(always)]
     pub fn running(&self) -> Option<ContextId> {
-        (self.running != NOBODY).then_some(ContextId(self.running))
+        (self.running != NOBODY).then(|| self.contexts.name(self.running))
     }
 
     /// The registration whose handler is on the stack of `context`. Its identifier may be stale
     /// already, when the handler has unregistered it.
     pub fn serving(&mut self, context: ContextId) -> Option<EventId> {
-        let index = self.contexts.get(context.0)?.serving;
+        let context = self.contexts.index(context).ok()?;
+        let index = self.contexts.at(context).serving;
         (index != NONE).then(|| self.table.name(index))
-    }
-
-    /// Registers `handler` with `context`.
-    ///
-    /// # Errors
-    /// [`Error::Stale`] when there is no such context, [`Error::TableFull`],
-    /// [`Error::HeapExhausted`].
-    pub fn register(
-        &mut self,
-        context: ContextId,
-        registration: Registration,
-        handler: H,
-    ) -> Result<EventId, Error> {
-        self.contexts.get(context.0).ok_or(Error::Stale)?;
-        let id = self.table.take()?;
-        let record = self.table.at(id.index);
-        record.handler = Some(handler);
-        record.context = context.0;
-        record.priority = registration.priority;
-        record.accumulation = registration.accumulation;
-        Ok(id)
-    }
-
-    /// Ends a registration; its pending occurrences are dropped. Returns the handler, unless it
-    /// is on its context's stack: then [`Core::finish`] does.
-    ///
-    /// # Errors
-    /// [`Error::Stale`].
-    pub fn unregister(&mut self, id: EventId) -> Result<Option<H>, Error> {
-        self.settle();
-        let record = self.table.live_at(id)?;
-        let (context, priority, pending) = (record.context, record.priority, record.pending);
-        record.pending = 0;
-        if pending > 0 {
-            self.dequeue(id.index, context, priority);
-        }
-        self.table.retire(id.index);
-        let runs = self.contexts.at(context).serving == id.index;
-        Ok(if runs { None } else { self.table.free(id.index) })
-    }
-
-    /// Changes a registration's priority. What is pending moves to the end of the new level.
-    ///
-    /// # Errors
-    /// [`Error::Stale`].
-    pub fn set_priority(&mut self, id: EventId, priority: Priority) -> Result<Outcome, Error> {
-        self.settle();
-        let record = self.table.live_at(id)?;
-        let (context, old, pending) = (record.context, record.priority, record.pending);
-        record.priority = priority;
-        if pending == 0 || old == priority {
-            return Ok(Outcome::Continue);
-        }
-        self.dequeue(id.index, context, old);
-        let _ = self.enqueue(id.index, context, priority);
-        // What was pending may have been what kept the running context running.
-        Ok(if self.preemption_due() { Outcome::Preempt } else { Outcome::Continue })
-    }
-
-    /// Records `count` occurrences of the event.
-    ///
-    /// # Errors
-    /// [`Error::Stale`]; [`Error::Overrun`] when they do not fit the counter: none is counted.
-    #[inline(always)]
-    pub fn activate(&mut self, id: EventId, count: u32) -> Result<Outcome, Error> {
-        let record = self.table.live_at(id)?;
-        let pending = record.pending;
-        record.pending = pending.checked_add(count).ok_or(Error::Overrun)?;
-        if pending != 0 || count == 0 {
-            return Ok(Outcome::Continue);
-        }
-        let (context, priority) = (record.context, record.priority);
-        let rank = rank(priority);
-        let record = self.contexts.at(context);
-        if record.effective == 0 && rank > self.bar {
-            record.effective = rank;
-            self.express = Express { index: id.index, context, rank };
-            self.bar = UNBEATABLE;
-            return Ok(Outcome::Preempt);
-        }
-        self.settle();
-        Ok(self.enqueue(id.index, context, priority))
-    }
-
-    /// Like [`Core::activate`], for a caller that can carry a preemption out on the spot: the
-    /// handler of an idle context that beats the running one is begun without being queued.
-    ///
-    /// # Errors
-    /// As [`Core::activate`].
-    #[inline(always)]
-    pub fn activate_at_once(&mut self, id: EventId, count: u32) -> Result<AtOnce<H>, Error> {
-        let record = self.table.live_at(id)?;
-        let (context, rank) = (record.context, rank(record.priority));
-        // A registration of an idle context has nothing pending.
-        let to = self.contexts.at(context);
-        let single = count == 1 || (count != 0 && record.accumulation == Accumulation::Count);
-        if to.effective != 0 || rank <= self.bar || !single {
-            return self.activate(id, count).map(AtOnce::Queued);
-        }
-        let handler = record.handler.expect("a live registration has a handler");
-        to.effective = rank;
-        to.active = rank;
-        to.serving = id.index;
-        let from = self.running();
-        if from.is_some() {
-            self.preempted.push(&mut self.contexts, self.running, self.current);
-        }
-        self.running = context;
-        self.set_current(rank);
-        let activation = Activation { event: id, count };
-        Ok(AtOnce::Start { from, to: ContextId(context), handler, activation })
     }
 
     /// Whether a waiting context beats the running one.
@@ -269,6 +182,15 @@ impl<H: Copy, C: Copy> Core<H, C> {
         self.express.index != NONE
             || self.ready.top() > self.current
             || self.preempted.top() > self.current
+    }
+
+    /// What [`Core::preemption_due`] says, for whoever is to carry it out.
+    pub(crate) fn outcome(&mut self) -> Outcome {
+        if self.preemption_due() {
+            self.bar = UNBEATABLE;
+            return Outcome::Preempt;
+        }
+        Outcome::Continue
     }
 
     /// Preempts the running context if a waiting one beats it, and makes that one running.
@@ -295,36 +217,79 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// # Panics
     /// When no context runs or it has nothing pending: [`Next::Start`] promises both.
     #[inline(always)]
-    pub fn begin(&mut self) -> (H, Activation) {
+    pub fn begin(&mut self, now: impl FnOnce() -> u64) -> (H, Activation) {
         let mut index = self.express.index;
         if index == NONE {
-            index = self.contexts.queue(self.running).pop(&mut self.table);
+            index = self.pop(self.running);
         } else {
             self.express.index = NONE;
             self.bar = self.current;
         }
-        let context = self.contexts.at(self.running);
         let record = self.table.at(index);
+        let handler = record.handler.expect("a queued registration has a handler");
+        let context = self.contexts.at(self.running);
         context.active = rank(record.priority);
         context.serving = index;
+        self.latencies.waited(record.priority, now().wrapping_sub(record.stamp));
+        if !record.gate.is_open() {
+            self.contexts.account(self.running).since = record.stamp;
+            record.gate.set(Gate::EXPIRED, false);
+        }
+        (handler, self.told(index))
+    }
+
+    /// Takes the first activation out of a context's queue, which must not be empty.
+    #[inline(always)]
+    fn pop(&mut self, context: u16) -> u32 {
+        let index = self.contexts.queue(context).pop(&mut self.table);
+        let record = self.contexts.at(context);
+        record.room += 1;
+        if record.parked != NONE {
+            self.unpark(context);
+        }
+        index
+    }
+
+    /// Takes what is pending of a registration that is not in its queue: all, or one.
+    #[inline(always)]
+    fn told(&mut self, index: u32) -> Activation {
+        let record = self.table.at(index);
         let event = EventId { index, generation: record.generation };
-        let handler = record.handler.expect("a queued registration has a handler");
         let mut count = record.pending;
         record.pending = 0;
         if record.accumulation == Accumulation::Each && count > 1 {
             record.pending = count - 1;
             count = 1;
-            let priority = record.priority;
-            self.contexts.queue(self.running).push(&mut self.table, index, priority);
+            let (context, priority) = (record.context, record.priority);
+            let _ = self.enqueue(index, context, priority);
         }
-        (handler, Activation { event, count })
+        Activation { event, count }
+    }
+
+    /// Takes the next activation of a context that runs no handlers: see
+    /// [`Core::set_taken`]. What comes after it may have its priority inherited by whoever excludes
+    /// the context: see [`Core::preemption_due`].
+    ///
+    /// # Errors
+    /// [`Error::NoContext`], and [`Error::NotAllowed`] when its handlers are run.
+    pub fn take(&mut self, context: ContextId) -> Result<Option<Activation>, Error> {
+        let context = self.contexts.index(context)?;
+        let some = self.contexts.queue(context).top() != 0;
+        let taken = self.contexts.account(context).taken.as_mut().ok_or(Error::NotAllowed)?;
+        taken.told = some;
+        if !some {
+            return Ok(None);
+        }
+        let index = self.pop(context);
+        self.table.at(index).gate.set(Gate::EXPIRED, false);
+        Ok(Some(self.told(index)))
     }
 
     /// The running context's handler has returned.
     #[inline(always)]
     pub fn finish(&mut self) -> Finished<H> {
         let served = self.contexts.at(self.running).serving;
-        if self.table.at(served).life == Life::Ending
+        if self.table.at(served).gate.has(Gate::ENDING)
             && let Some(handler) = self.table.free(served)
         {
             self.contexts.at(self.running).serving = NONE;
@@ -341,7 +306,9 @@ impl<H: Copy, C: Copy> Core<H, C> {
         context.serving = NONE;
         context.active = 0;
         context.effective = top;
-        if top != 0 {
+        if context.stopping {
+            self.hold_running();
+        } else if top != 0 {
             // Others of the same priority have waited longer.
             self.ready.push_back(&mut self.contexts, self.running, top);
         }
@@ -350,21 +317,21 @@ impl<H: Copy, C: Copy> Core<H, C> {
 
     /// Makes the best of the waiting contexts the running one.
     #[inline(always)]
-    fn elect(&mut self) -> Next {
+    pub(crate) fn elect(&mut self) -> Next {
         // It beats all others, or it would have been queued.
         if self.express.index != NONE {
             self.running = self.express.context;
             self.current = self.express.rank;
-            return Next::Start(ContextId(self.running));
+            return Next::Start(self.contexts.name(self.running));
         }
         let (ready, preempted) = (self.ready.top(), self.preempted.top());
         if ready > preempted {
             self.set_current(ready);
-            let chosen = self.ready.pop(&mut self.contexts);
-            self.running = chosen;
-            return match self.contexts.at(chosen).active {
-                0 => Next::Start(ContextId(chosen)),
-                _ => Next::Resume(ContextId(chosen)),
+            self.running = self.ready.pop(&mut self.contexts);
+            let name = self.contexts.name(self.running);
+            return match self.contexts.at(self.running).active {
+                0 => Next::Start(name),
+                _ => Next::Resume(name),
             };
         }
         self.set_current(preempted);
@@ -373,63 +340,61 @@ impl<H: Copy, C: Copy> Core<H, C> {
             return Next::Idle;
         }
         self.running = self.preempted.pop(&mut self.contexts);
-        Next::Resume(ContextId(self.running))
+        Next::Resume(self.contexts.name(self.running))
     }
 
     /// Another rank for the running context, when there is no express activation.
     #[inline(always)]
-    fn set_current(&mut self, rank: Rank) {
+    pub(crate) fn set_current(&mut self, rank: Rank) {
         self.current = rank;
         self.bar = rank;
     }
 
-    /// Queues the express activation, since something else is to be considered beside it.
-    #[inline(always)]
-    fn settle(&mut self) {
-        if self.express.index != NONE {
-            self.queue_express();
+    /// Queues an activation, at the end of its level.
+    pub(crate) fn enqueue(&mut self, index: u32, context: u16, priority: Priority) -> Outcome {
+        let record = self.contexts.at(context);
+        let effective = record.effective;
+        record.room -= 1;
+        if record.room < 0 && !self.may_exceed(index, context) {
+            return self.outcome();
         }
-    }
-
-    #[cold]
-    fn queue_express(&mut self) {
-        let Express { index, context, rank } = self.express;
-        self.express.index = NONE;
-        // The bar stays: this one is to be elected before any other of a lower rank.
-        let priority = self.table.at(index).priority;
-        self.contexts.queue(context).push(&mut self.table, index, priority);
-        self.ready.push_back(&mut self.contexts, context, rank);
-    }
-
-    fn enqueue(&mut self, index: u32, context: u16, priority: Priority) -> Outcome {
         self.contexts.queue(context).push(&mut self.table, index, priority);
         let rank = rank(priority);
-        if rank > self.contexts.at(context).effective {
+        if rank > effective {
             self.set_rank(context, rank);
+        } else if effective == HELD {
+            let stamp = self.table.at(index).stamp;
+            self.queued_for_held(context, rank, stamp);
         }
-        if self.preemption_due() {
-            self.bar = UNBEATABLE;
-            return Outcome::Preempt;
-        }
-        Outcome::Continue
+        self.outcome()
     }
 
-    fn dequeue(&mut self, index: u32, context: u16, priority: Priority) {
-        let queue = self.contexts.queue(context);
-        queue.remove(&mut self.table, index, priority);
-        let top = queue.top();
+    /// Takes an activation out of its context's queue, wherever it stands there.
+    pub(crate) fn dequeue(&mut self, index: u32, context: u16, priority: Priority) {
+        self.contexts.queue(context).remove(&mut self.table, index, priority);
+        let record = self.contexts.at(context);
+        record.room += 1;
+        // First, so that a context whose rank is the same in the end keeps its turn.
+        if record.parked != NONE {
+            self.unpark(context);
+        }
+        self.rank_anew(context);
+    }
+
+    /// Something has left a context's queue, or changed its place there.
+    pub(crate) fn rank_anew(&mut self, context: u16) {
+        let top = self.contexts.queue(context).top();
         let record = self.contexts.at(context);
         let rank = record.active.max(top);
-        if rank != record.effective {
+        if rank != record.effective && record.effective != HELD {
             self.set_rank(context, rank);
         }
     }
 
     /// Gives a context another effective rank, and the place among the waiting that it deserves.
-    fn set_rank(&mut self, context: u16, rank: Rank) {
+    pub(crate) fn set_rank(&mut self, context: u16, rank: Rank) {
         let record = self.contexts.at(context);
         let old = core::mem::replace(&mut record.effective, rank);
-        let preempted = record.preempted;
         if context == self.running {
             self.set_current(rank);
             if self.preemption_due() {
@@ -437,13 +402,18 @@ impl<H: Copy, C: Copy> Core<H, C> {
             }
             return;
         }
-        if preempted {
-            self.preempted.remove(&mut self.contexts, context);
-        } else if old != 0 {
-            self.ready.remove(&mut self.contexts, context, old);
-        }
+        self.withdraw(context, old);
         if rank != 0 {
             self.ready.push_back(&mut self.contexts, context, rank);
+        }
+    }
+
+    /// Takes a context that does not run out of those that compete, where it stands at `rank`.
+    pub(crate) fn withdraw(&mut self, context: u16, rank: Rank) {
+        if self.contexts.at(context).preempted {
+            self.preempted.remove(&mut self.contexts, context);
+        } else if rank != 0 && rank != HELD {
+            self.ready.remove(&mut self.contexts, context, rank);
         }
     }
 }

@@ -3,9 +3,15 @@
 use core::fmt;
 use core::marker::PhantomData;
 
-/// A context's index. Contexts live as long as the image.
+/// A context's name: its place and the generation of that place, so that the name of a context
+/// that has ended is refused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ContextId(pub u16);
+pub struct ContextId {
+    /// Place among the contexts.
+    pub index: u16,
+    /// How often that place has been given to another.
+    pub generation: u16,
+}
 
 /// A registration's name: its place and the generation of that place, so that a stale name
 /// is refused and never reaches whoever was registered there next.
@@ -55,7 +61,7 @@ impl<S> Context<S> {
         Self { id, state: PhantomData }
     }
 
-    /// The context's index.
+    /// The context's name.
     pub const fn id(self) -> ContextId {
         self.id
     }
@@ -71,6 +77,6 @@ impl<S> Copy for Context<S> {}
 
 impl<S> fmt::Debug for Context<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Context({})", self.id.0)
+        write!(f, "Context({}.{})", self.id.index, self.id.generation)
     }
 }

@@ -1,6 +1,9 @@
 //! What the kernel offers those above it, without saying which kernel.
 
-use crate::{Activation, Context, Error, EventId, Instant, Priority, Registration, TimerId};
+use crate::{
+    Activation, Context, ContextId, Error, EventId, Instant, Priority, Registration, TimerId,
+    Trouble,
+};
 use core::time::Duration;
 use reflex_memory::Pool;
 
@@ -19,7 +22,7 @@ pub trait Kernel: Clone + Send + Sync + 'static {
     /// The event memory of a context.
     ///
     /// # Errors
-    /// [`Error::Stale`] when there is no such context.
+    /// [`Error::NoContext`].
     fn pool<S>(&self, context: Context<S>) -> Result<&'static Pool, Error>;
 
     /// Registers `handler` with `context`: from now on every activation of the identifier runs
@@ -28,7 +31,9 @@ pub trait Kernel: Clone + Send + Sync + 'static {
     /// The handler is kept in the context's event memory. A cold path.
     ///
     /// # Errors
-    /// [`Error::Stale`], [`Error::WrongState`], [`Error::TableFull`], [`Error::OutOfMemory`].
+    /// [`Error::NoContext`], [`Error::WrongState`], [`Error::LimitReached`], [`Error::NotAllowed`],
+    /// [`Error::TableFull`], [`Error::OutOfMemory`]; [`Error::Busy`] when the context has been given
+    /// up and not been restarted.
     fn register<S, F>(
         &self,
         context: Context<S>,
@@ -36,8 +41,18 @@ pub trait Kernel: Clone + Send + Sync + 'static {
         handler: F,
     ) -> Result<EventId, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static;
+
+    /// Says that a context is about to register for a kind of events, which its policy may not
+    /// allow. Without policies everything is allowed.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`], [`Error::NoContext`].
+    fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {
+        let _ = (context, kind);
+        Ok(())
+    }
 
     /// Ends a registration. Its pending activations are dropped, and its handler never runs
     /// again; when it is running now (it may unregister itself) it ends its run.
@@ -61,10 +76,12 @@ pub trait Kernel: Clone + Send + Sync + 'static {
     /// [`Error::Stale`], [`Error::Overrun`].
     fn activate(&self, event: EventId, count: u32) -> Result<(), Error>;
 
-    /// Reserves a timer for `event`. A cold path: arming and disarming cannot fail afterwards.
+    /// Reserves a timer for `event`, which has none yet; the two end together. A cold path: arming
+    /// and disarming cannot fail afterwards.
     ///
     /// # Errors
-    /// [`Error::Stale`], [`Error::TableFull`], [`Error::HeapExhausted`].
+    /// [`Error::Stale`], [`Error::Exclusive`], [`Error::OutOfMemory`], [`Error::TableFull`],
+    /// [`Error::HeapExhausted`].
     fn timer(&self, event: EventId) -> Result<TimerId, Error>;
 
     /// Sets `timer` to activate its event at `deadline`, never earlier, and then every `period`
@@ -86,6 +103,49 @@ pub trait Kernel: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`Error::Stale`].
     fn release(&self, timer: TimerId) -> Result<(), Error>;
+
+    /// Tells a context of trouble, by an activation of the registration it has named for that.
+    /// Needs no memory. Constant time.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    fn report(&self, context: ContextId, trouble: Trouble) -> Result<(), Error>;
+
+    /// From now on `event` is activated whenever the context's handlers and registrations have been
+    /// given up: after a panic, a fault or an overrun in one of its handlers, and when the context
+    /// ends. Whoever keeps something for the context is then to give it up too.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`], [`Error::LimitReached`].
+    fn on_end(&self, context: ContextId, event: EventId) -> Result<(), Error>;
+
+    /// How often a context has been given up: whoever keeps something for it finds out by this
+    /// that it is in another life.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    fn failures(&self, context: ContextId) -> Result<u32, Error>;
+
+    /// Runs `work`, in which the calling context is not given up for having used up its time: for
+    /// code that holds what is not the context's own. A panic or a fault in there is the kernel's
+    /// own affair and ends the image. Application's code is called from there by
+    /// [`unguarded`](Self::unguarded) alone.
+    fn guarded<R>(&self, work: impl FnOnce() -> R) -> R;
+
+    /// Runs `work`, in which the calling context may be given up again: the application's part of
+    /// a guarded call.
+    fn unguarded<R>(&self, work: impl FnOnce() -> R) -> R;
+
+    /// Runs `work`, guarded, on a value that is not the calling context's own, and returns the
+    /// value. When the context is given up meanwhile, which it can be where `work` calls something
+    /// [`unguarded`](Self::unguarded), `rescue` gets the value, in a context of the kernel's: what
+    /// it does is to be short, and bounded.
+    fn rescued<T: Send + 'static, R>(
+        &self,
+        value: T,
+        rescue: fn(T),
+        work: impl FnOnce(&mut T) -> R,
+    ) -> (T, R);
 
     /// Fills `bytes` from the kernel's cryptographic generator.
     fn random(&self, bytes: &mut [u8]);

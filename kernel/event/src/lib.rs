@@ -8,11 +8,18 @@
 
 extern crate alloc;
 
+mod activate;
 mod ceiling;
+mod condition;
 mod context;
+mod control;
 mod core;
+mod gate;
+mod hold;
 mod id;
 mod kernel;
+mod latency;
+mod policy;
 mod preempted;
 mod priority;
 mod queue;
@@ -20,11 +27,22 @@ mod ready;
 mod registration;
 mod table;
 mod time;
+mod trouble;
 
-pub use self::core::{AtOnce, Core, Finished, Next, Outcome};
+pub use self::core::{Core, Finished, Next, Outcome};
+pub use activate::{AtOnce, Start};
 pub use ceiling::Ceiling;
+pub use condition::Condition;
+pub use control::{Trait, Unregistered};
+pub use hold::Wait;
 pub use id::{Context, ContextId, EventId, TimerId};
 pub use kernel::Kernel;
+pub use latency::{BUCKETS, Latency};
+pub use policy::{Executor, Executors, MOST_NAMES, NameSet, Names, Policy};
 pub use priority::Priority;
-pub use registration::{Accumulation, Activation, Error, Registration};
+pub use registration::{
+    Accumulation, Activation, Error, Info, Limits, Meanwhile, Overload, Registration,
+};
+pub use table::{Chunk, Record};
 pub use time::Instant;
+pub use trouble::{Trouble, Troubles};

@@ -1,75 +1,100 @@
 //! The table of registrations: fixed chunks, places reused by generation, O(1) everywhere.
 
+use crate::gate::Gate;
 use crate::{Accumulation, Error, EventId, Priority};
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// Registrations a chunk. A chunk is one allocation of the global heap, made when the table
-/// grows and never given back.
-pub(crate) const CHUNK: usize = 256;
+/// Registrations a chunk.
+const CHUNK: usize = 256;
 
 /// No place, no event.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// What becomes of a place in the table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Life {
-    /// Nobody is registered here.
-    Free,
-    /// A registration.
-    Live,
-    /// Unregistered while its handler runs; freed when that run ends.
-    Ending,
-}
-
-/// One registration.
-pub(crate) struct Record<H> {
+/// One registration, or the place of one.
+pub struct Record<H> {
     pub(crate) handler: Option<H>,
+    /// When the oldest occurrence that the handler has not been told of was queued.
+    pub(crate) stamp: u64,
     /// How often the place has been taken and given back: odd while a registration lives here,
     /// also after it has wrapped around.
     pub(crate) generation: u32,
-    /// Occurrences the handler has not been told of. In its context's queue if and only if this
-    /// is not 0.
+    /// Occurrences the handler has not been told of. If it is not 0 the registration is in its
+    /// context's queue, unless its gate says otherwise.
     pub(crate) pending: u32,
     /// Neighbours in the context's queue; `next` also links free places.
     pub(crate) next: u32,
     pub(crate) previous: u32,
+    /// Neighbours among the context's registrations.
+    pub(crate) next_owned: u32,
+    pub(crate) previous_owned: u32,
     pub(crate) context: u16,
+    pub(crate) gate: Gate,
     pub(crate) priority: Priority,
     pub(crate) accumulation: Accumulation,
-    pub(crate) life: Life,
 }
 
 impl<H> Record<H> {
-    const FREE: Self = Self {
+    /// A place that nobody has taken.
+    pub const FREE: Self = Self {
         handler: None,
+        stamp: 0,
         generation: 0,
         pending: 0,
         next: NONE,
         previous: NONE,
+        next_owned: NONE,
+        previous_owned: NONE,
         context: 0,
+        gate: Gate::OPEN,
         priority: Priority::LOWEST,
         accumulation: Accumulation::Count,
-        life: Life::Free,
     };
+
+    /// Whether it is in its context's queue.
+    pub(crate) fn queued(&self) -> bool {
+        (self.pending != 0 || self.gate.has(Gate::EXPIRED)) && !self.gate.has(Gate::ASIDE)
+    }
+}
+
+/// Memory for some more registrations, from whoever drives the core: [`Record::FREE`] all over.
+/// Making one takes a time that grows with its size; giving it to the core does not.
+#[repr(transparent)]
+pub struct Chunk<H: 'static>([Record<H>; CHUNK]);
+
+impl<H> Chunk<H> {
+    /// How many registrations it holds.
+    pub const SIZE: usize = CHUNK;
+
+    /// An empty chunk.
+    pub const fn new() -> Self {
+        Self([const { Record::FREE }; CHUNK])
+    }
+}
+
+impl<H> Default for Chunk<H> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// All registrations.
-pub(crate) struct Table<H> {
-    chunks: Vec<Box<[Record<H>; CHUNK]>>,
+pub(crate) struct Table<H: 'static> {
+    chunks: Vec<&'static mut Chunk<H>>,
     most_chunks: usize,
     free: u32,
+    /// Places from here on have never been taken.
+    fresh: u32,
     live: u32,
 }
 
 impl<H> Table<H> {
     /// An empty table without room.
     pub(crate) const fn new() -> Self {
-        Self { chunks: Vec::new(), most_chunks: 0, free: NONE, live: 0 }
+        Self { chunks: Vec::new(), most_chunks: 0, free: NONE, fresh: 0, live: 0 }
     }
 
     /// Makes room for at most `most` registrations, rounded up to whole chunks: the directory of
-    /// chunks is allocated now and never moves, the chunks when they are needed.
+    /// chunks is allocated now and never moves.
     pub(crate) fn reserve(&mut self, most: usize) -> Result<(), Error> {
         self.most_chunks = most.div_ceil(CHUNK);
         self.chunks.try_reserve_exact(self.most_chunks).map_err(|_| Error::HeapExhausted)
@@ -80,10 +105,27 @@ impl<H> Table<H> {
         self.live
     }
 
+    /// Whether the next [`take`](Self::take) needs a chunk that is not there.
+    pub(crate) fn needs_chunk(&self) -> Result<bool, Error> {
+        if self.free != NONE || (self.fresh as usize) < self.chunks.len() * CHUNK {
+            return Ok(false);
+        }
+        if self.chunks.len() == self.most_chunks { Err(Error::TableFull) } else { Ok(true) }
+    }
+
+    /// Adds a chunk; without room for it, it is given back.
+    pub(crate) fn supply(&mut self, chunk: &'static mut Chunk<H>) -> Option<&'static mut Chunk<H>> {
+        if self.chunks.len() == self.most_chunks {
+            return Some(chunk);
+        }
+        self.chunks.push(chunk);
+        None
+    }
+
     /// The record at a place that is known to exist: queues hold only such places.
     #[inline(always)]
     pub(crate) fn at(&mut self, index: u32) -> &mut Record<H> {
-        &mut self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+        &mut self.chunks[index as usize / CHUNK].0[index as usize % CHUNK]
     }
 
     /// The live registration `id` names.
@@ -91,7 +133,7 @@ impl<H> Table<H> {
     pub(crate) fn live_at(&mut self, id: EventId) -> Result<&mut Record<H>, Error> {
         match self.chunks.get_mut(id.index as usize / CHUNK) {
             Some(chunk) => {
-                let record = &mut chunk[id.index as usize % CHUNK];
+                let record = &mut chunk.0[id.index as usize % CHUNK];
                 // Names have odd generations. With the bit forced, not even one that was made up
                 // reaches a place where no registration lives.
                 if record.generation == id.generation | 1 { Ok(record) } else { Err(Error::Stale) }
@@ -100,17 +142,21 @@ impl<H> Table<H> {
         }
     }
 
-    /// Takes a free place, growing the table by a chunk when there is none.
+    /// Takes a free place, which [`needs_chunk`](Self::needs_chunk) has said to be there.
     pub(crate) fn take(&mut self) -> Result<EventId, Error> {
-        if self.free == NONE {
-            self.grow()?;
+        if self.needs_chunk()? {
+            return Err(Error::TableFull);
         }
-        let index = self.free;
+        let mut index = self.free;
+        if index == NONE {
+            index = self.fresh;
+            self.fresh += 1;
+        } else {
+            self.free = self.at(index).next;
+        }
         let record = self.at(index);
         let generation = record.generation.wrapping_add(1);
-        let next = record.next;
-        *record = Record { generation, life: Life::Live, ..Record::FREE };
-        self.free = next;
+        *record = Record { generation, ..Record::FREE };
         self.live += 1;
         Ok(EventId { index, generation })
     }
@@ -119,14 +165,14 @@ impl<H> Table<H> {
     pub(crate) fn retire(&mut self, index: u32) {
         let record = self.at(index);
         record.generation = record.generation.wrapping_add(1);
-        record.life = Life::Ending;
+        record.gate.set(Gate::ENDING, true);
         self.live -= 1;
     }
 
     /// The name of the registration at a place, which may have been retired.
     pub(crate) fn name(&mut self, index: u32) -> EventId {
         let record = self.at(index);
-        let retired = u32::from(record.life == Life::Ending);
+        let retired = u32::from(record.gate.has(Gate::ENDING));
         EventId { index, generation: record.generation.wrapping_sub(retired) }
     }
 
@@ -134,28 +180,10 @@ impl<H> Table<H> {
     pub(crate) fn free(&mut self, index: u32) -> Option<H> {
         let free = self.free;
         let record = self.at(index);
-        record.life = Life::Free;
+        record.gate = Gate::OPEN;
         record.next = free;
         let handler = record.handler.take();
         self.free = index;
         handler
-    }
-
-    /// Adds a chunk. To be called when no place is free.
-    fn grow(&mut self) -> Result<(), Error> {
-        if self.chunks.len() == self.most_chunks {
-            return Err(Error::TableFull);
-        }
-        let mut records = Vec::new();
-        records.try_reserve_exact(CHUNK).map_err(|_| Error::HeapExhausted)?;
-        let base = (self.chunks.len() * CHUNK) as u32;
-        records.extend((0..CHUNK as u32).map(|place| {
-            let next = if place + 1 < CHUNK as u32 { base + place + 1 } else { NONE };
-            Record { next, ..Record::FREE }
-        }));
-        let chunk = records.into_boxed_slice().try_into();
-        self.chunks.push(chunk.unwrap_or_else(|_| unreachable!("a chunk has CHUNK records")));
-        self.free = base;
-        Ok(())
     }
 }

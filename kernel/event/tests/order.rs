@@ -1,19 +1,19 @@
-//! Orders worth reading as examples.
+//! Orders worth reading as examples: who is next, and why. Limits, occurrences and states of
+//! contexts have files of their own in `order/`.
 
+#[path = "order/limits.rs"]
+mod limits;
+#[path = "order/occurrences.rs"]
+mod occurrences;
+#[path = "order/parts.rs"]
+mod parts;
+#[path = "order/states.rs"]
+mod states;
+
+use parts::{core, registration, run_all, run_next};
 use reflex_event::{
-    Accumulation, ContextId, Core, Error, EventId, Finished, Next, Outcome, Priority, Registration,
+    Accumulation, AtOnce, Context, ContextId, Error, EventId, Finished, Next, Outcome, Priority,
 };
-
-fn registration(level: u8, accumulation: Accumulation) -> Registration {
-    Registration { priority: Priority::new(level).unwrap(), accumulation }
-}
-
-fn core<const N: usize>() -> (Core<&'static str>, [ContextId; N]) {
-    let mut core = Core::new(());
-    core.reserve(16, N).unwrap();
-    let contexts = core::array::from_fn(|_| core.add_context(()).unwrap());
-    (core, contexts)
-}
 
 /// L is preempted by M; an event for L of H's priority makes L go on before M.
 #[test]
@@ -23,19 +23,118 @@ fn a_preempted_context_inherits_a_higher_activation() {
     let high = core.register(l, registration(3, Accumulation::Count), "high").unwrap();
     let middle = core.register(m, registration(2, Accumulation::Count), "middle").unwrap();
 
-    assert_eq!(core.activate(low, 1), Ok(Outcome::Preempt));
+    assert_eq!(core.activate(low, 1, || 0), Ok(Outcome::Preempt));
     assert_eq!(core.preempt(), Some(Next::Start(l)));
-    assert_eq!(core.begin().0, "low");
-    assert_eq!(core.activate(middle, 1), Ok(Outcome::Preempt));
+    assert_eq!(core.begin(|| 0).0, "low");
+    assert_eq!(core.activate(middle, 1, || 0), Ok(Outcome::Preempt));
     assert_eq!(core.preempt(), Some(Next::Start(m)));
-    assert_eq!(core.begin().0, "middle");
+    assert_eq!(core.begin(|| 0).0, "middle");
 
-    assert_eq!(core.activate(high, 1), Ok(Outcome::Preempt));
+    assert_eq!(core.activate(high, 1, || 0), Ok(Outcome::Preempt));
     assert_eq!(core.preempt(), Some(Next::Resume(l)), "low ends first, at high's priority");
     assert_eq!(core.finish(), Finished::Next(Next::Start(l)));
-    assert_eq!(core.begin().0, "high");
+    assert_eq!(core.begin(|| 0).0, "high");
     assert_eq!(core.finish(), Finished::Next(Next::Resume(m)));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
+}
+
+/// Whoever has what a higher one needs goes on at the higher one's priority, and is preempted
+/// again as soon as that has what it needs: nobody in between delays it.
+#[test]
+fn inheritance_is_handed_over() {
+    let (mut core, [shared, busy, urgent]) = core();
+    let slow = core.register(shared, registration(1, Accumulation::Count), "slow").unwrap();
+    let asked = core.register(shared, registration(9, Accumulation::Count), "asked").unwrap();
+    let middle = core.register(busy, registration(5, Accumulation::Count), "middle").unwrap();
+    let high = core.register(urgent, registration(9, Accumulation::Count), "high").unwrap();
+
+    let AtOnce::Start { from: None, handler: "slow", .. } =
+        core.activate_at_once(slow, 1, || 0).unwrap()
+    else {
+        panic!("it begins on the spot")
+    };
+    let AtOnce::Start { from, handler: "middle", .. } =
+        core.activate_at_once(middle, 1, || 0).unwrap()
+    else {
+        panic!("it begins on the spot")
+    };
+    assert_eq!(from, Some(shared));
+    let AtOnce::Start { handler: "high", .. } = core.activate_at_once(high, 1, || 0).unwrap()
+    else {
+        panic!("it begins on the spot")
+    };
+    // `high` needs something of the shared context, and ends.
+    assert_eq!(core.activate(asked, 1, || 0), Ok(Outcome::Continue), "an equal does not preempt");
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(shared)), "`slow`, before `middle`");
+    assert_eq!(core.finish(), Finished::Next(Next::Start(shared)));
+    assert_eq!(core.begin(|| 0).0, "asked");
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(busy)));
+    assert_eq!(core.finish(), Finished::Next(Next::Idle));
+}
+
+/// Who is kept out by another's exclusion makes that other go on.
+#[test]
+fn who_excludes_inherits() {
+    let (mut core, [holder, other, middle]) = core();
+    let low = core.register(holder, registration(1, Accumulation::Count), "low").unwrap();
+    let high = core.register(other, registration(9, Accumulation::Count), "high").unwrap();
+    let between = core.register(middle, registration(5, Accumulation::Count), "between").unwrap();
+    let _ = core.activate(low, 1, || 0).unwrap();
+    assert_eq!(run_next(&mut core), "low");
+    assert_eq!(core.exclude(other), Ok(true));
+    assert_eq!(core.exclude(other), Ok(false), "it is excluded already");
+    assert_eq!(core.release(other), Err(Error::Busy), "that is not how it ends");
+
+    assert_eq!(core.activate(between, 1, || 0), Ok(Outcome::Preempt));
+    assert_eq!(run_next(&mut core), "between");
+    assert_eq!(core.activate(high, 1, || 0), Ok(Outcome::Preempt));
+    assert_eq!(core.preempt(), Some(Next::Resume(holder)), "`low` goes on, at `high`'s priority");
+    assert_eq!(core.readmit(other, middle), Err(Error::NotAllowed));
+    assert_eq!(core.readmit(other, holder), Ok(Outcome::Preempt));
+    assert_eq!(core.preempt(), Some(Next::Start(other)));
+    assert_eq!(core.begin(|| 0).0, "high");
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(middle)));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(holder)));
+    assert_eq!(core.finish(), Finished::Next(Next::Idle));
+}
+
+/// Who inherits no more than it has keeps its turn.
+#[test]
+fn inheriting_what_one_has_costs_no_turn() {
+    let (mut core, [holder, excluded, equal, urgent]) = core();
+    let names = ["low", "own", "kept out", "equal", "urgent"];
+    let of = [holder, holder, excluded, equal, urgent];
+    let [low, own, kept_out, equal, urgent] = std::array::from_fn(|at| {
+        let level = [1, 5, 5, 5, 9][at];
+        core.register(of[at], registration(level, Accumulation::Count), names[at]).unwrap()
+    });
+    let _ = core.activate(low, 1, || 0).unwrap();
+    assert_eq!(run_next(&mut core), "low");
+    assert_eq!(core.exclude(excluded), Ok(true));
+    let _ = core.activate(own, 1, || 0).unwrap();
+    let _ = core.activate(urgent, 1, || 0).unwrap();
+    assert_eq!(run_next(&mut core), "urgent");
+    let _ = core.activate(equal, 1, || 0).unwrap();
+    let _ = core.activate(kept_out, 1, || 0).unwrap();
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(holder)), "before `equal`");
+}
+
+/// Excluding once more passes priority on at once: what was to start before counts with the rest.
+#[test]
+fn excluding_once_more_outdoes_what_was_due() {
+    let (mut core, [holder, other, third]) = core();
+    let low = core.register(holder, registration(1, Accumulation::Each), "low").unwrap();
+    let high = core.register(other, registration(9, Accumulation::Count), "high").unwrap();
+    let between = core.register(third, registration(5, Accumulation::Count), "between").unwrap();
+    let _ = core.activate(low, 2, || 0).unwrap();
+    assert_eq!(run_next(&mut core), "low");
+    assert_eq!(core.exclude(other), Ok(true));
+    let _ = core.activate(high, 1, || 0).unwrap();
+    assert_eq!(core.finish(), Finished::Next(Next::Start(holder)));
+    assert_eq!(core.begin(|| 0).0, "low", "again, with its own priority");
+    assert_eq!(core.activate(between, 1, || 0), Ok(Outcome::Preempt));
+    assert_eq!(core.exclude(other), Ok(false));
+    assert_eq!(core.preempt(), None, "it has the priority of `high` now");
 }
 
 /// Contexts of one priority take turns; an event fired in its own handler starves nobody.
@@ -44,54 +143,76 @@ fn equals_take_turns() {
     let (mut core, [a, b]) = core();
     let first = core.register(a, registration(5, Accumulation::Each), "a").unwrap();
     let second = core.register(b, registration(5, Accumulation::Each), "b").unwrap();
-    let _ = core.activate(first, 2).unwrap();
-    let _ = core.activate(second, 1).unwrap();
-    let mut order = Vec::new();
-    let mut next = core.preempt().unwrap();
-    while next != Next::Idle {
-        let (name, activation) = core.begin();
+    let _ = core.activate(first, 2, || 0).unwrap();
+    let _ = core.activate(second, 1, || 0).unwrap();
+    let mut order = vec![run_next(&mut core)];
+    for _ in 0..3 {
+        if order.len() == 2 {
+            let _ = core.activate(second, 1, || 0).unwrap();
+        }
+        assert!(matches!(core.finish(), Finished::Next(Next::Start(_))));
+        let (name, activation) = core.begin(|| 0);
         assert_eq!(activation.count, 1);
         order.push(name);
-        if order.len() == 2 {
-            let _ = core.activate(second, 1).unwrap();
-        }
-        let Finished::Next(after) = core.finish() else { panic!("nobody unregistered") };
-        next = after;
     }
+    assert_eq!(core.finish(), Finished::Next(Next::Idle));
     assert_eq!(order, ["a", "b", "a", "b"]);
 }
 
-/// The counter cannot wrap: the occurrence that does not fit is refused, the others stay.
+/// While a better one is due, none that is only better than the running one begins on the spot.
 #[test]
-fn an_overrun_is_refused() {
-    let (mut core, [a]) = core();
-    let event = core.register(a, registration(5, Accumulation::Count), "a").unwrap();
-    let _ = core.activate(event, u32::MAX).unwrap();
-    assert_eq!(core.activate(event, 1), Err(reflex_event::Error::Overrun));
-    let _ = core.preempt();
-    assert_eq!(core.begin().1.count, u32::MAX);
+fn what_is_due_keeps_others_from_beginning() {
+    let (mut core, [a, b, c]) = core();
+    let low = core.register(a, registration(1, Accumulation::Count), "low").unwrap();
+    let lifts = core.register(a, registration(9, Accumulation::Count), "lifts").unwrap();
+    let due = core.register(b, registration(5, Accumulation::Count), "due").unwrap();
+    let other = core.register(c, registration(3, Accumulation::Count), "other").unwrap();
+    let _ = core.activate(low, 1, || 0).unwrap();
+    assert_eq!(run_next(&mut core), "low");
+    let _ = core.activate(lifts, 1, || 0).unwrap();
+    assert_eq!(core.activate(due, 1, || 0), Ok(Outcome::Continue));
+    assert_eq!(core.clean(lifts), Ok(1));
+    assert!(core.preemption_due());
+    assert!(core.start_at_once(other, 1).is_none());
+    assert_eq!(core.preempt(), Some(Next::Start(b)));
+}
+
+/// Who leaves the ready from among them, and then comes and is preempted, goes on in its turn.
+#[test]
+fn who_has_left_the_ready_is_preempted_like_others() {
+    let (mut core, [a, b, c, d]) = core();
+    let [first, left, third, again, urgent] = std::array::from_fn(|at| {
+        let level = [5, 5, 5, 7, 9][at];
+        core.register([a, b, c, b, d][at], registration(level, Accumulation::Count), "").unwrap()
+    });
+    assert!(core.start_at_once(urgent, 1).is_some());
+    for event in [first, left, third] {
+        assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Continue));
+    }
+    assert_eq!(core.clean(left), Ok(1));
+    assert_eq!(core.finish(), Finished::Next(Next::Start(a)));
+    let _ = core.begin(|| 0);
+    assert_eq!(core.start_at_once(again, 1).unwrap().from, Some(a));
+    assert_eq!(core.start_at_once(urgent, 1).unwrap().from, Some(b));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(b)));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(a)));
+    assert_eq!(core.finish(), Finished::Next(Next::Start(c)));
+    let _ = core.begin(|| 0);
+    assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 
 /// Whatever the order in which they are activated, the highest of many goes first.
 #[test]
 fn the_highest_of_many_goes_first() {
     let (mut core, contexts) = core::<4>();
-    let [first, highest, middle, last] = [3, 9, 7, 5].map(|level| {
-        let context = contexts[core.registered() as usize];
-        core.register(context, registration(level, Accumulation::Count), "").unwrap()
-    });
-    for event in [first, highest, middle, last] {
-        let _ = core.activate(event, 1).unwrap();
+    let names = ["third", "highest", "second", "last"];
+    let levels = [5, 9, 7, 3];
+    for at in 0..4 {
+        let registration = registration(levels[at], Accumulation::Count);
+        let event = core.register(contexts[at], registration, names[at]).unwrap();
+        let _ = core.activate(event, 1, || 0).unwrap();
     }
-    let mut next = core.preempt().unwrap();
-    for event in [highest, middle, last, first] {
-        assert_eq!(core.begin().1.event, event);
-        assert!(matches!(next, Next::Start(_)));
-        assert!(!core.preemption_due());
-        let Finished::Next(after) = core.finish() else { panic!("nobody unregistered") };
-        next = after;
-    }
-    assert_eq!(next, Next::Idle);
+    assert_eq!(run_all(&mut core), ["highest", "second", "third", "last"]);
 }
 
 /// A name that nobody was given reaches no place that is free.
@@ -99,18 +220,97 @@ fn the_highest_of_many_goes_first() {
 fn made_up_names_are_refused() {
     let (mut core, [a]) = core();
     let used = core.register(a, registration(1, Accumulation::Count), "a").unwrap();
-    assert_eq!(core.unregister(used), Ok(Some("a")));
+    assert_eq!(core.unregister(used).unwrap().handler, Some("a"));
     for index in [used.index, used.index + 1, 255, 256, u32::MAX] {
         for generation in [0, 1, 2, u32::MAX - 1, u32::MAX] {
             let id = EventId { index, generation };
-            assert_eq!(core.activate(id, 1), Err(Error::Stale));
-            assert_eq!(core.activate_at_once(id, 1).err(), Some(Error::Stale));
+            assert_eq!(core.activate(id, 1, || 0), Err(Error::Stale));
+            assert_eq!(core.activate_at_once(id, 1, || 0).err(), Some(Error::Stale));
             assert_eq!(core.unregister(id), Err(Error::Stale));
             assert_eq!(core.set_priority(id, Priority::HIGH), Err(Error::Stale));
+            assert_eq!(core.handler(id), Err(Error::Stale));
+            assert_eq!(core.next_of(id), Err(Error::Stale));
         }
     }
+    for (index, generation) in [(0, 1), (1, 0), (256, 0), (u16::MAX, 0)] {
+        let nobody = ContextId { index, generation };
+        assert_eq!(core.hold(nobody), Err(Error::NoContext));
+        assert_eq!(core.serving(nobody), None);
+    }
+    assert_eq!(core.context_at(0), Ok(a));
+    assert_eq!(core.context_at(1), Err(Error::NoContext));
     assert_eq!(core.registered(), 0);
     assert!(!core.preemption_due());
+    assert_eq!(format!("{:?}", Context::<u8>::new(a)), "Context(0.0)");
+}
+
+/// Who was preempted by one that was better only for a while waits in front of its equals, and
+/// they keep their turns behind it.
+#[test]
+fn the_preempted_of_a_lowered_rank_go_before_their_equals() {
+    let (mut core, [a, b, c, d, e]) = core();
+    let names = ["slow", "lifted", "lift", "equal", "last", "urgent"];
+    let of = [a, b, b, c, d, e];
+    let [slow, lifted, lift, equal, last, urgent] = std::array::from_fn(|at| {
+        let level = [7, 5, 8, 5, 5, 9][at];
+        core.register(of[at], registration(level, Accumulation::Count), names[at]).unwrap()
+    });
+    // `lifted` is kept running by `lift`, over `slow`; its equals wait.
+    core.hold(b).unwrap();
+    let _ = core.activate(lifted, 1, || 0).unwrap();
+    let _ = core.release(b).unwrap();
+    assert_eq!(run_next(&mut core), "lifted");
+    assert!(core.start_at_once(slow, 1).is_some());
+    for event in [equal, last] {
+        assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Continue));
+    }
+    assert_eq!(core.activate(lift, 1, || 0), Ok(Outcome::Preempt));
+    assert_eq!(core.preempt(), Some(Next::Resume(b)), "`lifted` inherits");
+    assert_eq!(core.clean(lift), Ok(1));
+    assert!(core.start_at_once(urgent, 1).is_none(), "`slow` is due");
+    assert_eq!(core.preempt(), Some(Next::Resume(a)));
+    // `lifted` is in front of its equals: the one behind it leaves, and comes back to the end.
+    assert_eq!(core.clean(equal), Ok(1));
+    assert_eq!(core.activate(equal, 1, || 0), Ok(Outcome::Continue));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(b)));
+    assert_eq!(core.finish(), Finished::Next(Next::Start(d)));
+    assert_eq!(core.begin(|| 0).0, "last");
+    assert_eq!(core.finish(), Finished::Next(Next::Start(c)));
+    assert_eq!(core.begin(|| 0).0, "equal");
+    assert_eq!(core.finish(), Finished::Next(Next::Idle));
+}
+
+/// Whose priority is lowered while it runs waits behind whom it had preempted, and can be held
+/// there.
+#[test]
+fn a_lowered_one_waits_and_can_be_held() {
+    let (mut core, [a, b, c, d]) = core();
+    let [slow, lowered, equal, urgent] = std::array::from_fn(|at| {
+        let level = [7, 5, 5, 9][at];
+        core.register([a, b, c, d][at], registration(level, Accumulation::Count), "").unwrap()
+    });
+    // It has been among the ready before, and has left them.
+    assert!(core.start_at_once(urgent, 1).is_some());
+    for event in [equal, lowered] {
+        assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Continue));
+    }
+    for event in [lowered, equal] {
+        assert_eq!(core.clean(event), Ok(1));
+    }
+    assert_eq!(core.finish(), Finished::Next(Next::Idle));
+
+    assert!(core.start_at_once(slow, 1).is_some());
+    assert_eq!(core.set_priority(lowered, Priority::new(8).unwrap()), Ok(Outcome::Continue));
+    assert!(core.start_at_once(lowered, 1).is_some());
+    assert_eq!(core.set_priority(lowered, Priority::new(5).unwrap()), Ok(Outcome::Continue));
+    assert_eq!(core.exclude(c), Ok(true));
+    assert_eq!(core.readmit(c, b), Ok(Outcome::Preempt), "its priority is its event's from here");
+    assert_eq!(core.preempt(), Some(Next::Resume(a)));
+    core.hold(b).unwrap();
+    assert_eq!(core.finish(), Finished::Next(Next::Idle));
+    assert_eq!(core.release(b), Ok(Outcome::Preempt));
+    assert_eq!(core.preempt(), Some(Next::Resume(b)));
+    assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 
 /// What releasing a handler leads to may register in its place, and unregister again.
@@ -118,15 +318,14 @@ fn made_up_names_are_refused() {
 fn the_place_of_a_handler_that_is_released_can_be_used_at_once() {
     let (mut core, [a]) = core();
     let event = core.register(a, registration(1, Accumulation::Count), "a").unwrap();
-    let _ = core.activate(event, 1).unwrap();
-    assert_eq!(core.preempt(), Some(Next::Start(a)));
-    let _ = core.begin();
-    assert_eq!(core.unregister(event), Ok(None), "it runs");
+    let _ = core.activate(event, 1, || 0).unwrap();
+    assert_eq!(run_next(&mut core), "a");
+    assert_eq!(core.unregister(event).unwrap().handler, None, "it runs");
     assert_eq!(core.serving(a), Some(event));
     assert_eq!(core.finish(), Finished::Release("a"));
     let again = core.register(a, registration(1, Accumulation::Count), "b").unwrap();
     assert_eq!(again.index, event.index);
-    assert_eq!(core.unregister(again), Ok(Some("b")), "it does not run");
+    assert_eq!(core.unregister(again).unwrap().handler, Some("b"), "it does not run");
     assert_eq!(core.leave(), Next::Idle);
     assert_eq!(core.registered(), 0);
 }

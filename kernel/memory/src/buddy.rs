@@ -4,19 +4,22 @@
 //! differs in bit `k` of the index. (Knowlton, "A fast storage allocator", CACM 8(10), 1965.)
 //!
 //! ```text
-//!             allocate, split                   free, merge
-//!   Free k+1 ----------------> Free k + Allocated k ---------> Free k+1
-//!                                |  ^
-//!                           free |  | allocate, same order
-//!                                v  |
-//!                              Kept k  ------ next free, or a shortage ------> Free, merged
+//!             allocate, split                  free              merge
+//!   Free k+1 ----------------> Free k + Lent k -----> Kept k ----------> Free k+1
+//!                                     or Own k  ^        |
+//!                                               `--------'
+//!                                         allocate, same order
 //! ```
 //!
-//! The block freed last is kept aside, unmerged. Alternating allocations and releases, which
-//! is what events do, would otherwise split a large block all the way down and merge it all the
-//! way up each time; one unmerged block ends both at once.
+//! A freed block is first of all *kept*: free, but in no list and not merged. Keeping a few of
+//! them is what [magazines](crate::magazine) do. The one that is to be merged is *in hand*.
+//!
+//! Every operation is made of steps that split or merge over a bounded number of orders. Between
+//! two steps everything is in order, so that others may come in between: what a step leaves
+//! undone is in hand, where the next operation finds it.
 
 use crate::Error;
+use core::task::Poll;
 
 #[cfg(test)]
 mod tests;
@@ -27,13 +30,31 @@ const NIL: u32 = u32::MAX;
 /// Orders there are, as a table's length.
 const ORDERS: usize = 32;
 
+/// Orders that one step merges or splits at most: with what is around them, 200 instructions.
+const MERGED: u32 = 3;
+const SPLIT: u32 = 3;
+
 /// The tags of a granule's state byte; the lower five bits are the order of the block that
-/// begins there. Where none begins any more, the byte is left over and not `ALLOCATED`.
+/// begins there. Where none begins any more, the byte is left over and says that none is
+/// allocated.
 const TAG: u8 = 0b1110_0000;
 const NONE: u8 = 0;
 const FREE: u8 = 0b0010_0000;
-const ALLOCATED: u8 = 0b0100_0000;
-const KEPT: u8 = 0b0110_0000;
+const KEPT: u8 = 0b0100_0000;
+/// The least of the two tags of allocated blocks.
+const LENT: u8 = 0b0110_0000;
+/// The only tag with the highest bit, so that eight states are searched at once.
+const OWN: u8 = 0b1000_0000;
+
+/// Who gives an allocated block back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Whoever holds it.
+    Lent = LENT,
+    /// The pool's owner, or [reclaiming](crate::Pool::reclaim).
+    Own = OWN,
+}
 
 /// A free block's neighbours in the list of its order.
 #[derive(Clone, Copy, Default, Debug)]
@@ -85,8 +106,8 @@ pub struct Buddy<'t> {
     heads: [u32; ORDERS],
     /// Bit `k` is set while the list of order `k` has a block.
     occupied: u32,
-    /// The block freed last, not merged yet, or `NIL`; its order is in its state.
-    kept: u32,
+    /// A kept block on its way into the lists, or `NIL`.
+    hand: u32,
 }
 
 impl<'t> Buddy<'t> {
@@ -96,11 +117,11 @@ impl<'t> Buddy<'t> {
     pub const MAX_GRANULES: usize = 1 << (Self::ORDERS - 1);
 
     /// An allocator of all the table's granules, all free. Their number need not be a power of
-    /// two.
+    /// two. Takes time in proportion to it.
     pub fn new(table: Table<'t>) -> Self {
         table.states.fill(NONE);
         let granules = table.states.len() as u32;
-        let mut buddy = Self { table, heads: [NIL; ORDERS], occupied: 0, kept: NIL };
+        let mut buddy = Self { table, ..Self::empty() };
         // Largest first, so that each block begins at a multiple of its size.
         let mut block = 0;
         for order in (0..Self::ORDERS).rev() {
@@ -112,105 +133,211 @@ impl<'t> Buddy<'t> {
         buddy
     }
 
+    /// An allocator of nothing.
+    pub(crate) const fn empty() -> Self {
+        let table = Table { links: &mut [], states: &mut [] };
+        Self { table, heads: [NIL; ORDERS], occupied: 0, hand: NIL }
+    }
+
     /// Takes a block of `2^order` granules and returns its first.
     ///
     /// # Errors
     /// [`Error::Exhausted`] when no free block is large enough, [`Error::TooLarge`] from
     /// [`Buddy::ORDERS`] up.
-    #[inline]
     pub fn allocate(&mut self, order: u32) -> Result<u32, Error> {
-        // Before anything else: a larger order would spill into a state's tag.
-        if order >= Self::ORDERS {
-            return Err(Error::TooLarge);
+        loop {
+            if let Poll::Ready(result) = self.allocate_step(order, Kind::Lent) {
+                return result;
+            }
         }
-        if let Some(state) = self.table.states.get_mut(self.kept as usize)
-            && *state == KEPT | order as u8
-        {
-            *state = ALLOCATED | order as u8;
-            return Ok(core::mem::replace(&mut self.kept, NIL));
-        }
-        self.split(order)
     }
 
     /// Gives the block that begins at `block` back and returns its order.
     ///
     /// # Errors
     /// [`Error::NotAllocated`], and nothing has changed, when no allocated block begins there.
-    #[inline]
     pub fn free(&mut self, block: u32) -> Result<u32, Error> {
-        let state = self.table.states.get_mut(block as usize).ok_or(Error::NotAllocated)?;
-        if *state & TAG != ALLOCATED {
-            return Err(Error::NotAllocated);
-        }
-        let order = u32::from(*state & !TAG);
-        *state = KEPT | order as u8;
-        let before = core::mem::replace(&mut self.kept, block);
-        if before != NIL {
-            self.merge(before);
-        }
+        let kind = self.kind(block).ok_or(Error::NotAllocated)?;
+        self.settle();
+        let order = self.keep(block, kind)?;
+        self.take_in_hand(block);
+        self.merge_step();
         Ok(order)
     }
 
-    /// The order of the largest free block. Merges the kept one first.
+    /// The order of the largest free block. Merges the one in hand first.
     pub fn largest_free(&mut self) -> Option<u32> {
         self.settle();
         self.occupied.checked_ilog2()
     }
 
-    /// Takes a block from the lists; `order` is below [`Buddy::ORDERS`].
-    #[inline(never)]
-    fn split(&mut self, order: u32) -> Result<u32, Error> {
-        let mut fitting = self.occupied & (u32::MAX << order);
-        if fitting == 0 {
-            // What the kept block merges to may be large enough.
-            self.settle();
-            fitting = self.occupied & (u32::MAX << order);
-            if fitting == 0 {
-                return Err(Error::Exhausted);
+    /// One step towards a block of `2^order` granules.
+    ///
+    /// # Errors
+    /// As for [`allocate`](Self::allocate); nothing is in hand then.
+    pub(crate) fn allocate_step(&mut self, order: u32, kind: Kind) -> Poll<Result<u32, Error>> {
+        // Before anything else: a larger order would spill into a state's tag.
+        if order >= Self::ORDERS {
+            return Poll::Ready(Err(Error::TooLarge));
+        }
+        let fitting = self.occupied & (u32::MAX << order);
+        // None when that is 32.
+        let listed = fitting.trailing_zeros();
+        let (block, mut have) = match self.table.states.get(self.hand as usize) {
+            // Also what is left of a block that steps before this one have split.
+            Some(state) if (order..=listed).contains(&u32::from(*state & !TAG)) => {
+                let have = u32::from(*state & !TAG);
+                (core::mem::replace(&mut self.hand, NIL), have)
             }
-        }
-        let mut have = fitting.trailing_zeros();
-        let block = self.heads[have as usize];
-        self.remove(block, have);
-        while have > order {
+            // What it merges to may be large enough; and what is split must find the hand empty.
+            Some(_) if fitting == 0 || listed - order > SPLIT => {
+                self.merge_step();
+                return Poll::Pending;
+            }
+            None if fitting == 0 => return Poll::Ready(Err(Error::Exhausted)),
+            _ => {
+                let block = self.heads[(listed as usize) % ORDERS];
+                self.remove(block, listed);
+                (block, listed)
+            }
+        };
+        let until = order.max(have.saturating_sub(SPLIT));
+        // All lists from `order` up to what was found are empty.
+        self.occupied |= (1_u32 << have) - (1 << until);
+        while have > until {
             have -= 1;
-            self.insert(block + (1 << have), have);
+            let upper = block + (1 << have);
+            self.heads[have as usize % ORDERS] = upper;
+            self.table.states[upper as usize] = FREE | have as u8;
+            *self.link(upper) = Link { next: NIL, previous: NIL };
         }
-        self.table.states[block as usize] = ALLOCATED | order as u8;
-        Ok(block)
+        if have > order {
+            self.table.states[block as usize] = KEPT | have as u8;
+            self.hand = block;
+            return Poll::Pending;
+        }
+        self.table.states[block as usize] = kind as u8 | order as u8;
+        Poll::Ready(Ok(block))
     }
 
-    /// Merges the kept block, if there is one.
-    fn settle(&mut self) {
-        let kept = core::mem::replace(&mut self.kept, NIL);
-        if kept != NIL {
-            self.merge(kept);
-        }
-    }
-
-    /// Puts a kept block into the lists, merged with its buddies as far as they are free.
-    #[inline(never)]
-    fn merge(&mut self, mut block: u32) {
-        let mut order = u32::from(self.table.states[block as usize] & !TAG);
-        // A buddy past the end, of another order, or not free ends the loop; and since a block
-        // of order 31 can have no buddy in range, no order ever exceeds the tables. The state
-        // read is no left-over: a block that reaches over the buddy's first granule from before
-        // it would be so large, and so aligned, that it would contain `block` too.
-        loop {
+    /// One step of merging the block in hand, if there is one.
+    pub(crate) fn merge_step(&mut self) {
+        let mut block = self.hand;
+        let Some(state) = self.table.states.get(block as usize) else { return };
+        let mut order = u32::from(*state & !TAG);
+        for _ in 0..MERGED {
+            // A buddy past the end, of another order, or not free ends the merging; and since a
+            // block of order 31 can have no buddy in range, no order ever exceeds the tables. The
+            // state read is no left-over: a block that reaches over the buddy's first granule
+            // from before it would be so large, and so aligned, that it would contain `block` too.
             let buddy = block ^ (1 << order);
             if self.table.states.get(buddy as usize) != Some(&(FREE | order as u8)) {
-                break;
+                self.hand = NIL;
+                self.insert(block, order);
+                return;
             }
             self.remove(buddy, order);
             block &= buddy;
             order += 1;
         }
-        self.insert(block, order);
+        self.hand = block;
+        self.table.states[block as usize] = KEPT | order as u8;
+    }
+
+    /// Whether nothing is in hand.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.hand == NIL
+    }
+
+    /// Puts a kept block into the empty hand, to be merged.
+    pub(crate) fn take_in_hand(&mut self, block: u32) {
+        debug_assert!(self.is_settled());
+        self.hand = block;
+    }
+
+    /// Makes a kept block an allocated one again.
+    #[inline(always)]
+    pub(crate) fn hand_out(&mut self, block: u32, order: u32, kind: Kind) {
+        self.table.states[block as usize] = kind as u8 | order as u8;
+    }
+
+    /// Makes an allocated block of a kind a kept one and returns its order.
+    ///
+    /// # Errors
+    /// [`Error::NotAllocated`], and nothing has changed, when none of the kind begins there.
+    pub(crate) fn keep(&mut self, block: u32, kind: Kind) -> Result<u32, Error> {
+        let order = self.order_of(block, kind).ok_or(Error::NotAllocated)?;
+        self.keep_at(block, order);
+        Ok(order)
+    }
+
+    /// The same for one that is known to begin there, and its order.
+    #[inline(always)]
+    pub(crate) fn keep_at(&mut self, block: u32, order: u32) {
+        self.table.states[block as usize] = KEPT | order as u8;
+    }
+
+    /// The order of the allocated block of a kind that begins there.
+    pub(crate) fn order_of(&self, block: u32, kind: Kind) -> Option<u32> {
+        let order = u32::from(*self.table.states.get(block as usize)? ^ kind as u8);
+        (order < Self::ORDERS).then_some(order)
+    }
+
+    /// Whether an allocated block of a kind and order begins there.
+    #[inline(always)]
+    pub(crate) fn is_allocated(&self, block: u32, order: u32, kind: Kind) -> bool {
+        self.table.states.get(block as usize) == Some(&(kind as u8 | order as u8))
+    }
+
+    /// Changes an allocated block's kind and returns its order.
+    pub(crate) fn turn(&mut self, block: u32, from: Kind, into: Kind) -> Result<u32, Error> {
+        let order = self.order_of(block, from).ok_or(Error::NotAllocated)?;
+        self.hand_out(block, order, into);
+        Ok(order)
+    }
+
+    /// The first own block among the `count` granules from `from` on, or else the granule up to
+    /// which there is none; `None` at the end of the table.
+    pub(crate) fn find_own(&self, from: u32, count: u32) -> Option<Result<u32, u32>> {
+        let states = self.table.states.get(from as usize..).filter(|states| !states.is_empty())?;
+        let states = &states[..states.len().min(count as usize)];
+        let (words, rest) = states.as_chunks::<8>();
+        let mut at = from;
+        for word in words {
+            let own = u64::from_le_bytes(*word) & u64::from_le_bytes([OWN; 8]);
+            if own != 0 {
+                return Some(Ok(at + own.trailing_zeros() / 8));
+            }
+            at += 8;
+        }
+        for state in rest {
+            if *state & OWN != 0 {
+                return Some(Ok(at));
+            }
+            at += 1;
+        }
+        Some(Err(at))
+    }
+
+    /// The kind of the allocated block that begins at `block`, if one does.
+    fn kind(&self, block: u32) -> Option<Kind> {
+        match *self.table.states.get(block as usize)? & TAG {
+            LENT => Some(Kind::Lent),
+            OWN => Some(Kind::Own),
+            _ => None,
+        }
+    }
+
+    /// Merges the block in hand, if there is one.
+    fn settle(&mut self) {
+        while !self.is_settled() {
+            self.merge_step();
+        }
     }
 
     /// Makes `block` the first in its order's list.
     fn insert(&mut self, block: u32, order: u32) {
-        let head = core::mem::replace(&mut self.heads[order as usize], block);
+        let head = core::mem::replace(&mut self.heads[order as usize % ORDERS], block);
         self.occupied |= 1 << order;
         self.table.states[block as usize] = FREE | order as u8;
         *self.link(block) = Link { next: head, previous: NIL };
@@ -228,7 +355,7 @@ impl<'t> Buddy<'t> {
         if previous != NIL {
             self.link(previous).next = next;
         } else {
-            self.heads[order as usize] = next;
+            self.heads[order as usize % ORDERS] = next;
             if next == NIL {
                 self.occupied &= !(1 << order);
             }

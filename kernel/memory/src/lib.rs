@@ -1,26 +1,44 @@
 //! Bounded memory with an owner: a buddy allocator, pools over regions, and boxes in a pool.
 //!
 //! [`Buddy`] decides over block indices alone and contains no unsafe code. [`Pool`] joins it
-//! with a region of memory and counts; [`PoolBox`] owns one value in a pool, [`PoolDyn`] the
-//! same seen as a trait object. Every operation takes bounded time, so that event memory can
-//! be taken and given back on the hot path. [`Ring`] is a bounded queue without a heap.
+//! with a region of memory and counts; a [`Scheme`] of the owner's may take its place. Every
+//! operation takes bounded time, so that event memory can be taken and given back on the hot
+//! path.
+//!
+//! There are two kinds of boxes in a pool. [`Lent`] (and [`LentDyn`], the same seen as a trait
+//! object) may be anywhere and comes back when it is dropped. [`PoolBox`] never leaves the code
+//! of the pool's owner, who makes it by an [`Own`]; so when the owner is killed in the middle of
+//! its work, [`Pool::reclaim`] takes all of these back at once.
+//!
+//! [`Ring`] is a bounded queue without a heap; a [completion ring](completion) is one that several
+//! contexts take from without ever waiting for each other.
 #![no_std]
 
 #[cfg(test)]
 extern crate std;
 
 mod buddy;
+pub mod completion;
 mod error;
 mod exclusion;
+mod lent;
+mod lent_dyn;
+mod magazine;
+mod own;
 mod pool;
 mod pool_box;
-mod pool_dyn;
 mod ring;
+mod scheme;
+mod shared;
 
 pub use buddy::{Buddy, Link, Table};
 pub use error::{Error, Refused};
 pub use exclusion::Exclusion;
-pub use pool::{Content, Granule, Pool, PoolStats};
+pub use lent::Lent;
+pub use lent_dyn::LentDyn;
+pub use own::Own;
+pub use pool::{Content, Cursor, Granule, Pool, PoolStats};
 pub use pool_box::PoolBox;
-pub use pool_dyn::PoolDyn;
 pub use ring::Ring;
+pub use scheme::Scheme;
+pub use shared::Shared;

@@ -1,41 +1,93 @@
-//! Values that live in a pool and are owned there.
+//! Values that live in a pool and never leave its owner.
 
-use crate::{Pool, PoolDyn};
+use crate::buddy::Kind;
+use crate::{Lent, Own, Pool};
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-/// A value in a pool. Dropping the box drops the value and gives its block back.
+/// A value in a pool that is its owner's own. Dropping the box drops the value and gives its
+/// block back; when the owner ends without dropping it, [reclaiming](Pool::reclaim) gives the
+/// block back all the same.
 ///
-/// Two words for a sized `T`: the block and its order are found from the address.
+/// So nothing may refer to the value that is not the owner's. The box is neither `Send` nor `Sync`
+/// and cannot be leaked; and since it could be kept for ever inside of something else that can
+/// be, a reference to its value is not had from a borrow of the box alone: that could be
+/// `'static`. It takes an [`Own`], whose lifetime ends with the owner's run.
+///
+/// ```
+/// # use reflex_memory::{Own, PoolBox};
+/// fn handler(counter: &mut PoolBox<u32>, own: Own<'_>) -> u32 {
+///     *counter.get_mut(own) += 1;
+///     *counter.get(own)
+/// }
+/// ```
+/// Not even in a box that is kept for ever:
+/// ```compile_fail,E0521
+/// # use reflex_memory::{Own, PoolBox};
+/// fn handler(counter: PoolBox<u32>, own: Own<'_>) -> &'static u32 {
+///     let kept: &'static PoolBox<u32> = Box::leak(Box::new(counter));
+///     kept.get(own)
+/// }
+/// ```
+/// To another thread goes neither a box, nor a reference to one, nor the right:
+/// ```compile_fail,E0277
+/// # use reflex_memory::PoolBox;
+/// fn send<T: Send>() {}
+/// send::<PoolBox<u32>>();
+/// ```
+/// ```compile_fail,E0277
+/// # use reflex_memory::PoolBox;
+/// fn send<T: Send>() {}
+/// send::<&'static PoolBox<u32>>();
+/// ```
+/// ```compile_fail,E0277
+/// # use reflex_memory::Own;
+/// fn send<T: Send>() {}
+/// send::<Own<'static>>();
+/// ```
+/// ```compile_fail,E0277
+/// # use reflex_memory::Own;
+/// fn send<T: Send>() {}
+/// send::<&'static Own<'static>>();
+/// ```
 pub struct PoolBox<T: ?Sized + 'static> {
-    /// Points to the start of a block that `pool` handed out for this box, holding a valid
+    /// Points to the start of an own block that `pool` handed out for this box, holding a valid
     /// `T` that nothing else refers to.
     value: NonNull<T>,
     pool: &'static Pool,
-    owned: PhantomData<T>,
+    /// Neither `Send` nor `Sync`.
+    owned: PhantomData<(*const (), T)>,
 }
-
-// SAFETY: the box owns its `T` exclusively, so sending the box sends a `T`; and giving the
-// block back from another thread is what the pool's exclusion is for.
-unsafe impl<T: ?Sized + Send> Send for PoolBox<T> {}
-
-// SAFETY: sharing the box gives out `&T` only; the pool is `Sync`.
-unsafe impl<T: ?Sized + Sync> Sync for PoolBox<T> {}
 
 impl<T: ?Sized> PoolBox<T> {
     /// Takes ownership of a value in a block.
     ///
     /// # Safety
-    /// `value` is at the start of an allocated block of `pool` that is large enough and aligned
-    /// for it, it points to a valid `T`, and nothing else uses the block or frees it.
-    ///
-    /// What [`into_raw`](Self::into_raw) gave up is such a value, also when its pointer has
-    /// been turned into one to a trait object since.
-    pub unsafe fn from_raw(value: NonNull<T>, pool: &'static Pool) -> Self {
+    /// `value` is at the start of an own block of `pool` that is large enough and aligned for
+    /// it, it points to a valid `T`, and nothing else uses the block or frees it. The caller is
+    /// the pool's owner.
+    pub(crate) unsafe fn from_raw(value: NonNull<T>, pool: &'static Pool) -> Self {
         Self { value, pool, owned: PhantomData }
+    }
+
+    /// The value, for no longer than the owner's run.
+    #[inline(always)]
+    pub fn get<'a>(&'a self, own: Own<'a>) -> &'a T {
+        debug_assert!(core::ptr::eq(self.pool, own.pool()));
+        // SAFETY: valid by the field's invariant; `&self` keeps it from being changed. The block
+        // stays taken as long as the box is borrowed, unless it is reclaimed; and then the run is
+        // over, which the reference does not outlast.
+        unsafe { self.value.as_ref() }
+    }
+
+    /// The value, for no longer than the owner's run.
+    #[inline(always)]
+    pub fn get_mut<'a>(&'a mut self, own: Own<'a>) -> &'a mut T {
+        debug_assert!(core::ptr::eq(self.pool, own.pool()));
+        // SAFETY: as in `get`, and unaliased; `&mut self` keeps it so.
+        unsafe { self.value.as_mut() }
     }
 
     /// The pool the value lives in.
@@ -43,62 +95,34 @@ impl<T: ?Sized> PoolBox<T> {
         self.pool
     }
 
-    /// Gives up ownership: the value stays for ever, and so does its block.
-    pub fn leak(self) -> &'static mut T {
-        let mut kept = ManuallyDrop::new(self);
-        // SAFETY: `value` is valid and unaliased by the field's invariant. The box is never
-        // dropped, so the block is never freed, and pools are 'static.
-        unsafe { kept.value.as_mut() }
+    /// Where the value is.
+    pub fn as_ptr(&self) -> *const T {
+        self.value.as_ptr()
     }
 
-    /// The parts, with the duty to drop the value and free the block:
-    /// [`from_raw`](Self::from_raw) does both.
-    pub fn into_raw(self) -> (NonNull<T>, &'static Pool) {
+    /// Makes it one that may leave its owner and outlast it, until whoever holds it drops it or
+    /// the owner [keeps](Lent::keep) it again.
+    pub fn lend(self) -> Lent<T>
+    where
+        T: Send,
+    {
         let kept = ManuallyDrop::new(self);
-        (kept.value, kept.pool)
+        kept.pool.turn(kept.value.cast(), Kind::Own, Kind::Lent);
+        // SAFETY: it was this box's, given up, and the block is a lent one now.
+        unsafe { Lent::from_raw(kept.value, kept.pool) }
     }
 }
 
 impl<T> PoolBox<T> {
     /// Moves the value out and gives its block back.
     pub fn into_inner(self) -> T {
-        let (value, pool) = self.into_raw();
+        let kept = ManuallyDrop::new(self);
         // SAFETY: the pointer is valid by the field's invariant, and the value is not used
         // through it again.
-        let inner = unsafe { value.read() };
+        let inner = unsafe { kept.value.read() };
         // SAFETY: the block was this box's, and nothing refers to it any more.
-        unsafe { pool.release(value.cast()) };
+        unsafe { kept.pool.release_own(kept.value.cast()) };
         inner
-    }
-
-    /// The same value, seen through what `view` makes of it: usually a trait object, as in
-    /// `boxed.unsize(|value| value as &mut dyn Handler)`.
-    ///
-    /// Whatever `view` returns, dropping the result drops the whole `T`.
-    pub fn unsize<U: ?Sized + 'static>(
-        self,
-        view: impl for<'a> FnOnce(&'a mut T) -> &'a mut U,
-    ) -> PoolDyn<U>
-    where
-        T: Send,
-    {
-        PoolDyn::new(self, view)
-    }
-}
-
-impl<T: ?Sized> Deref for PoolBox<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: valid by the field's invariant; `&self` keeps it from being changed.
-        unsafe { self.value.as_ref() }
-    }
-}
-
-impl<T: ?Sized> DerefMut for PoolBox<T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: valid and unaliased by the field's invariant; `&mut self` keeps it so.
-        unsafe { self.value.as_mut() }
     }
 }
 
@@ -107,12 +131,12 @@ impl<T: ?Sized> Drop for PoolBox<T> {
         // SAFETY: the value is valid, owned by this box, and not used again: this is `drop`.
         unsafe { self.value.drop_in_place() };
         // SAFETY: the block was this box's, and its value is gone.
-        unsafe { self.pool.release(self.value.cast()) };
+        unsafe { self.pool.release_own(self.value.cast()) };
     }
 }
 
-impl<T: ?Sized + fmt::Debug> fmt::Debug for PoolBox<T> {
+impl<T: ?Sized> fmt::Debug for PoolBox<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
+        f.debug_struct("PoolBox").field("value", &self.value).finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::pool;
-use reflex_memory::{Content, Pool, PoolBox, PoolDyn};
+use reflex_memory::{Content, Lent, LentDyn, Pool};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -48,9 +48,9 @@ fn dropping_a_box_drops_its_value_once_and_frees() {
 
 #[test]
 fn a_box_is_two_words() {
-    assert_eq!(size_of::<PoolBox<[u64; 50]>>(), 16);
-    assert_eq!(size_of::<Option<PoolBox<u8>>>(), 16);
-    assert_eq!(size_of::<Option<PoolBox<[u8]>>>(), 24);
+    assert_eq!(size_of::<Lent<[u64; 50]>>(), 16);
+    assert_eq!(size_of::<Option<Lent<u8>>>(), 16);
+    assert_eq!(size_of::<Option<Lent<[u8]>>>(), 24);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn raw_parts_are_put_together_again_also_as_a_trait_object() {
     assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (0, 1));
     let erased: std::ptr::NonNull<dyn std::fmt::Debug> = raw;
     // SAFETY: the parts are those of the box above, which gave up ownership.
-    let again = unsafe { PoolBox::from_raw(erased, owner) };
+    let again = unsafe { Lent::from_raw(erased, owner) };
     assert_eq!(format!("{again:?}"), "Tally(0)");
     drop(again);
     assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (1, 0));
@@ -96,7 +96,7 @@ fn a_closure_is_called_and_dropped_through_its_trait() {
         sum += add;
         sum
     };
-    let mut boxed: PoolDyn<dyn Handler> =
+    let mut boxed: LentDyn<dyn Handler> =
         pool.alloc(handler).unwrap().unsize(|handler| handler as &mut dyn Handler);
     assert_eq!((boxed.handle(3), boxed.handle(4)), (3, 7));
     assert!(pool.contains(boxed.address()) && std::ptr::eq(boxed.pool(), pool));
@@ -110,7 +110,7 @@ fn a_view_of_a_part_drops_the_whole() {
     let pool = objects();
     let ((first, firsts), (second, seconds)) = (tally(), tally());
     let whole = pool.alloc((first, second)).unwrap();
-    let part: PoolDyn<Tally> = whole.unsize(|whole| &mut whole.1);
+    let part: LentDyn<Tally> = whole.unsize(|whole| &mut whole.1);
     assert_eq!(part.0.load(Ordering::Relaxed), 0);
     drop(part);
     assert_eq!((firsts.load(Ordering::Relaxed), seconds.load(Ordering::Relaxed)), (1, 1));
@@ -122,7 +122,7 @@ fn a_view_of_something_else_drops_the_value_only() {
     let pool = objects();
     let ((value, count), (other, others)) = (tally(), tally());
     let other = Box::leak(Box::new(other));
-    let elsewhere: PoolDyn<Tally> = pool.alloc(value).unwrap().unsize(move |_| other);
+    let elsewhere: LentDyn<Tally> = pool.alloc(value).unwrap().unsize(move |_| other);
     drop(elsewhere);
     assert_eq!((count.load(Ordering::Relaxed), others.load(Ordering::Relaxed)), (1, 0));
     assert_eq!(pool.stats().blocks, 0);

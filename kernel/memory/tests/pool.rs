@@ -4,7 +4,8 @@ mod common;
 
 use common::pool;
 use proptest::prelude::*;
-use reflex_memory::{Content, Error, Granule, Pool, PoolBox, PoolStats};
+use reflex_memory::{Content, Error, Exclusion, Granule, Lent, Pool, PoolStats};
+use std::ptr::NonNull;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -15,9 +16,9 @@ enum Step {
 }
 
 enum Held {
-    Bytes(PoolBox<[u8]>, u8),
-    Word(PoolBox<u64>, u64),
-    Wide(PoolBox<[u64; 9]>, [u64; 9]),
+    Bytes(Lent<[u8]>, u8),
+    Word(Lent<u64>, u64),
+    Wide(Lent<[u64; 9]>, [u64; 9]),
 }
 
 impl Held {
@@ -120,6 +121,7 @@ proptest! {
             let expected = PoolStats {
                 allocated, peak, failures, blocks: held.len(),
                 capacity: empty.capacity, largest_free: stats.largest_free, reserved: 0,
+                lent: allocated, lent_blocks: held.len(),
             };
             prop_assert_eq!(stats, expected);
         }
@@ -271,4 +273,37 @@ fn threads_share_a_pool() {
     });
     assert_eq!(pool.stats().allocated, 0);
     assert_eq!(pool.stats().blocks, 0);
+}
+
+/// Laying out a pool's bookkeeping takes long: nobody is excluded meanwhile.
+#[test]
+fn a_pool_is_made_outside_of_the_exclusion() {
+    struct Never;
+    // SAFETY: nobody gets in at all.
+    unsafe impl Exclusion for Never {
+        fn enter(&self) {
+            panic!("entered");
+        }
+
+        fn leave(&self) {}
+    }
+    let region = NonNull::from(Box::leak(vec![0_u64; 10_000].into_boxed_slice()));
+    let region = NonNull::slice_from_raw_parts(region.cast::<u8>(), 80_000);
+    // SAFETY: leaked, and used for nothing else.
+    let pool = unsafe { Pool::new(region, Granule::new(16).unwrap(), Content::Bytes, &Never) };
+    assert!(pool.unwrap().region().len() > 60_000);
+}
+
+/// What can be asked for at every allocation needs no more than one short exclusion.
+#[test]
+fn what_is_available_leaves_the_reserve_out() {
+    let pool = small(4, Content::Objects);
+    pool.reserve(65).unwrap();
+    assert_eq!(pool.available(), 128);
+    let held = pool.alloc(1).unwrap();
+    assert_eq!(pool.available(), 64);
+    let more = [pool.alloc_reserved(2).unwrap(), pool.alloc_reserved(3).unwrap()];
+    assert_eq!((pool.available(), pool.stats().blocks), (0, 3));
+    drop((held, more));
+    assert_eq!(pool.available(), 128);
 }

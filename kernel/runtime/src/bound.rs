@@ -1,10 +1,12 @@
 //! A handler bound to its context's state.
 
+use crate::extras::Extras;
 use core::any::TypeId;
 use core::cell::Cell;
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-use reflex_event::{Activation, EventId};
-use reflex_memory::{Pool, PoolBox};
+use reflex_event::{Activation, Error, EventId};
+use reflex_memory::{Lent, Pool};
 
 /// A context's state. It is taken out for the time of a handler's run, which is what makes the
 /// handler's `&mut S` exclusive; a run that never ends leaves the context without a state, so
@@ -16,6 +18,21 @@ pub(crate) struct StateCell<S: 'static> {
 impl<S: 'static> StateCell<S> {
     pub(crate) fn new(state: &'static mut S) -> Self {
         Self { state: Cell::new(Some(state)) }
+    }
+
+    /// A cell whose state is yet to come.
+    pub(crate) const fn empty() -> Self {
+        Self { state: Cell::new(None) }
+    }
+
+    /// Takes the state out, for good.
+    pub(crate) fn take(&self) -> Option<&'static mut S> {
+        self.state.take()
+    }
+
+    /// Puts a state in.
+    pub(crate) fn put(&self, state: &'static mut S) {
+        self.state.set(Some(state));
     }
 }
 
@@ -31,18 +48,52 @@ impl AnyState {
         Self { cell: NonNull::from(cell).cast(), of: TypeId::of::<S>() }
     }
 
+    /// The state in a cell that lives as long as there are handlers for it.
+    pub(crate) fn at<S: 'static>(cell: NonNull<StateCell<S>>) -> Self {
+        Self { cell: cell.cast(), of: TypeId::of::<S>() }
+    }
+
+    /// No state, of no type that a handler could be for.
+    pub(crate) fn nothing() -> Self {
+        enum Nothing {}
+        Self { cell: NonNull::dangling(), of: TypeId::of::<Nothing>() }
+    }
+
+    /// Where the cell is: at the start of a block of its context's event memory.
+    pub(crate) fn block(self) -> NonNull<()> {
+        self.cell
+    }
+
     /// The cell, if its state is an `S`.
-    fn downcast<S: 'static>(self) -> Option<NonNull<StateCell<S>>> {
+    pub(crate) fn downcast<S: 'static>(self) -> Option<NonNull<StateCell<S>>> {
         (self.of == TypeId::of::<S>()).then(|| self.cell.cast())
     }
 }
 
+/// What dispatch calls: with the handler's header, the event's word and the count.
+pub(crate) type Call = unsafe extern "C" fn(NonNull<Header>, u64, u32);
+
 /// What every bound handler begins with, whatever its type.
 #[repr(C)]
-struct Header {
+pub(crate) struct Header {
     /// First, where dispatch finds it without knowing this type.
-    call: unsafe extern "C" fn(NonNull<Header>, u64, u32),
-    release: unsafe fn(NonNull<Header>),
+    call: Cell<Call>,
+    kind: &'static Kind,
+    extras: Cell<Option<NonNull<Extras>>>,
+}
+
+/// What can be done with bound handlers of one type.
+pub(crate) struct Kind {
+    /// Calls it: what dispatch calls unless that was [diverted](Handler::divert).
+    pub(crate) call: Call,
+    /// Drops what it has captured.
+    pub(crate) drop: unsafe fn(NonNull<Header>),
+}
+
+impl Header {
+    pub(crate) const fn new(kind: &'static Kind) -> Self {
+        Self { call: Cell::new(kind.call), kind, extras: Cell::new(None) }
+    }
 }
 
 /// A handler and the state it is for, in its context's event memory.
@@ -50,7 +101,6 @@ struct Header {
 struct Bound<S: 'static, F> {
     header: Header,
     state: NonNull<StateCell<S>>,
-    pool: &'static Pool,
     handler: F,
 }
 
@@ -58,8 +108,9 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
     /// # Safety
     /// `header` is that of a live `Self`, and no other handler of its context runs.
     unsafe extern "C" fn call(header: NonNull<Header>, event: u64, count: u32) {
-        // SAFETY: `Self` begins with its header; the cell lives for ever, in its context's pool.
-        // Handlers of one context never run at the same time, so nobody else is at the `Cell`.
+        // SAFETY: `Self` begins with its header; the cell lives as long as a handler may be
+        // called. Handlers of one context never run at the same time, so nobody else is at the
+        // `Cell`.
         let (bound, cell) = unsafe {
             let bound = header.cast::<Self>().as_ref();
             (bound, bound.state.as_ref())
@@ -71,14 +122,13 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
         }
     }
 
+    const KIND: Kind = Kind { call: Self::call, drop: Self::drop };
+
     /// # Safety
-    /// `header` is that of a live `Self` that [`Handler::bind`] made, which nobody uses again.
-    unsafe fn release(header: NonNull<Header>) {
-        let bound = header.cast::<Self>();
-        // SAFETY: live, by the caller's duty.
-        let pool = unsafe { bound.as_ref() }.pool;
-        // SAFETY: `bind` made the pointer by `into_raw`, and it is given up here.
-        drop(unsafe { PoolBox::from_raw(bound, pool) });
+    /// `header` is that of a live `Self`, which nobody uses again.
+    unsafe fn drop(header: NonNull<Header>) {
+        // SAFETY: the caller's duty; `Self` begins with its header.
+        unsafe { header.cast::<Self>().drop_in_place() }
     }
 }
 
@@ -86,28 +136,44 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
 #[derive(Clone, Copy)]
 pub(crate) struct Handler(NonNull<Header>);
 
-/// Why a handler could not be bound.
-pub(crate) enum BindError {
-    WrongState,
-    OutOfMemory,
-}
-
 impl Handler {
     /// Binds `handler` to `state`, in `pool`.
     pub(crate) fn bind<S, F>(
         state: AnyState,
         handler: F,
         pool: &'static Pool,
-    ) -> Result<Self, BindError>
+    ) -> Result<Self, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
-        let state = state.downcast::<S>().ok_or(BindError::WrongState)?;
-        let header = Header { call: Bound::<S, F>::call, release: Bound::<S, F>::release };
-        let bound = pool.alloc(Bound { header, state, pool, handler });
-        let (bound, _) = bound.map_err(|_| BindError::OutOfMemory)?.into_raw();
-        Ok(Self(bound.cast()))
+        let state = state.downcast::<S>().ok_or(Error::WrongState)?;
+        let bound = Bound { header: Header::new(&Bound::<S, F>::KIND), state, handler };
+        let (bound, _) = pool.alloc(bound).map_err(|_| Error::OutOfMemory)?.into_raw();
+        // SAFETY: a `Bound` begins with its header, which was made for it just now.
+        Ok(unsafe { Self::new(bound.cast()) })
+    }
+
+    /// The handler that `header` is the beginning of.
+    ///
+    /// # Safety
+    /// It lies at the start of a lent block of its context's event memory, given up for this; its
+    /// kind is right, and safe to drop in any context.
+    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    /// A handler that does nothing, for an event that is not called.
+    pub(crate) fn nothing(pool: &'static Pool) -> Result<Self, Error> {
+        /// Sound to call with anything.
+        unsafe extern "C" fn call(_: NonNull<Header>, _: u64, _: u32) {}
+
+        /// Sound to call with anything: there is nothing to drop.
+        unsafe fn drop(_: NonNull<Header>) {}
+
+        let header = Header::new(&Kind { call, drop });
+        let header = pool.alloc(header).map_err(|_| Error::OutOfMemory)?;
+        Ok(Self(header.into_raw().0))
     }
 
     /// The handler as a machine word: the address of a place that begins with the function to
@@ -117,12 +183,104 @@ impl Handler {
         self.0.expose_provenance().get() as u64
     }
 
-    /// Drops the handler and frees its memory.
+    /// What is kept beside the handler, if anything.
     ///
     /// # Safety
-    /// The handler is not running and nobody calls it again.
-    pub(crate) unsafe fn release(self) {
+    /// The handler has not been released, and is not while the result is in use.
+    pub(crate) unsafe fn extras<'a>(self) -> Option<&'a Extras> {
+        // SAFETY: the handler is live, by the caller's duty, and so are its extras.
+        unsafe { self.0.as_ref().extras.get().map(|extras| extras.as_ref()) }
+    }
+
+    /// What is kept beside the handler, made in `pool` if there is nothing yet.
+    ///
+    /// # Safety
+    /// As [`extras`](Self::extras); `pool` is the one it was bound in.
+    pub(crate) unsafe fn extras_in<'a>(self, pool: &'static Pool) -> Result<&'a Extras, Error> {
         // SAFETY: the caller's duty.
-        unsafe { (self.0.as_ref().release)(self.0) }
+        let header = unsafe { self.0.as_ref() };
+        if header.extras.get().is_none() {
+            let extras = pool.alloc(Extras::default()).map_err(|_| Error::OutOfMemory)?;
+            header.extras.set(Some(extras.into_raw().0));
+        }
+        // SAFETY: the caller's duty.
+        unsafe { self.extras() }.ok_or(Error::OutOfMemory)
+    }
+
+    /// Makes dispatch call `call` instead of what it called, which is returned.
+    ///
+    /// # Safety
+    /// The handler is live; `call` is sound to call where the former was.
+    pub(crate) unsafe fn divert(self, call: Call) -> Call {
+        // SAFETY: the caller's duty.
+        unsafe { self.0.as_ref() }.call.replace(call)
+    }
+
+    /// What can be done with handlers of its type.
+    ///
+    /// # Safety
+    /// The handler has not been released.
+    pub(crate) unsafe fn kind(self) -> &'static Kind {
+        // SAFETY: the caller's duty.
+        unsafe { self.0.as_ref() }.kind
+    }
+
+    /// Takes over what is kept beside `old`, having nothing of the kind itself.
+    ///
+    /// # Safety
+    /// Both are live and bound in the same pool. The caller is in a section.
+    pub(crate) unsafe fn adopt(self, old: Self) {
+        // SAFETY: the caller's duty.
+        let (header, old) = unsafe { (self.0.as_ref(), old.0.as_ref()) };
+        header.extras.set(old.extras.take());
+    }
+
+    /// Drops the handler and what is kept beside it, and frees their memory.
+    ///
+    /// # Safety
+    /// The handler is not running and nobody calls it again; `pool` is the one it was bound in.
+    /// The caller is in a section.
+    pub(crate) unsafe fn release(self, pool: &'static Pool) {
+        // SAFETY: the caller's duty.
+        unsafe {
+            self.drop_extras(pool);
+            self.drop_captured();
+            self.free(pool);
+        }
+    }
+
+    /// Drops what is kept beside the handler. The first of the three parts of a
+    /// [`release`](Self::release), of which each may be in a section of its own.
+    ///
+    /// # Safety
+    /// Nobody but the caller uses the handler or its extras; the caller is in a section.
+    pub(crate) unsafe fn drop_extras(self, pool: &'static Pool) {
+        // SAFETY: the caller's duty; `extras_in` made the pointer by `into_raw`.
+        unsafe {
+            if let Some(extras) = self.0.as_ref().extras.take() {
+                drop(Lent::from_raw(extras, pool));
+            }
+        }
+    }
+
+    /// Drops what the handler has captured: the second part, in a section or not. What does not
+    /// have this part is forgotten.
+    ///
+    /// # Safety
+    /// Nobody but the caller uses the handler, which does not run; it is not used again but for
+    /// the third part.
+    pub(crate) unsafe fn drop_captured(self) {
+        // SAFETY: the caller's duty.
+        unsafe { (self.kind().drop)(self.0) }
+    }
+
+    /// Frees the handler's memory: the third part, in a section or not.
+    ///
+    /// # Safety
+    /// Nobody uses the handler any more; `pool` is the one it was bound in.
+    pub(crate) unsafe fn free(self, pool: &'static Pool) {
+        // SAFETY: it was bound in a block of the pool, given up by `into_raw`, and is given up
+        // here; nothing of it is dropped.
+        drop(unsafe { Lent::from_raw(self.0.cast::<ManuallyDrop<Header>>(), pool) });
     }
 }

@@ -1,11 +1,14 @@
 //! Dispatch: the processor goes to the best context, on that context's own stack.
 
 use crate::bound::Handler;
-use crate::local::Local;
+use crate::guard::Rescue;
+use crate::local::Later;
 use crate::section::{self, DISPATCH};
-use crate::{idle, job};
+use crate::{extras, idle, job, registry};
+use core::ptr::NonNull;
+use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
-use reflex_event::{Activation, AtOnce, ContextId, Core, Error, EventId, Finished, Next, Outcome};
+use reflex_event::{Activation, ContextId, Core, Error, EventId, Finished, Next, Outcome, Start};
 
 /// Where a context's stack is.
 #[derive(Clone, Copy)]
@@ -14,11 +17,32 @@ pub(crate) struct Stack {
     pub(crate) saved: usize,
     /// Its upper end.
     pub(crate) top: usize,
+    /// How many calls are open on it that are not to be cut off: see [`crate::guard`].
+    pub(crate) guards: u32,
+    /// Values on it that outlive it.
+    pub(crate) rescues: Option<NonNull<Rescue>>,
 }
 
-/// The event system's state. Reached only in a section.
-pub(crate) static CORE: Local<Core<Handler, Stack>> =
-    Local::new(Core::new(Stack { saved: 0, top: 0 }));
+impl Stack {
+    /// No stack.
+    pub(crate) const NONE: Self = Self { saved: 0, top: 0, guards: 0, rescues: None };
+}
+
+/// The event system's state, made first of all. Reached only in a section.
+pub(crate) static CORE: Later<Core<Handler, Stack>> = Later::new();
+
+/// Remembers a preemption that a call has made due which does not say so.
+pub(crate) fn note_if_due(core: &Core<Handler, Stack>) {
+    if core.preemption_due() {
+        section::post(DISPATCH);
+    }
+}
+
+/// Time, as the core counts it.
+#[inline(always)]
+pub(crate) fn timestamp() -> u64 {
+    clock::tsc()
+}
 
 /// Remembers a preemption that has become due, until the outermost section ends.
 #[inline(always)]
@@ -35,42 +59,61 @@ pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
         return activate_deferred(event, count);
     }
     section::hold();
-    // SAFETY: in a section, and the borrow ends before anything else runs.
-    let activated = unsafe { CORE.get() }.activate_at_once(event, count);
-    let result = carry_out(activated);
+    let result = activate_held(event, count);
     section::leave();
     result
 }
 
-/// Activates `event` in a section that is open already.
-#[inline(never)]
-fn activate_deferred(event: EventId, count: u32) -> Result<(), Error> {
-    // SAFETY: in a section, and the borrow ends with the statement.
-    note(unsafe { CORE.get() }.activate(event, count)?);
-    Ok(())
-}
-
-/// Activates `event` once, in the outermost section, which stays open. What it cannot be told,
-/// that the event has been unregistered, concerns nobody any more.
+/// Activates `event` in the outermost section, which stays open.
 #[inline(always)]
-pub(crate) fn activate_held(event: EventId) {
+pub(crate) fn activate_held(event: EventId, count: u32) -> Result<(), Error> {
     // SAFETY: in a section, and the borrow ends before anything else runs.
-    let activated = unsafe { CORE.get() }.activate_at_once(event, 1);
-    let _ = carry_out(activated);
-}
-
-/// Carries out what an activation led to. The caller is in a section; in the outermost one, if a
-/// handler is to be started.
-#[inline(always)]
-pub(crate) fn carry_out(activated: Result<AtOnce<Handler>, Error>) -> Result<(), Error> {
-    match activated? {
-        AtOnce::Start { from, to, handler, activation } => {
+    match unsafe { CORE.get() }.start_at_once(event, count) {
+        Some(Start { from, to, handler, activation }) => {
             let words =
                 [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
             begin_on(from, to, perform, words);
+            Ok(())
         }
-        AtOnce::Queued(outcome) => note(outcome),
+        None => activate_queued(event, count),
     }
+}
+
+/// Activates `event`, whose handler cannot be begun on the spot, in the outermost section; and
+/// goes to whoever has become the best to run by that.
+#[inline(never)]
+fn activate_queued(event: EventId, count: u32) -> Result<(), Error> {
+    // SAFETY: in a section, and the borrow ends before anything else runs.
+    let core = unsafe { CORE.get() };
+    match core.activate(event, count, timestamp)? {
+        Outcome::Continue => {}
+        Outcome::Preempt => {
+            let from = core.running();
+            if let Some(next) = core.preempt() {
+                leave_for(from, next);
+            }
+        }
+        Outcome::Watched => {
+            if let Some(event) = extras::occurred(event, count)? {
+                return activate_held(event, 1);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Activates `event` in a section; its handler runs when that ends, at the earliest.
+#[inline(never)]
+pub(crate) fn activate_deferred(event: EventId, count: u32) -> Result<(), Error> {
+    // SAFETY: in a section, and the borrow ends with the statement.
+    let outcome = unsafe { CORE.get() }.activate(event, count, timestamp)?;
+    if outcome == Outcome::Watched {
+        return match extras::occurred(event, count)? {
+            Some(event) => activate_deferred(event, 1),
+            None => Ok(()),
+        };
+    }
+    note(outcome);
     Ok(())
 }
 
@@ -107,6 +150,20 @@ fn leave_for(from: Option<ContextId>, next: Next) {
             unsafe { context::switch(save, target) }
         }
         Next::Idle => {}
+    }
+}
+
+/// Suspends `from`, the present context, which the core has taken from the processor, and goes to
+/// `next`. Returns when `from` is gone back to. The caller holds the outermost section.
+pub(crate) fn block(from: ContextId, next: Next) {
+    if next == Next::Idle {
+        // SAFETY: in a section, and the borrow ends with what is taken from it.
+        let save: *mut usize = &raw mut unsafe { CORE.get() }.machine(from).saved;
+        // SAFETY: `save` is the place of the present context, and contexts do not move; the idle
+        // stack is not in use while a context is, and its bottom does not return.
+        unsafe { context::start(save, registry::idle_stack_top(), idle::bottom, [0; 3]) }
+    } else {
+        leave_for(Some(from), next);
     }
 }
 
@@ -154,7 +211,7 @@ unsafe extern "C" fn run(_: u64, _: u64, _: u64) -> ! {
 extern "C" fn begin() -> ! {
     // SAFETY: whoever came here holds the section; the borrow ends with what is taken from it.
     let core = unsafe { CORE.get() };
-    let (handler, Activation { event, count }) = core.begin();
+    let (handler, Activation { event, count }) = core.begin(timestamp);
     let words = [handler.into_word(), event.into_word(), u64::from(count)];
     match core.running() {
         // SAFETY: the stack is this one, on which nothing is needed; `perform` does not return.
@@ -234,8 +291,12 @@ extern "C" fn finished() -> ! {
 #[cold]
 #[inline(never)]
 fn release(handler: Handler) -> ! {
-    // SAFETY: the core gave it back: it has returned and is never called again.
-    unsafe { handler.release() };
+    // SAFETY: in a section; the borrow ends in this statement.
+    let context = unsafe { CORE.get() }.running();
+    if let Some(Ok((pool, _))) = context.map(registry::parts) {
+        // SAFETY: the core gave it back: it has returned and is never called again.
+        unsafe { handler.release(pool) };
+    }
     // SAFETY: in a section; the borrow ends in this statement.
     go_to(unsafe { CORE.get() }.leave())
 }

@@ -32,8 +32,11 @@ pub(crate) fn enter() -> ! {
 }
 
 /// The bottom of the idle stack.
+///
+/// # Safety
+/// The stack is the idle one, and the caller holds the outermost section.
 #[unsafe(naked)]
-unsafe extern "C" fn bottom(_: u64, _: u64, _: u64) -> ! {
+pub(crate) unsafe extern "C" fn bottom(_: u64, _: u64, _: u64) -> ! {
     core::arch::naked_asm!("call {idle}", "ud2", idle = sym idle)
 }
 

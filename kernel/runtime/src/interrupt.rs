@@ -3,6 +3,7 @@
 use crate::inbox::{self, Slot};
 use crate::job::Job;
 use crate::local::Local;
+use crate::timer::When;
 use crate::{dispatch, idle, measure, section, timer};
 use alloc::boxed::Box;
 use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
@@ -20,6 +21,8 @@ enum Purpose {
     Job(Job),
     /// It is an occurrence of an event by itself.
     Event(&'static Slot),
+    /// It is the timer's: it expires timers, by the job while dispatch is deferred.
+    Timer(Job),
 }
 
 struct Line {
@@ -61,6 +64,11 @@ impl Vector {
     pub fn activate(self, event: EventId, acknowledge: Option<&'static mut dyn Acknowledge>) {
         let slot = Box::leak(Box::new(Slot::new(event)));
         self.set(Line { acknowledge, purpose: Purpose::Event(slot) });
+    }
+
+    /// From now on, an interrupt on the vector expires timers.
+    pub(crate) fn expire(self, job: Job) {
+        self.set(Line { acknowledge: None, purpose: Purpose::Timer(job) });
     }
 
     fn set(self, line: Line) {
@@ -105,9 +113,10 @@ extern "C" fn reflex_interrupt(vector: u64) {
     }
     timer::end_of_interrupt();
     if section::deferred() {
+        measure::interrupted();
         match line.purpose {
             Purpose::Event(slot) => inbox::fire(slot),
-            Purpose::Job(job) => job.post(),
+            Purpose::Job(job) | Purpose::Timer(job) => job.post(),
             Purpose::Free | Purpose::Reserved => {}
         }
         measure::masked_until();
@@ -116,21 +125,29 @@ extern "C" fn reflex_interrupt(vector: u64) {
     section::hold();
     measure::masked_until();
     // The line is not looked at any more once the next interrupt may be.
-    match line.purpose {
-        Purpose::Event(slot) => {
-            let event = slot.event();
-            // SAFETY: an interrupt was taken, so they were enabled, and this one is acknowledged.
-            unsafe { arch::enable() };
-            dispatch::activate_held(event);
-        }
-        Purpose::Job(job) => {
-            // SAFETY: as above.
-            unsafe { arch::enable() };
-            dispatch::service(job.bits());
-        }
-        Purpose::Free | Purpose::Reserved => {}
+    if let Purpose::Event(slot) = line.purpose {
+        let event = slot.event();
+        // SAFETY: an interrupt was taken, so they were enabled, and this one is acknowledged.
+        unsafe { arch::enable() };
+        // An event that has been unregistered concerns nobody any more.
+        let _ = dispatch::activate_held(event, 1);
+    } else {
+        serve_purpose(line.purpose);
     }
     leave();
+}
+
+/// Does what an interrupt is about that is not an occurrence by itself. Out of the way of those
+/// that are. The caller holds the outermost section, and has interrupts masked.
+#[inline(never)]
+fn serve_purpose(purpose: Purpose) {
+    // SAFETY: as in the caller.
+    unsafe { arch::enable() };
+    match purpose {
+        Purpose::Job(job) => dispatch::service(job.bits()),
+        Purpose::Timer(_) => timer::expire(When::Now),
+        _ => {}
+    }
 }
 
 /// The end of an interrupt that found no section open: what waits is served, and then interrupts
@@ -153,7 +170,11 @@ fn serve() {
     measure::masked_until();
     // SAFETY: the interrupt that is being left was let through, and has been acknowledged.
     unsafe { arch::enable() };
-    dispatch::service(0);
+    if timer::take_pending() {
+        timer::expire(When::Now);
+    } else {
+        dispatch::service(0);
+    }
     arch::disable();
     measure::masked_from();
 }

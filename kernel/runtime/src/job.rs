@@ -6,14 +6,27 @@ use alloc::boxed::Box;
 use core::ptr::NonNull;
 use reflex_event::Error;
 
-/// How many jobs there can be; the last bit of the pending word is the dispatcher's.
-pub const MOST: usize = 63;
+/// How many jobs there can be; the last bit of the pending word is the dispatcher's, and the one
+/// before it the burial job's.
+pub const MOST: usize = 62;
+
+/// The bit of the job that comes after all others, and may not return.
+pub(crate) const LAST: u64 = 1 << MOST;
 
 /// A job's work. It lives for ever and is called by nobody but [`run`].
 type Work = NonNull<dyn FnMut() + Send>;
 
 /// The work of each job. Reached only in a section.
 static WORK: Local<[Option<Work>; MOST]> = Local::new([None; MOST]);
+
+/// The work of the last job. Written at start-up.
+static LAST_WORK: Local<fn()> = Local::new(|| ());
+
+/// Sets what the last job does.
+pub(crate) fn set_last(work: fn()) {
+    // SAFETY: at start-up, before anything else runs.
+    unsafe { *LAST_WORK.get() = work }
+}
 
 /// A job: it runs once for any number of times it was posted since it last ran, with dispatch
 /// deferred, so its work is to be bounded and short. Work that may be more is cut off and
@@ -72,6 +85,10 @@ pub(crate) fn run(mut bits: u64) {
                 // run one after the other, in a section, and do not call this function.
                 unsafe { work.as_mut()() }
             }
+        } else {
+            // SAFETY: written once, at start-up.
+            let last = unsafe { *LAST_WORK.get() };
+            last();
         }
     }
 }

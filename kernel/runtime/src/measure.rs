@@ -9,25 +9,72 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Longest {
     /// With interrupts masked, from an interrupt's entry into Rust to its leaving it.
     pub masked: u64,
-    /// With dispatch deferred.
+    /// With dispatch deferred. Sections in which an interrupt was taken do not count: their length is
+    /// also the interrupt's.
     pub deferred: u64,
 }
 
+/// A place in the code where dispatch was deferred.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    /// The instruction from which on it was.
+    pub from: u64,
+    /// The instruction until which it was.
+    pub until: u64,
+    /// For how long at most, in time stamp counts.
+    pub longest: u64,
+}
+
 #[cfg(feature = "measure")]
-static DEFERRED_FROM: AtomicU64 = AtomicU64::new(u64::MAX);
+static DEFERRED_SINCE: AtomicU64 = AtomicU64::new(NEVER);
 #[cfg(feature = "measure")]
-static DEFERRED: AtomicU64 = AtomicU64::new(0);
+static DEFERRED_FROM: AtomicU64 = AtomicU64::new(0);
 #[cfg(feature = "measure")]
-static MASKED_FROM: AtomicU64 = AtomicU64::new(u64::MAX);
+static MASKED_SINCE: AtomicU64 = AtomicU64::new(NEVER);
 #[cfg(feature = "measure")]
 static MASKED: AtomicU64 = AtomicU64::new(0);
+
+#[cfg(feature = "measure")]
+const NEVER: u64 = u64::MAX;
+/// No instruction.
+#[cfg(feature = "measure")]
+const INTERRUPTED: u64 = 0;
+
+#[cfg(feature = "measure")]
+struct Site {
+    from: AtomicU64,
+    until: AtomicU64,
+    longest: AtomicU64,
+}
+
+/// Found by where they end. There are fewer sections in the code than places here; those that find
+/// none share the last.
+#[cfg(feature = "measure")]
+static SITES: [Site; 512] = [const {
+    Site { from: AtomicU64::new(0), until: AtomicU64::new(0), longest: AtomicU64::new(0) }
+}; 512];
 
 /// What was seen since the last [`reset`]; `None` without the feature.
 pub fn longest() -> Option<Longest> {
     #[cfg(feature = "measure")]
-    return Some(Longest { masked: MASKED.load(Relaxed), deferred: DEFERRED.load(Relaxed) });
+    return Some(Longest {
+        masked: MASKED.load(Relaxed),
+        deferred: SITES.iter().map(|site| site.longest.load(Relaxed)).max().unwrap_or(0),
+    });
     #[cfg(not(feature = "measure"))]
     None
+}
+
+/// The sections seen since the last [`reset`], in no order; none without the feature.
+pub fn sections() -> impl Iterator<Item = Section> {
+    #[cfg(feature = "measure")]
+    return SITES.iter().filter(|site| site.longest.load(Relaxed) != 0).map(|site| Section {
+        from: site.from.load(Relaxed),
+        until: site.until.load(Relaxed),
+        longest: site.longest.load(Relaxed),
+    });
+    #[cfg(not(feature = "measure"))]
+    core::iter::empty()
 }
 
 /// Forgets what was seen.
@@ -35,40 +82,88 @@ pub fn reset() {
     #[cfg(feature = "measure")]
     {
         MASKED.store(0, Relaxed);
-        DEFERRED.store(0, Relaxed);
+        for site in &SITES {
+            site.longest.store(0, Relaxed);
+        }
     }
 }
 
-macro_rules! edge {
-    ($(#[$doc:meta])* $from:ident, $until:ident, $start:ident, $longest:ident) => {
-        $(#[$doc])*
-        #[inline(always)]
-        pub(crate) fn $from() {
-            #[cfg(feature = "measure")]
-            if $start.load(Relaxed) == u64::MAX {
-                $start.store(reflex_arch::clock::tsc(), Relaxed);
-            }
-        }
-
-        /// The stretch ends.
-        #[inline(always)]
-        pub(crate) fn $until() {
-            #[cfg(feature = "measure")]
-            {
-                let from = $start.swap(u64::MAX, Relaxed);
-                if from != u64::MAX {
-                    $longest.fetch_max(reflex_arch::clock::tsc() - from, Relaxed);
-                }
-            }
-        }
-    };
+/// Dispatch is deferred from here on.
+#[inline(always)]
+pub(crate) fn deferred_from() {
+    #[cfg(feature = "measure")]
+    if DEFERRED_SINCE.load(Relaxed) == NEVER {
+        DEFERRED_FROM.store(reflex_arch::cpu::here(), Relaxed);
+        DEFERRED_SINCE.store(reflex_arch::clock::tsc(), Relaxed);
+    }
 }
 
-edge!(
-    /// Dispatch is deferred from here on.
-    deferred_from, deferred_until, DEFERRED_FROM, DEFERRED
-);
-edge!(
-    /// Interrupts are masked from here on.
-    masked_from, masked_until, MASKED_FROM, MASKED
-);
+/// An interrupt is taken while dispatch is deferred.
+#[inline(always)]
+pub(crate) fn interrupted() {
+    #[cfg(feature = "measure")]
+    DEFERRED_FROM.store(INTERRUPTED, Relaxed);
+}
+
+/// The stretch ends.
+#[inline(always)]
+pub(crate) fn deferred_until() {
+    #[cfg(feature = "measure")]
+    {
+        let now = reflex_arch::clock::tsc();
+        ended(now, reflex_arch::cpu::here());
+    }
+}
+
+/// A section has ended at `until`. Before this is over, an interrupt finds the section still open.
+#[cfg(feature = "measure")]
+#[inline(never)]
+fn ended(now: u64, until: u64) {
+    let since = DEFERRED_SINCE.swap(NEVER, Relaxed);
+    if since == NEVER {
+        return;
+    }
+    let from = DEFERRED_FROM.load(Relaxed);
+    if from == INTERRUPTED {
+        return;
+    }
+    let start = (until ^ from << 3) as usize;
+    let places = (start..start + SITES.len()).map(|at| &SITES[at % SITES.len()]);
+    let mut last = None;
+    for site in places {
+        last = Some(site);
+        let (known, begun) = (site.until.load(Relaxed), site.from.load(Relaxed));
+        if known == 0 {
+            site.until.store(until, Relaxed);
+            site.from.store(from, Relaxed);
+            break;
+        }
+        if (known, begun) == (until, from) {
+            break;
+        }
+    }
+    if let Some(site) = last {
+        site.longest.fetch_max(now - since, Relaxed);
+    }
+}
+
+/// Interrupts are masked from here on.
+#[inline(always)]
+pub(crate) fn masked_from() {
+    #[cfg(feature = "measure")]
+    if MASKED_SINCE.load(Relaxed) == NEVER {
+        MASKED_SINCE.store(reflex_arch::clock::tsc(), Relaxed);
+    }
+}
+
+/// The stretch ends.
+#[inline(always)]
+pub(crate) fn masked_until() {
+    #[cfg(feature = "measure")]
+    {
+        let since = MASKED_SINCE.swap(NEVER, Relaxed);
+        if since != NEVER {
+            MASKED.fetch_max(reflex_arch::clock::tsc() - since, Relaxed);
+        }
+    }
+}

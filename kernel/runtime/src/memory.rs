@@ -5,14 +5,24 @@
 
 use crate::local::Local;
 use crate::section;
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use reflex_event::Error;
 use reflex_memory::{Content, Exclusion, Granule, Pool};
 
-/// Gives out a stack of at least so many bytes with a guard page under it, and returns its
-/// upper end; it may use [`take`].
-pub type StackSource = fn(usize) -> Option<usize>;
+/// What makes stacks.
+#[derive(Clone, Copy)]
+pub struct StackSource {
+    /// Gives out a stack of at least so many bytes; under it lies a reserve of so many more, closed,
+    /// and under that a guard page. It may use [`take`].
+    pub make: fn(usize, usize) -> Option<Range<usize>>,
+    /// Maps a reserve. False when it cannot, as the map is being changed. Called wherever kernel
+    /// code can be, with interrupts masked.
+    pub open: fn(Range<usize>) -> bool,
+    /// Unmaps a reserve that nobody uses.
+    pub close: fn(Range<usize>),
+}
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static END: AtomicUsize = AtomicUsize::new(0);
@@ -68,8 +78,30 @@ pub fn take(bytes: usize, align: usize) -> Option<NonNull<[u8]>> {
 /// Takes a stack; returns its upper end.
 pub(crate) fn stack(bytes: usize) -> Option<usize> {
     // SAFETY: written once, at start-up.
-    let source = unsafe { *STACKS.get() }?;
-    section::section(|| source(bytes))
+    stack_above(bytes, 0).map(|stack| stack.end)
+}
+
+/// Takes a stack with a closed reserve under it.
+pub(crate) fn stack_above(bytes: usize, reserve: usize) -> Option<Range<usize>> {
+    let source = stacks()?;
+    section::section(|| (source.make)(bytes, reserve))
+}
+
+/// Maps a stack's reserve; false when that cannot be done.
+pub(crate) fn open_reserve(reserve: Range<usize>) -> bool {
+    stacks().is_some_and(|source| (source.open)(reserve))
+}
+
+/// Unmaps a stack's reserve, which nobody uses.
+pub(crate) fn close_reserve(reserve: Range<usize>) {
+    if let Some(source) = stacks() {
+        section::section(|| (source.close)(reserve));
+    }
+}
+
+fn stacks() -> Option<StackSource> {
+    // SAFETY: only read since start-up.
+    unsafe { *STACKS.as_ptr() }
 }
 
 /// Makes a pool of `bytes`, bookkeeping included.

@@ -1,11 +1,13 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
-use crate::bound::{BindError, Handler};
-use crate::dispatch::{self, CORE, note};
+use crate::bound::{AnyState, Handler};
+use crate::dispatch::{self, CORE, Stack, note, timestamp};
 use crate::memory::{self, StackSource};
+use crate::policy::Origin;
 use crate::registry::{self, ContextOptions};
+use crate::report::Print;
 use crate::section::section;
-use crate::{idle, inbox, random, timer};
+use crate::{contain, extras, guard, idle, inbox, policy, random, report, supervise, table, timer};
 use alloc::boxed::Box;
 use core::convert::Infallible;
 use core::ptr::NonNull;
@@ -15,7 +17,8 @@ use reflex_arch::calibration::Rates;
 use reflex_arch::clock::Clock;
 use reflex_arch::cpu::Features;
 use reflex_event::{
-    Activation, Context, Error, EventId, Instant, Kernel, Outcome, Priority, Registration, TimerId,
+    Activation, Context, ContextId, Core, Error, EventId, Executor, Instant, Kernel, Latency,
+    Priority, Registration, TimerId, Trouble,
 };
 use reflex_memory::Pool;
 
@@ -29,6 +32,8 @@ pub struct Platform {
     pub time: Timekeeping,
     /// The most registrations there may be.
     pub events: usize,
+    /// Prints a line on the console.
+    pub print: Print,
 }
 
 /// What the machine has to tell time by.
@@ -56,18 +61,25 @@ pub struct Runtime(());
 /// # Errors
 /// [`Error::OutOfMemory`] and [`Error::HeapExhausted`] when the machine has too little memory.
 pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
+    // SAFETY: at start-up, before anything else runs.
+    unsafe { CORE.set(Core::new(Stack::NONE)) };
     // SAFETY: the caller's duty.
     unsafe { memory::init(platform.memory, platform.stacks) };
     registry::init()?;
     // SAFETY: at start-up, before anything else runs.
     unsafe { CORE.get() }.reserve(platform.events, registry::MOST_CONTEXTS)?;
-    let kernel = Runtime(());
+    let kernel = Runtime::KERNEL;
+    contain::init();
+    report::init(platform.print);
     timer::init(platform.time, platform.events)?;
     inbox::init(kernel)?;
     Ok(kernel)
 }
 
 impl Runtime {
+    /// The kernel, for its own use.
+    pub(crate) const KERNEL: Self = Self(());
+
     /// Runs `main` as the context of lowest priority, with interrupts on from here on. When it
     /// returns the image stays alive, halting whenever there is nothing to do.
     ///
@@ -79,7 +91,9 @@ impl Runtime {
         main: impl FnOnce() + Send + 'static,
     ) -> Result<Infallible, Error> {
         let main: Option<Box<dyn FnOnce() + Send>> = Some(Box::new(main));
-        let options = ContextOptions { stack, memory: 4 << 10, ..ContextOptions::new("main") };
+        let origin = Origin::System;
+        let options =
+            ContextOptions { stack, memory: 4 << 10, origin, ..ContextOptions::new("main") };
         let context = registry::add(options, main)?;
         let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
         let event = self.register(context, registration, |main: &mut Option<_>, _| {
@@ -116,10 +130,35 @@ impl Runtime {
         section(|| unsafe { CORE.get() }.registered())
     }
 
+    /// How long activations of `priority` have waited for their handlers, in time stamp counts.
+    pub fn latency(self, priority: Priority) -> Latency {
+        // SAFETY: in a section.
+        section(|| unsafe { CORE.get() }.latency(priority))
+    }
+
     /// Time stamp counts since the image's start that were not spent halted.
     pub fn busy(self) -> u64 {
         timer::counts() - idle::halted()
     }
+}
+
+/// Registers a handler that has been bound to `state`.
+fn enlist(
+    context: ContextId,
+    registration: Registration,
+    handler: Handler,
+    state: AnyState,
+) -> Result<EventId, Error> {
+    let (pool, _) = section(|| registry::parts(context))?;
+    let event = table::register(context, registration, handler).inspect_err(|_| {
+        // SAFETY: nobody else has seen it; in a section.
+        section(|| unsafe { handler.release(pool) });
+    })?;
+    section(|| match registry::parts(context) {
+        Ok((_, now)) if now.block() == state.block() => Ok(event),
+        // The context has been replaced, or begun another life, since the handler was bound.
+        _ => table::unregister(event).and(Err(Error::WrongState)),
+    })
 }
 
 impl Kernel for Runtime {
@@ -144,48 +183,33 @@ impl Kernel for Runtime {
         handler: F,
     ) -> Result<EventId, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
-        section(|| {
-            let (pool, state) = registry::parts(context.id())?;
-            let handler = match Handler::bind(state, handler, pool) {
-                Ok(handler) => handler,
-                Err(BindError::WrongState) => return Err(Error::WrongState),
-                Err(BindError::OutOfMemory) => return Err(Error::OutOfMemory),
-            };
-            // SAFETY: in a section, and the borrow ends in this statement.
-            let registered = unsafe { CORE.get() }.register(context.id(), registration, handler);
-            if registered.is_err() {
-                // SAFETY: nobody else has seen it.
-                unsafe { handler.release() };
-            }
-            registered
+        // Guarded: cut off in between, the bound handler would be lost.
+        guard::guarded(|| {
+            let (pool, state) = section(|| {
+                policy::permit(context.id(), Executor::Direct)?;
+                supervise::living(context.id())?;
+                registry::parts(context.id())
+            })?;
+            let handler = Handler::bind(state, handler, pool)?;
+            enlist(context.id(), registration, handler, state)
         })
     }
 
+    fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {
+        section(|| policy::permit_kind(context, kind))
+    }
+
     fn unregister(&self, event: EventId) -> Result<(), Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends with the call.
-            let core = unsafe { CORE.get() };
-            let released = core.unregister(event)?;
-            let due = core.preemption_due();
-            if let Some(handler) = released {
-                // SAFETY: the core gave it back, so it does not run.
-                unsafe { handler.release() };
-            }
-            note(if due { Outcome::Preempt } else { Outcome::Continue });
-            Ok(())
-        })
+        section(|| table::unregister(event).map(drop))
     }
 
     fn set_priority(&self, event: EventId, priority: Priority) -> Result<(), Error> {
         section(|| {
-            // SAFETY: in a section.
-            let core = unsafe { CORE.get() };
-            let _ = core.set_priority(event, priority)?;
-            let due = core.preemption_due();
-            note(if due { Outcome::Preempt } else { Outcome::Continue });
+            // SAFETY: in a section, and the borrow ends in this statement.
+            note(unsafe { CORE.get() }.set_priority(event, priority)?);
             Ok(())
         })
     }
@@ -196,12 +220,7 @@ impl Kernel for Runtime {
     }
 
     fn timer(&self, event: EventId) -> Result<TimerId, Error> {
-        section(|| {
-            // No occurrence: it is only asked whether the registration is live.
-            // SAFETY: in a section, and the borrow ends in this statement.
-            let _ = unsafe { CORE.get() }.activate(event, 0)?;
-            timer::add(event)
-        })
+        timer::with_room(|| extras::add_timer(event))
     }
 
     fn arm(
@@ -219,6 +238,42 @@ impl Kernel for Runtime {
 
     fn release(&self, timer: TimerId) -> Result<(), Error> {
         section(|| timer::remove(timer))
+    }
+
+    fn report(&self, context: ContextId, trouble: Trouble) -> Result<(), Error> {
+        section(|| {
+            // SAFETY: in a section, and the borrow ends in this statement.
+            note(unsafe { CORE.get() }.report(context, trouble, timestamp())?);
+            Ok(())
+        })
+    }
+
+    fn on_end(&self, context: ContextId, event: EventId) -> Result<(), Error> {
+        section(|| registry::at(context)?.mourn(event))
+    }
+
+    fn failures(&self, context: ContextId) -> Result<u32, Error> {
+        section(|| supervise::deaths(context))
+    }
+
+    #[inline]
+    fn guarded<R>(&self, work: impl FnOnce() -> R) -> R {
+        guard::guarded(work)
+    }
+
+    #[inline]
+    fn unguarded<R>(&self, work: impl FnOnce() -> R) -> R {
+        guard::unguarded(work)
+    }
+
+    #[inline]
+    fn rescued<T: Send + 'static, R>(
+        &self,
+        value: T,
+        rescue: fn(T),
+        work: impl FnOnce(&mut T) -> R,
+    ) -> (T, R) {
+        guard::rescued(value, rescue, work)
     }
 
     fn random(&self, bytes: &mut [u8]) {

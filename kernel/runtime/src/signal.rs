@@ -39,16 +39,22 @@ impl Signal {
         handler: F,
     ) -> Result<Self, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
         let accumulation = match mode {
             SignalMode::Semaphore => Accumulation::Each,
             SignalMode::Counter => Accumulation::Count,
         };
+        kernel.permit(context.id(), "signal")?;
         let event = kernel.register(context, Registration { priority, accumulation }, handler)?;
         let slot = Box::leak(Box::new(Slot::new(event)));
         Ok(Self { kernel, event, slot })
+    }
+
+    /// A signal that activates `event`, which is registered already.
+    pub fn of(kernel: Runtime, event: EventId) -> Self {
+        Self { kernel, event, slot: Box::leak(Box::new(Slot::new(event))) }
     }
 
     /// The signal's registration.

@@ -1,20 +1,31 @@
 //! Time: the clock, the timer wheel, and the one-shot interrupt that drives it.
 
-use crate::dispatch::{CORE, note};
+use crate::dispatch::{activate_deferred, activate_held};
+use crate::extras;
 use crate::interrupt::Vector;
 use crate::job::Job;
 use crate::local::Local;
 use crate::runtime::Timekeeping;
+use crate::section::{PENDING, section};
+use crate::supervise::Supervision;
 use core::num::NonZeroU64;
+use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 use reflex_arch::apic::LocalApic;
 use reflex_arch::clock::Clock;
 use reflex_event::{Error, EventId, Instant, TimerId};
-use reflex_timer::{Step, TimerKey, Wheel};
+use reflex_timer::{Chunk, GRANULARITY_NS, Step, TimerKey, Wheel};
 
-/// Timers expired in one run of the job. When more are due the interrupt comes again at once,
-/// and handlers of activations already made get their turn before.
-const BATCH: usize = 32;
+/// What an expiry leads to. Each is about one machine word, so that it is kept in registers.
+#[derive(Clone, Copy)]
+pub(crate) enum Due {
+    /// The event of this word has occurred.
+    Event(u64),
+    /// The event of this word has not occurred in time.
+    TimeOut(u64),
+    /// A supervised context has run for a while, or been down for one.
+    Life(&'static Supervision),
+}
 
 /// The time stamp counter's meaning, and the interrupt controller. Both are set at start-up and
 /// only read since.
@@ -26,8 +37,11 @@ static ORIGIN: Local<u64> = Local::new(0);
 
 /// What the timer interrupt is for.
 struct Timers {
-    wheel: Wheel<EventId>,
-    /// When the one-shot timer will interrupt, in nanoseconds; `u64::MAX` when it will not.
+    wheel: Wheel<Due>,
+    /// The job that expires timers.
+    job: Job,
+    /// The granule with whose beginning the one-shot timer will interrupt; `u64::MAX` when it will
+    /// not.
     armed: u64,
 }
 
@@ -36,9 +50,10 @@ static TIMERS: Local<Option<Timers>> = Local::new(None);
 
 /// Starts the clock and the timer's interrupt.
 pub(crate) fn init(time: Timekeeping, limit: usize) -> Result<(), Error> {
-    let job = Job::new(expire)?;
+    // For what is due while dispatch is deferred, or when more timers are than one.
+    let job = Job::new(|| expire(When::Deferred))?;
     let vector = Vector::reserve()?;
-    vector.post(job, None);
+    vector.expire(job);
     let mut apic = time.apic;
     apic.start_timer(&time.features, vector.number(), time.rates.apic_hz, time.rates.tsc_hz);
     let wheel = Wheel::new(limit).map_err(refusal)?;
@@ -47,7 +62,7 @@ pub(crate) fn init(time: Timekeeping, limit: usize) -> Result<(), Error> {
         *ORIGIN.get() = reflex_arch::clock::tsc();
         *CLOCK.get() = time.clock;
         *APIC.get() = apic;
-        *TIMERS.get() = Some(Timers { wheel, armed: u64::MAX });
+        *TIMERS.get() = Some(Timers { wheel, job, armed: u64::MAX });
     }
     Ok(())
 }
@@ -68,6 +83,11 @@ fn apic() -> &'static LocalApic {
 #[inline(always)]
 pub(crate) fn now() -> Instant {
     Instant::from_nanos(clock().now())
+}
+
+/// The time when the time stamp counter was `count`.
+pub(crate) fn at(count: u64) -> Instant {
+    Instant::from_nanos(clock().at(count))
 }
 
 /// Time stamp counts since the kernel was started.
@@ -91,15 +111,44 @@ pub(crate) fn interrupt_self(vector: u8) {
 /// Runs `work` on the timers. The caller is in a section.
 #[inline(always)]
 fn with<R>(work: impl FnOnce(&mut Timers) -> R) -> R {
-    // SAFETY: in a section; `work` runs nobody else.
-    match unsafe { TIMERS.get() } {
-        Some(timers) => work(timers),
-        None => unreachable!("the kernel has not been started"),
+    // SAFETY: in a section; `work` runs nobody else. Whoever calls has a [`Runtime`], or is called
+    // by the interrupt or the job: all of that `init` has come before.
+    work(unsafe { TIMERS.get().as_mut().unwrap_unchecked() })
+}
+
+/// Runs `add` in a section in which there is room for another timer. The room is made outside of any,
+/// since that takes time; others may run meanwhile, and take it.
+///
+/// # Errors
+/// [`Error::TableFull`], [`Error::HeapExhausted`], and those of `add`.
+pub(crate) fn with_room<R>(mut add: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
+    loop {
+        make_room()?;
+        match section(&mut add) {
+            Err(Error::TableFull) => {}
+            done => return done,
+        }
     }
 }
 
-pub(crate) fn add(event: EventId) -> Result<TimerId, Error> {
-    with(|timers| timers.wheel.insert(event).map(id).map_err(refusal))
+#[cold]
+fn make_room() -> Result<(), Error> {
+    while section(|| with(|timers| timers.wheel.needs_chunk())).map_err(refusal)? {
+        let filler = Due::Event(0);
+        let chunk = Chunk::new(filler).map_err(refusal)?;
+        // Given back when the wheel has all it may have; it is dropped outside of the section.
+        let _unneeded = section(|| with(|timers| timers.wheel.supply(chunk)));
+    }
+    Ok(())
+}
+
+/// Makes a timer, for which there is room: see [`with_room`]. The caller is in a section.
+pub(crate) fn add(due: Due) -> Result<TimerId, Error> {
+    with(|timers| timers.wheel.insert(due).map(id).map_err(refusal))
+}
+
+pub(crate) fn exists(timer: TimerId) -> bool {
+    with(|timers| timers.wheel.contains(key(timer)))
 }
 
 pub(crate) fn arm(
@@ -113,9 +162,9 @@ pub(crate) fn arm(
     });
     let deadline = deadline.as_nanos();
     with(|timers| {
-        timers.wheel.arm(key(timer), deadline, period).map_err(refusal)?;
-        if deadline < timers.armed {
-            timers.interrupt_at(deadline);
+        let due = timers.wheel.arm(key(timer), deadline, period).map_err(refusal)?;
+        if due < timers.armed {
+            timers.interrupt_by(due);
         }
         Ok(())
     })
@@ -131,41 +180,77 @@ pub(crate) fn remove(timer: TimerId) -> Result<(), Error> {
 }
 
 impl Timers {
-    fn interrupt_at(&mut self, deadline: u64) {
-        self.armed = deadline;
-        // The wheel fires a timer in the granule that begins at or after its deadline.
-        let granule = deadline.checked_next_multiple_of(reflex_timer::GRANULARITY_NS);
-        apic().arm(granule.unwrap_or(u64::MAX).saturating_sub(clock().now()));
+    /// Sets the next interrupt for the beginning of a granule, or for now if it has begun.
+    fn interrupt_by(&mut self, granule: u64) {
+        let now = clock().now();
+        if granule > now / GRANULARITY_NS {
+            self.interrupt_at(granule, now);
+        } else {
+            self.armed = granule;
+            apic().arm(0);
+        }
+    }
+
+    /// Sets the next interrupt for the beginning of a granule that has not begun. It may come later
+    /// by the time that has gone by since `now` was asked for, never earlier.
+    #[inline(always)]
+    fn interrupt_at(&mut self, granule: u64, now: u64) {
+        self.armed = granule;
+        // The last granule begins after 2^64 nanoseconds: the difference is right all the same.
+        apic().arm(granule.wrapping_mul(GRANULARITY_NS).wrapping_sub(now));
     }
 }
 
-/// The timer interrupt's job: activates what is due, and sets the next interrupt.
-fn expire() {
-    with(|timers| {
+/// When a handler that is due runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// At once, if it beats whoever runs: no other section is open.
+    Now,
+    /// When the section ends.
+    Deferred,
+}
+
+/// Expires a timer and sets the next interrupt. The caller is in a section.
+///
+/// When more timers are due the job is posted, and whoever has become the best to run is not kept
+/// waiting by the others' expiries.
+#[inline(never)]
+pub(crate) fn expire(when: When) {
+    let step = with(|timers| {
         let now = clock().now();
         timers.armed = u64::MAX;
-        for _ in 0..BATCH {
-            match timers.wheel.expire(now) {
-                Step::Fired(fired) => {
-                    // SAFETY: in a section, as every job; the borrow ends in this statement. A
-                    // stale event was unregistered while its timer was armed, and a full counter
-                    // says as much as a counter can.
-                    let activated = unsafe { CORE.get() }.activate(fired.payload, fired.count);
-                    if let Ok(outcome) = activated {
-                        note(outcome);
-                    }
-                }
-                Step::Cascading => {}
-                Step::Idle => {
-                    if let Some(next) = timers.wheel.next_expiry() {
-                        timers.interrupt_at(next);
-                    }
-                    return;
-                }
+        let (step, next) = timers.wheel.expire_and_next(now);
+        match next {
+            Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
+            Some(next) => timers.interrupt_at(next, now),
+            None => {}
+        }
+        step
+    });
+    let Step::Fired(fired) = step else { return };
+    // A stale event was unregistered while its timer was armed, and a full counter says as much
+    // as a counter can.
+    let _ = match fired.payload {
+        Due::Event(event) => {
+            let event = EventId::from_word(event);
+            match when {
+                When::Now => activate_held(event, fired.count),
+                When::Deferred => activate_deferred(event, fired.count),
             }
         }
-        timers.interrupt_at(now);
-    });
+        Due::TimeOut(event) => extras::timed_out(EventId::from_word(event)),
+        Due::Life(supervision) => {
+            supervision.due();
+            Ok(())
+        }
+    };
+}
+
+/// Takes the job back if it was posted and nothing else was: the caller, who holds the outermost
+/// section, is then to [`expire`] in its stead.
+pub(crate) fn take_pending() -> bool {
+    let job = with(|timers| timers.job.bits());
+    PENDING.compare_exchange(job, 0, Relaxed, Relaxed).is_ok()
 }
 
 fn id(key: TimerKey) -> TimerId {

@@ -10,10 +10,10 @@
 
 use crate::slots::Slot;
 use crate::store::{NIL, TimerKey};
-use crate::wheel::{GRANULARITY_BITS, Wheel, tick_of};
+use crate::wheel::{GRANULARITY_BITS, Wheel, granule_of};
 
 /// Timers that one call of [`Wheel::expire`] moves to finer slots at most.
-const CASCADE_MOVES: u32 = 16;
+const CASCADE_MOVES: u32 = 3;
 
 /// A timer that fired.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +34,7 @@ pub struct Fired<T> {
 pub enum Step<T> {
     /// A timer fired; there may be more.
     Fired(Fired<T>),
-    /// Timers were moved to finer slots, and that is not done: call again.
+    /// Timers were moved to finer slots: call again.
     Cascading,
     /// Nothing more is due.
     Idle,
@@ -44,96 +44,125 @@ impl<T: Copy> Wheel<T> {
     /// Takes the next timer that is due at `now` (nanoseconds), earliest granule first.
     ///
     /// A call does a bounded amount of work whatever `now` is: it fires one timer or moves at
-    /// most 16. Its caller goes on until [`Step::Idle`], or stops when its own bound is reached
+    /// most three. Its caller goes on until [`Step::Idle`], or stops when its own bound is reached
     /// and comes back; timers may be armed, disarmed and removed in between.
-    #[inline]
     pub fn expire(&mut self, now: u64) -> Step<T> {
+        self.expire_and_next(now).0
+    }
+
+    /// [`expire`](Self::expire), and the granule with whose beginning it should be called next, as
+    /// by [`next_expiry`](Self::next_expiry); `None` while no timer is armed.
+    #[inline]
+    pub fn expire_and_next(&mut self, now: u64) -> (Step<T>, Option<u64>) {
         // Only granules that have begun: a deadline was rounded up to one.
         let ticks = now >> GRANULARITY_BITS;
-        let mut moves = CASCADE_MOVES;
-        loop {
-            if self.target != self.time && !self.cascade(&mut moves) {
-                return Step::Cascading;
-            }
-            let (slot, start) = match self.slots.first() {
-                Some(slot) => (slot, slot.start(self.time)),
-                None => return self.rest(ticks),
-            };
-            if start > ticks {
-                return self.rest(ticks);
-            }
-            if slot.level() == 0 {
-                return Step::Fired(self.fire(slot, start, now));
-            }
-            // A timer alone needs not go through all the levels: no other is due before it.
-            if let Some(index) = self.slots.only(slot) {
-                let tick = tick_of(self.store.entry(index).deadline, self.target);
-                if tick <= ticks {
-                    return Step::Fired(self.fire(slot, tick, now));
-                }
-            }
-            self.target = start;
+        if self.target != self.time {
+            return (self.cascade(), self.next_granule());
         }
+        let Some(slot) = self.slots.first() else {
+            self.rest(ticks);
+            return (Step::Idle, None);
+        };
+        // A timer alone needs not go through all the levels: no other is due before it.
+        if let Some(index) = self.slots.earliest(slot)
+            && self.store.entry(index).tick <= ticks
+        {
+            let (fired, next) = self.fire(slot, index, now);
+            return (Step::Fired(fired), next);
+        }
+        (self.enter(slot, ticks), self.next_granule())
     }
 
     /// Nothing is due up to granule `ticks`: that is the time now, unless it went backward.
     #[inline]
-    fn rest(&mut self, ticks: u64) -> Step<T> {
+    fn rest(&mut self, ticks: u64) {
         self.time = self.time.max(ticks);
         self.target = self.time;
-        Step::Idle
     }
 
-    /// Fires the first timer of `slot`, which is due in granule `tick`.
+    /// No timer is known to be due at granule `ticks`; if the first slot has begun it is to be
+    /// spread, for the time does not pass into a slot that holds timers.
+    #[cold]
+    #[inline(never)]
+    fn enter(&mut self, slot: Slot, ticks: u64) -> Step<T> {
+        let start = slot.start(self.time);
+        if start > ticks {
+            self.rest(ticks);
+            return Step::Idle;
+        }
+        self.target = start;
+        self.cascade()
+    }
+
+    /// Fires a timer, the first of `slot`; and says in which granule there is more to do.
     #[inline]
-    fn fire(&mut self, slot: Slot, tick: u64, now: u64) -> Fired<T> {
+    fn fire(&mut self, slot: Slot, index: u32, now: u64) -> (Fired<T>, Option<u64>) {
+        let entry = self.store.entry_mut(index);
+        let tick = entry.tick;
         self.time = tick;
         self.target = tick;
-        let index = self.slots.first_of(slot);
-        let entry = self.store.entry_mut(index);
         let second = self.slots.take_first(entry, slot);
         let key = TimerKey { index, generation: entry.generation };
         let (payload, deadline, period) = (entry.payload, entry.deadline, entry.period);
-        let mut count = 1;
         if period == 0 {
+            entry.place = Slot::NONE;
             self.store.lead(NIL, second);
-        } else {
-            // Spare the division when nothing was missed.
-            let late = now - deadline;
-            let missed = if late < period { 0 } else { late / period };
-            count = u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
-            // Later than `now`: the timer cannot fire twice for one `now`.
-            let elapsed = missed.saturating_add(1).saturating_mul(period);
-            entry.deadline = deadline.saturating_add(elapsed);
-            let next = Slot::of(tick_of(entry.deadline, tick), tick);
-            let last = self.slots.append(entry, index, next);
-            self.store.lead(NIL, second);
-            self.store.follow(last, index);
+            let next = if self.slots.is_empty() { None } else { self.next_granule() };
+            return (Fired { key, payload, deadline, count: 1 }, next);
         }
-        Fired { key, payload, deadline, count }
+        let (again, count) = match deadline.checked_add(period) {
+            Some(again) if again > now => (again, 1),
+            _ => catch_up(deadline, period, now),
+        };
+        let due = granule_of(again);
+        entry.deadline = again;
+        entry.tick = due;
+        let slot = Slot::of(due, tick);
+        let next = if self.slots.is_empty() {
+            self.slots.put_alone(entry, index, slot);
+            Some(due)
+        } else {
+            self.store.lead(NIL, second);
+            self.put(index, slot);
+            self.next_granule()
+        };
+        (Fired { key, payload, deadline, count }, next)
     }
 
-    /// Spreads the slot that begins at `target` over finer ones, as far as `moves` goes. True
-    /// when that is done, and the wheel's time is the target.
-    ///
-    /// Out of line: most calls of [`expire`](Self::expire) need none of it.
+    /// Spreads the slot that begins at `target` over finer ones, a piece of it. When that is
+    /// done, the wheel's time is the target.
+    #[cold]
     #[inline(never)]
-    fn cascade(&mut self, moves: &mut u32) -> bool {
+    fn cascade(&mut self) -> Step<T> {
         let slot = Slot::of(self.target, self.time);
-        while self.slots.first_of(slot) != NIL {
-            if *moves == 0 {
-                return false;
+        // All of them may have been disarmed since the last piece.
+        let mut index = self.slots.first_of(slot);
+        for _ in 0..CASCADE_MOVES {
+            if index == NIL {
+                break;
             }
-            *moves -= 1;
-            let index = self.slots.first_of(slot);
             let entry = self.store.entry_mut(index);
             let second = self.slots.take_first(entry, slot);
-            let finer = Slot::of(tick_of(entry.deadline, self.target), self.target);
+            let finer = Slot::of(entry.tick, self.target);
             let last = self.slots.append(entry, index, finer);
             self.store.lead(NIL, second);
             self.store.follow(last, index);
+            index = second;
         }
-        self.time = self.target;
-        true
+        if index == NIL {
+            self.time = self.target;
+        }
+        Step::Cascading
     }
+}
+
+/// The first deadline after `now` of a timer that has been due more than once, and how often it
+/// has been.
+#[cold]
+#[inline(never)]
+fn catch_up(deadline: u64, period: u64, now: u64) -> (u64, u32) {
+    let due = ((now - deadline) / period).saturating_add(1);
+    // Later than `now`: the timer cannot fire twice for one `now`.
+    let next = deadline.saturating_add(due.saturating_mul(period));
+    (next, u32::try_from(due).unwrap_or(u32::MAX))
 }

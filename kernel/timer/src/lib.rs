@@ -24,5 +24,5 @@ mod tests;
 
 pub use error::Error;
 pub use expire::{Fired, Step};
-pub use store::TimerKey;
+pub use store::{Chunk, TimerKey};
 pub use wheel::{GRANULARITY_NS, Wheel};

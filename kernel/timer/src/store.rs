@@ -1,14 +1,15 @@
 //! Where the timers themselves are: chunks of a fixed size that never move.
 
 use crate::Error;
+use crate::slots::Slot;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// No timer: the end of a list.
 pub(crate) const NIL: u32 = u32::MAX;
 
-/// The place of a timer that is in no slot.
-pub(crate) const UNARMED: u16 = u16::MAX;
+/// The generation of a place that nobody has taken.
+const NEW: u32 = 2;
 
 /// Timers in a chunk.
 const CHUNK: usize = 128;
@@ -30,20 +31,53 @@ pub(crate) struct Entry<T> {
     pub(crate) previous: u32,
     /// What it was armed for, in nanoseconds, not rounded: a period keeps its grid.
     pub(crate) deadline: u64,
+    /// The granule in which it is due. The wheel's time never passes it.
+    pub(crate) tick: u64,
     /// In nanoseconds; 0 for none.
     pub(crate) period: u64,
     /// Odd while the place holds a timer.
     pub(crate) generation: u32,
-    /// The slot it waits in, or `UNARMED`.
-    pub(crate) place: u16,
+    /// The slot it waits in, or [`Slot::NONE`].
+    pub(crate) place: Slot,
     pub(crate) payload: T,
+}
+
+/// Room for some more timers, from whoever drives the wheel. Making it takes a time that grows with
+/// its size; giving it to the wheel does not.
+pub struct Chunk<T>(Box<[Entry<T>; CHUNK]>);
+
+impl<T: Copy> Chunk<T> {
+    /// Timers in a chunk.
+    pub const SIZE: usize = CHUNK;
+
+    /// An empty chunk. `filler` stands in the payloads of its places, for want of another.
+    ///
+    /// # Errors
+    /// [`Error::HeapExhausted`].
+    pub fn new(filler: T) -> Result<Self, Error> {
+        let mut chunk = Vec::new();
+        chunk.try_reserve_exact(CHUNK).map_err(|_| Error::HeapExhausted)?;
+        chunk.extend((0..CHUNK).map(|_| Entry {
+            next: NIL,
+            previous: NIL,
+            deadline: 0,
+            tick: 0,
+            period: 0,
+            generation: NEW,
+            place: Slot::NONE,
+            payload: filler,
+        }));
+        chunk.into_boxed_slice().try_into().map(Self).map_err(|_| Error::HeapExhausted)
+    }
 }
 
 /// All timers of a wheel.
 pub(crate) struct Store<T> {
     /// Has its full capacity from the beginning and so is never moved.
-    chunks: Vec<Box<[Entry<T>; CHUNK]>>,
+    chunks: Vec<Chunk<T>>,
     free: u32,
+    /// Places from here on have never been taken.
+    fresh: u32,
 }
 
 impl<T: Copy> Store<T> {
@@ -53,21 +87,42 @@ impl<T: Copy> Store<T> {
         let limit = limit.min(NIL as usize - CHUNK);
         let mut chunks = Vec::new();
         chunks.try_reserve_exact(limit.div_ceil(CHUNK)).map_err(|_| Error::HeapExhausted)?;
-        Ok(Self { chunks, free: NIL })
+        Ok(Self { chunks, free: NIL, fresh: 0 })
     }
 
-    /// Takes a place for a timer.
-    pub(crate) fn insert(&mut self, payload: T) -> Result<TimerKey, Error> {
-        if self.free == NIL {
-            self.grow(payload)?;
+    /// Whether the next timer needs a chunk that is not there.
+    pub(crate) fn needs_chunk(&self) -> Result<bool, Error> {
+        if self.free != NIL || (self.fresh as usize) < self.chunks.len() * CHUNK {
+            return Ok(false);
         }
-        let index = self.free;
+        if self.chunks.len() == self.chunks.capacity() { Err(Error::TableFull) } else { Ok(true) }
+    }
+
+    /// Adds a chunk; without room for it, it is given back.
+    pub(crate) fn supply(&mut self, chunk: Chunk<T>) -> Option<Chunk<T>> {
+        if self.chunks.len() == self.chunks.capacity() {
+            return Some(chunk);
+        }
+        self.chunks.push(chunk);
+        None
+    }
+
+    /// Takes a place for a timer, which [`needs_chunk`](Self::needs_chunk) has said to be there.
+    pub(crate) fn insert(&mut self, payload: T) -> Result<TimerKey, Error> {
+        if self.needs_chunk()? {
+            return Err(Error::TableFull);
+        }
+        let mut index = self.free;
+        if index == NIL {
+            index = self.fresh;
+            self.fresh += 1;
+        } else {
+            self.free = self.entry(index).next;
+        }
         let entry = self.entry_mut(index);
         entry.generation = entry.generation.wrapping_add(1);
         entry.payload = payload;
-        let (next, generation) = (entry.next, entry.generation);
-        self.free = next;
-        Ok(TimerKey { index, generation })
+        Ok(TimerKey { index, generation: entry.generation })
     }
 
     /// Gives the place of an unarmed timer back.
@@ -83,24 +138,22 @@ impl<T: Copy> Store<T> {
     #[inline]
     pub(crate) fn get_mut(&mut self, key: TimerKey) -> Result<&mut Entry<T>, Error> {
         let chunk = self.chunks.get_mut(key.index as usize / CHUNK).ok_or(Error::Stale)?;
-        let entry = &mut chunk[key.index as usize % CHUNK];
-        // The generation of a free place is even, and a key with an even one was made up.
-        if entry.generation != key.generation || key.generation & 1 == 0 {
-            return Err(Error::Stale);
-        }
-        Ok(entry)
+        let entry = &mut chunk.0[key.index as usize % CHUNK];
+        // Keys have odd generations. With the bit forced, not even one that was made up reaches a
+        // place where no timer lives; and one of zeroes, which may stand for none, reaches nothing.
+        if entry.generation == key.generation | 1 { Ok(entry) } else { Err(Error::Stale) }
     }
 
     /// The entry at an index that a list or a checked key gave.
     #[inline]
     pub(crate) fn entry(&self, index: u32) -> &Entry<T> {
-        &self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+        &self.chunks[index as usize / CHUNK].0[index as usize % CHUNK]
     }
 
     /// As [`entry`](Self::entry).
     #[inline]
     pub(crate) fn entry_mut(&mut self, index: u32) -> &mut Entry<T> {
-        &mut self.chunks[index as usize / CHUNK][index as usize % CHUNK]
+        &mut self.chunks[index as usize / CHUNK].0[index as usize % CHUNK]
     }
 
     /// Makes two timers neighbours in a list; either may be its end, `NIL`.
@@ -124,29 +177,5 @@ impl<T: Copy> Store<T> {
         if second != NIL {
             self.entry_mut(second).previous = first;
         }
-    }
-
-    /// Adds a chunk of free places. `filler` stands in their payloads, for want of another.
-    fn grow(&mut self, filler: T) -> Result<(), Error> {
-        if self.chunks.len() == self.chunks.capacity() {
-            return Err(Error::TableFull);
-        }
-        let first = (self.chunks.len() * CHUNK) as u32;
-        let end = first + CHUNK as u32;
-        let mut chunk = Vec::new();
-        chunk.try_reserve_exact(CHUNK).map_err(|_| Error::HeapExhausted)?;
-        chunk.extend((first..end).map(|index| Entry {
-            next: if index + 1 < end { index + 1 } else { NIL },
-            previous: NIL,
-            deadline: 0,
-            period: 0,
-            generation: 0,
-            place: UNARMED,
-            payload: filler,
-        }));
-        let chunk = chunk.into_boxed_slice().try_into().map_err(|_| Error::HeapExhausted)?;
-        self.chunks.push(chunk);
-        self.free = first;
-        Ok(())
     }
 }

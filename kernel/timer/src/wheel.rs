@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::slots::{Slot, Slots};
-use crate::store::{Store, TimerKey, UNARMED};
+use crate::store::{Chunk, NIL, Store, TimerKey};
 use core::num::NonZeroU64;
 
 /// Nanoseconds in a granule. Deadlines are rounded up to a multiple: a timer never fires early
@@ -14,8 +14,8 @@ pub(crate) const GRANULARITY_BITS: u32 = 10;
 
 /// Timers with a `T` each, which is what the owner is told when one fires.
 ///
-/// [`insert`](Self::insert) is for cold paths. Everything else takes constant time and no
-/// memory, however many timers there are.
+/// Everything takes constant time and no memory, however many timers there are: whoever drives the
+/// wheel [supplies](Self::supply) it with room for them.
 pub struct Wheel<T> {
     pub(crate) store: Store<T>,
     pub(crate) slots: Slots,
@@ -30,7 +30,7 @@ pub struct Wheel<T> {
 
 impl<T: Copy> Wheel<T> {
     /// A wheel at time 0 for at most `limit` timers, rounded up to whole chunks of 128. For
-    /// each chunk 8 bytes are allocated now; the rest comes when it is needed, and stays.
+    /// each chunk 8 bytes are allocated now; the chunks are [supplied](Self::supply), and stay.
     ///
     /// # Errors
     /// [`Error::HeapExhausted`].
@@ -38,13 +38,31 @@ impl<T: Copy> Wheel<T> {
         Ok(Self { store: Store::new(limit)?, slots: Slots::new(), time: 0, target: 0 })
     }
 
-    /// Reserves a timer that will fire with `payload`. It is not armed. At times this
-    /// allocates a chunk of memory.
+    /// Whether the next [`insert`](Self::insert) needs a chunk first; see
+    /// [`supply`](Self::supply).
     ///
     /// # Errors
-    /// [`Error::TableFull`], [`Error::HeapExhausted`].
+    /// [`Error::TableFull`] when there is room for neither.
+    pub fn needs_chunk(&self) -> Result<bool, Error> {
+        self.store.needs_chunk()
+    }
+
+    /// Gives the wheel room for more timers; gives it back when the wheel has all it may have.
+    pub fn supply(&mut self, chunk: Chunk<T>) -> Option<Chunk<T>> {
+        self.store.supply(chunk)
+    }
+
+    /// Reserves a timer that will fire with `payload`. It is not armed.
+    ///
+    /// # Errors
+    /// [`Error::TableFull`], also when the wheel [needs a chunk](Self::needs_chunk) first.
     pub fn insert(&mut self, payload: T) -> Result<TimerKey, Error> {
         self.store.insert(payload)
+    }
+
+    /// Whether the key names a timer, armed or not.
+    pub fn contains(&mut self, key: TimerKey) -> bool {
+        self.store.get_mut(key).is_ok()
     }
 
     /// Arms a timer for `deadline` (nanoseconds), and with a `period` (nanoseconds) for every
@@ -54,6 +72,9 @@ impl<T: Copy> Wheel<T> {
     /// [`expire`](Self::expire), as if it were for that time. Those armed for the same granule
     /// fire in the order of arming; a periodic timer arms itself anew when it fires.
     ///
+    /// Returns the granule with whose beginning it is due. That of `u64::MAX` begins after all
+    /// time.
+    ///
     /// # Errors
     /// [`Error::Stale`].
     #[inline]
@@ -62,18 +83,27 @@ impl<T: Copy> Wheel<T> {
         key: TimerKey,
         deadline: u64,
         period: Option<NonZeroU64>,
-    ) -> Result<(), Error> {
-        let mut entry = self.store.get_mut(key)?;
-        if entry.place != UNARMED {
-            self.slots.detach(&mut self.store, key.index);
-            entry = self.store.entry_mut(key.index);
-        }
+    ) -> Result<u64, Error> {
+        let entry = self.store.get_mut(key)?;
+        let tick = granule_of(deadline).max(self.target);
+        let slot = Slot::of(tick, self.time);
         entry.deadline = deadline;
+        entry.tick = tick;
         entry.period = period.map_or(0, NonZeroU64::get);
-        let slot = Slot::of(tick_of(deadline, self.target), self.time);
-        let last = self.slots.append(entry, key.index, slot);
-        self.store.follow(last, key.index);
-        Ok(())
+        // It may be where it is to go already: the last of its slot.
+        if entry.place != slot || entry.next != NIL {
+            self.shift(key.index, slot);
+        }
+        Ok(tick)
+    }
+
+    /// Puts a timer behind all others of `slot`, out of that in which it may be.
+    #[inline(never)]
+    fn shift(&mut self, index: u32, slot: Slot) {
+        if self.store.entry(index).place != Slot::NONE {
+            self.slots.detach(&mut self.store, index);
+        }
+        self.put(index, slot);
     }
 
     /// Disarms a timer, which stays reserved; true when it was armed.
@@ -82,7 +112,7 @@ impl<T: Copy> Wheel<T> {
     /// [`Error::Stale`].
     #[inline]
     pub fn disarm(&mut self, key: TimerKey) -> Result<bool, Error> {
-        let armed = self.store.get_mut(key)?.place != UNARMED;
+        let armed = self.store.get_mut(key)?.place != Slot::NONE;
         if armed {
             self.slots.detach(&mut self.store, key.index);
         }
@@ -105,21 +135,32 @@ impl<T: Copy> Wheel<T> {
     /// to itself, it is that timer's time exactly; else it may be the start of a slot that has
     /// to be spread over finer ones by then, at which nothing may fire yet.
     pub fn next_expiry(&self) -> Option<u64> {
+        self.next_granule().map(|granule| granule.saturating_mul(GRANULARITY_NS))
+    }
+
+    /// [`next_expiry`](Self::next_expiry) in granules.
+    #[inline(never)]
+    pub(crate) fn next_granule(&self) -> Option<u64> {
         if self.target != self.time {
-            return Some(self.target << GRANULARITY_BITS);
+            return Some(self.target);
         }
         let slot = self.slots.first()?;
-        let tick = match self.slots.only(slot) {
-            Some(index) => tick_of(self.store.entry(index).deadline, self.target),
+        Some(match self.slots.earliest(slot) {
+            Some(index) => self.store.entry(index).tick,
             None => slot.start(self.time),
-        };
-        Some(tick.saturating_mul(GRANULARITY_NS))
+        })
+    }
+
+    /// Puts a timer that is in no slot behind all others of `slot`.
+    #[inline(never)]
+    pub(crate) fn put(&mut self, index: u32, slot: Slot) {
+        let last = self.slots.append(self.store.entry_mut(index), index, slot);
+        self.store.follow(last, index);
     }
 }
 
-/// The granule in which a timer is due: the first that begins no earlier than its deadline, or
-/// the wheel's target when that has been passed.
+/// The granule for a deadline: the first that begins no earlier.
 #[inline]
-pub(crate) fn tick_of(deadline: u64, target: u64) -> u64 {
-    deadline.div_ceil(GRANULARITY_NS).max(target)
+pub(crate) fn granule_of(deadline: u64) -> u64 {
+    deadline.div_ceil(GRANULARITY_NS)
 }

@@ -96,7 +96,7 @@ impl Symbols {
 
     /// The report as text: what happened, the backtrace, the registers.
     pub fn render(&self, report: &CrashReport) -> String {
-        let mut text = format!("the guest crashed: {}\n", report.text);
+        let mut text = report.headline();
         for (number, frame) in self.backtrace(report).iter().enumerate() {
             let name = if frame.function.is_empty() { "?" } else { &frame.function };
             let doubt = if frame.certain { "" } else { "  (perhaps)" };

@@ -58,6 +58,19 @@ fn a_backtrace_has_functions_files_and_lines() {
 }
 
 #[test]
+fn a_contained_crash_is_told_as_one() {
+    let mut collector = CrashCollector::default();
+    collector.take(&Event::Contained("context 3".into()));
+    collector.take(&Event::Register("rip".into(), 1));
+    // The image itself crashes before that report is complete.
+    collector.take(&Event::Crash("panic".into()));
+    collector.take(&Event::CrashEnd);
+    let reports = collector.take_reports();
+    assert_eq!(reports.iter().map(|report| report.contained).collect::<Vec<_>>(), [true, false]);
+    assert!(reports[0].render(None).starts_with("a context was given up: context 3\n"));
+}
+
+#[test]
 fn without_symbols_the_registers_are_left() {
     let text = report().render(None);
     assert!(text.contains("page fault at 0x10") && text.contains("rip 0000"), "{text}");

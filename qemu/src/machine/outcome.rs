@@ -74,13 +74,18 @@ pub struct Outcome {
     pub lines: Vec<Line>,
     /// What QEMU printed on its standard error.
     pub stderr: String,
-    /// The crash reports among the lines.
+    /// The crash reports among the lines, those of contexts that were given up included.
     pub crashes: Vec<CrashReport>,
     /// From QEMU's start to its end.
     pub elapsed: Duration,
 }
 
 impl Outcome {
+    /// Whether the image has told of a crash that it did not survive.
+    pub fn crashed(&self) -> bool {
+        self.crashes.iter().any(|crash| !crash.contained)
+    }
+
     /// The last `count` lines of the console, for an error message.
     pub fn tail(&self, count: usize) -> String {
         tail(&self.lines, count)

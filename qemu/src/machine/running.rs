@@ -177,12 +177,24 @@ impl Running {
         self.interrupted
     }
 
-    /// Types bytes on the guest's console.
-    pub fn type_in(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Types bytes on the guest's console. A guest that does not [read](Self::wait_for_input) yet
+    /// may lose them; one that is slow to read holds the caller up.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.stdin {
             Some(stdin) => stdin.write_all(bytes).and_then(|()| stdin.flush()),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
+    }
+
+    /// Types a line and "enter" on the guest's console, as [`send`](Self::send) does.
+    pub fn send_line(&mut self, line: &str) -> io::Result<()> {
+        self.send(format!("{line}\n").as_bytes())
+    }
+
+    /// The other end of the guest's console input, for good: [`send`](Self::send) is refused from
+    /// now on. `None` when it has been taken.
+    pub fn take_input(&mut self) -> Option<ChildStdin> {
+        self.stdin.take()
     }
 
     /// The next line; `None` at the end of the console, when interrupted, or when `limit` is
@@ -271,6 +283,15 @@ impl Running {
         self.wait_for(&format!("listening on {protocol} port {port}"), limit, |line| {
             (line.event == Some(Event::Listen(protocol, port))).then_some(())
         })
+    }
+
+    /// Waits until the guest reads its console, also if it has said so before.
+    pub fn wait_for_input(&mut self, limit: Duration) -> Result<(), MachineError> {
+        let reads = |line: &Line| (line.event == Some(Event::Input)).then_some(());
+        match self.lines.iter().find_map(reads) {
+            Some(()) => Ok(()),
+            None => self.wait_for("reading the console", limit, reads),
+        }
     }
 
     /// Waits until the guest has an address, also if it has said so before.

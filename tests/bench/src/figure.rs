@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use reflex::System;
 use reflex::bench::timestamp;
-use reflex::machine_line;
+use reflex::{machine_line, measure};
 
 /// Samples of each figure.
 pub(crate) const SAMPLES: usize = 65;
@@ -39,6 +39,14 @@ impl Report {
     pub(crate) fn samples(&self, case: &str, events: usize, samples: &[u64]) {
         let value = median(samples.iter().copied());
         self.tell(case, events, value.saturating_sub(self.overhead));
+    }
+
+    /// Reports the longest sections, if they were measured.
+    pub(crate) fn sections(&self) {
+        if let Some(longest) = measure::longest() {
+            self.tell("longest-masked", 0, longest.masked);
+            self.tell("longest-deferred", 0, longest.deferred);
+        }
     }
 
     /// Reports `value`.

@@ -5,7 +5,7 @@ use crate::figure::{Report, SAMPLES};
 use alloc::vec::Vec;
 use core::time::Duration;
 use reflex::bench::{entered_at, mask_until_halt, raise, timestamp};
-use reflex::{Activation, Error, EventId, Kernel, Registration, System, Tick, Vector, measure};
+use reflex::{Activation, Error, EventId, Kernel, Registration, System, Tick, Vector};
 
 struct Idle {
     system: System,
@@ -50,10 +50,7 @@ impl Idle {
     fn finish(&self) -> ! {
         self.report.samples("interrupt-to-handler-idle", 0, &self.interrupt);
         self.report.samples("timer-interrupt-to-handler-idle", 0, &self.timer);
-        if let Some(longest) = measure::longest() {
-            self.report.tell("longest-masked", 0, longest.masked);
-            self.report.tell("longest-deferred", 0, longest.deferred);
-        }
+        self.report.sections();
         self.system.exit(0)
     }
 }

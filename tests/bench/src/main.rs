@@ -8,10 +8,14 @@
 
 extern crate alloc;
 
+mod contexts;
+mod control;
 mod crowd;
 mod figure;
+mod flood;
 mod idle;
 mod operations;
+mod rings;
 
 use crowd::Crowd;
 use figure::Report;
@@ -21,13 +25,20 @@ use reflex::{Error, System, machine_line, measure};
 fn main(system: System) -> Result<(), Error> {
     let report = Report::new(system);
     machine_line!("figure events tsc-frequency value={} unit=Hz", system.machine().tsc_hz);
+    if system.argument("flood").is_some() {
+        return flood::run(system, report);
+    }
     let crowd = Crowd::new(system)?;
     // What went before is start-up, which nothing can interrupt.
     measure::reset();
     let sizes = system.argument("events").unwrap_or("10,1000");
     for size in sizes.split(',').filter_map(|size| size.parse().ok()) {
         crowd.grow(size)?;
+        crowd.tell();
         operations::all(system, &report, size)?;
+        control::all(system, &report, size)?;
+        contexts::all(system, &report, size)?;
+        rings::all(system, &report, size)?;
     }
     // The idle figures need a `main` that has returned.
     idle::begin(system, report)

@@ -12,7 +12,7 @@ use std::thread;
 const PORTS: [(Protocol, u16); 2] = [(Protocol::Tcp, 7), (Protocol::Udp, 7)];
 
 /// Sends more than all buffers hold, in both directions at once, and closes properly.
-fn tcp_echoes(server: SocketAddr) {
+pub(crate) fn tcp_echoes(server: SocketAddr) {
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE).expect("it accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let sent: Vec<u8> = (0..300_000u32).map(|n| ((n * 7) >> 3) as u8).collect();
@@ -29,7 +29,7 @@ fn tcp_echoes(server: SocketAddr) {
 }
 
 /// Datagrams may be lost; each is asked for again until it comes back.
-fn udp_echoes(server: SocketAddr) {
+pub(crate) fn udp_echoes(server: SocketAddr) {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
     socket.connect(server).expect("a peer");
     socket.set_read_timeout(Some(PATIENCE / 60)).expect("a time-out");

@@ -4,19 +4,24 @@
 //! hand what no client would. At most two guests run at a time; every guest and every client has
 //! a hard time-out, and nothing else depends on how fast the machine is.
 
-mod guest;
-mod http;
-mod tools;
-mod wire;
-
+mod console;
+mod containment;
 mod crashes;
 mod echo;
+mod examples;
 mod frames;
+mod guest;
 mod hostile;
+mod http;
 mod httpd;
+mod kinds;
 mod load;
 mod machines;
 mod outgoing;
+mod policy;
 mod project;
 mod refusals;
 mod steady;
+mod tools;
+mod upgrade;
+mod wire;

@@ -4,16 +4,32 @@
 
 extern crate alloc;
 
+mod aem;
+mod cloner;
+mod containment;
 mod control;
+mod evctl;
+mod exclusion;
+mod faults;
 mod foreground;
+mod guide;
 mod inheritance;
 mod interrupts;
+mod kinds;
 mod memory;
 mod network;
+mod policy;
+mod ports;
 mod preemption;
+mod replace;
+mod rings;
 mod signals;
+mod sources;
 mod storms;
 mod timers;
 mod trace;
+mod triggers;
+mod troubles;
+mod waiting;
 
 reflex::test_image!();

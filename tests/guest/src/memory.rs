@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use reflex::{Accumulation, Error, EventError, Kernel, PoolBox, Registration, SignalMode, System};
+use reflex::{Accumulation, Error, EventError, Kernel, Lent, Registration, SignalMode, System};
 
 /// The state, the handlers and what they capture lie in their context's pool, and nowhere else.
 #[reflex::test]
@@ -33,7 +33,7 @@ fn activations_and_boxes_make_no_heap_call(system: System) -> Result<(), Error> 
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let kernel = system.kernel();
     struct Owner {
-        boxes: [Option<PoolBox<[u8; 64]>>; 4],
+        boxes: [Option<Lent<[u8; 64]>>; 4],
     }
     let owner = Owner { boxes: [const { None }; 4] };
     let context = system.context("owner", owner).build()?;

@@ -3,9 +3,11 @@
 #![no_std]
 #![no_main]
 
+mod contained;
 mod faults;
 
 use core::hint::{black_box, spin_loop};
+use core::time::Duration;
 use reflex::{Error, Priority, SignalMode, System, log, status};
 
 #[reflex::main]
@@ -27,6 +29,9 @@ fn main(system: System) -> Result<(), Error> {
         Some("null") => done(faults::read_null()),
         Some("write-text") => done(faults::write_text(main)),
         Some("execute-data") => done(faults::execute_data()),
+        Some("contained") => contained::serve(system),
+        Some("overrun") => in_limited_handler(system),
+        Some("section") => contained::fail_in_section(system),
         Some("invalid-opcode") => done(faults::invalid_opcode()),
         Some(_) => Err(Error::Application("by= names no known way to go wrong")),
     }
@@ -55,6 +60,14 @@ fn hang() -> ! {
     loop {
         spin_loop();
     }
+}
+
+/// Has a handler exceed its time budget, in a context whose failure is the image's.
+fn in_limited_handler(system: System) -> Result<(), Error> {
+    let context = system.context("limited", ()).budget(Duration::from_millis(10)).build()?;
+    let signal = system.signal(SignalMode::Counter).on(context, |(), _| hang())?;
+    signal.fire()?;
+    Err(Error::Application("it was contained"))
 }
 
 /// Has a handler, on its context's own stack, go wrong.

@@ -4,8 +4,8 @@ use crate::line::Line;
 use crate::{CONNECTIONS, PORT};
 use core::net::SocketAddrV4;
 use reflex::{
-    Connection, ConnectionError, Connector, Datagram, Fired, Pool, PoolBox, Runtime, Signal,
-    System, TcpService, Tick, UdpService, UdpSocket, log,
+    Connection, ConnectionError, Connector, Datagram, Fired, Lent, Pool, Runtime, Signal, System,
+    TcpService, Tick, UdpService, UdpSocket, log,
 };
 
 /// How often something lay within the pool, and how often not.
@@ -83,7 +83,7 @@ fn place(connection: &Connection) -> Option<usize> {
 pub(crate) struct Service {
     system: System,
     equipment: Option<Equipment>,
-    newest: Option<PoolBox<u64>>,
+    newest: Option<Lent<u64>>,
     questions: [Question; 2 * CONNECTIONS as usize],
     bytes: Places,
     boxes: Places,

@@ -9,7 +9,7 @@ use crate::{Clock, Random, pool};
 use core::time::Duration;
 use reflex_event::{
     Accumulation, Activation, Context, ContextId, Error, EventId, Instant, Kernel, Priority,
-    Registration, TimerId,
+    Registration, TimerId, Trouble,
 };
 use reflex_memory::Pool;
 use std::any::Any;
@@ -23,6 +23,11 @@ struct ContextSlot {
     /// Out while a handler runs.
     state: Option<State>,
     pool: &'static Pool,
+    troubles: Vec<Trouble>,
+    /// What is activated when it ends.
+    mourners: Vec<EventId>,
+    /// How often it has ended.
+    failures: u32,
 }
 
 struct Slot {
@@ -87,18 +92,71 @@ impl SimKernel {
     /// A context with `state` and an event pool of about `memory` bytes.
     pub fn context<S: Send + 'static>(&self, state: S, memory: usize) -> Context<S> {
         let mut tables = self.lock();
-        let id = tables.contexts.len() as u16;
-        tables.contexts.push(ContextSlot { state: Some(Box::new(state)), pool: pool(memory) });
-        Context::new(ContextId(id))
+        let index = tables.contexts.len() as u16;
+        tables.contexts.push(ContextSlot {
+            state: Some(Box::new(state)),
+            pool: pool(memory),
+            troubles: Vec::new(),
+            mourners: Vec::new(),
+            failures: 0,
+        });
+        Context::new(ContextId { index, generation: 0 })
     }
 
     /// Looks at, or changes, the state of a context that is not running.
     pub fn state<S: 'static, R>(&self, context: Context<S>, look: impl FnOnce(&mut S) -> R) -> R {
-        let at = usize::from(context.id().0);
+        let at = usize::from(context.id().index);
         let mut state = self.lock().contexts[at].state.take().expect("the context is running");
         let result = look(state.downcast_mut().expect("the context's state is of another type"));
         self.lock().contexts[at].state = Some(state);
         result
+    }
+
+    /// What trouble a context has been told of.
+    pub fn troubles<S>(&self, context: Context<S>) -> Vec<Trouble> {
+        self.lock().contexts[usize::from(context.id().index)].troubles.clone()
+    }
+
+    /// Gives a context up, which is not running: its registrations end, and whoever asked for it
+    /// is told. What its state holds stays as it is.
+    pub fn end<S>(&self, context: Context<S>) {
+        let at = usize::from(context.id().index);
+        let (events, mourners) = {
+            let mut tables = self.lock();
+            tables.contexts[at].failures += 1;
+            let owned = tables.slots.iter().enumerate();
+            let owned = owned.filter(|(_, slot)| slot.live && slot.context == at);
+            let name = |(index, slot): (usize, &Slot)| EventId {
+                index: index as u32,
+                generation: slot.generation,
+            };
+            let events: Vec<EventId> = owned.map(name).collect();
+            (events, core::mem::take(&mut tables.contexts[at].mourners))
+        };
+        for event in events {
+            let _ = self.unregister(event);
+        }
+        for event in mourners {
+            let _ = self.activate(event, 1);
+        }
+    }
+
+    /// Runs handlers until nothing is pending, with `context` given up should one of its handlers
+    /// panic. What that held on its stack is rescued, and the rest is as with [`end`](Self::end).
+    /// Says whether that has happened.
+    pub fn contain<S: Send + 'static>(&self, context: Context<S>, fresh: S) -> bool {
+        let at = usize::from(context.id().index);
+        let run = std::panic::AssertUnwindSafe(|| self.run_until_idle());
+        let failed = std::panic::catch_unwind(run).is_err();
+        if failed {
+            let mut tables = self.lock();
+            (tables.current, tables.sections) = (-1, 0);
+            tables.contexts[at].state = Some(Box::new(fresh));
+            drop(tables);
+            self.end(context);
+            self.run_until_idle();
+        }
+        failed
     }
 
     /// Runs handlers until nothing is pending.
@@ -251,7 +309,7 @@ impl Kernel for SimKernel {
 
     fn pool<S>(&self, context: Context<S>) -> Result<&'static Pool, Error> {
         let tables = self.lock();
-        let slot = tables.contexts.get(usize::from(context.id().0)).ok_or(Error::Stale)?;
+        let slot = tables.contexts.get(usize::from(context.id().index)).ok_or(Error::NoContext)?;
         Ok(slot.pool)
     }
 
@@ -262,12 +320,12 @@ impl Kernel for SimKernel {
         handler: F,
     ) -> Result<EventId, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
         let mut tables = self.lock();
-        let owner = usize::from(context.id().0);
-        match &tables.contexts.get(owner).ok_or(Error::Stale)?.state {
+        let owner = usize::from(context.id().index);
+        match &tables.contexts.get(owner).ok_or(Error::NoContext)?.state {
             // A running context registers with itself, mostly; its type shows at the first run.
             Some(state) if !(**state).is::<S>() => return Err(Error::WrongState),
             _ => {}
@@ -373,6 +431,62 @@ impl Kernel for SimKernel {
 
     fn release(&self, timer: TimerId) -> Result<(), Error> {
         self.with_timer(timer, |timer| (timer.live, timer.due) = (false, None))
+    }
+
+    fn report(&self, context: ContextId, trouble: Trouble) -> Result<(), Error> {
+        let mut tables = self.lock();
+        let context = tables.contexts.get_mut(usize::from(context.index));
+        context.ok_or(Error::NoContext)?.troubles.push(trouble);
+        Ok(())
+    }
+
+    fn on_end(&self, context: ContextId, event: EventId) -> Result<(), Error> {
+        let mut tables = self.lock();
+        let context = tables.contexts.get_mut(usize::from(context.index));
+        let mourners = &mut context.ok_or(Error::NoContext)?.mourners;
+        if !mourners.contains(&event) {
+            mourners.push(event);
+        }
+        Ok(())
+    }
+
+    fn failures(&self, context: ContextId) -> Result<u32, Error> {
+        let tables = self.lock();
+        let context = tables.contexts.get(usize::from(context.index));
+        Ok(context.ok_or(Error::NoContext)?.failures)
+    }
+
+    fn guarded<R>(&self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+
+    fn unguarded<R>(&self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+
+    fn rescued<T: Send + 'static, R>(
+        &self,
+        value: T,
+        rescue: fn(T),
+        work: impl FnOnce(&mut T) -> R,
+    ) -> (T, R) {
+        /// Rescues what is still there: when `work` has panicked.
+        struct Kept<T>(Option<T>, fn(T));
+
+        impl<T> Drop for Kept<T> {
+            fn drop(&mut self) {
+                if let Some(value) = self.0.take() {
+                    (self.1)(value);
+                }
+            }
+        }
+
+        let mut kept = Kept(Some(value), rescue);
+        let result = kept.0.as_mut().map(work);
+        match (kept.0.take(), result) {
+            (Some(value), Some(result)) => (value, result),
+            _ => unreachable!("it was put there"),
+        }
     }
 
     fn random(&self, bytes: &mut [u8]) {

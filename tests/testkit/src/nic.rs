@@ -4,7 +4,7 @@ use crate::{Clock, Random};
 use core::time::Duration;
 use reflex_driver_api::{Frame, NicCounters, NicError, Transmit};
 use reflex_event::Instant;
-use reflex_memory::{Pool, PoolBox};
+use reflex_memory::{Lent, Pool};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -40,7 +40,7 @@ impl Default for Faults {
 
 struct OnWire {
     due: Instant,
-    frame: PoolBox<[u8]>,
+    frame: Lent<[u8]>,
 }
 
 struct State {
@@ -49,7 +49,7 @@ struct State {
     random: Random,
     faults: Faults,
     /// Queued by the stack, not yet told of.
-    unflushed: VecDeque<PoolBox<[u8]>>,
+    unflushed: VecDeque<Lent<[u8]>>,
     wire: VecDeque<OnWire>,
     /// Transmit buffers.
     buffers: usize,
@@ -65,7 +65,7 @@ impl State {
         self.buffers.saturating_sub(self.unflushed.len() + with_device)
     }
 
-    fn put_on_wire(&mut self, mut frame: PoolBox<[u8]>) {
+    fn put_on_wire(&mut self, mut frame: Lent<[u8]>) {
         let faults = self.faults;
         if self.random.percent(faults.lost) {
             return;
@@ -82,7 +82,7 @@ impl State {
         self.insert(frame);
     }
 
-    fn insert(&mut self, frame: PoolBox<[u8]>) {
+    fn insert(&mut self, frame: Lent<[u8]>) {
         let mut due = self.clock.now() + self.faults.latency;
         if self.random.percent(self.faults.delayed) {
             let jitter = self.faults.jitter.as_nanos() as u64;
@@ -222,6 +222,11 @@ impl Wire {
         let mut buffer = self.0.lock().unwrap().pool.bytes(bytes.len()).expect("a free buffer");
         buffer.copy_from_slice(bytes);
         Frame::new(buffer, 0..bytes.len() as u16).expect("it fits")
+    }
+
+    /// Buffers that somebody holds, frames on their way included.
+    pub fn outstanding(&self) -> usize {
+        self.0.lock().unwrap().pool.stats().blocks
     }
 
     /// What the interface has counted.

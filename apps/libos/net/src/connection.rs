@@ -1,12 +1,13 @@
 //! The application's handle of a TCP connection.
 
-use crate::record::{Endpoint, Phase, Record, request};
-use crate::{ConnectionError, Error, Net};
+use crate::record::{Endpoint, Phase, Record, notice, request};
+use crate::{ConnectionError, Error, Net, TcpState, TcpStates};
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicU32, Ordering};
 use reflex_event::{EventId, Kernel, Priority};
-use reflex_memory::PoolBox;
+use reflex_memory::Lent;
+use smoltcp::socket::tcp::Socket;
 
 /// A TCP connection, or what used to be one: a handle may be kept and copied freely, and
 /// answers [`Error::Closed`] once the connection is over.
@@ -22,9 +23,36 @@ pub struct Connection<K: Kernel> {
 
 /// What a call finds of the endpoint.
 enum Taken {
-    Endpoint(PoolBox<Endpoint>),
+    Endpoint(Lent<Endpoint>),
     /// Somebody is at work on it.
     Busy,
+}
+
+/// An endpoint that an application's handler is at work on.
+struct Held<K: Kernel> {
+    net: Net<K>,
+    index: u32,
+    endpoint: Lent<Endpoint>,
+}
+
+impl<K: Kernel> Held<K> {
+    /// The handler does not go on.
+    fn put_back(self) {
+        let event = self.net.with(|shared| {
+            let record = &mut shared.records[self.index as usize];
+            record.endpoint = Some(self.endpoint);
+            record.events.map(|events| events.segment)
+        });
+        // The stack may have come for it meanwhile.
+        if let Some(event) = event {
+            self.net.activate(event);
+        }
+    }
+}
+
+/// Bytes that there is room for.
+fn room(socket: &Socket<'_>) -> usize {
+    if socket.may_send() { socket.send_capacity() - socket.send_queue() } else { 0 }
 }
 
 impl<K: Kernel> Connection<K> {
@@ -74,24 +102,28 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::Closed`].
     pub fn receive(&self, read: impl FnOnce(&[u8]) -> usize) -> Result<usize, Error> {
-        let Taken::Endpoint(mut endpoint) = self.take(0)? else { return Ok(0) };
-        let socket = endpoint.socket();
-        let unread = socket.recv_queue();
-        let consumed = if unread == 0 {
-            0
-        } else {
-            let consume = |bytes: &mut [u8]| {
-                let consumed = read(bytes).min(bytes.len());
-                (consumed, consumed)
-            };
-            // Refused only without unread bytes.
-            socket.recv(consume).unwrap_or(0)
-        };
-        // A window that was half closed or more is worth telling of at once; otherwise it
-        // travels with the next segment.
-        let reopened = consumed > 0 && unread * 2 >= socket.recv_capacity();
-        self.put(endpoint, reopened, false);
-        Ok(consumed)
+        let kernel = self.net.kernel();
+        kernel.guarded(|| {
+            let Taken::Endpoint(endpoint) = self.take(0)? else { return Ok(0) };
+            let (held, (consumed, reopened)) = self.hold(endpoint, |endpoint| {
+                let socket = endpoint.socket();
+                let unread = socket.recv_queue();
+                if unread == 0 {
+                    return (0, false);
+                }
+                let consume = |bytes: &mut [u8]| {
+                    let consumed = kernel.unguarded(|| read(bytes)).min(bytes.len());
+                    (consumed, consumed)
+                };
+                // Refused only without unread bytes.
+                let consumed = socket.recv(consume).unwrap_or(0);
+                // A window that was half closed or more is worth telling of at once; otherwise it
+                // travels with the next segment.
+                (consumed, consumed > 0 && unread * 2 >= socket.recv_capacity())
+            });
+            self.put(held.endpoint, reopened, false);
+            Ok(consumed)
+        })
     }
 
     /// Queues as many of `bytes` as fit, and returns how many; none while the connection is not
@@ -101,17 +133,19 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::Closed`], also after [`close`](Self::close).
     pub fn send(&self, bytes: &[u8]) -> Result<usize, Error> {
-        let mut endpoint = match self.take(request::CLOSE | request::ABORT)? {
-            Taken::Endpoint(endpoint) => endpoint,
-            Taken::Busy => {
-                self.with(|record| record.send_blocked = true)?;
-                return Ok(0);
-            }
-        };
-        let queued = endpoint.socket().send_slice(bytes).map_err(|_| Error::Closed);
-        let short = queued.is_ok_and(|queued| queued < bytes.len());
-        self.put(endpoint, queued.is_ok_and(|queued| queued > 0), short);
-        queued
+        self.net.kernel().guarded(|| {
+            let mut endpoint = match self.take(request::CLOSE | request::ABORT)? {
+                Taken::Endpoint(endpoint) => endpoint,
+                Taken::Busy => {
+                    self.with(|record| record.send_blocked = true)?;
+                    return Ok(0);
+                }
+            };
+            let queued = endpoint.socket().send_slice(bytes).map_err(|_| Error::Closed);
+            let short = queued.is_ok_and(|queued| queued < bytes.len());
+            self.put(endpoint, queued.is_ok_and(|queued| queued > 0), short);
+            queued
+        })
     }
 
     /// Answers received bytes: hands the oldest unread ones and `answer`, cut to the room there is
@@ -129,30 +163,35 @@ impl<K: Kernel> Connection<K> {
         answer: &mut [u8],
         serve: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize),
     ) -> Result<usize, Error> {
-        let mut endpoint = match self.take(request::CLOSE | request::ABORT)? {
-            Taken::Endpoint(endpoint) => endpoint,
-            Taken::Busy => return Ok(0),
-        };
-        let socket = endpoint.socket();
-        let unread = socket.recv_queue();
-        let room = if socket.may_send() { socket.send_capacity() - socket.send_queue() } else { 0 };
-        let room = room.min(answer.len());
-        let (mut consumed, mut written) = (0, 0);
-        if unread > 0 {
-            let answer = &mut answer[..room];
-            let consume = |bytes: &mut [u8]| {
-                (consumed, written) = serve(bytes, answer);
-                consumed = consumed.min(bytes.len());
-                written = written.min(room);
-                (consumed, ())
+        let kernel = self.net.kernel();
+        kernel.guarded(|| {
+            let endpoint = match self.take(request::CLOSE | request::ABORT)? {
+                Taken::Endpoint(endpoint) => endpoint,
+                Taken::Busy => return Ok(0),
             };
-            // Refused only without unread bytes.
-            let _ = socket.recv(consume);
-        }
-        let queued = socket.send_slice(&answer[..written]).unwrap_or(0);
-        let reopened = consumed > 0 && unread * 2 >= socket.recv_capacity();
-        self.put(endpoint, reopened || queued > 0, unread > consumed && written == room);
-        Ok(consumed)
+            let (held, (consumed, turn, short)) = self.hold(endpoint, |endpoint| {
+                let socket = endpoint.socket();
+                let unread = socket.recv_queue();
+                let room = room(socket).min(answer.len());
+                let (mut consumed, mut written) = (0, 0);
+                if unread > 0 {
+                    let answer = &mut answer[..room];
+                    let consume = |bytes: &mut [u8]| {
+                        (consumed, written) = kernel.unguarded(|| serve(bytes, answer));
+                        consumed = consumed.min(bytes.len());
+                        written = written.min(room);
+                        (consumed, ())
+                    };
+                    // Refused only without unread bytes.
+                    let _ = socket.recv(consume);
+                }
+                let queued = socket.send_slice(&answer[..written]).unwrap_or(0);
+                let reopened = consumed > 0 && unread * 2 >= socket.recv_capacity();
+                (consumed, reopened || queued > 0, unread > consumed && written == room)
+            });
+            self.put(held.endpoint, turn, short);
+            Ok(consumed)
+        })
     }
 
     /// Bytes that [`receive`](Self::receive) would find, in one or two parts.
@@ -168,10 +207,7 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::Closed`].
     pub fn sendable(&self) -> Result<usize, Error> {
-        self.look(|endpoint| {
-            let socket = endpoint.socket();
-            if socket.may_send() { socket.send_capacity() - socket.send_queue() } else { 0 }
-        })
+        self.look(|endpoint| room(endpoint.socket()))
     }
 
     /// Sends what is queued and then a FIN: nothing more can be sent. The peer may go on
@@ -206,6 +242,40 @@ impl<K: Kernel> Connection<K> {
         if let Some(events) = events {
             self.net.kernel().set_priority(events.segment, priority)?;
             self.net.kernel().set_priority(events.application, priority)?;
+        }
+        Ok(())
+    }
+
+    /// Has [`TcpService::state`](crate::TcpService::state) called with the connection's state, and
+    /// with each that it goes to from now on.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn watch_states(&self) -> Result<(), Error> {
+        let event = self.with(|record| {
+            if record.told {
+                return Err(Error::Closed);
+            }
+            let watch = record.watch.insert(Default::default());
+            let state = match (&mut record.endpoint, record.phase) {
+                // The socket still is what the last connection left of it.
+                (_, Phase::Connecting) => TcpState::SynSent,
+                (Some(endpoint), _) => endpoint.socket().state().into(),
+                // Whoever is at work on it has the stack look when that is done.
+                (None, _) => {
+                    record.stack_wanted = true;
+                    return Ok(None);
+                }
+            };
+            let mut states = TcpStates::default();
+            states.insert(state);
+            watch.note(states);
+            let told = record.notices;
+            record.notices |= notice::STATE;
+            Ok(record.events.filter(|_| told == 0).map(|events| events.application))
+        })??;
+        if let Some(event) = event {
+            self.net.activate(event);
         }
         Ok(())
     }
@@ -254,8 +324,20 @@ impl<K: Kernel> Connection<K> {
         })?
     }
 
+    /// Runs `work` on the endpoint, which goes back to its record should the calling context be
+    /// given up meanwhile.
     #[inline]
-    fn put(&self, endpoint: PoolBox<Endpoint>, turn: bool, short: bool) {
+    fn hold<R>(
+        &self,
+        endpoint: Lent<Endpoint>,
+        work: impl FnOnce(&mut Endpoint) -> R,
+    ) -> (Held<K>, R) {
+        let held = Held { net: self.net.clone(), index: self.index, endpoint };
+        self.net.kernel().rescued(held, Held::put_back, |held| work(&mut held.endpoint))
+    }
+
+    #[inline]
+    fn put(&self, endpoint: Lent<Endpoint>, turn: bool, short: bool) {
         let event: Option<EventId> = self.net.with(|shared| {
             // The generation cannot have changed: a connection ends only with its endpoint in.
             let record = &mut shared.records[self.index as usize];
@@ -280,6 +362,11 @@ impl<K: Kernel> Connection<K> {
             let notices = core::mem::take(&mut record.notices);
             (notices != 0).then_some((notices, record.error))
         })
+    }
+
+    /// The next state to tell of.
+    pub(crate) fn take_state(&self) -> Option<TcpState> {
+        self.with(|record| record.watch.as_mut()?.untold.take_first()).ok()?
     }
 
     /// The application knows that the connection is over.

@@ -1,6 +1,7 @@
 //! Outgoing TCP connections.
 
 use crate::connection::Connection;
+use crate::group::register_with;
 use crate::packet::FlowKey;
 use crate::record::Phase;
 use crate::settings::Settings;
@@ -68,15 +69,15 @@ impl<K: Kernel> ConnectBuilder<K> {
         context: impl Into<Context<S>>,
     ) -> Result<Connector<K>, Error> {
         let context = context.into();
-        let group = self.net.group(None, self.settings, context)?;
+        let group = self.net.group(None, self.settings, context, register_with(context))?;
         Ok(Connector { net: self.net, group })
     }
 }
 
 /// Opens connections for one context. Their places are recycled, as a listener's are.
 pub struct Connector<K: Kernel> {
-    net: Net<K>,
-    group: u32,
+    pub(crate) net: Net<K>,
+    pub(crate) group: u32,
 }
 
 impl<K: Kernel> Clone for Connector<K> {
@@ -90,9 +91,15 @@ impl<K: Kernel> Connector<K> {
     /// [`TcpService::connected`] or [`TcpService::failed`] says what became of it.
     ///
     /// # Errors
+    /// [`Error::Closed`] when the context that served the connections has been given up;
     /// [`Error::BadDestination`], [`Error::NoAddress`], [`Error::NoPort`],
     /// [`Error::LimitReached`], [`Error::OutOfMemory`], [`Error::Event`].
     pub fn connect(&self, peer: SocketAddrV4) -> Result<Connection<K>, Error> {
+        // Guarded: cut off in between, the place would be lost.
+        self.net.kernel().guarded(|| self.begin(peer))
+    }
+
+    fn begin(&self, peer: SocketAddrV4) -> Result<Connection<K>, Error> {
         let remote = *peer.ip();
         if peer.port() == 0
             || remote.is_unspecified()
@@ -100,6 +107,9 @@ impl<K: Kernel> Connector<K> {
             || remote.is_broadcast()
         {
             return Err(Error::BadDestination);
+        }
+        if self.net.with(|shared| shared.groups[self.group as usize].orphaned) {
+            return Err(Error::Closed);
         }
         let mut random = [0; 2];
         self.net.kernel().random(&mut random);
@@ -114,6 +124,11 @@ impl<K: Kernel> Connector<K> {
                 }
             },
         };
+        if self.net.with(|shared| shared.is_stale(index)) {
+            self.net.serve_again(index).inspect_err(|_| {
+                self.net.with(|shared| shared.give_back(index));
+            })?;
+        }
         let opened = self.net.with(|shared| {
             let key = shared.outgoing(&peer, start);
             match key {
@@ -123,8 +138,7 @@ impl<K: Kernel> Connector<K> {
                     Ok((record.generation, record.slot, record.events))
                 }
                 Err(error) => {
-                    let group = &mut shared.groups[self.group as usize];
-                    group.free.push_front(&mut shared.records, index);
+                    shared.give_back(index);
                     Err(error)
                 }
             }

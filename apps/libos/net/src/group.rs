@@ -5,7 +5,7 @@ use crate::queue::Queue;
 use crate::record::List;
 use crate::service::deliver;
 use crate::settings::Settings;
-use crate::shared::Group;
+use crate::shared::{Group, Register};
 use crate::{Error, Net, Stack, TcpService};
 use alloc::sync::Arc;
 use reflex_event::{Accumulation, Context, Kernel, Priority, Registration};
@@ -26,13 +26,48 @@ impl Default for UdpSettings {
     }
 }
 
+/// How connections are registered that are served by `context`.
+pub(crate) fn register_with<K: Kernel, S: TcpService<K>>(context: Context<S>) -> Arc<Register<K>> {
+    register_by(context, || Ok(deliver::<K, S>))
+}
+
+/// How connections are registered, those of each place with a handler of its own that `make` makes.
+pub(crate) fn register_by<K: Kernel, S: 'static, F>(
+    context: Context<S>,
+    make: impl Fn() -> Result<F, reflex_event::Error> + Send + Sync + 'static,
+) -> Arc<Register<K>>
+where
+    F: Fn(&mut S, &Connection<K>) + Send + 'static,
+{
+    Arc::new(move |net: &Net<K>, priority, index, slot| {
+        let connection = Connection::new(net.clone(), index, slot, 0);
+        let registration = Registration { priority, accumulation: Accumulation::Count };
+        let handler = make()?;
+        net.kernel().register(context, registration, move |state: &mut S, _| {
+            handler(state, &connection);
+        })
+    })
+}
+
 impl<K: Kernel> Net<K> {
-    /// Makes a group whose connections are served by `context`. A cold path.
-    pub(crate) fn group<S: TcpService<K>>(
+    /// Makes a group whose connections are registered with `context` as `register` does, or takes
+    /// one over that it had in an earlier life. A cold path.
+    pub(crate) fn group<S>(
         &self,
         port: Option<u16>,
         settings: Settings,
         context: Context<S>,
+        register: Arc<Register<K>>,
+    ) -> Result<u32, Error> {
+        self.kernel().guarded(|| self.make_group(port, settings, context, register))
+    }
+
+    fn make_group<S>(
+        &self,
+        port: Option<u16>,
+        settings: Settings,
+        context: Context<S>,
+        register: Arc<Register<K>>,
     ) -> Result<u32, Error> {
         let usable = 1..=1 << 30;
         if port == Some(0)
@@ -45,28 +80,44 @@ impl<K: Kernel> Net<K> {
         }
         let stack = self.stack()?;
         let kernel = self.kernel();
+        kernel.permit(context.id(), "tcp")?;
         let pool = kernel.pool(context)?;
         let priority = settings.priority;
         let registration = Registration { priority, accumulation: Accumulation::Count };
-        let register = move |net: &Net<K>, index: u32, slot: u32| {
-            let connection = Connection::new(net.clone(), index, slot, 0);
-            net.kernel().register(context, registration, move |service: &mut S, _| {
-                deliver(service, &connection);
-            })
-        };
-        let group = self.with(|shared| {
-            if let Some(port) = port
-                && let Err(at) = shared.ports.binary_search_by_key(&port, |(port, _)| *port)
-            {
-                shared.ports.insert(at, (port, shared.groups.len() as u32));
-            } else if port.is_some() {
+        let owner = self.owner(context.id())?;
+        kernel.on_end(context.id(), self.bereaved()?)?;
+        if let Some(port) = port
+            && let Some(before) = self.with(|shared| shared.listener(port))
+        {
+            // It is free if whoever had it has been given up, and the stack has not noticed yet.
+            self.look_after(before);
+            if self.with(|shared| shared.listener(port)).is_some() {
                 return Err(Error::PortInUse);
             }
+        }
+        let adopted = self.with(|shared| {
+            let group = shared.adopt(owner, port, &settings, &register)?;
+            shared.open_port(port, group);
+            Some((group, shared.groups[group as usize].events()))
+        });
+        if let Some((group, events)) = adopted {
+            for event in events.into_iter().flatten() {
+                kernel.set_priority(event, priority)?;
+            }
+            return Ok(group);
+        }
+        let group = self.with(|shared| {
             shared.reserve(settings.connections as usize, 0);
+            let group = shared.groups.len() as u32;
+            shared.open_port(port, group);
             shared.groups.push(Group {
+                owner,
+                life: 0,
+                orphaned: false,
+                port,
                 listening: false,
                 settings,
-                register: Arc::new(register),
+                register,
                 pool,
                 openings: Queue::new(settings.backlog.clamp(16, 1024) as u16),
                 opening_event: None,
@@ -78,8 +129,8 @@ impl<K: Kernel> Net<K> {
                 half_open: 0,
                 queued: 0,
             });
-            Ok(shared.groups.len() as u32 - 1)
-        })?;
+            group
+        });
         let flush =
             kernel.register(stack, registration, |stack: &mut Stack<K>, _| stack.flush())?;
         self.with(|shared| shared.groups[group as usize].flush_event = Some(flush));

@@ -1,7 +1,10 @@
 //! Listening on a TCP port.
 
+use crate::group::{register_by, register_with};
 use crate::settings::Settings;
-use crate::{Error, Net, TcpService, Transport};
+use crate::shared::Register;
+use crate::{Connection, Error, Net, TcpService, Transport};
+use alloc::sync::Arc;
 use core::time::Duration;
 use reflex_event::{Context, Kernel, Priority};
 
@@ -16,6 +19,11 @@ pub struct ListenBuilder<K: Kernel> {
 impl<K: Kernel> ListenBuilder<K> {
     pub(crate) fn new(net: Net<K>, port: u16) -> Self {
         Self { net, port, settings: Settings::default() }
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The priority of all work for the port's connections: protocol and handlers.
@@ -70,7 +78,33 @@ impl<K: Kernel> ListenBuilder<K> {
         context: impl Into<Context<S>>,
     ) -> Result<Listener<K>, Error> {
         let context = context.into();
-        let group = self.net.group(Some(self.port), self.settings, context)?;
+        self.open(context, register_with(context))
+    }
+
+    /// Opens the port for connections that are told to handlers of their places: `make` makes one
+    /// whenever there are more connections at a time than there have been.
+    /// [`Connection::deliver`] says what there is to tell.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub fn serve_by<S: 'static, F>(
+        self,
+        context: impl Into<Context<S>>,
+        make: impl Fn() -> Result<F, reflex_event::Error> + Send + Sync + 'static,
+    ) -> Result<Listener<K>, Error>
+    where
+        F: Fn(&mut S, &Connection<K>) + Send + 'static,
+    {
+        let context = context.into();
+        self.open(context, register_by(context, make))
+    }
+
+    fn open<S>(
+        self,
+        context: Context<S>,
+        register: Arc<Register<K>>,
+    ) -> Result<Listener<K>, Error> {
+        let group = self.net.group(Some(self.port), self.settings, context, register)?;
         self.net.announce(Transport::Tcp, self.port);
         Ok(Listener { net: self.net, port: self.port, group })
     }
@@ -79,9 +113,9 @@ impl<K: Kernel> ListenBuilder<K> {
 /// An open TCP port. Dropping it changes nothing; the port stays open until
 /// [`close`](Self::close).
 pub struct Listener<K: Kernel> {
-    net: Net<K>,
+    pub(crate) net: Net<K>,
     port: u16,
-    group: u32,
+    pub(crate) group: u32,
 }
 
 impl<K: Kernel> Listener<K> {

@@ -9,7 +9,9 @@ use crate::{Config, Counters, Demultiplexer, Error, InterfaceAddress, Stack, Tra
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use reflex_driver_api::Transmit;
-use reflex_event::{Accumulation, Ceiling, Context, EventId, Kernel, Priority, Registration};
+use reflex_event::{
+    Accumulation, Activation, Ceiling, Context, EventId, Kernel, Priority, Registration,
+};
 use spin::Once;
 
 /// A network stack: what applications open sockets with.
@@ -38,6 +40,8 @@ struct Inner<K: Kernel> {
 pub(crate) struct StackEvents {
     pub(crate) transmit_ready: EventId,
     pub(crate) tick_timer: reflex_event::TimerId,
+    /// Activated by the kernel when a context has been given up.
+    pub(crate) bereaved: EventId,
 }
 
 impl<K: Kernel> Clone for Net<K> {
@@ -81,8 +85,10 @@ impl<K: Kernel> Net<K> {
             kernel.register(context, registration, |stack, _| stack.transmit_ready())?;
         let tick = kernel.register(context, registration, |stack, _| stack.tick())?;
         let tick_timer = kernel.timer(tick)?;
+        let mourn = |stack: &mut Stack<K>, activation: Activation| stack.mourn(activation.count);
+        let bereaved = kernel.register(context, registration, mourn)?;
         self.inner.stack.call_once(|| context);
-        self.inner.events.call_once(|| StackEvents { transmit_ready, tick_timer });
+        self.inner.events.call_once(|| StackEvents { transmit_ready, tick_timer, bereaved });
         self.with(|shared| shared.others_event = Some(others));
         self.activate(tick);
         Ok(())
@@ -125,7 +131,7 @@ impl<K: Kernel> Net<K> {
         handler: F,
     ) -> Result<EventId, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Option<InterfaceAddress>) + Send + 'static,
     {
         let net = self.clone();

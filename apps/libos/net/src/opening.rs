@@ -12,7 +12,7 @@ use crate::shared::Shared;
 use crate::{Error, Net, Stack};
 use alloc::sync::Arc;
 use reflex_driver_api::Frame;
-use reflex_event::{Accumulation, Kernel, Registration};
+use reflex_event::{Accumulation, Kernel, Registration, Trouble};
 
 /// Most opening segments looked at in one run.
 const BATCH: u32 = 4;
@@ -70,15 +70,26 @@ impl<K: Kernel> Stack<K> {
                 Ok(index) => index,
                 Err(_) => {
                     let instead = self.net.with(|shared| shared.take_oldest_time_wait(group));
-                    let Some(index) = instead else {
-                        self.net.with(|shared| shared.counters.no_memory += 1);
-                        return;
-                    };
+                    let Some(index) = instead else { return self.refuse(group) };
                     index
                 }
             },
         };
+        if self.net.with(|shared| shared.is_stale(index)) && self.net.serve_again(index).is_err() {
+            self.net.with(|shared| shared.give_back(index));
+            return self.refuse(group);
+        }
         self.listen(group, index, key, frame);
+    }
+
+    /// There is no memory for one more connection: the peer will try again, and the owner is told.
+    fn refuse(&mut self, group: u32) {
+        let owner = self.net.with(|shared| {
+            shared.counters.no_memory += 1;
+            shared.groups[group as usize].owner
+        });
+        // An owner who has been given up has other trouble.
+        let _ = self.net.kernel().report(owner.context, Trouble::PoolExhausted);
     }
 
     /// Has the record's socket listen, and hears the opening segment.
@@ -180,7 +191,13 @@ impl<K: Kernel> Net<K> {
             let turn = move |stack: &mut Stack<K>, _| stack.segments(index);
             let segment = kernel.register(stack, registration, turn)?;
             let rest = kernel.timer(segment).and_then(|timer| {
-                let registered = register(self, index, slot);
+                let mut registered = register(self, settings.priority, index, slot);
+                if registered == Err(reflex_event::Error::WrongState) {
+                    // The context has just been replaced: by now the group knows the new one.
+                    let register =
+                        self.with(|shared| Arc::clone(&shared.groups[group as usize].register));
+                    registered = register(self, settings.priority, index, slot);
+                }
                 if registered.is_err() {
                     let _ = kernel.release(timer);
                 }
@@ -197,6 +214,7 @@ impl<K: Kernel> Net<K> {
                 let record = &mut shared.records[index as usize];
                 record.endpoint = Some(endpoint);
                 record.events = Some(events);
+                record.life = shared.groups[group as usize].life;
                 record.phase = Phase::Free;
                 Ok(index)
             }

@@ -26,6 +26,16 @@ impl<B: AsMut<[u8]> + AsRef<[u8]>> Outbox<B> {
         self.count == 0
     }
 
+    /// Bytes it holds, headers included.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.as_ref().len()
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&mut self) {
+        (self.head, self.tail, self.wrapped_at, self.count) = (0, 0, None, 0);
+    }
+
     /// Appends a datagram. False when it does not fit.
     pub(crate) fn push(&mut self, to: SocketAddrV4, payload: &[u8]) -> bool {
         let needed = HEADER + payload.len();

@@ -42,6 +42,11 @@ impl Queue {
         Self { head: NONE, tail: NONE, length: 0, limit }
     }
 
+    /// Changes how many frames it may have; those it has stay.
+    pub(crate) fn set_limit(&mut self, limit: u16) {
+        self.limit = limit;
+    }
+
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.length == 0

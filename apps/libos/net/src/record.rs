@@ -23,8 +23,9 @@ use crate::ConnectionError;
 use crate::flow::NONE;
 use crate::packet::FlowKey;
 use crate::queue::Queue;
+use crate::state::Watch;
 use reflex_event::{EventId, Instant, Priority, TimerId};
-use reflex_memory::{Pool, PoolBox};
+use reflex_memory::{Lent, Pool};
 use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp;
 
@@ -37,6 +38,7 @@ pub(crate) mod notice {
     pub(crate) const CLOSED: u8 = 16;
     pub(crate) const FAILED: u8 = 32;
     pub(crate) const ENDED: u8 = 64;
+    pub(crate) const STATE: u8 = 128;
 }
 
 /// What the application asks of the stack.
@@ -74,12 +76,14 @@ pub(crate) struct Record {
     pub(crate) key: FlowKey,
     pub(crate) next_in_bucket: u32,
     pub(crate) queue: Queue,
-    pub(crate) endpoint: Option<PoolBox<Endpoint>>,
+    pub(crate) endpoint: Option<Lent<Endpoint>>,
     pub(crate) events: Option<Events>,
     pub(crate) generation: u32,
     pub(crate) group: u32,
     /// Index below the owner's limit.
     pub(crate) slot: u32,
+    /// In which of its owner's lives it was registered.
+    pub(crate) life: u32,
     pub(crate) priority: Priority,
     pub(crate) phase: Phase,
     pub(crate) notices: u8,
@@ -91,6 +95,8 @@ pub(crate) struct Record {
     pub(crate) application_wanted: bool,
     /// A send was short: the application waits for room.
     pub(crate) send_blocked: bool,
+    /// The application watches the socket's state.
+    pub(crate) watch: Option<Watch>,
     /// In one of the stack's waiting lists.
     pub(crate) waiting: bool,
     /// Links of the owner's list of free records or of those in TIME-WAIT.
@@ -110,6 +116,7 @@ impl Record {
             generation: 1,
             group,
             slot,
+            life: 0,
             priority,
             phase: Phase::Unbuilt,
             notices: 0,
@@ -119,6 +126,7 @@ impl Record {
             stack_wanted: false,
             application_wanted: false,
             send_blocked: false,
+            watch: None,
             waiting: false,
             previous: NONE,
             next: NONE,
@@ -218,7 +226,7 @@ impl Endpoint {
         pool: &'static Pool,
         receive_buffer: usize,
         send_buffer: usize,
-    ) -> Result<PoolBox<Self>, reflex_memory::Error> {
+    ) -> Result<Lent<Self>, reflex_memory::Error> {
         let receive = pool.bytes(receive_buffer)?;
         let send = pool.bytes(send_buffer)?;
         let storage = pool.alloc([SocketStorage::EMPTY])?;

@@ -82,6 +82,7 @@ impl<K: Kernel> Stack<K> {
             endpoint.socket().abort();
         } else if turn.requests & request::CLOSE != 0 {
             endpoint.socket().close();
+            outcome.states.insert(endpoint.socket().state().into());
         }
         let answer = engine.connection_hop(&mut endpoint.hop, turn.key.remote, now);
         let hop = match answer {
@@ -94,6 +95,7 @@ impl<K: Kernel> Stack<K> {
         let mut frame = turn.first.take();
         while let Some(received) = frame.take() {
             reset |= engine.segment(&received, endpoint, hop, at);
+            outcome.states.insert(endpoint.socket().state().into());
             // Its buffer goes back to the device before the next is looked at.
             drop(received);
             fed += 1;

@@ -1,7 +1,7 @@
 //! What an application implements.
 
 use crate::record::notice;
-use crate::{Connection, ConnectionError, Datagram, UdpSocket};
+use crate::{Connection, ConnectionError, Datagram, TcpState, UdpSocket};
 use reflex_event::Kernel;
 
 /// The handlers of TCP connections, run in the application's context with `&mut self` its state.
@@ -10,7 +10,7 @@ use reflex_event::Kernel;
 /// called in the order in which they stand here. After [`ended`](Self::ended) or
 /// [`failed`](Self::failed) nothing more is told, and every call on the connection answers
 /// [`Error::Closed`](crate::Error::Closed).
-pub trait TcpService<K: Kernel>: Send + 'static {
+pub trait TcpService<K: Kernel>: 'static {
     /// A peer has connected to the listener.
     fn accepted(&mut self, connection: &Connection<K>) {
         let _ = connection;
@@ -19,6 +19,12 @@ pub trait TcpService<K: Kernel>: Send + 'static {
     /// An outgoing connection is established.
     fn connected(&mut self, connection: &Connection<K>) {
         let _ = connection;
+    }
+
+    /// The connection has gone to `state`, if it was asked to
+    /// [tell](Connection::watch_states). TIME-WAIT and CLOSED are the last.
+    fn state(&mut self, connection: &Connection<K>, state: TcpState) {
+        let _ = (connection, state);
     }
 
     /// Bytes have arrived since the last call. Those left unread stay, and the window closes
@@ -48,7 +54,7 @@ pub trait TcpService<K: Kernel>: Send + 'static {
 }
 
 /// The handler of a UDP socket, run in the application's context.
-pub trait UdpService<K: Kernel>: Send + 'static {
+pub trait UdpService<K: Kernel>: 'static {
     /// A datagram has arrived. It is still where the device put it, and gone afterwards.
     fn datagram(&mut self, socket: &UdpSocket<K>, datagram: Datagram<'_>);
 }
@@ -62,6 +68,11 @@ pub(crate) fn deliver<K: Kernel, S: TcpService<K>>(service: &mut S, connection: 
     }
     if notices & notice::CONNECTED != 0 {
         service.connected(connection);
+    }
+    if notices & notice::STATE != 0 {
+        while let Some(state) = connection.take_state() {
+            service.state(connection, state);
+        }
     }
     if notices & notice::RECEIVED != 0 {
         service.received(connection);

@@ -13,15 +13,23 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use reflex_driver_api::Frame;
-use reflex_event::{EventId, Kernel};
+use reflex_event::{ContextId, EventId, Kernel, Priority};
 use reflex_memory::Pool;
 
 /// Registers the handler of one record with the application's context.
 pub(crate) type Register<K> =
-    dyn Fn(&Net<K>, u32, u32) -> Result<EventId, reflex_event::Error> + Send + Sync;
+    dyn Fn(&Net<K>, Priority, u32, u32) -> Result<EventId, reflex_event::Error> + Send + Sync;
 
 /// All connections of one listener, or all that one context opens.
 pub(crate) struct Group<K: Kernel> {
+    /// The context that serves them, and in which of its lives.
+    pub(crate) owner: Owner,
+    /// Counts those lives here: records of an earlier one are to be registered anew.
+    pub(crate) life: u32,
+    /// The owner has been given up.
+    pub(crate) orphaned: bool,
+    /// Of a listener.
+    pub(crate) port: Option<u16>,
     /// Not after the listener was closed.
     pub(crate) listening: bool,
     pub(crate) settings: Settings,
@@ -41,6 +49,13 @@ pub(crate) struct Group<K: Kernel> {
     pub(crate) half_open: u32,
     /// Frames queued.
     pub(crate) queued: u32,
+}
+
+/// A context, and how often it had been given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Owner {
+    pub(crate) context: ContextId,
+    pub(crate) failures: u32,
 }
 
 /// Who waits for a transmit buffer or for a neighbour's address.
@@ -233,7 +248,7 @@ impl<K: Kernel> Shared<K> {
         Some(frame)
     }
 
-    fn listener(&self, port: u16) -> Option<u32> {
+    pub(crate) fn listener(&self, port: u16) -> Option<u32> {
         let at = self.ports.binary_search_by_key(&port, |(port, _)| *port).ok()?;
         Some(self.ports[at].1)
     }
@@ -252,6 +267,12 @@ impl<K: Kernel> Shared<K> {
             return Some(index);
         }
         None
+    }
+
+    /// Puts a record back that was taken in vain.
+    pub(crate) fn give_back(&mut self, index: u32) {
+        let group = self.records[index as usize].group as usize;
+        self.groups[group].free.push_front(&mut self.records, index);
     }
 
     /// Cuts short the oldest TIME-WAIT of `group`, and takes its record.
@@ -305,6 +326,7 @@ impl<K: Kernel> Shared<K> {
         record.stack_wanted = false;
         record.application_wanted = false;
         record.send_blocked = false;
+        record.watch = None;
         if let Some(endpoint) = &mut record.endpoint {
             endpoint.forget();
         }

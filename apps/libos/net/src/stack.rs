@@ -1,5 +1,6 @@
 //! The stack as a context's state: its handlers, and what they do for all connections together.
 
+use crate::bereaved::Search;
 use crate::dhcp::Dhcp;
 use crate::engine::Engine;
 use crate::limiter::Limiter;
@@ -21,6 +22,7 @@ pub struct Stack<K: Kernel> {
     armed: Option<Instant>,
     /// When neighbours are asked for again.
     retry_at: Option<Instant>,
+    pub(crate) search: Search,
 }
 
 impl<K: Kernel> Stack<K> {
@@ -43,7 +45,8 @@ impl<K: Kernel> Stack<K> {
         };
         let limiter = Limiter::new(config.replies_per_second, now);
         let engine = Engine::new(transmit, u64::from_ne_bytes(seed), &key, limiter, now);
-        Self { net, engine, dhcp, configured, armed: None, retry_at: None }
+        let search = Search::default();
+        Self { net, engine, dhcp, configured, armed: None, retry_at: None, search }
     }
 
     /// Everything that comes with time and not for one connection.

@@ -7,14 +7,15 @@ use crate::packet::FlowKey;
 use crate::record::{Endpoint, Events, Phase, notice};
 use crate::settings::Settings;
 use crate::shared::{Shared, Waiter};
+use crate::state::TcpStates;
 use reflex_driver_api::Frame;
 use reflex_event::{EventId, Kernel, Priority};
-use reflex_memory::PoolBox;
+use reflex_memory::Lent;
 use smoltcp::socket::tcp::State;
 
 /// What a turn works on.
 pub(crate) struct Turn {
-    pub(crate) endpoint: PoolBox<Endpoint>,
+    pub(crate) endpoint: Lent<Endpoint>,
     pub(crate) first: Option<Frame>,
     /// Frames behind the first.
     pub(crate) behind: u16,
@@ -42,6 +43,8 @@ pub(crate) struct Outcome {
     pub(crate) unread: bool,
     pub(crate) wait: Option<Wait>,
     pub(crate) again: bool,
+    /// States the socket has been in.
+    pub(crate) states: TcpStates,
 }
 
 #[derive(Clone, Copy)]
@@ -137,7 +140,7 @@ impl<K: Kernel> Shared<K> {
     pub(crate) fn finish(
         &mut self,
         index: u32,
-        endpoint: PoolBox<Endpoint>,
+        endpoint: Lent<Endpoint>,
         before: Phase,
         outcome: Outcome,
         tally: &Tally,
@@ -159,6 +162,11 @@ impl<K: Kernel> Shared<K> {
         if record.send_blocked && outcome.roomy {
             record.send_blocked = false;
             notices |= notice::SENT;
+        }
+        if let (Some(watch), Some(endpoint)) = (&mut record.watch, &mut record.endpoint) {
+            let mut states = outcome.states;
+            states.insert(endpoint.socket().state().into());
+            notices |= if watch.note(states) { notice::STATE } else { 0 };
         }
         if record.told {
             notices = 0;

@@ -8,11 +8,12 @@ use crate::neighbour::Answer;
 use crate::outbox::Outbox;
 use crate::packet::{self, ADDRESSES, ETHERNET, UDP};
 use crate::queue::Queue;
-use crate::shared::Waiter;
+use crate::shared::{Owner, Shared, Waiter};
 use crate::{Error, Net, Stack, Transport, UdpService};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use reflex_driver_api::Frame;
 use reflex_event::{Accumulation, Context, EventId, Kernel, Priority, Registration};
+use reflex_memory::Pool;
 
 /// Most datagrams handed over, or sent, in one run.
 const BATCH: u32 = 16;
@@ -25,6 +26,11 @@ pub(crate) struct UdpRecord {
     pub(crate) send_event: Option<EventId>,
     pub(crate) outbox: Outbox<&'static mut [u8]>,
     pub(crate) waiting: bool,
+    /// The context that serves it, and in which of its lives.
+    pub(crate) owner: Owner,
+    pub(crate) port: u16,
+    /// The owner has been given up.
+    pub(crate) orphaned: bool,
 }
 
 /// A received datagram.
@@ -74,38 +80,44 @@ impl<K: Kernel> UdpBuilder<K> {
         context: impl Into<Context<S>>,
     ) -> Result<UdpSocket<K>, Error> {
         let context = context.into();
+        let kernel = self.net.kernel().clone();
+        kernel.guarded(|| self.open(context))
+    }
+
+    fn open<S: UdpService<K>>(self, context: Context<S>) -> Result<UdpSocket<K>, Error> {
         let Self { net, port, settings } = self;
         if port == 0 || settings.receive_queue == 0 || settings.send_buffer == 0 {
             return Err(Error::BadParameter);
         }
         let stack = net.stack()?;
         let kernel = net.kernel();
-        let pool = kernel.pool(context)?;
-        let buffer = pool.bytes(settings.send_buffer).map_err(|_| Error::OutOfMemory)?;
-        let index = net.with(|shared| {
-            let Err(at) = shared.udp_ports.binary_search_by_key(&port, |(port, _)| *port) else {
-                return Err(Error::PortInUse);
-            };
-            let share = u16::try_from(shared.share).unwrap_or(u16::MAX);
-            let index = shared.sockets.len() as u32;
-            shared.reserve(0, 1);
-            shared.udp_ports.insert(at, (port, index));
-            shared.sockets.push(UdpRecord {
-                queue: Queue::new(settings.receive_queue.min(share.max(1))),
-                receive_event: None,
-                send_event: None,
-                outbox: Outbox::new(buffer.leak()),
-                waiting: false,
-            });
-            Ok(index)
-        })?;
+        kernel.permit(context.id(), "udp")?;
+        let owner = net.owner(context.id())?;
+        kernel.on_end(context.id(), net.bereaved()?)?;
+        if let Some(before) = net.with(|shared| shared.udp_socket(port)) {
+            // It is free if whoever had it has been given up, and the stack has not noticed yet.
+            net.look_after_socket(before);
+        }
+        let adopted = net.with(|shared| shared.adopt_socket(owner, port, settings));
+        let index = match adopted {
+            Some(index) => index,
+            None => net.make_socket(owner, port, settings, kernel.pool(context)?)?,
+        };
         let socket = UdpSocket { net: net.clone(), index, port };
         let registration =
             Registration { priority: settings.priority, accumulation: Accumulation::Count };
-        let sender = move |stack: &mut Stack<K>, _| stack.datagrams(index, port);
-        let send_event = kernel.register(stack, registration, sender)?;
+        let send_event = match net.with(|shared| shared.sockets[index as usize].send_event) {
+            Some(event) => {
+                kernel.set_priority(event, settings.priority)?;
+                event
+            }
+            None => {
+                let sender = move |stack: &mut Stack<K>, _| stack.datagrams(index, port);
+                kernel.register(stack, registration, sender)?
+            }
+        };
         let handle = socket.clone();
-        let receiver = move |service: &mut S, _| handle.deliver(service);
+        let receiver = move |service: &mut S, _| handle.hand_datagrams(service);
         let receive_event = kernel.register(context, registration, receiver)?;
         net.with(|shared| {
             let record = &mut shared.sockets[index as usize];
@@ -119,8 +131,8 @@ impl<K: Kernel> UdpBuilder<K> {
 
 /// An open UDP port.
 pub struct UdpSocket<K: Kernel> {
-    net: Net<K>,
-    index: u32,
+    pub(crate) net: Net<K>,
+    pub(crate) index: u32,
     port: u16,
 }
 
@@ -164,16 +176,11 @@ impl<K: Kernel> UdpSocket<K> {
     }
 
     /// Hands queued datagrams to `service`.
-    fn deliver<S: UdpService<K>>(&self, service: &mut S) {
+    pub(crate) fn hand_datagrams<S: UdpService<K>>(&self, service: &mut S) {
+        let kernel = self.net.kernel();
         for _ in 0..BATCH {
-            let frame = self.net.with(|shared| {
-                let record = &mut shared.sockets[self.index as usize];
-                shared.frames.pop(&mut record.queue)
-            });
-            let Some(frame) = frame else { return };
-            match datagram(&frame) {
-                Some(datagram) => service.datagram(self, datagram),
-                None => self.net.with(|shared| shared.counters.bad_checksum += 1),
+            if !kernel.guarded(|| self.hand_datagram(service)) {
+                return;
             }
         }
         let more = self.net.with(|shared| {
@@ -183,6 +190,111 @@ impl<K: Kernel> UdpSocket<K> {
         if let Some(event) = more {
             self.net.activate(event);
         }
+    }
+}
+
+impl<K: Kernel> UdpSocket<K> {
+    /// Hands the oldest datagram to `service`; false when there is none. To be called guarded.
+    fn hand_datagram<S: UdpService<K>>(&self, service: &mut S) -> bool {
+        let kernel = self.net.kernel();
+        let frame = self.net.with(|shared| {
+            let record = &mut shared.sockets[self.index as usize];
+            shared.frames.pop(&mut record.queue)
+        });
+        let Some(frame) = frame else { return false };
+        // The frame's buffer is the device's, whatever becomes of the handler.
+        let (_, intact) = kernel.rescued(frame, drop, |frame| {
+            let datagram = datagram(frame);
+            datagram.map(|datagram| kernel.unguarded(|| service.datagram(self, datagram)))
+        });
+        if intact.is_none() {
+            self.net.with(|shared| shared.counters.bad_checksum += 1);
+        }
+        true
+    }
+}
+
+impl<K: Kernel> Net<K> {
+    /// Makes a socket on a port that is free.
+    fn make_socket(
+        &self,
+        owner: Owner,
+        port: u16,
+        settings: UdpSettings,
+        pool: &'static Pool,
+    ) -> Result<u32, Error> {
+        let buffer = pool.bytes(settings.send_buffer).map_err(|_| Error::OutOfMemory)?;
+        self.with(|shared| {
+            if shared.udp_socket(port).is_some() {
+                return Err(Error::PortInUse);
+            }
+            let index = shared.sockets.len() as u32;
+            shared.reserve(0, 1);
+            let queue = Queue::new(shared.socket_queue(settings));
+            shared.sockets.push(UdpRecord {
+                queue,
+                receive_event: None,
+                send_event: None,
+                outbox: Outbox::new(buffer.leak()),
+                waiting: false,
+                owner,
+                port,
+                orphaned: false,
+            });
+            shared.open_udp_port(port, index);
+            Ok(index)
+        })
+    }
+}
+
+impl<K: Kernel> Shared<K> {
+    fn socket_queue(&self, settings: UdpSettings) -> u16 {
+        let share = u16::try_from(self.share).unwrap_or(u16::MAX);
+        settings.receive_queue.min(share.max(1))
+    }
+
+    fn open_udp_port(&mut self, port: u16, index: u32) {
+        if let Err(at) = self.udp_ports.binary_search_by_key(&port, |(port, _)| *port) {
+            self.udp_ports.insert(at, (port, index));
+        }
+    }
+
+    /// Closes a socket of an owner who has been given up.
+    pub(crate) fn orphan_socket(&mut self, index: u32, owner: Owner) {
+        let orphan = &mut self.sockets[index as usize];
+        if orphan.orphaned || orphan.owner != owner {
+            return;
+        }
+        orphan.orphaned = true;
+        orphan.receive_event = None;
+        orphan.outbox.clear();
+        self.udp_ports.retain(|(_, socket)| *socket != index);
+    }
+
+    /// A frame that waits for an owner who has been given up.
+    pub(crate) fn take_orphaned(&mut self, index: u32) -> Option<Frame> {
+        let socket = &mut self.sockets[index as usize];
+        if socket.orphaned { self.frames.pop(&mut socket.queue) } else { None }
+    }
+
+    /// Gives a context the socket that it had in an earlier life.
+    fn adopt_socket(&mut self, owner: Owner, port: u16, settings: UdpSettings) -> Option<u32> {
+        if self.udp_socket(port).is_some() {
+            return None;
+        }
+        let fits = |socket: &UdpRecord| {
+            socket.orphaned
+                && socket.owner.context == owner.context
+                && socket.port == port
+                && socket.outbox.size() == settings.send_buffer
+        };
+        let index = self.sockets.iter().position(fits)?;
+        let limit = self.socket_queue(settings);
+        let socket = &mut self.sockets[index];
+        (socket.owner, socket.orphaned) = (owner, false);
+        socket.queue.set_limit(limit);
+        self.open_udp_port(port, index as u32);
+        Some(index as u32)
     }
 }
 

@@ -51,13 +51,15 @@ pub struct LocalApic {
     base: u64,
     /// Nanoseconds to timer counts: of the APIC's counter, or of the TSC.
     scale: Scale,
+    /// The longest time that is asked of the timer, in nanoseconds: as far as it reaches.
+    longest: u64,
     /// The timer compares with the TSC.
     deadline: bool,
 }
 
 impl LocalApic {
     /// What stands for a local APIC before it is known. Not to be used.
-    pub const ABSENT: Self = Self { base: 0, scale: Scale::IDENTITY, deadline: false };
+    pub const ABSENT: Self = Self { base: 0, scale: Scale::IDENTITY, longest: 0, deadline: false };
 
     /// Where the registers are to be mapped before [`LocalApic::enable`]; `None` when they will
     /// be reached by MSR.
@@ -90,11 +92,7 @@ impl LocalApic {
             }
             old & BASE_ADDRESS
         };
-        let apic = Self {
-            base: if features.x2apic { 0 } else { base },
-            scale: Scale::IDENTITY,
-            deadline: false,
-        };
+        let apic = Self { base: if features.x2apic { 0 } else { base }, ..Self::ABSENT };
         apic.write(SPURIOUS, 1 << 8 | u32::from(spurious));
         apic.write(TASK_PRIORITY, 0);
         apic.write(LVT_TIMER, MASKED);
@@ -127,6 +125,12 @@ impl LocalApic {
         self.write(INITIAL_COUNT, 0);
         self.deadline = features.tsc_deadline;
         self.scale = Scale::from_nanos_to(if self.deadline { tsc_hz } else { counter_hz });
+        self.longest = FARTHEST;
+        if !self.deadline {
+            // One count less than there are: arming adds one.
+            let reach = Scale::to_nanos_from(counter_hz).apply(u64::from(u32::MAX) - 1);
+            self.longest = reach.min(FARTHEST);
+        }
         let mode = if self.deadline { TIMER_DEADLINE } else { 0 };
         self.write(LVT_TIMER, mode | u32::from(vector));
         // SAFETY: a fence has no effect but order: the mode is in force before the first
@@ -139,12 +143,13 @@ impl LocalApic {
     /// comes earlier, and the caller arms again.
     #[inline(always)]
     pub fn arm(&self, nanos: u64) {
-        let ticks = self.scale.apply(nanos.min(FARTHEST)) + 1;
+        let ticks = self.scale.apply(nanos.min(self.longest)) + 1;
         if self.deadline {
             // SAFETY: `deadline` says that the processor has the MSR.
             unsafe { Msr::new(DEADLINE_MSR).write(clock::tsc().wrapping_add(ticks)) }
         } else {
-            self.write(INITIAL_COUNT, u32::try_from(ticks).unwrap_or(u32::MAX));
+            // It fits, because of `longest`.
+            self.write(INITIAL_COUNT, ticks as u32);
         }
     }
 

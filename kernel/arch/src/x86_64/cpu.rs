@@ -59,6 +59,15 @@ impl Features {
     }
 }
 
+/// The address of the instruction after this: where the caller has got to, if this is inlined.
+#[inline(always)]
+pub fn here() -> u64 {
+    let address;
+    // SAFETY: takes an address.
+    unsafe { asm!("lea {}, [rip]", out(reg) address, options(nomem, nostack, preserves_flags)) };
+    address
+}
+
 /// Stops this processor for good.
 pub fn halt() -> ! {
     loop {

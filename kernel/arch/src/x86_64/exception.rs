@@ -45,8 +45,13 @@ pub struct ExceptionFrame {
 impl ExceptionFrame {
     /// The exception's name, as the SDM spells it (vol. 3, table 6-1).
     pub fn name(&self) -> &'static str {
-        NAMES.get(self.vector as usize).copied().unwrap_or("unknown exception")
+        name(self.vector as u8)
     }
+}
+
+/// An exception's name, as the SDM spells it (vol. 3, table 6-1).
+pub fn name(vector: u8) -> &'static str {
+    NAMES.get(usize::from(vector)).copied().unwrap_or("unknown exception")
 }
 
 const NAMES: [&str; 22] = [

@@ -47,6 +47,9 @@ global_asm!(
 unsafe extern "C" {
     static reflex_vectors: u8;
 
+    /// Where the entry goes on when what it calls returns.
+    static reflex_interrupted: u8;
+
     /// What every interrupt calls, interrupts masked, on the interrupted stack; the kernel's
     /// runtime defines it. Interrupts are masked again when it returns.
     fn reflex_interrupt(vector: u64);
@@ -68,6 +71,34 @@ static STAMP: AtomicU64 = AtomicU64::new(0);
 /// the counter is read and the four from there on that do the noting cancel out.
 pub fn entered_at() -> u64 {
     STAMP.load(Relaxed)
+}
+
+/// An interrupt's frame on the interrupted stack, as far as it tells where that goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Interrupted {
+    /// The interrupted instruction.
+    pub rip: u64,
+    /// The interrupted stack pointer.
+    pub rsp: u64,
+}
+
+/// Words from the return address of what the entry calls to the first that it moved: xmm registers
+/// and MXCSR with the padding, and seven general registers.
+const SAVED_WORDS: usize = 1 + 264 / 8 + 7;
+
+/// Looks for the frame of the interrupt that came last, in the words of a stack from its pointer
+/// up. For crash reports: it may be mistaken, when words left behind look like one.
+pub fn interrupted(words: impl Iterator<Item = u64> + Clone) -> Option<Interrupted> {
+    let returns = &raw const reflex_interrupted as u64;
+    let mut from = words;
+    loop {
+        if from.next()? == returns {
+            // Behind the two registers that were pushed first and the vector.
+            let mut frame = from.skip(SAVED_WORDS - 1 + 3);
+            let (rip, _, _, rsp) = (frame.next()?, frame.next()?, frame.next()?, frame.next()?);
+            return Some(Interrupted { rip, rsp });
+        }
+    }
 }
 
 /// The common entry. The stack holds, upwards: vector, RIP, CS, RFLAGS, RSP, SS.
@@ -111,6 +142,8 @@ unsafe extern "C" fn entry() {
         "stmxcsr [rsp + 256]",
         "cld",
         "call {interrupt}",
+        ".global reflex_interrupted",
+        "reflex_interrupted:",
         ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
         "movaps xmm\\n, [rsp + 16*\\n]",
         ".endr",

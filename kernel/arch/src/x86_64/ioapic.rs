@@ -36,18 +36,23 @@ pub struct IoApic {
 }
 
 impl IoApic {
-    /// The I/O APIC with registers at `base` whose pin 0 is global interrupt `first`, all its
-    /// pins masked.
+    /// The I/O APIC with registers at `base` whose pin 0 is global interrupt `first`, its pins
+    /// as they are.
     ///
     /// # Safety
-    /// `base` is an I/O APIC's address, mapped as a device, and this value is its only user.
+    /// `base` is an I/O APIC's address, mapped as a device. Several values may stand for one
+    /// controller; what they do is then done one after the other.
     pub unsafe fn new(base: u64, first: u32) -> Self {
         let mut ioapic = Self { base, first, pins: 0 };
         ioapic.pins = (ioapic.read(VERSION) >> 16 & 0xff) + 1;
-        for pin in 0..ioapic.pins {
-            ioapic.write(REDIRECTION + 2 * pin, MASKED);
-        }
         ioapic
+    }
+
+    /// Masks all pins: what the firmware has left.
+    pub fn mask_all(&mut self) {
+        for pin in 0..self.pins {
+            self.write(REDIRECTION + 2 * pin, MASKED);
+        }
     }
 
     /// The pin of global interrupt `interrupt`, if it is one of this controller's.

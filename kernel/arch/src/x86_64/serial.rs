@@ -1,4 +1,7 @@
-//! A 16550 serial port, polled.
+//! A 16550 serial port: what is sent is polled for, what is received can interrupt.
+//!
+//! [`Serial`] sends; [`Receiver`], which it gives away once, receives. They share the line status,
+//! whose error bits a read clears (PC16550D, 8.6.3): each counts or tells the overruns it sees.
 
 use super::port::Port;
 use core::fmt;
@@ -6,8 +9,27 @@ use core::fmt;
 /// The first serial port of a PC.
 pub const COM1: u16 = 0x3f8;
 
-const FIFO_BYTES: usize = 16;
+/// The ISA interrupt line of [`COM1`].
+pub const COM1_LINE: u8 = 4;
+
+/// Bytes that the port can hold in each direction.
+pub const FIFO_BYTES: usize = 16;
+
+const DATA: u16 = 0;
+const INTERRUPT_ENABLE: u16 = 1;
+const FIFO_CONTROL: u16 = 2;
+const LINE_CONTROL: u16 = 3;
+const MODEM_CONTROL: u16 = 4;
+const LINE_STATUS: u16 = 5;
+const SCRATCH: u16 = 7;
+
+const RECEIVED_DATA_AVAILABLE: u8 = 1 << 0;
+/// DTR and RTS: this side is ready.
+const READY: u8 = 0x03;
+/// OUT2, which lets a PC's port interrupt at all.
+const INTERRUPTS_OUT: u8 = 1 << 3;
 const LINE_STATUS_DATA_READY: u8 = 1 << 0;
+const LINE_STATUS_OVERRUN: u8 = 1 << 1;
 const LINE_STATUS_TRANSMIT_EMPTY: u8 = 1 << 5;
 /// Reads of the line status before a transmitter that does not drain is given up for one
 /// chunk: about a second in QEMU, ten characters' time on hardware at 9600 baud.
@@ -17,6 +39,8 @@ const PATIENCE: u32 = 1_000_000;
 #[derive(Debug)]
 pub struct Serial {
     base: u16,
+    overruns: u32,
+    receiver_given: bool,
 }
 
 impl Serial {
@@ -27,20 +51,22 @@ impl Serial {
     /// Ring 0; the eight ports from `base` are a UART's or nobody's, and this value is their
     /// only user.
     pub unsafe fn new(base: u16) -> Option<Self> {
-        let mut serial = Self { base };
+        let mut serial = Self { base, overruns: 0, receiver_given: false };
         for probe in [0x5a, 0xa5] {
-            serial.write_register(7, probe);
-            if serial.read_register(7) != probe {
+            serial.write_register(SCRATCH, probe);
+            if serial.read_register(SCRATCH) != probe {
                 return None;
             }
         }
-        serial.write_register(1, 0); // no interrupts
-        serial.write_register(3, 0x80); // divisor latch
-        serial.write_register(0, 1); // 115200 baud
-        serial.write_register(1, 0);
-        serial.write_register(3, 0x03); // 8N1
-        serial.write_register(2, 0x07); // FIFO on and emptied
-        serial.write_register(4, 0x03); // DTR, RTS
+        serial.write_register(INTERRUPT_ENABLE, 0);
+        serial.write_register(LINE_CONTROL, 0x80); // divisor latch
+        serial.write_register(DATA, 1); // 115200 baud
+        serial.write_register(INTERRUPT_ENABLE, 0);
+        serial.write_register(LINE_CONTROL, 0x03); // 8N1
+        // FIFO on and emptied. It interrupts at half full, or when nothing more has come for the
+        // time of four characters: room for as much again until somebody looks.
+        serial.write_register(FIFO_CONTROL, 0x87);
+        serial.write_register(MODEM_CONTROL, READY);
         Some(serial)
     }
 
@@ -49,19 +75,32 @@ impl Serial {
         for chunk in bytes.chunks(FIFO_BYTES) {
             // Once the transmitter is empty, its whole FIFO is free: one status read a chunk.
             for _ in 0..PATIENCE {
-                if self.read_register(5) & LINE_STATUS_TRANSMIT_EMPTY != 0 {
+                let status = self.read_register(LINE_STATUS);
+                if status & LINE_STATUS_OVERRUN != 0 {
+                    self.overruns = self.overruns.saturating_add(1);
+                }
+                if status & LINE_STATUS_TRANSMIT_EMPTY != 0 {
                     break;
                 }
             }
             for byte in chunk {
-                self.write_register(0, *byte);
+                self.write_register(DATA, *byte);
             }
         }
     }
 
-    /// A received byte, if there is one.
-    pub fn read(&mut self) -> Option<u8> {
-        (self.read_register(5) & LINE_STATUS_DATA_READY != 0).then(|| self.read_register(0))
+    /// The receiving half; `None` when it has been given away.
+    pub fn receiver(&mut self) -> Option<Receiver> {
+        if core::mem::replace(&mut self.receiver_given, true) {
+            return None;
+        }
+        self.write_register(MODEM_CONTROL, READY | INTERRUPTS_OUT);
+        Some(Receiver { base: self.base })
+    }
+
+    /// How often received bytes were found lost while something was sent: the port was full.
+    pub fn overruns(&self) -> u32 {
+        self.overruns
     }
 
     fn write_register(&mut self, register: u16, value: u8) {
@@ -79,5 +118,53 @@ impl fmt::Write for Serial {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.write(text.as_bytes());
         Ok(())
+    }
+}
+
+/// What a port's line status says of what is received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReceiveStatus {
+    /// There is a byte to take.
+    pub ready: bool,
+    /// At least one byte was lost since the status was last looked at: the port was full.
+    pub overrun: bool,
+}
+
+/// The receiving half of a serial port. Its interrupt is off at first.
+///
+/// Each call is one access to a register of its own, so that interrupt code and whoever it
+/// interrupts may both call them.
+#[derive(Debug)]
+pub struct Receiver {
+    base: u16,
+}
+
+impl Receiver {
+    /// What there is to take.
+    pub fn status(&self) -> ReceiveStatus {
+        // SAFETY: `Serial::new`'s caller vouched for these ports.
+        let status: u8 = unsafe { Port::new(self.base + LINE_STATUS).read() };
+        ReceiveStatus {
+            ready: status & LINE_STATUS_DATA_READY != 0,
+            overrun: status & LINE_STATUS_OVERRUN != 0,
+        }
+    }
+
+    /// Takes a byte. When none is [ready](ReceiveStatus::ready), it means nothing.
+    pub fn take(&self) -> u8 {
+        // SAFETY: as in `status`; nobody else takes received bytes.
+        unsafe { Port::new(self.base + DATA).read() }
+    }
+
+    /// Interrupts from now on while there is something to take.
+    pub fn enable(&self) {
+        // SAFETY: as in `status`; nobody else enables interrupts of the port.
+        unsafe { Port::new(self.base + INTERRUPT_ENABLE).write(RECEIVED_DATA_AVAILABLE) }
+    }
+
+    /// Interrupts no more, and takes the wire down.
+    pub fn disable(&self) {
+        // SAFETY: as in `enable`.
+        unsafe { Port::new(self.base + INTERRUPT_ENABLE).write(0u8) }
     }
 }

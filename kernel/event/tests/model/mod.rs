@@ -1,380 +1,347 @@
-//! A machine without a machine: it does what the core says, and checks it against a model that
-//! is too simple to be wrong.
+//! A machine without a machine: it does what the core says, and compares it with a model that is
+//! too simple to be wrong. `step` says what can happen, `naive` what ought to come of it;
+//! `occurrences`, `registrations`, `contexts` and `dispatch` make the calls on both, `balance`
+//! settles up.
+//!
+//! Included by path wherever programs are to be run: by the simulation beside it, and by
+//! `tests/fuzz`.
 
-use reflex_event::{
-    Accumulation, AtOnce, ContextId, Core, Error, EventId, Finished, Next, Outcome, Priority,
-    Registration,
-};
+mod balance;
+mod contexts;
+mod dispatch;
+mod naive;
+mod occurrences;
+mod registrations;
+mod step;
 
-/// Something that happens, in the running handler or in an interrupt over it.
-#[derive(Clone, Debug)]
-pub(crate) enum Step {
-    Activate {
-        event: u8,
-        count: u32,
-    },
-    ActivateAtOnce {
-        event: u8,
-        count: u32,
-    },
-    /// The handler returns; when it was unregistered, the steps are what releasing it leads to.
-    Return {
-        releasing: Vec<Step>,
-    },
-    Register {
-        context: u8,
-        priority: u8,
-        each: bool,
-    },
-    Unregister {
-        event: u8,
-    },
-    UnregisterSelf,
-    SetPriority {
-        event: u8,
-        priority: u8,
-    },
+use naive::{Context, Event, World};
+use reflex_event::{Chunk, ContextId, Core, Error, Outcome, Priority};
+use std::collections::HashSet;
+use std::fmt;
+use std::ptr::NonNull;
+use step::{Step, What};
+
+/// What is run: a machine of some size, and what happens to it.
+#[derive(Clone)]
+pub(crate) struct Program {
+    pub(crate) setup: [u8; 4],
+    pub(crate) steps: Vec<Step>,
 }
 
-struct Event {
-    id: EventId,
-    context: u16,
-    priority: u8,
-    each: bool,
-    live: bool,
-    pending: u32,
-    /// When it joined its context's queue.
-    arrival: u64,
-    activated: u64,
-    delivered: u64,
-    dropped: u64,
+impl fmt::Debug for Program {
+    /// One line a step.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "setup {:?}", self.setup)?;
+        self.steps.iter().try_for_each(|Step { what, open }| {
+            write!(f, "\n{} {what:?}", if *open { "|" } else { "." })
+        })
+    }
 }
 
-/// A handler on a context's stack: the event it serves, and its priority when it began.
-type Running = Option<(usize, u8)>;
+impl Program {
+    /// The program that a string of bytes is: the setup, and then four bytes a step.
+    pub(crate) fn decode(bytes: &[u8]) -> Self {
+        let (words, _) = bytes.as_chunks();
+        let setup = words.first().copied().unwrap_or_default();
+        Self { setup, steps: words.iter().skip(1).copied().map(Step::decode).collect() }
+    }
+
+    /// Runs it to its end, and lets everything finish. Returns how many steps did something.
+    pub(crate) fn run(&self) -> u64 {
+        let mut machine = Machine::new(self.setup);
+        for &step in &self.steps {
+            machine.take(step);
+        }
+        let taken = machine.taken;
+        machine.settle_up();
+        taken
+    }
+}
 
 pub(crate) struct Machine {
-    core: Core<usize>,
-    events: Vec<Event>,
-    stacks: Vec<Running>,
-    released: Vec<usize>,
-    /// When each context began to wait at its present rank; 0 for one that was running then, and
-    /// so goes before the others of its rank.
-    waiting_since: Vec<u64>,
-    /// A preemption has been said to be due, and not been carried out.
+    core: Core<u32>,
+    /// After the core, which has references to them.
+    chunks: Chunks,
+    world: World,
+    /// An interrupt comes before every step, also between a section's last and its dispatch.
+    stormy: bool,
+    /// Registrations that only fill the table, so that it is full soon.
+    ballast: u32,
+    most_chunks: u32,
+    /// Handlers made, and those the core has given back.
+    handlers: u32,
+    released: HashSet<u32>,
+    /// Every identifier there was, and the contexts that have ended.
+    names: HashSet<(u32, u32)>,
+    ended: Vec<ContextId>,
+    /// The driver has been told that a preemption is due, and has not carried it out.
     due: bool,
-    clock: u64,
+    /// The running handler has returned, and is being released.
+    releasing: bool,
+    /// Steps that did something.
+    taken: u64,
 }
 
 impl Machine {
-    pub(crate) fn new(contexts: u16) -> Self {
+    fn new([contexts, limits, ballast, weather]: [u8; 4]) -> Self {
+        let contexts = usize::from(contexts % 8) + 1;
         let mut core = Core::new(());
-        core.reserve(1024, usize::from(contexts)).unwrap();
-        for index in 0..contexts {
-            assert_eq!(core.add_context(()), Ok(ContextId(index)));
-        }
-        assert_eq!(core.add_context(()), Err(Error::TableFull));
-        let stacks = vec![None; usize::from(contexts)];
-        let waiting_since = vec![0; usize::from(contexts)];
-        Self {
+        // Every fourth machine has a table that is nearly full.
+        let (ballast, most_chunks) = match ballast {
+            0..192 => (0, 8),
+            _ => (256 - u32::from(ballast % 8), 1 + u32::from(ballast % 3 % 2)),
+        };
+        core.reserve(most_chunks as usize * Chunk::<u32>::SIZE, contexts).unwrap();
+        let all = (0..contexts).map(|index| {
+            let limits =
+                step::limits(limits.wrapping_mul(31).wrapping_add((index as u8).wrapping_mul(37)));
+            let id = core.add_context((), limits).unwrap();
+            assert_eq!(id, ContextId { index: index as u16, generation: 0 });
+            Context::new(id, limits)
+        });
+        let world = World::new(all.collect());
+        let full = core.add_context((), reflex_event::Limits::NONE);
+        assert_eq!(full, Err(Error::TooManyContexts));
+        let mut machine = Self {
             core,
-            events: Vec::new(),
-            stacks,
-            released: Vec::new(),
-            waiting_since,
+            world,
+            stormy: weather % 4 == 3,
+            ballast: 0,
+            chunks: Chunks::default(),
+            most_chunks,
+            handlers: 0,
+            released: HashSet::new(),
+            names: HashSet::new(),
+            ended: Vec::new(),
             due: false,
-            clock: 0,
+            releasing: false,
+            taken: 0,
+        };
+        machine.load(ballast);
+        machine
+    }
+
+    /// Lets a step happen. Unless its section goes on, dispatches and compares all there is.
+    fn take(&mut self, step: Step) {
+        if self.stormy {
+            self.change(|machine| machine.make(machine.occurrence()));
+        }
+        match step.what {
+            What::EndAll { context } => {
+                self.taken += 1;
+                return self.end_all(self.context(context));
+            }
+            What::Fail { context, limits } => {
+                self.taken += 1;
+                return self.fail(context, limits);
+            }
+            _ => {}
+        }
+        if self.change(|machine| machine.make(step.what)) {
+            self.taken += 1;
+        }
+        if !step.open {
+            self.end_section();
         }
     }
 
-    /// Lets `steps` happen in one section, then dispatches.
-    pub(crate) fn take(&mut self, steps: Vec<Step>) {
-        for step in steps {
-            self.clock += 1;
-            self.change(step);
+    /// A step in a section of its own.
+    fn alone(&mut self, what: What) {
+        self.take(Step { what, open: false });
+    }
+
+    fn end_section(&mut self) {
+        if self.releasing {
+            self.leave();
         }
         self.dispatch();
         self.check();
     }
 
-    fn change(&mut self, step: Step) {
-        if let Step::Return { releasing } = step {
-            return self.finish(releasing);
+    /// One call of the core, or few that belong together; false if there was nothing to call it
+    /// for. Whoever changes ranks by it goes behind the others of the new rank.
+    fn change(&mut self, call: impl FnOnce(&mut Self) -> bool) -> bool {
+        self.world.now += 1;
+        let before: Vec<_> = self.world.ranks().collect();
+        let was_due = self.core.preemption_due();
+        let done = call(self);
+        for (context, before) in before.into_iter().enumerate() {
+            if before != self.world.rank(context) && self.world.running != Some(context) {
+                self.world.contexts[context].turn = self.world.now;
+            }
         }
-        let before: Vec<_> = self.ranks().collect();
-        self.make(step);
-        let after: Vec<_> = self.ranks().collect();
-        for context in 0..after.len() {
-            if before[context] != after[context] && !self.runs(context) {
-                self.waiting_since[context] = self.clock;
+        let due = self.core.preemption_due();
+        assert_eq!(due, self.world.due(), "whether a preemption is due");
+        assert!(!due || was_due || self.due, "the driver has not been told of a preemption");
+        done
+    }
+
+    fn make(&mut self, what: What) -> bool {
+        match what {
+            What::Activate { event, count, pass } => {
+                self.event(event, |it, at| it.activate(at, count, pass))
+            }
+            // While a handler is released the section is open: nothing can be started.
+            What::ActivateAtOnce { event, count, pass } if self.releasing => {
+                self.event(event, |it, at| it.activate(at, count, pass))
+            }
+            What::ActivateAtOnce { event, count, pass } => {
+                self.event(event, |it, at| it.activate_at_once(at, count, pass))
+            }
+            What::Admit { event, count } => self.event(event, |it, at| it.admit(at, count)),
+            What::TimeOut { event } => self.event(event, Self::time_out),
+            What::ForgetTimeOut { event } => self.event(event, Self::forget_time_out),
+            What::Return => self.finish(),
+            What::Register { context, priority, each } => {
+                self.register(self.context(context), priority, each)
+            }
+            What::Unregister { event } => self.event(event, Self::unregister),
+            What::UnregisterOwn => self.served().map(|at| self.unregister(at)).is_some(),
+            What::SetPriority { event, priority } => {
+                self.event(event, |it, at| it.set_priority(at, priority))
+            }
+            What::Clean { event } => self.event(event, Self::clean),
+            What::Disable { event, meanwhile } => {
+                self.event(event, |it, at| it.disable(at, meanwhile))
+            }
+            What::Enable { event } => self.event(event, Self::enable),
+            What::SetTrait { event, which, on } => {
+                self.event(event, |it, at| it.set_trait(at, which, on))
+            }
+            What::Rebind { event } => self.event(event, Self::rebind),
+            What::Wait { event } => self.wait(event),
+            What::Exclude { context } => self.exclude(self.context(context)),
+            What::RenewRunning { other } => self.renew_running(other),
+            What::AskEnded { context } => self.ask_ended(context),
+            What::EndAll { .. } | What::Fail { .. } => unreachable!("`take` has seen to it"),
+            of_context => {
+                self.make_of_context(of_context);
+                true
             }
         }
     }
 
-    /// What each context competes with: the priority of its handler when that began, or of what
-    /// is pending; `None` when it is idle.
-    fn ranks(&self) -> impl Iterator<Item = Option<u8>> {
-        (0..self.stacks.len()).map(|context| {
-            let active = self.stacks[context].map(|(_, priority)| priority);
-            let here = |event: &&Event| usize::from(event.context) == context && event.pending > 0;
-            let waiting = self.events.iter().filter(here).map(|event| event.priority);
-            active.into_iter().chain(waiting).max()
-        })
-    }
-
-    fn rank(&self, context: ContextId) -> Option<u8> {
-        self.ranks().nth(usize::from(context.0)).flatten()
-    }
-
-    fn runs(&self, context: usize) -> bool {
-        self.core.running().is_some_and(|running| usize::from(running.0) == context)
-    }
-
-    fn make(&mut self, step: Step) {
-        match step {
-            Step::Activate { event, count } => self.activate(event, count),
-            Step::ActivateAtOnce { event, count } => self.activate_at_once(event, count),
-            Step::Return { .. } => unreachable!("`change` has seen to it"),
-            Step::Register { context, priority, each } => self.register(context, priority, each),
-            Step::Unregister { event } => {
-                if let Some(place) = self.pick(event) {
-                    self.unregister(place);
-                }
-            }
-            Step::UnregisterSelf => {
-                let running = self.core.running();
-                if let Some((place, _)) = running.and_then(|at| self.stacks[usize::from(at.0)]) {
-                    self.unregister(place);
-                }
-            }
-            Step::SetPriority { event, priority } => self.set_priority(event, priority),
+    fn make_of_context(&mut self, what: What) {
+        match what {
+            What::Report { context, trouble } => self.report(self.context(context), trouble),
+            What::TakeTroubles { context } => self.take_troubles(self.context(context)),
+            What::Take { context } => self.take_one(self.context(context)),
+            What::SetNotice { context, event } => self.set_notice(self.context(context), event),
+            What::Hold { context } => self.hold(self.context(context)),
+            What::Release { context } => self.release(self.context(context)),
+            What::Readmit { context, by } => self.readmit(self.context(context), by),
+            What::Stop { context } => self.stop(self.context(context)),
+            What::Start { context } => self.start(self.context(context)),
+            What::Abandon { context } => self.abandon(self.context(context)),
+            What::Renew { context, limits } => self.renew(self.context(context), limits),
+            What::SetTaken { context, notify } => self.set_taken(self.context(context), notify),
+            other => unreachable!("{other:?} is of no context"),
         }
     }
 
-    /// Lets everything finish: what was activated has then been delivered, once.
-    pub(crate) fn drain(&mut self) {
-        while self.core.running().is_some() {
-            self.take(vec![Step::Return { releasing: vec![] }]);
-        }
-        for event in &self.events {
-            assert_eq!(event.activated, event.delivered + event.dropped);
-            assert_eq!(event.pending, 0);
-        }
-        let live = self.events.iter().filter(|event| event.live).count();
-        assert_eq!(self.core.registered() as usize, live);
-        assert_eq!(self.released.len(), self.events.len() - live);
+    /// Makes a call about the event that a byte chooses, if there is one.
+    fn event(&mut self, choice: u8, call: impl FnOnce(&mut Self, usize)) -> bool {
+        self.pick(choice).map(|place| call(self, place)).is_some()
     }
 
+    /// Mostly one that lives; now and then one that does not.
     fn pick(&self, choice: u8) -> Option<usize> {
-        (!self.events.is_empty()).then(|| usize::from(choice) % self.events.len())
+        let all = 0..self.world.events.len();
+        let wanted = choice < 240;
+        let choices = all.clone().filter(|&at| self.world.events[at].live == wanted);
+        let count = choices.clone().count();
+        if count == 0 {
+            return None;
+        }
+        choices.clone().nth(usize::from(choice) % count)
     }
 
-    fn register(&mut self, context: u8, priority: u8, each: bool) {
-        let context = u16::from(context) % self.stacks.len() as u16;
-        let accumulation = if each { Accumulation::Each } else { Accumulation::Count };
-        let registration =
-            Registration { priority: Priority::new(priority).unwrap(), accumulation };
-        let place = self.events.len();
-        let id = self.core.register(ContextId(context), registration, place).unwrap();
-        assert!(self.events.iter().all(|other| other.id != id), "an identifier came back");
-        self.events.push(Event {
-            id,
-            context,
-            priority,
-            each,
-            live: true,
-            pending: 0,
-            arrival: 0,
-            activated: 0,
-            delivered: 0,
-            dropped: 0,
-        });
+    fn context(&self, choice: u8) -> usize {
+        usize::from(choice) % self.world.contexts.len()
     }
 
-    /// An activation by a caller that can start the handler on the spot.
-    fn activate_at_once(&mut self, choice: u8, count: u32) {
-        let Some(place) = self.pick(choice) else { return };
-        let (before, due) = (self.core.running(), self.core.preemption_due());
-        let beaten = before.and_then(|running| self.rank(running));
-        let to = ContextId(self.events[place].context);
-        let idle = self.rank(to).is_none();
-        let result = self.core.activate_at_once(self.events[place].id, count);
-        if !self.events[place].live {
-            assert_eq!(result.err(), Some(Error::Stale));
-            return;
-        }
-        let result = result.unwrap();
-        let priority = self.events[place].priority;
-        let single = count == 1 || (count > 1 && !self.events[place].each);
-        let expected = !due && idle && Some(priority) > beaten && single;
-        // What was due may be so no more; that is found out at the section's end.
-        let started = matches!(result, AtOnce::Start { .. });
-        assert!(started == expected || (expected && self.due));
-        self.count(place, count);
-        let event = &mut self.events[place];
-        match result {
-            AtOnce::Start { from, to, handler, activation } => {
-                assert_eq!((from, to.0, handler), (before, event.context, place));
-                assert_eq!((activation.event, activation.count), (event.id, count));
-                assert!(!event.each || count == 1);
-                event.pending -= count;
-                event.delivered += u64::from(count);
-                let stack = &mut self.stacks[usize::from(to.0)];
-                assert!(stack.is_none(), "a second handler in one context");
-                *stack = Some((place, priority));
-                self.waiting_since[usize::from(to.0)] = 0;
-            }
-            AtOnce::Queued(outcome) => self.note(outcome),
-        }
+    fn name(&self, context: usize) -> ContextId {
+        self.world.contexts[context].id
     }
 
-    fn count(&mut self, place: usize, count: u32) {
-        let event = &mut self.events[place];
-        if event.pending == 0 {
-            event.arrival = self.clock;
-        }
-        event.pending += count;
-        event.activated += u64::from(count);
+    fn served(&self) -> Option<usize> {
+        self.world.contexts[self.world.running?].stack?.event
     }
 
     fn note(&mut self, outcome: Outcome) {
+        assert_ne!(outcome, Outcome::Watched);
         self.due |= outcome == Outcome::Preempt;
     }
 
-    fn activate(&mut self, choice: u8, count: u32) {
-        let Some(place) = self.pick(choice) else { return };
-        let result = self.core.activate(self.events[place].id, count);
-        if !self.events[place].live {
-            assert_eq!(result, Err(Error::Stale));
-            return;
-        }
-        self.count(place, count);
-        self.note(result.unwrap());
-    }
-
-    fn unregister(&mut self, place: usize) {
-        let event = &mut self.events[place];
-        let result = self.core.unregister(event.id);
-        if !event.live {
-            assert_eq!(result, Err(Error::Stale));
-            return;
-        }
-        event.live = false;
-        event.dropped += u64::from(event.pending);
-        event.pending = 0;
-        let runs = self.stacks[usize::from(event.context)].is_some_and(|(at, _)| at == place);
-        assert_eq!(result, Ok((!runs).then_some(place)));
-        if !runs {
-            self.released.push(place);
-        }
+    /// What a driver does after a call that says nothing about it.
+    fn look(&mut self) {
         self.due |= self.core.preemption_due();
     }
 
-    fn set_priority(&mut self, choice: u8, priority: u8) {
-        let Some(place) = self.pick(choice) else { return };
-        let clock = self.clock;
-        let event = &mut self.events[place];
-        let result = self.core.set_priority(event.id, Priority::new(priority).unwrap());
-        if !event.live {
-            assert_eq!(result, Err(Error::Stale));
-            return;
-        }
-        if event.pending > 0 && event.priority != priority {
-            event.arrival = clock;
-        }
-        event.priority = priority;
-        self.note(result.unwrap());
+    fn give_back(&mut self, handler: u32) {
+        assert!(self.released.insert(handler), "a handler was given back twice");
     }
 
-    fn finish(&mut self, releasing: Vec<Step>) {
-        let Some(context) = self.core.running() else { return };
-        let (place, _) = self.stacks[usize::from(context.0)].take().unwrap();
-        let next = match self.core.finish() {
-            Finished::Next(next) => {
-                assert!(self.events[place].live);
-                next
-            }
-            Finished::Release(released) => {
-                assert!(!self.events[place].live);
-                assert_eq!(released, place);
-                self.released.push(place);
-                for step in releasing {
-                    self.clock += 1;
-                    self.change(step);
-                }
-                self.core.leave()
-            }
-        };
-        self.clock += 1;
-        self.waiting_since[usize::from(context.0)] = self.clock;
-        self.carry_out(next);
-    }
-
-    /// The end of a section: the first choice is the right one, and nothing that is due was kept
-    /// back from the driver.
-    fn dispatch(&mut self) {
-        let beaten = self.core.running().and_then(|running| self.rank(running));
-        if core::mem::take(&mut self.due)
-            && let Some(next) = self.core.preempt()
-        {
-            let running = self.core.running().and_then(|running| self.rank(running));
-            assert!(running > beaten, "preempted by no better one");
-            self.carry_out(next);
-        }
-        assert!(!self.core.preemption_due());
-    }
-
-    fn carry_out(&mut self, next: Next) {
-        if let Next::Start(context) | Next::Resume(context) = next {
-            self.elected(context);
-        }
-        match next {
-            Next::Idle => assert!(self.events.iter().all(|event| event.pending == 0)),
-            Next::Resume(context) => assert!(self.stacks[usize::from(context.0)].is_some()),
-            Next::Start(context) => self.begin(context),
-        }
-    }
-
-    /// Of the contexts of the highest rank, the one that has waited longest goes on.
-    fn elected(&mut self, context: ContextId) {
-        let rank = self.rank(context);
-        let chosen = usize::from(context.0);
-        for (other, theirs) in self.ranks().enumerate() {
-            assert!(theirs <= rank);
-            if theirs == rank {
-                assert!(self.waiting_since[chosen] <= self.waiting_since[other], "not its turn");
-            }
-        }
-        self.waiting_since[chosen] = 0;
-    }
-
-    fn begin(&mut self, context: ContextId) {
-        let stack = &mut self.stacks[usize::from(context.0)];
-        assert!(stack.is_none(), "a second handler in one context");
-        let expected = (0..self.events.len())
-            .filter(|&at| self.events[at].context == context.0 && self.events[at].pending > 0)
-            .min_by_key(|&at| (u8::MAX - self.events[at].priority, self.events[at].arrival))
-            .expect("a context was started with nothing pending");
-        let (place, activation) = self.core.begin();
-        assert_eq!(place, expected, "not the first of the highest priority");
-        let event = &mut self.events[place];
-        assert!(event.live && activation.event == event.id);
-        assert_eq!(activation.count, if event.each { 1 } else { event.pending });
-        event.pending -= activation.count;
-        event.delivered += u64::from(activation.count);
-        self.clock += 1;
-        event.arrival = self.clock;
-        *stack = Some((place, event.priority));
-    }
-
-    /// The running context is the best, counting what it would inherit.
+    /// With no section open, the best context runs; and the core's view of everything is right.
     fn check(&mut self) {
-        let best = self.ranks().flatten().max();
-        let running = self.core.running();
-        assert_eq!(running.and_then(|context| self.rank(context)), best);
-        if let Some(context) = running {
-            let (place, _) = self.stacks[usize::from(context.0)].unwrap();
-            assert_eq!(self.core.serving(context), Some(self.events[place].id));
+        let best = self.world.ranks().max().flatten();
+        assert_eq!(self.world.running_rank(), best, "not the best context runs");
+        assert_eq!(self.core.running(), self.world.running.map(|at| self.name(at)));
+        for place in 0..self.world.events.len() {
+            let event = &self.world.events[place];
+            if event.live {
+                assert_eq!(self.core.look_up(event.id), Ok(self.world.info(place)));
+                assert_eq!(self.core.handler(event.id), Ok(event.handler));
+            }
+            let Event { ledger, pending, .. } = event;
+            let gone = ledger.delivered + ledger.dropped + ledger.discarded;
+            let gone = gone + ledger.counted + ledger.shed;
+            assert_eq!(ledger.activated, gone + u64::from(*pending), "an activation was lost");
+        }
+        for place in 0..self.world.contexts.len() {
+            let context = &self.world.contexts[place];
+            let serving = context.stack.and_then(|frame| frame.event);
+            let serving = serving.map(|event| self.world.events[event].id);
+            assert_eq!(self.core.serving(context.id), serving);
+            assert_eq!(self.core.shed(context.id), Ok(context.shed));
+            assert_eq!(self.core.context_at(place as u16), Ok(context.id));
+            let ballast = if place == 0 { self.ballast } else { 0 };
+            let registered = context.registered.len() as u32 + ballast;
+            let condition = self.world.condition(place);
+            assert_eq!(self.core.condition(context.id), Ok((condition, registered)));
+        }
+        let live = self.world.events.iter().filter(|event| event.live).count() as u32;
+        assert_eq!(self.core.registered(), live + self.ballast);
+    }
+}
+
+/// Memory for registrations, which a core is lent for ever, that is, as long as it lives: millions
+/// of machines are too many to leak it.
+#[derive(Default)]
+struct Chunks(Vec<NonNull<Chunk<u32>>>);
+
+impl Chunks {
+    fn lend(&mut self) -> &'static mut Chunk<u32> {
+        let chunk = Box::leak(Box::default());
+        self.0.push(NonNull::from(&mut *chunk));
+        chunk
+    }
+
+    fn count(&self) -> u32 {
+        self.0.len() as u32
+    }
+}
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        for chunk in self.0.drain(..) {
+            // SAFETY: from `Box::leak`, and only here given back. The machine's core, which alone
+            // had the reference, has been dropped: fields are, in the order they are declared in.
+            drop(unsafe { Box::from_raw(chunk.as_ptr()) });
         }
     }
+}
+
+fn priority(level: u8) -> Priority {
+    Priority::new(level).unwrap()
 }

@@ -38,10 +38,10 @@ fn audit(buddy: &Buddy<'_>, free: &[bool]) {
             (previous, block) = (block, link.next);
         }
     }
-    if buddy.kept != NIL {
-        let state = buddy.table.states[buddy.kept as usize];
+    if buddy.hand != NIL {
+        let state = buddy.table.states[buddy.hand as usize];
         assert_eq!(state & TAG, KEPT);
-        listed[buddy.kept as usize..][..1 << (state & !TAG)].fill(true);
+        listed[buddy.hand as usize..][..1 << (state & !TAG)].fill(true);
     }
     assert_eq!(listed, free);
 }
@@ -128,7 +128,7 @@ fn a_single_granule_comes_and_goes() {
 }
 
 #[test]
-fn the_kept_block_is_merged_when_a_larger_one_is_wanted() {
+fn the_block_in_hand_is_merged_when_a_larger_one_is_wanted() {
     let mut buddy = buddy(2);
     let block = buddy.allocate(0).unwrap();
     buddy.free(block).unwrap();

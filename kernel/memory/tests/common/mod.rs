@@ -1,11 +1,15 @@
-//! A pool on the host.
+//! Pools on the host.
+#![allow(dead_code, reason = "not every test uses all of it")]
 
-use reflex_memory::{Content, Error, Exclusion, Granule, Pool};
+use reflex_memory::{Content, Error, Exclusion, Granule, Pool, Scheme};
+use std::alloc::Layout;
+use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A spin lock; it does not nest, so that a pool which entered it twice would hang.
+#[derive(Default)]
 pub(crate) struct Lock(AtomicBool);
 
 // SAFETY: only one flow of control can have changed the flag from false to true, and Acquire
@@ -26,6 +30,14 @@ unsafe impl Exclusion for Lock {
 #[derive(Clone, Copy)]
 struct Page([u8; 4096]);
 
+/// `len` bytes, `skew` past a page boundary, that hold 0xA5 and stay for ever.
+fn region(skew: usize, len: usize) -> NonNull<[u8]> {
+    let pages = vec![MaybeUninit::new(Page([0xA5; 4096])); (skew + len).div_ceil(4096) + 1];
+    let start = NonNull::from(Box::leak(pages.into_boxed_slice())).cast::<u8>();
+    // SAFETY: within the pages.
+    NonNull::slice_from_raw_parts(unsafe { start.add(skew) }, len)
+}
+
 /// A pool over `len` bytes that begin `skew` bytes past a page boundary and hold 0xA5.
 pub(crate) fn pool(
     len: usize,
@@ -33,12 +45,69 @@ pub(crate) fn pool(
     granule: usize,
     content: Content,
 ) -> Result<&'static Pool, Error> {
-    let pages = vec![MaybeUninit::new(Page([0xA5; 4096])); (skew + len).div_ceil(4096) + 1];
-    let start = NonNull::from(Box::leak(pages.into_boxed_slice())).cast::<u8>();
-    // SAFETY: within the pages.
-    let region = NonNull::slice_from_raw_parts(unsafe { start.add(skew) }, len);
-    let lock = Box::leak(Box::new(Lock(AtomicBool::new(false))));
-    // SAFETY: the pages were leaked: they live for ever, and nothing else refers to them.
-    let pool = unsafe { Pool::new(region, Granule::new(granule).unwrap(), content, lock)? };
+    let lock = Box::leak(Box::new(Lock::default()));
+    let granule = Granule::new(granule).unwrap();
+    // SAFETY: the region was leaked: it lives for ever, and nothing else refers to it.
+    let pool = unsafe { Pool::new(region(skew, len), granule, content, lock)? };
     Ok(Box::leak(Box::new(pool)))
+}
+
+/// A pool over `len` bytes that are found first fit.
+pub(crate) fn arena(len: usize) -> &'static Pool {
+    let scheme = Box::leak(Box::new(FirstFit::new(0, len)));
+    let pool = Pool::with_scheme(scheme, Box::leak(Box::new(Lock::default())));
+    Box::leak(Box::new(pool.unwrap()))
+}
+
+/// The simplest scheme there is: the first gap that is large enough.
+pub(crate) struct FirstFit {
+    region: NonNull<[u8]>,
+    /// Where blocks begin, from the region's start, and where they end.
+    taken: BTreeMap<usize, usize>,
+}
+
+// SAFETY: the region is the scheme's own, wherever it is.
+unsafe impl Send for FirstFit {}
+
+impl FirstFit {
+    pub(crate) fn new(skew: usize, len: usize) -> Self {
+        Self { region: region(skew, len), taken: BTreeMap::new() }
+    }
+
+    /// Gaps, from where to where.
+    fn gaps(&self) -> impl Iterator<Item = (usize, usize)> {
+        let starts = std::iter::once(0).chain(self.taken.values().copied());
+        starts.zip(self.taken.keys().copied().chain([self.region.len()]))
+    }
+}
+
+// SAFETY: blocks are apart, in the region, and aligned as far as the page it begins at.
+unsafe impl Scheme for FirstFit {
+    fn region(&self) -> NonNull<[u8]> {
+        self.region
+    }
+
+    fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        assert!(layout.size().is_multiple_of(16) && (16..=4096).contains(&layout.align()));
+        let fits = |(from, to): (usize, usize)| {
+            let start = from.next_multiple_of(layout.align());
+            (start + layout.size() <= to).then_some(start)
+        };
+        let start = self.gaps().find_map(fits)?;
+        self.taken.insert(start, start + layout.size());
+        // SAFETY: in the region.
+        Some(unsafe { self.region.cast::<u8>().add(start) })
+    }
+
+    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+        let start = block.addr().get() - self.region.cast::<u8>().addr().get();
+        assert_eq!(self.taken.remove(&start), Some(start + layout.size()), "as it was allocated");
+        // Nobody relies on what is left there.
+        // SAFETY: the block is the scheme's again.
+        unsafe { block.write_bytes(0x5A, layout.size()) };
+    }
+
+    fn largest_free(&self) -> usize {
+        self.gaps().map(|(from, to)| to - from).max().unwrap_or(0)
+    }
 }

@@ -15,7 +15,7 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 use reflex_driver_api::Frame;
 use reflex_event::Instant;
-use reflex_memory::{Pool, PoolBox};
+use reflex_memory::{Lent, Pool};
 use reflex_testkit::{Clock, Nic, pool};
 use smoltcp::socket::tcp::State;
 
@@ -39,7 +39,7 @@ impl Bench {
         Self { engine, pool, now }
     }
 
-    fn endpoint(&self) -> PoolBox<Endpoint> {
+    fn endpoint(&self) -> Lent<Endpoint> {
         Endpoint::new(self.pool, 1000, 1000).unwrap()
     }
 

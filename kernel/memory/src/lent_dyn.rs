@@ -1,16 +1,16 @@
 //! Values in a pool that are known by a trait only.
 
-use crate::{Pool, PoolBox};
+use crate::{Lent, Pool};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-/// Owns a value of a forgotten type in a pool, seen as a `U`; made by [`PoolBox::unsize`].
+/// Owns a value of a forgotten type in a pool, seen as a `U`; made by [`Lent::unsize`].
 ///
 /// The value is dropped as the type it was allocated with: the view may be of a part of it and
 /// need not know how to drop it.
-pub struct PoolDyn<U: ?Sized + 'static> {
+pub struct LentDyn<U: ?Sized + 'static> {
     /// What the view function made of the value at `block`; used only while that lives.
     view: NonNull<U>,
     /// An owned value at the start of a block of `pool`, of the type `drop` is for.
@@ -22,20 +22,20 @@ pub struct PoolDyn<U: ?Sized + 'static> {
 
 // SAFETY: the constructor demands that the owned value, which is dropped with the box, be
 // `Send`; of it, only the `U` can be reached, and that is `Send` here.
-unsafe impl<U: ?Sized + Send> Send for PoolDyn<U> {}
+unsafe impl<U: ?Sized + Send> Send for LentDyn<U> {}
 
 // SAFETY: sharing gives out `&U` only.
-unsafe impl<U: ?Sized + Sync> Sync for PoolDyn<U> {}
+unsafe impl<U: ?Sized + Sync> Sync for LentDyn<U> {}
 
-impl<U: ?Sized> PoolDyn<U> {
+impl<U: ?Sized> LentDyn<U> {
     pub(crate) fn new<T: Send + 'static>(
-        boxed: PoolBox<T>,
+        boxed: Lent<T>,
         view: impl for<'a> FnOnce(&'a mut T) -> &'a mut U,
     ) -> Self {
         let (mut value, pool) = boxed.into_raw();
         // SAFETY: the value was the box's: valid, and now ours alone. The function accepts a
         // borrow of any length, so it may be lent for as long as the value will live: until
-        // this `PoolDyn` is dropped, which uses it otherwise only then.
+        // this `LentDyn` is dropped, which uses it otherwise only then.
         let view = NonNull::from(view(unsafe { value.as_mut() }));
         Self { view, block: value.cast(), pool, drop: drop_as::<T>, viewed: PhantomData }
     }
@@ -60,7 +60,7 @@ unsafe fn drop_as<T>(value: NonNull<u8>) {
     unsafe { value.cast::<T>().drop_in_place() }
 }
 
-impl<U: ?Sized> Deref for PoolDyn<U> {
+impl<U: ?Sized> Deref for LentDyn<U> {
     type Target = U;
 
     fn deref(&self) -> &U {
@@ -69,24 +69,24 @@ impl<U: ?Sized> Deref for PoolDyn<U> {
     }
 }
 
-impl<U: ?Sized> DerefMut for PoolDyn<U> {
+impl<U: ?Sized> DerefMut for LentDyn<U> {
     fn deref_mut(&mut self) -> &mut U {
         // SAFETY: a unique borrow of the owned value that lasts as long as `self`.
         unsafe { self.view.as_mut() }
     }
 }
 
-impl<U: ?Sized> Drop for PoolDyn<U> {
+impl<U: ?Sized> Drop for LentDyn<U> {
     fn drop(&mut self) {
         // SAFETY: `drop` was made for the type of the value at `block`, which is owned, and
         // neither it nor the view is used again.
         unsafe { (self.drop)(self.block) };
         // SAFETY: the block was this box's, and its value is gone.
-        unsafe { self.pool.release(self.block) };
+        unsafe { self.pool.release_lent(self.block) };
     }
 }
 
-impl<U: ?Sized + fmt::Debug> fmt::Debug for PoolDyn<U> {
+impl<U: ?Sized + fmt::Debug> fmt::Debug for LentDyn<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }

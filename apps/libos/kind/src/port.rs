@@ -1,0 +1,508 @@
+//! A registration's end of a source: data of a type on its way to a handler.
+
+use crate::Source;
+use crate::levels::Links;
+use crate::store::{Kept, Put, Store};
+use core::fmt;
+use reflex_event::{
+    Activation, Ceiling, ContextId, Error, EventId, Kernel, Meanwhile, Priority, Trouble,
+};
+use reflex_memory::{LentDyn, Pool, Shared};
+
+/// What a registration has done about occurrences that find no room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Shortage {
+    /// The source is held up until the handler has made room.
+    #[default]
+    Wait,
+    /// The source is held up until somebody says [`Delivery::retry`].
+    Retry,
+    /// The occurrence is dropped, and [counted](Delivery::shed).
+    Shed,
+    /// The registration ends.
+    Abort,
+}
+
+/// How a registration is to be served, beside its priority and accumulation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// Only the first occurrence counts.
+    pub once: bool,
+    /// What to do about occurrences that find no room.
+    pub shortage: Shortage,
+}
+
+/// What a handler's run is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Told<T> {
+    /// So many occurrences; their data unless they are only counted.
+    Occurred(Option<T>, u32),
+    /// The event did not occur in time.
+    TimedOut,
+    /// What it was for has been taken already, or dropped.
+    Nothing,
+}
+
+/// Says whether an occurrence with this data counts.
+type Filter<T> = LentDyn<dyn Fn(&T) -> bool + Send>;
+
+/// Whether occurrences are let in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    Counting,
+    Discarding,
+    /// The registration has ended.
+    Closed,
+}
+
+struct State<T: Send + 'static> {
+    event: Option<EventId>,
+    store: Store<T>,
+    gate: Gate,
+    /// Out while it is asked.
+    filter: Option<Filter<T>>,
+    /// Changes with the filter.
+    version: u32,
+    shortage: Shortage,
+    /// A source waits for room.
+    holds_up: bool,
+    /// The one occurrence that counts has been let in.
+    spent: bool,
+    /// Occurrences while the registration was disabled.
+    counted: u32,
+    shed: u64,
+}
+
+/// What to do, outside of the ceiling, about an occurrence that was to be let in.
+enum Admission<T> {
+    /// The filter is to be asked first.
+    Ask(T),
+    /// Nothing: it does not count, or only as a number.
+    Drop(T),
+    /// The handler is due. Data that is no longer needed is to be dropped.
+    Activate(Option<T>),
+    /// There is no room; true when that is news.
+    Full(T, bool),
+    Shed(T),
+    Abort(T),
+}
+
+/// A registration's data and what is kept with it, in the owner's event memory. It is reached
+/// through a [`Delivery`].
+pub struct Port<K: Kernel, T: Send + 'static> {
+    kernel: K,
+    context: ContextId,
+    pool: &'static Pool,
+    once: bool,
+    state: Ceiling<State<T>>,
+    links: Ceiling<Links<K, T>>,
+}
+
+/// A registration as its source and its owner see it: a share of its [`Port`].
+pub struct Delivery<K: Kernel, T: Send + 'static>(Shared<Port<K, T>>);
+
+impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
+    /// A port for a registration that is about to be made with the context.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn new(
+        kernel: &K,
+        context: ContextId,
+        pool: &'static Pool,
+        store: Store<T>,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let state = State {
+            event: None,
+            store,
+            gate: Gate::Open,
+            filter: None,
+            version: 0,
+            shortage: options.shortage,
+            holds_up: false,
+            spent: false,
+            counted: 0,
+            shed: 0,
+        };
+        let port = Port {
+            kernel: kernel.clone(),
+            context,
+            pool,
+            once: options.once,
+            state: Ceiling::new(state),
+            links: Ceiling::new(Links::default()),
+        };
+        Shared::new(pool, port).map(Self).map_err(|_| Error::OutOfMemory)
+    }
+
+    /// The registration has been made.
+    pub fn registered(&self, event: EventId) {
+        self.with(|state| state.event = Some(event));
+    }
+
+    /// The owner.
+    pub fn context(&self) -> ContextId {
+        self.0.context
+    }
+
+    /// The owner's event memory.
+    pub fn pool(&self) -> &'static Pool {
+        self.0.pool
+    }
+
+    /// The registration.
+    pub fn event(&self) -> Option<EventId> {
+        self.with(|state| state.event)
+    }
+
+    /// Delivers data that stands for `count` occurrences. Not for interrupt context.
+    ///
+    /// # Errors
+    /// The data, when there is no room for it: whoever delivers is held up, and the port's source
+    /// is told when to try again.
+    pub fn deliver(&self, data: T, count: u32) -> Result<(), T> {
+        let (admission, event) = self.with(|state| {
+            let admission = match state.filter {
+                Some(_) => Admission::Ask(data),
+                None => state.admit(data, count, self.0.once),
+            };
+            (admission, state.event)
+        });
+        let admission = match admission {
+            Admission::Activate(_) => {
+                self.activate(event, count);
+                return Ok(());
+            }
+            Admission::Ask(data) => self.ask(data, count),
+            other => other,
+        };
+        self.settle(admission, event, count)
+    }
+
+    /// Lets data in if nobody is to be asked, and there is room: then says whose handler is due, and
+    /// what data is not needed any more.
+    ///
+    /// # Errors
+    /// The data, to be [delivered](Self::deliver).
+    #[inline]
+    pub(crate) fn let_in(&self, data: T, count: u32) -> Result<(EventId, Option<T>), T> {
+        self.with(|state| {
+            let (None, Some(event)) = (&state.filter, state.event) else { return Err(data) };
+            let closed = state.gate != Gate::Open || (self.0.once && state.spent);
+            if closed || state.store.is_full() {
+                return Err(data);
+            }
+            state.spent = true;
+            match state.store.put(data, count) {
+                Put::Kept => Ok((event, None)),
+                Put::Instead(old) | Put::Full(old) => Ok((event, Some(old))),
+            }
+        })
+    }
+
+    /// Asks the filter. It may do anything, change itself included.
+    #[cold]
+    #[inline(never)]
+    fn ask(&self, data: T, count: u32) -> Admission<T> {
+        // In a section: while it is out, nobody passes without having been asked about.
+        self.0.kernel.section(|| {
+            if let Some((filter, version)) = self.with(State::take_filter) {
+                let passes = filter(&data);
+                // When it is not put back, it is dropped here.
+                let _outdated = self.with(|state| state.put_back(filter, version));
+                if !passes {
+                    return Admission::Drop(data);
+                }
+            }
+            self.with(|state| state.admit(data, count, self.0.once))
+        })
+    }
+
+    /// What is to be done about what was not simply let in.
+    #[cold]
+    #[inline(never)]
+    fn settle(&self, admission: Admission<T>, event: Option<EventId>, count: u32) -> Result<(), T> {
+        match admission {
+            Admission::Drop(_) | Admission::Ask(_) => {}
+            Admission::Activate(_) => self.activate(event, count),
+            Admission::Full(data, news) => {
+                if news {
+                    // Whatever became of what was pending, the handler is to make room.
+                    self.activate(event, 1);
+                    self.report(Trouble::SourceThrottled);
+                }
+                return Err(data);
+            }
+            Admission::Shed(_) => self.report(Trouble::LimitReached),
+            Admission::Abort(_) => {
+                self.report(Trouble::LimitReached);
+                // When it has ended already, so much the better.
+                let _ = event.map(|event| self.0.kernel.unregister(event));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether whoever delivers is held up for want of room.
+    pub(crate) fn holds_up(&self) -> bool {
+        self.with(|state| state.holds_up)
+    }
+
+    /// What the handler's run is for. In the handler's context, first thing.
+    pub fn take(&self, activation: Activation) -> Told<T> {
+        let (kept, more, resumes) = self.with(|state| {
+            if state.store.only_counts() {
+                let count = (activation.count > 0).then_some(activation.count);
+                return (count.map(|count| (None, count)), false, false);
+            }
+            let kept = state.store.pop().map(|(data, count)| (Some(data), count));
+            let resumes = state.shortage == Shortage::Wait && state.holds_up;
+            state.holds_up &= !resumes;
+            (kept, !state.store.is_empty(), resumes)
+        });
+        if more {
+            self.activate(Some(activation.event), 1);
+        }
+        if resumes {
+            self.resume();
+        }
+        match kept {
+            Some((data, count)) => Told::Occurred(data, count),
+            None if activation.timed_out() => Told::TimedOut,
+            None => Told::Nothing,
+        }
+    }
+
+    /// Whether nothing waits for the handler.
+    pub fn is_idle(&self) -> bool {
+        self.with(|state| state.store.is_empty())
+    }
+
+    /// Occurrences with data that wait for the handler.
+    pub fn pending(&self) -> u32 {
+        self.with(|state| state.store.pending())
+    }
+
+    /// Occurrences that were dropped for want of room.
+    pub fn shed(&self) -> u64 {
+        self.with(|state| state.shed)
+    }
+
+    /// Changes what becomes of occurrences that find no room; a source that is held up tries
+    /// again.
+    pub fn set_shortage(&self, shortage: Shortage) {
+        self.with(|state| state.shortage = shortage);
+        self.retry();
+    }
+
+    /// Lets a source that is held up try again.
+    pub fn retry(&self) {
+        self.0.kernel.section(|| {
+            if self.with(|state| core::mem::take(&mut state.holds_up)) {
+                self.resume();
+            }
+        });
+    }
+
+    /// From now on only data counts of which `filter` says so; `None` lets all data count. It is
+    /// asked where the event is activated, in a section: it is to be short.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn set_filter<F>(&self, filter: Option<F>) -> Result<(), Error>
+    where
+        F: Fn(&T) -> bool + Send + 'static,
+    {
+        let filter = match filter {
+            None => None,
+            Some(filter) => {
+                let filter = self.0.pool.alloc(filter).map_err(|_| Error::OutOfMemory)?;
+                Some(filter.unsize(|filter: &mut F| filter as &mut (dyn Fn(&T) -> bool + Send)))
+            }
+        };
+        let _old = self.with(|state| {
+            state.version = state.version.wrapping_add(1);
+            core::mem::replace(&mut state.filter, filter)
+        });
+        Ok(())
+    }
+
+    /// Forgets what waits for the handler; says how many occurrences that were.
+    pub fn clean(&self) -> u32 {
+        let mut dropped: u32 = 0;
+        for _ in 0..self.with(|state| state.store.entries()) {
+            let Some((_data, count)) = self.pop() else { break };
+            dropped = dropped.saturating_add(count);
+        }
+        self.with(|state| state.spent = false);
+        // There is room now.
+        if self.with(|state| state.shortage == Shortage::Wait) {
+            self.retry();
+        }
+        dropped
+    }
+
+    fn pop(&self) -> Option<Kept<T>> {
+        self.with(|state| state.store.pop())
+    }
+
+    /// Whether occurrences are only counted, which the event core does.
+    pub fn only_counts(&self) -> bool {
+        self.with(|state| state.store.only_counts())
+    }
+
+    /// What becomes of occurrences while the registration is disabled. What waits already counts,
+    /// or is forgotten, in the same way; so do `dropped` occurrences that waited elsewhere.
+    pub fn disable(&self, meanwhile: Meanwhile, dropped: u32) {
+        if meanwhile == Meanwhile::Keep {
+            return self.with(|state| state.gate = state.gate.unless_closed(Gate::Open));
+        }
+        let counts = meanwhile == Meanwhile::Count;
+        let gate = if counts { Gate::Counting } else { Gate::Discarding };
+        self.with(|state| {
+            state.gate = state.gate.unless_closed(gate);
+            state.counted = 0;
+        });
+        let dropped = self.clean().saturating_add(dropped);
+        if counts {
+            self.with(|state| state.counted = state.counted.saturating_add(dropped));
+        }
+    }
+
+    /// What becomes of occurrences that are not let in at present.
+    pub fn meanwhile(&self) -> Option<Meanwhile> {
+        self.with(|state| match state.gate {
+            Gate::Open => None,
+            Gate::Counting => Some(Meanwhile::Count),
+            Gate::Discarding | Gate::Closed => Some(Meanwhile::Discard),
+        })
+    }
+
+    /// Lets occurrences in again; says how many were counted meanwhile.
+    pub fn enable(&self) -> u32 {
+        self.with(|state| {
+            state.gate = state.gate.unless_closed(Gate::Open);
+            core::mem::take(&mut state.counted)
+        })
+    }
+
+    /// The registration's priority has changed.
+    pub fn set_priority(&self, priority: Priority) {
+        self.0.kernel.section(|| {
+            if let Some(source) = self.home() {
+                source.set_priority(self, priority);
+            }
+        });
+    }
+
+    /// The registration has ended: nothing is let in any more, and what waits is dropped.
+    pub(crate) fn close(&self) {
+        let _filter = self.with(|state| {
+            state.gate = Gate::Closed;
+            state.version = state.version.wrapping_add(1);
+            state.filter.take()
+        });
+        while let Some(_kept) = self.pop() {}
+    }
+
+    fn resume(&self) {
+        self.0.kernel.section(|| {
+            if let Some(source) = self.home() {
+                source.resumed(self);
+            }
+        });
+    }
+
+    fn home(&self) -> Option<Source<K, T>> {
+        self.links(|links| links.home.clone())
+    }
+
+    fn activate(&self, event: Option<EventId>, count: u32) {
+        // A registration that has ended has nobody to be told, and a full counter says as much
+        // as a counter can.
+        let _ = event.map(|event| self.0.kernel.activate(event, count));
+    }
+
+    fn report(&self, trouble: Trouble) {
+        // An owner that has ended need not be told.
+        let _ = self.0.kernel.report(self.0.context, trouble);
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut State<T>) -> R) -> R {
+        self.0.state.with(&self.0.kernel, work)
+    }
+
+    /// What a source keeps with a registration. Two ports may be looked at at a time, but none
+    /// twice.
+    pub(crate) fn links<R>(&self, work: impl FnOnce(&mut Links<K, T>) -> R) -> R {
+        self.0.links.with(&self.0.kernel, work)
+    }
+}
+
+impl Gate {
+    fn unless_closed(self, gate: Self) -> Self {
+        if self == Self::Closed { Self::Closed } else { gate }
+    }
+}
+
+impl<T: Send + 'static> State<T> {
+    fn take_filter(&mut self) -> Option<(Filter<T>, u32)> {
+        self.filter.take().map(|filter| (filter, self.version))
+    }
+
+    /// Gives the filter back if it has been changed meanwhile.
+    fn put_back(&mut self, filter: Filter<T>, version: u32) -> Option<Filter<T>> {
+        if self.version != version {
+            return Some(filter);
+        }
+        self.filter = Some(filter);
+        None
+    }
+
+    fn admit(&mut self, data: T, count: u32, once: bool) -> Admission<T> {
+        match self.gate {
+            Gate::Open if once && self.spent => return Admission::Drop(data),
+            Gate::Open => {}
+            Gate::Counting => {
+                self.counted = self.counted.saturating_add(count);
+                return Admission::Drop(data);
+            }
+            Gate::Discarding | Gate::Closed => return Admission::Drop(data),
+        }
+        match self.store.put(data, count) {
+            Put::Kept => {
+                self.spent = true;
+                Admission::Activate(None)
+            }
+            Put::Instead(old) => {
+                self.spent = true;
+                Admission::Activate(Some(old))
+            }
+            Put::Full(data) => match self.shortage {
+                Shortage::Wait | Shortage::Retry => {
+                    let news = !core::mem::replace(&mut self.holds_up, true);
+                    Admission::Full(data, news)
+                }
+                Shortage::Shed => {
+                    self.shed = self.shed.saturating_add(u64::from(count));
+                    Admission::Shed(data)
+                }
+                Shortage::Abort => Admission::Abort(data),
+            },
+        }
+    }
+}
+
+impl<K: Kernel, T: Send + 'static> Clone for Delivery<K, T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K: Kernel, T: Send + 'static> fmt::Debug for Delivery<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Delivery({:?}, {} pending)", self.event(), self.pending())
+    }
+}

@@ -1,0 +1,528 @@
+//! What occurs, and everybody who is to be told (A-3.6.5).
+
+use crate::Delivery;
+use crate::backlog::{Backlog, Due};
+use crate::levels::{End, Levels};
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use core::fmt;
+use reflex_event::{Ceiling, Context, Error, EventId, Kernel, Priority, Registration};
+
+/// To whom an occurrence goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// To everybody who has registered: its data is copied, or counted.
+    Shared,
+    /// To one only: a second registration is refused.
+    Exclusive,
+}
+
+/// What can occur, and its registrations. Copies are of the same source, which ends with the last
+/// of them.
+///
+/// The *relay* is a context in which occurrences are handed to registrations when there are
+/// several: any will do, and one is enough for all sources. A run of it serves one registration, at
+/// its priority, so that neither one of higher priority nor another source waits for more.
+///
+/// ```text
+///   deliver ──▶ one registration, with room, not behind ──▶ its port, on the spot
+///         └───▶ backlog ──▶ relay, one registration a run ──▶ its port
+///                 │ full             ▲          │ full
+///                 ▼                  └──────────┘ when it has room again
+///         the data is returned; `resume` is called when there is room again
+/// ```
+pub struct Source<K: Kernel, T: Send + 'static>(Arc<Inner<K, T>>);
+
+/// Whom to tell that there is room again.
+type Resume = Box<dyn Fn() + Send + Sync>;
+
+struct Inner<K: Kernel, T: Send + 'static> {
+    kernel: K,
+    sharing: Sharing,
+    resume: Option<Resume>,
+    state: Ceiling<State<K, T>>,
+}
+
+/// What became of an occurrence for which there was no room.
+enum Kept<T> {
+    Done,
+    /// There is room now.
+    Again(T),
+    Refused(T),
+}
+
+struct State<K: Kernel, T: Send + 'static> {
+    levels: Levels<K, T>,
+    registrations: u32,
+    backlog: Backlog<T>,
+    /// Somebody who delivers was turned away.
+    refused: bool,
+    /// Serves one registration a run.
+    relay: Option<EventId>,
+    /// Its priority.
+    relay_at: Priority,
+    /// That priority, while it is activated.
+    armed: Option<Priority>,
+    /// What is kept at the highest priority of a registration, and where it is.
+    lead: Option<(EventId, Priority)>,
+    /// Occurrences when nobody had registered.
+    unheard: u64,
+}
+
+impl<K: Kernel, T: Send + 'static> Source<K, T> {
+    /// A source that goes to everybody, and can not be held up: a registration that cannot keep
+    /// pace is given the data of the last occurrence, and the number of them.
+    ///
+    /// # Errors
+    /// [`Error::HeapExhausted`], and those of [`Kernel::register`].
+    pub fn latest<R: Send + 'static>(kernel: &K, relay: Context<R>) -> Result<Self, Error>
+    where
+        T: Clone,
+    {
+        let backlog = Backlog::latest(Some(T::clone))?;
+        Self::new(kernel, relay, Sharing::Shared, backlog, None)
+    }
+
+    /// A source that goes to everybody, occurrence by occurrence. Up to `capacity`, at least 1,
+    /// wait for registrations that cannot keep pace; then it is held up, until `resume` is called.
+    ///
+    /// # Errors
+    /// As [`latest`](Self::latest).
+    pub fn queued<R: Send + 'static>(
+        kernel: &K,
+        relay: Context<R>,
+        capacity: usize,
+        resume: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, Error>
+    where
+        T: Clone,
+    {
+        let backlog = Backlog::queue(capacity.max(1), Some(T::clone))?;
+        Self::new(kernel, relay, Sharing::Shared, backlog, Some(Box::new(resume)))
+    }
+
+    /// A source that goes to one registration. When that has no room the source is held up, until
+    /// `resume` is called.
+    ///
+    /// # Errors
+    /// As [`latest`](Self::latest).
+    pub fn exclusive<R: Send + 'static>(
+        kernel: &K,
+        relay: Context<R>,
+        resume: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let backlog = Backlog::queue(0, None)?;
+        Self::new(kernel, relay, Sharing::Exclusive, backlog, Some(Box::new(resume)))
+    }
+
+    fn new<R: Send + 'static>(
+        kernel: &K,
+        relay: Context<R>,
+        sharing: Sharing,
+        backlog: Backlog<T>,
+        resume: Option<Resume>,
+    ) -> Result<Self, Error> {
+        let state = State {
+            levels: Levels::new()?,
+            registrations: 0,
+            backlog,
+            refused: false,
+            relay: None,
+            relay_at: Priority::DEFAULT,
+            armed: None,
+            lead: None,
+            unheard: 0,
+        };
+        let kernel = kernel.clone();
+        let inner = Arc::new(Inner { kernel, sharing, resume, state: Ceiling::new(state) });
+        let weak: Weak<Inner<K, T>> = Arc::downgrade(&inner);
+        let event =
+            inner.kernel.register(relay, Registration::default(), move |_: &mut R, _| {
+                if let Some(inner) = weak.upgrade() {
+                    Self(inner).step();
+                }
+            })?;
+        inner.with(|state| state.relay = Some(event));
+        Ok(Self(inner))
+    }
+
+    /// Who is told.
+    pub fn sharing(&self) -> Sharing {
+        self.0.sharing
+    }
+
+    /// The registration of a source that has no other.
+    pub fn sole(&self) -> Option<Delivery<K, T>> {
+        self.0.with(|state| {
+            let first = state.levels.first().filter(|_| state.registrations == 1);
+            first.cloned()
+        })
+    }
+
+    /// How many registrations there are.
+    pub fn registrations(&self) -> u32 {
+        self.0.with(|state| state.registrations)
+    }
+
+    /// Occurrences there were when nobody had registered.
+    pub fn unheard(&self) -> u64 {
+        self.0.with(|state| state.unheard)
+    }
+
+    /// Adds a registration. It is told of what occurs from now on.
+    ///
+    /// # Errors
+    /// [`Error::Exclusive`] when there is one already and there can be no other; [`Error::Busy`]
+    /// when it is one of some source already.
+    pub fn attach(&self, port: &Delivery<K, T>, priority: Priority) -> Result<(), Error> {
+        self.0.with(|state| {
+            if self.0.sharing == Sharing::Exclusive && state.registrations > 0 {
+                return Err(Error::Exclusive);
+            }
+            port.links(|links| {
+                if links.home.is_some() {
+                    return Err(Error::Busy);
+                }
+                links.home = Some(self.clone());
+                links.seen = state.backlog.end();
+                links.priority = priority;
+                Ok(())
+            })?;
+            state.registrations += 1;
+            state.levels.add(port, End::Back);
+            state.follow(&self.0.kernel);
+            Ok(())
+        })
+    }
+
+    /// Takes a registration away; false if it is none of this source.
+    pub fn detach(&self, port: &Delivery<K, T>) -> bool {
+        let home = self.0.with(|state| {
+            let home = port.links(|links| links.home.take_if(|home| home.same(self)))?;
+            state.registrations -= 1;
+            let (listed, seen) = port.links(|links| (links.listed, links.seen));
+            if listed {
+                state.levels.remove(port);
+            }
+            let end = state.backlog.end();
+            state.backlog.given(seen, end);
+            state.follow(&self.0.kernel);
+            Some(home)
+        });
+        if home.is_some() {
+            self.make_room();
+        }
+        home.is_some()
+    }
+
+    /// `data` has occurred.
+    ///
+    /// # Errors
+    /// The data when it cannot be taken now, which only happens to sources that can be held up.
+    pub fn deliver(&self, data: T) -> Result<(), T> {
+        self.deliver_counted(data, 1)
+    }
+
+    /// `data` has occurred so many times. Not for interrupt context.
+    ///
+    /// # Errors
+    /// As [`deliver`](Self::deliver).
+    pub fn deliver_counted(&self, data: T, count: u32) -> Result<(), T> {
+        let let_in = self.0.with(|state| {
+            let direct = state.registrations == 1 && state.backlog.is_empty();
+            match state.levels.first() {
+                Some(port) if direct => port.let_in(data, count),
+                _ => Err(data),
+            }
+        });
+        match let_in {
+            Ok((event, _unneeded)) => {
+                // When it has ended meanwhile there is nobody to be told.
+                let _ = self.0.kernel.activate(event, count);
+                Ok(())
+            }
+            Err(data) => self.deliver_slowly(data, count),
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_slowly(&self, data: T, count: u32) -> Result<(), T> {
+        // No share of a port is kept where the calling context may be given up.
+        self.0.kernel.guarded(|| {
+            let sole = self.0.with(|state| {
+                let direct = state.registrations == 1 && state.backlog.is_empty();
+                state.levels.first().filter(|_| direct).cloned()
+            });
+            match sole {
+                Some(port) => match port.deliver(data, count) {
+                    Ok(()) => Ok(()),
+                    Err(data) => self.keep(&port, data, count),
+                },
+                None => self.0.queue(data, count),
+            }
+        })
+    }
+
+    /// The only registration has had no room for an occurrence.
+    #[cold]
+    #[inline(never)]
+    fn keep(&self, port: &Delivery<K, T>, mut data: T, count: u32) -> Result<(), T> {
+        loop {
+            // In a section: it does not make room in between, with nobody waiting yet.
+            let kept = self.0.kernel.section(|| {
+                if !self.has(port) {
+                    return Kept::Done;
+                }
+                if !port.holds_up() {
+                    return Kept::Again(data);
+                }
+                if let Err(data) = self.0.queue(data, count) {
+                    return Kept::Refused(data);
+                }
+                self.0.with(|state| {
+                    if port.links(|links| links.listed) {
+                        state.levels.remove(port);
+                    }
+                });
+                Kept::Done
+            });
+            match kept {
+                Kept::Done => return Ok(()),
+                Kept::Refused(data) => return Err(data),
+                Kept::Again(again) => match port.deliver(again, count) {
+                    Ok(()) => return Ok(()),
+                    Err(again) => data = again,
+                },
+            }
+        }
+    }
+
+    /// Whether it is a registration of this source.
+    fn has(&self, port: &Delivery<K, T>) -> bool {
+        port.links(|links| links.home.as_ref().is_some_and(|home| home.same(self)))
+    }
+
+    /// Hands the next registration what it is to be given next. A run of the relay; others may
+    /// come in between its steps.
+    fn step(&self) {
+        let next = self.0.with(|state| {
+            state.armed = None;
+            state.next()
+        });
+        if let Some((port, seen, Due { data, count, after })) = next {
+            let result = port.deliver(data, count);
+            let _unneeded = self.0.with(|state| state.given(self, &port, seen, after, result));
+            self.make_room();
+        }
+        self.0.arm();
+    }
+
+    /// Drops what everybody has been given, and lets whoever delivers go on if there is room.
+    fn make_room(&self) {
+        loop {
+            let (dropped, resumes) = self.0.with(|state| {
+                let dropped = state.backlog.pop();
+                let room = state.registrations == 0 || state.backlog.has_room();
+                let resumes = dropped.is_none() && room && core::mem::take(&mut state.refused);
+                (dropped, resumes)
+            });
+            if resumes {
+                self.0.resume();
+            }
+            if dropped.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// A registration has room again.
+    pub(crate) fn resumed(&self, port: &Delivery<K, T>) {
+        let resumes = self.0.with(|state| {
+            if !port.links(|links| links.listed || links.home.is_none()) {
+                state.levels.add(port, End::Front);
+                state.follow(&self.0.kernel);
+            }
+            let direct = state.registrations == 1 && state.backlog.is_empty();
+            direct && core::mem::take(&mut state.refused)
+        });
+        self.0.arm();
+        if resumes {
+            self.0.resume();
+        }
+    }
+
+    /// A registration has another priority.
+    pub(crate) fn set_priority(&self, port: &Delivery<K, T>, priority: Priority) {
+        self.0.with(|state| {
+            let (listed, seen) = port.links(|links| (links.listed, links.seen));
+            if listed {
+                state.levels.remove(port);
+            }
+            port.links(|links| links.priority = priority);
+            if listed {
+                let behind = seen < state.backlog.end();
+                state.levels.add(port, if behind { End::Front } else { End::Back });
+                state.follow(&self.0.kernel);
+            }
+        });
+        self.0.arm();
+    }
+
+    /// From now on `event`, which delivers to this source, has the priority of the highest
+    /// registration.
+    pub fn led_by(&self, event: EventId) {
+        self.0.with(|state| {
+            state.lead = Some((event, Priority::DEFAULT));
+            let _ = self.0.kernel.set_priority(event, Priority::DEFAULT);
+            state.follow(&self.0.kernel);
+        });
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<K: Kernel, T: Send + 'static> Inner<K, T> {
+    fn with<R>(&self, work: impl FnOnce(&mut State<K, T>) -> R) -> R {
+        self.state.with(&self.kernel, work)
+    }
+
+    /// Puts an occurrence into the backlog, for the relay.
+    fn queue(&self, data: T, count: u32) -> Result<(), T> {
+        let _unneeded = self.with(|state| {
+            if state.registrations == 0 {
+                state.unheard += u64::from(count);
+                return Ok(Some(data));
+            }
+            match state.backlog.put(data, count, state.registrations) {
+                Ok(unneeded) => {
+                    state.levels.fall_behind();
+                    Ok(unneeded)
+                }
+                Err(data) => {
+                    state.refused = true;
+                    Err(data)
+                }
+            }
+        })?;
+        self.arm();
+        Ok(())
+    }
+
+    /// Activates the relay if there is something for it to do.
+    fn arm(&self) {
+        if let Some(relay) = self.with(|state| state.arm(&self.kernel)) {
+            // It ends with the source only.
+            let _ = self.kernel.activate(relay, 1);
+        }
+    }
+
+    fn resume(&self) {
+        if let Some(resume) = &self.resume {
+            resume();
+        }
+    }
+}
+
+impl<K: Kernel, T: Send + 'static> State<K, T> {
+    /// Who is to be given what, next.
+    fn next(&mut self) -> Option<(Delivery<K, T>, u64, Due<T>)> {
+        let priority = self.levels.next()?;
+        let port = self.levels.head(priority)?.clone();
+        let seen = port.links(|links| links.seen);
+        match self.backlog.look(seen) {
+            Some(due) => Some((port, seen, due)),
+            None => {
+                self.levels.caught_up(priority);
+                None
+            }
+        }
+    }
+
+    /// What became of it. Returns data that is not needed any more.
+    fn given(
+        &mut self,
+        source: &Source<K, T>,
+        port: &Delivery<K, T>,
+        seen: u64,
+        after: u64,
+        result: Result<(), T>,
+    ) -> Option<T> {
+        let given = result.is_ok();
+        let (home, listed, alone, priority) = port.links(|links| {
+            let home = links.home.as_ref().is_some_and(|home| home.same(source));
+            if home && given {
+                links.seen = after;
+            }
+            (home, links.listed, links.is_alone(), links.priority)
+        });
+        if !home {
+            return result.err();
+        }
+        if let Err(data) = result {
+            // It waits outside of the lists until it has room, unless that is so already.
+            if listed && port.holds_up() {
+                self.levels.remove(port);
+            }
+            return self.backlog.put_back(seen, data);
+        }
+        self.backlog.given(seen, after);
+        if after == self.backlog.end() && listed {
+            // Those who have been given all come last.
+            if alone {
+                self.levels.caught_up(priority);
+            } else {
+                self.levels.remove(port);
+                self.levels.add(port, End::Back);
+            }
+        }
+        None
+    }
+
+    /// Has whatever delivers follow the highest registration.
+    fn follow(&mut self, kernel: &K) {
+        if let (Some((event, at)), Some(top)) = (&mut self.lead, self.levels.top())
+            && *at != top
+        {
+            *at = top;
+            // When it has ended, nothing is delivered any more.
+            let _ = kernel.set_priority(*event, top);
+        }
+    }
+
+    /// Readies the relay for whoever is next, at that one's priority. Returns it when it is to be
+    /// activated.
+    fn arm(&mut self, kernel: &K) -> Option<EventId> {
+        let (next, relay) = (self.levels.next()?, self.relay?);
+        if self.armed.is_some_and(|armed| armed >= next) {
+            return None;
+        }
+        if self.relay_at != next {
+            self.relay_at = next;
+            // It ends with the source only.
+            let _ = kernel.set_priority(relay, next);
+        }
+        self.armed.replace(next).is_none().then_some(relay)
+    }
+}
+
+impl<K: Kernel, T: Send + 'static> Drop for Inner<K, T> {
+    fn drop(&mut self) {
+        if let Some(relay) = self.with(|state| state.relay.take()) {
+            let _ = self.kernel.unregister(relay);
+        }
+    }
+}
+
+impl<K: Kernel, T: Send + 'static> Clone for Source<K, T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K: Kernel, T: Send + 'static> fmt::Debug for Source<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({:?}, {} registrations)", self.0.sharing, self.registrations())
+    }
+}

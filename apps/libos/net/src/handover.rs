@@ -1,0 +1,91 @@
+//! Serving on when a context is replaced by another implementation: what connections and sockets
+//! have registered with it, and whom they register with from then on.
+
+use crate::group::register_with;
+use crate::shared::Register;
+use crate::{Connection, Connector, Listener, Net, TcpService, UdpService, UdpSocket};
+use alloc::sync::Arc;
+use reflex_event::{Context, EventId, Kernel};
+
+/// The connections of a listener or a connector, as those see them who replace the context that
+/// serves them.
+pub struct Served<K: Kernel> {
+    net: Net<K>,
+    group: u32,
+}
+
+/// How further connections will be registered.
+pub struct Successor<K: Kernel> {
+    register: Arc<Register<K>>,
+}
+
+impl<K: Kernel> Served<K> {
+    /// The registration of the first connection at the place `from` or behind, the connection that
+    /// its handler is to [be told of](Connection::deliver), and the place to go on at.
+    pub fn next(&self, from: u32) -> Option<(EventId, Connection<K>, u32)> {
+        let mut at = from;
+        loop {
+            // A section each: there may be many of others.
+            let (slot, event) = self.net.with(|shared| {
+                let record = shared.records.get(at as usize)?;
+                let group = &shared.groups[self.group as usize];
+                let served = record.group == self.group && record.life == group.life;
+                let events = record.events.filter(|_| served);
+                Some((record.slot, events.map(|events| events.application)))
+            })?;
+            if let Some(event) = event {
+                return Some((event, Connection::new(self.net.clone(), at, slot, 0), at + 1));
+            }
+            at += 1;
+        }
+    }
+
+    /// Prepares that further connections are served by `context`.
+    pub fn prepare<S: TcpService<K>>(&self, context: Context<S>) -> Successor<K> {
+        Successor { register: register_with(context) }
+    }
+
+    /// From now on further connections are served as was prepared. Returns how it was before,
+    /// which had better be dropped outside of sections.
+    #[must_use]
+    pub fn hand_over(&self, to: Successor<K>) -> Successor<K> {
+        self.net.with(|shared| {
+            let present = &mut shared.groups[self.group as usize].register;
+            Successor { register: core::mem::replace(present, to.register) }
+        })
+    }
+}
+
+impl<K: Kernel> Listener<K> {
+    /// What its connections have registered.
+    pub fn served(&self) -> Served<K> {
+        Served { net: self.net.clone(), group: self.group }
+    }
+}
+
+impl<K: Kernel> Connector<K> {
+    /// What its connections have registered.
+    pub fn served(&self) -> Served<K> {
+        Served { net: self.net.clone(), group: self.group }
+    }
+}
+
+impl<K: Kernel> Connection<K> {
+    /// Tells `service` what there is to tell: what the handler of a connection's registration
+    /// does.
+    pub fn deliver<S: TcpService<K>>(&self, service: &mut S) {
+        crate::service::deliver(service, self);
+    }
+}
+
+impl<K: Kernel> UdpSocket<K> {
+    /// What it has registered with the context that serves it; `None` while it is being opened.
+    pub fn registration(&self) -> Option<EventId> {
+        self.net.with(|shared| shared.sockets[self.index as usize].receive_event)
+    }
+
+    /// Hands received datagrams to `service`: what the handler of the socket's registration does.
+    pub fn deliver<S: UdpService<K>>(&self, service: &mut S) {
+        self.hand_datagrams(service);
+    }
+}

@@ -1,0 +1,41 @@
+//! Events taken in batches (K-4).
+
+use crate::{Context, Error, System};
+use reflex_boot::{Completions, ContextOptions, EventId, Kernel, Priority, Registration};
+
+impl System {
+    /// A completion ring of `N` places, a power of two: its events are not called, but taken by
+    /// whoever has a copy of it.
+    ///
+    /// # Errors
+    /// When memory, or the number of contexts, does not allow it.
+    pub fn completions<const N: usize>(self, name: &'static str) -> Result<Completions, Error> {
+        let memory = ContextOptions::new(name).memory + N * 16;
+        let options = ContextOptions { memory, ..ContextOptions::new(name) };
+        Ok(Completions::new::<N>(self.kernel(), options)?)
+    }
+
+    /// From now on `handler` runs in `context` when there is something to take from `ring`, once
+    /// after each time that a reader has found less than it asked for.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one more registration.
+    pub fn on_completions<S, F>(
+        self,
+        ring: Completions,
+        context: Context<S>,
+        priority: Priority,
+        handler: F,
+    ) -> Result<EventId, Error>
+    where
+        S: Send + 'static,
+        F: Fn(&mut S, Completions) + Send + 'static,
+    {
+        let registration = Registration { priority, ..Registration::default() };
+        let kernel = self.kernel();
+        let event =
+            kernel.register(context.inner, registration, move |state, _| handler(state, ring))?;
+        ring.notify(Some(event))?;
+        Ok(event)
+    }
+}

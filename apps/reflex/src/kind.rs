@@ -1,0 +1,70 @@
+//! Kinds of events: one module each, behind one trait.
+//!
+//! A kind of one's own is an implementation of [`Kind`], usually around a [`System::source`]; the
+//! guide in `apps/libos/kind/GUIDE.md` adds one. [`System::subscribe`] registers handlers with
+//! any of them.
+//!
+//! [`System::source`]: crate::System::source
+//! [`System::subscribe`]: crate::System::subscribe
+
+mod alarm;
+mod broadcast;
+mod console;
+mod feeder;
+mod line;
+mod monitor;
+mod pressure;
+mod tcp;
+mod udp;
+
+pub use alarm::{Alarm, Expired};
+pub use broadcast::Broadcast;
+pub use console::{Console, Typed};
+pub use line::Line;
+pub use monitor::Monitor;
+pub use pressure::{Marks, Memory, Pressure};
+pub use reflex_kind::{Accumulate, Counted, Each, Kind, Latest, Sharing, Shortage};
+pub use tcp::{Tcp, TcpEvent, What};
+pub use udp::{Received, Udp};
+
+use crate::{Error, Runtime, System};
+
+/// What can occur and everybody who is to be told; see [`reflex_kind::Source`].
+pub type Source<T> = reflex_kind::Source<Runtime, T>;
+
+impl System {
+    /// A source of occurrences with data, to be [delivered](reflex_kind::Source::deliver) by
+    /// whoever has it. It goes to everybody who registers; a registration that cannot keep pace is
+    /// given the last data and the number of occurrences.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one more.
+    pub fn source<T: Clone + Send + 'static>(self) -> Result<Source<T>, Error> {
+        Ok(Source::latest(&self.kernel(), self.backstage()?)?)
+    }
+
+    /// A source that hands on each occurrence: up to `capacity`, at least 1, wait for registrations
+    /// that cannot keep pace. Then it takes no more, until `resume` is called.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one more.
+    pub fn queue<T: Clone + Send + 'static>(
+        self,
+        capacity: usize,
+        resume: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Source<T>, Error> {
+        Ok(Source::queued(&self.kernel(), self.backstage()?, capacity, resume)?)
+    }
+
+    /// A source that goes to one registration. It takes no more when that has no room, until
+    /// `resume` is called.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one more.
+    pub fn exclusive<T: Send + 'static>(
+        self,
+        resume: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Source<T>, Error> {
+        Ok(Source::exclusive(&self.kernel(), self.backstage()?, resume)?)
+    }
+}

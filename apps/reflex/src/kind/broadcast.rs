@@ -1,0 +1,56 @@
+//! Signals that any number of handlers may be told of. A signal with one handler is cheaper by
+//! [`System::signal`].
+
+use super::feeder::Feeder;
+use super::{Counted, Kind, Source};
+use crate::{Activation, Error, Priority, Runtime, Signal, SignalMode, System};
+use alloc::sync::Arc;
+
+/// A signal, shared: `fire` has everybody told, from any handler and any interrupt. Copies are of the
+/// same signal.
+///
+/// A registration by [`each`](crate::Subscription::each) runs once a firing, as a semaphore would
+/// have it, only as long as firings are told one at a time; the count says what they amount to.
+#[derive(Clone)]
+pub struct Broadcast(Arc<Inner>);
+
+struct Inner {
+    signal: Signal,
+    source: Source<()>,
+    _feeder: Feeder,
+}
+
+impl Broadcast {
+    /// A signal that nobody has fired.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one more.
+    pub fn new(system: System) -> Result<Self, Error> {
+        let source: Source<()> = system.source()?;
+        let (backstage, mode) = (system.backstage()?, SignalMode::Counter);
+        let told = source.clone();
+        let handler = move |_: &mut (), activation: Activation| {
+            // Such a source takes everything.
+            let _ = told.deliver_counted((), activation.count);
+        };
+        let signal = Signal::new(system.kernel(), backstage, Priority::DEFAULT, mode, handler)?;
+        let feeder = Feeder::over(system, &source, signal.event());
+        Ok(Self(Arc::new(Inner { signal, source, _feeder: feeder })))
+    }
+
+    /// Fires the signal. Constant time; legal in interrupt context.
+    pub fn fire(&self) {
+        // It is registered as long as this is there.
+        let _ = self.0.signal.fire();
+    }
+}
+
+impl Kind<Runtime> for Broadcast {
+    const NAME: &str = "signal";
+    type Data = ();
+    type Accumulation = Counted;
+
+    fn source(&self) -> &Source<()> {
+        &self.0.source
+    }
+}

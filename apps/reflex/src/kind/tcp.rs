@@ -1,0 +1,224 @@
+//! A TCP port, as a source of typed events.
+//!
+//! Handlers of one state that serve a port have that cheaper by [`System::listen`] and a
+//! [`TcpService`]: their connections lie in their own event memory, and there is a context less on
+//! the way. This is for handlers that want a connection's events as those of any other kind.
+
+use super::{Each, Kind, Source};
+use crate::{Connection, ConnectionError, Error, Listener, Priority, Runtime, System, TcpService};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use reflex_boot::{EventError, Kernel, Registration};
+use spin::Once;
+
+/// Bytes of a connection's buffers.
+const BUFFERS: (usize, usize) = (4096, 8192);
+/// Event memory that a connection takes, its buffers included.
+const CONNECTION_BYTES: usize = 16 << 10;
+
+/// A port that is listened on. It goes to one registration, so that a connection wakes one
+/// handler. Copies are of the same port.
+///
+/// Connections are accepted only while there is a registration. Of each, what has happened is told
+/// in order, and when the handler does not keep pace it is told later, each thing once: as it
+/// reads, the peer's window closes.
+#[derive(Clone)]
+pub struct Tcp(Arc<Inner>);
+
+struct Inner {
+    source: Source<TcpEvent>,
+    listener: Listener,
+}
+
+/// Something has happened to a connection.
+#[derive(Clone, Debug)]
+pub struct TcpEvent {
+    /// Which one. It can be used and kept anywhere.
+    pub connection: Connection,
+    /// What.
+    pub what: What,
+}
+
+/// What can happen to a connection; as for [`TcpService`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// A peer has connected.
+    Accepted,
+    /// Bytes have arrived.
+    Received,
+    /// There is room again after a short send.
+    Sent,
+    /// The peer will send no more; our side is to be closed.
+    Closed,
+    /// It has failed.
+    Failed(ConnectionError),
+    /// Both sides have closed.
+    Ended,
+}
+
+impl Tcp {
+    /// Listens on a port, for up to so many connections at a time, whose work is done at a
+    /// priority.
+    ///
+    /// # Errors
+    /// Those of [`System::listen`]; others when memory or a table does not allow it.
+    pub fn listen(
+        system: System,
+        port: u16,
+        connections: u32,
+        priority: Priority,
+    ) -> Result<Self, Error> {
+        let kernel = system.kernel();
+        let again: Arc<Once<reflex_boot::EventId>> = Arc::default();
+        let resume = again.clone();
+        let source: Source<TcpEvent> = system.exclusive(move || {
+            // Registered for good, so it cannot be refused.
+            let _ = resume.get().map(|event| kernel.activate(*event, 1));
+        })?;
+        let count = connections as usize;
+        let (mut places, mut waiting) = (Vec::new(), VecDeque::new());
+        let room = places.try_reserve_exact(count).and(waiting.try_reserve_exact(count));
+        room.map_err(|_| EventError::HeapExhausted)?;
+        places.resize_with(count, Place::default);
+        let bridge = Bridge { source: source.clone(), places, waiting };
+        let memory = (8 << 10) + count * CONNECTION_BYTES;
+        let context = system.context("tcp", bridge).memory(memory).priority(priority).build()?;
+        let registration = Registration { priority, ..Registration::default() };
+        let event = kernel
+            .register(context.inner, registration, |bridge: &mut Bridge, _| bridge.flush())?;
+        again.call_once(|| event);
+        let listener = system.listen(port)?.connections(connections).priority(priority);
+        let listener = listener.buffers(BUFFERS.0, BUFFERS.1).serve(context)?;
+        Ok(Self(Arc::new(Inner { source, listener })))
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.0.listener.port()
+    }
+}
+
+impl Kind<Runtime> for Tcp {
+    const NAME: &str = "tcp";
+    type Data = TcpEvent;
+    type Accumulation = Each<16>;
+
+    fn source(&self) -> &Source<TcpEvent> {
+        &self.0.source
+    }
+}
+
+/// What happens to connections, on its way to the source.
+struct Bridge {
+    source: Source<TcpEvent>,
+    /// By slot.
+    places: Vec<Place>,
+    /// Slots with something to be told, oldest first; each once.
+    waiting: VecDeque<usize>,
+}
+
+#[derive(Default)]
+struct Place {
+    connection: Option<Connection>,
+    /// What is to be told, as [`What::bit`].
+    owed: u8,
+    failure: Option<ConnectionError>,
+}
+
+impl What {
+    const ORDER: [fn(&Place) -> Self; 6] = [
+        |_| Self::Accepted,
+        |_| Self::Received,
+        |_| Self::Sent,
+        |_| Self::Closed,
+        |place| Self::Failed(place.failure.unwrap_or(ConnectionError::Reset)),
+        |_| Self::Ended,
+    ];
+
+    fn bit(self) -> u8 {
+        1 << match self {
+            Self::Accepted => 0,
+            Self::Received => 1,
+            Self::Sent => 2,
+            Self::Closed => 3,
+            Self::Failed(_) => 4,
+            Self::Ended => 5,
+        }
+    }
+}
+
+impl Bridge {
+    /// Something is to be told. A connection whose slot still has to be told of the one before is
+    /// reset: its handler is that far behind.
+    fn tell(&mut self, connection: &Connection, what: What) {
+        let slot = connection.slot();
+        let Some(place) = self.places.get_mut(slot) else { return };
+        if place.connection.as_ref() != Some(connection) {
+            if what != What::Accepted || place.owed != 0 || self.source.registrations() == 0 {
+                return connection.abort();
+            }
+            place.connection = Some(connection.clone());
+        }
+        if let What::Failed(error) = what {
+            place.failure = Some(error);
+        }
+        if place.owed == 0 {
+            self.waiting.push_back(slot);
+        }
+        place.owed |= what.bit();
+        self.flush();
+    }
+
+    /// Tells what is to be told, as far as there is room.
+    fn flush(&mut self) {
+        while let Some(slot) = self.waiting.front().copied() {
+            let place = &mut self.places[slot];
+            while let Some(connection) = &place.connection
+                && place.owed != 0
+            {
+                let next = place.owed.trailing_zeros() as usize;
+                let what = What::ORDER[next](place);
+                let event = TcpEvent { connection: connection.clone(), what };
+                if self.source.deliver(event).is_err() {
+                    return;
+                }
+                place.owed &= place.owed - 1;
+                if matches!(what, What::Failed(_) | What::Ended) {
+                    place.connection = None;
+                    place.owed = 0;
+                }
+            }
+            self.waiting.pop_front();
+        }
+    }
+}
+
+impl TcpService<Runtime> for Bridge {
+    fn accepted(&mut self, connection: &Connection) {
+        self.tell(connection, What::Accepted);
+    }
+
+    fn received(&mut self, connection: &Connection) {
+        self.tell(connection, What::Received);
+    }
+
+    fn sent(&mut self, connection: &Connection) {
+        self.tell(connection, What::Sent);
+    }
+
+    fn closed(&mut self, connection: &Connection) {
+        self.tell(connection, What::Closed);
+        if self.source.registrations() == 0 {
+            connection.close();
+        }
+    }
+
+    fn failed(&mut self, connection: &Connection, error: ConnectionError) {
+        self.tell(connection, What::Failed(error));
+    }
+
+    fn ended(&mut self, connection: &Connection) {
+        self.tell(connection, What::Ended);
+    }
+}

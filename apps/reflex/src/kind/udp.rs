@@ -1,0 +1,103 @@
+//! A UDP port, as a source of typed events.
+//!
+//! A handler that reads datagrams where the device has put them, without a copy, is registered by
+//! [`System::udp`] and a [`UdpService`].
+
+use super::{Each, Kind, Source};
+use crate::{Datagram, Error, Priority, Runtime, System, UdpService, UdpSocket};
+use alloc::sync::Arc;
+use core::fmt;
+use core::net::SocketAddrV4;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use reflex_boot::{Kernel, Lent, Trouble};
+
+/// A UDP port that is open. It goes to one registration. Copies are of the same port.
+///
+/// A port cannot be held up: datagrams that find no room are dropped and counted, as they are
+/// everywhere on a network.
+#[derive(Clone)]
+pub struct Udp(Arc<Inner>);
+
+struct Inner {
+    source: Source<Received>,
+    socket: UdpSocket,
+    dropped: Arc<AtomicU64>,
+}
+
+/// A datagram has arrived.
+pub struct Received {
+    /// Who sent it.
+    pub from: SocketAddrV4,
+    /// Whom it was sent to: our address, or a broadcast address.
+    pub to: SocketAddrV4,
+    /// What it says, in the event memory of whoever has registered.
+    pub payload: Lent<[u8]>,
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes from {} to {}", self.payload.len(), self.from, self.to)
+    }
+}
+
+impl Udp {
+    /// Opens a port, whose work is done at a priority.
+    ///
+    /// # Errors
+    /// Those of [`System::udp`]; others when memory or a table does not allow it.
+    pub fn open(system: System, port: u16, priority: Priority) -> Result<Self, Error> {
+        let source: Source<Received> = system.exclusive(|| {})?;
+        let dropped: Arc<AtomicU64> = Arc::default();
+        let kernel = system.kernel();
+        let bridge = Bridge { kernel, source: source.clone(), dropped: dropped.clone() };
+        let context = system.context("udp", bridge).priority(priority).build()?;
+        let socket = system.udp(port)?.priority(priority).serve(context)?;
+        Ok(Self(Arc::new(Inner { source, socket, dropped })))
+    }
+
+    /// The socket, for sending.
+    pub fn socket(&self) -> &UdpSocket {
+        &self.0.socket
+    }
+
+    /// Datagrams that were dropped for want of room, or because nobody had registered.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.load(Relaxed)
+    }
+}
+
+impl Kind<Runtime> for Udp {
+    const NAME: &str = "udp";
+    type Data = Received;
+    type Accumulation = Each<16>;
+
+    fn source(&self) -> &Source<Received> {
+        &self.0.source
+    }
+}
+
+/// Datagrams on their way to the source.
+struct Bridge {
+    kernel: Runtime,
+    source: Source<Received>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl UdpService<Runtime> for Bridge {
+    fn datagram(&mut self, _: &UdpSocket, datagram: Datagram<'_>) {
+        let Datagram { from, to, payload: arrived } = datagram;
+        let taken =
+            self.source.sole().is_some_and(|owner| match owner.pool().bytes(arrived.len()) {
+                Ok(mut payload) => {
+                    payload.copy_from_slice(arrived);
+                    self.source.deliver(Received { from, to, payload }).is_ok()
+                }
+                Err(_) => {
+                    // An owner that has ended need not be told.
+                    let _ = self.kernel.report(owner.context(), Trouble::PoolExhausted);
+                    false
+                }
+            });
+        self.dropped.fetch_add(u64::from(!taken), Relaxed);
+    }
+}

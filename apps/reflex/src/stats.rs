@@ -1,0 +1,56 @@
+//! What the event system has counted, told to the host on request.
+//!
+//! With `stats=MILLISECONDS` on the kernel command line the image prints that often, for every
+//! priority in use, how long activations have waited for their handlers:
+//!
+//! ```text
+//! #! latency PRIORITY at_once=N BUCKET=N ...
+//! ```
+//!
+//! where a bucket is named by the least power of two that is longer than its waits, in time stamp
+//! counts, of which there are `#! latency-unit HZ` a second.
+
+use crate::{Error, Priority, System};
+use core::fmt;
+use core::time::Duration;
+use reflex_boot::{Latency, machine_line};
+
+/// Starts telling, if it was asked for.
+pub(crate) fn start(system: System) -> Result<(), Error> {
+    let Some(period) = system.number("stats", 1..=3_600_000)? else { return Ok(()) };
+    let context = system.context("stats", ()).priority(Priority::LOWEST).build()?;
+    machine_line!("latency-unit {}", system.machine().tsc_hz);
+    system.every(Duration::from_millis(period as u64)).on(context, move |(), _| tell(system))?;
+    Ok(())
+}
+
+/// Prints every histogram that is not empty.
+pub(crate) fn tell(system: System) {
+    for level in 0..Priority::LEVELS as u8 {
+        let latency = Priority::new(level).map(|priority| system.latency(priority));
+        if let Some(latency) = latency.filter(|latency| latency.total() > 0) {
+            machine_line!("latency {level} {}", Line(latency));
+        }
+    }
+}
+
+struct Line(Latency);
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at_once={}", self.0.at_once)?;
+        let waited = self.0.waited.iter().enumerate().filter(|(_, count)| **count > 0);
+        for (bucket, count) in waited {
+            write!(f, " {}={count}", 1u64 << bucket)?;
+        }
+        Ok(())
+    }
+}
+
+impl System {
+    /// How long activations of `priority` have waited for their handlers, in counts of the time
+    /// stamp counter.
+    pub fn latency(self, priority: Priority) -> Latency {
+        self.kernel().latency(priority)
+    }
+}

@@ -1,0 +1,326 @@
+//! Occurrences: from a source to the queue of the context whose handler is to run.
+
+use crate::context::NOBODY;
+use crate::core::{Core, Express, Outcome, UNBEATABLE};
+use crate::gate::Gate;
+use crate::queue::{Rank, rank};
+use crate::table::NONE;
+use crate::{Accumulation, Activation, ContextId, Error, EventId, Overload, Trouble, Troubles};
+
+/// A handler that is to be run now, on its context's empty stack, as if by
+/// [`Next::Start`](crate::Next::Start) and [`Core::begin`].
+#[must_use = "the core counts on a start being carried out"]
+pub struct Start<H> {
+    /// The context that is preempted, if one was running.
+    pub from: Option<ContextId>,
+    /// The context that runs now.
+    pub to: ContextId,
+    /// Its handler.
+    pub handler: H,
+    /// What that is to be told.
+    pub activation: Activation,
+}
+
+/// What an activation that may start its handler at once has led to.
+#[must_use = "the core counts on a start being carried out"]
+pub enum AtOnce<H> {
+    /// The handler is to be run now, on its context's empty stack, as if by
+    /// [`Next::Start`](crate::Next::Start) and [`Core::begin`].
+    Start {
+        /// The context that is preempted, if one was running.
+        from: Option<ContextId>,
+        /// The context that runs now.
+        to: ContextId,
+        /// Its handler.
+        handler: H,
+        /// What that is to be told.
+        activation: Activation,
+    },
+    /// It was queued.
+    Queued(Outcome),
+}
+
+impl<H: Copy, C: Copy> Core<H, C> {
+    /// Records `count` occurrences of the event.
+    ///
+    /// # Errors
+    /// [`Error::Stale`]; [`Error::Overrun`] when they do not fit the counter: none is counted.
+    #[inline(always)]
+    pub fn activate(
+        &mut self,
+        id: EventId,
+        count: u32,
+        now: impl FnOnce() -> u64,
+    ) -> Result<Outcome, Error> {
+        let record = self.table.live_at(id)?;
+        if !record.gate.is_open() {
+            return self.activate_gated(id, count, now());
+        }
+        let pending = record.pending;
+        record.pending = pending.checked_add(count).ok_or(Error::Overrun)?;
+        if pending != 0 || count == 0 {
+            return Ok(Outcome::Continue);
+        }
+        record.stamp = now();
+        let (context, priority) = (record.context, record.priority);
+        let rank = rank(priority);
+        let record = self.contexts.at(context);
+        if record.effective == 0 && rank > self.bar {
+            record.effective = rank;
+            self.express = Express { index: id.index, context, rank };
+            self.bar = UNBEATABLE;
+            return Ok(Outcome::Preempt);
+        }
+        self.settle();
+        Ok(self.enqueue(id.index, context, priority))
+    }
+
+    /// Begins the handler of a plain event on the spot, for a caller that can carry that out: if
+    /// its context is idle and beats the running one. Else nothing has happened, and the
+    /// occurrences are to be [recorded](Core::activate).
+    #[inline(always)]
+    pub fn start_at_once(&mut self, id: EventId, count: u32) -> Option<Start<H>> {
+        let record = self.table.live_at(id).ok()?;
+        let (context, priority) = (record.context, record.priority);
+        let rank = rank(priority);
+        // A plain registration of an idle context has nothing pending.
+        let to = self.contexts.at(context);
+        let single = count == 1 || (count != 0 && record.accumulation == Accumulation::Count);
+        if to.effective != 0 || rank <= self.bar || !single || !record.gate.is_open() {
+            return None;
+        }
+        let handler = record.handler?;
+        to.effective = rank;
+        to.active = rank;
+        to.serving = id.index;
+        self.latencies.at_once(priority);
+        let from = self.running();
+        if from.is_some() {
+            self.preempted.push(&mut self.contexts, self.running, self.current);
+        }
+        self.running = context;
+        self.set_current(rank);
+        let to = self.contexts.name(context);
+        Some(Start { from, to, handler, activation: Activation { event: id, count } })
+    }
+
+    /// [`Core::start_at_once`], or else [`Core::activate`].
+    ///
+    /// # Errors
+    /// As [`Core::activate`].
+    pub fn activate_at_once(
+        &mut self,
+        id: EventId,
+        count: u32,
+        now: impl FnOnce() -> u64,
+    ) -> Result<AtOnce<H>, Error> {
+        match self.start_at_once(id, count) {
+            Some(Start { from, to, handler, activation }) => {
+                Ok(AtOnce::Start { from, to, handler, activation })
+            }
+            None => self.activate(id, count, now).map(AtOnce::Queued),
+        }
+    }
+
+    /// An occurrence of a registration that is not plain.
+    #[cold]
+    #[inline(never)]
+    fn activate_gated(&mut self, id: EventId, count: u32, now: u64) -> Result<Outcome, Error> {
+        let record = self.table.live_at(id)?;
+        if record.gate.has(Gate::DISCARDING) || count == 0 {
+            return Ok(Outcome::Continue);
+        }
+        if record.gate.has(Gate::WATCHED) {
+            return Ok(Outcome::Watched);
+        }
+        self.admit(id, count, now)
+    }
+
+    /// Records `count` occurrences of a watched event whose watcher lets them pass.
+    ///
+    /// # Errors
+    /// As [`Core::activate`].
+    pub fn admit(&mut self, id: EventId, count: u32, now: u64) -> Result<Outcome, Error> {
+        let record = self.table.live_at(id)?;
+        if record.gate.has(Gate::DISCARDING) || count == 0 {
+            return Ok(Outcome::Continue);
+        }
+        let waited = record.pending != 0 || record.gate.has(Gate::EXPIRED);
+        record.pending = record.pending.checked_add(count).ok_or(Error::Overrun)?;
+        Ok(if waited { Outcome::Continue } else { self.occurred(id.index, now) })
+    }
+
+    /// The time in which the event was to occur is over: its handler is told so, unless it has
+    /// occurrences to be told of.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn time_out(&mut self, id: EventId, now: u64) -> Result<Outcome, Error> {
+        let record = self.table.live_at(id)?;
+        if record.pending != 0 || record.gate.has(Gate::EXPIRED) || record.gate.has(Gate::DISABLED)
+        {
+            return Ok(Outcome::Continue);
+        }
+        record.gate.set(Gate::EXPIRED, true);
+        Ok(self.occurred(id.index, now))
+    }
+
+    /// A registration that had nothing pending has.
+    pub(crate) fn occurred(&mut self, index: u32, now: u64) -> Outcome {
+        self.settle();
+        let record = self.table.at(index);
+        record.stamp = now;
+        let (context, priority, gate) = (record.context, record.priority, record.gate);
+        if gate.has(Gate::DISABLED) {
+            Outcome::Continue
+        } else if gate.has(Gate::WAKES) {
+            self.wake(context)
+        } else {
+            self.enqueue(index, context, priority)
+        }
+    }
+
+    /// Tells a context of trouble, if it has named a registration to be told by.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    pub fn report(
+        &mut self,
+        context: ContextId,
+        trouble: Trouble,
+        now: u64,
+    ) -> Result<Outcome, Error> {
+        let context = self.contexts.index(context)?;
+        Ok(self.tell(context, trouble, now))
+    }
+
+    fn tell(&mut self, context: u16, trouble: Trouble, now: u64) -> Outcome {
+        let notice = &mut self.contexts.account(context).notice;
+        notice.troubles.add(trouble);
+        let told = notice.event.and_then(|event| self.admit(event, 1, now).ok());
+        told.unwrap_or(Outcome::Continue)
+    }
+
+    /// What trouble a context has had since this was last asked.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    pub fn take_troubles(&mut self, context: ContextId) -> Result<Troubles, Error> {
+        let context = self.contexts.index(context)?;
+        let notice = &mut self.contexts.account(context).notice;
+        Ok(core::mem::replace(&mut notice.troubles, Troubles::NONE))
+    }
+
+    /// How many occurrences a context has shed because of its limit.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    pub fn shed(&mut self, context: ContextId) -> Result<u64, Error> {
+        let context = self.contexts.index(context)?;
+        Ok(self.contexts.account(context).shed)
+    }
+
+    /// There is no room for another activation in the context's queue. True when this one may go
+    /// there all the same; else it has been dealt with.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn may_exceed(&mut self, index: u32, context: u16) -> bool {
+        if self.table.at(index).gate.has(Gate::NOTICE) {
+            return true;
+        }
+        self.contexts.at(context).room += 1;
+        let account = self.contexts.account(context);
+        let record = self.table.at(index);
+        let stamp = record.stamp;
+        match account.limits.overload {
+            Overload::Shed => {
+                account.shed += u64::from(record.pending);
+                record.pending = 0;
+                record.gate.set(Gate::EXPIRED, false);
+            }
+            Overload::Wait => {
+                record.gate.set(Gate::PARKED, true);
+                record.next = NONE;
+                record.previous = NONE;
+                let last = core::mem::replace(&mut account.last_parked, index);
+                let first = &mut self.contexts.at(context).parked;
+                if *first == NONE {
+                    *first = index;
+                } else {
+                    record.previous = last;
+                    self.table.at(last).next = index;
+                }
+            }
+        }
+        let _ = self.tell(context, Trouble::LimitReached, stamp);
+        false
+    }
+
+    /// Lets the first of those that wait for room into the queue, if there is room.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unpark(&mut self, context: u16) {
+        let record = self.contexts.at(context);
+        if record.room <= 0 {
+            return;
+        }
+        let index = record.parked;
+        self.remove_parked(index, context);
+        let priority = self.table.at(index).priority;
+        let _ = self.enqueue(index, context, priority);
+    }
+
+    /// Takes a registration out of those that wait for room.
+    pub(crate) fn remove_parked(&mut self, index: u32, context: u16) {
+        let record = self.table.at(index);
+        record.gate.set(Gate::PARKED, false);
+        let (previous, next) = (record.previous, record.next);
+        match previous {
+            NONE => self.contexts.at(context).parked = next,
+            _ => self.table.at(previous).next = next,
+        }
+        match next {
+            NONE => self.contexts.account(context).last_parked = previous,
+            _ => self.table.at(next).previous = previous,
+        }
+    }
+
+    /// Something has been queued for a context that is held. Whoever excludes it inherits its
+    /// priority; whoever takes its activations is told, once until they have found none left.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn queued_for_held(&mut self, context: u16, rank: Rank, now: u64) {
+        let account = self.contexts.account(context);
+        let by = account.excluded_by;
+        let told = account.taken.as_mut().map(|taken| core::mem::replace(&mut taken.told, true));
+        if by != NOBODY {
+            self.inherit(by, rank);
+        }
+        if told == Some(false)
+            && let Some(event) = self.contexts.account(context).taken.and_then(|taken| taken.notify)
+        {
+            // Nobody registered any more is nobody to be told; and nobody is asked whether to tell.
+            let _ = self.admit(event, 1, now);
+        }
+    }
+
+    /// Queues the express activation, since something else is to be considered beside it.
+    #[inline(always)]
+    pub(crate) fn settle(&mut self) {
+        if self.express.index != NONE {
+            self.queue_express();
+        }
+    }
+
+    #[cold]
+    fn queue_express(&mut self) {
+        let Express { index, context, rank } = self.express;
+        self.express.index = NONE;
+        // The bar stays: this one is to be elected before any other of a lower rank. Its context
+        // is idle, so there is room.
+        let priority = self.table.at(index).priority;
+        self.contexts.queue(context).push(&mut self.table, index, priority);
+        self.contexts.at(context).room -= 1;
+        self.ready.push_back(&mut self.contexts, context, rank);
+    }
+}

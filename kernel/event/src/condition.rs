@@ -1,0 +1,76 @@
+//! What a context is doing, for whoever looks.
+
+use crate::context::HELD;
+use crate::core::Core;
+use crate::gate::Gate;
+use crate::trouble::{Notice, Troubles};
+use crate::{ContextId, Error};
+
+/// What a context is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// It has nothing to do.
+    Idle,
+    /// Its activations are queued, and others run first.
+    Ready,
+    /// Its handler runs.
+    Running,
+    /// Its handler was preempted.
+    Preempted,
+    /// Its handler waits for an event.
+    Waiting,
+    /// Its activations are not run but taken: a ring, or what new contexts are made from.
+    Taken,
+    /// It may not run for the time being.
+    Held,
+}
+
+impl<H: Copy, C: Copy> Core<H, C> {
+    /// What a context is doing, and how many registrations it has.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    pub fn condition(&mut self, context: ContextId) -> Result<(Condition, u32), Error> {
+        let index = self.contexts.index(context)?;
+        let running = index == self.running;
+        let record = *self.contexts.at(index);
+        let account = self.contexts.account(index);
+        let condition = match (record.effective, record.active) {
+            _ if running => Condition::Running,
+            (HELD, _) if account.waiting => Condition::Waiting,
+            (HELD, _) if account.taken.is_some() => Condition::Taken,
+            (HELD, _) => Condition::Held,
+            (0, _) => Condition::Idle,
+            (_, 0) => Condition::Ready,
+            _ => Condition::Preempted,
+        };
+        Ok((condition, account.registered))
+    }
+
+    /// The running context ends, and another begins in its place and goes on with what is on the
+    /// stack: the same handler, whose registration is the only one it has.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`] when it is not the running one; [`Error::Busy`] while it has other
+    /// registrations, or is excluded or to be stopped.
+    pub fn renew_running(&mut self, context: ContextId) -> Result<ContextId, Error> {
+        let index = self.contexts.index(context)?;
+        if index != self.running {
+            return Err(Error::NoContext);
+        }
+        let record = self.contexts.at(index);
+        let (serving, stopping) = (record.serving, record.stopping);
+        let account = self.contexts.account(index);
+        let only = account.registered == 1 && account.first_owned == serving;
+        if !only || stopping || account.holds != 0 {
+            return Err(Error::Busy);
+        }
+        account.notice = Notice { event: None, troubles: Troubles::NONE };
+        account.shed = 0;
+        // It may have been the registration that told of trouble.
+        self.table.at(serving).gate.set(Gate::NOTICE, false);
+        let record = self.contexts.at(index);
+        record.generation = record.generation.wrapping_add(1);
+        Ok(self.contexts.name(index))
+    }
+}

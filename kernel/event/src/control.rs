@@ -1,0 +1,324 @@
+//! Registrations: made, changed, looked up, ended.
+
+use crate::context::HELD;
+use crate::core::{Core, Outcome};
+use crate::gate::Gate;
+use crate::queue::rank;
+use crate::table::NONE;
+use crate::{ContextId, Error, EventId, Info, Meanwhile, Priority, Registration};
+
+/// A registration has been ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unregistered<H> {
+    /// Whose it was.
+    pub context: ContextId,
+    /// Its handler, unless that is on its context's stack: then [`Core::finish`] gives it back.
+    pub handler: Option<H>,
+    /// Occurrences that its handler was not told of.
+    pub dropped: u32,
+}
+
+/// What a registration is to do beside running its handler.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trait {
+    /// Somebody is asked before an occurrence counts: see [`Outcome::Watched`].
+    Watched,
+    /// The time of its activation is kept while its handler runs: see [`Core::since`].
+    Timed,
+    /// Its handler is never run; it lets its context go on that waits: see [`Core::wait`].
+    Wakes,
+}
+
+impl<H: Copy, C: Copy> Core<H, C> {
+    /// Registers `handler` with `context`.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`], [`Error::LimitReached`]; [`Error::TableFull`], also when the table
+    /// [needs a chunk](Core::needs_chunk) first.
+    pub fn register(
+        &mut self,
+        context: ContextId,
+        registration: Registration,
+        handler: H,
+    ) -> Result<EventId, Error> {
+        let context = self.contexts.index(context)?;
+        let account = self.contexts.account(context);
+        if account.registered >= account.limits.registrations {
+            return Err(Error::LimitReached);
+        }
+        let id = self.table.take()?;
+        account.registered += 1;
+        let first = core::mem::replace(&mut account.first_owned, id.index);
+        if first != NONE {
+            self.table.at(first).previous_owned = id.index;
+        }
+        let record = self.table.at(id.index);
+        record.handler = Some(handler);
+        record.context = context;
+        record.priority = registration.priority;
+        record.accumulation = registration.accumulation;
+        record.next_owned = first;
+        Ok(id)
+    }
+
+    /// Ends a registration; its pending occurrences are dropped. Its context goes on that waits
+    /// for it. A preemption may be due by that: see [`Core::preemption_due`].
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn unregister(&mut self, id: EventId) -> Result<Unregistered<H>, Error> {
+        let dropped = self.clean(id)?;
+        let record = self.table.at(id.index);
+        let (context, wakes) = (record.context, record.gate.has(Gate::WAKES));
+        let (previous, next) = (record.previous_owned, record.next_owned);
+        let account = self.contexts.account(context);
+        account.registered -= 1;
+        match previous {
+            NONE => account.first_owned = next,
+            _ => self.table.at(previous).next_owned = next,
+        }
+        if next != NONE {
+            self.table.at(next).previous_owned = previous;
+        }
+        self.table.retire(id.index);
+        let runs = self.contexts.at(context).serving == id.index;
+        let handler = if runs { None } else { self.table.free(id.index) };
+        if wakes {
+            // Whoever waits for it asks again, and finds that it has ended.
+            let _ = self.wake(context);
+        }
+        Ok(Unregistered { context: self.contexts.name(context), handler, dropped })
+    }
+
+    /// Drops what a registration has pending; says how many occurrences that were. The running
+    /// context may have had its priority from them: see [`Core::preemption_due`].
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn clean(&mut self, id: EventId) -> Result<u32, Error> {
+        self.settle();
+        let record = self.table.live_at(id)?;
+        let pending = record.pending;
+        self.set_aside(id.index);
+        let record = self.table.at(id.index);
+        record.pending = 0;
+        record.gate.set(Gate::EXPIRED, false);
+        Ok(pending)
+    }
+
+    /// Takes back that an event did not occur in time, if its handler has not been told.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn forget_time_out(&mut self, id: EventId) -> Result<(), Error> {
+        self.settle();
+        let record = self.table.live_at(id)?;
+        if !record.gate.has(Gate::EXPIRED) {
+            return Ok(());
+        }
+        if record.pending == 0 {
+            self.set_aside(id.index);
+        }
+        self.table.at(id.index).gate.set(Gate::EXPIRED, false);
+        Ok(())
+    }
+
+    /// Takes a registration out of whatever queue it is in; what is pending stays so.
+    fn set_aside(&mut self, index: u32) {
+        let record = self.table.at(index);
+        let (context, priority) = (record.context, record.priority);
+        if record.queued() {
+            self.dequeue(index, context, priority);
+        } else if record.gate.has(Gate::PARKED) {
+            self.remove_parked(index, context);
+        }
+    }
+
+    /// Changes a registration's priority. What is pending moves to the end of the new level.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn set_priority(&mut self, id: EventId, priority: Priority) -> Result<Outcome, Error> {
+        self.settle();
+        let record = self.table.live_at(id)?;
+        let (context, old, queued) = (record.context, record.priority, record.queued());
+        record.priority = priority;
+        if !queued || old == priority {
+            return Ok(Outcome::Continue);
+        }
+        // It keeps its room: nothing that waits for some comes in between.
+        let queue = self.contexts.queue(context);
+        queue.remove(&mut self.table, id.index, old);
+        queue.push(&mut self.table, id.index, priority);
+        self.rank_anew(context);
+        let stamp = self.table.at(id.index).stamp;
+        if self.contexts.at(context).effective == HELD {
+            self.queued_for_held(context, rank(priority), stamp);
+        }
+        // What was pending may have been what kept the running context running.
+        Ok(self.outcome())
+    }
+
+    /// Disables a registration: its handler is not run until it is enabled again. Disabling it
+    /// once more changes what becomes of occurrences.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn disable(&mut self, id: EventId, meanwhile: Meanwhile) -> Result<Outcome, Error> {
+        self.settle();
+        self.table.live_at(id)?;
+        self.set_aside(id.index);
+        let record = self.table.at(id.index);
+        record.gate.set(Gate::DISABLED, false);
+        record.gate.set(Gate::EXPIRED, false);
+        record.gate.set(
+            match meanwhile {
+                Meanwhile::Keep => Gate::KEEPING,
+                Meanwhile::Count => Gate::COUNTING,
+                Meanwhile::Discard => Gate::DISCARDING,
+            },
+            true,
+        );
+        if meanwhile == Meanwhile::Discard {
+            record.pending = 0;
+        }
+        Ok(self.outcome())
+    }
+
+    /// Enables a registration. Returns how many occurrences were counted meanwhile and are not
+    /// delivered.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn enable(&mut self, id: EventId, now: u64) -> Result<(u32, Outcome), Error> {
+        let record = self.table.live_at(id)?;
+        if !record.gate.has(Gate::DISABLED) {
+            return Ok((0, Outcome::Continue));
+        }
+        let counted = record.gate.has(Gate::COUNTING);
+        record.gate.set(Gate::DISABLED, false);
+        let pending = record.pending;
+        if counted || pending == 0 {
+            record.pending = 0;
+            return Ok((pending, Outcome::Continue));
+        }
+        Ok((0, self.occurred(id.index, now)))
+    }
+
+    /// Gives a registration a trait, or takes it away.
+    ///
+    /// # Errors
+    /// [`Error::Stale`]; [`Error::Busy`] when one that has occurrences pending is to begin or cease
+    /// to wake, or the context waits that it would cease to wake.
+    pub fn set_trait(&mut self, id: EventId, which: Trait, on: bool) -> Result<(), Error> {
+        let record = self.table.live_at(id)?;
+        let gate = match which {
+            Trait::Watched => Gate::WATCHED,
+            Trait::Timed => Gate::TIMED,
+            Trait::Wakes => {
+                let told = record.pending != 0 || record.gate.has(Gate::EXPIRED);
+                let waits = self.contexts.account(record.context).waiting;
+                if record.gate.has(Gate::WAKES) != on && (told || waits) {
+                    return Err(Error::Busy);
+                }
+                Gate::WAKES
+            }
+        };
+        record.gate.set(gate, on);
+        Ok(())
+    }
+
+    /// Looks a registration up.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn look_up(&mut self, id: EventId) -> Result<Info, Error> {
+        let record = self.table.live_at(id)?;
+        let disabled = [
+            (Gate::KEEPING, Meanwhile::Keep),
+            (Gate::COUNTING, Meanwhile::Count),
+            (Gate::DISCARDING, Meanwhile::Discard),
+        ];
+        let context = record.context;
+        let mut info = Info {
+            context: self.contexts.name(context),
+            registration: Registration {
+                priority: record.priority,
+                accumulation: record.accumulation,
+            },
+            disabled: disabled.into_iter().find(|(gate, _)| record.gate.has(*gate)).map(|at| at.1),
+            pending: record.pending,
+            runs: false,
+        };
+        info.runs = self.contexts.at(context).serving == id.index;
+        Ok(info)
+    }
+
+    /// A registration's handler.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn handler(&mut self, id: EventId) -> Result<H, Error> {
+        Ok(self.table.live_at(id)?.handler.expect("a live registration has a handler"))
+    }
+
+    /// Gives a registration another handler, and returns the one it had. What is pending is for
+    /// the new one.
+    ///
+    /// # Errors
+    /// [`Error::Stale`]; [`Error::Busy`] when the handler is on its context's stack.
+    pub fn rebind(&mut self, id: EventId, handler: H) -> Result<H, Error> {
+        let context = self.table.live_at(id)?.context;
+        if self.contexts.at(context).serving == id.index {
+            return Err(Error::Busy);
+        }
+        let old = self.table.at(id.index).handler.replace(handler);
+        Ok(old.expect("a live registration has a handler"))
+    }
+
+    /// The registration of a context that was made last.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    pub fn first_of(&mut self, context: ContextId) -> Result<Option<EventId>, Error> {
+        let context = self.contexts.index(context)?;
+        let first = self.contexts.account(context).first_owned;
+        Ok((first != NONE).then(|| self.table.name(first)))
+    }
+
+    /// The registration of the same context that was made before `id`.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn next_of(&mut self, id: EventId) -> Result<Option<EventId>, Error> {
+        let next = self.table.live_at(id)?.next_owned;
+        Ok((next != NONE).then(|| self.table.name(next)))
+    }
+
+    /// From now on the registration tells its context of trouble, past every limit. `None` stops
+    /// that.
+    ///
+    /// # Errors
+    /// [`Error::Stale`], [`Error::NoContext`]; [`Error::NotAllowed`] when it is another context's;
+    /// [`Error::Busy`] when what it has pending waits for room already.
+    pub fn set_notice(&mut self, context: ContextId, id: Option<EventId>) -> Result<(), Error> {
+        let index = self.contexts.index(context)?;
+        if let Some(id) = id {
+            let record = self.table.live_at(id)?;
+            if record.context != index {
+                return Err(Error::NotAllowed);
+            }
+            if record.gate.has(Gate::PARKED) {
+                return Err(Error::Busy);
+            }
+            record.gate.set(Gate::NOTICE, true);
+        }
+        let old = core::mem::replace(&mut self.contexts.account(index).notice.event, id);
+        if let Some(record) =
+            old.filter(|old| Some(*old) != id).and_then(|old| self.table.live_at(old).ok())
+        {
+            record.gate.set(Gate::NOTICE, false);
+        }
+        Ok(())
+    }
+}

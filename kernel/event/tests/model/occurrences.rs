@@ -1,0 +1,150 @@
+//! Occurrences: what activates, and where that is told.
+
+use super::naive::Frame;
+use super::{Machine, What};
+use reflex_event::{AtOnce, Error, Outcome, Trouble};
+
+impl Machine {
+    /// Whether the core asks a watcher first.
+    fn asks(&self, place: usize, count: u32) -> bool {
+        let event = &self.world.events[place];
+        let discarding = event.disabled == Some(reflex_event::Meanwhile::Discard);
+        event.live && event.watched && !discarding && count > 0
+    }
+
+    pub(super) fn activate(&mut self, place: usize, count: u32, pass: bool) {
+        let (id, now) = (self.world.events[place].id, self.world.now);
+        let result = self.core.activate(id, count, || now);
+        self.activated(place, count, pass, result);
+    }
+
+    /// Compares what an activation, which began nothing, has led to.
+    fn activated(&mut self, place: usize, count: u32, pass: bool, result: Result<Outcome, Error>) {
+        if self.asks(place, count) {
+            assert_eq!(result, Ok(Outcome::Watched));
+            if pass {
+                self.admit(place, count);
+            }
+            return;
+        }
+        let expected = self.world.admit(place, count);
+        assert_eq!(result.map(|_| ()), expected);
+        if let Ok(outcome) = result {
+            self.note(outcome);
+        }
+    }
+
+    pub(super) fn admit(&mut self, place: usize, count: u32) {
+        let result = self.core.admit(self.world.events[place].id, count, self.world.now);
+        assert_eq!(result.map(|_| ()), self.world.admit(place, count));
+        if let Ok(outcome) = result {
+            self.note(outcome);
+        }
+    }
+
+    /// An activation by a caller that can start the handler on the spot.
+    pub(super) fn activate_at_once(&mut self, place: usize, count: u32, pass: bool) {
+        let event = &self.world.events[place];
+        let (id, now, to) = (event.id, self.world.now, event.context);
+        let idle = self.world.rank(to).is_none() && self.world.contexts[to].holds == 0;
+        let single = count == 1 || (count > 1 && !event.each);
+        let better = Some(event.priority) > self.world.running_rank();
+        let plain = event.live && self.world.plain(place);
+        let expected = plain && idle && single && better && !self.world.due();
+        match self.core.activate_at_once(id, count, || now) {
+            Ok(AtOnce::Start { from, to: started, handler, activation }) => {
+                assert!(expected, "a handler was begun that had to wait");
+                let event = &mut self.world.events[place];
+                assert_eq!(
+                    (handler, activation.event, activation.count),
+                    (event.handler, id, count)
+                );
+                event.ledger.activated += u64::from(count);
+                event.ledger.delivered += u64::from(count);
+                let priority = event.priority;
+                assert_eq!(from, self.world.running.map(|at| self.name(at)));
+                assert_eq!(started, self.name(to));
+                if let Some(from) = self.world.running {
+                    self.world.contexts[from].turn = 0;
+                }
+                let context = &mut self.world.contexts[to];
+                assert!(context.stack.is_none(), "a second handler in one context");
+                context.stack = Some(Frame { event: Some(place), priority, since: None });
+                context.turn = 0;
+                self.world.running = Some(to);
+                self.world.begun(priority, None);
+            }
+            Ok(AtOnce::Queued(outcome)) => {
+                // What was due may be so no more; that is found out at the section's end.
+                assert!(!expected || self.due, "a handler had to wait for nothing");
+                self.activated(place, count, pass, Ok(outcome));
+            }
+            Err(error) => self.activated(place, count, pass, Err(error)),
+        }
+    }
+
+    pub(super) fn time_out(&mut self, place: usize) {
+        let result = self.core.time_out(self.world.events[place].id, self.world.now);
+        if !self.world.events[place].live {
+            assert_eq!(result, Err(Error::Stale));
+            return;
+        }
+        self.world.time_out(place);
+        self.note(result.unwrap());
+    }
+
+    pub(super) fn forget_time_out(&mut self, place: usize) {
+        let result = self.core.forget_time_out(self.world.events[place].id);
+        if !self.world.events[place].live {
+            assert_eq!(result, Err(Error::Stale));
+            return;
+        }
+        assert_eq!(result, Ok(()));
+        self.world.forget_time_out(place);
+        self.look();
+    }
+
+    pub(super) fn report(&mut self, at: usize, trouble: Trouble) {
+        let outcome = self.core.report(self.name(at), trouble, self.world.now).unwrap();
+        self.world.tell(at, trouble, self.world.now);
+        self.note(outcome);
+    }
+
+    pub(super) fn take_troubles(&mut self, at: usize) {
+        let troubles = self.core.take_troubles(self.name(at)).unwrap();
+        let counts = Trouble::ALL.map(|kind| troubles.count(kind));
+        assert_eq!(counts, std::mem::take(&mut self.world.contexts[at].troubles));
+        assert!(troubles.iter().all(|(kind, count)| count > 0 && count == troubles.count(kind)));
+    }
+
+    /// The next activation of a context whose handlers are not run.
+    pub(super) fn take_one(&mut self, at: usize) {
+        let result = self.core.take(self.name(at));
+        let first = self.world.first(at);
+        let Some(taken) = &mut self.world.contexts[at].taken else {
+            assert_eq!(result, Err(Error::NotAllowed));
+            return;
+        };
+        taken.told = first.is_some();
+        match (result.unwrap(), first) {
+            (Some(activation), Some(place)) => {
+                assert_eq!(activation.event, self.world.events[place].id, "taken out of turn");
+                assert_eq!(activation.count, self.world.told(place));
+            }
+            (taken, first) => assert_eq!((taken, first), (None, None)),
+        }
+        self.look();
+    }
+
+    /// What some source does now, in an interrupt.
+    pub(super) fn occurrence(&self) -> What {
+        let word = self.world.now.wrapping_mul(0x9e37_79b9) >> 16;
+        let (event, count) = (word as u8 % 240, 1 + (word >> 8) as u32 % 2);
+        What::ActivateAtOnce { event, count, pass: true }
+    }
+
+    /// An interrupt between two calls of whoever is busy with something longer.
+    pub(super) fn interrupt(&mut self) {
+        self.alone(self.occurrence());
+    }
+}

@@ -1,0 +1,254 @@
+//! Registrations: made, changed, ended.
+
+use super::naive::{Event, Ledger};
+use super::{Machine, priority};
+use reflex_event::{
+    Accumulation, Chunk, Error, EventId, Meanwhile, Registration, Trait, Unregistered,
+};
+
+/// More live registrations than this only make the model slow.
+const MOST: usize = 24;
+
+impl Machine {
+    /// Fills the table with registrations that nobody uses.
+    pub(super) fn load(&mut self, count: u32) {
+        let limits = self.world.contexts[0].limits.registrations;
+        self.ballast = if limits == u32::MAX { count } else { 0 };
+        for _ in 0..self.ballast {
+            self.supply();
+            let id = self.core.register(self.name(0), Registration::default(), u32::MAX).unwrap();
+            self.names.insert((id.index, id.generation));
+        }
+    }
+
+    /// Places that registrations have; that of one which ended its own stays taken for so long.
+    fn places(&self) -> u32 {
+        let live = (0..self.world.events.len())
+            .filter(|&at| self.world.events[at].live || self.world.runs(at));
+        live.count() as u32 + self.ballast
+    }
+
+    /// Gives the core memory for registrations, if it asks for some.
+    fn supply(&mut self) {
+        while self.core.needs_chunk() == Ok(true) {
+            let chunk = self.chunks.lend();
+            assert!(self.core.supply(chunk).is_none());
+        }
+    }
+
+    pub(super) fn register(&mut self, context: usize, level: u8, each: bool) -> bool {
+        if self.world.contexts[context].registered.len() > MOST {
+            return false;
+        }
+        let accumulation = if each { Accumulation::Each } else { Accumulation::Count };
+        let registration = Registration { priority: priority(level), accumulation };
+        let (name, handler) = (self.name(context), self.handlers);
+        let registered = self.world.contexts[context].registered.len();
+        let allowed = registered < self.world.contexts[context].limits.registrations as usize;
+        let full = self.places() == self.chunks.count() * Chunk::<u32>::SIZE as u32;
+        let needs = match (full, self.chunks.count() < self.most_chunks) {
+            (false, _) => Ok(false),
+            (true, true) => Ok(true),
+            (true, false) => Err(Error::TableFull),
+        };
+        assert_eq!(self.core.needs_chunk(), needs);
+        if !allowed || full {
+            let error = if allowed { Error::TableFull } else { Error::LimitReached };
+            assert_eq!(self.core.register(name, registration, handler), Err(error));
+            self.supply();
+            if !allowed || needs.is_err() {
+                return true;
+            }
+        }
+        let id = self.core.register(name, registration, handler).unwrap();
+        assert!(self.names.insert((id.index, id.generation)), "an identifier came back");
+        assert_eq!(EventId::from_word(id.into_word()), id);
+        self.handlers += 1;
+        self.world.contexts[context].registered.push(self.world.events.len());
+        self.world.events.push(Event {
+            id,
+            context,
+            handler,
+            priority: level,
+            each,
+            live: true,
+            pending: 0,
+            expired: false,
+            disabled: None,
+            watched: false,
+            timed: false,
+            wakes: false,
+            stamp: 0,
+            ledger: Ledger::default(),
+        });
+        true
+    }
+
+    pub(super) fn unregister(&mut self, place: usize) {
+        let result = self.core.unregister(self.world.events[place].id);
+        if !self.world.events[place].live {
+            assert_eq!(result, Err(Error::Stale));
+            return;
+        }
+        let dropped = self.world.drop_pending(place);
+        let runs = self.world.runs(place);
+        let event = &mut self.world.events[place];
+        event.live = false;
+        event.ledger.dropped += u64::from(dropped);
+        let (at, handler) = (event.context, (!runs).then_some(event.handler));
+        let wakes = event.wakes;
+        let context = &mut self.world.contexts[at];
+        context.registered.retain(|&other| other != place);
+        assert_eq!(result, Ok(Unregistered { context: context.id, handler, dropped }));
+        // Nobody waits for what cannot occur any more.
+        if wakes {
+            self.world.wake(at);
+        }
+        if let Some(handler) = handler {
+            self.give_back(handler);
+        }
+        self.look();
+    }
+
+    pub(super) fn clean(&mut self, place: usize) {
+        let result = self.core.clean(self.world.events[place].id);
+        if !self.world.events[place].live {
+            assert_eq!(result, Err(Error::Stale));
+            return;
+        }
+        let dropped = self.world.drop_pending(place);
+        assert_eq!(result, Ok(dropped));
+        self.world.events[place].ledger.dropped += u64::from(dropped);
+        self.look();
+    }
+
+    pub(super) fn set_priority(&mut self, place: usize, level: u8) {
+        let result = self.core.set_priority(self.world.events[place].id, priority(level));
+        if !self.world.events[place].live {
+            assert_eq!(result, Err(Error::Stale));
+            return;
+        }
+        self.world.set_priority(place, level);
+        self.note(result.unwrap());
+    }
+
+    pub(super) fn disable(&mut self, place: usize, meanwhile: Meanwhile) {
+        let result = self.core.disable(self.world.events[place].id, meanwhile);
+        if !self.world.events[place].live {
+            assert_eq!(result, Err(Error::Stale));
+            return;
+        }
+        self.world.set_aside(place);
+        let event = &mut self.world.events[place];
+        event.disabled = Some(meanwhile);
+        event.expired = false;
+        if meanwhile == Meanwhile::Discard {
+            event.ledger.discarded += u64::from(std::mem::take(&mut event.pending));
+        }
+        self.note(result.unwrap());
+    }
+
+    pub(super) fn enable(&mut self, place: usize) {
+        let result = self.core.enable(self.world.events[place].id, self.world.now);
+        let event = &mut self.world.events[place];
+        if !event.live {
+            assert_eq!(result, Err(Error::Stale));
+            return;
+        }
+        let (counted, outcome) = result.unwrap();
+        let disabled = event.disabled.take();
+        if disabled == Some(Meanwhile::Count) {
+            assert_eq!(counted, std::mem::take(&mut event.pending));
+            event.ledger.counted += u64::from(counted);
+        } else {
+            assert_eq!(counted, 0);
+        }
+        if disabled == Some(Meanwhile::Keep) && event.pending > 0 {
+            self.world.occurred(place, self.world.now);
+        }
+        self.note(outcome);
+    }
+
+    pub(super) fn set_trait(&mut self, place: usize, which: Trait, on: bool) {
+        let result = self.core.set_trait(self.world.events[place].id, which, on);
+        let event = &mut self.world.events[place];
+        let waits = self.world.contexts[event.context].waiting;
+        let expected = match which {
+            _ if !event.live => Err(Error::Stale),
+            Trait::Wakes if event.wakes == on => Ok(()),
+            Trait::Wakes if event.pending > 0 || event.expired || waits => Err(Error::Busy),
+            _ => Ok(()),
+        };
+        assert_eq!(result, expected);
+        if expected.is_ok() {
+            match which {
+                Trait::Watched => event.watched = on,
+                Trait::Timed => event.timed = on,
+                Trait::Wakes => event.wakes = on,
+            }
+        }
+    }
+
+    pub(super) fn rebind(&mut self, place: usize) {
+        let (handler, runs) = (self.handlers, self.world.runs(place));
+        let event = &mut self.world.events[place];
+        let result = self.core.rebind(event.id, handler);
+        let expected = match (event.live, runs) {
+            (false, _) => Err(Error::Stale),
+            (true, true) => Err(Error::Busy),
+            (true, false) => Ok(std::mem::replace(&mut event.handler, handler)),
+        };
+        assert_eq!(result, expected);
+        if let Ok(old) = result {
+            self.handlers += 1;
+            self.give_back(old);
+        }
+    }
+
+    /// Mostly one of the context's own.
+    pub(super) fn set_notice(&mut self, at: usize, choice: Option<u8>) {
+        let own = &self.world.contexts[at].registered;
+        let event = choice.and_then(|choice| match own.len() {
+            0 => self.pick(choice),
+            _ if choice >= 200 => self.pick(choice),
+            count => Some(own[usize::from(choice) % count]),
+        });
+        let id = event.map(|place| self.world.events[place].id);
+        let result = self.core.set_notice(self.name(at), id);
+        let expected = match event {
+            Some(place) if !self.world.events[place].live => Err(Error::Stale),
+            Some(place) if self.world.events[place].context != at => Err(Error::NotAllowed),
+            Some(place) if self.world.contexts[at].parked.contains(&place) => Err(Error::Busy),
+            _ => Ok(()),
+        };
+        assert_eq!(result, expected);
+        if result.is_ok() {
+            self.world.contexts[at].notice = event;
+        }
+    }
+
+    /// Ends all registrations of a context, which are found through it. Others come in between.
+    pub(super) fn end_all(&mut self, at: usize) {
+        let mut found = Vec::new();
+        let mut next = self.core.first_of(self.name(at)).unwrap();
+        while let Some(id) = next {
+            found.push(id);
+            next = self.core.next_of(id).unwrap();
+        }
+        let ballast = if at == 0 { self.ballast as usize } else { 0 };
+        let own = self.world.contexts[at].registered.iter().rev();
+        let own: Vec<_> = own.map(|&place| self.world.events[place].id).collect();
+        assert_eq!(found[..found.len() - ballast], own, "whose registrations are whose");
+        while let Some(id) = self.core.first_of(self.name(at)).unwrap() {
+            let Some(place) = self.world.events.iter().position(|event| event.id == id) else {
+                break;
+            };
+            self.change(|machine| {
+                machine.unregister(place);
+                true
+            });
+            self.end_section();
+            self.interrupt();
+        }
+    }
+}

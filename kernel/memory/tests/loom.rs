@@ -1,0 +1,128 @@
+//! The completion ring in every interleaving that the memory model allows:
+//! `RUSTFLAGS="--cfg loom" cargo test -p reflex-memory --test loom --release`.
+//!
+//! Loom never lets a load see a store that comes after it, so that one ordering is not tried here:
+//! that the producer's look at `head` is an acquiring one is by the argument in the module.
+#![cfg(loom)]
+
+use loom::thread;
+use reflex_memory::completion::{CompletionRing, Producer, Reader};
+
+/// Both words tell the same entry, so that a torn one is noticed.
+fn entry(number: u64) -> [u64; 2] {
+    [number, !number]
+}
+
+fn checked(entry: Option<[u64; 2]>) -> u64 {
+    let [number, complement] = entry.expect("counted");
+    assert_eq!(complement, !number, "torn");
+    number
+}
+
+/// Takes once, at most `N`.
+fn take<const N: usize>(reader: Reader<'_, [u64; 2]>) -> Vec<u64> {
+    let mut into = [None; N];
+    let count = reader.take(&mut into);
+    into[..count].iter().map(|entry| checked(*entry)).collect()
+}
+
+/// Pushes the numbers from `from` on up to `to`, trying each at most `tries` times, and returns
+/// where it stopped.
+fn push(producer: &mut Producer<'_, [u64; 2]>, from: u64, to: u64, tries: usize) -> u64 {
+    for number in from..to {
+        let mut left = tries;
+        while let Err(back) = producer.push(entry(number)) {
+            assert_eq!(back, entry(number));
+            left -= 1;
+            if left == 0 {
+                return number;
+            }
+            thread::yield_now();
+        }
+    }
+    to
+}
+
+/// What was taken, by whomever, and what is still there, is what was pushed, each once; and each
+/// reader had it in order.
+fn balance(pushed: u64, reader: Reader<'_, [u64; 2]>, taken: &[Vec<u64>]) {
+    for each in taken {
+        assert!(each.is_sorted(), "{each:?}");
+    }
+    let mut all = taken.concat();
+    let rest = take::<8>(reader);
+    assert!(rest.is_sorted());
+    assert!(all.iter().all(|number| rest.iter().all(|left| left > number)), "{all:?} {rest:?}");
+    all.extend(rest);
+    all.sort_unstable();
+    assert!(all.iter().copied().eq(0..pushed), "{all:?}");
+}
+
+fn ends<const N: usize>() -> (Producer<'static, [u64; 2]>, Reader<'static, [u64; 2]>) {
+    // Leaked: loom's threads are 'static. A model is run some ten thousand times.
+    Box::leak(Box::new(CompletionRing::<[u64; 2], N>::new())).split()
+}
+
+/// The ring has one slot: every push waits for a take, and every slot is overwritten.
+#[test]
+fn one_reader_and_one_slot() {
+    loom::model(|| {
+        let (mut producer, reader) = ends::<1>();
+        let other = thread::spawn(move || {
+            let mut taken = take::<2>(reader);
+            taken.extend(take::<2>(reader));
+            taken
+        });
+        let pushed = push(&mut producer, 0, 3, 2);
+        let taken = other.join().unwrap();
+        balance(pushed, reader, &[taken]);
+    });
+}
+
+/// Two readers take from a full ring while its slots are overwritten.
+#[test]
+fn two_readers_while_slots_are_overwritten() {
+    loom::model(|| {
+        let (mut producer, reader) = ends::<2>();
+        assert_eq!(push(&mut producer, 0, 2, 1), 2);
+        let readers = [0, 1].map(|_| thread::spawn(move || take::<2>(reader)));
+        let pushed = push(&mut producer, 2, 4, 1);
+        let taken = readers.map(|reader| reader.join().unwrap());
+        balance(pushed, reader, &taken);
+    });
+}
+
+/// Readers of different greed; one of them comes twice. With at most four preemptions: all that
+/// there could be would take too long.
+#[test]
+fn readers_of_different_batches() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(4);
+    model.check(|| {
+        let (mut producer, reader) = ends::<2>();
+        assert_eq!(push(&mut producer, 0, 1, 1), 1);
+        let greedy = thread::spawn(move || take::<2>(reader));
+        let modest = thread::spawn(move || {
+            let mut taken = take::<1>(reader);
+            taken.extend(take::<1>(reader));
+            taken
+        });
+        let pushed = push(&mut producer, 1, 3, 1);
+        let taken = [greedy.join().unwrap(), modest.join().unwrap()];
+        balance(pushed, reader, &taken);
+    });
+}
+
+/// What the kernel does: when the ring is full it stops, and goes on where it stopped.
+#[test]
+fn what_waits_behind_a_full_ring_keeps_its_order() {
+    loom::model(|| {
+        let (mut producer, reader) = ends::<1>();
+        let other = thread::spawn(move || take::<1>(reader));
+        let stopped = push(&mut producer, 0, 3, 1);
+        let taken = other.join().unwrap();
+        let first = take::<1>(reader);
+        let pushed = push(&mut producer, stopped, 3, 1);
+        balance(pushed, reader, &[[taken, first].concat()]);
+    });
+}

@@ -1,0 +1,213 @@
+//! The beginning of a context's life, when its state is made by a constructor that runs in the
+//! context itself: contained as everything that runs there, and as often as it takes.
+
+use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
+use crate::dispatch::{CORE, activate_deferred, note};
+use crate::registry::{self, ContextOptions};
+use crate::report::{Reason, Registers, Text};
+use crate::runtime::Runtime;
+use crate::section::section;
+use crate::supervise::{Life, OnFailure, Supervision};
+use crate::{contain, table};
+use alloc::boxed::Box;
+use core::fmt::{Display, Write};
+use core::ptr::NonNull;
+use reflex_event::{Context, ContextId, Error, EventId, Priority, Registration};
+use reflex_memory::{Own, Pool};
+
+/// Makes a cell for the state in the context's pool, and the handler that runs the constructor.
+type Prepare = unsafe fn(NonNull<()>, &'static Pool) -> Result<(AnyState, Handler), Error>;
+
+/// What makes a context's state.
+#[derive(Clone, Copy)]
+pub(crate) struct Construct {
+    /// The constructor, whatever its type.
+    constructor: NonNull<()>,
+    /// Makes the cell of a state that is yet to come, and the handler that makes the state.
+    prepare: Prepare,
+    /// The priority at which it is run.
+    priority: Priority,
+}
+
+/// The handler that makes a context's state.
+#[repr(C)]
+struct Begin<S: 'static, C: 'static> {
+    header: Header,
+    cell: &'static StateCell<S>,
+    constructor: &'static C,
+}
+
+impl<S, C, E> Begin<S, C>
+where
+    S: 'static,
+    C: Fn(Context<S>, Own<'_>) -> Result<S, E> + Send + Sync + 'static,
+    E: Display,
+{
+    const KIND: Kind = Kind { call: Self::call, drop: Self::drop };
+
+    /// # Safety
+    /// `constructor` is a `C` that lives for ever.
+    unsafe fn prepare(
+        constructor: NonNull<()>,
+        pool: &'static Pool,
+    ) -> Result<(AnyState, Handler), Error> {
+        // SAFETY: the caller's duty.
+        let constructor = unsafe { constructor.cast::<C>().as_ref() };
+        let cell = pool.alloc(StateCell::<S>::empty()).map_err(|_| Error::OutOfMemory)?;
+        let cell = NonNull::from(cell.leak());
+        let state = AnyState::at(cell);
+        // SAFETY: leaked: it stays at least as long as there are handlers for it.
+        let cell = unsafe { cell.as_ref() };
+        let begin = Self { header: Header::new(&Self::KIND), cell, constructor };
+        match pool.alloc(begin) {
+            // SAFETY: a `Begin` begins with its header, which was made for it just now.
+            Ok(begin) => Ok((state, unsafe { Handler::new(begin.into_raw().0.cast()) })),
+            Err(_) => {
+                // SAFETY: nobody else has seen the cell, which has no state to be dropped.
+                unsafe { registry::free_block(state.block(), pool) };
+                Err(Error::OutOfMemory)
+            }
+        }
+    }
+
+    /// # Safety
+    /// `header` is that of a live `Self`, and no other handler of its context runs.
+    unsafe extern "C" fn call(header: NonNull<Header>, event: u64, _: u32) {
+        // SAFETY: the caller's duty; `Self` begins with its header.
+        let begin = unsafe { header.cast::<Self>().as_ref() };
+        let Some(supervision) = started(EventId::from_word(event)) else { return };
+        let context = section(|| supervision.context());
+        let Ok((pool, _)) = section(|| registry::parts(context)) else { return };
+        // SAFETY: the pool is that of the running context, whose code the constructor is; it has
+        // to accept any lifetime, and lends nothing to another flow of control. The pool is not
+        // reclaimed before the context has been given up.
+        let own = unsafe { Own::new(pool) };
+        let mut words = Text::EMPTY;
+        match (begin.constructor)(Context::new(context), own) {
+            Ok(state) => match pool.alloc(state) {
+                Ok(state) => {
+                    let state = state.leak();
+                    let [cell, _] = supervision.blocks.get();
+                    supervision.blocks.set([cell, Some(NonNull::from(&mut *state).cast())]);
+                    return begin.cell.put(state);
+                }
+                Err(_) => {
+                    let _ = write!(words, "{}", Error::OutOfMemory);
+                }
+            },
+            Err(error) => {
+                let _ = write!(words, "{error}");
+            }
+        }
+        refuse(supervision, words)
+    }
+
+    /// # Safety
+    /// None: there is nothing to drop.
+    unsafe fn drop(_: NonNull<Header>) {}
+}
+
+/// The running context's constructor is to run, once.
+fn started(event: EventId) -> Option<&'static Supervision> {
+    section(|| {
+        let _ = table::unregister(event);
+        // SAFETY: in a section, and the borrow ends in this statement.
+        let running = unsafe { CORE.get() }.running()?;
+        registry::supervision(running).ok()?
+    })
+}
+
+/// The running context has refused to start.
+fn refuse(supervision: &'static Supervision, words: Text) -> ! {
+    supervision.text.set(words);
+    contain::fail(supervision, Reason::Refused, &Registers::here())
+}
+
+/// Begins a life of a context that is down.
+pub(crate) fn begin(supervision: &'static Supervision) {
+    if let Err(error) = try_begin(supervision) {
+        section(|| supervision.refused(error));
+    }
+}
+
+fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
+    let context = section(|| supervision.context());
+    let construct = supervision.constructor.get().ok_or(Error::NotAllowed)?;
+    if supervision.life.get() != Life::Down {
+        return Err(Error::Busy);
+    }
+    let (pool, _) = section(|| registry::parts(context))?;
+    // SAFETY: the two were made for each other by `Runtime::construct`.
+    let (state, handler) = unsafe { (construct.prepare)(construct.constructor, pool) }?;
+    let registration = Registration { priority: construct.priority, ..Registration::default() };
+    supervision.life.set(Life::Beginning);
+    let registered = table::register(context, registration, handler);
+    let event = registered.inspect_err(|_| {
+        supervision.life.set(Life::Down);
+        // SAFETY: nobody else has seen the two; in a section.
+        section(|| unsafe { handler.release(pool) });
+        // SAFETY: as above; there is no state in the cell to be dropped.
+        unsafe { registry::free_block(state.block(), pool) };
+    })?;
+    section(|| {
+        registry::at(context)?.state = state;
+        supervision.blocks.set([Some(state.block()), None]);
+        supervision.born();
+        // SAFETY: in a section, and the borrow ends in this statement.
+        note(unsafe { CORE.get() }.release(context)?);
+        activate_deferred(event, 1)
+    })
+}
+
+impl Runtime {
+    /// Makes a context whose state is made by `constructor`, which runs in the context itself at
+    /// `priority`, now and for each restart; there it may register handlers, and has boxes of the
+    /// context's own. What it captures is shared by all its runs, and one of them may have been
+    /// cut off. A cold path.
+    ///
+    /// # Errors
+    /// Those of making a context; [`Error::NotAllowed`] when the options say
+    /// [`OnFailure::Halt`]. What the constructor returns is told as a failure of the context.
+    pub fn construct<S, C, E>(
+        self,
+        options: ContextOptions,
+        priority: Priority,
+        constructor: C,
+    ) -> Result<Context<S>, Error>
+    where
+        S: 'static,
+        C: Fn(Context<S>, Own<'_>) -> Result<S, E> + Send + Sync + 'static,
+        E: Display,
+    {
+        let constructor = NonNull::from(Box::leak(Box::new(constructor))).cast();
+        let prepare = Begin::<S, C>::prepare;
+        self.begin(options, Construct { constructor, prepare, priority }).map(Context::new)
+    }
+
+    fn begin(self, options: ContextOptions, construct: Construct) -> Result<ContextId, Error> {
+        if options.on_failure == OnFailure::Halt {
+            return Err(Error::NotAllowed);
+        }
+        let context = registry::add_down(options)?;
+        let supervision = section(|| registry::supervision(context))?.ok_or(Error::NotAllowed)?;
+        supervision.constructor.set(Some(construct));
+        begin(supervision);
+        Ok(context)
+    }
+
+    /// Runs `work` with the right to boxes of the calling context's own.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] outside any context.
+    pub fn own<R>(self, work: impl for<'run> FnOnce(Own<'run>) -> R) -> Result<R, Error> {
+        let pool = section(|| {
+            // SAFETY: in a section, and the borrow ends in this statement.
+            let running = unsafe { CORE.get() }.running().ok_or(Error::Busy)?;
+            registry::parts(running).map(|(pool, _)| pool)
+        })?;
+        // SAFETY: the pool is that of the running context, whose code `work` is; it has to accept
+        // any lifetime, and lends nothing to another flow of control. The pool is not reclaimed
+        // before the context has been given up.
+        Ok(work(unsafe { Own::new(pool) }))
+    }
+}

@@ -1,0 +1,323 @@
+//! Cloners: events whose handlers run in a context of their own.
+//!
+//! A cloner's children are made when it is: their stacks, their pools and their copies of the
+//! template lie in reserve, and nothing is allocated when the event occurs. An occurrence begins
+//! on an idle child's empty stack; its data is built once, there or by the source in the child's
+//! memory, and the child ends with it, leaving its pool whole, unless it has registered something
+//! of its own.
+
+use crate::bound::{AnyState, Handler, StateCell};
+use crate::crew::{self, Begin, Crew, Membership, Seat};
+use crate::guard;
+use crate::local::Local;
+use crate::policy::{self, Origin};
+use crate::registry::{self, ContextOptions};
+use crate::runtime::Runtime;
+use crate::section::section;
+use crate::table;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+use reflex_event::{Activation, ContextId, Error, EventId, Executor, Priority, Registration};
+use reflex_memory::Pool;
+
+/// What a cloner is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct ClonerOptions {
+    /// What each child is made with.
+    pub child: ContextOptions,
+    /// How many children there may be at a time.
+    pub children: u16,
+    /// The event's priority, at which the children run, and what becomes of occurrences that wait.
+    pub registration: Registration,
+    /// The context whose [inheritable](Runtime::bequeath) registrations each child makes for
+    /// itself when it begins; `None` to start without any.
+    pub heir_of: Option<ContextId>,
+}
+
+/// An event whose handler runs in a new context each time, with a `D`. Copies are the same cloner.
+pub struct Cloner<D: 'static> {
+    kernel: Runtime,
+    crew: &'static Local<Crew>,
+    event: EventId,
+    /// Where each child's data is built, in its own memory. The one who has claimed the child may
+    /// reach it, and then the child.
+    data: &'static [&'static Local<Option<D>>],
+}
+
+impl<D> Clone for Cloner<D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D> Copy for Cloner<D> {}
+
+/// Where a child sits: what its start handler is bound to.
+struct Chair<S: 'static, D: 'static, P: 'static, H: 'static> {
+    member: Membership,
+    template: S,
+    state: &'static StateCell<S>,
+    /// Where the state is.
+    memory: NonNull<S>,
+    /// A run has not come to its end: the state is to be made anew, whatever is there.
+    broken: bool,
+    data: &'static Local<Option<D>>,
+    /// It makes registrations when it begins that are its parent's.
+    inherits: bool,
+    pull: P,
+    handler: H,
+    /// The cell that holds this chair itself.
+    own: NonNull<StateCell<Self>>,
+}
+
+impl<S, D, P, H> Chair<S, D, P, H>
+where
+    S: Clone + 'static,
+    D: 'static,
+    P: Fn(Activation) -> Option<D> + 'static,
+    H: Fn(&mut S, D) + 'static,
+{
+    /// What a child's start event is bound to.
+    fn run(&mut self, _: Activation) {
+        let data = match self.member.begin() {
+            Begin::Nothing => return,
+            Begin::Again => None,
+            Begin::Occurred(activation) => {
+                self.prepare();
+                (self.pull)(activation)
+            }
+            Begin::Called => {
+                self.prepare();
+                // SAFETY: whoever built it has called this child and reaches it no more.
+                unsafe { self.data.get() }.take()
+            }
+        };
+        if let Some(data) = data
+            && let Some(state) = self.state.take()
+        {
+            (self.handler)(state, data);
+            self.state.put(state);
+        }
+        if self.member.is_over() {
+            if let Some(state) = self.state.take() {
+                state.clone_from(&self.template);
+                self.state.put(state);
+            }
+            self.member.end();
+        }
+    }
+
+    /// Before a life begins.
+    fn prepare(&mut self) {
+        if core::mem::take(&mut self.broken) {
+            let state = self.template.clone();
+            // SAFETY: the memory is the state's for ever; whoever had the former one has been
+            // given up in the middle of a run, and it is forgotten.
+            unsafe {
+                self.memory.write(state);
+                self.state.put(self.memory.as_mut());
+            }
+        }
+        if self.inherits {
+            self.member.inherit();
+        }
+    }
+
+    /// See [`crew::Restore`].
+    ///
+    /// # Safety
+    /// `chair` is a `Self` that lives for ever, and no run of it goes on.
+    unsafe fn restore(chair: NonNull<()>, pool: &'static Pool) -> Result<Handler, Error> {
+        // SAFETY: the caller's duty: nobody else refers to it.
+        let chair = unsafe { chair.cast::<Self>().as_mut() };
+        chair.broken = true;
+        // SAFETY: the child has not been called; whoever built data for it reaches it no more.
+        *unsafe { chair.data.get() } = None;
+        // SAFETY: the cell lives for ever, like the chair.
+        let cell: &'static StateCell<Self> = unsafe { chair.own.as_ref() };
+        cell.put(chair);
+        Handler::bind(AnyState::new(cell), Self::run, pool)
+    }
+}
+
+impl<D: Send + 'static> Cloner<D> {
+    /// Makes a cloner. Each occurrence of its event, or as many as have accumulated, makes a child
+    /// with a copy of `template`, where `pull` builds the data and `handler` is called with both.
+    /// Without data it is not called.
+    ///
+    /// The parent is the context that the options name as the origin, or the caller. The limit on
+    /// a child's registrations includes the one that starts it.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] when the parent's policy knows no new contexts, [`Error::LimitReached`]
+    /// when it may not have so many children; those of making contexts and registrations.
+    pub fn new<S, P, H>(
+        kernel: Runtime,
+        options: ClonerOptions,
+        template: S,
+        pull: P,
+        handler: H,
+    ) -> Result<Self, Error>
+    where
+        S: Clone + Send + 'static,
+        P: Fn(Activation) -> Option<D> + Clone + Send + 'static,
+        H: Fn(&mut S, D) + Clone + Send + 'static,
+    {
+        let ClonerOptions { child, children, registration, heir_of } = options;
+        match child.origin {
+            Origin::ChildOf(parent) => {
+                section(|| policy::permit(parent, Executor::NewContext))?;
+            }
+            Origin::Caller | Origin::System => policy::permit_running(Executor::NewContext)?,
+        }
+        let front = ContextOptions { stack: 0, memory: FRONT_MEMORY, ..child };
+        let front = registry::add(front, ())?.id();
+        let priority = registration.priority;
+        let crew = Box::leak(Box::new(Local::new(Crew::new(front, children, priority, heir_of)?)));
+        crew::set_front(crew, front)?;
+        let mut data = Vec::new();
+        data.try_reserve_exact(usize::from(children)).map_err(|_| Error::HeapExhausted)?;
+        for number in 0..children {
+            let member = Membership::of(crew, number);
+            let (template, pull) = (template.clone(), pull.clone());
+            let chair = (template, pull, handler.clone());
+            data.push(seat(child, priority, crew, member, heir_of.is_some(), chair)?);
+        }
+        let (pool, _) = section(|| registry::parts(front))?;
+        let event = table::register(front, registration, Handler::nothing(pool)?)?;
+        crew::watch(event)?;
+        Ok(Self { kernel, crew, event, data: data.leak() })
+    }
+
+    /// The event: whatever activates events makes children by it.
+    pub fn event(&self) -> EventId {
+        self.event
+    }
+
+    /// Makes a child now, with data that `build` makes in the child's memory.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when all children are; see [`Cloner::on_idle`]. What `build` says.
+    pub fn start_with(
+        &self,
+        build: impl FnOnce(&'static Pool) -> Result<D, Error>,
+    ) -> Result<ContextId, Error> {
+        let (number, pool) = crew::claim(self.crew)?;
+        // Should the source fail while it builds, the child is not lost.
+        let claim = Claim { crew: self.crew, number };
+        let (claim, built) =
+            guard::rescued(claim, Claim::give_back, |_| guard::unguarded(|| build(pool)));
+        let built = match built {
+            Ok(built) => built,
+            Err(error) => {
+                claim.give_back();
+                return Err(error);
+            }
+        };
+        // SAFETY: claimed for us; the child does not look before it is called.
+        *unsafe { self.data[usize::from(number)].get() } = Some(built);
+        Ok(crew::call(self.crew, number))
+    }
+
+    /// Makes a child now, with `data`.
+    ///
+    /// # Errors
+    /// The data, when all children are busy; see [`Cloner::on_idle`].
+    pub fn start(&self, data: D) -> Result<ContextId, D> {
+        let Ok((number, _)) = crew::claim(self.crew) else { return Err(data) };
+        // SAFETY: as in `start_with`.
+        *unsafe { self.data[usize::from(number)].get() } = Some(data);
+        Ok(crew::call(self.crew, number))
+    }
+
+    /// From now on `event` is activated when a child has become idle after [`start`](Self::start)
+    /// found none: the source may go on.
+    pub fn on_idle(&self, event: Option<EventId>) {
+        crew::set_freed(self.crew, event);
+    }
+
+    /// Gives the event and its children another priority. Those under way keep theirs.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the event was unregistered.
+    pub fn set_priority(&self, priority: Priority) -> Result<(), Error> {
+        crew::set_priority(self.crew, self.event, priority)
+    }
+
+    /// The kernel it was made by.
+    pub fn kernel(&self) -> Runtime {
+        self.kernel
+    }
+}
+
+/// A child that a source has claimed.
+struct Claim {
+    crew: &'static Local<Crew>,
+    number: u16,
+}
+
+impl Claim {
+    fn give_back(self) {
+        crew::give_back(self.crew, self.number);
+    }
+}
+
+/// Bytes of the front's event memory: a handler that is not called, a timer and a filter.
+const FRONT_MEMORY: usize = 1 << 10;
+
+/// Makes one child, idle, and returns where its data is built.
+fn seat<S, D, P, H>(
+    options: ContextOptions,
+    priority: Priority,
+    crew: &'static Local<Crew>,
+    member: Membership,
+    inherits: bool,
+    (template, pull, handler): (S, P, H),
+) -> Result<&'static Local<Option<D>>, Error>
+where
+    S: Clone + Send + 'static,
+    D: Send + 'static,
+    P: Fn(Activation) -> Option<D> + Send + 'static,
+    H: Fn(&mut S, D) + Send + 'static,
+{
+    let context = registry::add(options, template.clone())?;
+    let (pool, cell) = section(|| registry::parts(context.id()))?;
+    let cell = cell.downcast::<S>().ok_or(Error::WrongState)?;
+    // SAFETY: a child's cell lives for ever.
+    let state: &'static StateCell<S> = unsafe { cell.as_ref() };
+    let memory = state.take().ok_or(Error::Busy)?;
+    let memory = NonNull::from(memory);
+    // SAFETY: just taken out; nobody else knows the context.
+    state.put(unsafe { &mut *memory.as_ptr() });
+    let data = pool.alloc(Local::new(None)).map_err(|_| Error::OutOfMemory)?.leak();
+    let data: &'static Local<Option<D>> = data;
+    let own = pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?.leak();
+    let cell: &'static StateCell<Chair<S, D, P, H>> = own;
+    let own = NonNull::from(cell);
+    let broken = false;
+    let chair =
+        Chair { member, template, state, memory, broken, data, inherits, pull, handler, own };
+    let (chair, _) = pool.alloc(chair).map_err(|_| Error::OutOfMemory)?.into_raw();
+    // SAFETY: given up in the line above, it stays for ever.
+    cell.put(unsafe { &mut *chair.as_ptr() });
+    let start = Handler::bind(AnyState::new(cell), Chair::<S, D, P, H>::run, pool)?;
+    let registration = Registration { priority, ..Registration::default() };
+    let start = table::register(context.id(), registration, start)?;
+    let restore = Chair::<S, D, P, H>::restore;
+    let limits = options.limits;
+    Membership::join(crew, Seat::new(context.id(), start, pool, limits, chair.cast(), restore))?;
+    Ok(data)
+}
+
+impl Runtime {
+    /// Ends the registrations of a cloner's child: it ends as soon as none of its handlers is
+    /// under way. Without registrations it ends by itself.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`] when it has ended, [`Error::NotAllowed`] when it is no child of a
+    /// cloner.
+    pub fn end(self, child: ContextId) -> Result<(), Error> {
+        section(|| registry::at(child)?.member.ok_or(Error::NotAllowed))?.leave()
+    }
+}

@@ -1,0 +1,316 @@
+//! Giving a context up: what goes wrong in a handler ends the handler's context, and no more.
+//!
+//! ```text
+//!   panic ────────────────▶ on the dying stack ──────────┐
+//!   exception ─────────────▶ IRETQ to the reserve ───────┤ give_up ──▶ whoever runs next
+//!   time budget, request ──▶ doomed ──▶ the burial job ──┘    │
+//!   stack overflow in       ▲                                 └─▶ the supervisor (see `supervise`)
+//!   kernel code ────────────┘
+//! ```
+//!
+//! Only a context that is [supervised](crate::supervise), in code of its own: with no section
+//! open, interrupts let through, and no [guarded](crate::guard) call open. In kernel code the same
+//! means that the kernel cannot be relied on any more, and the image ends with a full report.
+//!
+//! When kernel code runs on a stack that its context has used up, that is the context's fault: a
+//! *reserve* under the stack is mapped for as long as the kernel code needs it, and then the
+//! context is given up.
+
+use crate::dispatch::{self, CORE, note};
+use crate::exclude::ContextSet;
+use crate::guard::DOOMED;
+use crate::local::Local;
+use crate::report::{Reason, Registers, Text};
+use crate::section::{self, section};
+use crate::supervise::{self, Life, OnFailure, Supervision};
+use crate::{job, memory, registry};
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use reflex_arch::exception::ExceptionFrame;
+use reflex_arch::{fpu, interrupt};
+use reflex_event::{ContextId, Error, Next, Priority};
+
+/// Bytes under the stack of a supervised context, for kernel code to go on with when the stack is
+/// used up. What runs there is a job, a section, a guarded call, and an interrupt in each.
+pub(crate) const RESERVE: usize = 8 << 10;
+
+/// Exceptions that are the running code's fault: all but debugging, NMI, double fault and machine
+/// check (SDM volume 3, table 6-1).
+const FAULTS: u32 = !(1 << 1 | 1 << 2 | 1 << 8 | 1 << 18);
+const PAGE_FAULT: u64 = 14;
+/// The interrupt flag, and the bit of the flags that is always set.
+const INTERRUPTS: u64 = 1 << 9;
+const ALWAYS: u64 = 1 << 1;
+
+/// Contexts to be given up as soon as no guarded call is open on their stacks. Reached only in a
+/// section.
+static CONDEMNED: Local<ContextSet> = Local::new(ContextSet::NONE);
+
+/// Where each context's reserve begins; 0 without one. Written once each, and read where nothing
+/// may be locked.
+static RESERVES: [AtomicUsize; registry::MOST_CONTEXTS] =
+    [const { AtomicUsize::new(0) }; registry::MOST_CONTEXTS];
+
+/// The context whose stack overflowed in kernel code, plus 1.
+static OVERFLOWED: AtomicU32 = AtomicU32::new(0);
+
+/// Makes the job that buries contexts. It comes after all others, as it may not return.
+pub(crate) fn init() {
+    job::set_last(bury);
+}
+
+/// Has the burial job run.
+pub(crate) fn post() {
+    section::post(job::LAST);
+}
+
+/// Notes where a context's reserve is.
+pub(crate) fn set_reserve(context: ContextId, begin: usize) {
+    if let Some(place) = RESERVES.get(usize::from(context.index)) {
+        place.store(begin, Relaxed);
+    }
+}
+
+/// A panic, with what the registers held. Does not return when it can be contained.
+pub fn panicked(text: &dyn fmt::Display, registers: &Registers) {
+    if !interrupt::enabled() || section::deferred() {
+        return;
+    }
+    let Some(culprit) = section(culprit) else { return };
+    // A panic in the telling of a panic is told without words.
+    if !culprit.tells.replace(true) {
+        let mut words = Text::EMPTY;
+        // What does not fit is left out.
+        let _ = write!(words, "{text}");
+        culprit.text.set(words);
+    }
+    fail(culprit, Reason::Panic, registers)
+}
+
+/// The running context, which is supervised, has come to an end. The caller is in no section, on
+/// its stack.
+pub(crate) fn fail(culprit: &'static Supervision, reason: Reason, registers: &Registers) -> ! {
+    section::hold();
+    culprit.registers.set(*registers);
+    culprit.reason.set(reason);
+    bury_running()
+}
+
+/// An exception. True when it has been dealt with, and the frame says where to go on.
+pub fn faulted(frame: &mut ExceptionFrame) -> bool {
+    if FAULTS >> frame.vector & 1 == 0 {
+        return false;
+    }
+    let unmasked = frame.rflags & INTERRUPTS != 0;
+    let culprit = if unmasked && !section::deferred() {
+        section::hold();
+        let culprit = culprit();
+        if culprit.is_none() {
+            // Nothing is lost: what was posted meanwhile is served at the next section's end.
+            section::give_up();
+        }
+        culprit
+    } else {
+        None
+    };
+    let overflow = frame.vector == PAGE_FAULT && overflows(frame.cr2 as usize);
+    let Some(culprit) = culprit else {
+        return overflow && open_reserve(frame.cr2 as usize, frame.rsp as usize);
+    };
+    let own = culprit.reserve().contains(&(frame.cr2 as usize));
+    culprit.registers.set(Registers::of(frame));
+    culprit.reason.set(if overflow && own {
+        Reason::StackOverflow
+    } else {
+        Reason::Exception { vector: frame.vector as u8, address: frame.rip, operand: frame.cr2 }
+    });
+    // The section stays open until the context has been given up. That is done on the reserve:
+    // what is on the dead stack is still to be looked at.
+    let reserve = culprit.reserve();
+    frame.rip = grave as *const () as u64;
+    frame.rsp = reserve.end as u64;
+    if !memory::open_reserve(reserve) {
+        return false;
+    }
+    frame.rflags = INTERRUPTS | ALWAYS;
+    true
+}
+
+/// Whether the address is in some context's reserve.
+fn overflows(address: usize) -> bool {
+    owner(address).is_some()
+}
+
+fn owner(address: usize) -> Option<usize> {
+    RESERVES.iter().position(|begin| {
+        let begin = begin.load(Relaxed);
+        begin != 0 && address.wrapping_sub(begin) < RESERVE
+    })
+}
+
+/// Kernel code, running on a context's stack, has come to the end of that. True when it may go on.
+fn open_reserve(address: usize, stack_pointer: usize) -> bool {
+    let Some(index) = owner(address) else { return false };
+    // The access was one to the stack in use, a few words or a page's probe away; or one to the
+    // running context's, by an interrupt's entry, which is on a stack of its own then.
+    // SAFETY: it only looks at one word, whoever is at work on the core.
+    let running = unsafe { CORE.get() }.running().is_some_and(|at| usize::from(at.index) == index);
+    let near = stack_pointer.abs_diff(address) <= RESERVE;
+    let begin = RESERVES[index].load(Relaxed);
+    if !(near || running) || !memory::open_reserve(begin..begin + RESERVE) {
+        return false;
+    }
+    OVERFLOWED.store(index as u32 + 1, Relaxed);
+    post();
+    true
+}
+
+/// The running context, if it can be given up where it is. The caller is in the outermost section.
+fn culprit() -> Option<&'static Supervision> {
+    // SAFETY: in a section, and the borrow ends in it.
+    let core = unsafe { CORE.get() };
+    let context = core.running()?;
+    if core.machine(context).guards & !DOOMED != 0 {
+        return None;
+    }
+    let supervision = registry::at(context).ok()?.supervision?;
+    (supervision.on_failure.get() != OnFailure::Halt).then_some(supervision)
+}
+
+/// Has a context given up as soon as it can be. The caller is in a section.
+pub(crate) fn doom(supervision: &'static Supervision, reason: Reason) {
+    let context = supervision.context();
+    if supervision.life.get() != Life::Up {
+        return;
+    }
+    // SAFETY: in a section, and the borrows end in it.
+    let (core, condemned) = unsafe { (CORE.get(), CONDEMNED.get()) };
+    let guards = &mut core.machine(context).guards;
+    if *guards & DOOMED != 0 {
+        return;
+    }
+    *guards |= DOOMED;
+    let open = *guards != DOOMED;
+    supervision.reason.set(reason);
+    condemned.insert(context.index);
+    if !open {
+        post();
+    }
+}
+
+/// Gives a context up for a reason of somebody else's.
+///
+/// # Errors
+/// [`Error::NoContext`]; [`Error::NotAllowed`] when it is not supervised.
+pub(crate) fn request(context: ContextId) -> Result<(), Error> {
+    let supervision = registry::at(context)?.supervision.ok_or(Error::NotAllowed)?;
+    doom(supervision, Reason::Requested);
+    Ok(())
+}
+
+/// The burial job: gives up who is condemned, the running context last, because then it does not
+/// return.
+fn bury() {
+    let overflowed = OVERFLOWED.swap(0, Relaxed);
+    if let Some(Ok(Some(supervision))) = overflowed
+        .checked_sub(1)
+        .map(|index| registry::name(index as u16).and_then(registry::supervision))
+    {
+        doom(supervision, Reason::StackOverflow);
+    }
+    // SAFETY: in a section, as every job; the borrow ends with the copy.
+    let condemned = *unsafe { CONDEMNED.get() };
+    // SAFETY: as above.
+    let running = unsafe { CORE.get() }.running();
+    let mut last = false;
+    for index in condemned.indices() {
+        let Ok(context) = registry::name(index) else { continue };
+        // SAFETY: as above.
+        if unsafe { CORE.get() }.machine(context).guards != DOOMED {
+            continue;
+        }
+        if Some(context) == running {
+            last = true;
+        } else if halts(context).is_none() {
+            let _ = give_up(context);
+        }
+    }
+    if last {
+        if let Some(reason) = running.and_then(halts) {
+            panic!("{reason}");
+        }
+        if let Some(Ok(Some(culprit))) = running.map(registry::supervision) {
+            culprit.registers.set(Registers::interrupted(&culprit.stack));
+        }
+        bury_running()
+    }
+}
+
+/// Why a context has been condemned whose end is the image's.
+fn halts(context: ContextId) -> Option<Reason> {
+    let supervision = registry::supervision(context).ok()??;
+    (supervision.on_failure.get() == OnFailure::Halt).then(|| supervision.reason.get())
+}
+
+/// Where an exception leads that has ended a context.
+///
+/// # Safety
+/// The caller holds the outermost section; the stack is empty, and nobody else's.
+#[unsafe(naked)]
+unsafe extern "C" fn grave() {
+    core::arch::naked_asm!("call {bury}", "ud2", bury = sym bury_running)
+}
+
+/// Gives the running context up. The caller holds the outermost section, on that context's stack.
+extern "C" fn bury_running() -> ! {
+    // SAFETY: nothing of the dying context's is needed any more; the rounding mode was its own.
+    unsafe { fpu::reset() };
+    // SAFETY: in a section; the borrow ends in this statement.
+    let next = unsafe { CORE.get() }.running().and_then(give_up);
+    dispatch::go_to(next.unwrap_or(Next::Idle))
+}
+
+/// Gives a context up: its handler, and what is on its stack. The rest is the supervisor's, who is
+/// activated. Returns who runs next, if the context was running.
+fn give_up(context: ContextId) -> Option<Next> {
+    let supervision = registry::supervision(context).ok()??;
+    // SAFETY: in a section, and the borrows end before anything else runs.
+    let (core, condemned) = unsafe { (CORE.get(), CONDEMNED.get()) };
+    let stack = core.machine(context);
+    stack.guards = 0;
+    supervision.rescues.set(stack.rescues.take());
+    condemned.remove(context.index);
+    let served = core.serving(context);
+    let priority = served.and_then(|event| core.look_up(event).ok());
+    let priority = priority.map_or(Priority::DEFAULT, |info| info.registration.priority);
+    supervision.event.set(served);
+    if !matches!(supervision.reason.get(), Reason::Panic | Reason::Refused) {
+        // What it has said was of an earlier failure.
+        supervision.text.set(Text::EMPTY);
+    }
+    if core.running() != Some(context) {
+        supervision.registers.set(match served {
+            // SAFETY: it has a handler on its stack and does not run, so it was left.
+            Some(_) => unsafe { Registers::saved(core.machine(context).saved) },
+            None => Registers::NONE,
+        });
+    }
+    if supervise::is_supervisor(context) {
+        // It has no state that could be half changed: it goes on behind what it was doing.
+        let next = core.abandon(context).ok()?.1;
+        note(core.release(context).ok()?);
+        supervise::go_on();
+        return next;
+    }
+    supervision.life.set(Life::Dying);
+    // The handler that ran is ended here and now: in what state it is nobody knows, so nobody is
+    // to drop it by unregistering it.
+    if let Some(event) = served {
+        let _ = core.unregister(event);
+    }
+    supervise::bury(supervision, priority);
+    // SAFETY: in a section, and the borrow ends in this statement.
+    let (unfinished, next) = unsafe { CORE.get() }.abandon(context).ok()?;
+    supervision.unfinished.set(unfinished);
+    next
+}

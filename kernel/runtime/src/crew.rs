@@ -1,0 +1,469 @@
+//! The children of a cloner, as far as they are the same whatever their state is: who is idle, who
+//! takes the next occurrence, when a life is over.
+//!
+//! ```text
+//!         an occurrence taken, its start begins
+//!   Idle ---------------------------------------> Lives --+ registrations of its own are left
+//!    |  \                                          ^  |   |
+//!    |   \ claimed by a source      begins         |  +<--+
+//!    |    +--> Claimed ---> Called ----------------+  |
+//!    |             data built                         |
+//!    +<-----------------------------------------------+
+//!           its handler has returned, nothing is left
+//! ```
+//!
+//! The event belongs to a context of its own, the front, which never runs: its activations are
+//! taken one by one ([`Core::take`](reflex_event::Core::take)) by the children. So occurrences
+//! that find all children busy wait as any others do, in order and counted. Whom to tell of one is
+//! always the first idle child's start event, which is an ordinary event of that child.
+
+use crate::bound::Handler;
+use crate::dispatch::{CORE, note, timestamp};
+use crate::local::Local;
+use crate::section::section;
+use crate::{inherit, policy, registry, table};
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+use reflex_event::{
+    Accumulation, Activation, ContextId, Error, EventId, Info, Limits, Priority, Registration,
+    Trait,
+};
+use reflex_memory::{Cursor, Pool};
+
+/// No child.
+const NOBODY: u16 = u16::MAX;
+
+/// What a child is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Idle,
+    /// A source builds its data.
+    Claimed,
+    /// Its data is there, its handler is to run.
+    Called,
+    /// It has been given an occurrence.
+    Given(Activation),
+    /// Its handler runs, or has left registrations.
+    Lives,
+}
+
+/// What a child's start event has been activated for.
+pub(crate) enum Begin {
+    /// An occurrence of the cloner's event.
+    Occurred(Activation),
+    /// Data that a source has built.
+    Called,
+    /// To see whether its life is over.
+    Again,
+    /// Somebody else was faster.
+    Nothing,
+}
+
+/// How the start handler of a child that was given up is made anew.
+///
+/// # Safety
+/// The place is that of the child's chair, and none of the child's handlers is under way.
+pub(crate) type Restore = unsafe fn(NonNull<()>, &'static Pool) -> Result<Handler, Error>;
+
+/// One child.
+pub(crate) struct Seat {
+    context: ContextId,
+    start: EventId,
+    pool: &'static Pool,
+    /// Free bytes of its pool when it is idle.
+    whole: usize,
+    phase: Phase,
+    /// Neighbours among the idle.
+    previous: u16,
+    next: u16,
+    /// What it was made with.
+    limits: Limits,
+    chair: NonNull<()>,
+    restore: Restore,
+}
+
+impl Seat {
+    pub(crate) fn new(
+        context: ContextId,
+        start: EventId,
+        pool: &'static Pool,
+        limits: Limits,
+        chair: NonNull<()>,
+        restore: Restore,
+    ) -> Self {
+        let (previous, next) = (NOBODY, NOBODY);
+        let phase = Phase::Lives;
+        Self { context, start, pool, whole: 0, phase, previous, next, limits, chair, restore }
+    }
+}
+
+/// All children of one cloner. Reached only in a section.
+pub(crate) struct Crew {
+    front: ContextId,
+    seats: Vec<Seat>,
+    idle: u16,
+    /// Who was given an occurrence last.
+    given: u16,
+    /// Whom to tell when there is an idle child after one was asked for in vain.
+    freed: Option<EventId>,
+    refused: bool,
+    priority: Priority,
+    /// Whose registrations the children inherit.
+    heir_of: Option<ContextId>,
+}
+
+/// A child's place, as its context keeps it.
+#[derive(Clone, Copy)]
+pub(crate) struct Membership {
+    crew: &'static Local<Crew>,
+    number: u16,
+}
+
+impl Crew {
+    pub(crate) fn new(
+        front: ContextId,
+        children: u16,
+        priority: Priority,
+        heir_of: Option<ContextId>,
+    ) -> Result<Self, Error> {
+        let mut seats = Vec::new();
+        seats.try_reserve_exact(usize::from(children)).map_err(|_| Error::HeapExhausted)?;
+        let (idle, given, freed, refused) = (NOBODY, NOBODY, None, false);
+        Ok(Self { front, seats, idle, given, freed, refused, priority, heir_of })
+    }
+
+    #[inline]
+    fn seat(&mut self, number: u16) -> &mut Seat {
+        &mut self.seats[usize::from(number)]
+    }
+
+    /// Has the first idle child told of occurrences.
+    fn notify(&mut self) {
+        let first = self.seats.get(usize::from(self.idle)).map(|seat| seat.start);
+        // SAFETY: in a section, as whoever has the crew; the borrow ends in this statement.
+        let told = unsafe { CORE.get() }.set_notified(self.front, first, timestamp);
+        if let Ok(outcome) = told {
+            note(outcome);
+        }
+    }
+
+    /// Takes a child out of the idle.
+    fn remove(&mut self, number: u16) {
+        let seat = self.seat(number);
+        let (previous, next) = (seat.previous, seat.next);
+        if next != NOBODY {
+            self.seat(next).previous = previous;
+        }
+        if previous != NOBODY {
+            self.seat(previous).next = next;
+            return;
+        }
+        self.idle = next;
+        self.notify();
+    }
+
+    /// Puts a child first among the idle: its memory was touched last.
+    fn push(&mut self, number: u16) {
+        let next = core::mem::replace(&mut self.idle, number);
+        if next != NOBODY {
+            self.seat(next).previous = number;
+        }
+        let seat = self.seat(number);
+        (seat.previous, seat.next, seat.phase) = (NOBODY, next, Phase::Idle);
+        self.notify();
+        if core::mem::take(&mut self.refused)
+            && let Some(event) = self.freed
+        {
+            activate(event);
+        }
+    }
+}
+
+/// Activates an event that may have been ended. The caller is in a section.
+fn activate(event: EventId) {
+    let _ = crate::dispatch::activate_deferred(event, 1);
+}
+
+impl Membership {
+    /// Adds a child to the crew, idle.
+    pub(crate) fn join(crew: &'static Local<Crew>, mut seat: Seat) -> Result<(), Error> {
+        seat.whole = seat.pool.available();
+        section(|| {
+            let context = seat.context;
+            // SAFETY: in a section, and the borrow ends in it.
+            let members = unsafe { crew.get() };
+            let number = members.seats.len() as u16;
+            registry::at(context)?.member = Some(Self { crew, number });
+            // There is capacity: it was reserved with the crew.
+            members.seats.push(seat);
+            members.push(number);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn of(crew: &'static Local<Crew>, number: u16) -> Self {
+        Self { crew, number }
+    }
+
+    /// Runs `work` on the crew and the child's number, in a section.
+    fn with<R>(self, work: impl FnOnce(&mut Crew, u16) -> R) -> R {
+        // SAFETY: in a section; `work` runs nobody else and does not come here again.
+        section(|| work(unsafe { self.crew.get() }, self.number))
+    }
+
+    /// The child's start event has been activated: what for.
+    pub(crate) fn begin(self) -> Begin {
+        self.with(|crew, number| {
+            match crew.seat(number).phase {
+                Phase::Claimed => return Begin::Nothing,
+                Phase::Lives => return Begin::Again,
+                Phase::Called => {
+                    crew.seat(number).phase = Phase::Lives;
+                    return Begin::Called;
+                }
+                Phase::Given(activation) => {
+                    crew.seat(number).phase = Phase::Lives;
+                    return Begin::Occurred(activation);
+                }
+                Phase::Idle => {}
+            }
+            // SAFETY: in a section, and the borrow ends in this statement.
+            let Ok(Some(activation)) = (unsafe { CORE.get() }).take(crew.front) else {
+                return Begin::Nothing;
+            };
+            crew.seat(number).phase = Phase::Lives;
+            crew.remove(number);
+            Begin::Occurred(activation)
+        })
+    }
+
+    /// Lets a child that has just begun inherit what it is to inherit.
+    pub(crate) fn inherit(self) {
+        let (from, to) = self.with(|crew, number| (crew.heir_of, crew.seat(number).context));
+        if let Some(from) = from
+            && inherit::all(from, to).is_err()
+        {
+            // Its handler runs all the same; what it lacks its parent is told.
+            section(|| policy::refuse(from));
+        }
+    }
+
+    /// Whether the child's life is over: its handler has returned and it has no registrations.
+    pub(crate) fn is_over(self) -> bool {
+        self.with(|crew, number| {
+            let context = crew.seat(number).context;
+            // SAFETY: in a section, and the borrow ends in this statement.
+            unsafe { CORE.get() }.condition(context).is_ok_and(|(_, live)| live == 1)
+        })
+    }
+
+    /// The child's life is over and its state as new: it is idle, under another name. Runs in the
+    /// child's context, on whose stack nothing is left but the start handler.
+    pub(crate) fn end(self) {
+        let (pool, whole, context) = self.with(|crew, number| {
+            let Seat { pool, whole, context, .. } = *crew.seat(number);
+            (pool, whole, context)
+        });
+        if pool.available() < whole {
+            let mut at = Some(Cursor::default());
+            while let Some(from) = at {
+                // SAFETY: the handlers of this life have returned, its registrations and its state
+                // are gone: nothing of it goes on or is used.
+                at = unsafe { pool.reclaim(from) };
+            }
+            // What is lent out comes back when it comes back.
+            self.with(|crew, number| crew.seat(number).whole = pool.available());
+        }
+        while let Some(mourner) = section(|| registry::at(context).ok()?.next_mourner()) {
+            section(|| activate(mourner));
+        }
+        self.with(|crew, number| {
+            // SAFETY: in a section, and the borrow ends in this statement.
+            if let Ok(name) = unsafe { CORE.get() }.renew_running(context) {
+                crew.seat(number).context = name;
+                crew.push(number);
+            }
+            // Else somebody has registered something with it meanwhile, or it is to stop.
+        });
+    }
+
+    /// A registration of the child has ended; if it was its last, its life is looked at. The caller
+    /// is in a section.
+    pub(crate) fn left(self, context: ContextId) {
+        // SAFETY: in a section, and the borrows end in it.
+        let (crew, core) = unsafe { (self.crew.get(), CORE.get()) };
+        let Seat { start, phase, .. } = *crew.seat(self.number);
+        let last = core.condition(context).is_ok_and(|(_, live)| live == 1);
+        if last && phase == Phase::Lives && core.serving(context) != Some(start) {
+            activate(start);
+        }
+    }
+
+    /// Ends every registration of a child but its start event: its life is over as soon as none
+    /// of its handlers is on its stack.
+    pub(crate) fn leave(self) -> Result<(), Error> {
+        let (context, start) = self.with(|crew, number| {
+            let seat = crew.seat(number);
+            (seat.context, seat.start)
+        });
+        // The start event was registered first, so it comes last.
+        while section(|| {
+            // SAFETY: in a section, and the borrow ends in this statement.
+            match unsafe { CORE.get() }.first_of(context) {
+                Ok(Some(event)) if event != start => table::unregister(event).map(|_| true),
+                // Nothing is left, or it has come to its end with the last of them.
+                _ => Ok(false),
+            }
+        })? {}
+        Ok(())
+    }
+
+    /// A child was given up in the middle of a handler; its registrations are ended, its own
+    /// blocks reclaimed, it is held. It becomes idle again, under another name.
+    ///
+    /// # Safety
+    /// Nothing of what ran in the context goes on, and nothing is on its stack.
+    pub(crate) unsafe fn restore(self) -> Result<ContextId, Error> {
+        let (context, pool, limits, chair, restore, priority) = self.with(|crew, number| {
+            let priority = crew.priority;
+            let Seat { context, pool, limits, chair, restore, .. } = *crew.seat(number);
+            (context, pool, limits, chair, restore, priority)
+        });
+        // SAFETY: in a section, and the borrow ends in it.
+        let name = section(|| unsafe { CORE.get() }.renew(context, limits))?;
+        // SAFETY: the chair is the child's; the rest is the caller's duty.
+        let handler = unsafe { restore(chair, pool) }?;
+        let start = Registration { priority, ..Registration::default() };
+        let start = table::register(name, start, handler)?;
+        self.with(|crew, number| {
+            let seat = crew.seat(number);
+            (seat.context, seat.start, seat.whole) = (name, start, pool.available());
+            if seat.phase == Phase::Idle {
+                crew.remove(number);
+            }
+            crew.push(number);
+            // SAFETY: in a section, and the borrow ends in this statement.
+            unsafe { CORE.get() }.release(name).map(note)
+        })?;
+        Ok(name)
+    }
+}
+
+/// Gives occurrences of the cloner's event to an idle child, if there is one, nobody waits before
+/// them, and they are for one child. Returns the child's start event, which is to be activated. The
+/// caller is in a section.
+pub(crate) fn offer(
+    crew: &'static Local<Crew>,
+    info: Info,
+    event: EventId,
+    count: u32,
+) -> Option<EventId> {
+    // SAFETY: in a section, and the borrow ends in it.
+    let crew = unsafe { crew.get() };
+    let counts = info.registration.accumulation == Accumulation::Count;
+    if info.pending != 0 || info.disabled.is_some() || count != 1 && !counts {
+        return None;
+    }
+    if let Some(seat) = crew.seats.get_mut(usize::from(crew.given))
+        && let Phase::Given(given) = &mut seat.phase
+        && counts
+    {
+        // It has not begun yet.
+        given.count = given.count.checked_add(count)?;
+        return Some(seat.start);
+    }
+    let number = crew.idle;
+    if number == NOBODY {
+        return None;
+    }
+    crew.given = number;
+    crew.seat(number).phase = Phase::Given(Activation { event, count });
+    crew.remove(number);
+    Some(crew.seat(number).start)
+}
+
+/// Makes a context, none of whose handlers is ever called, the front of a crew.
+pub(crate) fn set_front(crew: &'static Local<Crew>, front: ContextId) -> Result<(), Error> {
+    section(|| {
+        registry::at(front)?.front = Some(crew);
+        // SAFETY: in a section, and the borrow ends in this statement.
+        note(unsafe { CORE.get() }.set_taken(front, None, timestamp())?);
+        Ok(())
+    })
+}
+
+/// Has occurrences of a cloner's event [offered](offer) before they are queued.
+pub(crate) fn watch(event: EventId) -> Result<(), Error> {
+    // SAFETY: in a section, and the borrow ends in it.
+    section(|| unsafe { CORE.get() }.set_trait(event, Trait::Watched, true))
+}
+
+/// Claims an idle child for a source.
+///
+/// # Errors
+/// [`Error::Busy`] when none is idle; whoever is to be [told](set_freed) will be when one is.
+pub(crate) fn claim(crew: &'static Local<Crew>) -> Result<(u16, &'static Pool), Error> {
+    section(|| {
+        // SAFETY: in a section, and the borrow ends in it.
+        let crew = unsafe { crew.get() };
+        let number = crew.idle;
+        if number == NOBODY {
+            crew.refused = true;
+            return Err(Error::Busy);
+        }
+        crew.seat(number).phase = Phase::Claimed;
+        crew.remove(number);
+        Ok((number, crew.seat(number).pool))
+    })
+}
+
+/// Gives a claimed child back.
+pub(crate) fn give_back(crew: &'static Local<Crew>, number: u16) {
+    // SAFETY: in a section, and the borrow ends in it.
+    section(|| unsafe { crew.get() }.push(number));
+}
+
+/// Has a claimed child begin, whose data is there. Returns its name.
+pub(crate) fn call(crew: &'static Local<Crew>, number: u16) -> ContextId {
+    section(|| {
+        // SAFETY: in a section, and the borrow ends in it.
+        let seat = unsafe { crew.get() }.seat(number);
+        seat.phase = Phase::Called;
+        activate(seat.start);
+        seat.context
+    })
+}
+
+/// Has `event` activated when a child has become idle after one was asked for in vain.
+pub(crate) fn set_freed(crew: &'static Local<Crew>, event: Option<EventId>) {
+    // SAFETY: in a section, and the borrow ends in it.
+    section(|| unsafe { crew.get() }.freed = event);
+}
+
+/// Gives the event and every child another priority: a section a child.
+pub(crate) fn set_priority(
+    crew: &'static Local<Crew>,
+    event: EventId,
+    priority: Priority,
+) -> Result<(), Error> {
+    section(|| -> Result<(), Error> {
+        // SAFETY: in a section, and the borrow ends in this statement.
+        unsafe { crew.get() }.priority = priority;
+        // SAFETY: as above.
+        note(unsafe { CORE.get() }.set_priority(event, priority)?);
+        Ok(())
+    })?;
+    let mut number = 0;
+    while section(|| {
+        // SAFETY: in a section, and the borrows end in it.
+        let (crew, core) = unsafe { (crew.get(), CORE.get()) };
+        let seat = crew.seats.get(number);
+        if let Some(Ok(outcome)) = seat.map(|seat| core.set_priority(seat.start, priority)) {
+            note(outcome);
+        }
+        seat.is_some()
+    }) {
+        number += 1;
+    }
+    Ok(())
+}

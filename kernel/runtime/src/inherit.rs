@@ -1,0 +1,87 @@
+//! Inheritance: a context made from another has none of its registrations, or its own ones of
+//! those that were made inheritable.
+//!
+//! What is inherited is not a handler, which is bound to its context's state, but the way of
+//! registering it: that gives the heir a registration of its own with the same source.
+
+use crate::dispatch::CORE;
+use crate::registry;
+use crate::runtime::Runtime;
+use crate::section::section;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use reflex_event::{Context, ContextId, Error, EventId};
+
+/// Registers with an heir what its parent has registered.
+type Recipe = dyn Fn(ContextId) -> Result<(), Error> + Send + Sync;
+
+/// What a context's children may inherit. Reached only in a section.
+pub(crate) struct Heirlooms(Vec<(EventId, Arc<Recipe>)>);
+
+impl Heirlooms {
+    pub(crate) const NONE: Self = Self(Vec::new());
+}
+
+/// Registers with `to` all that `from` has made inheritable and still has registered itself.
+pub(crate) fn all(from: ContextId, to: ContextId) -> Result<(), Error> {
+    let mut next = 0;
+    while let Some((event, recipe)) = section(|| {
+        let heirlooms = &registry::at(from).ok()?.heirlooms;
+        let found = heirlooms.0.get(next).map(|(event, recipe)| (*event, recipe.clone()));
+        next += 1;
+        found
+    }) {
+        // SAFETY: in a section, and the borrow ends in it.
+        if section(|| unsafe { CORE.get() }.look_up(event)).is_ok() {
+            recipe(to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets what has ended: a section each.
+fn prune(owner: ContextId) {
+    let mut at = 0;
+    while let Some(ended) = section(|| {
+        let heirlooms = &mut registry::at(owner).ok()?.heirlooms.0;
+        let event = heirlooms.get(at)?.0;
+        // SAFETY: in a section, and the borrow ends in this statement.
+        let ended = unsafe { CORE.get() }.look_up(event).is_err();
+        Some(ended.then(|| heirlooms.remove(at)))
+    }) {
+        at += usize::from(ended.is_none());
+    }
+}
+
+impl Runtime {
+    /// Makes a registration inheritable: a child that is to inherit from its owner calls `recipe`
+    /// with its own handle, to register the like with the same source. When the registration has
+    /// ended it is not inherited any more.
+    ///
+    /// # Errors
+    /// [`Error::Stale`], [`Error::HeapExhausted`].
+    pub fn bequeath<S: 'static>(
+        self,
+        event: EventId,
+        recipe: impl Fn(Context<S>) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let recipe: Arc<Recipe> = Arc::new(move |heir| recipe(Context::new(heir)));
+        // SAFETY: in a section, and the borrow ends in it.
+        let owner = section(|| unsafe { CORE.get() }.look_up(event))?.context;
+        prune(owner);
+        section(|| {
+            let heirlooms = &mut registry::at(owner)?.heirlooms.0;
+            heirlooms.try_reserve(1).map_err(|_| Error::HeapExhausted)?;
+            heirlooms.push((event, recipe));
+            Ok(())
+        })
+    }
+
+    /// Gives `heir` the registrations that `parent` has made inheritable.
+    ///
+    /// # Errors
+    /// [`Error::WrongState`] when their states differ; those of the recipes.
+    pub fn inherit<S: 'static>(self, heir: Context<S>, parent: Context<S>) -> Result<(), Error> {
+        all(parent.id(), heir.id())
+    }
+}

@@ -1,0 +1,260 @@
+//! What contexts may do: asked when something is registered, never when it occurs (A-3.5.3,
+//!
+//!
+//! A context that is made while another runs is that one's child, and never has more than its
+//! parent: neither limits nor memory, kinds of events, executors or time. `main` may do
+//! everything, and the library OS makes contexts [of its own](Origin::System).
+
+use crate::dispatch::{CORE, note, timestamp};
+use crate::exclude::ContextSet;
+use crate::local::Local;
+use crate::registry::{self, ContextOptions, MOST_CONTEXTS};
+use crate::runtime::Runtime;
+use crate::section::section;
+use reflex_event::{
+    Condition, Context, ContextId, Error, Executor, Limits, MOST_NAMES, NameSet, Names, Policy,
+    Trouble,
+};
+
+/// Whose child a context is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// That of the context which makes it.
+    Caller,
+    /// That of another; and it has no more than whoever makes it, either.
+    ChildOf(ContextId),
+    /// Nobody's: it belongs to the system, whoever was the first to need it.
+    System,
+}
+
+/// What is kept of a context's descent, and what it was given.
+#[derive(Clone, Copy)]
+pub(crate) struct Lineage {
+    pub(crate) parent: Option<ContextId>,
+    pub(crate) policy: Policy,
+    limits: Limits,
+    memory: usize,
+    /// Contexts it has made and that have not ended.
+    children: u16,
+}
+
+/// The names of kinds of events. Reached only in a section.
+static KINDS: Local<Names> = Local::new(Names::EMPTY);
+
+/// The names of protected sections, and who may not interrupt them. Reached only in a section.
+static SECTIONS: Local<(Names, [ContextSet; MOST_NAMES])> =
+    Local::new((Names::EMPTY, [ContextSet::NONE; MOST_NAMES]));
+
+/// A protected section: a piece of work, known by name, that some contexts' handlers may not
+/// interrupt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Protected(u8);
+
+impl Protected {
+    /// Its place in a [`NameSet`].
+    pub const fn place(self) -> u8 {
+        self.0
+    }
+}
+
+/// What there is to see of a context.
+#[derive(Clone, Copy, Debug)]
+pub struct ContextInfo {
+    /// Which it is.
+    pub id: ContextId,
+    /// What it is called.
+    pub name: &'static str,
+    /// The context that made it.
+    pub parent: Option<ContextId>,
+    /// What it is doing.
+    pub condition: Condition,
+    /// Its live registrations.
+    pub registrations: u32,
+}
+
+/// Says what a context that is about to be made may have, and counts it as its parent's child.
+pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage), Error> {
+    section(|| {
+        // SAFETY: in a section, and the borrow ends in this statement.
+        let caller = unsafe { CORE.get() }.running().filter(|_| options.origin != Origin::System);
+        let parent = match options.origin {
+            Origin::ChildOf(parent) => Some(parent),
+            Origin::Caller | Origin::System => caller,
+        };
+        let mut options = options;
+        for above in [caller, parent].into_iter().flatten() {
+            let above = registry::at(above)?.lineage;
+            options.limits = options.limits.within(above.limits);
+            options.policy = options.policy.within(above.policy);
+            options.memory = options.memory.min(above.memory);
+        }
+        if let Some(parent) = parent {
+            let above = &mut registry::at(parent)?.lineage;
+            if above.children >= above.policy.children {
+                return Err(refuse(parent));
+            }
+            above.children += 1;
+        }
+        let ContextOptions { policy, limits, .. } = options;
+        // What the system has made is not measured by its size: `main` is small.
+        let memory = match options.origin {
+            Origin::Caller | Origin::ChildOf(_) => options.memory,
+            Origin::System => usize::MAX,
+        };
+        Ok((options, Lineage { parent, policy, limits, memory, children: 0 }))
+    })
+}
+
+/// Takes back that a context was counted as a child.
+pub(crate) fn dismiss(parent: Option<ContextId>) {
+    section(|| {
+        if let Some(Ok(parent)) = parent.map(registry::at) {
+            parent.lineage.children -= 1;
+        }
+    });
+}
+
+/// Notes what a new context may not interrupt. The caller is in a section.
+pub(crate) fn enlist(context: ContextId, policy: Policy) {
+    // SAFETY: in a section, and the borrow ends in it.
+    let (_, excluded) = unsafe { SECTIONS.get() };
+    for place in policy.not_during.places() {
+        let set = &mut excluded[usize::from(place)];
+        *set = set.with(context);
+    }
+}
+
+/// Tells a context of a limit that it has reached; the error for whoever reached it. The caller is
+/// in a section.
+#[cold]
+pub(crate) fn refuse(context: ContextId) -> Error {
+    // SAFETY: in a section, and the borrow ends in this statement.
+    let told = unsafe { CORE.get() }.report(context, Trouble::LimitReached, timestamp());
+    if let Ok(outcome) = told {
+        note(outcome);
+    }
+    Error::LimitReached
+}
+
+/// Whether a context may name an executor. The caller is in a section.
+///
+/// # Errors
+/// [`Error::NotAllowed`], [`Error::NoContext`].
+pub(crate) fn permit(context: ContextId, executor: Executor) -> Result<(), Error> {
+    let allowed = registry::at(context)?.lineage.policy.executors.contains(executor);
+    if allowed { Ok(()) } else { Err(Error::NotAllowed) }
+}
+
+/// Whether whoever runs may name an executor.
+///
+/// # Errors
+/// [`Error::NotAllowed`].
+pub(crate) fn permit_running(executor: Executor) -> Result<(), Error> {
+    section(|| {
+        // SAFETY: in a section, and the borrow ends in this statement.
+        let running = unsafe { CORE.get() }.running();
+        running.map_or(Ok(()), |context| permit(context, executor))
+    })
+}
+
+/// Whether a context may register for a kind of events. The caller is in a section.
+///
+/// # Errors
+/// [`Error::NotAllowed`], [`Error::NoContext`]; [`Error::TableFull`] when there are as many kinds
+/// as there can be.
+pub(crate) fn permit_kind(context: ContextId, kind: &'static str) -> Result<(), Error> {
+    let kinds = registry::at(context)?.lineage.policy.kinds;
+    if kinds == NameSet::ALL {
+        return Ok(());
+    }
+    // SAFETY: in a section, and the borrow ends in this statement.
+    let place = unsafe { KINDS.get() }.place(kind).ok_or(Error::TableFull)?;
+    if kinds.contains(place) { Ok(()) } else { Err(Error::NotAllowed) }
+}
+
+impl Runtime {
+    /// The kinds of events with these names, for a [`Policy`].
+    ///
+    /// # Errors
+    /// [`Error::TableFull`] when there are as many kinds as there can be.
+    pub fn kinds(self, names: impl IntoIterator<Item = &'static str>) -> Result<NameSet, Error> {
+        names.into_iter().try_fold(NameSet::NONE, |set, name| {
+            // SAFETY: in a section, and the borrow ends in it.
+            let place = section(|| unsafe { KINDS.get() }.place(name));
+            Ok(set.with(place.ok_or(Error::TableFull)?))
+        })
+    }
+
+    /// The protected section called `name`.
+    ///
+    /// # Errors
+    /// [`Error::TableFull`] when there are as many as there can be.
+    pub fn protected(self, name: &'static str) -> Result<Protected, Error> {
+        // SAFETY: in a section, and the borrow ends in it.
+        let place = section(|| unsafe { SECTIONS.get() }.0.place(name));
+        place.map(Protected).ok_or(Error::TableFull)
+    }
+
+    /// Runs `work` as the protected section `which`: no handler runs meanwhile of a context whose
+    /// policy says that it may not. All others may.
+    ///
+    /// # Errors
+    /// As [`Runtime::exclude`]. The work has not been done.
+    pub fn protect<R>(self, which: Protected, work: impl FnOnce() -> R) -> Result<R, Error> {
+        let (mut contexts, mut length) =
+            ([ContextId { index: 0, generation: 0 }; MOST_CONTEXTS], 0);
+        let (set, running) = section(|| {
+            // SAFETY: in a section, and the borrows end in it.
+            let (sections, core) = unsafe { (SECTIONS.get(), CORE.get()) };
+            (sections.1[usize::from(which.0) % MOST_NAMES], core.running())
+        });
+        for index in set.indices() {
+            // A context's own handlers cannot interrupt it anyway.
+            if let Ok(context) = section(|| registry::name(index))
+                && Some(context) != running
+            {
+                contexts[length] = context;
+                length += 1;
+            }
+        }
+        self.exclude(&contexts[..length], work)
+    }
+
+    /// What there is to see of each context.
+    pub fn contexts(self) -> impl Iterator<Item = ContextInfo> {
+        (0..MOST_CONTEXTS as u16).map_while(|index| {
+            section(|| {
+                let id = registry::name(index).ok()?;
+                let place = registry::at(id).ok()?;
+                let (name, parent) = (place.name, place.lineage.parent);
+                // SAFETY: in a section, and the borrow ends in this statement.
+                let (condition, registrations) = unsafe { CORE.get() }.condition(id).ok()?;
+                Some(ContextInfo { id, name, parent, condition, registrations })
+            })
+        })
+    }
+
+    /// What a context may do, as far as it was given that.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    pub fn policy(self, context: ContextId) -> Result<Policy, Error> {
+        section(|| registry::at(context).map(|place| place.lineage.policy))
+    }
+
+    /// The context that runs, if its state is an `S`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when none runs, [`Error::WrongState`] when its state is another.
+    pub fn this<S: 'static>(self) -> Result<Context<S>, Error> {
+        let running = self.running().ok_or(Error::Busy)?;
+        let (_, state) = section(|| registry::parts(running))?;
+        state.downcast::<S>().map(|_| Context::new(running)).ok_or(Error::WrongState)
+    }
+
+    /// The context that runs; `None` in a job.
+    pub fn running(self) -> Option<ContextId> {
+        // SAFETY: in a section, and the borrow ends in it.
+        section(|| unsafe { CORE.get() }.running())
+    }
+}

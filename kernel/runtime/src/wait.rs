@@ -1,0 +1,117 @@
+//! Waiting synchronously: a handler, or `main`, that stays where it is until an event occurs
+//!
+//!
+//! Only the context waits. Its other events stay queued meanwhile, since one of its handlers is
+//! under way; every other context runs.
+
+use crate::bound::Handler;
+use crate::dispatch::{self, CORE};
+use crate::runtime::Runtime;
+use crate::section::{self, section};
+use crate::{policy, registry, table, timer};
+use core::time::Duration;
+use reflex_event::{Error, EventId, Executor, Kernel, Priority, Registration, Trait, Wait};
+
+/// An event that the context it was made in waits for. Whatever activates events can activate it;
+/// what occurs while nobody waits is not lost.
+pub struct Waiter {
+    kernel: Runtime,
+    event: EventId,
+}
+
+/// What a waiter has been waiting for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waited {
+    /// It has occurred so many times since it was last waited for.
+    Occurred(u32),
+    /// It has not occurred in the time that was given.
+    TimedOut,
+}
+
+impl Waiter {
+    /// Makes an event for the running context to wait for. The context goes on at its handler's
+    /// own priority when it has occurred.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] outside any context, [`Error::NotAllowed`] when the context's policy does
+    /// not let it wait; those of [`Kernel::register`].
+    pub fn new(kernel: Runtime) -> Result<Self, Error> {
+        // SAFETY: in a section, and the borrow ends in it.
+        let context = section(|| unsafe { CORE.get() }.running()).ok_or(Error::Busy)?;
+        let (pool, _) = section(|| {
+            policy::permit(context, Executor::Waiting)?;
+            registry::parts(context)
+        })?;
+        let handler = Handler::nothing(pool)?;
+        let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
+        let event = table::register(context, registration, handler).inspect_err(|_| {
+            // SAFETY: nobody else has seen it; in a section.
+            section(|| unsafe { handler.release(pool) });
+        })?;
+        // SAFETY: in a section, and the borrow ends in it.
+        section(|| unsafe { CORE.get() }.set_trait(event, Trait::Wakes, true))?;
+        Ok(Self { kernel, event })
+    }
+
+    /// What to activate.
+    pub fn event(&self) -> EventId {
+        self.event
+    }
+
+    /// Waits until the event has occurred. Returns at once if it has since it was last waited for.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] in another context than the one it was made in, [`Error::Busy`] when
+    /// dispatch is deferred, [`Error::Stale`] when the event was unregistered.
+    pub fn wait(&self) -> Result<Waited, Error> {
+        if section::deferred() {
+            return Err(Error::Busy);
+        }
+        section(|| {
+            loop {
+                // SAFETY: in the outermost section; the borrow ends with the statement.
+                let core = unsafe { CORE.get() };
+                let from = core.running();
+                match core.wait(self.event)? {
+                    Wait::Occurred(count) => return Ok(Waited::Occurred(count)),
+                    Wait::TimedOut => return Ok(Waited::TimedOut),
+                    // Somebody runs who can wait, so there is a context.
+                    Wait::Blocked(next) => from.map_or(Err(Error::Busy), |from| {
+                        dispatch::block(from, next);
+                        Ok(())
+                    })?,
+                }
+            }
+        })
+    }
+
+    /// Waits until the event has occurred, but no longer than `within` from now.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait); [`Error::OutOfMemory`] and [`Error::TableFull`] the first time.
+    pub fn wait_within(&self, within: Duration) -> Result<Waited, Error> {
+        self.kernel.set_time_out(self.event, Some(within))?;
+        let waited = self.wait();
+        self.kernel.set_time_out(self.event, None)?;
+        waited
+    }
+
+    /// Waits for a time to pass.
+    ///
+    /// # Errors
+    /// As [`wait_within`](Self::wait_within).
+    pub fn sleep(&self, time: Duration) -> Result<(), Error> {
+        let until = timer::now() + time;
+        while timer::now() < until {
+            let _ = self.wait_within(until - timer::now())?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        // It may have been unregistered by its identifier already.
+        let _ = self.kernel.unregister(self.event);
+    }
+}

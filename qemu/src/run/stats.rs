@@ -1,0 +1,99 @@
+//! `--stats`: how long activations waited for their handlers, as the guest told last.
+
+use std::collections::BTreeMap;
+
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+
+use crate::protocol::{Event, Waits};
+
+/// How often the guest tells, in milliseconds.
+pub(super) const PERIOD_MS: u32 = 500;
+
+/// What the guest has told.
+#[derive(Default)]
+pub(super) struct Stats {
+    /// Time stamp counts a second.
+    hz: Option<u64>,
+    /// By priority.
+    waits: BTreeMap<u8, Waits>,
+}
+
+impl Stats {
+    /// Takes note of a line, if it is about waits.
+    pub(super) fn note(&mut self, event: &Event) {
+        match event {
+            Event::LatencyUnit(hz) => self.hz = Some(*hz),
+            Event::Latency(priority, waits) => {
+                self.waits.insert(*priority, waits.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// A table of all priorities, the highest first; `None` when the guest has told nothing.
+    pub(super) fn table(&self) -> Option<String> {
+        if self.waits.is_empty() {
+            return None;
+        }
+        let mut table = Table::new();
+        table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header([
+            "priority",
+            "activations",
+            "at once",
+            "50 % under",
+            "99 % under",
+            "all under",
+        ]);
+        for (priority, waits) in self.waits.iter().rev() {
+            let under = |permille| self.time(waits.quantile(permille));
+            table.add_row([
+                priority.to_string(),
+                waits.total().to_string(),
+                waits.at_once.to_string(),
+                under(500),
+                under(990),
+                under(1000),
+            ]);
+        }
+        for column in table.column_iter_mut() {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        Some(table.to_string())
+    }
+
+    /// A number of counts as a time.
+    fn time(&self, counts: u64) -> String {
+        let Some(hz) = self.hz.filter(|hz| *hz > 0) else { return format!("{counts} counts") };
+        let nanos = counts as f64 * 1e9 / hz as f64;
+        match nanos {
+            n if n < 1e3 => format!("{n:.0} ns"),
+            n if n < 1e6 => format!("{:.1} us", n / 1e3),
+            n if n < 1e9 => format!("{:.1} ms", n / 1e6),
+            n => format!("{:.1} s", n / 1e9),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_that_was_told_counts_and_the_highest_priority_comes_first() {
+        let mut stats = Stats::default();
+        assert_eq!(stats.table(), None);
+        let waits = |at_once, waited: &[(u64, u64)]| Waits { at_once, waited: waited.to_vec() };
+        stats.note(&Event::LatencyUnit(1_000_000_000));
+        stats.note(&Event::Latency(3, waits(1, &[])));
+        stats.note(&Event::Latency(48, waits(98, &[(512, 1), (4096, 1)])));
+        stats.note(&Event::Latency(3, waits(5, &[(2048, 5)])));
+        let table = stats.table().unwrap();
+        let rows: Vec<&str> =
+            table.lines().filter(|line| line.contains(" s") || line.contains("us")).collect();
+        assert_eq!(rows.len(), 2, "{table}");
+        assert!(rows[0].contains("48") && rows[0].contains("512 ns") && rows[0].contains("4.1 us"));
+        assert!(rows[1].contains("10") && rows[1].contains("2.0 us"));
+    }
+}

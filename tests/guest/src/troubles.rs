@@ -1,0 +1,120 @@
+//! Trouble is an event that no limit keeps back.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use core::time::Duration;
+use reflex::{Error, EventError, Kernel, Priority, Registration, System, Trouble};
+
+/// A report reaches the owner, with how often, also while its queue is at its limit.
+#[reflex::test]
+fn trouble_reaches_its_owner_past_a_full_queue(system: System) -> Result<(), Error> {
+    static TOLD: AtomicU32 = AtomicU32::new(0);
+    static LIMIT: AtomicU32 = AtomicU32::new(0);
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let kernel = system.kernel();
+    let limits = reflex::Limits { activations: 2, ..reflex::Limits::NONE };
+    let context = system.context("owner", ()).limits(limits).build()?;
+    system.on_trouble(context, Priority::HIGH, |(), trouble, count| {
+        match trouble {
+            Trouble::SourceThrottled => TOLD.fetch_add(count, Relaxed),
+            Trouble::LimitReached => LIMIT.fetch_add(count, Relaxed),
+            other => panic!("{other:?} was not brought about"),
+        };
+    })?;
+    let mut events = [None; 5];
+    for event in &mut events {
+        *event = Some(kernel.register(context.handle(), Registration::default(), |(), _| {
+            RUNS.fetch_add(1, Relaxed);
+        })?);
+    }
+    kernel.section(|| {
+        for event in events.into_iter().flatten() {
+            kernel.activate(event, 1).expect("registered");
+        }
+        for _ in 0..3 {
+            kernel.report(context.id(), Trouble::SourceThrottled).expect("it exists");
+        }
+    });
+    assert_eq!(RUNS.load(Relaxed), 5, "those beyond the limit waited, and ran");
+    assert_eq!((TOLD.load(Relaxed), LIMIT.load(Relaxed)), (3, 3));
+    Ok(())
+}
+
+/// A context cannot register more than it may.
+#[reflex::test]
+fn the_limit_of_registrations_is_a_precise_error(system: System) -> Result<(), Error> {
+    let kernel = system.kernel();
+    let limits = reflex::Limits { registrations: 3, ..reflex::Limits::NONE };
+    let context = system.context("modest", ()).limits(limits).build()?.handle();
+    let mut last = None;
+    for _ in 0..3 {
+        last = Some(kernel.register(context, Registration::default(), |(), _| {})?);
+    }
+    let one_more = kernel.register(context, Registration::default(), |(), _| {});
+    assert_eq!(one_more, Err(EventError::LimitReached));
+    kernel.unregister(last.expect("three were made"))?;
+    kernel.register(context, Registration::default(), |(), _| {})?;
+    Ok(())
+}
+
+/// Every activation is in the histogram of its priority: begun on the spot, or after a wait.
+#[reflex::test]
+fn latencies_count_every_activation(system: System) -> Result<(), Error> {
+    let kernel = system.kernel();
+    let priority = Priority::new(37).expect("below 64");
+    let context = system.context("timed", ()).build()?.handle();
+    let registration = Registration { priority, ..Registration::default() };
+    let event = kernel.register(context, registration, |(), _| {})?;
+    let before = system.latency(priority);
+    for _ in 0..10 {
+        kernel.activate(event, 1)?;
+    }
+    for _ in 0..7 {
+        kernel.section(|| kernel.activate(event, 1))?;
+    }
+    let after = system.latency(priority);
+    assert_eq!(after.at_once - before.at_once, 10);
+    assert_eq!(after.total() - before.total(), 17);
+    Ok(())
+}
+
+/// A handler that ends after its deadline is told of as trouble; one that ends in time is not, and
+/// neither is one whose deadline was lifted.
+#[reflex::test]
+fn a_missed_deadline_is_told(system: System) -> Result<(), Error> {
+    static MISSED: AtomicU32 = AtomicU32::new(0);
+    static SLOW: AtomicBool = AtomicBool::new(false);
+    const WITHIN: Duration = Duration::from_millis(20);
+    let kernel = system.kernel();
+    let context = system.context("punctual", ()).build()?;
+    system.on_trouble(context, Priority::HIGH, |(), trouble, count| {
+        assert_eq!(trouble, Trouble::DeadlineMissed);
+        MISSED.fetch_add(count, Relaxed);
+    })?;
+    let event = kernel.register(context.handle(), Registration::default(), move |(), _| {
+        let end = system.now() + 2 * WITHIN;
+        while SLOW.load(Relaxed) && system.now() < end {
+            core::hint::spin_loop();
+        }
+    })?;
+    kernel.set_deadline(event, Some(WITHIN))?;
+    kernel.activate(event, 1)?;
+    assert_eq!(MISSED.load(Relaxed), 0, "in time");
+    SLOW.store(true, Relaxed);
+    kernel.activate(event, 1)?;
+    assert_eq!(MISSED.load(Relaxed), 1, "too slow");
+    SLOW.store(false, Relaxed);
+    // What counts is the time since the activation, not that the handler takes.
+    kernel.exclude(&[context.id()], || {
+        kernel.activate(event, 1).expect("registered");
+        let end = system.now() + 2 * WITHIN;
+        while system.now() < end {
+            core::hint::spin_loop();
+        }
+    })?;
+    assert_eq!(MISSED.load(Relaxed), 2, "begun too late");
+    kernel.set_deadline(event, None)?;
+    SLOW.store(true, Relaxed);
+    kernel.activate(event, 1)?;
+    assert_eq!(MISSED.load(Relaxed), 2, "no deadline any more");
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! A context that fails again and again, beside one that serves.
+
+use crate::faults;
+use core::hint::{black_box, spin_loop};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::time::Duration;
+use reflex::{
+    Connection, Error, Kernel, OnFailure, Priority, Runtime, Setup, SignalMode, System, TcpService,
+    log,
+};
+
+/// Between two failures, back-off not included.
+const PERIOD: Duration = Duration::from_millis(60);
+const BUDGET: Duration = Duration::from_millis(20);
+/// The port of the context that serves, and that of the one that fails.
+const STEADY: u16 = 7;
+const FRAGILE: u16 = 8;
+
+/// Sends back what it receives.
+struct Echo;
+
+impl TcpService<Runtime> for Echo {
+    fn received(&mut self, connection: &Connection) {
+        let mut answer = [0; 1024];
+        while connection
+            .exchange(&mut answer, |bytes, answer| {
+                let length = bytes.len().min(answer.len());
+                answer[..length].copy_from_slice(&bytes[..length]);
+                (length, length)
+            })
+            .is_ok_and(|consumed| consumed > 0)
+        {}
+    }
+}
+
+/// Serves on one port for good, and on another in lives that end in five ways.
+pub(crate) fn serve(system: System) -> Result<(), Error> {
+    static LIVES: AtomicU32 = AtomicU32::new(0);
+    let steady = system.context("steady", Echo).build()?;
+    system.listen(STEADY)?.serve(steady)?;
+    system
+        .context_with("fragile", move |setup: Setup<'_, Echo>| {
+            let life = LIVES.fetch_add(1, Relaxed);
+            system.listen(FRAGILE)?.serve(setup.context())?;
+            system.after(PERIOD).priority(Priority::HIGH).on(setup.context(), move |_, _| {
+                fail(life);
+            })?;
+            Ok::<_, Error>(Echo)
+        })
+        .backoff(Duration::from_millis(5), Duration::from_millis(20))
+        .budget(BUDGET)
+        .build()?;
+    Ok(())
+}
+
+#[inline(never)]
+fn fail(life: u32) {
+    let survived = match life % 5 {
+        0 => panic!("told to panic"),
+        1 => u64::from(black_box(1) / black_box(0_u32)),
+        2 => faults::descend(black_box(1)),
+        3 => faults::read_null(),
+        _ => spin(),
+    };
+    log::error!("survived with {survived:#x}");
+}
+
+/// Exceeds its budget.
+#[inline(never)]
+fn spin() -> ! {
+    loop {
+        spin_loop();
+    }
+}
+
+/// Fails where the kernel itself is at work: that is contained by nobody.
+pub(crate) fn fail_in_section(system: System) -> Result<(), Error> {
+    let context = system.context("trusted", ()).on_failure(OnFailure::Ignore).build()?;
+    let signal = system.signal(SignalMode::Counter).on(context, move |(), _| {
+        system.kernel().section(|| panic!("told to panic in a section"));
+    })?;
+    signal.fire()?;
+    Err(Error::Application("it was contained"))
+}

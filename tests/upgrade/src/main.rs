@@ -1,0 +1,143 @@
+//! An appliance whose service is replaced by another implementation every few milliseconds, while
+//! it serves.
+//!
+//! TCP and UDP port 9. Each byte is answered by one: `1` or `2`, the implementation that has got
+//! it. To `?` over TCP the answer is a line instead, of 11 digits, a space and 11 digits: how many
+//! bytes have been answered, by whichever implementation, and how often it was replaced.
+#![no_std]
+#![no_main]
+
+use core::time::Duration;
+use reflex::{
+    Connection, Context, Datagram, Error, Listener, ReplaceError, Runtime, System, TcpService,
+    Tick, UdpService, UdpSocket, log,
+};
+
+const PORT: u16 = 9;
+const PERIOD: Duration = Duration::from_millis(3);
+const CONNECTIONS: u32 = 32;
+const BUFFER: usize = 1 << 10;
+const MEMORY: usize = 512 << 10;
+/// Digits of a number in an answer.
+const DIGITS: usize = 11;
+/// Bytes of an answer to `?`.
+const LINE: usize = 2 * DIGITS + 2;
+
+#[reflex::main]
+fn main(system: System) -> Result<(), Error> {
+    let first = Service::<1> { answered: 0, replaced: 0 };
+    let first = system.context("service", first).memory(MEMORY).build()?;
+    let listener = system.listen(PORT)?.connections(CONNECTIONS).buffers(BUFFER, BUFFER);
+    let listener = listener.serve(first)?;
+    let socket = system.udp(PORT)?.serve(first)?;
+    let operator = Operator { system, listener, socket, present: Present::First(first) };
+    let operator = system.context("operator", operator).build()?;
+    system.every(PERIOD).on(operator, Operator::replace)?;
+    Ok(())
+}
+
+/// The service, in two implementations.
+struct Service<const VERSION: u8> {
+    answered: u64,
+    replaced: u64,
+}
+
+impl<const VERSION: u8> Service<VERSION> {
+    /// What one implementation hands over to the other.
+    fn after<const BEFORE: u8>(before: Service<BEFORE>) -> Result<Self, Service<BEFORE>> {
+        Ok(Self { answered: before.answered, replaced: before.replaced + 1 })
+    }
+
+    /// Answers as much as there is room for.
+    fn answer(&mut self, bytes: &[u8], room: &mut [u8]) -> (usize, usize) {
+        let (mut read, mut written) = (0, 0);
+        for byte in bytes {
+            let rest = &mut room[written..];
+            written += match byte {
+                b'?' if rest.len() < LINE => break,
+                b'?' => {
+                    digits(&mut rest[..DIGITS], self.answered);
+                    rest[DIGITS] = b' ';
+                    digits(&mut rest[DIGITS + 1..LINE - 1], self.replaced);
+                    rest[LINE - 1] = b'\n';
+                    LINE
+                }
+                _ if rest.is_empty() => break,
+                _ => {
+                    rest[0] = b'0' + VERSION;
+                    self.answered += 1;
+                    1
+                }
+            };
+            read += 1;
+        }
+        (read, written)
+    }
+}
+
+/// Writes a number, filled up with zeroes.
+fn digits(into: &mut [u8], mut number: u64) {
+    for digit in into.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+impl<const VERSION: u8> TcpService<Runtime> for Service<VERSION> {
+    fn received(&mut self, connection: &Connection) {
+        let mut block = [0; BUFFER];
+        while connection
+            .exchange(&mut block, |bytes, room| self.answer(bytes, room))
+            .is_ok_and(|answered| answered > 0)
+        {}
+    }
+
+    fn sent(&mut self, connection: &Connection) {
+        self.received(connection);
+    }
+}
+
+impl<const VERSION: u8> UdpService<Runtime> for Service<VERSION> {
+    fn datagram(&mut self, socket: &UdpSocket, datagram: Datagram<'_>) {
+        let block = [b'0' + VERSION; BUFFER];
+        let length = datagram.payload.len().min(block.len());
+        // A datagram that cannot be answered is lost, as datagrams may be.
+        let _ = socket.send_to(&block[..length], datagram.from);
+    }
+}
+
+/// The service's context, under the type it has at present.
+enum Present {
+    First(Context<Service<1>>),
+    Second(Context<Service<2>>),
+}
+
+/// Who replaces the service.
+struct Operator {
+    system: System,
+    listener: Listener,
+    socket: UdpSocket,
+    present: Present,
+}
+
+impl Operator {
+    fn replace(&mut self, _: Tick) {
+        let replaced = match self.present {
+            Present::First(context) => self.replaced(context).map(Present::Second),
+            Present::Second(context) => self.replaced(context).map(Present::First),
+        };
+        match replaced {
+            Ok(present) => self.present = present,
+            Err(error) => log::error!("the service was not replaced: {error}"),
+        }
+    }
+
+    fn replaced<const BEFORE: u8, const AFTER: u8>(
+        &self,
+        context: Context<Service<BEFORE>>,
+    ) -> Result<Context<Service<AFTER>>, ReplaceError> {
+        let replacement = self.system.replace::<Service<AFTER>>(context);
+        let replacement = replacement.serve(&self.listener).serve(&self.socket);
+        replacement.apply(Service::<AFTER>::after::<BEFORE>)
+    }
+}
