@@ -461,7 +461,6 @@ fn what_is_not_its_own_is_rescued(system: System) -> Result<(), Error> {
 fn rescue_two(system: System, fault: Fault) -> Result<(u32, u32), Error> {
     static RESCUED: AtomicU32 = AtomicU32::new(0);
     static RETURNED: AtomicU32 = AtomicU32::new(0);
-    #[expect(clippy::boxed_local, reason = "what is rescued comes as it was given")]
     fn rescue(value: Vec<u32>) {
         // The later one first.
         let before = RESCUED.load(Relaxed);
