@@ -11,6 +11,7 @@ extern crate alloc;
 mod contexts;
 mod control;
 mod crowd;
+mod executors;
 mod figure;
 mod flood;
 mod idle;
@@ -39,6 +40,7 @@ fn main(system: System) -> Result<(), Error> {
         control::all(system, &report, size)?;
         contexts::all(system, &report, size)?;
         rings::all(system, &report, size)?;
+        executors::all(system, &report, size)?;
     }
     // The idle figures need a `main` that has returned.
     idle::begin(system, report)

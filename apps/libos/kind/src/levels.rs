@@ -109,7 +109,7 @@ impl<K: Kernel, T: Send + 'static> Levels<K, T> {
     /// Adds one to the list of its priority. Those behind belong to the front, the others to the
     /// back.
     pub(crate) fn add(&mut self, port: &Delivery<K, T>, end: End) {
-        let priority = port.links(|links| {
+        let priority = port.tied(|links| {
             links.listed = true;
             links.priority
         });
@@ -120,35 +120,35 @@ impl<K: Kernel, T: Send + 'static> Levels<K, T> {
                 self.behind |= bit(priority);
                 let second = list.head.replace(port.clone());
                 match &second {
-                    Some(second) => second.links(|links| links.previous = Some(port.clone())),
+                    Some(second) => second.tied(|links| links.previous = Some(port.clone())),
                     None => list.tail = Some(port.clone()),
                 }
-                port.links(|links| links.next = second);
+                port.tied(|links| links.next = second);
             }
             End::Back => {
                 let last = list.tail.replace(port.clone());
                 match &last {
-                    Some(last) => last.links(|links| links.next = Some(port.clone())),
+                    Some(last) => last.tied(|links| links.next = Some(port.clone())),
                     None => list.head = Some(port.clone()),
                 }
-                port.links(|links| links.previous = last);
+                port.tied(|links| links.previous = last);
             }
         }
     }
 
     /// Takes one out of its list.
     pub(crate) fn remove(&mut self, port: &Delivery<K, T>) {
-        let (priority, previous, next) = port.links(|links| {
+        let (priority, previous, next) = port.tied(|links| {
             links.listed = false;
             (links.priority, links.previous.take(), links.next.take())
         });
         let list = &mut self.lists[usize::from(priority.level())];
         match &previous {
-            Some(previous) => previous.links(|links| links.next = next.clone()),
+            Some(previous) => previous.tied(|links| links.next = next.clone()),
             None => list.head = next.clone(),
         }
         match next {
-            Some(next) => next.links(|links| links.previous = previous),
+            Some(next) => next.tied(|links| links.previous = previous),
             None => list.tail = previous,
         }
         if list.head.is_none() {

@@ -8,6 +8,7 @@ use reflex_event::{
     Activation, Ceiling, ContextId, Error, EventId, Kernel, Meanwhile, Priority, Trouble,
 };
 use reflex_memory::{LentDyn, Pool, Shared};
+use spin::Mutex;
 
 /// What a registration has done about occurrences that find no room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -96,7 +97,7 @@ pub struct Port<K: Kernel, T: Send + 'static> {
     pool: &'static Pool,
     once: bool,
     state: Ceiling<State<T>>,
-    links: Ceiling<Links<K, T>>,
+    links: Mutex<Links<K, T>>,
 }
 
 /// A registration as its source and its owner see it: a share of its [`Port`].
@@ -132,7 +133,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
             pool,
             once: options.once,
             state: Ceiling::new(state),
-            links: Ceiling::new(Links::default()),
+            links: Mutex::new(Links::default()),
         };
         Shared::new(pool, port).map(Self).map_err(|_| Error::OutOfMemory)
     }
@@ -434,10 +435,18 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         self.0.state.with(&self.0.kernel, work)
     }
 
-    /// What a source keeps with a registration. Two ports may be looked at at a time, but none
-    /// twice.
+    /// What a source keeps with a registration.
     pub(crate) fn links<R>(&self, work: impl FnOnce(&mut Links<K, T>) -> R) -> R {
-        self.0.links.with(&self.0.kernel, work)
+        self.0.kernel.section(|| self.tied(work))
+    }
+
+    /// What a source keeps with a registration, for whoever is in a section. Several ports may be
+    /// looked at at a time, but none twice.
+    #[inline]
+    pub(crate) fn tied<R>(&self, work: impl FnOnce(&mut Links<K, T>) -> R) -> R {
+        // One core and no preemption: it could only be taken by whoever calls this.
+        let mut links = self.0.links.try_lock().expect("a port was looked at twice");
+        work(&mut links)
     }
 }
 

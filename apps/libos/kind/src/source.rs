@@ -179,7 +179,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
             if self.0.sharing == Sharing::Exclusive && state.registrations > 0 {
                 return Err(Error::Exclusive);
             }
-            port.links(|links| {
+            port.tied(|links| {
                 if links.home.is_some() {
                     return Err(Error::Busy);
                 }
@@ -198,9 +198,9 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     /// Takes a registration away; false if it is none of this source.
     pub fn detach(&self, port: &Delivery<K, T>) -> bool {
         let home = self.0.with(|state| {
-            let home = port.links(|links| links.home.take_if(|home| home.same(self)))?;
+            let home = port.tied(|links| links.home.take_if(|home| home.same(self)))?;
             state.registrations -= 1;
-            let (listed, seen) = port.links(|links| (links.listed, links.seen));
+            let (listed, seen) = port.tied(|links| (links.listed, links.seen));
             if listed {
                 state.levels.remove(port);
             }
@@ -280,7 +280,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
                     return Kept::Refused(data);
                 }
                 self.0.with(|state| {
-                    if port.links(|links| links.listed) {
+                    if port.tied(|links| links.listed) {
                         state.levels.remove(port);
                     }
                 });
@@ -338,7 +338,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     /// A registration has room again.
     pub(crate) fn resumed(&self, port: &Delivery<K, T>) {
         let resumes = self.0.with(|state| {
-            if !port.links(|links| links.listed || links.home.is_none()) {
+            if !port.tied(|links| links.listed || links.home.is_none()) {
                 state.levels.add(port, End::Front);
                 state.follow(&self.0.kernel);
             }
@@ -354,11 +354,11 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     /// A registration has another priority.
     pub(crate) fn set_priority(&self, port: &Delivery<K, T>, priority: Priority) {
         self.0.with(|state| {
-            let (listed, seen) = port.links(|links| (links.listed, links.seen));
+            let (listed, seen) = port.tied(|links| (links.listed, links.seen));
             if listed {
                 state.levels.remove(port);
             }
-            port.links(|links| links.priority = priority);
+            port.tied(|links| links.priority = priority);
             if listed {
                 let behind = seen < state.backlog.end();
                 state.levels.add(port, if behind { End::Front } else { End::Back });
@@ -430,7 +430,7 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
     fn next(&mut self) -> Option<(Delivery<K, T>, u64, Due<T>)> {
         let priority = self.levels.next()?;
         let port = self.levels.head(priority)?.clone();
-        let seen = port.links(|links| links.seen);
+        let seen = port.tied(|links| links.seen);
         match self.backlog.look(seen) {
             Some(due) => Some((port, seen, due)),
             None => {
@@ -450,7 +450,7 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
         result: Result<(), T>,
     ) -> Option<T> {
         let given = result.is_ok();
-        let (home, listed, alone, priority) = port.links(|links| {
+        let (home, listed, alone, priority) = port.tied(|links| {
             let home = links.home.as_ref().is_some_and(|home| home.same(source));
             if home && given {
                 links.seen = after;
