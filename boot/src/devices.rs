@@ -12,13 +12,14 @@ use reflex_arch::acpi::Controller;
 use reflex_arch::ioapic::{IoApic, Polarity, Trigger};
 use reflex_arch::port::Port;
 use reflex_arch::{apic, ioapic};
-use reflex_driver_api::{Interrupt, MsiMessage};
+use reflex_driver_api::{Acknowledge, Interrupt, MsiMessage};
+use reflex_event::{EventId, Kernel};
 use reflex_memory::{Content, Granule};
 use reflex_runtime::interrupt::Vector;
 use reflex_runtime::job::Job;
-use reflex_runtime::memory;
 use reflex_runtime::section::section;
-use reflex_virtio_bus::{Device, Ecam, Link, Ports, mmio, pci};
+use reflex_runtime::{Runtime, memory};
+use reflex_virtio_bus::{Device, Ecam, Link, Ports, Quiet, mmio, pci};
 use reflex_virtio_net::{Info, RECEIVE_BUFFER, Receiver, Rings, Transmitter};
 use virtio_drivers::transport::DeviceType;
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
@@ -133,12 +134,25 @@ pub struct Nic {
     lines: Lines,
 }
 
+/// One wire for both queues, as its interrupt handler sees it.
+struct Wire {
+    device: mmio::MmioInterrupt,
+    receiver: Quiet,
+}
+
+impl Acknowledge for Wire {
+    fn acknowledge(&mut self) -> bool {
+        self.receiver.acknowledge();
+        self.device.acknowledge()
+    }
+}
+
 /// The interrupts of an interface, not yet about anything.
 pub struct Lines {
     receive: Vector,
     /// `None` when one wire serves both.
     transmit: Option<Vector>,
-    acknowledge: Option<Box<mmio::MmioInterrupt>>,
+    device: Option<mmio::MmioInterrupt>,
     /// The wire's pin, masked until somebody acknowledges its interrupts: raised by its level, it
     /// would interrupt without end.
     pin: Option<Pin>,
@@ -167,23 +181,41 @@ impl Nic {
 }
 
 impl Lines {
-    /// From now on, received frames post one job and free transmit buffers another. The first is
-    /// posted at once, for what has arrived already.
-    pub fn connect(self, receive: Job, transmit: Job) {
-        match (self.transmit, self.acknowledge) {
-            (Some(vector), _) => {
-                self.receive.post(receive, None);
-                vector.post(transmit, None);
+    /// From now on, `received` occurs when frames have been received, with the device's interrupts
+    /// for these suppressed by `quiet`, and `sent` when transmit buffers have become free. The first
+    /// occurs at once, for what has arrived already.
+    ///
+    /// # Errors
+    /// [`Error::TableFull`](reflex_event::Error::TableFull) when there are as many jobs as there can
+    /// be.
+    pub fn connect(
+        self,
+        kernel: Runtime,
+        quiet: Quiet,
+        received: EventId,
+        sent: EventId,
+    ) -> Result<(), reflex_event::Error> {
+        match self.transmit {
+            Some(vector) => {
+                self.receive.activate(received, Some(Box::leak(Box::new(quiet))));
+                vector.activate(sent, None);
             }
-            (None, Some(acknowledge)) => {
-                self.receive.post(receive.and(transmit), Some(Box::leak(acknowledge)));
+            None => {
+                let quiet: Box<dyn Acknowledge> = match self.device {
+                    Some(device) => Box::new(Wire { device, receiver: quiet }),
+                    None => Box::new(quiet),
+                };
+                let both = Job::new(move || {
+                    // Refused only when four billion wait.
+                    let _ = kernel.activate(received, 1).and(kernel.activate(sent, 1));
+                })?;
+                self.receive.post(both, Some(Box::leak(quiet)));
             }
-            (None, None) => self.receive.post(receive.and(transmit), None),
         }
         if let Some(pin) = self.pin {
             pin.route(self.receive, Trigger::Level, Polarity::High);
         }
-        section(|| receive.post());
+        kernel.activate(received, 1)
     }
 }
 
@@ -297,15 +329,15 @@ fn route(machine: &Machine, device: &mut Device) -> Result<Lines, NicError> {
                 })
                 .collect();
             device.link.route(&messages).map_err(NicError::Bus)?;
-            Ok(Lines { receive, transmit, acknowledge: None, pin: None })
+            Ok(Lines { receive, transmit, device: None, pin: None })
         }
         Interrupt::Wired { gsi } => {
-            let acknowledge = match &device.link {
-                Link::Mmio(transport) => Some(Box::new(transport.interrupt())),
+            let wire = match &device.link {
+                Link::Mmio(transport) => Some(transport.interrupt()),
                 Link::Pci(_) => None,
             };
             let pin = Some(find_pin(machine, gsi)?);
-            Ok(Lines { receive, transmit: None, acknowledge, pin })
+            Ok(Lines { receive, transmit: None, device: wire, pin })
         }
     }
 }

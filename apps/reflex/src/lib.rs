@@ -70,6 +70,7 @@ pub use subscription::{Event, InTime, Submission, Subscription, Within};
 pub use supervise::{Backoff, OnFailure, Own, PoolBox, Reason, Setup, Stopped, Verdict};
 pub use system::System;
 pub use timer::{Tick, Timer, TimerBuilder};
+pub use trouble::Scarcity;
 
 /// Writes a line to the console, as it is.
 #[macro_export]

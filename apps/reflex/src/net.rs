@@ -2,15 +2,10 @@
 
 use crate::{Error, System};
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use reflex_boot::command_line::Addressing;
 use reflex_boot::devices::{self, Nic};
-use reflex_boot::{
-    Accumulation, ContextOptions, Job, Kernel, Origin, Priority, Receive, Registration, Runtime,
-    log, machine_line, memory,
-};
+use reflex_boot::{ContextOptions, Origin, Priority, Runtime, log, machine_line, memory};
 use reflex_net::{Address, Config, InterfaceAddress, Stack, Transport};
-use spin::Once;
 
 pub use reflex_net::{
     ConnectionError, Counters, Datagram, Error as NetError, TcpService, TcpState, TcpStates,
@@ -34,11 +29,8 @@ pub type UdpBuilder = reflex_net::UdpBuilder<Runtime>;
 /// A UDP socket.
 pub type UdpSocket = reflex_net::UdpSocket<Runtime>;
 
-/// Frames that one run of the receive job takes. When there are more, they wait until handlers of
-/// a higher priority than [`RECEIVE_PRIORITY`] have had their turn.
-const RECEIVE_BATCH: usize = 64;
-/// The priority of going on with received frames, and of the stack's own work.
-const RECEIVE_PRIORITY: Priority = Priority::DEFAULT;
+/// The priority of the stack's own work.
+const PRIORITY: Priority = Priority::DEFAULT;
 /// The part of the free memory that is the stack context's event memory, where each connection
 /// has a handler of some 100 bytes.
 const STACK_SHARE: usize = 64;
@@ -58,56 +50,26 @@ pub(crate) fn start(system: System) -> Result<Net, Error> {
         ..Config::new(address(system))
     };
     let (net, context) = stack(kernel, &config, nic)?;
-    net.on_address(context, RECEIVE_PRIORITY, |_, address| announce(address))?;
+    net.on_address(context, PRIORITY, |_, address| announce(address))?;
     Ok(net)
 }
 
-/// Makes the stack's context, and the jobs that feed it.
+/// Makes the stack's context, and has the interface's interrupts activate it.
 fn stack(
     kernel: Runtime,
     config: &Config,
     nic: Nic,
 ) -> Result<(Net, reflex_boot::Context<Stack<Runtime>>), Error> {
-    let (mut receiver, transmitter, lines) = nic.split();
-    let (net, stack) = Net::new(kernel, Box::new(transmitter), config);
+    let (receiver, transmitter, lines) = nic.split();
+    let quiet = receiver.quiet();
+    let (net, stack) = Net::new(kernel, Box::new(receiver), Box::new(transmitter), config);
     let memory = (memory::available() / STACK_SHARE).max(LEAST_STACK_MEMORY);
     let origin = Origin::System;
     let options = ContextOptions { memory, origin, ..ContextOptions::new("net") };
     let context = kernel.context(options, stack)?;
-    net.start(context, RECEIVE_PRIORITY)?;
-
-    // The job and the event by which it goes on name each other.
-    let job: Arc<Once<Job>> = Arc::new(Once::new());
-    let again = job.clone();
-    let registration =
-        Registration { priority: RECEIVE_PRIORITY, accumulation: Accumulation::Count };
-    let more = kernel.register(context, registration, move |_, _| {
-        kernel.section(|| again.get().copied().map(Job::post));
-    })?;
-    let demultiplexer = net.demultiplexer();
-    let receive = Job::new(move || {
-        if receive(&mut receiver, |frame| demultiplexer.frame(frame)) {
-            // Registered for good, so it cannot be refused.
-            let _ = kernel.activate(more, 1);
-        }
-    })?;
-    let demultiplexer = net.demultiplexer();
-    let transmit = Job::new(move || demultiplexer.transmit_ready())?;
-    lines.connect(*job.call_once(|| receive), transmit);
+    let interrupts = net.start(context, PRIORITY)?;
+    lines.connect(kernel, quiet, interrupts.received, interrupts.sent)?;
     Ok((net, context))
-}
-
-/// Takes a batch of frames; true when there may be more, with interrupts still suppressed.
-fn receive(receiver: &mut impl Receive, frame: impl Fn(reflex_boot::Frame)) -> bool {
-    receiver.suppress();
-    for _ in 0..RECEIVE_BATCH {
-        match receiver.next() {
-            Some(received) => frame(received),
-            None if receiver.enable() => {}
-            None => return false,
-        }
-    }
-    true
 }
 
 fn address(system: System) -> Address {

@@ -31,6 +31,7 @@ impl<T: Send + 'static> Subscribed<T> {
     /// # Errors
     /// [`EventError::Stale`](crate::EventError::Stale).
     pub fn unregister(&self) -> Result<(), Error> {
+        self.delivery.leave();
         Ok(self.kernel.unregister(self.event())?)
     }
 

@@ -1,9 +1,52 @@
 //! Trouble inside the event system, told to its owner as an event (A-3.5.2, K-7).
 
-use crate::{Context, Error, System};
+use crate::{Context, Error, System, Timer};
+use core::cell::Cell;
+use core::time::Duration;
 use reflex_boot::{EventId, Kernel, Priority, Registration, Trouble};
 
+/// How little memory is too little, in bytes; 0 is never.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Scarcity {
+    /// Of the context's event memory: less is [`Trouble::PoolLow`].
+    pub pool: usize,
+    /// Of the machine's free memory and of the global heap: less of one of the two is
+    /// [`Trouble::MemoryPressure`].
+    pub machine: usize,
+}
+
 impl System {
+    /// Looks every `period` how much memory is left, and reports to `context` when it has become
+    /// scarce since the last look. The look is an event of the context's own; stopping or removing
+    /// its timer ends it.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one more registration.
+    pub fn watch_memory<S: Send + 'static>(
+        self,
+        context: Context<S>,
+        scarcity: Scarcity,
+        period: Duration,
+    ) -> Result<Timer, Error> {
+        let (kernel, id) = (self.kernel(), context.inner.id());
+        let pool = kernel.pool(context.inner)?;
+        let before = Cell::new((false, false));
+        self.every(period).on(context, move |_: &mut S, _| {
+            let heap = self.heap();
+            let machine = self.available_memory().min(heap.size - heap.used);
+            let now = (pool.available() < scarcity.pool, machine < scarcity.machine);
+            let was = before.replace(now);
+            for (scarce, trouble) in
+                [(now.0 && !was.0, Trouble::PoolLow), (now.1 && !was.1, Trouble::MemoryPressure)]
+            {
+                if scarce {
+                    // The context exists: this is its handler.
+                    let _ = kernel.report(id, trouble);
+                }
+            }
+        })
+    }
+
     /// From now on `handler` is told of trouble that `context` has: a kind, and how often it
     /// occurred since it was last told. Telling needs no memory, and no limit keeps it back.
     /// Another handler may be named later, by the same call; then this one is not told any more.

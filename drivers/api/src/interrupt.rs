@@ -25,10 +25,11 @@ pub enum Interrupt {
     },
 }
 
-/// A device with a wired interrupt, as its interrupt handler sees it. Apart from the queues, so
-/// that the handler shares nothing with the job it posts.
+/// What an interrupt handler does about a device, and no more: it quiets it. Apart from the queues,
+/// so that the handler shares nothing with whoever serves them.
 pub trait Acknowledge: Send {
-    /// Takes the device's wire down, to be called once an interrupt. False when this device had
-    /// not raised it: another device on the wire did, or nobody.
+    /// Takes a wire down, or keeps the device from interrupting until it has been served; to be
+    /// called once an interrupt. False when this device had not raised it: another device on the
+    /// wire did, or nobody.
     fn acknowledge(&mut self) -> bool;
 }

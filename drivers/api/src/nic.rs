@@ -1,5 +1,4 @@
-//! The two halves of a network interface. They share nothing, so each has an owner of its own:
-//! the receive job and the stack's context.
+//! The two halves of a network interface. They share nothing, so each may have an owner of its own.
 
 use crate::Frame;
 use core::fmt;
@@ -40,12 +39,9 @@ pub struct NicCounters {
     pub notifications: u64,
 }
 
-/// The receiving half. Its owner is a job: it calls [`Receive::next`] until there is nothing,
-/// with the device's interrupts suppressed meanwhile.
+/// The receiving half. After an interrupt, by which the device's interrupts were suppressed, its
+/// owner calls [`Receive::next`] until there is nothing, and then [`Receive::enable`].
 pub trait Receive: Send {
-    /// Stops the device from interrupting for received frames.
-    fn suppress(&mut self);
-
     /// The next received frame. Its buffer has been replaced in the ring: the ring never runs
     /// dry, and a frame that cannot be replaced is dropped and counted instead.
     fn next(&mut self) -> Option<Frame>;
@@ -60,7 +56,7 @@ pub trait Receive: Send {
     fn counters(&self) -> NicCounters;
 }
 
-/// The transmitting half. Its owner is the stack's context.
+/// The transmitting half.
 pub trait Transmit: Send {
     /// The interface's hardware address.
     fn mac(&self) -> [u8; 6];

@@ -36,4 +36,4 @@ pub use doorbell::Doorbell;
 pub use error::Error;
 pub use initialise::{VERSION_1, finish, read_config_bytes, start};
 pub use link::{Device, Link, Queues};
-pub use queue::{Broken, Queue, Used};
+pub use queue::{Broken, Queue, Quiet, Used};

@@ -16,6 +16,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU16, Ordering, fence};
+use reflex_driver_api::Acknowledge;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
 /// The device broke the queue's contract. Nothing more will come out of the queue, and the
@@ -79,6 +80,23 @@ pub struct Queue<H: Hal> {
 
 // SAFETY: the pointers lead into `memory`, which belongs to this value.
 unsafe impl<H: Hal> Send for Queue<H> {}
+
+/// Suppresses a queue's interrupts in interrupt context, where the queue itself belongs to
+/// somebody who may be at work on it: the first interrupt is then the last until
+/// [`Queue::enable`].
+pub struct Quiet {
+    flags: &'static AtomicU16,
+}
+
+impl Acknowledge for Quiet {
+    #[inline]
+    fn acknowledge(&mut self) -> bool {
+        // When this comes between the two steps of `enable`, the interrupt it is for makes up for
+        // the next one.
+        self.flags.store(NO_INTERRUPT, Ordering::Relaxed);
+        true
+    }
+}
 
 impl<H: Hal> Queue<H> {
     /// Sets queue `index` of a device up, between negotiation and [`finish`](crate::finish). All
@@ -256,6 +274,14 @@ impl<H: Hal> Queue<H> {
     #[inline]
     pub fn suppress(&mut self) {
         Self::word(self.available, 0).store(NO_INTERRUPT, Ordering::Relaxed);
+    }
+
+    /// What suppresses the queue's interrupts in interrupt context.
+    ///
+    /// # Safety
+    /// The queue is never [freed](Self::free).
+    pub unsafe fn quiet(&self) -> Quiet {
+        Quiet { flags: Self::word(self.available, 0) }
     }
 
     /// Asks the device to interrupt for the next slot it is done with. True when there is

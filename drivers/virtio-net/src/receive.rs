@@ -7,7 +7,7 @@ use core::mem::{self, ManuallyDrop};
 use core::ptr::NonNull;
 use reflex_driver_api::{Frame, NicCounters, Receive};
 use reflex_memory::{Lent, Pool};
-use reflex_virtio_bus::Queue;
+use reflex_virtio_bus::{Queue, Quiet};
 use virtio_drivers::BufferDirection::DeviceToDriver;
 use virtio_drivers::{Hal, PhysAddr};
 
@@ -70,6 +70,12 @@ impl<H: Hal> Receiver<H> {
         Ok(Self { queue, lent, frames, counters: NicCounters::default(), failed: false })
     }
 
+    /// What suppresses the device's interrupts for received frames in interrupt context.
+    pub fn quiet(&self) -> Quiet {
+        // SAFETY: receivers never free their queue.
+        unsafe { self.queue.quiet() }
+    }
+
     /// The device runs now: it may be notified.
     pub(crate) fn started(&mut self) {
         self.tell();
@@ -91,10 +97,6 @@ impl<H: Hal> Receiver<H> {
 }
 
 impl<H: Hal> Receive for Receiver<H> {
-    fn suppress(&mut self) {
-        self.queue.suppress();
-    }
-
     fn next(&mut self) -> Option<Frame> {
         // Frames that are dropped are passed over, but no more than a ringful: a device that
         // keeps sending such does not keep the job.

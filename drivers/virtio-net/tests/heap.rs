@@ -3,7 +3,7 @@
 mod common;
 
 use common::{bench, rings};
-use reflex_driver_api::{Receive, Transmit};
+use reflex_driver_api::{Acknowledge, Receive, Transmit};
 use reflex_virtio_net::HEADER;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -44,7 +44,7 @@ fn packets_make_no_heap_call() {
     let before = CALLS.get();
     assert!(before > 0, "the counter counts");
     for _ in 0..1000 {
-        bench.receiver.suppress();
+        bench.receiver.quiet().acknowledge();
         for _ in 0..16 {
             let buffer = bench.receive.take().expect("a buffer");
             buffer.write(&packet);

@@ -6,7 +6,7 @@ use common::{
     Bench, MAC, MAC_FEATURE, MTU_FEATURE, STATUS_FEATURE, bench, deliver, device, frame, rings,
 };
 use proptest::prelude::*;
-use reflex_driver_api::{NicError, Receive, Transmit};
+use reflex_driver_api::{Acknowledge, NicError, Receive, Transmit};
 use reflex_virtio_bus as bus;
 use reflex_virtio_fake::{FakeDevice, HostHal, frames, pool_in_use};
 use reflex_virtio_net::{Error, HEADER, Rings, open};
@@ -142,7 +142,7 @@ fn a_frame_longer_than_the_mtu_is_refused() {
 #[test]
 fn a_frame_between_the_last_look_and_enable_is_not_lost() {
     let mut bench = bench(rings(4, 1), 4);
-    bench.receiver.suppress();
+    bench.receiver.quiet().acknowledge();
     assert!(!bench.receive.wants_interrupt());
     assert!(bench.receiver.next().is_none());
     assert!(bench.deliver(&frame(1, 60)));
@@ -179,7 +179,7 @@ fn no_wake_up_is_lost_between_threads() {
     while next < FRAMES {
         let waited = interrupts.recv_timeout(Duration::from_secs(20));
         assert!(waited.is_ok(), "a wake-up was lost after {next} frames");
-        bench.receiver.suppress();
+        bench.receiver.quiet().acknowledge();
         loop {
             while let Some(got) = bench.receiver.next() {
                 assert_eq!(&got[..], &frame(next, 60)[..]);

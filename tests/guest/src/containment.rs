@@ -250,7 +250,8 @@ fn a_constructor_that_fails_is_tried_again_with_back_off(system: System) -> Resu
                 _ => Ok(()),
             }
         })
-        .backoff(Duration::from_millis(4), Duration::from_millis(16))
+        // The longest wait is out of reach: a longer life would begin the count anew.
+        .backoff(Duration::from_millis(4), Duration::from_secs(5))
         .build()?;
     let mut told = [false; 5];
     while TRIES.load(Relaxed) < 6 {
@@ -266,7 +267,7 @@ fn a_constructor_that_fails_is_tried_again_with_back_off(system: System) -> Resu
     let at: Vec<u64> = AT.iter().map(|at| at.load(Relaxed)).collect();
     let waits: Vec<u64> = at.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000_000).collect();
     // Never earlier; how much later is the machine's affair.
-    assert!(waits.iter().zip([4, 8, 16, 16, 16]).all(|(wait, least)| *wait >= least), "{waits:?}");
+    assert!(waits.iter().zip([4, 8, 16, 32, 64]).all(|(wait, least)| *wait >= least), "{waits:?}");
     fail(system, context, || panic!("after all"))?;
     Ok(())
 }
@@ -411,6 +412,16 @@ fn a_context_that_waits_is_given_up(system: System) -> Result<(), Error> {
     Ok(())
 }
 
+/// Spins for so long, not counting when the machine itself stood still.
+fn work(system: System, time: Duration) {
+    let (mut spent, mut before) = (Duration::ZERO, system.now());
+    while spent < time {
+        let now = system.now();
+        spent += (now - before).min(Duration::from_micros(100));
+        before = now;
+    }
+}
+
 /// What a handler is preempted for is not its own time, and a guarded call is waited out.
 #[reflex::test]
 fn a_budget_counts_what_the_handler_itself_takes(system: System) -> Result<(), Error> {
@@ -436,8 +447,7 @@ fn a_budget_counts_what_the_handler_itself_takes(system: System) -> Result<(), E
     assert!(ENDED.load(Relaxed));
     let guarded = system.signal(SignalMode::Counter).on(limited, move |(), _| {
         system.kernel().guarded(|| {
-            let end = system.now() + BUDGET * 3;
-            until(|| system.now() >= end);
+            work(system, BUDGET * 3);
             GUARDED.store(true, Relaxed);
         });
         AFTER.store(true, Relaxed);

@@ -1,8 +1,9 @@
 //! Trouble is an event that no limit keeps back.
 
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::{Error, EventError, Kernel, Priority, Registration, System, Trouble};
+use reflex::{Error, EventError, Kernel, Priority, Registration, Scarcity, System, Trouble};
 
 /// A report reaches the owner, with how often, also while its queue is at its limit.
 #[reflex::test]
@@ -117,4 +118,40 @@ fn a_missed_deadline_is_told(system: System) -> Result<(), Error> {
     kernel.activate(event, 1)?;
     assert_eq!(MISSED.load(Relaxed), 2, "no deadline any more");
     Ok(())
+}
+
+/// A pool that has become scarce is told of once, and again after it was not; so is the machine's
+/// memory.
+#[reflex::test]
+fn scarce_memory_is_trouble(system: System) -> Result<(), Error> {
+    static LOW: AtomicU32 = AtomicU32::new(0);
+    static PRESSURE: AtomicU32 = AtomicU32::new(0);
+    const PERIOD: Duration = Duration::from_millis(1);
+    let kernel = system.kernel();
+    let context = system.context("watched", ()).build()?;
+    system.on_trouble(context, Priority::HIGH, |(), trouble, count| {
+        match trouble {
+            Trouble::PoolLow => LOW.fetch_add(count, Relaxed),
+            Trouble::MemoryPressure => PRESSURE.fetch_add(count, Relaxed),
+            other => panic!("{other:?} was not brought about"),
+        };
+    })?;
+    let pool = kernel.pool(context.handle())?;
+    let scarcity = Scarcity { pool: pool.available() / 2, machine: usize::MAX };
+    let timer = system.watch_memory(context, scarcity, PERIOD)?;
+    for round in 1..=3 {
+        system.sleep(5 * PERIOD)?;
+        assert_eq!(LOW.load(Relaxed), round - 1, "there is enough");
+        let mut taken = Vec::new();
+        while pool.available() >= scarcity.pool {
+            taken.push(pool.bytes(1_000).map_err(|_| "there was enough")?);
+        }
+        while LOW.load(Relaxed) < round {
+            core::hint::spin_loop();
+        }
+        system.sleep(5 * PERIOD)?;
+        assert_eq!(LOW.load(Relaxed), round, "told once");
+    }
+    assert_eq!(PRESSURE.load(Relaxed), 1, "there never was as much as that");
+    timer.remove()
 }

@@ -15,7 +15,7 @@ mod trace;
 pub use allocator::CountingAllocator;
 pub use clock::Clock;
 pub use kernel::SimKernel;
-pub use nic::{Faults, Nic, Wire};
+pub use nic::{Arrivals, Faults, Nic, Receiver, Wire};
 pub use pool::pool;
 pub use random::Random;
 pub use trace::Trace;

@@ -2,7 +2,7 @@
 
 use crate::{Clock, Random};
 use core::time::Duration;
-use reflex_driver_api::{Frame, NicCounters, NicError, Transmit};
+use reflex_driver_api::{Frame, NicCounters, NicError, Receive, Transmit};
 use reflex_event::Instant;
 use reflex_memory::{Lent, Pool};
 use std::collections::VecDeque;
@@ -232,5 +232,63 @@ impl Wire {
     /// What the interface has counted.
     pub fn counters(&self) -> NicCounters {
         self.0.lock().unwrap().counters
+    }
+}
+
+#[derive(Default)]
+struct Ring {
+    frames: VecDeque<Frame>,
+    suppressed: bool,
+    counters: NicCounters,
+}
+
+/// The receiving half of an interface.
+pub struct Receiver(Arc<Mutex<Ring>>);
+
+/// Where a test puts frames for a [`Receiver`]; clones lead to the same.
+#[derive(Clone)]
+pub struct Arrivals(Arc<Mutex<Ring>>);
+
+impl Receiver {
+    /// A receiving half, and where its frames come from. Its interrupts are suppressed until it is
+    /// looked at for the first time.
+    pub fn new() -> (Self, Arrivals) {
+        let ring = Ring { suppressed: true, ..Ring::default() };
+        let ring = Arc::new(Mutex::new(ring));
+        (Self(Arc::clone(&ring)), Arrivals(ring))
+    }
+}
+
+impl Receive for Receiver {
+    fn next(&mut self) -> Option<Frame> {
+        let mut ring = self.0.lock().unwrap();
+        let frame = ring.frames.pop_front()?;
+        ring.counters.frames += 1;
+        Some(frame)
+    }
+
+    fn enable(&mut self) -> bool {
+        let mut ring = self.0.lock().unwrap();
+        ring.suppressed = !ring.frames.is_empty();
+        ring.suppressed
+    }
+
+    fn counters(&self) -> NicCounters {
+        self.0.lock().unwrap().counters
+    }
+}
+
+impl Arrivals {
+    /// A frame arrives. True when the interface interrupts, which suppresses further interrupts.
+    #[must_use = "the interrupt has to be served"]
+    pub fn push(&self, frame: Frame) -> bool {
+        let mut ring = self.0.lock().unwrap();
+        ring.frames.push_back(frame);
+        !std::mem::replace(&mut ring.suppressed, true)
+    }
+
+    /// Frames nobody has taken yet.
+    pub fn waiting(&self) -> usize {
+        self.0.lock().unwrap().frames.len()
     }
 }

@@ -9,6 +9,8 @@ use reflex_event::{Error, Kernel, Priority};
 pub(crate) struct Links<K: Kernel, T: Send + 'static> {
     /// The source, from attaching to detaching.
     pub(crate) home: Option<Source<K, T>>,
+    /// It has been detached ahead of its end.
+    pub(crate) left: bool,
     /// Where in the backlog it is.
     pub(crate) seen: u64,
     pub(crate) priority: Priority,
@@ -22,6 +24,7 @@ impl<K: Kernel, T: Send + 'static> Default for Links<K, T> {
     fn default() -> Self {
         Self {
             home: None,
+            left: false,
             seen: 0,
             priority: Priority::DEFAULT,
             listed: false,

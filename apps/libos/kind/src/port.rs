@@ -398,6 +398,23 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         });
     }
 
+    /// Detaches the registration, which is about to be ended, from its source: that takes less of
+    /// the section in which it ends.
+    pub fn leave(&self) {
+        self.0.kernel.guarded(|| {
+            if let Some(source) = self.home() {
+                let left = source.detach(self);
+                self.links(|links| links.left |= left);
+            }
+            self.close();
+        });
+    }
+
+    /// Whether it has been detached ahead of its end. True once.
+    pub(crate) fn has_left(&self) -> bool {
+        self.links(|links| core::mem::take(&mut links.left))
+    }
+
     /// The registration has ended: nothing is let in any more, and what waits is dropped.
     pub(crate) fn close(&self) {
         let _filter = self.with(|state| {

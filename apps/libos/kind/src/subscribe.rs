@@ -35,7 +35,7 @@ impl<K: Kernel, X: Kind<K>> Attachment<K, X> {
     /// Unties it. Once more does no harm.
     fn end(&self) {
         let source = self.kind.source();
-        if source.detach(&self.delivery) {
+        if source.detach(&self.delivery) || self.delivery.has_left() {
             self.kind.detached(source.registrations());
         }
         self.delivery.close();

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Log, Registering, Teller, kernel, latest, level, told};
 use proptest::prelude::*;
-use reflex_event::{Error, Kernel};
+use reflex_event::{Error, Kernel, Trouble};
 use reflex_kind::{Counted, Each, Latest, Source};
 use reflex_testkit::SimKernel;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -138,6 +138,23 @@ fn a_full_registration_holds_the_source_up_when_its_backlog_is_full() {
     assert_eq!(slow.delivery.pending(), 0);
 }
 
+/// What the last one who waits for it has no room for is kept for that one.
+#[test]
+fn what_finds_no_room_waits_for_the_last_who_wants_it() {
+    let (kernel, relay) = kernel();
+    let source = Source::queued(&kernel, relay, 4, || {}).unwrap();
+    let log = Log::default();
+    Registering::new(&kernel, &source, &log).priority(50).on::<Each<8>>(1).unwrap();
+    let slow = Registering::new(&kernel, &source, &log).priority(20).on::<Each<1>>(2).unwrap();
+    // Its handler comes after the relay, which finds it full.
+    kernel.set_priority(slow.event, level(0)).unwrap();
+    kernel.section(|| (0..4).for_each(|data| source.deliver(data).unwrap()));
+    kernel.run_until_idle();
+    let expected = [1, 2].map(|name| [0, 1, 2, 3].map(|data| (name, Some(data), 1)));
+    assert_eq!(told(&log), expected.as_flattened());
+    assert_eq!(kernel.troubles(slow.context), [Trouble::SourceThrottled; 3]);
+}
+
 /// A registration moves with its priority, also when it has not been told yet.
 #[test]
 fn a_registration_moves_with_its_priority() {
@@ -190,7 +207,6 @@ proptest! {
         let log: Log<u32> = Log::default();
         // Name, registration, occurrences that it was there for.
         let mut live: Vec<(u32, Teller<u32>, u32)> = Vec::new();
-        let mut gone: Vec<u32> = Vec::new();
         let (mut names, mut number) = (0, 0);
         for step in program {
             match step {
@@ -215,10 +231,9 @@ proptest! {
                 }
                 Do::Unregister(which) => {
                     if let Some(at) = usize::from(which).checked_rem(live.len()) {
-                        let (name, teller, _) = live.swap_remove(at);
+                        let teller = live.swap_remove(at).1;
                         teller.unregister();
                         prop_assert_eq!(teller.delivery.pending(), 0);
-                        gone.push(name);
                     }
                 }
                 Do::Move(which, to) => {
@@ -231,6 +246,11 @@ proptest! {
                 Do::Run => kernel.run_until_idle(),
             }
         }
+        kernel.run_until_idle();
+        // Everybody has been told, so there is room for another.
+        prop_assert_eq!(source.deliver(number), Ok(()));
+        live.iter_mut().for_each(|teller| teller.2 += 1);
+        number += 1;
         kernel.run_until_idle();
         prop_assert_eq!(source.registrations() as usize, live.len());
         let seen = told(&log);
@@ -247,6 +267,5 @@ proptest! {
                 prop_assert_eq!(*last, number - 1);
             }
         }
-        let _ = gone;
     }
 }

@@ -5,10 +5,12 @@
 //! freed: it is taken over when the context, in its next life, opens the same port again with
 //! buffers of the same sizes.
 
-use crate::record::{Phase, request};
+use crate::port::Page;
+use crate::record::{Phase, Records, request};
 use crate::settings::Settings;
 use crate::shared::{Group, Owner, Register, Shared};
 use crate::{Error, Net, Stack};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use reflex_event::{ContextId, EventId, Kernel};
 
@@ -26,7 +28,7 @@ pub(crate) struct Search {
 #[derive(Clone, Copy)]
 enum At {
     Group(u32),
-    Record(u32),
+    Record { group: u32, place: u32 },
     Socket(u32),
 }
 
@@ -59,19 +61,32 @@ impl<K: Kernel> Stack<K> {
         Some(match self.search.at {
             At::Group(group) => {
                 if group as usize >= net.with(|shared| shared.groups.len()) {
-                    return Some(At::Record(0));
+                    return Some(At::Record { group: 0, place: 0 });
                 }
                 net.look_after(group);
                 At::Group(group + 1)
             }
-            At::Record(index) => {
-                if index as usize >= net.with(|shared| shared.records.len()) {
+            At::Record { group, place } => {
+                let (groups, records) =
+                    net.with(|shared| (shared.groups.len(), shared.records.count(group)));
+                if group as usize >= groups {
                     return Some(At::Socket(0));
                 }
-                if let Some(event) = net.with(|shared| shared.reset_orphan(index)) {
+                if place >= records {
+                    return Some(At::Record { group: group + 1, place: 0 });
+                }
+                let index = Records::index(group, place);
+                let (event, died) = net.with(|shared| {
+                    let event = shared.reset_orphan(index);
+                    (event, !shared.dead.is_empty())
+                });
+                if died {
+                    net.drop_dead();
+                }
+                if let Some(event) = event {
                     net.activate(event);
                 }
-                At::Record(index + 1)
+                At::Record { group, place: place + 1 }
             }
             At::Socket(index) => {
                 if index as usize >= net.with(|shared| shared.sockets.len()) {
@@ -109,6 +124,7 @@ impl<K: Kernel> Net<K> {
         let owner = self.with(|shared| shared.groups[group as usize].owner);
         if !self.is_alive(owner) {
             self.with(|shared| shared.orphan(group, owner));
+            self.follow_priorities();
         }
     }
 
@@ -117,7 +133,35 @@ impl<K: Kernel> Net<K> {
         let owner = self.with(|shared| shared.sockets[index as usize].owner);
         if !self.is_alive(owner) {
             self.with(|shared| shared.orphan_socket(index, owner));
+            self.follow_priorities();
         }
+    }
+
+    /// Gives a context a group that it had in an earlier life, if one fits. A cold path.
+    ///
+    /// # Errors
+    /// [`Error::PortInUse`], [`Error::Event`].
+    pub(crate) fn adopt(
+        &self,
+        owner: Owner,
+        port: Option<u16>,
+        settings: &Settings,
+        register: &Arc<Register<K>>,
+    ) -> Result<Option<u32>, Error> {
+        let mut page = port.and_then(|port| self.page(|shared| &shared.ports, port));
+        for group in 0..self.with(|shared| shared.groups.len()) as u32 {
+            // A section each. What the group had before is dropped outside of it.
+            let register = Arc::clone(register);
+            let adopted = self
+                .with(|shared| shared.adopt(group, owner, (port, &mut page), settings, register));
+            let Some((events, _)) = adopted? else { continue };
+            self.follow_priorities();
+            for event in events.into_iter().flatten() {
+                self.kernel().set_priority(event, settings.priority)?;
+            }
+            return Ok(Some(group));
+        }
+        Ok(None)
     }
 
     /// Registers a record of an earlier life of its owner's anew. A cold path.
@@ -126,7 +170,7 @@ impl<K: Kernel> Net<K> {
     /// Those of registering.
     pub(crate) fn serve_again(&self, index: u32) -> Result<(), Error> {
         let (register, life, priority, slot, events) = self.with(|shared| {
-            let record = &shared.records[index as usize];
+            let record = &shared.records[index];
             let group = &shared.groups[record.group as usize];
             let priority = group.settings.priority;
             (Arc::clone(&group.register), group.life, priority, record.slot, record.events)
@@ -136,7 +180,7 @@ impl<K: Kernel> Net<K> {
             self.kernel().set_priority(events.segment, priority)?;
         }
         self.with(|shared| {
-            let record = &mut shared.records[index as usize];
+            let record = &mut shared.records[index];
             (record.life, record.priority) = (life, priority);
             if let Some(events) = &mut record.events {
                 events.application = application;
@@ -146,10 +190,13 @@ impl<K: Kernel> Net<K> {
     }
 }
 
+/// The events of a group that was adopted, and what is to be dropped outside of sections.
+type Adopted<K> = ([Option<EventId>; 2], Arc<Register<K>>);
+
 impl<K: Kernel> Group<K> {
     /// Its own registrations with the stack.
     pub(crate) fn events(&self) -> [Option<EventId>; 2] {
-        [self.opening_event, self.flush_event]
+        [self.opening_event, self.turns_event]
     }
 }
 
@@ -162,18 +209,25 @@ impl<K: Kernel> Shared<K> {
         }
         (orphan.orphaned, orphan.listening) = (true, false);
         orphan.life = orphan.life.wrapping_add(1);
-        self.ports.retain(|(_, listener)| *listener != group);
+        self.levels.remove(orphan.settings.priority);
+        if let Some(port) = orphan.port {
+            self.ports.close(port, group);
+        }
     }
 
     /// Resets a record's connection if its owner has been given up: the event to activate.
     fn reset_orphan(&mut self, index: u32) -> Option<EventId> {
-        let record = &mut self.records[index as usize];
+        let record = &mut self.records[index];
         if record.life == self.groups[record.group as usize].life || !record.in_table() {
             return None;
         }
         // Nobody is left to be told.
         record.told = true;
-        record.notices = 0;
+        let untold = core::mem::take(&mut record.notices) != 0;
+        let usual = self.groups[record.group as usize].settings.priority;
+        self.untold = self.untold.saturating_sub(u32::from(untold));
+        self.prioritise(index, usual);
+        let record = &mut self.records[index];
         match record.phase {
             Phase::TimeWait | Phase::Over => {
                 self.settle(index);
@@ -186,43 +240,42 @@ impl<K: Kernel> Shared<K> {
         }
     }
 
-    /// Opens a port for a group.
-    pub(crate) fn open_port(&mut self, port: Option<u16>, group: u32) {
-        if let Some(port) = port
-            && let Err(at) = self.ports.binary_search_by_key(&port, |(port, _)| *port)
-        {
-            self.ports.insert(at, (port, group));
-        }
-    }
-
-    /// Gives a context the group that it had in an earlier life.
-    pub(crate) fn adopt(
+    /// Gives a context `group`, if it had it in an earlier life and it fits: the group's events, and
+    /// how its connections were registered then.
+    fn adopt(
         &mut self,
+        group: u32,
         owner: Owner,
-        port: Option<u16>,
+        (port, page): (Option<u16>, &mut Option<Box<Page>>),
         settings: &Settings,
-        register: &Arc<Register<K>>,
-    ) -> Option<u32> {
-        let fits = |group: &Group<K>| {
-            let buffers = |of: &Settings| (of.receive_buffer, of.send_buffer);
-            group.orphaned
-                && group.owner.context == owner.context
-                && group.port == port
-                && group.made <= settings.connections
-                && buffers(&group.settings) == buffers(settings)
-        };
-        let index = self.groups.iter().position(fits)?;
-        let group = &mut self.groups[index];
-        (group.owner, group.orphaned, group.listening) = (owner, false, port.is_some());
-        (group.settings, group.register) = (*settings, Arc::clone(register));
-        let missing = settings.connections.saturating_sub(group.made);
-        self.reserve(missing as usize, 0);
-        Some(index as u32)
+        register: Arc<Register<K>>,
+    ) -> Result<Option<Adopted<K>>, Error> {
+        let room = self.records.room(group);
+        let Some(orphan) = self.groups.get_mut(group as usize) else { return Ok(None) };
+        let buffers = |of: &Settings| (of.receive_buffer, of.send_buffer);
+        let fits = orphan.orphaned
+            && orphan.owner.context == owner.context
+            && orphan.port == port
+            && (orphan.made..=room).contains(&settings.connections)
+            && buffers(&orphan.settings) == buffers(settings);
+        if !fits {
+            return Ok(None);
+        }
+        if let Some(port) = port
+            && !self.ports.open(port, group, page)
+        {
+            return Err(Error::PortInUse);
+        }
+        self.levels.add(settings.priority);
+        (orphan.owner, orphan.orphaned, orphan.listening) = (owner, false, port.is_some());
+        orphan.settings = *settings;
+        let before = core::mem::replace(&mut orphan.register, register);
+        Ok(Some((orphan.events(), before)))
     }
 
     /// Whether a record is of an earlier life of its owner's.
     pub(crate) fn is_stale(&self, index: u32) -> bool {
-        let record = &self.records[index as usize];
+        let record = &self.records[index];
         record.life != self.groups[record.group as usize].life
     }
 }

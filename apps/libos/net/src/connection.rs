@@ -39,9 +39,8 @@ impl<K: Kernel> Held<K> {
     /// The handler does not go on.
     fn put_back(self) {
         let event = self.net.with(|shared| {
-            let record = &mut shared.records[self.index as usize];
-            record.endpoint = Some(self.endpoint);
-            record.events.map(|events| events.segment)
+            shared.records[self.index].endpoint = Some(self.endpoint);
+            shared.make_ready(self.index)
         });
         // The stack may have come for it meanwhile.
         if let Some(event) = event {
@@ -235,13 +234,18 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::Closed`].
     pub fn set_priority(&self, priority: Priority) -> Result<(), Error> {
-        let events = self.with(|record| {
-            record.priority = priority;
-            record.events
-        })?;
+        let generation = self.generation.load(Ordering::Relaxed);
+        let events = self.net.with(|shared| {
+            shared.live(self.index, generation)?;
+            Some(shared.prioritise(self.index, priority))
+        });
+        let events = events.ok_or(Error::Closed)?;
+        self.net.follow_priorities();
         if let Some(events) = events {
             self.net.kernel().set_priority(events.segment, priority)?;
             self.net.kernel().set_priority(events.application, priority)?;
+            // In case it is in its group's list already, where its turn comes at the group's priority.
+            self.net.activate(events.segment);
         }
         Ok(())
     }
@@ -281,11 +285,12 @@ impl<K: Kernel> Connection<K> {
     }
 
     fn request(&self, request: u8) {
-        let event = self.with(|record| {
-            record.requests |= request;
-            record.events.map(|events| events.segment)
+        let generation = self.generation.load(Ordering::Relaxed);
+        let event = self.net.with(|shared| {
+            shared.live(self.index, generation)?.requests |= request;
+            shared.make_ready(self.index)
         });
-        if let Ok(Some(event)) = event {
+        if let Some(event) = event {
             self.net.activate(event);
         }
     }
@@ -340,13 +345,13 @@ impl<K: Kernel> Connection<K> {
     fn put(&self, endpoint: Lent<Endpoint>, turn: bool, short: bool) {
         let event: Option<EventId> = self.net.with(|shared| {
             // The generation cannot have changed: a connection ends only with its endpoint in.
-            let record = &mut shared.records[self.index as usize];
+            let record = &mut shared.records[self.index];
             record.endpoint = Some(endpoint);
             record.send_blocked |= short;
             let wanted = core::mem::take(&mut record.stack_wanted);
             // Two handlers that met leave a mark too; a turn of the stack answers it.
             let turn = turn || wanted || record.application_wanted;
-            record.events.filter(|_| turn).map(|events| events.segment)
+            if turn { shared.make_ready(self.index) } else { None }
         });
         if let Some(event) = event {
             self.net.activate(event);
@@ -357,10 +362,13 @@ impl<K: Kernel> Connection<K> {
     #[inline]
     pub(crate) fn take_notices(&self) -> Option<(u8, Option<ConnectionError>)> {
         self.net.with(|shared| {
-            let record = &mut shared.records[self.index as usize];
+            let record = &mut shared.records[self.index];
             self.generation.store(record.generation, Ordering::Relaxed);
             let notices = core::mem::take(&mut record.notices);
-            (notices != 0).then_some((notices, record.error))
+            let untold = u32::from(notices != 0);
+            let told = (notices != 0).then_some((notices, record.error));
+            shared.untold = shared.untold.saturating_sub(untold);
+            told
         })
     }
 
@@ -377,15 +385,18 @@ impl<K: Kernel> Connection<K> {
             let record = shared.live(index, generation)?;
             debug_assert!(matches!(record.phase, Phase::Over | Phase::TimeWait));
             record.told = true;
-            let group = record.group as usize;
-            let changed = record.priority;
+            let (group, own) = (record.group as usize, record.priority);
             shared.settle(index);
             let usual = shared.groups[group].settings.priority;
-            let record = &mut shared.records[index as usize];
-            record.priority = usual;
-            record.events.filter(|_| usual != changed).map(|events| (events, usual))
+            let events = if own == usual { None } else { shared.prioritise(index, usual) };
+            Some((events.map(|events| (events, usual)), !shared.dead.is_empty()))
         });
+        let Some((reset, died)) = reset else { return };
+        if died {
+            self.net.drop_dead();
+        }
         if let Some((events, usual)) = reset {
+            self.net.follow_priorities();
             let _ = self.net.kernel().set_priority(events.segment, usual);
             let _ = self.net.kernel().set_priority(events.application, usual);
         }

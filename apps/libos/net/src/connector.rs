@@ -3,9 +3,8 @@
 use crate::connection::Connection;
 use crate::group::register_with;
 use crate::packet::FlowKey;
-use crate::record::Phase;
+use crate::record::{Events, Phase};
 use crate::settings::Settings;
-use crate::shared::Shared;
 use crate::{Error, Net, TcpService};
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -124,38 +123,32 @@ impl<K: Kernel> Connector<K> {
                 }
             },
         };
+        self.net.drop_dead();
         if self.net.with(|shared| shared.is_stale(index)) {
             self.net.serve_again(index).inspect_err(|_| {
                 self.net.with(|shared| shared.give_back(index));
             })?;
         }
-        let opened = self.net.with(|shared| {
-            let key = shared.outgoing(&peer, start);
-            match key {
-                Ok(key) => {
-                    shared.open(index, key, Phase::Connecting);
-                    let record = &shared.records[index as usize];
-                    Ok((record.generation, record.slot, record.events))
-                }
-                Err(error) => {
-                    shared.give_back(index);
-                    Err(error)
-                }
-            }
-        });
+        let opened = self.outgoing(index, &peer, start);
+        if opened.is_err() {
+            self.net.with(|shared| shared.give_back(index));
+        }
         let (generation, slot, events) = opened?;
         if let Some(events) = events {
             self.net.activate(events.segment);
         }
         Ok(Connection::new(self.net.clone(), index, slot, generation))
     }
-}
 
-impl<K: Kernel> Shared<K> {
-    /// A free 4-tuple towards `peer`: from a random port on, the next that is free (RFC 6056,
-    /// 3.3.1).
-    fn outgoing(&self, peer: &SocketAddrV4, start: u16) -> Result<FlowKey, Error> {
-        let own = self.address.ok_or(Error::NoAddress)?;
+    /// Opens the record under a free 4-tuple towards `peer`: from a random port on, the next that is
+    /// free (RFC 6056, 3.3.1).
+    fn outgoing(
+        &self,
+        index: u32,
+        peer: &SocketAddrV4,
+        start: u16,
+    ) -> Result<(u32, u32, Option<Events>), Error> {
+        let own = self.net.address().ok_or(Error::NoAddress)?;
         let ports = EPHEMERAL.end() - EPHEMERAL.start() + 1;
         let mut key = FlowKey {
             remote: u32::from(*peer.ip()),
@@ -165,8 +158,18 @@ impl<K: Kernel> Shared<K> {
         };
         for offset in 0..TRIES {
             key.local_port = EPHEMERAL.start() + start.wrapping_add(offset) % ports;
-            if self.flows.find(&self.records, &key).is_none() {
-                return Ok(key);
+            let hash = self.net.hash().of(&key);
+            // A section each.
+            let opened = self.net.with(|shared| {
+                if shared.flows.find(&shared.records, &key, hash).is_some() {
+                    return None;
+                }
+                shared.open(index, key, hash, Phase::Connecting);
+                let record = &shared.records[index];
+                Some((record.generation, record.slot, record.events))
+            });
+            if let Some(opened) = opened {
+                return Ok(opened);
             }
         }
         Err(Error::NoPort)

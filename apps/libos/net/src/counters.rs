@@ -79,7 +79,7 @@ pub struct Counters {
 }
 
 /// What the stack's context counts between two visits to the shared counters.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally {
     pub(crate) bad_checksum: u64,
     pub(crate) sent: u64,

@@ -5,7 +5,7 @@ use crate::counters::Tally;
 use crate::device::{Port, capabilities};
 use crate::limiter::Limiter;
 use crate::neighbour::{Answer, Neighbours};
-use crate::packet::{self, ETHERNET};
+use crate::packet::{self, ETHERNET, Station};
 use crate::record::Endpoint;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -18,6 +18,8 @@ use smoltcp::wire::{HardwareAddress, IpCidr};
 
 /// Most packets one run sends for one connection before others have their turn.
 const EGRESS: usize = 16;
+/// Transmit buffers that a turn has enough with, hardly ever using more.
+const FEW: usize = 2 * EGRESS;
 
 pub(crate) struct Engine {
     pub(crate) interface: Interface,
@@ -29,6 +31,8 @@ pub(crate) struct Engine {
     pub(crate) limiter: Limiter,
     pub(crate) mac: [u8; 6],
     pub(crate) address: Option<InterfaceAddress>,
+    /// Both, as classifying frames wants them.
+    pub(crate) station: Station,
     /// Transmit buffers that were free at the run's begin, less those used since.
     pub(crate) room: usize,
     /// Frames sent since the device was last told, of at most this priority.
@@ -83,6 +87,7 @@ impl Engine {
             limiter,
             mac,
             address: None,
+            station: Station { mac, address: None },
             room: 0,
             unflushed: None,
             tally: Tally::default(),
@@ -92,6 +97,7 @@ impl Engine {
     /// Gives the interface another address, or none.
     pub(crate) fn set_address(&mut self, address: Option<InterfaceAddress>) {
         self.address = address;
+        self.station.address = address.map(|own| (u32::from(own.address), own.prefix));
         self.neighbours.clear();
         self.interface.update_ip_addrs(|addresses| {
             addresses.clear();
@@ -100,6 +106,15 @@ impl Engine {
                 let _ = addresses.push(IpCidr::new(address.address.into(), address.prefix));
             }
         });
+    }
+
+    /// Looks whether transmit buffers are free: what the device has sent is taken back when few are.
+    #[inline]
+    pub(crate) fn look_for_room(&mut self) -> bool {
+        if self.room < FEW {
+            self.room = self.transmit.available();
+        }
+        self.room > 0
     }
 
     /// Lets smoltcp process one packet with the sockets of `sockets`, or with none.
@@ -146,7 +161,8 @@ impl Engine {
         }
         let flags = payload[13];
         let sequence = packet::word(payload, 4);
-        let before = endpoint.socket().state();
+        let socket = endpoint.socket();
+        let (before, queued) = (socket.state(), socket.recv_queue());
         let reset = flags & packet::RST != 0;
         let synchronised = !matches!(before, State::Listen | State::SynSent);
         if reset && synchronised && sequence != endpoint.expected {
@@ -171,16 +187,15 @@ impl Engine {
                 endpoint.acknowledged = acknowledgement;
             }
         }
-        let queued = endpoint.socket().recv_queue();
         self.ingress(packet, hop, Some(&mut endpoint.sockets), now);
-        let after = endpoint.socket().state();
+        let socket = endpoint.socket();
+        let (after, arrived) = (socket.state(), socket.recv_queue().wrapping_sub(queued));
         if !synchronised {
             if matches!(after, State::SynReceived | State::Established) {
                 endpoint.expected = sequence.wrapping_add(1);
             }
             return reset;
         }
-        let arrived = endpoint.socket().recv_queue().wrapping_sub(queued);
         endpoint.expected = endpoint.expected.wrapping_add(arrived as u32);
         let half_closed = |state| {
             matches!(state, State::CloseWait | State::Closing | State::LastAck | State::TimeWait)

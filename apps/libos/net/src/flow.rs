@@ -2,41 +2,69 @@
 //!
 //! Chained buckets whose links lie in the connection records: nothing is allocated, moved or
 //! rehashed when connections come and go. The hash is keyed with a random key, so that no peer
-//! can choose tuples that meet in one bucket.
+//! can choose tuples that meet in one bucket. When the table grows, which is when a port is
+//! opened, its chains move to the larger one bucket by bucket, and packets are served in between.
 
 use crate::packet::FlowKey;
-use crate::record::Record;
+use crate::record::Records;
 use alloc::vec::Vec;
+use core::mem;
 use siphasher::sip::SipHasher13;
 
 /// No record.
 pub(crate) const NONE: u32 = u32::MAX;
 
-pub(crate) struct FlowTable {
-    hasher: SipHasher13,
-    /// First record of each chain; a power of two of them.
-    buckets: Vec<u32>,
-}
+/// Hashes 4-tuples.
+#[derive(Clone, Copy)]
+pub(crate) struct FlowHash(SipHasher13);
 
-impl FlowTable {
+impl FlowHash {
     pub(crate) fn new(key: &[u8; 16]) -> Self {
-        Self { hasher: SipHasher13::new_with_key(key), buckets: alloc::vec![NONE; 16] }
+        Self(SipHasher13::new_with_key(key))
     }
 
     #[inline]
-    fn bucket(&self, key: &FlowKey) -> usize {
+    pub(crate) fn of(&self, key: &FlowKey) -> u32 {
         let mut bytes = [0; 12];
         bytes[..4].copy_from_slice(&key.remote.to_ne_bytes());
         bytes[4..8].copy_from_slice(&key.local.to_ne_bytes());
         bytes[8..10].copy_from_slice(&key.remote_port.to_ne_bytes());
         bytes[10..].copy_from_slice(&key.local_port.to_ne_bytes());
-        self.hasher.hash(&bytes) as usize & (self.buckets.len() - 1)
+        self.0.hash(&bytes) as u32
+    }
+}
+
+/// Buckets by hash; a power of two of them. Each is the first record of a chain.
+pub(crate) struct FlowTable {
+    buckets: Vec<u32>,
+    /// While the table grows: the smaller one, whose first `moved` buckets are empty.
+    former: Vec<u32>,
+    moved: usize,
+}
+
+impl FlowTable {
+    pub(crate) fn new() -> Self {
+        Self { buckets: alloc::vec![NONE; 16], former: Vec::new(), moved: 0 }
+    }
+
+    /// The bucket for a hash.
+    #[inline]
+    fn bucket(&mut self, hash: u32) -> &mut u32 {
+        let hash = hash as usize;
+        if !self.former.is_empty() {
+            let at = hash & (self.former.len() - 1);
+            if at >= self.moved {
+                return &mut self.former[at];
+            }
+        }
+        let at = hash & (self.buckets.len() - 1);
+        &mut self.buckets[at]
     }
 
     #[inline]
-    pub(crate) fn find(&self, records: &[Record], key: &FlowKey) -> Option<u32> {
-        let mut index = self.buckets[self.bucket(key)];
-        while let Some(record) = records.get(index as usize) {
+    pub(crate) fn find(&mut self, records: &Records, key: &FlowKey, hash: u32) -> Option<u32> {
+        let mut index = *self.bucket(hash);
+        while let Some(record) = records.get(index) {
             if record.key == *key {
                 return Some(index);
             }
@@ -45,25 +73,23 @@ impl FlowTable {
         None
     }
 
-    /// Adds a record, under its key.
-    pub(crate) fn insert(&mut self, records: &mut [Record], index: u32) {
-        let record = &mut records[index as usize];
-        let bucket = self.bucket(&record.key);
-        record.next_in_bucket = self.buckets[bucket];
-        self.buckets[bucket] = index;
+    /// Adds a record, under its key and that one's hash.
+    pub(crate) fn insert(&mut self, records: &mut Records, index: u32) {
+        let record = &mut records[index];
+        let bucket = self.bucket(record.hash);
+        record.next_in_bucket = mem::replace(bucket, index);
     }
 
     /// Takes a record out again.
-    pub(crate) fn remove(&mut self, records: &mut [Record], index: u32) {
-        let record = &records[index as usize];
-        let bucket = self.bucket(&record.key);
-        let after = record.next_in_bucket;
-        let mut at = self.buckets[bucket];
+    pub(crate) fn remove(&mut self, records: &mut Records, index: u32) {
+        let record = &records[index];
+        let (bucket, after) = (self.bucket(record.hash), record.next_in_bucket);
+        let mut at = *bucket;
         if at == index {
-            self.buckets[bucket] = after;
+            *bucket = after;
             return;
         }
-        while let Some(record) = records.get_mut(at as usize) {
+        while let Some(record) = records.get_mut(at) {
             if record.next_in_bucket == index {
                 record.next_in_bucket = after;
                 return;
@@ -72,17 +98,100 @@ impl FlowTable {
         }
     }
 
-    /// Makes room for `records.capacity()` connections, with short chains. A cold path.
-    pub(crate) fn grow(&mut self, records: &mut Vec<Record>, in_table: impl Fn(&Record) -> bool) {
-        let wanted = records.capacity().next_power_of_two().max(16);
-        if wanted <= self.buckets.len() {
-            return;
+    /// Whether there are fewer buckets than that.
+    pub(crate) fn is_smaller_than(&self, buckets: usize) -> bool {
+        self.buckets.len() < buckets
+    }
+
+    /// Whether [`FlowTable::grow_step`] is to be called.
+    pub(crate) fn is_growing(&self) -> bool {
+        !self.former.is_empty()
+    }
+
+    /// Begins to use `larger`, empty buckets, a power of two of them. [`FlowTable::grow_step`] is then
+    /// to be called until it has done. Hands back what is no larger, or comes while the table grows.
+    pub(crate) fn grow(&mut self, larger: Vec<u32>) -> Result<(), Vec<u32>> {
+        if !self.former.is_empty() || !self.is_smaller_than(larger.len()) {
+            return Err(larger);
         }
-        self.buckets.clear();
-        self.buckets.resize(wanted, NONE);
-        for index in 0..records.len() {
-            if in_table(&records[index]) {
-                self.insert(records, index as u32);
+        self.former = mem::replace(&mut self.buckets, larger);
+        self.moved = 0;
+        Ok(())
+    }
+
+    /// Moves one chain, if the table is growing; the smaller table, to be dropped, when that is
+    /// over.
+    pub(crate) fn grow_step(&mut self, records: &mut Records) -> Option<Vec<u32>> {
+        let Some(first) = self.former.get_mut(self.moved) else {
+            return Some(mem::take(&mut self.former));
+        };
+        let mut index = mem::replace(first, NONE);
+        self.moved += 1;
+        while let Some(record) = records.get_mut(index) {
+            let at = record.hash as usize & (self.buckets.len() - 1);
+            let bucket = mem::replace(&mut self.buckets[at], index);
+            index = mem::replace(&mut record.next_in_bucket, bucket);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Record;
+    use proptest::prelude::*;
+    use reflex_event::Priority;
+    use std::collections::HashMap;
+
+    fn key(number: u16) -> FlowKey {
+        FlowKey { remote: 1, local: 2, remote_port: number, local_port: 80 }
+    }
+
+    proptest! {
+        /// Connections come and go before, after and between the steps of growing.
+        #[test]
+        fn agrees_with_a_map_while_it_grows(
+            steps in prop::collection::vec((0u32..10, 0u16..40), 0..400),
+            seed in any::<[u8; 16]>(),
+        ) {
+            let hash = FlowHash::new(&seed);
+            let mut table = FlowTable::new();
+            let mut records = Records::new();
+            records.add_group(Vec::with_capacity(40));
+            for number in 0..40 {
+                let record = Record::new(0, number, Priority::DEFAULT, 1);
+                prop_assert_eq!(records.push(record), number);
+            }
+            let mut model: HashMap<u16, u32> = HashMap::new();
+            let mut buckets = 16;
+            for (step, number) in steps {
+                match step {
+                    0..4 => {
+                        let index = u32::from(number);
+                        if model.insert(number, index).is_none() {
+                            records[index].key = key(number);
+                            records[index].hash = hash.of(&key(number));
+                            table.insert(&mut records, index);
+                        }
+                    }
+                    4..6 => {
+                        if let Some(index) = model.remove(&number) {
+                            table.remove(&mut records, index);
+                            records[index].key = FlowKey::default();
+                        }
+                    }
+                    6 => {
+                        if table.grow(std::vec![NONE; buckets * 2]).is_ok() {
+                            buckets *= 2;
+                        }
+                    }
+                    _ => drop(table.grow_step(&mut records)),
+                }
+                for number in 0..40 {
+                    let found = table.find(&records, &key(number), hash.of(&key(number)));
+                    prop_assert_eq!(found, model.get(&number).copied());
+                }
             }
         }
     }

@@ -2,11 +2,13 @@
 
 use crate::connection::Connection;
 use crate::queue::Queue;
-use crate::record::List;
+use crate::ready::ReadyList;
+use crate::record::{List, Records};
 use crate::service::deliver;
 use crate::settings::Settings;
 use crate::shared::{Group, Register};
 use crate::{Error, Net, Stack, TcpService};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use reflex_event::{Accumulation, Context, Kernel, Priority, Registration};
 
@@ -72,6 +74,7 @@ impl<K: Kernel> Net<K> {
         let usable = 1..=1 << 30;
         if port == Some(0)
             || settings.connections == 0
+            || settings.connections > Records::MOST
             || settings.backlog == 0
             || !usable.contains(&settings.receive_buffer)
             || !usable.contains(&settings.send_buffer)
@@ -87,53 +90,42 @@ impl<K: Kernel> Net<K> {
         let owner = self.owner(context.id())?;
         kernel.on_end(context.id(), self.bereaved()?)?;
         if let Some(port) = port
-            && let Some(before) = self.with(|shared| shared.listener(port))
+            && let Some(before) = self.with(|shared| shared.ports.get(port))
         {
             // It is free if whoever had it has been given up, and the stack has not noticed yet.
             self.look_after(before);
-            if self.with(|shared| shared.listener(port)).is_some() {
+            if self.with(|shared| shared.ports.get(port)).is_some() {
                 return Err(Error::PortInUse);
             }
         }
-        let adopted = self.with(|shared| {
-            let group = shared.adopt(owner, port, &settings, &register)?;
-            shared.open_port(port, group);
-            Some((group, shared.groups[group as usize].events()))
-        });
-        if let Some((group, events)) = adopted {
-            for event in events.into_iter().flatten() {
-                kernel.set_priority(event, priority)?;
-            }
+        if let Some(group) = self.adopt(owner, port, &settings, &register)? {
             return Ok(group);
         }
-        let group = self.with(|shared| {
-            shared.reserve(settings.connections as usize, 0);
-            let group = shared.groups.len() as u32;
-            shared.open_port(port, group);
-            shared.groups.push(Group {
-                owner,
-                life: 0,
-                orphaned: false,
-                port,
-                listening: false,
-                settings,
-                register,
-                pool,
-                openings: Queue::new(settings.backlog.clamp(16, 1024) as u16),
-                opening_event: None,
-                flush_event: None,
-                free: List::EMPTY,
-                time_wait: List::EMPTY,
-                unbuilt: None,
-                made: 0,
-                half_open: 0,
-                queued: 0,
-            });
-            group
+        let group = Box::new(Group {
+            owner,
+            life: 0,
+            orphaned: false,
+            port,
+            listening: false,
+            settings,
+            register,
+            pool,
+            openings: Queue::new(settings.backlog.clamp(16, 1024) as u16),
+            opening_event: None,
+            turns_event: None,
+            ready: ReadyList::EMPTY,
+            free: List::EMPTY,
+            time_wait: List::EMPTY,
+            unbuilt: None,
+            made: 0,
+            half_open: 0,
+            queued: 0,
         });
-        let flush =
-            kernel.register(stack, registration, |stack: &mut Stack<K>, _| stack.flush())?;
-        self.with(|shared| shared.groups[group as usize].flush_event = Some(flush));
+        let group = self.add_group(port, group)?;
+        self.follow_priorities();
+        let turns = move |stack: &mut Stack<K>, _| stack.turns(group);
+        let turns = kernel.register(stack, registration, turns)?;
+        self.with(|shared| shared.groups[group as usize].turns_event = Some(turns));
         if port.is_some() {
             let openings = move |stack: &mut Stack<K>, _| stack.openings(group);
             let event = kernel.register(stack, registration, openings)?;

@@ -2,6 +2,7 @@
 //! have registered with it, and whom they register with from then on.
 
 use crate::group::register_with;
+use crate::record::Records;
 use crate::shared::Register;
 use crate::{Connection, Connector, Listener, Net, TcpService, UdpService, UdpSocket};
 use alloc::sync::Arc;
@@ -25,18 +26,18 @@ impl<K: Kernel> Served<K> {
     pub fn next(&self, from: u32) -> Option<(EventId, Connection<K>, u32)> {
         let mut at = from;
         loop {
-            // A section each: there may be many of others.
+            // A section each: there may be many not made yet.
+            let index = Records::index(self.group, at);
             let (slot, event) = self.net.with(|shared| {
-                let record = shared.records.get(at as usize)?;
-                let group = &shared.groups[self.group as usize];
-                let served = record.group == self.group && record.life == group.life;
+                let record = shared.records.get(index)?;
+                let served = record.life == shared.groups[self.group as usize].life;
                 let events = record.events.filter(|_| served);
                 Some((record.slot, events.map(|events| events.application)))
             })?;
-            if let Some(event) = event {
-                return Some((event, Connection::new(self.net.clone(), at, slot, 0), at + 1));
-            }
             at += 1;
+            if let Some(event) = event {
+                return Some((event, Connection::new(self.net.clone(), index, slot, 0), at));
+            }
         }
     }
 

@@ -3,11 +3,11 @@
 //!
 //! The parts, in the order in which a packet meets them:
 //!
-//! 1. [`Demultiplexer`], called by the receive job: `packet` finds the frame's owner, `flow` its
-//!    connection, `queue` keeps the frame there, `shared` holds the tables.
-//! 2. [`Stack`], a context of its own. `segments` gives one connection a `turn`, `opening` makes
-//!    connections, `others` answers everything else; `engine` drives smoltcp through `device`,
-//!    with `hop`, `neighbour` and `arp` in front of it and `dhcp` beside it.
+//! 1. [`Stack`], a context of its own. `receive` takes frames from the interface: `packet` says
+//!    what each is, `flow` and `port` whose, `queue` keeps it there; `shared` holds these tables.
+//! 2. `segments` gives one connection a `turn`, `opening` makes connections, `others` answers
+//!    everything else; `engine` drives smoltcp through `device`, with `hop`, `neighbour` and `arp` in
+//!    front of it and `dhcp` beside it.
 //! 3. The application's context, whose [`TcpService`] or [`UdpService`] is called through
 //!    [`Connection`] and [`UdpSocket`].
 //!
@@ -58,7 +58,6 @@ mod checksum;
 mod connection;
 mod connector;
 mod counters;
-mod demux;
 mod device;
 mod dhcp;
 mod engine;
@@ -67,6 +66,7 @@ mod flow;
 mod group;
 mod handover;
 mod hop;
+mod level;
 mod limiter;
 mod listener;
 mod neighbour;
@@ -75,9 +75,13 @@ mod opening;
 mod others;
 mod outbox;
 mod packet;
+mod port;
 mod queue;
+mod ready;
+mod receive;
 mod record;
 mod recycle;
+mod room;
 mod segments;
 mod service;
 mod settings;
@@ -86,15 +90,15 @@ mod stack;
 mod state;
 mod turn;
 mod udp;
+mod wait;
 
 pub use connection::Connection;
 pub use connector::{ConnectBuilder, Connector};
 pub use counters::Counters;
-pub use demux::Demultiplexer;
 pub use error::{ConnectionError, Error};
 pub use handover::{Served, Successor};
 pub use listener::{ListenBuilder, Listener};
-pub use net::Net;
+pub use net::{Interrupts, Net};
 pub use service::{TcpService, UdpService};
 pub use settings::{Address, Config, InterfaceAddress, Transport};
 pub use stack::Stack;

@@ -139,8 +139,7 @@ impl<K: Kernel> Listener<K> {
     pub fn close(self) {
         self.net.with(|shared| {
             shared.groups[self.group as usize].listening = false;
-            let ours = (self.port, self.group);
-            shared.ports.retain(|entry| *entry != ours);
+            shared.ports.close(self.port, self.group);
         });
     }
 }

@@ -1,14 +1,15 @@
 //! The handle of a network stack.
 
 use crate::connector::ConnectBuilder;
+use crate::flow::FlowHash;
 use crate::group::UdpSettings;
 use crate::listener::ListenBuilder;
 use crate::shared::Shared;
 use crate::udp::UdpBuilder;
-use crate::{Config, Counters, Demultiplexer, Error, InterfaceAddress, Stack, Transport};
+use crate::{Config, Counters, Error, InterfaceAddress, Stack, Transport};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use reflex_driver_api::Transmit;
+use reflex_driver_api::{Receive, Transmit};
 use reflex_event::{
     Accumulation, Activation, Ceiling, Context, EventId, Kernel, Priority, Registration,
 };
@@ -17,11 +18,10 @@ use spin::Once;
 /// A network stack: what applications open sockets with.
 ///
 /// ```text
-/// let (net, stack) = Net::new(kernel, transmit, config);
+/// let (net, stack) = Net::new(kernel, receive, transmit, config);
 /// let context = /* a context of its own whose state is `stack` */;
-/// net.start(context)?;
-/// /* after each interrupt of the NIC, from a job: */
-/// net.demultiplexer().frame(frame);
+/// let interrupts = net.start(context, priority)?;
+/// /* from then on, each interrupt of the interface is an occurrence of one of `interrupts` */
 /// ```
 pub struct Net<K: Kernel> {
     inner: Arc<Inner<K>>,
@@ -29,15 +29,28 @@ pub struct Net<K: Kernel> {
 
 struct Inner<K: Kernel> {
     kernel: K,
+    hash: FlowHash,
     shared: Ceiling<Shared<K>>,
     stack: Once<Context<Stack<K>>>,
     pub(crate) events: Once<StackEvents>,
     opened: Option<fn(Transport, u16)>,
 }
 
+/// What the interface's interrupts are to activate.
+#[derive(Clone, Copy, Debug)]
+pub struct Interrupts {
+    /// Frames have been received. The interface's interrupts for these are to be suppressed before
+    /// it is activated, and it is to be activated once at first: the stack enables them when it has
+    /// taken all that had come.
+    pub received: EventId,
+    /// Transmit buffers have become free.
+    pub sent: EventId,
+}
+
 /// The stack's own registrations.
 #[derive(Clone, Copy)]
 pub(crate) struct StackEvents {
+    pub(crate) received: EventId,
     pub(crate) transmit_ready: EventId,
     pub(crate) tick_timer: reflex_event::TimerId,
     /// Activated by the kernel when a context has been given up.
@@ -52,24 +65,32 @@ impl<K: Kernel> Clone for Net<K> {
 
 impl<K: Kernel> Net<K> {
     /// A stack over a network interface, and the state of the context it is to run in.
-    pub fn new(kernel: K, transmit: Box<dyn Transmit>, config: &Config) -> (Self, Stack<K>) {
+    pub fn new(
+        kernel: K,
+        receive: Box<dyn Receive>,
+        transmit: Box<dyn Transmit>,
+        config: &Config,
+    ) -> (Self, Stack<K>) {
         let mut key = [0; 16];
         kernel.random(&mut key);
-        let shared = Shared::new(transmit.mac(), transmit.mtu(), &key, config.frames);
+        let hash = FlowHash::new(&key);
+        let shared = Shared::new(transmit.mtu(), config.frames);
         let inner = Inner {
             kernel,
+            hash,
             shared: Ceiling::new(shared),
             stack: Once::new(),
             events: Once::new(),
             opened: config.opened,
         };
         let net = Self { inner: Arc::new(inner) };
-        let stack = Stack::new(net.clone(), transmit, config);
+        let stack = Stack::new(net.clone(), receive, transmit, hash, config);
         (net, stack)
     }
 
     /// Starts the stack in its context: addresses are configured from now on, frames answered.
-    /// Its work for no connection in particular (ARP, ICMP, DHCP) runs at `priority`.
+    /// Its work for no connection in particular (ARP, ICMP, DHCP) runs at `priority`. Frames are
+    /// received at that priority, or at the highest of those that ports and connections have.
     ///
     /// The context's event memory holds one small handler for each connection there has been at
     /// a time, and one or two for each listener and socket; the connections themselves and
@@ -77,10 +98,15 @@ impl<K: Kernel> Net<K> {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Event`].
-    pub fn start(&self, context: Context<Stack<K>>, priority: Priority) -> Result<(), Error> {
+    pub fn start(
+        &self,
+        context: Context<Stack<K>>,
+        priority: Priority,
+    ) -> Result<Interrupts, Error> {
         let kernel = &self.inner.kernel;
         let registration = Registration { priority, accumulation: Accumulation::Count };
         let others = kernel.register(context, registration, |stack, _| stack.others())?;
+        let received = kernel.register(context, registration, |stack, _| stack.received())?;
         let transmit_ready =
             kernel.register(context, registration, |stack, _| stack.transmit_ready())?;
         let tick = kernel.register(context, registration, |stack, _| stack.tick())?;
@@ -88,15 +114,16 @@ impl<K: Kernel> Net<K> {
         let mourn = |stack: &mut Stack<K>, activation: Activation| stack.mourn(activation.count);
         let bereaved = kernel.register(context, registration, mourn)?;
         self.inner.stack.call_once(|| context);
-        self.inner.events.call_once(|| StackEvents { transmit_ready, tick_timer, bereaved });
-        self.with(|shared| shared.others_event = Some(others));
+        let events = StackEvents { received, transmit_ready, tick_timer, bereaved };
+        self.inner.events.call_once(|| events);
+        self.with(|shared| {
+            shared.others_event = Some(others);
+            shared.receiving_at = priority;
+            shared.levels.add(priority);
+        });
+        self.follow_priorities();
         self.activate(tick);
-        Ok(())
-    }
-
-    /// What the receive job hands frames to.
-    pub fn demultiplexer(&self) -> Demultiplexer<K> {
-        Demultiplexer::new(self.clone())
+        Ok(Interrupts { received, sent: transmit_ready })
     }
 
     /// Prepares to listen on a TCP port.
@@ -139,6 +166,7 @@ impl<K: Kernel> Net<K> {
         let event = self.inner.kernel.register(context, registration, move |state, _| {
             handler(state, net.address());
         })?;
+        self.make_room(|shared| &mut shared.address_events);
         let known = self.with(|shared| {
             shared.address_events.push(event);
             shared.address.is_some()
@@ -163,6 +191,11 @@ impl<K: Kernel> Net<K> {
 
     pub(crate) fn kernel(&self) -> &K {
         &self.inner.kernel
+    }
+
+    /// The hash of 4-tuples.
+    pub(crate) fn hash(&self) -> &FlowHash {
+        &self.inner.hash
     }
 
     pub(crate) fn stack(&self) -> Result<Context<Stack<K>>, Error> {

@@ -49,17 +49,22 @@ impl<K: Kernel> Stack<K> {
     }
 
     fn opening(&mut self, group: u32, frame: Frame) {
-        let place = self.net.with(|shared| {
-            // It was classified before; the interface may have got another address since.
-            let Ok(Class::Tcp { key, .. }) = packet::classify(&frame, &shared.station) else {
-                return None;
-            };
-            Some((key, shared.place(group, &key, &frame)))
+        // It was classified before; the interface may have got another address since.
+        let Ok(Class::Tcp { key, .. }) = packet::classify(&frame, &self.engine.station) else {
+            return;
+        };
+        let hash = self.hash.of(&key);
+        let (place, died) = self.net.with(|shared| {
+            let place = shared.place(group, &key, hash, &frame);
+            (place, !shared.dead.is_empty())
         });
-        let Some((key, place)) = place else { return };
+        if died {
+            self.net.drop_dead();
+        }
         let index = match place {
             Place::Existing(index) => {
-                if self.net.with(|shared| shared.requeue(frame, index)).is_ok() {
+                let mut frame = Some(frame);
+                if self.net.with(|shared| shared.requeue(&mut frame, index)) {
                     self.segments(index);
                 }
                 return;
@@ -79,7 +84,7 @@ impl<K: Kernel> Stack<K> {
             self.net.with(|shared| shared.give_back(index));
             return self.refuse(group);
         }
-        self.listen(group, index, key, frame);
+        self.listen(group, index, (key, hash), frame);
     }
 
     /// There is no memory for one more connection: the peer will try again, and the owner is told.
@@ -93,29 +98,34 @@ impl<K: Kernel> Stack<K> {
     }
 
     /// Has the record's socket listen, and hears the opening segment.
-    fn listen(&mut self, group: u32, index: u32, key: FlowKey, frame: Frame) {
+    fn listen(&mut self, group: u32, index: u32, (key, hash): (FlowKey, u32), frame: Frame) {
         let taken = self.net.with(|shared| {
             let settings = shared.groups[group as usize].settings;
-            Some((shared.records[index as usize].endpoint.take()?, settings))
+            Some((shared.records[index].endpoint.take()?, settings))
         });
         let Some((mut endpoint, settings)) = taken else { return };
         self.engine.recycle(&mut endpoint, &settings, time(self.net.kernel().now()));
         // Fails on port 0 only, which no listener has.
         let _ = endpoint.socket().listen(key.local_port);
+        let mut frame = Some(frame);
         let queued = self.net.with(|shared| {
-            shared.records[index as usize].endpoint = Some(endpoint);
-            shared.open(index, key, Phase::HalfOpen);
-            shared.requeue(frame, index).inspect_err(|_| shared.release(index))
+            shared.records[index].endpoint = Some(endpoint);
+            shared.open(index, key, hash, Phase::HalfOpen);
+            let queued = shared.requeue(&mut frame, index);
+            if !queued {
+                shared.release(index);
+            }
+            queued
         });
-        if queued.is_ok() {
+        if queued {
             self.segments(index);
         }
     }
 }
 
 impl<K: Kernel> Shared<K> {
-    fn place(&mut self, group: u32, key: &FlowKey, frame: &Frame) -> Place {
-        if let Some(index) = self.flows.find(&self.records, key) {
+    fn place(&mut self, group: u32, key: &FlowKey, hash: u32, frame: &Frame) -> Place {
+        if let Some(index) = self.flows.find(&self.records, key, hash) {
             if !self.may_reopen(index, frame) {
                 return Place::Existing(index);
             }
@@ -148,7 +158,7 @@ impl<K: Kernel> Shared<K> {
     /// Whether an opening segment may replace a connection in TIME-WAIT: when it cannot be an
     /// old duplicate (RFC 1122, 4.2.2.13).
     fn may_reopen(&self, index: u32, frame: &Frame) -> bool {
-        let record = &self.records[index as usize];
+        let record = &self.records[index];
         let (Phase::TimeWait, true, Some(endpoint)) = (record.phase, record.told, &record.endpoint)
         else {
             return false;
@@ -170,16 +180,14 @@ impl<K: Kernel> Net<K> {
                 Some(index) => index,
                 None if owner.made >= settings.connections => return Err(Error::LimitReached),
                 None => {
-                    let index = shared.records.len() as u32;
                     let frames = queue_limit(settings.receive_buffer);
                     let record = Record::new(group, owner.made, settings.priority, frames);
                     owner.made += 1;
                     // There is capacity: it was reserved with the group.
-                    shared.records.push(record);
-                    index
+                    shared.records.push(record)
                 }
             };
-            let slot = shared.records[index as usize].slot;
+            let slot = shared.records[index].slot;
             Ok((index, slot, settings, pool, register))
         })?;
         let kernel = self.kernel();
@@ -211,7 +219,7 @@ impl<K: Kernel> Net<K> {
         })();
         self.with(|shared| match made {
             Ok((endpoint, events)) => {
-                let record = &mut shared.records[index as usize];
+                let record = &mut shared.records[index];
                 record.endpoint = Some(endpoint);
                 record.events = Some(events);
                 record.life = shared.groups[group as usize].life;

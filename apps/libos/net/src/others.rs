@@ -12,11 +12,9 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn others(&mut self) {
         self.engine.room = self.engine.transmit.available();
         for _ in 0..BATCH {
-            let frame = self.net.with(|shared| {
-                let frame = shared.frames.pop(&mut shared.others)?;
-                Some((packet::classify(&frame, &shared.station), frame))
-            });
-            let Some((class, frame)) = frame else { break };
+            let frame = self.net.with(|shared| shared.frames.pop(&mut shared.others));
+            let Some(frame) = frame else { break };
+            let class = packet::classify(&frame, &self.engine.station);
             self.other(class.ok(), &frame);
         }
         self.engine.transmit.flush();

@@ -67,19 +67,22 @@ impl FrameStore {
         Self { nodes, free: if capacity == 0 { NONE } else { 0 } }
     }
 
-    /// Appends `frame`, or hands it back.
+    /// Appends the frame, or leaves it where it is. A place without a frame is a mistake.
     #[inline]
-    pub(crate) fn push(&mut self, queue: &mut Queue, frame: Frame) -> Result<(), (Frame, Full)> {
+    pub(crate) fn push(
+        &mut self,
+        queue: &mut Queue,
+        frame: &mut Option<Frame>,
+    ) -> Result<(), Full> {
         if queue.length >= queue.limit {
-            return Err((frame, Full::Queue));
+            return Err(Full::Queue);
         }
         let index = self.free;
-        let Some(node) = self.nodes.get_mut(index as usize) else {
-            return Err((frame, Full::Store));
-        };
+        let Some(node) = self.nodes.get_mut(index as usize) else { return Err(Full::Store) };
         self.free = node.next;
         node.next = NONE;
-        node.frame = Some(frame);
+        debug_assert!(frame.is_some() && node.frame.is_none());
+        core::mem::swap(&mut node.frame, frame);
         match self.nodes.get_mut(queue.tail as usize) {
             Some(last) => last.next = index,
             None => queue.head = index,
@@ -87,6 +90,21 @@ impl FrameStore {
         queue.tail = index;
         queue.length += 1;
         Ok(())
+    }
+
+    /// Moves all frames of `from` behind those of `to`, whatever its limit; they are then to be
+    /// taken until there is none, for there may be more than can be counted.
+    pub(crate) fn append(&mut self, to: &mut Queue, from: &mut Queue) {
+        if from.length == 0 {
+            return;
+        }
+        match self.nodes.get_mut(to.tail as usize) {
+            Some(last) => last.next = from.head,
+            None => to.head = from.head,
+        }
+        to.tail = from.tail;
+        to.length = to.length.wrapping_add(from.length);
+        *from = Queue::new(from.limit);
     }
 
     /// Takes the oldest frame.
@@ -98,7 +116,7 @@ impl FrameStore {
         queue.head = node.next;
         node.next = self.free;
         self.free = index;
-        queue.length -= 1;
+        queue.length = queue.length.wrapping_sub(1);
         if queue.head == NONE {
             queue.tail = NONE;
         }

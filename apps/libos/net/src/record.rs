@@ -24,6 +24,9 @@ use crate::flow::NONE;
 use crate::packet::FlowKey;
 use crate::queue::Queue;
 use crate::state::Watch;
+use crate::wait::Waiter;
+use alloc::vec::Vec;
+use core::ops::{Index, IndexMut};
 use reflex_event::{EventId, Instant, Priority, TimerId};
 use reflex_memory::{Lent, Pool};
 use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
@@ -47,9 +50,10 @@ pub(crate) mod request {
     pub(crate) const ABORT: u8 = 2;
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Phase {
     /// Its parts have not all been made.
+    #[default]
     Unbuilt,
     Free,
     HalfOpen,
@@ -74,6 +78,8 @@ pub(crate) struct Events {
 
 pub(crate) struct Record {
     pub(crate) key: FlowKey,
+    /// Of the key.
+    pub(crate) hash: u32,
     pub(crate) next_in_bucket: u32,
     pub(crate) queue: Queue,
     pub(crate) endpoint: Option<Lent<Endpoint>>,
@@ -97,8 +103,12 @@ pub(crate) struct Record {
     pub(crate) send_blocked: bool,
     /// The application watches the socket's state.
     pub(crate) watch: Option<Watch>,
-    /// In one of the stack's waiting lists.
+    /// In one of the stack's waiting lists, and who is behind it there.
     pub(crate) waiting: bool,
+    pub(crate) next_waiting: Option<Waiter>,
+    /// In its group's list of those that are to have a turn, and who is behind it there.
+    pub(crate) ready: bool,
+    pub(crate) next_ready: u32,
     /// Links of the owner's list of free records or of those in TIME-WAIT.
     pub(crate) previous: u32,
     pub(crate) next: u32,
@@ -109,6 +119,7 @@ impl Record {
     pub(crate) fn new(group: u32, slot: u32, priority: Priority, queue: u16) -> Self {
         Self {
             key: FlowKey::default(),
+            hash: 0,
             next_in_bucket: NONE,
             queue: Queue::new(queue),
             endpoint: None,
@@ -128,6 +139,9 @@ impl Record {
             send_blocked: false,
             watch: None,
             waiting: false,
+            next_waiting: None,
+            ready: false,
+            next_ready: NONE,
             previous: NONE,
             next: NONE,
             listed: false,
@@ -137,6 +151,89 @@ impl Record {
     /// Whether the flow table has it.
     pub(crate) fn in_table(&self) -> bool {
         !matches!(self.phase, Phase::Unbuilt | Phase::Free)
+    }
+}
+
+/// All records. An index is made of the group's and of the record's place in the group, so that
+/// each group has records of its own, made room for when it was made, and none ever moves.
+pub(crate) struct Records {
+    groups: Vec<Vec<Record>>,
+}
+
+/// Bits of an index that are the record's place in its group.
+const PLACE: u32 = 22;
+
+impl Records {
+    /// Groups there can be: one less than an index could name, so that [`NONE`] and the indices near
+    /// it are nobody's.
+    pub(crate) const GROUPS: usize = (1 << (u32::BITS - PLACE)) - 1;
+    /// Records a group can have.
+    pub(crate) const MOST: u32 = 1 << PLACE;
+
+    pub(crate) const fn new() -> Self {
+        Self { groups: Vec::new() }
+    }
+
+    /// The groups' directory, to be given room.
+    pub(crate) fn groups(&mut self) -> &mut Vec<Vec<Record>> {
+        &mut self.groups
+    }
+
+    /// Adds a group: with no records, and with room for all it will have.
+    pub(crate) fn add_group(&mut self, records: Vec<Record>) {
+        debug_assert!(records.is_empty());
+        self.groups.push(records);
+    }
+
+    /// Records of a group.
+    pub(crate) fn count(&self, group: u32) -> u32 {
+        self.groups.get(group as usize).map_or(0, |records| records.len() as u32)
+    }
+
+    /// Records there is room for in a group.
+    pub(crate) fn room(&self, group: u32) -> u32 {
+        self.groups.get(group as usize).map_or(0, |records| records.capacity() as u32)
+    }
+
+    /// The index of a group's record.
+    pub(crate) fn index(group: u32, place: u32) -> u32 {
+        group << PLACE | place
+    }
+
+    /// Adds a record to its group, which has room for it.
+    pub(crate) fn push(&mut self, record: Record) -> u32 {
+        let group = record.group;
+        let records = &mut self.groups[group as usize];
+        records.push(record);
+        Self::index(group, records.len() as u32 - 1)
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, index: u32) -> Option<&Record> {
+        let place = (index & (Self::MOST - 1)) as usize;
+        self.groups.get((index >> PLACE) as usize)?.get(place)
+    }
+
+    #[inline(always)]
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Record> {
+        let place = (index & (Self::MOST - 1)) as usize;
+        self.groups.get_mut((index >> PLACE) as usize)?.get_mut(place)
+    }
+}
+
+impl Index<u32> for Records {
+    type Output = Record;
+
+    #[inline(always)]
+    fn index(&self, index: u32) -> &Record {
+        &self.groups[(index >> PLACE) as usize][(index & (Self::MOST - 1)) as usize]
+    }
+}
+
+impl IndexMut<u32> for Records {
+    #[inline(always)]
+    fn index_mut(&mut self, index: u32) -> &mut Record {
+        &mut self.groups[(index >> PLACE) as usize][(index & (Self::MOST - 1)) as usize]
     }
 }
 
@@ -150,35 +247,35 @@ pub(crate) struct List {
 impl List {
     pub(crate) const EMPTY: Self = Self { head: NONE, tail: NONE };
 
-    pub(crate) fn push_back(&mut self, records: &mut [Record], index: u32) {
-        let record = &mut records[index as usize];
+    pub(crate) fn push_back(&mut self, records: &mut Records, index: u32) {
+        let record = &mut records[index];
         (record.previous, record.next, record.listed) = (self.tail, NONE, true);
-        match records.get_mut(self.tail as usize) {
+        match records.get_mut(self.tail) {
             Some(last) => last.next = index,
             None => self.head = index,
         }
         self.tail = index;
     }
 
-    pub(crate) fn push_front(&mut self, records: &mut [Record], index: u32) {
-        let record = &mut records[index as usize];
+    pub(crate) fn push_front(&mut self, records: &mut Records, index: u32) {
+        let record = &mut records[index];
         (record.previous, record.next, record.listed) = (NONE, self.head, true);
-        match records.get_mut(self.head as usize) {
+        match records.get_mut(self.head) {
             Some(first) => first.previous = index,
             None => self.tail = index,
         }
         self.head = index;
     }
 
-    pub(crate) fn remove(&mut self, records: &mut [Record], index: u32) {
-        let record = &mut records[index as usize];
+    pub(crate) fn remove(&mut self, records: &mut Records, index: u32) {
+        let record = &mut records[index];
         let (previous, next) = (record.previous, record.next);
         (record.previous, record.next, record.listed) = (NONE, NONE, false);
-        match records.get_mut(previous as usize) {
+        match records.get_mut(previous) {
             Some(record) => record.next = next,
             None => self.head = next,
         }
-        match records.get_mut(next as usize) {
+        match records.get_mut(next) {
             Some(record) => record.previous = previous,
             None => self.tail = previous,
         }

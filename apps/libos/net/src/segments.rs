@@ -9,73 +9,99 @@
 use crate::engine::{Egress, Engine, instant, time};
 use crate::neighbour::Answer;
 use crate::packet::FlowKey;
-use crate::record::{Endpoint, Events, Phase, notice, request};
-use crate::settings::{CONNECT, FIN_WAIT, GIVE_UP, HANDSHAKE, Settings};
-use crate::shared::Waiter;
+use crate::record::{Endpoint, Phase, notice, request};
+use crate::settings::{CONNECT, FIN_WAIT, GIVE_UP, HANDSHAKE};
 use crate::turn::{Outcome, Turn, Wait};
+use crate::wait::Waiter;
 use crate::{ConnectionError, Net, Stack};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
-use reflex_event::{Instant, Kernel};
+use reflex_event::{EventId, Instant, Kernel, TimerId};
 use smoltcp::socket::tcp::State;
 
 /// Most segments fed in one turn.
 const BATCH: u32 = 8;
 
+/// What is left to do when a turn is over.
+pub(crate) struct TurnEnd {
+    /// Frames were sent, of which the device has not been told.
+    pub(crate) sent: bool,
+    /// To be activated, for another turn.
+    pub(crate) again: Option<EventId>,
+    /// No other connection of the group is to have a turn.
+    pub(crate) last: bool,
+    /// No application has been told of anything that it has not heard yet.
+    pub(crate) quiet: bool,
+}
+
 impl<K: Kernel> Stack<K> {
     /// Gives connection `index` a turn.
     pub(crate) fn segments(&mut self, index: u32) {
-        self.engine.room = self.engine.transmit.available();
-        if self.engine.room == 0 {
+        if !self.engine.look_for_room() {
             return self.starve(Waiter::Connection(index));
         }
-        let Some(mut turn) = self.net.with(|shared| shared.begin(index)) else { return };
-        let sent = self.engine.tally.sent;
-        let outcome = self.turn(index, &mut turn);
-        if self.engine.tally.sent != sent {
-            self.flush_later(turn.priority, turn.flush);
+        let mut turn = Turn::default();
+        if self.net.with(|shared| shared.begin(index, &mut turn)) {
+            let end = self.give_turn(&mut turn);
+            if end.sent {
+                self.flush_later(turn.priority, turn.flush);
+            }
+            if let Some(event) = end.again {
+                self.net.activate(event);
+            }
         }
+        self.settle_rest();
+    }
+
+    /// Works through a turn that has begun, and ends it.
+    pub(crate) fn give_turn(&mut self, turn: &mut Turn) -> TurnEnd {
+        let outcome = self.turn(turn);
         let starved = matches!(outcome.wait, Some(Wait::Buffer));
-        let tally = core::mem::take(&mut self.engine.tally);
-        let Turn { endpoint, phase, .. } = turn;
-        let after = self.net.with(|shared| shared.finish(index, endpoint, phase, outcome, &tally));
+        let sent = core::mem::take(&mut self.engine.tally.sent);
+        let after = self.net.with(|shared| {
+            shared.counters.sent += sent;
+            shared.finish(turn, outcome)
+        });
+        if after.died {
+            self.net.drop_dead();
+        }
         if starved {
             self.when_available();
         }
         if after.first_unresolved {
             self.retry_later();
         }
-        if let Some(event) = after.stack {
-            self.net.activate(event);
-        }
         if let Some(event) = after.application {
             self.net.activate(event);
         }
+        TurnEnd { sent: sent > 0, again: after.stack, last: after.last, quiet: after.quiet }
     }
 
-    fn turn(&mut self, index: u32, turn: &mut Turn) -> Outcome {
+    fn turn(&mut self, turn: &mut Turn) -> Outcome {
+        let index = turn.index;
         let Self { net, engine, .. } = self;
         let now = net.kernel().now();
         let at = time(now);
         let mut outcome = Outcome::default();
+        let Turn { endpoint: Some(endpoint), .. } = turn else { return outcome };
         if turn.phase == Phase::Connecting
-            && !turn.endpoint.started
-            && !engine.connect(&mut turn.endpoint, &turn.key, &turn.settings, at)
+            && !endpoint.started
+            && !engine.connect(net, index, endpoint, (&turn.key, turn.idle), at)
         {
             outcome.phase = Some(Phase::Over);
             outcome.notices = notice::FAILED;
             outcome.error = Some(ConnectionError::AddressLost);
             return outcome;
         }
-        let endpoint = &mut *turn.endpoint;
+        let endpoint = &mut **endpoint;
         if endpoint.armed.is_some_and(|armed| armed <= now) {
             endpoint.armed = None;
         }
-        let begin = endpoint.socket().state();
+        let socket = endpoint.socket();
+        let (begin, unread_before) = (socket.state(), socket.recv_queue());
         let closing = [State::FinWait1, State::Closing, State::LastAck];
         let fin_sent = turn.first.is_some() && closing.contains(&begin);
         let fin_before = endpoint.fin_received;
-        let unread_before = endpoint.socket().recv_queue();
         let address = engine.address.map(|own| u32::from(own.address));
         if turn.requests & request::ABORT != 0 || address != Some(turn.key.local) {
             // smoltcp sends no reset from an address that is no longer ours.
@@ -109,14 +135,13 @@ impl<K: Kernel> Stack<K> {
             turn.behind -= 1;
             frame = net.with(|shared| shared.pop(index));
         }
-        let fed_state = endpoint.socket().state();
-        endpoint.be_patient(&turn.settings);
+        let fed_state = endpoint.be_patient(turn.idle);
         if answer == Answer::Pending {
             outcome.wait = Some(Wait::Neighbour);
         } else {
             match engine.egress(endpoint, hop, at, fin_sent) {
                 Egress::Until(None) => {}
-                Egress::Until(Some(due)) => arm(net, endpoint, turn.events, instant(due), now),
+                Egress::Until(Some(due)) => arm(net, endpoint, turn.timer, instant(due), now),
                 Egress::More => outcome.again = true,
                 Egress::Full => {
                     engine.tally.transmit_full += 1;
@@ -126,7 +151,8 @@ impl<K: Kernel> Stack<K> {
         }
 
         let aborted = turn.requests & request::ABORT != 0;
-        let end = endpoint.socket().state();
+        let socket = endpoint.socket();
+        let end = socket.state();
         let (phase, local) = (turn.phase, turn.key.local);
         let why = move || {
             if aborted {
@@ -148,7 +174,6 @@ impl<K: Kernel> Stack<K> {
         };
         outcome.judge(turn.phase, end, why);
         if outcome.phase.unwrap_or(turn.phase) != Phase::HalfOpen {
-            let socket = endpoint.socket();
             let (queued, capacity) = (socket.send_queue(), socket.send_capacity());
             outcome.roomy = socket.may_send() && (queued == 0 || capacity - queued >= capacity / 2);
             let unread = socket.recv_queue();
@@ -170,29 +195,31 @@ impl<K: Kernel> Stack<K> {
 fn arm<K: Kernel>(
     net: &Net<K>,
     endpoint: &mut Endpoint,
-    events: Events,
+    timer: Option<TimerId>,
     due: Instant,
     now: Instant,
 ) {
     if endpoint.armed.is_none_or(|armed| due < armed) {
         let due = due.max(now);
-        if net.kernel().arm(events.timer, due, None).is_ok() {
+        if timer.is_some_and(|timer| net.kernel().arm(timer, due, None).is_ok()) {
             endpoint.armed = Some(due);
         }
     }
 }
 
 impl Endpoint {
-    /// Sets how long the socket goes on without hearing from the peer, as its state asks for.
+    /// Sets how long the socket goes on without hearing from the peer, as its state asks for, which
+    /// is returned.
     #[inline]
-    fn be_patient(&mut self, settings: &Settings) {
+    fn be_patient(&mut self, idle: Option<Duration>) -> State {
         let socket = self.socket();
-        let patience = match socket.state() {
+        let state = socket.state();
+        let patience = match state {
             State::Closed | State::Listen | State::SynReceived => Some(HANDSHAKE),
             State::SynSent => Some(CONNECT),
             State::Established | State::CloseWait => {
                 let unanswered = (socket.send_queue() > 0).then_some(GIVE_UP);
-                match (unanswered, settings.idle) {
+                match (unanswered, idle) {
                     (Some(one), Some(other)) => Some(one.min(other)),
                     (one, other) => one.or(other),
                 }
@@ -201,6 +228,7 @@ impl Endpoint {
         };
         let patience = patience.map(smoltcp_duration);
         socket.set_timeout(patience);
+        state
     }
 }
 
@@ -211,14 +239,20 @@ pub(crate) fn smoltcp_duration(duration: Duration) -> smoltcp::time::Duration {
 impl Engine {
     /// Begins an outgoing connection on a socket that served another before. False when the
     /// interface no longer has the local address.
-    fn connect(
+    #[cold]
+    fn connect<K: Kernel>(
         &mut self,
+        net: &Net<K>,
+        index: u32,
         endpoint: &mut Endpoint,
-        key: &FlowKey,
-        settings: &Settings,
+        (key, idle): (&FlowKey, Option<Duration>),
         now: smoltcp::time::Instant,
     ) -> bool {
-        self.recycle(endpoint, settings, now);
+        let settings = net.with(|shared| {
+            let group = shared.records[index].group;
+            shared.groups[group as usize].settings
+        });
+        self.recycle(endpoint, &settings, now);
         endpoint.started = true;
         let local = Ipv4Addr::from(key.local);
         if self.address.is_none_or(|own| own.address != local) {
@@ -228,7 +262,7 @@ impl Engine {
         let local = SocketAddrV4::new(local, key.local_port);
         let context = self.interface.context();
         let connected = endpoint.socket().connect(context, remote, local).is_ok();
-        endpoint.be_patient(settings);
+        endpoint.be_patient(idle);
         connected
     }
 }

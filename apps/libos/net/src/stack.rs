@@ -1,20 +1,25 @@
 //! The stack as a context's state: its handlers, and what they do for all connections together.
 
 use crate::bereaved::Search;
+use crate::counters::Tally;
 use crate::dhcp::Dhcp;
 use crate::engine::Engine;
+use crate::flow::FlowHash;
 use crate::limiter::Limiter;
 use crate::neighbour::RETRY;
-use crate::shared::Waiter;
+use crate::record::Records;
+use crate::wait::Waiter;
 use crate::{Address, Config, InterfaceAddress, Net};
 use alloc::boxed::Box;
-use reflex_driver_api::Transmit;
+use reflex_driver_api::{Receive, Transmit};
 use reflex_event::{EventId, Instant, Kernel, Priority};
 
 /// The stack: the state of the context in which all protocol work is done.
 pub struct Stack<K: Kernel> {
     pub(crate) net: Net<K>,
+    pub(crate) receiver: Box<dyn Receive>,
     pub(crate) engine: Engine,
+    pub(crate) hash: FlowHash,
     pub(crate) dhcp: Option<Box<Dhcp>>,
     /// Given, and not yet configured.
     configured: Option<InterfaceAddress>,
@@ -26,7 +31,13 @@ pub struct Stack<K: Kernel> {
 }
 
 impl<K: Kernel> Stack<K> {
-    pub(crate) fn new(net: Net<K>, mut transmit: Box<dyn Transmit>, config: &Config) -> Self {
+    pub(crate) fn new(
+        net: Net<K>,
+        receiver: Box<dyn Receive>,
+        mut transmit: Box<dyn Transmit>,
+        hash: FlowHash,
+        config: &Config,
+    ) -> Self {
         let kernel = net.kernel().clone();
         let now = kernel.now();
         let (mut seed, mut key) = ([0; 8], [0; 16]);
@@ -46,7 +57,7 @@ impl<K: Kernel> Stack<K> {
         let limiter = Limiter::new(config.replies_per_second, now);
         let engine = Engine::new(transmit, u64::from_ne_bytes(seed), &key, limiter, now);
         let search = Search::default();
-        Self { net, engine, dhcp, configured, armed: None, retry_at: None, search }
+        Self { net, receiver, engine, hash, dhcp, configured, armed: None, retry_at: None, search }
     }
 
     /// Everything that comes with time and not for one connection.
@@ -75,10 +86,9 @@ impl<K: Kernel> Stack<K> {
         }
         let before = self.engine.address.is_some();
         self.engine.set_address(address);
-        let (listeners, records) = self.net.with(|shared| {
+        let (listeners, groups) = self.net.with(|shared| {
             shared.address = address;
-            shared.station.address = address.map(|own| (u32::from(own.address), own.prefix));
-            (shared.address_events.len(), shared.records.len())
+            (shared.address_events.len(), shared.groups.len() as u32)
         });
         self.engine.announce(self.net.kernel().now());
         for at in 0..listeners {
@@ -90,13 +100,16 @@ impl<K: Kernel> Stack<K> {
             return;
         }
         // Connections of the old address find out, each in its own turn.
-        for at in 0..records {
-            let event = self.net.with(|shared| {
-                let record = shared.records.get(at).filter(|record| record.in_table());
-                record.and_then(|record| record.events).map(|events| events.segment)
-            });
-            if let Some(event) = event {
-                self.net.activate(event);
+        for group in 0..groups {
+            for place in 0..self.net.with(|shared| shared.records.count(group)) {
+                let event = self.net.with(|shared| {
+                    let record = shared.records.get(Records::index(group, place));
+                    let record = record.filter(|record| record.in_table());
+                    record.and_then(|record| record.events).map(|events| events.segment)
+                });
+                if let Some(event) = event {
+                    self.net.activate(event);
+                }
             }
         }
     }
@@ -105,11 +118,7 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn resolved(&mut self) {
         let waiting = self.net.with(|shared| shared.unresolved.len());
         for _ in 0..waiting {
-            let event = self.net.with(|shared| {
-                let waiter = shared.unresolved.pop_front()?;
-                shared.stop_waiting(waiter)
-            });
-            if let Some(event) = event {
+            if let Some(Some(event)) = self.net.with(|shared| shared.next_unresolved()) {
                 self.net.activate(event);
             }
         }
@@ -146,12 +155,10 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn transmit_ready(&mut self) {
         let free = self.engine.transmit.available();
         for _ in 0..free {
-            let event = self.net.with(|shared| {
-                let waiter = shared.starved.pop_front()?;
-                shared.stop_waiting(waiter)
-            });
-            let Some(event) = event else { break };
-            self.net.activate(event);
+            let Some(event) = self.net.with(|shared| shared.next_starved()) else { break };
+            if let Some(event) = event {
+                self.net.activate(event);
+            }
         }
         if self.net.with(|shared| !shared.starved.is_empty()) {
             self.when_available();
@@ -181,6 +188,14 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn flush(&mut self) {
         if self.engine.unflushed.take().is_some() {
             self.engine.transmit.flush();
+        }
+    }
+
+    /// Adds what seldom is counted to the shared counters, if it was.
+    #[inline]
+    pub(crate) fn settle_rest(&mut self) {
+        if self.engine.tally != Tally::default() {
+            self.settle_accounts();
         }
     }
 

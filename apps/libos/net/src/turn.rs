@@ -2,28 +2,33 @@
 //! what is put back, with whom to tell.
 
 use crate::ConnectionError;
-use crate::counters::Tally;
 use crate::packet::FlowKey;
-use crate::record::{Endpoint, Events, Phase, notice};
-use crate::settings::Settings;
-use crate::shared::{Shared, Waiter};
+use crate::record::{Endpoint, Phase, notice};
+use crate::shared::Shared;
 use crate::state::TcpStates;
+use crate::wait::Waiter;
+use core::time::Duration;
 use reflex_driver_api::Frame;
-use reflex_event::{EventId, Kernel, Priority};
+use reflex_event::{EventId, Kernel, Priority, TimerId};
 use reflex_memory::Lent;
 use smoltcp::socket::tcp::State;
 
 /// What a turn works on.
+#[derive(Default)]
 pub(crate) struct Turn {
-    pub(crate) endpoint: Lent<Endpoint>,
+    /// Whose turn it is.
+    pub(crate) index: u32,
+    /// Until the turn is over.
+    pub(crate) endpoint: Option<Lent<Endpoint>>,
     pub(crate) first: Option<Frame>,
     /// Frames behind the first.
     pub(crate) behind: u16,
     pub(crate) requests: u8,
     pub(crate) phase: Phase,
     pub(crate) key: FlowKey,
-    pub(crate) settings: Settings,
-    pub(crate) events: Events,
+    /// How long the connection goes on without hearing from its peer.
+    pub(crate) idle: Option<Duration>,
+    pub(crate) timer: Option<TimerId>,
     pub(crate) priority: Priority,
     pub(crate) flush: Option<EventId>,
 }
@@ -59,6 +64,11 @@ pub(crate) struct After {
     pub(crate) application: Option<EventId>,
     pub(crate) stack: Option<EventId>,
     pub(crate) first_unresolved: bool,
+    /// There are frames of a connection that is over.
+    pub(crate) died: bool,
+    /// See [`TurnEnd`](crate::segments::TurnEnd).
+    pub(crate) last: bool,
+    pub(crate) quiet: bool,
 }
 
 impl Outcome {
@@ -104,57 +114,41 @@ impl Outcome {
 }
 
 impl<K: Kernel> Shared<K> {
-    /// Takes what a turn needs; `None` when there is nothing to do or the application is at it.
+    /// Takes what a turn needs; false when there is nothing to do or the application is at it.
+    /// Written in place: there is a good deal of it.
     #[inline]
-    pub(crate) fn begin(&mut self, index: u32) -> Option<Turn> {
-        let record = self.records.get_mut(index as usize)?;
-        let events = record.events?;
-        if !record.in_table() {
-            return None;
-        }
-        let Some(endpoint) = record.endpoint.take() else {
+    pub(crate) fn begin(&mut self, index: u32, turn: &mut Turn) -> bool {
+        let Some(record) = self.records.get_mut(index) else { return false };
+        let Some(events) = record.events.filter(|_| record.in_table()) else { return false };
+        if record.endpoint.is_none() {
             record.stack_wanted = true;
-            return None;
-        };
-        let group = &self.groups[record.group as usize];
-        let mut turn = Turn {
-            endpoint,
-            first: None,
-            behind: 0,
-            requests: core::mem::take(&mut record.requests),
-            phase: record.phase,
-            key: record.key,
-            settings: group.settings,
-            events,
-            priority: record.priority,
-            // A connection with a priority of its own does not wait for the others' flush.
-            flush: group.flush_event.filter(|_| record.priority == group.settings.priority),
-        };
-        turn.first = self.pop(index);
-        turn.behind = self.records[index as usize].queue.len();
-        Some(turn)
+            return false;
+        }
+        core::mem::swap(&mut record.endpoint, &mut turn.endpoint);
+        let group = &mut *self.groups[record.group as usize];
+        turn.first = self.frames.pop(&mut record.queue);
+        group.queued -= u32::from(turn.first.is_some());
+        turn.index = index;
+        turn.behind = record.queue.len();
+        turn.requests = core::mem::take(&mut record.requests);
+        turn.phase = record.phase;
+        turn.key = record.key;
+        turn.idle = group.settings.idle;
+        turn.timer = Some(events.timer);
+        turn.priority = record.priority;
+        // A connection with a priority of its own does not wait for the others' flush.
+        turn.flush = group.turns_event.filter(|_| record.priority == group.settings.priority);
+        true
     }
 
     /// Puts the endpoint back and notes what became of the connection.
     #[inline]
-    pub(crate) fn finish(
-        &mut self,
-        index: u32,
-        endpoint: Lent<Endpoint>,
-        before: Phase,
-        outcome: Outcome,
-        tally: &Tally,
-    ) -> After {
-        self.counters.add(tally);
-        let record = &mut self.records[index as usize];
-        record.endpoint = Some(endpoint);
+    pub(crate) fn finish(&mut self, turn: &mut Turn, outcome: Outcome) -> After {
         let mut after = After::default();
+        let (index, before) = (turn.index, turn.phase);
+        let record = &mut self.records[index];
+        core::mem::swap(&mut record.endpoint, &mut turn.endpoint);
         let Some(events) = record.events else { return after };
-        if outcome.forget {
-            self.counters.half_open_failed += 1;
-            self.release(index);
-            return after;
-        }
         let mut notices = outcome.notices;
         if core::mem::take(&mut record.application_wanted) && outcome.unread {
             notices |= notice::RECEIVED;
@@ -173,14 +167,39 @@ impl<K: Kernel> Shared<K> {
         }
         if record.notices == 0 && notices != 0 {
             after.application = Some(events.application);
+            self.untold += 1;
         }
         record.notices |= notices;
-        if outcome.error.is_some() {
-            record.error = outcome.error;
-        }
         // More frames may have come, or the application may have asked, while it was gone.
-        if outcome.again || core::mem::take(&mut record.stack_wanted) || record.requests != 0 {
-            after.stack = Some(events.segment);
+        let again =
+            outcome.again || core::mem::take(&mut record.stack_wanted) || record.requests != 0;
+        let changed = outcome.phase.is_some_and(|phase| phase != before);
+        let (told, group) = (record.told, record.group);
+        if again {
+            // To be activated, unless that is what gives this turn.
+            let turns = self.make_ready(index);
+            after.stack = turns;
+        }
+        if told || changed || outcome.wait.is_some() || outcome.forget {
+            self.conclude(index, before, outcome, &mut after);
+        }
+        after.quiet = self.untold == 0;
+        after.last = self.groups[group as usize].ready.is_empty();
+        after
+    }
+
+    /// What a turn leads to besides, which it seldom does.
+    #[cold]
+    #[inline(never)]
+    fn conclude(&mut self, index: u32, before: Phase, outcome: Outcome, after: &mut After) {
+        if outcome.forget {
+            self.counters.half_open_failed += 1;
+            self.release(index);
+            *after = After { died: !self.dead.is_empty(), ..After::default() };
+            return;
+        }
+        if outcome.error.is_some() {
+            self.records[index].error = outcome.error;
         }
         match outcome.wait {
             Some(Wait::Buffer) => self.wait_for_buffer(Waiter::Connection(index)),
@@ -195,7 +214,7 @@ impl<K: Kernel> Shared<K> {
             self.enter(index, before, phase, outcome.notices);
         }
         self.settle(index);
-        after
+        after.died = !self.dead.is_empty();
     }
 
     fn enter(&mut self, index: u32, before: Phase, phase: Phase, notices: u8) {
@@ -206,13 +225,13 @@ impl<K: Kernel> Shared<K> {
         self.counters.connected += u64::from(notices & notice::CONNECTED != 0);
         self.counters.ended += u64::from(notices & notice::ENDED != 0);
         self.counters.failed += u64::from(notices & notice::FAILED != 0);
-        self.records[index as usize].phase = phase;
+        self.records[index].phase = phase;
     }
 
     /// Frees a connection that is over once the application knows, and lets one in TIME-WAIT
     /// be cut short from then on. Does nothing while the endpoint is out.
     pub(crate) fn settle(&mut self, index: u32) {
-        let record = &mut self.records[index as usize];
+        let record = &mut self.records[index];
         if !record.told {
             return;
         }

@@ -5,11 +5,14 @@ use crate::checksum::Sum;
 use crate::device::emit_ethernet;
 use crate::group::UdpSettings;
 use crate::neighbour::Answer;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Outgoing, Place};
 use crate::packet::{self, ADDRESSES, ETHERNET, UDP};
+use crate::port::Page;
 use crate::queue::Queue;
-use crate::shared::{Owner, Shared, Waiter};
+use crate::shared::{Owner, Shared};
+use crate::wait::Waiter;
 use crate::{Error, Net, Stack, Transport, UdpService};
+use alloc::boxed::Box;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use reflex_driver_api::Frame;
 use reflex_event::{Accumulation, Context, EventId, Kernel, Priority, Registration};
@@ -19,18 +22,47 @@ use reflex_memory::Pool;
 const BATCH: u32 = 16;
 /// Bytes in front of a datagram's payload: IPv4 and UDP headers.
 const HEADERS: usize = 28;
+/// Most bytes copied to or from a send queue in one section.
+const PIECE: usize = 512;
 
 pub(crate) struct UdpRecord {
     pub(crate) queue: Queue,
     pub(crate) receive_event: Option<EventId>,
     pub(crate) send_event: Option<EventId>,
     pub(crate) outbox: Outbox<&'static mut [u8]>,
+    pub(crate) priority: Priority,
+    /// In one of the stack's waiting lists, and who is behind it there.
     pub(crate) waiting: bool,
+    pub(crate) next_waiting: Option<Waiter>,
     /// The context that serves it, and in which of its lives.
     pub(crate) owner: Owner,
     pub(crate) port: u16,
     /// The owner has been given up.
     pub(crate) orphaned: bool,
+}
+
+impl UdpRecord {
+    /// With room for so many received frames, and `buffer` for datagrams to be sent.
+    pub(crate) fn new(
+        owner: Owner,
+        port: u16,
+        priority: Priority,
+        frames: u16,
+        buffer: &'static mut [u8],
+    ) -> Self {
+        Self {
+            queue: Queue::new(frames),
+            receive_event: None,
+            send_event: None,
+            outbox: Outbox::new(buffer),
+            priority,
+            waiting: false,
+            next_waiting: None,
+            owner,
+            port,
+            orphaned: false,
+        }
+    }
 }
 
 /// A received datagram.
@@ -94,15 +126,18 @@ impl<K: Kernel> UdpBuilder<K> {
         kernel.permit(context.id(), "udp")?;
         let owner = net.owner(context.id())?;
         kernel.on_end(context.id(), net.bereaved()?)?;
-        if let Some(before) = net.with(|shared| shared.udp_socket(port)) {
+        if let Some(before) = net.with(|shared| shared.udp_ports.get(port)) {
             // It is free if whoever had it has been given up, and the stack has not noticed yet.
             net.look_after_socket(before);
+            if net.with(|shared| shared.udp_ports.get(port)).is_some() {
+                return Err(Error::PortInUse);
+            }
         }
-        let adopted = net.with(|shared| shared.adopt_socket(owner, port, settings));
-        let index = match adopted {
+        let index = match net.adopt_socket(owner, port, settings)? {
             Some(index) => index,
             None => net.make_socket(owner, port, settings, kernel.pool(context)?)?,
         };
+        net.follow_priorities();
         let socket = UdpSocket { net: net.clone(), index, port };
         let registration =
             Registration { priority: settings.priority, accumulation: Accumulation::Count };
@@ -158,21 +193,55 @@ impl<K: Kernel> UdpSocket<K> {
         if to.port() == 0 || address.is_unspecified() || address.is_multicast() {
             return Err(Error::BadDestination);
         }
-        let event = self.net.with(|shared| {
-            shared.address.ok_or(Error::NoAddress)?;
-            if payload.len() + HEADERS > shared.mtu {
-                return Err(Error::TooLong);
-            }
-            let record = &mut shared.sockets[self.index as usize];
-            if !record.outbox.push(to, payload) {
-                return Err(Error::QueueFull);
-            }
-            Ok(record.send_event)
-        })?;
+        let event = if payload.len() <= PIECE {
+            self.net.with(|shared| {
+                let place = self.reserve(shared, address, payload.len())?;
+                Ok::<_, Error>(self.complete(shared, place, payload, 0, to.port()))
+            })?
+        } else {
+            // Whoever is given up in the midst of it would leave a datagram that never goes.
+            self.net.kernel().guarded(|| self.send_pieces(payload, to))?
+        };
         if let Some(event) = event {
             self.net.activate(event);
         }
         Ok(())
+    }
+
+    fn send_pieces(&self, payload: &[u8], to: SocketAddrV4) -> Result<Option<EventId>, Error> {
+        let place = self.net.with(|shared| self.reserve(shared, *to.ip(), payload.len()))?;
+        let (first, last) = payload.split_at((payload.len() - 1) / PIECE * PIECE);
+        for (number, piece) in first.chunks(PIECE).enumerate() {
+            self.net.with(|shared| {
+                shared.sockets[self.index as usize].outbox.write(place, number * PIECE, piece);
+            });
+        }
+        Ok(self.net.with(|shared| self.complete(shared, place, last, first.len(), to.port())))
+    }
+
+    /// Takes a place in the send queue.
+    fn reserve(&self, shared: &mut Shared<K>, to: Ipv4Addr, length: usize) -> Result<Place, Error> {
+        shared.address.ok_or(Error::NoAddress)?;
+        if length + HEADERS > shared.mtu {
+            return Err(Error::TooLong);
+        }
+        let record = &mut shared.sockets[self.index as usize];
+        record.outbox.reserve(to, length).ok_or(Error::QueueFull)
+    }
+
+    /// Writes the last piece of a datagram, and lets it go: the event to activate.
+    fn complete(
+        &self,
+        shared: &mut Shared<K>,
+        place: Place,
+        piece: &[u8],
+        from: usize,
+        port: u16,
+    ) -> Option<EventId> {
+        let record = &mut shared.sockets[self.index as usize];
+        record.outbox.write(place, from, piece);
+        record.outbox.complete(place, port);
+        record.send_event
     }
 
     /// Hands queued datagrams to `service`.
@@ -224,26 +293,28 @@ impl<K: Kernel> Net<K> {
         pool: &'static Pool,
     ) -> Result<u32, Error> {
         let buffer = pool.bytes(settings.send_buffer).map_err(|_| Error::OutOfMemory)?;
-        self.with(|shared| {
-            if shared.udp_socket(port).is_some() {
-                return Err(Error::PortInUse);
+        let frames = self.with(|shared| shared.socket_queue(settings));
+        let record = UdpRecord::new(owner, port, settings.priority, frames, buffer.leak());
+        self.add_socket(port, Box::new(record))
+    }
+
+    /// Gives a context a socket that it had in an earlier life, if one fits. A cold path.
+    fn adopt_socket(
+        &self,
+        owner: Owner,
+        port: u16,
+        settings: UdpSettings,
+    ) -> Result<Option<u32>, Error> {
+        let mut page = self.page(|shared| &shared.udp_ports, port);
+        for index in 0..self.with(|shared| shared.sockets.len()) as u32 {
+            // A section each.
+            let adopted =
+                self.with(|shared| shared.adopt_socket(index, owner, (port, &mut page), settings));
+            if adopted? {
+                return Ok(Some(index));
             }
-            let index = shared.sockets.len() as u32;
-            shared.reserve(0, 1);
-            let queue = Queue::new(shared.socket_queue(settings));
-            shared.sockets.push(UdpRecord {
-                queue,
-                receive_event: None,
-                send_event: None,
-                outbox: Outbox::new(buffer.leak()),
-                waiting: false,
-                owner,
-                port,
-                orphaned: false,
-            });
-            shared.open_udp_port(port, index);
-            Ok(index)
-        })
+        }
+        Ok(None)
     }
 }
 
@@ -251,12 +322,6 @@ impl<K: Kernel> Shared<K> {
     fn socket_queue(&self, settings: UdpSettings) -> u16 {
         let share = u16::try_from(self.share).unwrap_or(u16::MAX);
         settings.receive_queue.min(share.max(1))
-    }
-
-    fn open_udp_port(&mut self, port: u16, index: u32) {
-        if let Err(at) = self.udp_ports.binary_search_by_key(&port, |(port, _)| *port) {
-            self.udp_ports.insert(at, (port, index));
-        }
     }
 
     /// Closes a socket of an owner who has been given up.
@@ -268,7 +333,8 @@ impl<K: Kernel> Shared<K> {
         orphan.orphaned = true;
         orphan.receive_event = None;
         orphan.outbox.clear();
-        self.udp_ports.retain(|(_, socket)| *socket != index);
+        self.levels.remove(orphan.priority);
+        self.udp_ports.close(orphan.port, index);
     }
 
     /// A frame that waits for an owner who has been given up.
@@ -277,24 +343,30 @@ impl<K: Kernel> Shared<K> {
         if socket.orphaned { self.frames.pop(&mut socket.queue) } else { None }
     }
 
-    /// Gives a context the socket that it had in an earlier life.
-    fn adopt_socket(&mut self, owner: Owner, port: u16, settings: UdpSettings) -> Option<u32> {
-        if self.udp_socket(port).is_some() {
-            return None;
-        }
-        let fits = |socket: &UdpRecord| {
-            socket.orphaned
-                && socket.owner.context == owner.context
-                && socket.port == port
-                && socket.outbox.size() == settings.send_buffer
-        };
-        let index = self.sockets.iter().position(fits)?;
+    /// Gives a context a socket, if it had it in an earlier life and it fits.
+    fn adopt_socket(
+        &mut self,
+        index: u32,
+        owner: Owner,
+        (port, page): (u16, &mut Option<Box<Page>>),
+        settings: UdpSettings,
+    ) -> Result<bool, Error> {
         let limit = self.socket_queue(settings);
-        let socket = &mut self.sockets[index];
-        (socket.owner, socket.orphaned) = (owner, false);
-        socket.queue.set_limit(limit);
-        self.open_udp_port(port, index as u32);
-        Some(index as u32)
+        let Some(orphan) = self.sockets.get_mut(index as usize) else { return Ok(false) };
+        let fits = orphan.orphaned
+            && orphan.owner.context == owner.context
+            && orphan.port == port
+            && orphan.outbox.size() == settings.send_buffer;
+        if !fits {
+            return Ok(false);
+        }
+        if !self.udp_ports.open(port, index, page) {
+            return Err(Error::PortInUse);
+        }
+        self.levels.add(settings.priority);
+        (orphan.owner, orphan.orphaned, orphan.priority) = (owner, false, settings.priority);
+        orphan.queue.set_limit(limit);
+        Ok(true)
     }
 }
 
@@ -322,17 +394,14 @@ impl<K: Kernel> Stack<K> {
         let now = self.net.kernel().now();
         self.engine.room = self.engine.transmit.available();
         for _ in 0..BATCH {
-            let next = self.net.with(|shared| {
-                let (to, _) = shared.sockets[index as usize].outbox.front()?;
-                Some(to)
-            });
-            let Some(to) = next else { break };
+            let next = self.net.with(|shared| shared.sockets[index as usize].outbox.front());
+            let Some(datagram) = next else { break };
             if self.engine.room == 0 {
                 return self.starve(Waiter::Datagrams(index));
             }
-            match self.engine.hop(u32::from(*to.ip()), now) {
+            match self.engine.hop(u32::from(*datagram.to.ip()), now) {
                 Answer::Known(hop, _) => {
-                    if self.send_datagram(index, port, &hop) {
+                    if self.send_datagram(index, &datagram, port, &hop) {
                         self.engine.tally.datagrams_sent += 1;
                     } else {
                         continue;
@@ -355,7 +424,7 @@ impl<K: Kernel> Stack<K> {
         self.settle_accounts();
         let more = self.net.with(|shared| {
             let record = &shared.sockets[index as usize];
-            record.send_event.filter(|_| !record.outbox.is_empty() && !record.waiting)
+            record.send_event.filter(|_| record.outbox.front().is_some() && !record.waiting)
         });
         if let Some(event) = more {
             self.net.activate(event);
@@ -363,17 +432,20 @@ impl<K: Kernel> Stack<K> {
     }
 
     /// Sends the oldest datagram of a socket: one copy, from the queue into the transmit buffer.
-    fn send_datagram(&mut self, index: u32, port: u16, hop: &[u8; 6]) -> bool {
-        let Some(own) = self.engine.address else { return true };
-        let (mac, engine) = (self.engine.mac, &mut self.engine);
-        self.net.with(|shared| {
-            let Some((to, payload)) = shared.sockets[index as usize].outbox.front() else {
-                return false;
-            };
-            let from = SocketAddrV4::new(own.address, port);
-            engine.send(HEADERS + payload.len(), &mut |frame| {
-                emit(frame, (&mac, from), (hop, to), payload);
-            })
+    fn send_datagram(&mut self, index: u32, datagram: &Outgoing, port: u16, hop: &[u8; 6]) -> bool {
+        let Self { net, engine, .. } = self;
+        let Some(own) = engine.address else { return true };
+        let (mac, from) = (engine.mac, SocketAddrV4::new(own.address, port));
+        let mut fill = |payload: &mut [u8]| {
+            for (number, piece) in payload.chunks_mut(PIECE).enumerate() {
+                // Nobody but the stack takes it from the queue, so it stays where it is.
+                net.with(|shared| {
+                    shared.sockets[index as usize].outbox.read(datagram, number * PIECE, piece);
+                });
+            }
+        };
+        engine.send(HEADERS + datagram.length, &mut |frame| {
+            emit(frame, (&mac, from), (hop, datagram.to), &mut fill);
         })
     }
 }
@@ -383,12 +455,12 @@ fn emit(
     frame: &mut [u8],
     (own, from): (&[u8; 6], SocketAddrV4),
     (hop, to): (&[u8; 6], SocketAddrV4),
-    payload: &[u8],
+    fill: &mut dyn FnMut(&mut [u8]),
 ) {
     let Some((ethernet, packet)) = frame.split_first_chunk_mut::<ETHERNET>() else { return };
     emit_ethernet(ethernet, hop, own);
     let Some((ip, datagram)) = packet.split_first_chunk_mut::<20>() else { return };
-    let total = (HEADERS + payload.len()) as u16;
+    let total = (20 + datagram.len()) as u16;
     // Don't fragment, and therefore no identification (RFC 6864, 4.1).
     *ip = [0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, UDP, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     ip[2..4].copy_from_slice(&total.to_be_bytes());
@@ -401,12 +473,9 @@ fn emit(
     datagram[2..4].copy_from_slice(&to.port().to_be_bytes());
     datagram[4..6].copy_from_slice(&length.to_be_bytes());
     datagram[6..8].fill(0);
-    datagram[8..8 + payload.len()].copy_from_slice(payload);
+    fill(&mut datagram[8..]);
     let Some(addresses) = ip[ADDRESSES..].first_chunk::<8>() else { return };
-    let sum = Sum::ZERO
-        .bytes(&datagram[..usize::from(length)])
-        .pseudo_header(addresses, UDP, length)
-        .finish();
+    let sum = Sum::ZERO.bytes(datagram).pseudo_header(addresses, UDP, length).finish();
     // A sum of zero is sent as its other representation (RFC 768).
     let sum = if sum == [0, 0] { [0xff, 0xff] } else { sum };
     datagram[6..8].copy_from_slice(&sum);

@@ -6,7 +6,7 @@ use common::raw::{ACK, RST, SYN, Segment, arp, introduce, segments};
 use common::{Host, Noting, World, at, pattern};
 use reflex_event::{Instant, Priority};
 use reflex_net::{Address, Config, Error, Net};
-use reflex_testkit::{Clock, Nic, SimKernel, Trace, pool};
+use reflex_testkit::{Clock, Nic, Receiver, SimKernel, Trace, pool};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -161,7 +161,8 @@ fn parameters_out_of_range_are_refused() {
     let kernel = SimKernel::new(clock.clone(), 1);
     let (nic, _) = Nic::new([2; 6], 4, pool(1 << 16), clock, 1);
     let config = Config::new(Address::Dhcp);
-    let (net, _stack) = Net::new(kernel.clone(), Box::new(nic), &config);
+    let (receiver, _) = Receiver::new();
+    let (net, _stack) = Net::new(kernel.clone(), Box::new(receiver), Box::new(nic), &config);
     let service = kernel.context(Noting::default(), 1 << 16);
     let early = net.listen(80).priority(Priority::LOW).serve(service);
     assert_eq!(early.err(), Some(Error::NotStarted));

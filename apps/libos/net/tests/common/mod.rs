@@ -3,23 +3,41 @@
 
 pub mod raw;
 
+use reflex_driver_api::Frame;
 use reflex_event::{Context, Instant, Kernel, Priority};
 use reflex_net::{
-    Address, Config, Connection, ConnectionError, Demultiplexer, Net, Stack, TcpService,
+    Address, Config, Connection, ConnectionError, Interrupts, Net, Stack, TcpService,
 };
-use reflex_testkit::{Clock, Faults, Nic, SimKernel, Trace, Wire, pool};
+use reflex_testkit::{Arrivals, Clock, Faults, Nic, Receiver, SimKernel, Trace, Wire, pool};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 pub type SimNet = Net<SimKernel>;
 pub type SimConnection = Connection<SimKernel>;
 
+/// Where frames arrive at a machine, and what its interface's interrupts activate.
+#[derive(Clone)]
+pub struct Line {
+    pub kernel: SimKernel,
+    pub arrivals: Arrivals,
+    pub interrupts: Interrupts,
+}
+
+impl Line {
+    /// A frame arrives.
+    pub fn deliver(&self, frame: Frame) {
+        if self.arrivals.push(frame) {
+            self.kernel.activate(self.interrupts.received, 1).unwrap();
+        }
+    }
+}
+
 /// One machine with one interface.
 pub struct Host {
     pub kernel: SimKernel,
     pub net: SimNet,
     pub stack: Context<Stack<SimKernel>>,
-    pub demultiplexer: Demultiplexer<SimKernel>,
+    pub line: Line,
     pub wire: Wire,
     pub mac: [u8; 6],
     pub address: Ipv4Addr,
@@ -46,18 +64,19 @@ impl Host {
         let gateway = Some(Ipv4Addr::new(10, 0, 0, 254));
         let mut config = Config::new(Address::Static { address, prefix: 24, gateway });
         change(&mut config);
-        let (net, stack) = Net::new(kernel.clone(), Box::new(nic), &config);
+        let (receiver, arrivals) = Receiver::new();
+        let (net, stack) = Net::new(kernel.clone(), Box::new(receiver), Box::new(nic), &config);
         let stack = kernel.context(stack, 16 << 20);
-        net.start(stack, Priority::DEFAULT).unwrap();
+        let interrupts = net.start(stack, Priority::DEFAULT).unwrap();
+        kernel.activate(interrupts.received, 1).unwrap();
         kernel.run_until_idle();
-        let demultiplexer = net.demultiplexer();
-        Self { kernel, net, stack, demultiplexer, wire, mac, address }
+        let line = Line { kernel: kernel.clone(), arrivals, interrupts };
+        Self { kernel, net, stack, line, wire, mac, address }
     }
 
-    /// Hands the interface a frame made by hand, as the receive job does.
+    /// Hands the interface a frame made by hand.
     pub fn inject(&self, frame: &[u8]) {
-        let frame = self.wire.frame(frame);
-        self.kernel.section(|| self.demultiplexer.frame(frame));
+        self.line.deliver(self.wire.frame(frame));
     }
 
     /// Injects, runs, and collects what is sent.
@@ -152,11 +171,11 @@ impl World {
             for (from, to) in [(0, 1), (1, 0)] {
                 let (from, to) = (&self.hosts[from], &self.hosts[to]);
                 while let Some(frame) = from.wire.arrived() {
-                    to.kernel.section(|| to.demultiplexer.frame(frame));
+                    to.line.deliver(frame);
                     quiet = false;
                 }
                 if from.wire.transmit_interrupt() {
-                    from.demultiplexer.transmit_ready();
+                    from.kernel.activate(from.line.interrupts.sent, 1).unwrap();
                     quiet = false;
                 }
             }
