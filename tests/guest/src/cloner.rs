@@ -54,7 +54,7 @@ impl Halted {
 
 /// Each occurrence has a child of its own, which begins as the template is, whatever others have
 /// made of theirs; and each has a name of its own.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn each_occurrence_makes_a_child_from_the_template(system: System) -> Result<(), Error> {
     static SEEN: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
     static NAMES: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
@@ -80,7 +80,7 @@ fn each_occurrence_makes_a_child_from_the_template(system: System) -> Result<(),
 }
 
 /// While all children are busy occurrences wait: counted, in order, and none is lost.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn occurrences_wait_for_a_child(system: System) -> Result<(), Error> {
     static HALTED: Halted = Halted::new();
     static ENDED: AtomicU32 = AtomicU32::new(0);
@@ -107,7 +107,7 @@ fn occurrences_wait_for_a_child(system: System) -> Result<(), Error> {
 }
 
 /// The waiting occurrences are the event's own: they can be looked up, cleaned and disabled.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn what_waits_is_under_control(system: System) -> Result<(), Error> {
     static HALTED: Halted = Halted::new();
     let kernel = system.kernel();
@@ -130,7 +130,7 @@ fn what_waits_is_under_control(system: System) -> Result<(), Error> {
 }
 
 /// Accumulated occurrences make one child, if that is asked for.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn a_counting_cloner_makes_one_child_for_all(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     let cloner = system.cloner("counted", ()).counted().on(|(), activation: Activation| {
@@ -149,7 +149,7 @@ struct Parcel {
 }
 
 /// Data is built once, in the memory of the child that gets it, and is gone with the child.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn data_is_built_in_the_childs_memory(system: System) -> Result<(), Error> {
     static BUILT: AtomicUsize = AtomicUsize::new(0);
     static FOUND: AtomicUsize = AtomicUsize::new(0);
@@ -185,7 +185,7 @@ fn data_is_built_in_the_childs_memory(system: System) -> Result<(), Error> {
 }
 
 /// A source that finds no child gets its data back, and is told once when it may go on.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn a_source_is_told_when_a_child_is_idle(system: System) -> Result<(), Error> {
     static HALTED: Halted = Halted::new();
     static TOLD: AtomicU32 = AtomicU32::new(0);
@@ -218,7 +218,7 @@ fn a_source_is_told_when_a_child_is_idle(system: System) -> Result<(), Error> {
 
 /// A child that registers something lives on, and ends with its last registration; then its name is
 /// refused, and the next child has its own.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn a_child_with_registrations_lives_on(system: System) -> Result<(), Error> {
     static CHILD: AtomicU32 = AtomicU32::new(0);
     static TICKS: AtomicU32 = AtomicU32::new(0);
@@ -263,7 +263,7 @@ fn a_child_with_registrations_lives_on(system: System) -> Result<(), Error> {
 }
 
 /// A child that ends in its own handler what it has registered there ends as any other.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn a_registration_within_one_handler_does_not_keep_a_child(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let kernel = system.kernel();
@@ -280,7 +280,7 @@ fn a_registration_within_one_handler_does_not_keep_a_child(system: System) -> Re
 
 /// Children run at their event's priority: they preempt, and are preempted, like all others; also
 /// after that was changed.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn children_run_at_the_events_priority(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     let (low, high) = (system.context("low", ()).build()?, system.context("high", ()).build()?);
@@ -308,7 +308,7 @@ fn children_run_at_the_events_priority(system: System) -> Result<(), Error> {
 }
 
 /// Parents and children are visible; a child's limits are no more than its parent's.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn descent_is_visible(system: System) -> Result<(), Error> {
     static SEEN: AtomicU32 = AtomicU32::new(0);
     let limits = Limits { registrations: 3, ..Limits::NONE };
@@ -341,7 +341,7 @@ struct Heir {
 
 /// A child inherits what its parent has made inheritable and still has, bound to its own state; or
 /// it starts without.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn registrations_are_inherited_or_not(system: System) -> Result<(), Error> {
     static PARENTS: AtomicU32 = AtomicU32::new(0);
     static CHILDS: AtomicU32 = AtomicU32::new(0);
@@ -377,7 +377,7 @@ fn registrations_are_inherited_or_not(system: System) -> Result<(), Error> {
 }
 
 /// A cloner's children inherit when they begin, and live as long as what they have inherited.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn cloned_children_inherit(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     static EVENTS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
@@ -413,7 +413,7 @@ fn cloned_children_inherit(system: System) -> Result<(), Error> {
 
 /// A child that fails ends, and nothing else: another is under way meanwhile, and its own place is
 /// taken by the next child, which begins as the template is, with its pool whole.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn a_child_that_fails_ends_alone(system: System) -> Result<(), Error> {
     static HALTED: Halted = Halted::new();
     static ENDED: AtomicU32 = AtomicU32::new(0);

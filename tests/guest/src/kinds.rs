@@ -26,7 +26,7 @@ pub(crate) fn pass(system: System, time: Duration) {
 }
 
 /// Every expiry of a shared timer reaches everybody once, with when it was due.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn an_alarm_reaches_everybody(system: System) -> Result<(), Error> {
     static COUNTS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
     static LAST: AtomicU64 = AtomicU64::new(0);
@@ -66,7 +66,7 @@ fn an_alarm_reaches_everybody(system: System) -> Result<(), Error> {
 }
 
 /// A shared timer that expires once tells everybody, and at once who comes later.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn an_alarm_that_has_gone_off_is_told_at_once(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     let context = system.context("told", ()).build()?;
@@ -97,7 +97,7 @@ impl Acknowledge for Fire {
 }
 
 /// A shared signal reaches everybody, from handlers and from interrupts.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn a_broadcast_reaches_everybody(system: System) -> Result<(), Error> {
     static COUNTS: [AtomicU32; 10] = [const { AtomicU32::new(0) }; 10];
     let signal = Broadcast::new(system)?;
@@ -123,7 +123,7 @@ fn a_broadcast_reaches_everybody(system: System) -> Result<(), Error> {
 
 /// A monitored condition is told with its data when it holds, and sampled only as long as anybody
 /// has registered.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn a_monitor_samples_as_long_as_somebody_wants_to_know(system: System) -> Result<(), Error> {
     static SAMPLES: AtomicU32 = AtomicU32::new(0);
     static VALUE: AtomicU32 = AtomicU32::new(0);
@@ -157,7 +157,7 @@ fn a_monitor_samples_as_long_as_somebody_wants_to_know(system: System) -> Result
 }
 
 /// Memory that becomes scarce is an event, and so is its ceasing to be (K-7).
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn scarce_memory_is_told_and_so_is_its_end(system: System) -> Result<(), Error> {
     static SCARCE: AtomicU32 = AtomicU32::new(0);
     static EASED: AtomicU32 = AtomicU32::new(0);
@@ -187,7 +187,7 @@ fn scarce_memory_is_told_and_so_is_its_end(system: System) -> Result<(), Error> 
 
 /// Datagrams are typed events in their owner's memory. The emulator's gateway has no file to give,
 /// and says so (RFC 1350).
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn datagrams_are_typed_events_in_the_owners_memory(system: System) -> Result<(), Error> {
     static ANSWERS: AtomicU32 = AtomicU32::new(0);
     const GATEWAY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 69);
@@ -217,7 +217,7 @@ fn datagrams_are_typed_events_in_the_owners_memory(system: System) -> Result<(),
 }
 
 /// The console goes to one reader.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn the_console_is_exclusive(system: System) -> Result<(), Error> {
     let console = Console::open(system)?;
     assert!(matches!(Console::open(system), Err(Error::Console(_))));

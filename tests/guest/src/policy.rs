@@ -37,7 +37,7 @@ where
 }
 
 /// A context registers for the kinds of events that it may, and for no other.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn kinds_that_are_not_allowed_are_refused(system: System) -> Result<(), Error> {
     let context = system.context("signals only", ()).kinds(&["signal", "own kind"]).build()?;
     assert!(system.signal(SignalMode::Counter).on(context, |(), _| {}).is_ok());
@@ -57,7 +57,7 @@ fn kinds_that_are_not_allowed_are_refused(system: System) -> Result<(), Error> {
 }
 
 /// Each executor is refused to whoever may not name it.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn executors_that_are_not_allowed_are_refused(system: System) -> Result<(), Error> {
     let all_but = |forbidden: Executor| {
         let others = Executor::ALL.into_iter().filter(move |executor| *executor != forbidden);
@@ -92,7 +92,7 @@ fn executors_that_are_not_allowed_are_refused(system: System) -> Result<(), Erro
 
 /// The limit on registrations is a precise error, and is told to the owner; a registration that
 /// has ended makes room.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn the_limit_on_registrations_holds_and_is_told(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     let kernel = system.kernel();
@@ -117,7 +117,7 @@ fn the_limit_on_registrations_holds_and_is_told(system: System) -> Result<(), Er
 }
 
 /// A protected section is not interrupted by those whose policy says so, and by all others.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn protected_sections_are_not_interrupted(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     let (settle, other) = (system.protected("settle")?, system.protected("other")?);
@@ -152,7 +152,7 @@ fn protected_sections_are_not_interrupted(system: System) -> Result<(), Error> {
 }
 
 /// A context whose handlers do the protected work is not in its own way.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn the_owner_of_the_work_may_be_one_of_them(system: System) -> Result<(), Error> {
     static DONE: AtomicBool = AtomicBool::new(false);
     let section = system.protected("own")?;
@@ -166,7 +166,7 @@ fn the_owner_of_the_work_may_be_one_of_them(system: System) -> Result<(), Error>
 
 /// What a context's handlers make are its children, which have no more than it has, whatever they
 /// ask for; and there are no more of them than it may have.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn children_have_no_more_than_their_parent(system: System) -> Result<(), Error> {
     let limits = Limits { registrations: 2, activations: 5, ..Limits::NONE };
     let section = system.protected("guarded")?;
@@ -217,7 +217,7 @@ fn children_have_no_more_than_their_parent(system: System) -> Result<(), Error> 
 }
 
 /// Children of cloners count as children, and as many as there may be are set aside.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn a_cloner_keeps_to_its_parents_children(system: System) -> Result<(), Error> {
     let parent = system.context("small family", ()).children(3).build()?;
     let cloner =
@@ -234,7 +234,7 @@ fn a_cloner_keeps_to_its_parents_children(system: System) -> Result<(), Error> {
 
 /// What the command line says has the last word. `e2e` boots this image with limits for this
 /// context, and without.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn the_command_line_has_the_last_word(system: System) -> Result<(), Error> {
     let limits = Limits { registrations: 7, ..Limits::NONE };
     let context = system

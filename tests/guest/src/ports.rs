@@ -8,7 +8,7 @@ use reflex::{Error, Kernel, Meanwhile, Priority, Subscribed, System, Trouble};
 
 /// A handler gets each of what fits; the source is held up for the rest, its owner is told so,
 /// and it goes on as soon as the handler has taken one. Nothing is lost, nothing comes twice.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn a_full_registration_holds_its_source_up_and_loses_nothing(system: System) -> Result<(), Error> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     static TROUBLES: AtomicU32 = AtomicU32::new(0);
@@ -41,7 +41,7 @@ fn a_full_registration_holds_its_source_up_and_loses_nothing(system: System) -> 
 }
 
 /// The owner, told of trouble, may decide otherwise: from then on what finds no room is shed.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn the_owner_may_choose_to_shed_when_told_of_trouble(system: System) -> Result<(), Error> {
     struct Owner {
         own: Option<Subscribed<u32>>,
@@ -88,7 +88,7 @@ fn the_owner_may_choose_to_shed_when_told_of_trouble(system: System) -> Result<(
 
 /// The last data is told with the number of occurrences, also when it is replaced between the
 /// activation and the run; and data in between is dropped where it lies.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn the_latest_is_told_with_the_number_of_occurrences(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -115,7 +115,7 @@ fn the_latest_is_told_with_the_number_of_occurrences(system: System) -> Result<(
 }
 
 /// A disabled registration keeps, counts or forgets, for every way of keeping occurrences.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn disabled_registrations_keep_count_or_forget(system: System) -> Result<(), Error> {
     static SUM: AtomicU32 = AtomicU32::new(0);
     static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -184,7 +184,7 @@ fn disabled_registrations_keep_count_or_forget(system: System) -> Result<(), Err
 }
 
 /// Data in the owner's memory, and no call of the heap on the way.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn data_lies_in_its_owners_memory_and_never_in_the_heap(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     let source: Source<[u32; 32]> = system.source()?;

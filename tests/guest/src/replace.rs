@@ -57,7 +57,7 @@ fn failed(error: ReplaceError) -> Error {
 }
 
 /// The state is handed over, what is pending is for the new handlers, and old handles are refused.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn state_and_pending_activations_are_handed_over(system: System) -> Result<(), Error> {
     let kernel = system.kernel();
     let context = system.context("one", One { total: 100 }).build()?;
@@ -90,7 +90,7 @@ fn state_and_pending_activations_are_handed_over(system: System) -> Result<(), E
 
 /// A registration that nobody has named is named by the error, and nothing has changed; or it is
 /// ended, if that is wanted.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn a_registration_that_was_forgotten_is_named(system: System) -> Result<(), Error> {
     let kernel = system.kernel();
     let context = system.context("forgetful", One { total: 0 }).build()?;
@@ -111,7 +111,7 @@ fn a_registration_that_was_forgotten_is_named(system: System) -> Result<(), Erro
 }
 
 /// A replacement that declines leaves the old implementation in place, with its state.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn a_replacement_may_decline(system: System) -> Result<(), Error> {
     let kernel = system.kernel();
     let context = system.context("unwilling", One { total: 5 }).build()?;
@@ -137,7 +137,7 @@ fn a_replacement_may_decline(system: System) -> Result<(), Error> {
 }
 
 /// A handler under way is let finish: with the old state, before that is handed over.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn a_handler_under_way_finishes_first(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     static EVENT: AtomicU64 = AtomicU64::new(0);
@@ -181,7 +181,7 @@ fn a_handler_under_way_finishes_first(system: System) -> Result<(), Error> {
 }
 
 /// A context may have itself replaced, by one of its own handlers; it cannot wait for it.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn a_context_replaces_itself(system: System) -> Result<(), Error> {
     static AFTER: AtomicU32 = AtomicU32::new(0);
     let kernel = system.kernel();
@@ -204,7 +204,7 @@ fn a_context_replaces_itself(system: System) -> Result<(), Error> {
 }
 
 /// Timers and time-outs belong to the registrations and go on.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn timers_go_on(system: System) -> Result<(), Error> {
     static TICKS: AtomicU32 = AtomicU32::new(0);
     let kernel = system.kernel();
@@ -355,7 +355,7 @@ impl TcpService<Runtime> for Successor {
 
 /// A context whose connections come and go all the time is replaced again and again; each
 /// connection's end is told, by whichever implementation is there by then.
-#[reflex::test]
+#[reflex::test(group = "contexts")]
 fn connections_are_served_on(system: System) -> Result<(), Error> {
     const CHAINS: u32 = 4;
     let kernel = system.kernel();

@@ -13,7 +13,7 @@ fn level(level: u8) -> Priority {
 
 /// Ten and a hundred handlers, in as many registrations of ten contexts, are told each occurrence
 /// exactly once, with its data.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn a_hundred_handlers_are_each_told_once(system: System) -> Result<(), Error> {
     static COUNTS: [AtomicU32; 100] = [const { AtomicU32::new(0) }; 100];
     for handlers in [1, 10, 100] {
@@ -45,7 +45,7 @@ fn a_hundred_handlers_are_each_told_once(system: System) -> Result<(), Error> {
 
 /// Occurrences are told by priority: the highest first and, preempting whatever runs, a new
 /// occurrence to it before the last one to the lower.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn the_higher_do_not_wait_for_the_lower(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     let source: Source<u32> = system.source()?;
@@ -69,7 +69,7 @@ fn the_higher_do_not_wait_for_the_lower(system: System) -> Result<(), Error> {
 }
 
 /// The same handler may be registered twice, in one context or several, and is told twice.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn a_handler_may_be_registered_twice(system: System) -> Result<(), Error> {
     static SUM: AtomicU32 = AtomicU32::new(0);
     let source: Source<u32> = system.source()?;
@@ -89,7 +89,7 @@ fn a_handler_may_be_registered_twice(system: System) -> Result<(), Error> {
 }
 
 /// Handlers that end registrations, their own and others', while an occurrence is being told.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn handlers_may_end_registrations_while_all_are_told(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     struct Ender {
@@ -118,7 +118,7 @@ fn handlers_may_end_registrations_while_all_are_told(system: System) -> Result<(
 
 /// A priority that is changed while an occurrence is being told counts at once, and disabled
 /// registrations are passed over.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn priorities_and_gates_change_while_all_are_told(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     let source: Source<u32> = system.source()?;

@@ -8,7 +8,7 @@ use reflex::kind::{Alarm, Kind, Latest, Line, Source};
 use reflex::{Error, EventError, InTime, Kernel, Runtime, Submission, Subscribed, System};
 
 /// By edge the handler runs once for each time a line is asserted; by level as long as it is.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn by_level_until_deasserted_by_edge_once(system: System) -> Result<(), Error> {
     static EDGES: AtomicU32 = AtomicU32::new(0);
     static LEVELS: AtomicU32 = AtomicU32::new(0);
@@ -41,7 +41,7 @@ fn by_level_until_deasserted_by_edge_once(system: System) -> Result<(), Error> {
 }
 
 /// A registration by level is served for what is there already.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn a_line_that_is_up_is_told_at_registration(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let line = Line::new(system)?;
@@ -59,7 +59,7 @@ fn a_line_that_is_up_is_told_at_registration(system: System) -> Result<(), Error
 }
 
 /// A registration for one occurrence ends with it, and its handler may look at it meanwhile.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn once_is_once(system: System) -> Result<(), Error> {
     static SUM: AtomicU32 = AtomicU32::new(0);
     let source: Source<u32> = system.source()?;
@@ -84,7 +84,7 @@ fn once_is_once(system: System) -> Result<(), Error> {
 
 /// What does not occur in time is told as such, once, until it occurs again; what occurs in time is
 /// not.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn a_time_out_is_told_once_and_begins_anew(system: System) -> Result<(), Error> {
     static DATA: AtomicU32 = AtomicU32::new(0);
     static LATE: AtomicU32 = AtomicU32::new(0);
@@ -126,7 +126,7 @@ fn a_time_out_is_told_once_and_begins_anew(system: System) -> Result<(), Error> 
 
 /// Filters are asked for the data where it is delivered, may be changed, and may end their own
 /// registration.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn filters_choose_by_data_and_may_end_their_registration(system: System) -> Result<(), Error> {
     static SUM: AtomicU32 = AtomicU32::new(0);
     let source: Source<u32> = system.source()?;
@@ -159,7 +159,7 @@ fn filters_choose_by_data_and_may_end_their_registration(system: System) -> Resu
 
 /// What is there at submission is the answer, with no run of the handler; unless that is wanted. What
 /// is not can be cancelled.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn what_is_ready_at_submission_is_the_answer(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let alarm = Alarm::after(system, Duration::from_micros(100))?;
@@ -185,7 +185,7 @@ fn what_is_ready_at_submission_is_the_answer(system: System) -> Result<(), Error
 
 /// A batch says how many were ready at once and with what result; the others can be cancelled,
 /// which says whether they had occurred.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn a_batch_tells_what_was_ready(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     let (up, down) = (Line::new(system)?, Line::new(system)?);
@@ -228,7 +228,7 @@ fn a_batch_tells_what_was_ready(system: System) -> Result<(), Error> {
 }
 
 /// Exclusive kinds are not taken from who has them, not even when they are ready.
-#[reflex::test]
+#[reflex::test(group = "kinds")]
 fn what_is_ready_is_not_taken_from_its_owner(system: System) -> Result<(), Error> {
     #[derive(Clone)]
     struct Once(Source<u32>);
