@@ -22,8 +22,8 @@ use crate::guard::DOOMED;
 use crate::local::Local;
 use crate::report::{Reason, Registers, Text};
 use crate::section::{self, section};
-use crate::supervise::{self, Life, OnFailure, Supervision};
-use crate::{job, memory, registry};
+use crate::supervise::{Life, OnFailure, Supervision};
+use crate::{job, memory, registry, supervisor};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use reflex_arch::exception::ExceptionFrame;
@@ -295,11 +295,11 @@ fn give_up(context: ContextId) -> Option<Next> {
             None => Registers::NONE,
         });
     }
-    if supervise::is_supervisor(context) {
+    if supervisor::is_supervisor(context) {
         // It has no state that could be half changed: it goes on behind what it was doing.
         let next = core.abandon(context).ok()?.1;
         note(core.release(context).ok()?);
-        supervise::go_on();
+        supervisor::go_on();
         return next;
     }
     supervision.life.set(Life::Dying);
@@ -308,7 +308,7 @@ fn give_up(context: ContextId) -> Option<Next> {
     if let Some(event) = served {
         let _ = core.unregister(event);
     }
-    supervise::bury(supervision, priority);
+    supervisor::bury(supervision, priority);
     // SAFETY: in a section, and the borrow ends in this statement.
     let (unfinished, next) = unsafe { CORE.get() }.abandon(context).ok()?;
     supervision.unfinished.set(unfinished);

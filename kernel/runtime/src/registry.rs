@@ -8,7 +8,7 @@ use crate::inherit::Heirlooms;
 use crate::local::Local;
 use crate::policy::{self, Lineage, Origin};
 use crate::supervise::{self, Backoff, Life, OnFailure, Supervision};
-use crate::{contain, memory, section};
+use crate::{contain, memory, section, supervisor};
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -156,7 +156,7 @@ fn add_any(
     state: impl FnOnce(&'static Pool) -> Result<AnyState, Error>,
 ) -> Result<ContextId, Error> {
     if options.on_failure != OnFailure::Halt {
-        supervise::ensure()?;
+        supervisor::ensure()?;
     }
     let (options, lineage) = policy::admit(options)?;
     let parent = lineage.parent;

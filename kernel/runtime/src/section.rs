@@ -64,6 +64,12 @@ pub fn deferred() -> bool {
     DEPTH.load(Relaxed) != 0
 }
 
+/// Whether one section is open, and not another in it.
+#[inline(always)]
+pub(crate) fn is_outermost() -> bool {
+    DEPTH.load(Relaxed) == 1
+}
+
 /// Marks jobs, or a dispatch, as waiting. Legal in interrupt context.
 #[inline(always)]
 pub(crate) fn post(bits: u64) {

@@ -72,6 +72,7 @@ pub(crate) struct Shared<K: Kernel> {
     /// Connections that the flow table has to have room for.
     pub(crate) places: usize,
     pub(crate) records: Records,
+    #[allow(clippy::vec_box, reason = "growing moves a word each: a short section")]
     pub(crate) groups: Vec<Box<Group<K>>>,
     /// Listening TCP ports and their groups.
     pub(crate) ports: PortTable,
@@ -82,6 +83,7 @@ pub(crate) struct Shared<K: Kernel> {
     pub(crate) share: u32,
     pub(crate) others: Queue,
     pub(crate) others_event: Option<EventId>,
+    #[allow(clippy::vec_box, reason = "growing moves a word each: a short section")]
     pub(crate) sockets: Vec<Box<UdpRecord>>,
     /// Bound UDP ports and their sockets.
     pub(crate) udp_ports: PortTable,

@@ -5,7 +5,6 @@ use crate::record::Records;
 use crate::shared::Shared;
 use crate::udp::UdpRecord;
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::mem;
 use reflex_event::{EventId, Kernel};
 
@@ -67,7 +66,7 @@ impl WaitList {
 /// Where the marks and the links are.
 struct Waiting<'a> {
     records: &'a mut Records,
-    sockets: &'a mut Vec<Box<UdpRecord>>,
+    sockets: &'a mut [Box<UdpRecord>],
 }
 
 impl Waiting<'_> {
@@ -126,6 +125,7 @@ mod tests {
     use super::*;
     use crate::record::Record;
     use crate::shared::Owner;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
     use reflex_event::{ContextId, Priority};
     use std::collections::VecDeque;
