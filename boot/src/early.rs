@@ -27,7 +27,7 @@ pub const SPURIOUS_VECTOR: u8 = 0xff;
 const BOOT_MAP: u64 = 4 << 30;
 /// The heap is this part of the memory, but no less than [`LEAST_HEAP`].
 const HEAP_SHARE: u64 = 8;
-const LEAST_HEAP: u64 = 256 << 10;
+const LEAST_HEAP: u64 = 768 << 10;
 
 /// What start-up found and set up.
 pub struct Early {

@@ -58,7 +58,7 @@ where
     /// Prepares what [`submit`](Self::submit) does, for a [batch](System::submit).
     pub fn prepare<S, F>(self, context: Context<S>, handler: F) -> Prepared<X, A, P, S, F>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Event<'_, X::Data, A::Told>) + Send + 'static,
     {
         Prepared { subscription: self, context, handler }
@@ -70,7 +70,7 @@ where
     X: Kind<Runtime>,
     A: Accumulate<X::Data>,
     P: Fn(&X::Data) -> bool + Send + 'static,
-    S: Send + 'static,
+    S: 'static,
     F: Fn(&mut S, Event<'_, X::Data, A::Told>) + Send + 'static,
 {
     type Data = X::Data;

@@ -28,7 +28,7 @@ impl System {
         handler: F,
     ) -> Result<EventId, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Completions) + Send + 'static,
     {
         let registration = Registration { priority, ..Registration::default() };

@@ -162,7 +162,7 @@ where
     /// allow one more.
     pub fn on<S, F>(self, context: Context<S>, handler: F) -> Result<Subscribed<X::Data>, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Event<'_, X::Data, Data<X, A>>) + Send + 'static,
     {
         self.install(context, move |state: &mut S, told: InTime<'_, _, _>| {
@@ -179,7 +179,7 @@ where
     /// As [`on`](Self::on).
     pub fn submit<S, F>(self, context: Context<S>, handler: F) -> Result<Submission<X::Data>, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, Event<'_, X::Data, Data<X, A>>) + Send + 'static,
     {
         if !self.always_queue
@@ -203,7 +203,7 @@ where
 
     fn install<S, F>(self, context: Context<S>, handler: F) -> Result<Subscribed<X::Data>, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, InTime<'_, X::Data, Data<X, A>>) + Send + 'static,
     {
         let Self { system, kind, priority, trigger, options, filter, .. } = self;
@@ -251,7 +251,7 @@ where
     /// As [`Subscription::on`].
     pub fn on<S, F>(self, context: Context<S>, handler: F) -> Result<Subscribed<X::Data>, Error>
     where
-        S: Send + 'static,
+        S: 'static,
         F: Fn(&mut S, InTime<'_, X::Data, Data<X, A>>) + Send + 'static,
     {
         let subscribed = self.subscription.install(context, handler)?;

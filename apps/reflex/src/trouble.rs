@@ -22,7 +22,7 @@ impl System {
     ///
     /// # Errors
     /// When memory or a table does not allow one more registration.
-    pub fn watch_memory<S: Send + 'static>(
+    pub fn watch_memory<S: 'static>(
         self,
         context: Context<S>,
         scarcity: Scarcity,

@@ -118,7 +118,7 @@ pub fn sockasync_accept<S, F>(
     handler: F,
 ) -> Result<EventId, Error>
 where
-    S: Send + 'static,
+    S: 'static,
     F: Fn(&mut S, Activation, &Listening, Option<&Socket<S>>) + Send + 'static,
 {
     let kernel = system.kernel();
@@ -155,7 +155,7 @@ where
 }
 
 /// Tells the handler of one connection; others have a run of their own.
-fn accept<S: Send + 'static>(
+fn accept<S: 'static>(
     kernel: Runtime,
     context: Context<S>,
     old: &Listening,

@@ -15,7 +15,7 @@ use spin::Once;
 /// Bytes of a connection's buffers.
 const BUFFERS: (usize, usize) = (4096, 8192);
 /// Event memory that a connection takes, its buffers included.
-const CONNECTION_BYTES: usize = 16 << 10;
+const CONNECTION_BYTES: usize = 2 * (BUFFERS.0 + BUFFERS.1) + (4 << 10);
 
 /// A port that is listened on. It goes to one registration, so that a connection wakes one
 /// handler. Copies are of the same port.
