@@ -1,13 +1,13 @@
-//! Event kinds that real clients bring about: TCP, UDP and the console (K-9, A-3.1.2, G-3).
+//! Event kinds that real clients bring about: UDP and the console (K-9, A-3.1.2).
 
-use crate::echo::{tcp_echoes, udp_echoes};
+use crate::echo::udp_echoes;
 use crate::guest::{Guest, PATIENCE, machine, user};
 use reflex_qemu::protocol::Protocol;
 
 /// The image keeps so little for its handlers that every source is held up again and again.
 #[test]
-fn typed_events_of_three_kinds_lose_nothing() {
-    let ports = [(Protocol::Tcp, 7), (Protocol::Udp, 7)];
+fn typed_events_of_the_console_and_datagrams_arrive() {
+    let ports = [(Protocol::Udp, 7)];
     let mut guest = Guest::start(machine("guest-kinds").network(user(&ports)));
     let running = &mut guest.running;
     running.wait_for_input(PATIENCE).unwrap_or_else(|error| panic!("{error}"));
@@ -15,11 +15,6 @@ fn typed_events_of_three_kinds_lose_nothing() {
         running.send_line(line).expect("the guest takes it");
         let text = format!("typed: {line}");
         running.wait_for_text(&text, PATIENCE).unwrap_or_else(|error| panic!("{error}"));
-    }
-    let server = guest.endpoint(Protocol::Tcp, 7);
-    // One after the other: see README, "What is left out".
-    for _ in 0..6 {
-        tcp_echoes(server);
     }
     udp_echoes(guest.endpoint(Protocol::Udp, 7));
     guest.running.send_line("end").expect("the guest takes it");
