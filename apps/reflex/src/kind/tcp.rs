@@ -9,7 +9,7 @@ use crate::{Connection, ConnectionError, Error, Listener, Priority, Runtime, Sys
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use reflex_boot::{EventError, Kernel, Registration};
+use reflex_boot::{EventError, EventId, Kernel, Registration};
 use spin::Once;
 
 /// Bytes of a connection's buffers.
@@ -20,15 +20,18 @@ const CONNECTION_BYTES: usize = 2 * (BUFFERS.0 + BUFFERS.1) + (4 << 10);
 /// A port that is listened on. It goes to one registration, so that a connection wakes one
 /// handler. Copies are of the same port.
 ///
-/// Connections are accepted only while there is a registration. Of each, what has happened is told
-/// in order, and when the handler does not keep pace it is told later, each thing once: as it
-/// reads, the peer's window closes.
+/// Connections that come before there is a registration wait for it; when there is none any more they
+/// are reset. Of each, what has happened is told in order, and when the handler does not keep pace it
+/// is told later, each thing once: as it reads, the peer's window closes.
 #[derive(Clone)]
 pub struct Tcp(Arc<Inner>);
 
 struct Inner {
     source: Source<TcpEvent>,
     listener: Listener,
+    kernel: Runtime,
+    /// Tells what is to be told.
+    flush: EventId,
 }
 
 /// Something has happened to a connection.
@@ -70,7 +73,7 @@ impl Tcp {
         priority: Priority,
     ) -> Result<Self, Error> {
         let kernel = system.kernel();
-        let again: Arc<Once<reflex_boot::EventId>> = Arc::default();
+        let again: Arc<Once<EventId>> = Arc::default();
         let resume = again.clone();
         let source: Source<TcpEvent> = system.exclusive(move || {
             // Registered for good, so it cannot be refused.
@@ -81,16 +84,16 @@ impl Tcp {
         let room = places.try_reserve_exact(count).and(waiting.try_reserve_exact(count));
         room.map_err(|_| EventError::HeapExhausted)?;
         places.resize_with(count, Place::default);
-        let bridge = Bridge { source: source.clone(), places, waiting };
+        let bridge = Bridge { source: source.clone(), heard: false, places, waiting };
         let memory = (8 << 10) + count * CONNECTION_BYTES;
         let context = system.context("tcp", bridge).memory(memory).priority(priority).build()?;
         let registration = Registration { priority, ..Registration::default() };
-        let event = kernel
+        let flush = kernel
             .register(context.inner, registration, |bridge: &mut Bridge, _| bridge.flush())?;
-        again.call_once(|| event);
+        again.call_once(|| flush);
         let listener = system.listen(port)?.connections(connections).priority(priority);
         let listener = listener.buffers(BUFFERS.0, BUFFERS.1).serve(context)?;
-        Ok(Self(Arc::new(Inner { source, listener })))
+        Ok(Self(Arc::new(Inner { source, listener, kernel, flush })))
     }
 
     /// The port.
@@ -107,11 +110,18 @@ impl Kind<Runtime> for Tcp {
     fn source(&self) -> &Source<TcpEvent> {
         &self.0.source
     }
+
+    /// Connections may have waited for somebody to be told of them.
+    fn attached(&self, _: u32) -> Result<(), EventError> {
+        self.0.kernel.activate(self.0.flush, 1)
+    }
 }
 
 /// What happens to connections, on its way to the source.
 struct Bridge {
     source: Source<TcpEvent>,
+    /// Somebody has registered, once.
+    heard: bool,
     /// By slot.
     places: Vec<Place>,
     /// Slots with something to be told, oldest first; each once.
@@ -149,13 +159,18 @@ impl What {
 }
 
 impl Bridge {
+    /// Whether there is nobody to be told any more.
+    fn is_deserted(&self) -> bool {
+        self.heard && self.source.registrations() == 0
+    }
+
     /// Something is to be told. A connection whose slot still has to be told of the one before is
     /// reset: its handler is that far behind.
     fn tell(&mut self, connection: &Connection, what: What) {
-        let slot = connection.slot();
+        let (slot, deserted) = (connection.slot(), self.is_deserted());
         let Some(place) = self.places.get_mut(slot) else { return };
         if place.connection.as_ref() != Some(connection) {
-            if what != What::Accepted || place.owed != 0 || self.source.registrations() == 0 {
+            if what != What::Accepted || place.owed != 0 || deserted {
                 return connection.abort();
             }
             place.connection = Some(connection.clone());
@@ -172,6 +187,10 @@ impl Bridge {
 
     /// Tells what is to be told, as far as there is room.
     fn flush(&mut self) {
+        self.heard |= self.source.registrations() > 0;
+        if !self.heard {
+            return;
+        }
         while let Some(slot) = self.waiting.front().copied() {
             let place = &mut self.places[slot];
             while let Some(connection) = &place.connection
@@ -209,7 +228,7 @@ impl TcpService<Runtime> for Bridge {
 
     fn closed(&mut self, connection: &Connection) {
         self.tell(connection, What::Closed);
-        if self.source.registrations() == 0 {
+        if self.is_deserted() {
             connection.close();
         }
     }
