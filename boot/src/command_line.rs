@@ -4,7 +4,7 @@
 //! [`CommandLine::get`].
 
 use core::fmt;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use log::LevelFilter;
 
 /// How the first network interface gets its address.
@@ -29,6 +29,8 @@ pub struct CommandLine<'a> {
     text: &'a str,
     /// `ip` and `gw`.
     pub addressing: Addressing,
+    /// `ip6`: an IPv6 address beside the link-local one, and the bits of it that name the network.
+    pub ip6: Option<(Ipv6Addr, u8)>,
     /// `log`: the least severe level that is written; `info` when not given.
     pub log: LevelFilter,
 }
@@ -42,11 +44,13 @@ pub enum Error {
     Ip,
     /// The value of `gw`.
     Gateway,
+    /// The value of `ip6`.
+    Ip6,
     /// `gw` without a static `ip`.
     GatewayWithoutIp,
     /// The value of `log`.
     Log,
-    /// `ip`, `gw` or `log` is given twice.
+    /// `ip`, `gw`, `ip6` or `log` is given twice.
     Repeated,
 }
 
@@ -59,8 +63,9 @@ impl fmt::Display for Error {
             }
             Self::Gateway => "command line: gw: expected an address, such as gw=10.77.0.1",
             Self::GatewayWithoutIp => "command line: gw: expected only beside ip=ADDRESS/PREFIX",
+            Self::Ip6 => "command line: ip6: expected ADDRESS/PREFIX, such as ip6=fd00::2/64",
             Self::Log => "command line: log: expected off, error, warn, info, debug or trace",
-            Self::Repeated => "command line: expected each of ip, gw and log only once",
+            Self::Repeated => "command line: expected each of ip, gw, ip6 and log only once",
         })
     }
 }
@@ -74,12 +79,16 @@ impl<'a> CommandLine<'a> {
     /// [`Error`]; what it says names the key and what was expected.
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let text = core::str::from_utf8(text).map_err(|_| Error::NotText)?;
-        let mut line = Self { text, addressing: Addressing::Dhcp, log: LevelFilter::Info };
-        if ["ip", "gw", "log"].iter().any(|key| line.all(key).count() > 1) {
+        let (addressing, log) = (Addressing::Dhcp, LevelFilter::Info);
+        let mut line = Self { text, addressing, ip6: None, log };
+        if ["ip", "gw", "ip6", "log"].iter().any(|key| line.all(key).count() > 1) {
             return Err(Error::Repeated);
         }
         if let Some(level) = line.get("log") {
             line.log = parse_level(level).ok_or(Error::Log)?;
+        }
+        if let Some(value) = line.get("ip6") {
+            line.ip6 = Some(parse_network6(value).ok_or(Error::Ip6)?);
         }
         let gateway = match line.get("gw") {
             Some(gateway) => Some(parse_host(gateway).ok_or(Error::Gateway)?),
@@ -138,9 +147,20 @@ fn parse_host(text: &str) -> Option<Ipv4Addr> {
 
 fn parse_network(text: &str) -> Option<(Ipv4Addr, u8)> {
     let (address, prefix) = text.split_once('/')?;
-    let digits = prefix.bytes().all(|byte| byte.is_ascii_digit());
-    let prefix = prefix.parse().ok().filter(|prefix| digits && (1..=32).contains(prefix))?;
-    Some((parse_host(address)?, prefix))
+    Some((parse_host(address)?, parse_prefix(prefix, 32)?))
+}
+
+fn parse_network6(text: &str) -> Option<(Ipv6Addr, u8)> {
+    let (address, prefix) = text.split_once('/')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    let nobody = address.is_unspecified() || address.is_loopback() || address.is_multicast();
+    let host = !nobody && address.to_ipv4_mapped().is_none();
+    Some((host.then_some(address)?, parse_prefix(prefix, 128)?))
+}
+
+fn parse_prefix(text: &str, most: u8) -> Option<u8> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|prefix| digits && (1..=most).contains(prefix))
 }
 
 #[cfg(test)]
@@ -173,6 +193,13 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv6_address() {
+        let line = parse("ip6=fd00::2/64").unwrap();
+        assert_eq!(line.ip6, Some(("fd00::2".parse().unwrap(), 64)));
+        assert_eq!(line.addressing, Addressing::Dhcp);
+    }
+
+    #[test]
     fn unknown_keys_are_the_applications() {
         let line = parse("  verbose color=blue= virtio_mmio.device=512@1 virtio_mmio.device=2\n");
         let line = line.unwrap();
@@ -197,6 +224,11 @@ mod tests {
             ("ip=10.0.0.2/24 gw=gate", Error::Gateway, "gw:"),
             ("gw=10.0.0.1", Error::GatewayWithoutIp, "gw:"),
             ("ip=dhcp gw=10.0.0.1", Error::GatewayWithoutIp, "gw:"),
+            ("ip6=fd00::2", Error::Ip6, "ip6:"),
+            ("ip6=fd00::2/129", Error::Ip6, "ip6:"),
+            ("ip6=::1/64", Error::Ip6, "ip6:"),
+            ("ip6=ff02::1/64", Error::Ip6, "ip6:"),
+            ("ip6=::ffff:10.0.0.1/96", Error::Ip6, "ip6:"),
             ("log=loud", Error::Log, "log:"),
             ("log=info log=off", Error::Repeated, "once"),
         ] {

@@ -42,6 +42,7 @@ pub(crate) fn start(system: System) -> Result<Net, Error> {
     let kernel = system.kernel();
     let nic = devices::network(system.machine()).map_err(Error::Interface)?;
     let config = Config {
+        address6: system.machine().arguments.ip6,
         frames: nic.spare_frames,
         opened: Some(|transport, port| match transport {
             Transport::Tcp => machine_line!("listen tcp {port}"),

@@ -10,6 +10,9 @@
 //! of the pool's owner, who makes it by an [`Own`]; so when the owner is killed in the middle of
 //! its work, [`Pool::reclaim`] takes all of these back at once.
 //!
+//! [`Exposed`] is memory that others, a peer on a network say, may write at any time: it is copied in
+//! and out, and there is never a reference to it.
+//!
 //! [`Ring`] is a bounded queue without a heap; a [completion ring](completion) is one that several
 //! contexts take from without ever waiting for each other.
 #![no_std]
@@ -21,6 +24,7 @@ mod buddy;
 pub mod completion;
 mod error;
 mod exclusion;
+mod exposed;
 mod lent;
 mod lent_dyn;
 mod magazine;
@@ -34,6 +38,7 @@ mod shared;
 pub use buddy::{Buddy, Link, Table};
 pub use error::{Error, Refused};
 pub use exclusion::Exclusion;
+pub use exposed::{Exposed, OutOfBounds};
 pub use lent::Lent;
 pub use lent_dyn::LentDyn;
 pub use own::Own;

@@ -34,6 +34,12 @@ impl Sum {
         self.bytes(addresses).bytes(&[0, protocol, high, low])
     }
 
+    /// Adds the pseudo-header of IPv6 (RFC 8200, 8.1): the two addresses as they stand in the header,
+    /// the length and the next header.
+    pub(crate) fn pseudo_header6(self, addresses: &[u8; 32], next: u8, length: u32) -> Self {
+        self.bytes(addresses).bytes(&length.to_be_bytes()).bytes(&[0, 0, 0, next])
+    }
+
     /// The complement of the folded sum, as the two bytes to be stored.
     #[inline]
     pub(crate) fn finish(self) -> [u8; 2] {

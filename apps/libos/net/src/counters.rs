@@ -16,6 +16,8 @@ pub struct Counters {
     pub datagrams: u64,
     /// ARP, ICMP, DHCP and segments or datagrams to closed ports, queued for the stack.
     pub others: u64,
+    /// Handed to the protocol beside the stack.
+    pub beside: u64,
     /// Dropped: another station's hardware address, or an address that is not ours.
     pub not_for_us: u64,
     /// Dropped: a length that contradicts another, a truncated header, an impossible address.
@@ -24,14 +26,15 @@ pub struct Counters {
     pub fragments: u64,
     /// Dropped: the IPv4 header's checksum is wrong.
     pub bad_header_checksum: u64,
-    /// Dropped: neither ARP nor IPv4.
+    /// Dropped: neither ARP nor IP.
     pub unknown_protocol: u64,
     /// Dropped: the queue of the connection, the socket or the listener was full, or its owner
     /// has more than its share queued.
     pub queue_full: u64,
     /// Dropped: more frames are queued than the stack holds.
     pub frames_exhausted: u64,
-    /// Dropped: IPv4, but neither TCP, UDP nor ICMP.
+    /// Dropped: IPv4, but neither TCP, UDP nor ICMP; IPv6, but neither neighbour discovery nor for the
+    /// protocol beside the stack.
     pub unreachable_protocol: u64,
 
     /// Dropped after queueing: wrong TCP, UDP or ICMP checksum or an impossible header.
@@ -66,9 +69,9 @@ pub struct Counters {
     pub closed_port: u64,
     /// Of these and of ICMP, those left unanswered because of the limit on such replies.
     pub rate_limited: u64,
-    /// ARP requests sent.
+    /// ARP requests and neighbour solicitations sent.
     pub arp_requests: u64,
-    /// ARP packets that taught nothing: not for us, or replies nobody asked for.
+    /// ARP packets and neighbours' messages that taught nothing: not for us, or replies nobody asked for.
     pub arp_ignored: u64,
     /// Datagrams sent.
     pub datagrams_sent: u64,
@@ -81,6 +84,7 @@ pub struct Counters {
 /// What the stack's context counts between two visits to the shared counters.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally {
+    pub(crate) beside: u64,
     pub(crate) bad_checksum: u64,
     pub(crate) sent: u64,
     pub(crate) replies_dropped: u64,
@@ -96,6 +100,8 @@ pub(crate) struct Tally {
 
 impl Counters {
     pub(crate) fn add(&mut self, tally: &Tally) {
+        self.frames += tally.beside;
+        self.beside += tally.beside;
         self.bad_checksum += tally.bad_checksum;
         self.sent += tally.sent;
         self.replies_dropped += tally.replies_dropped;

@@ -4,11 +4,13 @@ use crate::InterfaceAddress;
 use crate::counters::Tally;
 use crate::device::{Port, capabilities};
 use crate::limiter::Limiter;
+use crate::nd;
 use crate::neighbour::{Answer, Neighbours};
 use crate::packet::{self, ETHERNET, Station};
 use crate::record::Endpoint;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::net::Ipv6Addr;
 use reflex_driver_api::{Frame, Transmit};
 use reflex_event::{Instant, Priority};
 use smoltcp::iface::{Interface, PollResult, SocketSet};
@@ -31,7 +33,9 @@ pub(crate) struct Engine {
     pub(crate) limiter: Limiter,
     pub(crate) mac: [u8; 6],
     pub(crate) address: Option<InterfaceAddress>,
-    /// Both, as classifying frames wants them.
+    /// Bits of the prefix of our second IPv6 address.
+    pub(crate) prefix6: u8,
+    /// Our addresses, as classifying frames wants them.
     pub(crate) station: Station,
     /// Transmit buffers that were free at the run's begin, less those used since.
     pub(crate) room: usize,
@@ -87,7 +91,13 @@ impl Engine {
             limiter,
             mac,
             address: None,
-            station: Station { mac, address: None },
+            prefix6: 64,
+            station: Station {
+                mac,
+                address: None,
+                addresses6: [nd::link_local(mac), 0],
+                beside: None,
+            },
             room: 0,
             unflushed: None,
             tally: Tally::default(),
@@ -106,6 +116,13 @@ impl Engine {
                 let _ = addresses.push(IpCidr::new(address.address.into(), address.prefix));
             }
         });
+    }
+
+    /// Gives the interface an IPv6 address beside its link-local one, and the length of its prefix.
+    pub(crate) fn set_address6(&mut self, address: Option<(Ipv6Addr, u8)>) {
+        let (address, prefix) = address.unwrap_or((Ipv6Addr::UNSPECIFIED, 64));
+        self.station.addresses6[1] = address.into();
+        self.prefix6 = prefix.min(128);
     }
 
     /// Looks whether transmit buffers are free: what the device has sent is taken back when few are.

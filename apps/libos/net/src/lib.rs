@@ -38,9 +38,15 @@
 //! all transmit buffers are in use the stack takes no more frames from the queues, and those who
 //! wait go on in order as buffers become free: nothing is sent and lost.
 //!
+//! # Beside it
+//!
+//! [`Net::attach`] lets a protocol have the frames of a UDP port to itself, over IPv4 and IPv6: `beside`
+//! hands them over before anything else is done for them, and lends the interface and the neighbour
+//! table, which ARP and, in `nd`, neighbour discovery keep up to date.
+//!
 //! # Left out
 //!
-//! IPv6; IPv4 fragments, which are dropped and counted; IPv4 options, which are ignored;
+//! IPv6 but for that; IPv4 fragments, which are dropped and counted; IPv4 options, which are ignored;
 //! multicast groups; path MTU discovery; connections to the interface's own address; challenge
 //! ACKs for resets that are not exact (RFC 5961, 3.2; such resets are dropped); initial sequence
 //! numbers as a keyed hash (RFC 6528): they are drawn from a generator that is seeded from the
@@ -54,6 +60,7 @@ extern crate std;
 
 mod arp;
 mod bereaved;
+mod beside;
 mod checksum;
 mod connection;
 mod connector;
@@ -69,6 +76,7 @@ mod hop;
 mod level;
 mod limiter;
 mod listener;
+mod nd;
 mod neighbour;
 mod net;
 mod opening;
@@ -92,6 +100,7 @@ mod turn;
 mod udp;
 mod wait;
 
+pub use beside::Attachment;
 pub use connection::Connection;
 pub use connector::{ConnectBuilder, Connector};
 pub use counters::Counters;

@@ -25,8 +25,8 @@ const GONE: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy)]
 struct Entry {
-    /// 0 when the entry is free.
-    address: u32,
+    /// An IPv6 address, or an IPv4 address, which are fewer than 2^32. 0 when the entry is free.
+    address: u128,
     mac: Option<[u8; 6]>,
     /// Until when `mac` is believed.
     fresh_until: Instant,
@@ -80,13 +80,13 @@ impl Neighbours {
         Self { hasher: SipHasher13::new_with_key(key), sets: vec![[FREE; WAYS]; SETS], epoch: 1 }
     }
 
-    fn set(&mut self, address: u32) -> &mut [Entry; WAYS] {
+    fn set(&mut self, address: u128) -> &mut [Entry; WAYS] {
         let hash = self.hasher.hash(&address.to_ne_bytes());
         &mut self.sets[hash as usize % SETS]
     }
 
     /// The hardware address of `address`, and whether to ask for it.
-    pub(crate) fn resolve(&mut self, address: u32, now: Instant) -> (Answer, Ask) {
+    pub(crate) fn resolve(&mut self, address: u128, now: Instant) -> (Answer, Ask) {
         let set = self.set(address);
         let entry = match set.iter().position(|entry| entry.address == address) {
             Some(at) => &mut set[at],
@@ -123,7 +123,7 @@ impl Neighbours {
     }
 
     /// A station has answered our request. True when that was news to someone waiting.
-    pub(crate) fn answered(&mut self, address: u32, mac: [u8; 6], now: Instant) -> bool {
+    pub(crate) fn answered(&mut self, address: u128, mac: [u8; 6], now: Instant) -> bool {
         let set = self.set(address);
         let asked = |entry: &&mut Entry| entry.address == address && entry.tries > 0;
         let Some(entry) = set.iter_mut().find(asked) else { return false };
@@ -134,7 +134,7 @@ impl Neighbours {
     }
 
     /// A station has asked for our address, and so told its own.
-    pub(crate) fn asked_us(&mut self, address: u32, mac: [u8; 6], now: Instant) {
+    pub(crate) fn asked_us(&mut self, address: u128, mac: [u8; 6], now: Instant) {
         let set = self.set(address);
         let at = set.iter().position(|entry| entry.address == address);
         let entry = match at {
@@ -153,7 +153,7 @@ impl Neighbours {
     }
 }
 
-fn known(address: u32, mac: [u8; 6], now: Instant) -> Entry {
+fn known(address: u128, mac: [u8; 6], now: Instant) -> Entry {
     Entry { address, mac: Some(mac), fresh_until: now + FRESH, used: now, ..FREE }
 }
 
@@ -174,7 +174,7 @@ fn victim(set: &mut [Entry; WAYS]) -> &mut Entry {
 mod tests {
     use super::*;
 
-    const A: u32 = 0x0a00_0001;
+    const A: u128 = 0x0a00_0001;
     const MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
 
     fn at(seconds: u64) -> Instant {

@@ -39,6 +39,8 @@ impl<K: Kernel> Stack<K> {
                     self.dhcp_turn(Some(frame));
                 }
             }
+            Some(Class::Nd) if self.engine.nd(frame, now) => self.resolved(),
+            Some(Class::Nd) => {}
             Some(Class::Dhcp) => {
                 self.dhcp_turn(Some(frame));
                 self.arm_tick(now);

@@ -1,6 +1,7 @@
 //! What the demultiplexer must know of a frame, with every length checked against the frame.
 
 use crate::checksum::Sum;
+use crate::nd;
 
 /// Length of an Ethernet header.
 pub(crate) const ETHERNET: usize = 14;
@@ -13,7 +14,10 @@ pub(crate) const UDP: u8 = 17;
 
 const ARP_TYPE: [u8; 2] = [0x08, 0x06];
 const IPV4_TYPE: [u8; 2] = [0x08, 0x00];
+const IPV6_TYPE: [u8; 2] = [0x86, 0xdd];
 const BROADCAST: [u8; 6] = [0xff; 6];
+/// What the Ethernet addresses of IPv6's groups begin with (RFC 2464, 7).
+const GROUP: [u8; 2] = [0x33; 2];
 const DHCP_SERVER: u16 = 67;
 const DHCP_CLIENT: u16 = 68;
 
@@ -59,7 +63,11 @@ pub(crate) enum Class {
     /// From a DHCP server to a DHCP client.
     Dhcp,
     Arp,
+    /// Neighbour discovery.
+    Nd,
     Icmp,
+    /// For the protocol beside the stack.
+    Beside,
 }
 
 /// The interface as the classifier sees it.
@@ -68,6 +76,10 @@ pub(crate) struct Station {
     pub(crate) mac: [u8; 6],
     /// Address and prefix length; `None` before there is one.
     pub(crate) address: Option<(u32, u8)>,
+    /// IPv6 addresses; 0 is none.
+    pub(crate) addresses6: [u128; 2],
+    /// The UDP port whose datagrams are for a protocol beside the stack.
+    pub(crate) beside: Option<u16>,
 }
 
 impl Station {
@@ -92,10 +104,10 @@ impl Station {
 pub(crate) fn classify(frame: &[u8], station: &Station) -> Result<Class, Bad> {
     let (ethernet, packet) = frame.split_first_chunk::<ETHERNET>().ok_or(Bad::Malformed)?;
     let destination = &ethernet[..6];
-    if destination != station.mac && destination != BROADCAST {
-        return Err(Bad::NotForUs);
-    }
+    let ours = destination == station.mac;
     match [ethernet[12], ethernet[13]] {
+        IPV6_TYPE if ours || destination.starts_with(&GROUP) => ipv6(packet, ours, station),
+        _ if !ours && destination != BROADCAST => Err(Bad::NotForUs),
         IPV4_TYPE => ipv4(packet, station),
         ARP_TYPE => Ok(Class::Arp),
         _ => Err(Bad::UnknownProtocol),
@@ -129,12 +141,41 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
     }
     match header[9] {
         TCP if own => tcp(payload, remote, local),
+        UDP if own && station.beside.is_some() && is_beside(payload, station) => Ok(Class::Beside),
         UDP if own || broadcast || station.address.is_none() => udp(payload, own, broadcast),
         // Echo requests to everyone are not answered: they serve to flood others.
         ICMP if own => Ok(Class::Icmp),
         _ if own => Err(Bad::UnreachableProtocol),
         _ => Err(Bad::NotForUs),
     }
+}
+
+/// Of IPv6 we know our neighbours, and what is for the protocol beside the stack.
+fn ipv6(packet: &[u8], unicast: bool, station: &Station) -> Result<Class, Bad> {
+    let (header, rest) = packet.split_first_chunk::<{ nd::IPV6 }>().ok_or(Bad::Malformed)?;
+    let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let payload = rest.get(..length).ok_or(Bad::Malformed)?;
+    if header[0] >> 4 != 6 {
+        return Err(Bad::Malformed);
+    }
+    let local = nd::address(header, 24).ok_or(Bad::Malformed)?;
+    let mut own = station.addresses6.into_iter().filter(|own| *own != 0);
+    let unicast = match own.find(|own| *own == local || nd::solicited_node(*own) == local) {
+        Some(own) => unicast && own == local,
+        None => return Err(Bad::NotForUs),
+    };
+    match header[6] {
+        nd::ICMP6 => Ok(Class::Nd),
+        UDP if unicast && is_beside(payload, station) => Ok(Class::Beside),
+        _ => Err(Bad::UnreachableProtocol),
+    }
+}
+
+/// Whether a UDP datagram is for the protocol beside the stack.
+#[inline]
+fn is_beside(payload: &[u8], station: &Station) -> bool {
+    let port = payload.get(2..4).and_then(|port| port.first_chunk());
+    station.beside.is_some() && port.copied().map(u16::from_be_bytes) == station.beside
 }
 
 #[inline]

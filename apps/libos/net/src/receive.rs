@@ -44,12 +44,17 @@ impl<K: Kernel> Stack<K> {
                 _ => 0,
             };
             budget -= 1;
-            let group = self.net.take(&mut frame, class, hash, urgent);
-            urgent = urgent.or(group);
+            if let (Ok(Class::Beside), taken) = (&class, &mut frame) {
+                taken.take().into_iter().for_each(|frame| self.beside_frame(frame));
+            } else {
+                let group = self.net.take(&mut frame, class, hash, urgent);
+                urgent = urgent.or(group);
+            }
             // One that was not queued is dropped here, outside of sections: its buffer goes back to
             // the device's pool.
             frame = if budget > 0 { self.receiver.next() } else { None };
         }
+        self.beside_settle();
         if let Some(group) = urgent {
             self.turns(group);
         }

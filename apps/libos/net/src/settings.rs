@@ -1,6 +1,6 @@
 //! How connections are to behave, and the stack's own parameters.
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use reflex_event::Priority;
 
@@ -34,6 +34,8 @@ pub enum Transport {
 pub struct Config {
     /// How the interface gets its address.
     pub address: Address,
+    /// An IPv6 address beside the link-local one, and the length of its prefix.
+    pub address6: Option<(Ipv6Addr, u8)>,
     /// The name told to the DHCP server; at most 63 bytes count.
     pub hostname: Option<&'static str>,
     /// Received frames that may wait in queues, all together. No listener or socket may have
@@ -48,7 +50,14 @@ pub struct Config {
 impl Config {
     /// The usual parameters with the given source of addresses.
     pub const fn new(address: Address) -> Self {
-        Self { address, hostname: None, frames: 512, replies_per_second: 1000, opened: None }
+        Self {
+            address,
+            address6: None,
+            hostname: None,
+            frames: 512,
+            replies_per_second: 1000,
+            opened: None,
+        }
     }
 }
 

@@ -12,12 +12,12 @@ use crate::ready::ReadyList;
 use crate::record::{Events, List, Phase, Record, Records};
 use crate::settings::Settings;
 use crate::udp::UdpRecord;
-use crate::wait::WaitList;
+use crate::wait::{Wait, WaitList};
 use crate::{Counters, InterfaceAddress, Net};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use reflex_driver_api::Frame;
+use reflex_driver_api::{Frame, Protocol};
 use reflex_event::{ContextId, EventId, Kernel, Priority};
 use reflex_memory::Pool;
 
@@ -91,6 +91,12 @@ pub(crate) struct Shared<K: Kernel> {
     pub(crate) starved: WaitList,
     /// Waiting for a neighbour.
     pub(crate) unresolved: WaitList,
+    /// The UDP port of the protocol beside the stack, the protocol until the stack has taken it
+    /// over, what has it go on, and its places in the lists of those who wait.
+    pub(crate) beside_port: Option<u16>,
+    pub(crate) arriving: Option<Box<dyn Protocol>>,
+    pub(crate) beside_ready: Option<EventId>,
+    pub(crate) beside_waits: [Wait; 2],
     /// The stack's own priority, those of the groups and sockets, and those that connections have of
     /// their own.
     pub(crate) levels: Levels,
@@ -125,6 +131,10 @@ impl<K: Kernel> Shared<K> {
             udp_ports: PortTable::new(),
             starved: WaitList::EMPTY,
             unresolved: WaitList::EMPTY,
+            beside_port: None,
+            arriving: None,
+            beside_ready: None,
+            beside_waits: [Wait::default(); 2],
             levels: Levels::NONE,
             receiving_at: Priority::default(),
             address_events: Vec::new(),

@@ -1,6 +1,7 @@
 //! The stack as a context's state: its handlers, and what they do for all connections together.
 
 use crate::bereaved::Search;
+use crate::beside::Beside;
 use crate::counters::Tally;
 use crate::dhcp::Dhcp;
 use crate::engine::Engine;
@@ -28,6 +29,9 @@ pub struct Stack<K: Kernel> {
     /// When neighbours are asked for again.
     retry_at: Option<Instant>,
     pub(crate) search: Search,
+    pub(crate) beside: Option<Box<Beside>>,
+    /// The level at which frames are handed to it.
+    pub(crate) beside_level: u8,
 }
 
 impl<K: Kernel> Stack<K> {
@@ -55,9 +59,21 @@ impl<K: Kernel> Stack<K> {
             }
         };
         let limiter = Limiter::new(config.replies_per_second, now);
-        let engine = Engine::new(transmit, u64::from_ne_bytes(seed), &key, limiter, now);
-        let search = Search::default();
-        Self { net, receiver, engine, hash, dhcp, configured, armed: None, retry_at: None, search }
+        let mut engine = Engine::new(transmit, u64::from_ne_bytes(seed), &key, limiter, now);
+        engine.set_address6(config.address6);
+        Self {
+            net,
+            receiver,
+            engine,
+            hash,
+            dhcp,
+            configured,
+            armed: None,
+            retry_at: None,
+            search: Search::default(),
+            beside: None,
+            beside_level: 0,
+        }
     }
 
     /// Everything that comes with time and not for one connection.
@@ -91,6 +107,7 @@ impl<K: Kernel> Stack<K> {
             (shared.address_events.len(), shared.groups.len() as u32)
         });
         self.engine.announce(self.net.kernel().now());
+        self.beside_addressed();
         for at in 0..listeners {
             if let Some(event) = self.net.with(|shared| shared.address_events.get(at).copied()) {
                 self.net.activate(event);

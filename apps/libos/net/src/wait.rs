@@ -13,6 +13,17 @@ use reflex_event::{EventId, Kernel};
 pub(crate) enum Waiter {
     Connection(u32),
     Datagrams(u32),
+    /// The protocol beside the stack, for a transmit buffer.
+    BesideBuffer,
+    /// As above, for a neighbour.
+    BesideHop,
+}
+
+/// The mark of one who waits, and who is next.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wait {
+    waiting: bool,
+    next: Option<Waiter>,
 }
 
 /// Those who wait for the same, in order of arrival. Nobody waits for two things.
@@ -67,6 +78,7 @@ impl WaitList {
 struct Waiting<'a> {
     records: &'a mut Records,
     sockets: &'a mut [Box<UdpRecord>],
+    beside: &'a mut [Wait; 2],
 }
 
 impl Waiting<'_> {
@@ -80,6 +92,10 @@ impl Waiting<'_> {
                 let socket = self.sockets.get_mut(index as usize)?;
                 Some((&mut socket.waiting, &mut socket.next_waiting))
             }
+            Waiter::BesideBuffer | Waiter::BesideHop => {
+                let wait = &mut self.beside[usize::from(waiter == Waiter::BesideHop)];
+                Some((&mut wait.waiting, &mut wait.next))
+            }
         }
     }
 }
@@ -87,27 +103,31 @@ impl Waiting<'_> {
 impl<K: Kernel> Shared<K> {
     /// Lets `waiter` wait for a transmit buffer, if it does not wait already.
     pub(crate) fn wait_for_buffer(&mut self, waiter: Waiter) {
-        let all = &mut Waiting { records: &mut self.records, sockets: &mut self.sockets };
+        let Self { records, sockets, beside_waits: beside, .. } = self;
+        let all = &mut Waiting { records, sockets, beside };
         self.starved.push(all, waiter);
     }
 
     /// Lets `waiter` wait for a neighbour. True when it is the first to.
     pub(crate) fn wait_for_neighbour(&mut self, waiter: Waiter) -> bool {
-        let all = &mut Waiting { records: &mut self.records, sockets: &mut self.sockets };
+        let Self { records, sockets, beside_waits: beside, .. } = self;
+        let all = &mut Waiting { records, sockets, beside };
         self.unresolved.push(all, waiter) && self.unresolved.len() == 1
     }
 
     /// The event that lets the first go on who waits for a transmit buffer; `Some(None)` when that
     /// has none any more. It no longer waits.
     pub(crate) fn next_starved(&mut self) -> Option<Option<EventId>> {
-        let all = &mut Waiting { records: &mut self.records, sockets: &mut self.sockets };
+        let Self { records, sockets, beside_waits: beside, .. } = self;
+        let all = &mut Waiting { records, sockets, beside };
         let waiter = self.starved.pop(all)?;
         Some(self.going_on(waiter))
     }
 
     /// As [`next_starved`](Self::next_starved), of those who wait for a neighbour.
     pub(crate) fn next_unresolved(&mut self) -> Option<Option<EventId>> {
-        let all = &mut Waiting { records: &mut self.records, sockets: &mut self.sockets };
+        let Self { records, sockets, beside_waits: beside, .. } = self;
+        let all = &mut Waiting { records, sockets, beside };
         let waiter = self.unresolved.pop(all)?;
         Some(self.going_on(waiter))
     }
@@ -116,6 +136,7 @@ impl<K: Kernel> Shared<K> {
         match waiter {
             Waiter::Connection(index) => self.records.get(index)?.events.map(|it| it.segment),
             Waiter::Datagrams(index) => self.sockets.get(index as usize)?.send_event,
+            Waiter::BesideBuffer | Waiter::BesideHop => self.beside_ready,
         }
     }
 }
@@ -133,7 +154,7 @@ mod tests {
     proptest! {
         #[test]
         fn two_lists_are_queues_in_which_nobody_is_twice(
-            steps in prop::collection::vec((0u8..4, 0u32..12), 0..200),
+            steps in prop::collection::vec((0u8..4, 0u32..14), 0..200),
         ) {
             let (mut records, mut sockets) = (Records::new(), Vec::new());
             for group in 0..2 {
@@ -147,14 +168,18 @@ mod tests {
                 let owner = Owner { context: ContextId { index: 0, generation: 0 }, failures: 0 };
                 sockets.push(Box::new(UdpRecord::new(owner, 9, Priority::LOW, 1, buffer)));
             }
-            let all = &mut Waiting { records: &mut records, sockets: &mut sockets };
+            let mut beside = [Wait::default(); 2];
+            let all =
+                &mut Waiting { records: &mut records, sockets: &mut sockets, beside: &mut beside };
             let mut lists = [WaitList::EMPTY; 2];
             let mut models = [VecDeque::new(), VecDeque::new()];
             for (step, who) in steps {
                 let list = usize::from(step & 1);
                 let waiter = match who {
                     0..8 => Waiter::Connection(Records::index(who / 4, who % 4)),
-                    _ => Waiter::Datagrams(who - 8),
+                    8..12 => Waiter::Datagrams(who - 8),
+                    12 => Waiter::BesideBuffer,
+                    _ => Waiter::BesideHop,
                 };
                 if step < 2 {
                     let waits = models.iter().any(|model| model.contains(&waiter));
