@@ -163,7 +163,7 @@ fn filters_choose_by_data_and_may_end_their_registration(system: System) -> Resu
 fn what_is_ready_at_submission_is_the_answer(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let alarm = Alarm::after(system, Duration::from_micros(100))?;
-    pass(system, Duration::from_millis(1));
+    wait(system, || alarm.ready().is_some());
     let context = system.context("waits", ()).build()?;
     let operation = || system.subscribe(alarm.clone());
     let run = |(): &mut (), _: reflex::Event<'_, reflex::kind::Expired>| {
