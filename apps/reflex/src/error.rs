@@ -13,6 +13,8 @@ pub enum Error {
     Event(EventError),
     /// The network stack refused.
     Net(reflex_net::Error),
+    /// The RDMA port refused.
+    Rdma(reflex_rdma::Error),
     /// The machine has no network interface that this image can drive.
     Interface(NicError),
     /// The console cannot be read.
@@ -39,8 +41,10 @@ impl Error {
             Self::Interface(NicError::Kernel(error)) => Self::Event(error).status(),
             Self::Interface(_) => status::NO_NETWORK,
             Self::Event(EventError::OutOfMemory | EventError::HeapExhausted)
-            | Self::Net(reflex_net::Error::OutOfMemory) => status::TOO_LITTLE_MEMORY,
-            Self::Net(reflex_net::Error::Event(error)) => Self::Event(error).status(),
+            | Self::Net(reflex_net::Error::OutOfMemory)
+            | Self::Rdma(reflex_rdma::Error::OutOfMemory) => status::TOO_LITTLE_MEMORY,
+            Self::Net(reflex_net::Error::Event(error))
+            | Self::Rdma(reflex_rdma::Error::Event(error)) => Self::Event(error).status(),
             Self::Argument { .. } | Self::Configuration(_) => status::BAD_COMMAND_LINE,
             _ => status::MAIN_FAILED,
         }
@@ -52,6 +56,7 @@ impl fmt::Display for Error {
         match self {
             Self::Event(error) => error.fmt(f),
             Self::Net(error) => error.fmt(f),
+            Self::Rdma(error) => error.fmt(f),
             Self::Interface(error) => error.fmt(f),
             Self::Console(error) => error.fmt(f),
             Self::Argument { key, least, most } => {
@@ -74,6 +79,18 @@ impl From<EventError> for Error {
 impl From<&'static str> for Error {
     fn from(reason: &'static str) -> Self {
         Self::Application(reason)
+    }
+}
+
+impl From<reflex_rdma::Error> for Error {
+    fn from(error: reflex_rdma::Error) -> Self {
+        Self::Rdma(error)
+    }
+}
+
+impl<W> From<reflex_rdma::Refused<W>> for Error {
+    fn from(refused: reflex_rdma::Refused<W>) -> Self {
+        Self::Rdma(refused.error)
     }
 }
 

@@ -30,6 +30,7 @@ pub mod kind;
 pub mod net;
 pub mod netio;
 mod policy;
+pub mod rdma;
 mod replace;
 mod signal;
 mod stats;

@@ -2,6 +2,7 @@
 
 use crate::aem::Keepalives;
 use crate::net::{self, ConnectBuilder, ListenBuilder, Net, UdpBuilder};
+use crate::rdma::{self, Rdma};
 use crate::stats;
 use crate::{ContextBuilder, Error, SignalBuilder, SignalMode, TimerBuilder};
 use alloc::boxed::Box;
@@ -25,6 +26,8 @@ struct Parts {
     machine: &'static Machine,
     /// Started when it is first asked for.
     net: Once<Net>,
+    /// As above.
+    rdma: Once<Rdma>,
     /// Where sources hand occurrences to several registrations; made when it is first needed.
     backstage: Once<reflex_boot::Context<()>>,
     keepalives: Keepalives,
@@ -32,8 +35,9 @@ struct Parts {
 
 impl System {
     pub(crate) fn new(kernel: Runtime, machine: &'static Machine) -> Self {
-        let (net, backstage, keepalives) = (Once::new(), Once::new(), Keepalives::new());
-        let parts = Box::leak(Box::new(Parts { machine, net, backstage, keepalives }));
+        let (net, rdma) = (Once::new(), Once::new());
+        let (backstage, keepalives) = (Once::new(), Keepalives::new());
+        let parts = Box::leak(Box::new(Parts { machine, net, rdma, backstage, keepalives }));
         Self { kernel, parts }
     }
 
@@ -92,6 +96,20 @@ impl System {
             Some(net) => Ok(net),
             // In a section: a handler that came here during the start could only wait for ever.
             None => self.kernel.section(|| self.parts.net.try_call_once(|| net::start(self))),
+        }
+    }
+
+    /// The RDMA port, over the same interface as the network, which the first call starts, too.
+    ///
+    /// # Errors
+    /// As [`System::net`].
+    pub fn rdma(self) -> Result<&'static Rdma, Error> {
+        let net = self.net()?;
+        match self.parts.rdma.get() {
+            Some(rdma) => Ok(rdma),
+            None => {
+                self.kernel.section(|| self.parts.rdma.try_call_once(|| rdma::start(self, net)))
+            }
         }
     }
 

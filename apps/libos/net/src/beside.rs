@@ -10,7 +10,7 @@ use crate::{Error, Net, Stack};
 use alloc::boxed::Box;
 use core::net::IpAddr;
 use reflex_driver_api::{Frame, Hop, Link, NextHop, NicError, Protocol};
-use reflex_event::{Accumulation, EventId, Instant, Kernel, Priority, Registration, TimerId};
+use reflex_event::{Accumulation, EventId, Instant, Kernel, Priority, Registration};
 
 /// Next hops that are remembered, by the lowest bits of the address.
 const REMEMBERED: usize = 16;
@@ -98,19 +98,6 @@ impl<K: Kernel> Attachment<K> {
             self.net.with(|shared| shared.levels.remove(priority));
             self.net.follow_priorities();
         }
-    }
-
-    /// A timer for such an event.
-    ///
-    /// # Errors
-    /// [`Error::Event`].
-    pub fn timer(&self, event: EventId) -> Result<TimerId, Error> {
-        Ok(self.net.kernel().timer(event)?)
-    }
-
-    /// The stack.
-    pub fn net(&self) -> &Net<K> {
-        &self.net
     }
 }
 

@@ -141,6 +141,11 @@ impl<K: Kernel> Net<K> {
         UdpBuilder::new(self.clone(), port, UdpSettings::default())
     }
 
+    /// Longest IP packet that the interface carries, in bytes.
+    pub fn mtu(&self) -> usize {
+        self.with(|shared| shared.mtu)
+    }
+
     /// The interface's address, once there is one.
     pub fn address(&self) -> Option<InterfaceAddress> {
         self.with(|shared| shared.address)

@@ -68,6 +68,11 @@ impl QueuePair {
         self.settings.number
     }
 
+    /// The service it offers.
+    pub fn transport(&self) -> Transport {
+        self.settings.transport
+    }
+
     /// Where it stands.
     #[inline]
     pub fn state(&self) -> State {

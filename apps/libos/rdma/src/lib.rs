@@ -1,0 +1,62 @@
+//! RDMA for appliances: RoCEv2 as Linux's `rdma_rxe` speaks it, with completions and connections as
+//! events like all others.
+//!
+//! ```text
+//!  application's contexts                              the IP stack's context
+//!
+//!  QueuePair::post_send ----> front: bounded queues --> pair: held memory, engine --> frames
+//!  handler <-- CompletionQueue <--------------------- reporter <---'   ^
+//!  handler <-- ConnectionManager <------ channel <---- cm ----------'  '-- frames to UDP 4791
+//!  MemoryRegion -----------> regions (by key) <------ what peers write
+//! ```
+//!
+//! [`Rdma`] is the port. It gives [`ProtectionDomain`]s, in which memory is registered and
+//! [`QueuePair`]s are made, [`CompletionQueue`]s and [`ConnectionManager`]s. [`Port`] is its other
+//! half, which works where the IP stack works, so never at two things at a time.
+//!
+//! **Memory** goes with the work: posting takes it by value, the completion returns it (N-5). What
+//! peers may reach by a key is a [`MemoryRegion`], which is copied in and out and never referenced,
+//! since it may change at any time.
+//!
+//! **Priorities.** A queue pair's frames and posted work are done at its priority, its completions
+//! are handled at that of their queue's handler.
+//!
+//! **Nothing lost.** A queue pair takes places for all that it can complete in its completion queues
+//! when it is made, so that these cannot overflow: where there are too few, the queue pair is
+//! refused.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod command;
+mod completion_queue;
+mod connection;
+mod domain;
+mod error;
+mod front;
+mod pair;
+mod port;
+mod post;
+mod queue_pair;
+mod rdma;
+mod region;
+mod report;
+mod service;
+
+pub use completion_queue::{Completion, CompletionQueue};
+pub use connection::{
+    Accept, Connect, Connection, ConnectionEvent, ConnectionManager, Happening, PrivateData,
+};
+pub use domain::ProtectionDomain;
+pub use error::{Error, Refused};
+pub use port::Port;
+pub use post::{Receive, Send};
+pub use queue_pair::{Peer, QueuePair, QueuePairBuilder, SharedReceiveQueue};
+pub use rdma::{Counters, Limits, Place, Rdma};
+pub use reflex_rdma_engine::{Access, Attachment, Event, Kind, Status};
+pub use reflex_rdma_wire::cm::RejectReason;
+pub use reflex_rdma_wire::{Gid, ImmDt, PathMtu, Psn, QKey, Qpn, RKey, Transport, UDP_PORT};
+pub use region::{MemoryRegion, Slice};

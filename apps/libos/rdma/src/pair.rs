@@ -1,0 +1,256 @@
+//! A queue pair as the port has it.
+
+use crate::front::{From, Owner, ReceiveWork, SendWork, Tag};
+use crate::rdma::Inner;
+use crate::report::Reporter;
+use alloc::collections::VecDeque;
+use core::cell::RefCell;
+use reflex_driver_api::Link;
+use reflex_event::{EventId, Instant, Kernel, Priority, TimerId};
+use reflex_rdma_device::{Held, PairMemory, Received, Sender};
+use reflex_rdma_engine::{
+    Attributes, Destination, Flags, QueuePair, ReceiveQueue, ReceiveRequest, SendRequest, State,
+    Status,
+};
+use reflex_rdma_wire::{Envelope, Gid, Qpn};
+
+/// Received frames that may wait for the queue pair's priority.
+pub(crate) const FRAMES: usize = 64;
+/// Most packets sent in one run: then others of the same priority have their turn.
+const BUDGET: u32 = 64;
+
+/// A queue pair.
+pub(crate) struct Pair {
+    pub(crate) engine: QueuePair,
+    pub(crate) slot: u16,
+    pub(crate) owner: Owner,
+    pub(crate) priority: Priority,
+    pub(crate) event: EventId,
+    pub(crate) timer: TimerId,
+    /// When the timer is set to expire.
+    pub(crate) armed: Option<Instant>,
+    pub(crate) sends: RefCell<Held<Tag>>,
+    pub(crate) receives: RefCell<Held<u64>>,
+    /// The shared receive queue, if it has none of its own.
+    pub(crate) share: Option<u16>,
+    /// Its completion queues.
+    pub(crate) queues: [u16; 2],
+    pub(crate) frames: VecDeque<Received>,
+    /// It is among those to be settled.
+    pub(crate) touched: bool,
+    /// It is among those who wait for a buffer or a neighbour.
+    pub(crate) stalled: bool,
+}
+
+/// A shared receive queue.
+pub(crate) struct Share {
+    pub(crate) engine: ReceiveQueue,
+    pub(crate) held: RefCell<Held<u64>>,
+}
+
+/// The kernel's time as the engine's.
+#[inline]
+pub(crate) fn engine_time(now: Instant) -> reflex_rdma_engine::Instant {
+    reflex_rdma_engine::Instant::from_nanos(now.as_nanos())
+}
+
+/// The UDP source port of a queue pair: one each, as Linux has it.
+pub(crate) fn source_port(number: Qpn) -> u16 {
+    0xc000 | number.get() as u16 & 0x3fff
+}
+
+impl Pair {
+    /// Hands the engine what has been posted.
+    pub(crate) fn drain<K: Kernel>(&mut self, inner: &Inner<K>, share: Option<&mut Share>) {
+        self.drain_receives(inner, share);
+        let slot = usize::from(self.slot);
+        while let Some(work) = inner.with(|shared| {
+            let front = shared.pairs.get_mut(slot)?.as_mut()?;
+            front.sends.queue.pop_front()
+        }) {
+            self.post(inner, work);
+        }
+    }
+
+    fn post<K: Kernel>(&mut self, inner: &Inner<K>, work: SendWork) {
+        let SendWork { tag, work, flags, to, parts } = work;
+        let destination = to.and_then(|to| {
+            let local = inner.local(to.to)?;
+            let envelope =
+                Envelope::new(local, Gid::from(to.to), source_port(self.engine.number()));
+            Some(Destination { envelope, queue_pair: to.queue_pair, key: to.key })
+        });
+        let kept = self.sends.borrow_mut().keep(tag, parts);
+        // As many may be posted as there is room for.
+        let Ok((id, segments, count)) = kept else { return };
+        let segments = &segments[..count];
+        let (flags, destination) = (flags | Flags::SIGNALLED, destination.as_ref());
+        let request = SendRequest { id, work, segments, flags, destination };
+        let from = From::Receives(self.slot);
+        let Self { engine, sends, receives, queues, slot, .. } = self;
+        let mut report = Reporter::new(inner, sends, receives, *queues, *slot, from);
+        if engine.post_send(&request, &mut report).is_err() {
+            report.refuse(id, engine.number(), &work, Status::LocalOperation);
+        }
+    }
+
+    /// Hands the engine the receives that have been posted. Needed before a packet is looked at, and
+    /// not earlier.
+    #[inline]
+    pub(crate) fn drain_receives<K: Kernel>(
+        &mut self,
+        inner: &Inner<K>,
+        share: Option<&mut Share>,
+    ) {
+        match (self.share, share) {
+            (Some(place), Some(share)) => share.drain(inner, place),
+            _ => self.drain_own(inner),
+        }
+    }
+
+    fn drain_own<K: Kernel>(&mut self, inner: &Inner<K>) {
+        let slot = usize::from(self.slot);
+        while let Some(ReceiveWork { id, parts }) = inner.with(|shared| {
+            let front = shared.pairs.get_mut(slot)?.as_mut()?;
+            front.receives.queue.pop_front()
+        }) {
+            let kept = self.receives.borrow_mut().keep(id, parts);
+            let Ok((id, segments, count)) = kept else { return };
+            let request = ReceiveRequest { id, segments: &segments[..count] };
+            let from = From::Receives(self.slot);
+            let Self { engine, sends, receives, queues, slot, .. } = self;
+            let mut report = Reporter::new(inner, sends, receives, *queues, *slot, from);
+            // It has room, and takes receives from the first.
+            let posted = engine.post_receive(&request, &mut report);
+            debug_assert!(posted.is_ok(), "{posted:?}");
+        }
+    }
+
+    /// Gives the engine a packet.
+    #[inline]
+    pub(crate) fn receive<K: Kernel>(
+        &mut self,
+        inner: &Inner<K>,
+        received: &Received,
+        mut share: Option<&mut Share>,
+        now: Instant,
+    ) {
+        let Ok(Ok(packet)) = received.packet().map(|packet| packet.verify()) else {
+            inner.with(|shared| shared.counters.malformed += 1);
+            return;
+        };
+        self.drain_receives(inner, share.as_deref_mut());
+        let before = self.engine.counters().total();
+        let (shared, held, from) = match (&mut share, self.share) {
+            (Some(share), Some(place)) => {
+                (Some(&mut share.engine), &share.held, From::Shared(place))
+            }
+            _ => (None, &self.receives, From::Receives(self.slot)),
+        };
+        let Self { engine, sends, queues, slot, .. } = self;
+        let mut memory = PairMemory { regions: inner, sends, receives: held };
+        let mut report = Reporter::new(inner, sends, held, *queues, *slot, from);
+        engine.receive(&packet, engine_time(now), &mut memory, shared, &mut report);
+        if engine.counters().total() != before {
+            inner.with(|shared| shared.counters.refused += 1);
+        }
+    }
+
+    /// Does what time has come for.
+    pub(crate) fn expire<K: Kernel>(
+        &mut self,
+        inner: &Inner<K>,
+        share: Option<&mut Share>,
+        now: Instant,
+    ) {
+        if self.armed.is_some_and(|armed| armed <= now) {
+            self.armed = None;
+        }
+        let now = engine_time(now);
+        if self.engine.deadline().is_some_and(|deadline| deadline <= now) {
+            self.with_report(inner, share, |engine, report| engine.expire(now, report));
+        }
+    }
+
+    /// Runs `work` on the engine's queue pair.
+    pub(crate) fn with_report<K: Kernel, R>(
+        &mut self,
+        inner: &Inner<K>,
+        share: Option<&mut Share>,
+        work: impl FnOnce(&mut QueuePair, &mut Reporter<'_, K>) -> R,
+    ) -> R {
+        let (held, from) = match (share, self.share) {
+            (Some(share), Some(place)) => (&share.held, From::Shared(place)),
+            _ => (&self.receives, From::Receives(self.slot)),
+        };
+        let Self { engine, sends, queues, slot, .. } = self;
+        let mut report = Reporter::new(inner, sends, held, *queues, *slot, from);
+        work(engine, &mut report)
+    }
+
+    /// Takes the queue pair to a state; false when it has no way there.
+    pub(crate) fn modify<K: Kernel>(
+        &mut self,
+        inner: &Inner<K>,
+        share: Option<&mut Share>,
+        to: State,
+        attributes: &Attributes,
+    ) -> bool {
+        self.with_report(inner, share, |engine, report| {
+            engine.modify(to, attributes, report).is_ok()
+        })
+    }
+
+    /// Sends what is due. True when there is more, for which there is a buffer.
+    pub(crate) fn transmit<K: Kernel>(
+        &mut self,
+        inner: &Inner<K>,
+        share: Option<&mut Share>,
+        link: &mut dyn Link,
+        now: Instant,
+    ) -> bool {
+        if !self.engine.is_due() {
+            return false;
+        }
+        let (held, from) = match (share, self.share) {
+            (Some(share), Some(place)) => (&share.held, From::Shared(place)),
+            _ => (&self.receives, From::Receives(self.slot)),
+        };
+        let Self { engine, sends, queues, slot, .. } = self;
+        let memory = PairMemory { regions: inner, sends, receives: held };
+        let mut report = Reporter::new(inner, sends, held, *queues, *slot, from);
+        let mut sender = Sender::new(link, &memory);
+        let sent = engine.transmit(engine_time(now), BUDGET, &mut sender, &mut report);
+        let full = sender.full;
+        inner.with(|shared| shared.counters.sent += u64::from(sent));
+        self.stalled |= full;
+        !full && self.engine.is_due()
+    }
+
+    /// Sets the timer, unless it expires in time already.
+    pub(crate) fn arm<K: Kernel>(&mut self, inner: &Inner<K>) {
+        let Some(deadline) = self.engine.deadline() else { return };
+        let deadline = Instant::from_nanos(deadline.as_nanos());
+        if self.armed.is_some_and(|armed| armed <= deadline) {
+            return;
+        }
+        if inner.kernel.arm(self.timer, deadline, None).is_ok() {
+            self.armed = Some(deadline);
+        }
+    }
+}
+
+impl Share {
+    /// Hands the engine what has been posted.
+    pub(crate) fn drain<K: Kernel>(&mut self, inner: &Inner<K>, place: u16) {
+        while let Some(ReceiveWork { id, parts }) = inner.with(|shared| {
+            let front = shared.shares.get_mut(usize::from(place))?.as_mut()?;
+            front.receives.queue.pop_front()
+        }) {
+            let kept = self.held.borrow_mut().keep(id, parts);
+            let Ok((id, segments, count)) = kept else { return };
+            let posted = self.engine.post(&ReceiveRequest { id, segments: &segments[..count] });
+            debug_assert!(posted.is_ok(), "{posted:?}");
+        }
+    }
+}

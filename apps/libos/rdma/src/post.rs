@@ -1,0 +1,195 @@
+//! Work as it is posted, with its memory.
+
+use crate::{Access, Slice};
+use core::net::IpAddr;
+use reflex_memory::Lent;
+use reflex_rdma_device::{Part, Parts};
+use reflex_rdma_engine::{Attachment, Flags, Work};
+use reflex_rdma_wire::{ImmDt, QKey, Qpn, RKey};
+
+/// Whom a datagram is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Address {
+    pub(crate) to: IpAddr,
+    pub(crate) queue_pair: Qpn,
+    pub(crate) key: QKey,
+}
+
+/// Work for a queue pair's send queue. What it takes memory of, it takes by value: the completion
+/// returns it.
+#[derive(Debug)]
+#[must_use = "nothing is sent before it is posted"]
+pub struct Send {
+    pub(crate) id: u64,
+    pub(crate) work: Work,
+    pub(crate) flags: Flags,
+    pub(crate) to: Option<Address>,
+    pub(crate) parts: Parts,
+}
+
+impl Send {
+    fn new(work: Work) -> Self {
+        Self { id: 0, work, flags: Flags::SIGNALLED, to: None, parts: Default::default() }
+    }
+
+    /// A message for a receive of the peer's.
+    pub fn message() -> Self {
+        Self::new(Work::Send(Attachment::None))
+    }
+
+    /// A write to the peer's memory.
+    pub fn write(address: u64, key: RKey) -> Self {
+        Self::new(Work::Write { address, key, immediate: None })
+    }
+
+    /// A read of the peer's memory, as many bytes as the memory that is added has.
+    pub fn read(address: u64, key: RKey) -> Self {
+        Self::new(Work::Read { address, key })
+    }
+
+    /// Eight bytes of the peer's memory become `swap` if they were `compare`. What they were is
+    /// found, in the machine's byte order, in the eight bytes that are to be added.
+    pub fn compare_swap(address: u64, key: RKey, compare: u64, swap: u64) -> Self {
+        Self::new(Work::CompareSwap { address, key, compare, swap })
+    }
+
+    /// `add` is added to eight bytes of the peer's memory; otherwise as
+    /// [`compare_swap`](Self::compare_swap).
+    pub fn fetch_add(address: u64, key: RKey, add: u64) -> Self {
+        Self::new(Work::FetchAdd { address, key, add })
+    }
+
+    /// Adds memory: what is to be sent, or where the answer goes to. Two pieces at most, of which the
+    /// later replaces the second.
+    pub fn bytes(mut self, bytes: Lent<[u8]>) -> Self {
+        add(&mut self.parts, Part::Bytes(bytes));
+        self
+    }
+
+    /// As [`bytes`](Self::bytes), a part of a registered region.
+    pub fn slice(mut self, slice: Slice) -> Self {
+        add(&mut self.parts, Part::Region(slice.segment));
+        self
+    }
+
+    /// Returned in the completion.
+    pub fn id(mut self, id: u64) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// With a number for the receiver's completion; of messages and writes. A write with it
+    /// consumes a receive of the peer's.
+    pub fn immediate(mut self, data: u32) -> Self {
+        let data = ImmDt(data.to_be_bytes());
+        match &mut self.work {
+            Work::Send(attachment) => *attachment = Attachment::Immediate(data),
+            Work::Write { immediate, .. } => *immediate = Some(data),
+            _ => {}
+        }
+        self
+    }
+
+    /// With a key of the receiver's that is taken back; of messages.
+    pub fn invalidate(mut self, key: RKey) -> Self {
+        if let Work::Send(attachment) = &mut self.work {
+            *attachment = Attachment::Invalidate(key);
+        }
+        self
+    }
+
+    /// Success is not told. The memory is dropped then: it goes back to its pool.
+    pub fn unsignalled(mut self) -> Self {
+        self.flags = self.flags.without(Flags::SIGNALLED);
+        self
+    }
+
+    /// The peer's completion is to raise an event.
+    pub fn solicited(mut self) -> Self {
+        self.flags = self.flags | Flags::SOLICITED;
+        self
+    }
+
+    /// It begins only when all reads and atomics before it are done.
+    pub fn fence(mut self) -> Self {
+        self.flags = self.flags | Flags::FENCE;
+        self
+    }
+
+    /// Whom a datagram is for.
+    pub fn to(mut self, address: IpAddr, queue_pair: Qpn, key: QKey) -> Self {
+        self.to = Some(Address { to: address, queue_pair, key });
+        self
+    }
+
+    /// Bytes.
+    pub fn length(&self) -> usize {
+        self.parts.iter().map(Part::length).sum()
+    }
+
+    /// Memory that was added, again.
+    pub fn into_bytes(self) -> Option<Lent<[u8]>> {
+        take_bytes(&mut { self.parts })
+    }
+
+    /// What the regions of its memory have to permit.
+    pub(crate) fn access(&self) -> Access {
+        match self.work {
+            Work::Send(_) | Work::Write { .. } => Access::NONE,
+            _ => Access::LOCAL_WRITE,
+        }
+    }
+}
+
+/// A receive: where the next message goes to. Memory is taken by value: the completion returns it.
+#[derive(Debug)]
+#[must_use = "nothing is received before it is posted"]
+pub struct Receive {
+    pub(crate) id: u64,
+    pub(crate) parts: Parts,
+}
+
+impl Receive {
+    /// Into memory. A datagram is preceded there by 40 bytes of its route.
+    pub fn bytes(bytes: Lent<[u8]>) -> Self {
+        Self { id: 0, parts: [Part::Bytes(bytes), Part::None] }
+    }
+
+    /// Into a part of a registered region, which has to permit local writes.
+    pub fn slice(slice: Slice) -> Self {
+        Self { id: 0, parts: [Part::Region(slice.segment), Part::None] }
+    }
+
+    /// Without memory: for writes with immediate data.
+    pub fn empty() -> Self {
+        Self { id: 0, parts: Default::default() }
+    }
+
+    /// Returned in the completion.
+    pub fn id(mut self, id: u64) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// The memory again.
+    pub fn into_bytes(self) -> Option<Lent<[u8]>> {
+        take_bytes(&mut { self.parts })
+    }
+}
+
+fn add(parts: &mut Parts, part: Part) {
+    let [first, second] = parts;
+    match first {
+        Part::None => *first = part,
+        _ => *second = part,
+    }
+}
+
+/// The first piece of memory that came by value.
+pub(crate) fn take_bytes(parts: &mut Parts) -> Option<Lent<[u8]>> {
+    let part = parts.iter_mut().find(|part| matches!(part, Part::Bytes(_)))?;
+    match core::mem::take(part) {
+        Part::Bytes(bytes) => Some(bytes),
+        _ => None,
+    }
+}

@@ -1,0 +1,363 @@
+//! The port, as applications have it.
+
+use crate::command::Command;
+use crate::front::{Channel, Completions, DomainFront, Owner, Shared, free_place, table};
+use crate::{CompletionQueue, ConnectionEvent, ConnectionManager, Error, Port, ProtectionDomain};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use reflex_event::{
+    Accumulation, Ceiling, Context, EventId, Kernel, Priority, Registration, TimerId,
+};
+use reflex_rdma_device::{Lookup, Regions};
+use reflex_rdma_engine::Domain;
+use reflex_rdma_wire::{Gid, PathMtu};
+use spin::Once;
+
+/// Where the port works: beside the IP stack, in whose context the events run that it registers.
+pub trait Place<K: Kernel>: Send + Sync {
+    /// Registers an event whose occurrences have the [`Port`] run under `number`.
+    ///
+    /// # Errors
+    /// Those of registering.
+    fn event(&self, priority: Priority, number: u32) -> Result<EventId, reflex_event::Error>;
+
+    /// Ends such an event, of that priority.
+    fn end(&self, event: EventId, priority: Priority);
+}
+
+/// How much a port is made for. Its tables are taken then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Queue pairs, at most 1024.
+    pub queue_pairs: u16,
+    /// Completion queues, and as many protection domains, shared receive queues and connection
+    /// managers.
+    pub queues: u16,
+    /// Memory regions, at most 4096.
+    pub regions: u16,
+    /// Connections that are, begin or have just ended.
+    pub connections: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { queue_pairs: 256, queues: 64, regions: 256, connections: 512 }
+    }
+}
+
+/// What a port has counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Frames that came to the RoCE port.
+    pub frames: u64,
+    /// Of these, dropped: IP, UDP, BTH, their lengths, or the ICRC are wrong.
+    pub malformed: u64,
+    /// Dropped: for no queue pair.
+    pub no_queue_pair: u64,
+    /// Dropped: the queue pair had too many that waited.
+    pub queue_full: u64,
+    /// Dropped by a queue pair: see [`QueuePair::refused`](crate::QueuePair::refused).
+    pub refused: u64,
+    /// Frames sent.
+    pub sent: u64,
+    /// Connection messages dropped: malformed, for nobody, in the wrong state.
+    pub connection_refused: u64,
+    /// Connection events dropped, and their connections ended, because nobody took them.
+    pub events_lost: u64,
+}
+
+/// A RoCEv2 port. Copies are of the same.
+pub struct Rdma<K: Kernel>(pub(crate) Arc<Inner<K>>);
+
+pub(crate) struct Inner<K: Kernel> {
+    pub(crate) kernel: K,
+    pub(crate) limits: Limits,
+    /// Largest payload of a packet.
+    pub(crate) mtu: PathMtu,
+    shared: Ceiling<Shared>,
+    place: Once<Started<K>>,
+}
+
+struct Started<K: Kernel> {
+    place: Box<dyn Place<K>>,
+    events: Events,
+}
+
+/// The port's own events.
+#[derive(Clone, Copy)]
+pub(crate) struct Events {
+    pub(crate) control: EventId,
+    pub(crate) connections: TimerId,
+    pub(crate) bereaved: EventId,
+}
+
+/// Under what the port's own events run; lower numbers are queue pairs.
+pub(crate) const CONTROL: u32 = 1 << 16;
+pub(crate) const CONNECTIONS: u32 = CONTROL + 1;
+pub(crate) const BEREAVED: u32 = CONTROL + 2;
+
+/// Commands that may wait.
+const COMMANDS: usize = 1 << 11;
+
+impl<K: Kernel> Clone for Rdma<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K: Kernel> Rdma<K> {
+    /// A port on an interface whose longest IP packet has `mtu` bytes, and its other half, which is
+    /// to be given the frames of [`UDP_PORT`](crate::UDP_PORT).
+    pub fn new(kernel: K, limits: Limits, mtu: usize) -> (Self, Port<K>) {
+        let limits = Limits { queue_pairs: limits.queue_pairs.min(1 << 10), ..limits };
+        let mut random = [0; 4];
+        kernel.random(&mut random);
+        let shared = Shared {
+            domains: table(limits.queues),
+            pairs: table(limits.queue_pairs),
+            shares: table(limits.queues),
+            queues: table(limits.queues),
+            channels: table(limits.queues),
+            listening: Vec::with_capacity(usize::from(limits.queues)),
+            regions: Regions::new(limits.regions),
+            commands: VecDeque::with_capacity(COMMANDS),
+            addresses: Vec::new(),
+            counters: Counters::default(),
+            generation: u32::from_ne_bytes(random),
+            names: 0,
+        };
+        let (shared, place) = (Ceiling::new(shared), Once::new());
+        let inner = Arc::new(Inner { kernel, limits, mtu: path_mtu(mtu), shared, place });
+        (Self(inner.clone()), Port::new(inner))
+    }
+
+    /// Starts the port, once its other half has its place.
+    ///
+    /// # Errors
+    /// [`Error::Event`].
+    pub fn start(&self, place: Box<dyn Place<K>>) -> Result<(), Error> {
+        let control = place.event(Priority::DEFAULT, CONTROL)?;
+        let timed = place.event(Priority::DEFAULT, CONNECTIONS)?;
+        let bereaved = place.event(Priority::DEFAULT, BEREAVED)?;
+        let connections = self.0.kernel.timer(timed)?;
+        let events = Events { control, connections, bereaved };
+        self.0.place.call_once(|| Started { place, events });
+        Ok(())
+    }
+
+    /// Largest payload of a packet.
+    pub fn mtu(&self) -> PathMtu {
+        self.0.mtu
+    }
+
+    /// The interface's addresses.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let room = self.0.with(|shared| shared.addresses.len());
+        let mut addresses = Vec::with_capacity(room);
+        self.0.with(|shared| addresses.extend(shared.addresses.iter().copied().take(room)));
+        addresses
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> Counters {
+        self.0.with(|shared| shared.counters)
+    }
+
+    /// A protection domain of a context's: its memory and its queue pairs are given up with the
+    /// context.
+    ///
+    /// # Errors
+    /// [`Error::NotStarted`], [`Error::LimitReached`], [`Error::Event`].
+    pub fn domain<S>(&self, context: impl Into<Context<S>>) -> Result<ProtectionDomain<K>, Error> {
+        let context = context.into();
+        let owner = self.owner(context)?;
+        let pool = self.0.kernel.pool(context)?;
+        let name = self.0.with(|shared| {
+            let place = free_place(&shared.domains).ok_or(Error::LimitReached)?;
+            shared.generation = shared.generation.wrapping_add(1);
+            let name = Domain(shared.generation << 16 | u32::from(place));
+            shared.domains[usize::from(place)] = Some(DomainFront { owner, name });
+            Ok::<_, Error>(name)
+        })?;
+        Ok(ProtectionDomain::new(self.clone(), name, pool))
+    }
+
+    /// A queue for so many completions, each of which is handled by `context`'s state, at that
+    /// priority.
+    ///
+    /// # Errors
+    /// [`Error::NotStarted`], [`Error::LimitReached`], [`Error::BadParameter`], [`Error::Event`].
+    pub fn completion_queue<S: 'static>(
+        &self,
+        context: impl Into<Context<S>>,
+        size: u32,
+        priority: Priority,
+        handler: impl Fn(&mut S, &mut crate::Completion) + Send + 'static,
+    ) -> Result<CompletionQueue<K>, Error> {
+        let context = context.into();
+        let owner = self.owner(context)?;
+        if size == 0 || size > 1 << 16 {
+            return Err(Error::BadParameter);
+        }
+        let ring = VecDeque::with_capacity(size as usize);
+        let queue =
+            Completions { owner, ring, size, reserved: 0, retired: 0, event: None, armed: true };
+        let index = self.0.insert(|shared| &mut shared.queues, queue)?;
+        let port = self.clone();
+        let registration = Registration { priority, accumulation: Accumulation::Count };
+        let event = self.0.kernel.register(context, registration, move |state: &mut S, _| {
+            port.hand_completions(index, |done| handler(state, done));
+        });
+        match event {
+            Ok(event) => {
+                self.0.with(|shared| {
+                    if let Some(Some(queue)) = shared.queues.get_mut(usize::from(index)) {
+                        queue.event = Some(event);
+                    }
+                });
+                Ok(CompletionQueue::new(self.clone(), index))
+            }
+            Err(error) => {
+                let _queue = self.0.with(|shared| shared.queues[usize::from(index)].take());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Connections whose events `context`'s state handles, at that priority.
+    ///
+    /// # Errors
+    /// As [`completion_queue`](Self::completion_queue).
+    pub fn connections<S: 'static>(
+        &self,
+        context: impl Into<Context<S>>,
+        priority: Priority,
+        handler: impl Fn(&mut S, ConnectionEvent<K>) + Send + 'static,
+    ) -> Result<ConnectionManager<K>, Error> {
+        let context = context.into();
+        let owner = self.owner(context)?;
+        let size = self.0.limits.connections as usize;
+        let queue = VecDeque::with_capacity(size);
+        let channel = Channel { owner, queue, size, event: None, armed: true };
+        let index = self.0.insert(|shared| &mut shared.channels, channel)?;
+        let manager = ConnectionManager::new(self.clone(), index);
+        let told = manager.clone();
+        let registration = Registration { priority, accumulation: Accumulation::Count };
+        let event = self.0.kernel.register(context, registration, move |state: &mut S, _| {
+            told.hand_events(|event| handler(state, event));
+        });
+        match event {
+            Ok(event) => {
+                self.0.with(|shared| {
+                    if let Some(Some(channel)) = shared.channels.get_mut(usize::from(index)) {
+                        channel.event = Some(event);
+                    }
+                });
+                Ok(manager)
+            }
+            Err(error) => {
+                let _channel = self.0.with(|shared| shared.channels[usize::from(index)].take());
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The present life of a context, which is to be remembered by whatever it owns.
+    pub(crate) fn owner<S>(&self, context: Context<S>) -> Result<Owner, Error> {
+        let kernel = &self.0.kernel;
+        kernel.permit(context.id(), "rdma")?;
+        let owner = Owner::of(kernel, context.id())?;
+        kernel.on_end(context.id(), self.0.events()?.bereaved)?;
+        Ok(owner)
+    }
+}
+
+impl<K: Kernel> Inner<K> {
+    #[inline]
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Shared) -> R) -> R {
+        self.shared.with(&self.kernel, work)
+    }
+
+    pub(crate) fn place(&self) -> Result<&dyn Place<K>, Error> {
+        self.place.get().map(|started| &*started.place).ok_or(Error::NotStarted)
+    }
+
+    pub(crate) fn events(&self) -> Result<Events, Error> {
+        self.place.get().map(|started| started.events).ok_or(Error::NotStarted)
+    }
+
+    /// Activates an event of ours. It can only be refused when its registration has ended, and then
+    /// there is nobody to tell.
+    #[inline]
+    pub(crate) fn activate(&self, event: EventId) {
+        let _ = self.kernel.activate(event, 1);
+    }
+
+    /// Puts something into the first free place of a table.
+    pub(crate) fn insert<T>(
+        &self,
+        table: impl FnOnce(&mut Shared) -> &mut Vec<Option<T>>,
+        entry: T,
+    ) -> Result<u16, Error> {
+        let mut entry = Some(entry);
+        let place = self.with(|shared| {
+            let table = table(shared);
+            let place = free_place(table)?;
+            table[usize::from(place)] = entry.take();
+            Some(place)
+        });
+        place.ok_or(Error::LimitReached)
+    }
+
+    /// Has the port carry out a command, after those before it.
+    pub(crate) fn command(&self, command: Command) -> Result<(), Error> {
+        let control = self.events()?.control;
+        let mut command = Some(command);
+        let taken = self.with(|shared| {
+            let room = shared.commands.len() < COMMANDS;
+            if room {
+                shared.commands.extend(command.take());
+            }
+            room
+        });
+        if !taken {
+            return Err(Error::QueueFull);
+        }
+        self.activate(control);
+        Ok(())
+    }
+
+    /// Our address on the network of `remote`: of its family, and of the same reach.
+    pub(crate) fn local(&self, remote: IpAddr) -> Option<Gid> {
+        let near = |address: &IpAddr| match address {
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+            IpAddr::V4(_) => false,
+        };
+        self.with(|shared| {
+            let own = shared
+                .addresses
+                .iter()
+                .find(|own| own.is_ipv4() == remote.is_ipv4() && near(own) == near(&remote));
+            own.map(|own| Gid::from(*own))
+        })
+    }
+}
+
+impl<K: Kernel> Lookup for Inner<K> {
+    #[inline]
+    fn regions<R>(&self, work: impl FnOnce(&mut Regions) -> R) -> R {
+        self.with(|shared| work(&mut shared.regions))
+    }
+}
+
+/// The largest payload that fits in IP packets of so many bytes, as `rdma_rxe` reckons.
+fn path_mtu(mtu: usize) -> PathMtu {
+    // The longest headers there are: IPv6, UDP, BTH, DETH, RETH, AtomicETH, and the ICRC.
+    const HEADERS: usize = 40 + 8 + 12 + 8 + 16 + 28 + 4;
+    let all = [PathMtu::B4096, PathMtu::B2048, PathMtu::B1024, PathMtu::B512];
+    let fits = |it: &PathMtu| it.bytes() + HEADERS <= mtu;
+    all.into_iter().find(fits).unwrap_or(PathMtu::B256)
+}

@@ -1,0 +1,92 @@
+//! Memory that peers may reach.
+
+use crate::{Error, Rdma};
+use alloc::sync::Arc;
+use core::ops::Range;
+use reflex_event::Kernel;
+use reflex_memory::Exposed;
+use reflex_rdma_device::Regions;
+use reflex_rdma_engine::{Region, Segment};
+use reflex_rdma_wire::RKey;
+
+/// Registered memory. It is taken back, and given back to its pool, when this is dropped; packets
+/// that are on their way then find it gone.
+///
+/// A peer with its key may change it at any time, so it is copied, in and out, and never referenced.
+pub struct MemoryRegion<K: Kernel> {
+    rdma: Rdma<K>,
+    name: Region,
+    key: RKey,
+    memory: Arc<Exposed>,
+}
+
+/// A part of a registered region, for work to be posted. When the region is gone by the time it is
+/// needed, the work fails.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice {
+    pub(crate) segment: Segment,
+}
+
+impl<K: Kernel> MemoryRegion<K> {
+    pub(crate) fn new(rdma: Rdma<K>, (name, key): (Region, RKey), memory: Arc<Exposed>) -> Self {
+        Self { rdma, name, key, memory }
+    }
+
+    /// The address of its first byte, as peers name it. It says nothing of where the memory is.
+    pub fn address(&self) -> u64 {
+        Regions::address(self.name)
+    }
+
+    /// The key that permits peers what the region was registered for.
+    pub fn key(&self) -> RKey {
+        self.key
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.memory.is_empty()
+    }
+
+    /// Copies the bytes from `offset` on: of those that a peer is writing, some may be old.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`].
+    pub fn read(&self, offset: usize, into: &mut [u8]) -> Result<(), Error> {
+        self.memory.read(offset, into).map_err(|_| Error::OutOfBounds)
+    }
+
+    /// Copies `bytes` to `offset`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`].
+    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.memory.write(offset, bytes).map_err(|_| Error::OutOfBounds)
+    }
+
+    /// A part of it, for work to be posted.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`].
+    pub fn slice(&self, range: Range<usize>) -> Result<Slice, Error> {
+        let length = range.end.checked_sub(range.start).and_then(|it| u32::try_from(it).ok());
+        match length {
+            Some(length) if range.end <= self.memory.len() => {
+                let (region, offset) = (self.name, range.start as u64);
+                Ok(Slice { segment: Segment { region, offset, length } })
+            }
+            _ => Err(Error::OutOfBounds),
+        }
+    }
+}
+
+impl<K: Kernel> Drop for MemoryRegion<K> {
+    fn drop(&mut self) {
+        // What is registered is dropped outside of the section.
+        let _registration = self.rdma.0.with(|shared| shared.regions.deregister(self.name));
+    }
+}

@@ -1,0 +1,122 @@
+//! From the engine to the application: completions with their memory, and what none of them tells.
+
+use crate::front::{Done, From, Phase, Shared, Tag};
+use crate::rdma::Inner;
+use core::cell::RefCell;
+use reflex_event::{EventId, Kernel};
+use reflex_rdma_device::{Held, Parts};
+use reflex_rdma_engine::{Attachment, Completion, Event, Kind, Report, Status, Work};
+use reflex_rdma_wire::Qpn;
+
+/// Where one queue pair's completions go.
+pub(crate) struct Reporter<'a, K: Kernel> {
+    inner: &'a Inner<K>,
+    sends: &'a RefCell<Held<Tag>>,
+    receives: &'a RefCell<Held<u64>>,
+    queues: [u16; 2],
+    slot: u16,
+    /// Where its receives come from.
+    from: From,
+}
+
+impl<'a, K: Kernel> Reporter<'a, K> {
+    #[inline]
+    pub(crate) fn new(
+        inner: &'a Inner<K>,
+        sends: &'a RefCell<Held<Tag>>,
+        receives: &'a RefCell<Held<u64>>,
+        queues: [u16; 2],
+        slot: u16,
+        from: From,
+    ) -> Self {
+        Self { inner, sends, receives, queues, slot, from }
+    }
+
+    /// A send that the engine did not take is complete.
+    pub(crate) fn refuse(&mut self, id: u64, number: Qpn, work: &Work, status: Status) {
+        let kind = match work {
+            Work::Send(_) => Kind::Send,
+            Work::Write { .. } => Kind::Write,
+            Work::Read { .. } => Kind::Read,
+            Work::CompareSwap { .. } => Kind::CompareSwap,
+            Work::FetchAdd { .. } => Kind::FetchAdd,
+        };
+        self.complete(Completion {
+            id,
+            queue_pair: number,
+            source: Qpn::default(),
+            length: 0,
+            attachment: Attachment::None,
+            status,
+            kind,
+            global_route: false,
+            solicited: false,
+            vendor_error: 0,
+        });
+    }
+
+    #[inline]
+    fn push(&self, queue: u16, completion: Completion, id: u64, parts: Parts, from: From) {
+        let mut done = Some(Done { completion, id, parts, from });
+        let event = self.inner.with(|shared| push(shared, queue, &mut done));
+        if let Some(event) = event {
+            self.inner.activate(event);
+        }
+        // What nobody waits for any more is dropped here.
+    }
+}
+
+/// Appends a completion: the event to activate.
+#[inline]
+fn push(shared: &mut Shared, queue: u16, done: &mut Option<Done>) -> Option<EventId> {
+    let queue = shared.queues.get_mut(usize::from(queue))?.as_mut()?;
+    // It has a place: the queue pair took it when it was made.
+    debug_assert!(queue.ring.len() < queue.size as usize);
+    queue.ring.extend(done.take());
+    core::mem::take(&mut queue.armed).then_some(queue.event)?
+}
+
+impl<K: Kernel> Report for Reporter<'_, K> {
+    #[inline]
+    fn complete(&mut self, completion: Completion) {
+        let id = completion.id;
+        if completion.kind.is_receive() {
+            let finished = self.receives.borrow_mut().finish(id);
+            if let Some((id, parts)) = finished {
+                self.push(self.queues[1], completion, id, parts, self.from);
+            }
+            return;
+        }
+        let finished = self.sends.borrow_mut().finish(id);
+        let Some((tag, parts)) = finished else { return };
+        if !tag.signalled && completion.status == Status::Success {
+            self.inner.with(|shared| {
+                let front = shared.pairs.get_mut(usize::from(self.slot));
+                front.into_iter().flatten().for_each(|front| front.sends.left += 1);
+            });
+            return;
+        }
+        self.push(self.queues[0], completion, tag.id, parts, From::Sends(self.slot));
+    }
+
+    #[cold]
+    fn raise(&mut self, event: Event) {
+        let told = self.inner.with(|shared| {
+            let front = shared.pairs.get_mut(usize::from(self.slot))?.as_mut()?;
+            if matches!(event, Event::InvalidRequest | Event::AccessRefused | Event::Fatal) {
+                front.phase = Phase::Failed;
+            }
+            let told = front.told?;
+            // Each can happen again before it is told; what it says is then the same.
+            if front.happened.len() == front.happened.capacity() || front.happened.contains(&event)
+            {
+                return None;
+            }
+            front.happened.push_back(event);
+            Some(told)
+        });
+        if let Some(told) = told {
+            self.inner.activate(told);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! RDMA: the library OS's port beside the network stack.
+
+use crate::net::Net;
+use crate::{Error, System};
+use alloc::boxed::Box;
+use reflex_boot::{EventError, EventId, Priority, Runtime};
+use reflex_net::Attachment;
+use reflex_rdma::{Limits, Place, UDP_PORT};
+
+pub use reflex_rdma::{
+    Accept, Access, Completion, Connect, Event, Gid, Happening, Kind, PathMtu, Peer, PrivateData,
+    Psn, QKey, Qpn, RKey, Receive, RejectReason, Send, Slice, Status, Transport,
+};
+
+/// The RDMA port; see [`System::rdma`].
+pub type Rdma = reflex_rdma::Rdma<Runtime>;
+/// Whose keys are valid for whom.
+pub type ProtectionDomain = reflex_rdma::ProtectionDomain<Runtime>;
+/// Memory that peers may reach.
+pub type MemoryRegion = reflex_rdma::MemoryRegion<Runtime>;
+/// Completions, and their handler's queue.
+pub type CompletionQueue = reflex_rdma::CompletionQueue<Runtime>;
+/// A queue pair.
+pub type QueuePair = reflex_rdma::QueuePair<Runtime>;
+/// Receives for several queue pairs.
+pub type SharedReceiveQueue = reflex_rdma::SharedReceiveQueue<Runtime>;
+/// Makes connections.
+pub type ConnectionManager = reflex_rdma::ConnectionManager<Runtime>;
+/// A connection.
+pub type Connection = reflex_rdma::Connection<Runtime>;
+/// What has happened to a connection.
+pub type ConnectionEvent = reflex_rdma::ConnectionEvent<Runtime>;
+
+/// The port's place beside the stack.
+struct Beside(Attachment<Runtime>);
+
+impl Place<Runtime> for Beside {
+    fn event(&self, priority: Priority, number: u32) -> Result<EventId, EventError> {
+        self.0.event(priority, number).map_err(|error| match error {
+            reflex_net::Error::Event(error) => error,
+            // The stack has been started, or nothing would be beside it.
+            _ => EventError::WrongState,
+        })
+    }
+
+    fn end(&self, event: EventId, priority: Priority) {
+        self.0.end(event, priority);
+    }
+}
+
+/// Starts the port beside the stack.
+pub(crate) fn start(system: System, net: &Net) -> Result<Rdma, Error> {
+    let (rdma, port) = Rdma::new(system.kernel(), Limits::default(), net.mtu());
+    let attachment = net.attach(UDP_PORT, Box::new(port))?;
+    rdma.start(Box::new(Beside(attachment)))?;
+    Ok(rdma)
+}

@@ -1,0 +1,139 @@
+//! Memory that came with posted work: this crate's own until the work is complete.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use reflex_memory::Lent;
+use reflex_rdma_engine::{Gone, Region, Segment};
+
+/// Pieces of memory that a request may have.
+pub const PARTS: usize = 2;
+
+/// What marks the name of a piece of posted memory, in place of a registered region's.
+const POSTED: u64 = 1 << 63;
+/// And of these, what came with a receive.
+const RECEIVE: u64 = 1 << 62;
+
+/// A piece of a request's memory.
+#[derive(Debug, Default)]
+pub enum Part {
+    /// None.
+    #[default]
+    None,
+    /// Memory that came with the request, and returns with its completion.
+    Bytes(Lent<[u8]>),
+    /// A part of a registered region.
+    Region(Segment),
+}
+
+/// A request's memory, in order.
+pub type Parts = [Part; PARTS];
+
+impl Part {
+    /// Bytes.
+    pub fn length(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Region(segment) => segment.length as usize,
+        }
+    }
+}
+
+/// The requests of a work queue that the engine has, with their memory, by the number that the
+/// engine knows them by.
+pub struct Held<T> {
+    slots: Box<[Option<(T, Parts)>]>,
+    free: Vec<u16>,
+    mark: u64,
+}
+
+impl<T> Held<T> {
+    /// Room for so many requests, at most 2^16, of a send queue or a receive queue.
+    pub fn new(requests: u32, receives: bool) -> Self {
+        let requests = requests.min(1 << 16);
+        let mark = if receives { POSTED | RECEIVE } else { POSTED };
+        let slots = (0..requests).map(|_| None).collect();
+        Self { slots, free: (0..requests).rev().map(|slot| slot as u16).collect(), mark }
+    }
+
+    /// Keeps a request. Returns its number, its segments, and how many of these there are; the
+    /// request when there is no room.
+    #[inline]
+    pub fn keep(
+        &mut self,
+        tag: T,
+        parts: Parts,
+    ) -> Result<(u64, [Segment; PARTS], usize), (T, Parts)> {
+        let Some(slot) = self.free.pop() else { return Err((tag, parts)) };
+        let (mut segments, mut count) = ([Segment::default(); PARTS], 0);
+        for (part, at) in parts.iter().zip(0_u64..) {
+            let name = Region(self.mark | at << 16 | u64::from(slot));
+            segments[count] = match part {
+                Part::None => continue,
+                Part::Bytes(bytes) => {
+                    Segment { region: name, offset: 0, length: bytes.len() as u32 }
+                }
+                Part::Region(segment) => *segment,
+            };
+            count += 1;
+        }
+        self.slots[usize::from(slot)] = Some((tag, parts));
+        Ok((u64::from(slot), segments, count))
+    }
+
+    /// The request of that number, which is complete.
+    #[inline]
+    pub fn finish(&mut self, number: u64) -> Option<(T, Parts)> {
+        let slot = number as u16;
+        let request = self.slots.get_mut(usize::from(slot))?.take()?;
+        self.free.push(slot);
+        Some(request)
+    }
+
+    /// The bytes of a piece, if it is one of these.
+    #[inline]
+    pub(crate) fn bytes(&self, region: Region) -> Result<&[u8], Gone> {
+        let (slot, part) = place(region);
+        match self.slots.get(slot) {
+            Some(Some((_, parts))) => match parts.get(part) {
+                Some(Part::Bytes(bytes)) => Ok(bytes),
+                _ => Err(Gone),
+            },
+            _ => Err(Gone),
+        }
+    }
+
+    /// As [`bytes`](Self::bytes), to be written.
+    #[inline]
+    pub(crate) fn bytes_mut(&mut self, region: Region) -> Result<&mut [u8], Gone> {
+        let (slot, part) = place(region);
+        match self.slots.get_mut(slot) {
+            Some(Some((_, parts))) => match parts.get_mut(part) {
+                Some(Part::Bytes(bytes)) => Ok(bytes),
+                _ => Err(Gone),
+            },
+            _ => Err(Gone),
+        }
+    }
+}
+
+fn place(region: Region) -> (usize, usize) {
+    (usize::from(region.0 as u16), (region.0 >> 16 & 0xff) as usize)
+}
+
+/// What a region's name says it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    Registered,
+    Send,
+    Receive,
+}
+
+#[inline]
+pub(crate) fn origin(region: Region) -> Origin {
+    match region.0 & (POSTED | RECEIVE) {
+        POSTED => Origin::Send,
+        0 => Origin::Registered,
+        _ => Origin::Receive,
+    }
+}

@@ -1,0 +1,114 @@
+//! The memory of a queue pair as the engine sees it.
+
+use crate::Regions;
+use crate::held::{Held, Origin, origin};
+use alloc::sync::Arc;
+use core::cell::RefCell;
+use core::ops::Range;
+use reflex_memory::Exposed;
+use reflex_rdma_engine::{Access, Atomic, Domain, Gone, Memory, Place, Region};
+use reflex_rdma_wire::RKey;
+
+/// Who has the registered regions: shared with applications, so looked at in sections.
+pub trait Lookup {
+    /// Runs `work` on them, with everybody else excluded.
+    fn regions<R>(&self, work: impl FnOnce(&mut Regions) -> R) -> R;
+}
+
+/// What a queue pair can reach: what was posted to it, and what is registered.
+pub struct PairMemory<'a, L, S, R> {
+    /// The registered regions.
+    pub regions: &'a L,
+    /// What its sends came with.
+    pub sends: &'a RefCell<Held<S>>,
+    /// What its receives came with.
+    pub receives: &'a RefCell<Held<R>>,
+}
+
+impl<L: Lookup, S, R> PairMemory<'_, L, S, R> {
+    /// The bytes of a registered region. They stay as long as this is held, deregistered or not.
+    #[inline]
+    fn registered(&self, region: Region) -> Result<Arc<Exposed>, Gone> {
+        self.regions.regions(|regions| regions.memory(region).map(Arc::clone)).ok_or(Gone)
+    }
+}
+
+#[inline]
+fn range(offset: u64, length: usize) -> Result<Range<usize>, Gone> {
+    let start = usize::try_from(offset).map_err(|_| Gone)?;
+    Ok(start..start.checked_add(length).ok_or(Gone)?)
+}
+
+impl<L: Lookup, S, R> Memory for PairMemory<'_, L, S, R> {
+    #[inline]
+    fn find(
+        &self,
+        domain: Domain,
+        key: RKey,
+        address: u64,
+        length: u32,
+        access: Access,
+    ) -> Option<Place> {
+        self.regions.regions(|regions| regions.find(domain, key, address, length, access))
+    }
+
+    #[inline]
+    fn read(&self, place: Place, into: &mut [u8]) -> Result<(), Gone> {
+        let range = range(place.offset, into.len())?;
+        match origin(place.region) {
+            Origin::Registered => {
+                self.registered(place.region)?.read(range.start, into).map_err(|_| Gone)
+            }
+            Origin::Send => {
+                let held = self.sends.borrow();
+                into.copy_from_slice(held.bytes(place.region)?.get(range).ok_or(Gone)?);
+                Ok(())
+            }
+            Origin::Receive => {
+                let held = self.receives.borrow();
+                into.copy_from_slice(held.bytes(place.region)?.get(range).ok_or(Gone)?);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn write(&mut self, place: Place, bytes: &[u8]) -> Result<(), Gone> {
+        let range = range(place.offset, bytes.len())?;
+        match origin(place.region) {
+            Origin::Registered => {
+                self.registered(place.region)?.write(range.start, bytes).map_err(|_| Gone)
+            }
+            Origin::Send => {
+                let mut held = self.sends.borrow_mut();
+                let to = held.bytes_mut(place.region)?.get_mut(range).ok_or(Gone)?;
+                to.copy_from_slice(bytes);
+                Ok(())
+            }
+            Origin::Receive => {
+                let mut held = self.receives.borrow_mut();
+                let to = held.bytes_mut(place.region)?.get_mut(range).ok_or(Gone)?;
+                to.copy_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn update(&mut self, place: Place, operation: Atomic) -> Result<u64, Gone> {
+        let start = range(place.offset, size_of::<u64>())?.start;
+        // With everybody excluded: it is atomic to applications, too.
+        self.regions.regions(|regions| {
+            let memory = regions.memory(place.region).ok_or(Gone)?;
+            let mut bytes = [0; size_of::<u64>()];
+            memory.read(start, &mut bytes).map_err(|_| Gone)?;
+            let original = u64::from_ne_bytes(bytes);
+            let value = operation.apply(original);
+            memory.write(start, &value.to_ne_bytes()).map_err(|_| Gone)?;
+            Ok(original)
+        })
+    }
+
+    fn invalidate(&mut self, domain: Domain, key: RKey) -> Result<(), Gone> {
+        self.regions.regions(|regions| regions.invalidate(domain, key))
+    }
+}
