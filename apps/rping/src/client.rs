@@ -76,12 +76,14 @@ impl Client {
         Ok(())
     }
 
-    /// The message of a ping: as `rping` has it, a name and a number, and then letters in turn.
+    /// The message of a ping: as `rping` has it, a name and a number, and then letters in turn. It ends
+    /// with a zero, up to which Linux writes it back.
     fn message(&self) -> Vec<u8> {
         let mut message = alloc::format!("rdma-ping-{}: ", self.done).into_bytes();
         let letters = (b'A'..=b'z').cycle().skip(self.done % 58);
         message.extend(letters.take(self.size));
-        message.truncate(self.size);
+        message.truncate(self.size - 1);
+        message.push(0);
         message
     }
 
