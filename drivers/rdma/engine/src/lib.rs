@@ -17,6 +17,8 @@
 //! [`Report`], and finds the queue pair of a packet; [`CompletionQueue`] and a shared
 //! [`ReceiveQueue`] are its user's to own, since several queue pairs may use them.
 //!
+//! [`cm`] is the connection manager, which brings queue pairs together.
+//!
 //! **Cost.** Rings are sized when a queue pair is made; nothing is allocated afterwards, and
 //! nothing but flushing takes longer the more there is. Payload is copied once: out of the received
 //! frame by [`Memory::write`], into the frame to be sent by [`Outgoing::emit`].
@@ -33,6 +35,7 @@ extern crate std;
 mod access;
 mod actions;
 mod attribute;
+pub mod cm;
 mod completer;
 mod completion;
 mod completion_queue;
