@@ -23,9 +23,27 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-virtio-fake", Kind::Fake, &["reflex-memory", "reflex-virtio-bus"]),
     rule("reflex-rdma-wire", Kind::Pure, &[]),
     rule("reflex-rdma-engine", Kind::Pure, &["reflex-rdma-wire"]),
+    rule(
+        "reflex-rdma-device",
+        Kind::Pure,
+        &["reflex-driver-api", "reflex-memory", "reflex-rdma-engine", "reflex-rdma-wire"],
+    ),
     // The library OS.
     rule("reflex-kind", Kind::Pure, LIBRARY),
     rule("reflex-net", Kind::Pure, LIBRARY),
+    // A RoCE port is software over any interface: its driver is pure, too.
+    rule(
+        "reflex-rdma",
+        Kind::Pure,
+        &[
+            "reflex-event",
+            "reflex-memory",
+            "reflex-driver-api",
+            "reflex-rdma-device",
+            "reflex-rdma-engine",
+            "reflex-rdma-wire",
+        ],
+    ),
     rule("reflex-http", Kind::Pure, LIBRARY),
     rule("reflex-http-embed", Kind::Host, &[]),
     // Wiring.
@@ -48,7 +66,14 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "reflex",
         Kind::Machine,
-        &["reflex-boot", "reflex-kind", "reflex-macros", "reflex-net", "reflex-http"],
+        &[
+            "reflex-boot",
+            "reflex-kind",
+            "reflex-macros",
+            "reflex-net",
+            "reflex-rdma",
+            "reflex-http",
+        ],
     ),
     // Images.
     rule("hello", Kind::Application, FACADE),
@@ -57,6 +82,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("netio-signal", Kind::Application, FACADE),
     rule("netio-timer", Kind::Application, FACADE),
     rule("echo", Kind::Application, FACADE),
+    rule("rping", Kind::Application, FACADE),
     rule("httpd", Kind::Application, &["reflex", "reflex-http-embed"]),
     // Its handlers fault on purpose.
     rule("guest-tests", Kind::UnsafeApplication, FACADE),
@@ -73,7 +99,11 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-testkit", Kind::Fake, &["reflex-driver-api", "reflex-event", "reflex-memory"]),
     rule("reflex-tests", Kind::Host, &[]),
     rule("reflex-e2e", Kind::Host, &["cargo-reflex"]),
-    rule("reflex-fuzz", Kind::Host, &["reflex-event"]),
+    rule(
+        "reflex-fuzz",
+        Kind::Host,
+        &["reflex-event", "reflex-rdma-engine", "reflex-rdma-wire"],
+    ),
 ];
 
 const FACADE: &[&str] = &["reflex"];

@@ -3,7 +3,8 @@
 use crate::session::{COMPLETIONS, Means, Notice};
 use alloc::vec::Vec;
 use reflex::rdma::{
-    Accept, Access, Completion, Connection, ConnectionEvent, Happening, Kind, QueuePair, RKey, Send,
+    Accept, Access, Completion, Connection, ConnectionEvent, Happening, Kind, QueuePair, RKey,
+    Send, Transport,
 };
 use reflex::{Error, Lent, Priority, System, log};
 
@@ -37,7 +38,11 @@ pub(crate) fn start(system: System, port: u16) -> Result<(), Error> {
         server.means.get_or_insert_with(means);
         server.happened(event);
     };
-    rdma.connections(context, Priority::DEFAULT, happened)?.listen(port, BACKLOG)?;
+    rdma.connections(context, Priority::DEFAULT, happened)?.listen(
+        Transport::Reliable,
+        port,
+        BACKLOG,
+    )?;
     log::info!("rping server at port {port}");
     Ok(())
 }

@@ -5,8 +5,8 @@ use crate::pair::{Pair, Share};
 use crate::{Accept, Connect, Peer};
 use alloc::boxed::Box;
 use core::net::IpAddr;
-use reflex_rdma_wire::Qpn;
-use reflex_rdma_wire::cm::RejectReason;
+use reflex_rdma_wire::cm::{RejectReason, ServiceId};
+use reflex_rdma_wire::{Qpn, Transport};
 
 pub(crate) enum Command {
     /// A queue pair has been made.
@@ -20,12 +20,13 @@ pub(crate) enum Command {
     /// A queue pair's application has dropped it.
     Destroy(Qpn),
     Listen {
-        port: u16,
+        transport: Transport,
+        service: ServiceId,
         channel: u16,
         backlog: u16,
     },
     Close {
-        port: u16,
+        service: ServiceId,
     },
     Connect {
         pair: Qpn,

@@ -7,7 +7,18 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::net::IpAddr;
 use reflex_event::Kernel;
-use reflex_rdma_wire::cm::RejectReason;
+use reflex_rdma_wire::Transport;
+use reflex_rdma_wire::cm::{PortSpace, RejectReason, ServiceId};
+
+/// By what name a port is asked for.
+pub(crate) fn service(transport: Transport, port: u16) -> Result<ServiceId, Error> {
+    let space = match transport {
+        Transport::Reliable => PortSpace::Tcp,
+        Transport::Unreliable => PortSpace::Any,
+        Transport::Datagram => return Err(Error::Unsupported),
+    };
+    Ok(ServiceId::ip(space, port))
+}
 
 /// Most events told in one run: then others of the same priority have their turn.
 const BATCH: u32 = 8;
@@ -73,6 +84,8 @@ pub(crate) struct Occurred {
 pub enum Happening {
     /// A peer asks for one: it is to be accepted or rejected.
     Requested {
+        /// The transport that it is to have.
+        transport: Transport,
         /// The port that it asks for.
         port: u16,
         /// Who asks, and from which port, as it says itself.
@@ -239,44 +252,43 @@ impl<K: Kernel> ConnectionManager<K> {
         Self { rdma, channel }
     }
 
-    /// Listens on a port of the RDMA IP port space, for reliable connections; `backlog` requests
-    /// may wait at a time.
+    /// Listens on a port for reliable connections (`RDMA_PS_TCP`), or for unreliable ones
+    /// (`RDMA_PS_IB`); `backlog` requests may wait at a time.
     ///
     /// # Errors
-    /// [`Error::PortInUse`], [`Error::LimitReached`], [`Error::BadParameter`].
-    pub fn listen(&self, port: u16, backlog: u16) -> Result<(), Error> {
+    /// [`Error::PortInUse`], [`Error::LimitReached`], [`Error::BadParameter`], and
+    /// [`Error::Unsupported`] for datagrams.
+    pub fn listen(&self, transport: Transport, port: u16, backlog: u16) -> Result<(), Error> {
         if port == 0 || backlog == 0 {
             return Err(Error::BadParameter);
         }
+        let service = service(transport, port)?;
         let channel = self.channel;
         self.rdma.0.with(|shared| {
-            if shared.listening.iter().any(|it| it.port == port) {
+            if shared.listening.iter().any(|it| it.service == service) {
                 return Err(Error::PortInUse);
             }
             if shared.listening.len() == shared.listening.capacity() {
                 return Err(Error::LimitReached);
             }
-            shared.listening.push(Listening { port, channel });
+            shared.listening.push(Listening { service, channel });
             Ok(())
         })?;
-        self.rdma.0.command(Command::Listen { port, channel, backlog })
+        self.rdma.0.command(Command::Listen { transport, service, channel, backlog })
     }
 
     /// Listens no longer. Connections stay; requests that wait can still be answered.
     ///
     /// # Errors
     /// [`Error::Gone`] when this does not listen there.
-    pub fn close(&self, port: u16) -> Result<(), Error> {
-        let own = Listening { port, channel: self.channel };
+    pub fn close(&self, transport: Transport, port: u16) -> Result<(), Error> {
+        let own = Listening { service: service(transport, port)?, channel: self.channel };
         self.rdma.0.with(|shared| {
-            let place = shared
-                .listening
-                .iter()
-                .position(|it| (it.port, it.channel) == (own.port, own.channel));
+            let place = shared.listening.iter().position(|it| *it == own);
             shared.listening.swap_remove(place.ok_or(Error::Gone)?);
             Ok::<_, Error>(())
         })?;
-        self.rdma.0.command(Command::Close { port })
+        self.rdma.0.command(Command::Close { service: own.service })
     }
 
     /// Connects a queue pair to a port of a peer's. What becomes of it is told.

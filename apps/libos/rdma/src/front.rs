@@ -11,6 +11,7 @@ use reflex_event::{ContextId, EventId, Kernel};
 use reflex_rdma_device::{Parts, Regions};
 use reflex_rdma_engine::{Completion, Domain, Event, Flags, Work};
 use reflex_rdma_wire::Qpn;
+use reflex_rdma_wire::cm::ServiceId;
 
 /// A context, and how often it had been given up: what it owns is given up with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,9 +171,9 @@ pub(crate) struct Channel {
 }
 
 /// A port that is listened on.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Listening {
-    pub(crate) port: u16,
+    pub(crate) service: ServiceId,
     pub(crate) channel: u16,
 }
 

@@ -15,6 +15,7 @@ use core::net::IpAddr;
 use reflex_driver_api::{Frame, Link, Protocol};
 use reflex_event::Kernel;
 use reflex_rdma_device::Received;
+use reflex_rdma_engine::cm::Listen;
 use reflex_rdma_engine::{Attributes, State};
 use reflex_rdma_wire::{Envelope, Gid, Qpn};
 
@@ -170,8 +171,10 @@ impl<K: Kernel> Port<K> {
                 self.abandon(number, link);
             }
             Command::Destroy(number) => self.destroy(number, link),
-            Command::Listen { port, channel, backlog } => self.open(port, channel, backlog),
-            Command::Close { port } => self.close(port),
+            Command::Listen { transport, service, channel, backlog } => {
+                self.open(&Listen { service, transport, backlog }, channel);
+            }
+            Command::Close { service } => self.close(service),
             Command::Connect { pair, channel, name, to, connect } => {
                 self.connect(pair, (name, channel), to, &connect, link);
             }
@@ -235,11 +238,11 @@ impl<K: Kernel> Port<K> {
             });
             if channel.is_some() {
                 let of_channel = |it: &crate::front::Listening| usize::from(it.channel) == place;
-                while let Some(port) = inner.with(|shared| {
+                while let Some(service) = inner.with(|shared| {
                     let at = shared.listening.iter().position(of_channel)?;
-                    Some(shared.listening.swap_remove(at).port)
+                    Some(shared.listening.swap_remove(at).service)
                 }) {
-                    self.close(port);
+                    self.close(service);
                 }
             }
         }

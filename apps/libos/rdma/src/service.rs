@@ -1,6 +1,6 @@
 //! The connection manager where the port works: its messages, and what it has applications told.
 
-use crate::connection::{Happening, Occurred, PrivateData};
+use crate::connection::{Happening, Occurred, PrivateData, service};
 use crate::front::Phase;
 use crate::pair::{engine_time, source_port};
 use crate::port::Port;
@@ -15,8 +15,8 @@ use reflex_rdma_engine::State;
 use reflex_rdma_engine::cm::{
     self, Actions, Agent, Event, GeneralService, ListenerId, Parameters, Route,
 };
-use reflex_rdma_wire::cm::{CommId, Mad, RejectReason};
-use reflex_rdma_wire::{Gid, Psn, Qpn};
+use reflex_rdma_wire::cm::{CommId, Mad, RejectReason, ServiceId};
+use reflex_rdma_wire::{Gid, Psn, Qpn, Transport};
 
 /// Messages that may wait for a buffer or a neighbour's address; others are sent again anyway.
 const WAITING: usize = 32;
@@ -29,7 +29,7 @@ pub(crate) struct Service {
     known: BTreeMap<u32, Known>,
     /// The manager's names by the applications'.
     names: BTreeMap<u32, CommId>,
-    listeners: BTreeMap<u16, (ListenerId, u16)>,
+    listeners: BTreeMap<u64, (ListenerId, u16)>,
     /// When the timer is set to expire.
     armed: Option<Instant>,
     refused: u32,
@@ -45,13 +45,36 @@ struct Known {
 
 /// What the manager told, until it has returned.
 enum Told {
-    Requested { id: CommId, port: u16, from: Option<(IpAddr, u16)>, data: PrivateData },
-    Reply { id: CommId, parameters: Parameters, data: PrivateData },
-    Connected { id: CommId, data: PrivateData },
-    Rejected { id: CommId, reason: RejectReason, data: PrivateData },
-    Failed { id: CommId },
-    Disconnected { id: CommId },
-    Released { id: CommId },
+    Requested {
+        id: CommId,
+        service: ServiceId,
+        transport: Transport,
+        from: Option<(IpAddr, u16)>,
+        data: PrivateData,
+    },
+    Reply {
+        id: CommId,
+        parameters: Parameters,
+        data: PrivateData,
+    },
+    Connected {
+        id: CommId,
+        data: PrivateData,
+    },
+    Rejected {
+        id: CommId,
+        reason: RejectReason,
+        data: PrivateData,
+    },
+    Failed {
+        id: CommId,
+    },
+    Disconnected {
+        id: CommId,
+    },
+    Released {
+        id: CommId,
+    },
 }
 
 /// What the manager does during a call.
@@ -59,7 +82,6 @@ struct Doing<'a> {
     link: &'a mut dyn Link,
     sender: &'a mut GeneralService,
     waiting: &'a mut VecDeque<(Route, [u8; Mad::LENGTH])>,
-    listeners: &'a BTreeMap<u16, (ListenerId, u16)>,
     told: VecDeque<Told>,
 }
 
@@ -73,14 +95,10 @@ impl Actions for Doing<'_> {
     fn tell(&mut self, event: Event<'_>) {
         self.told.push_back(match event {
             Event::ConnectionRequest(request) => {
-                let port = |(port, (listener, _)): (&u16, &(ListenerId, u16))| {
-                    (*listener == request.listener).then_some(*port)
-                };
                 let from = request.ip.map(|ip| (ip.source.to_ip(), ip.source_port));
                 let data = PrivateData::received(request.private_data);
-                // It was opened under this port.
-                let port = self.listeners.iter().find_map(port).unwrap_or(0);
-                Told::Requested { id: request.id, port, from, data }
+                let transport = request.parameters.transport;
+                Told::Requested { id: request.id, service: request.service, transport, from, data }
             }
             Event::Reply { id, parameters, private_data } => {
                 Told::Reply { id, parameters, data: PrivateData::received(private_data) }
@@ -150,8 +168,8 @@ impl Service {
         link: &mut dyn Link,
         work: impl FnOnce(&mut Agent, &mut Doing<'_>) -> R,
     ) -> (R, VecDeque<Told>) {
-        let Self { agent, sender, waiting, listeners, .. } = self;
-        let mut doing = Doing { link, sender, waiting, listeners, told: VecDeque::new() };
+        let Self { agent, sender, waiting, .. } = self;
+        let mut doing = Doing { link, sender, waiting, told: VecDeque::new() };
         let result = work(agent, &mut doing);
         (result, doing.told)
     }
@@ -224,16 +242,15 @@ impl<K: Kernel> Port<K> {
         }
     }
 
-    pub(crate) fn open(&mut self, port: u16, channel: u16, backlog: u16) {
-        let listen = cm::Listen::port(port, backlog);
+    pub(crate) fn open(&mut self, listen: &cm::Listen, channel: u16) {
         // Whoever asked knows that the port was free, and there are as many places.
-        if let Ok(listener) = self.service.agent.listen(&listen) {
-            self.service.listeners.insert(port, (listener, channel));
+        if let Ok(listener) = self.service.agent.listen(listen) {
+            self.service.listeners.insert(listen.service.0, (listener, channel));
         }
     }
 
-    pub(crate) fn close(&mut self, port: u16) {
-        if let Some((listener, _)) = self.service.listeners.remove(&port) {
+    pub(crate) fn close(&mut self, service: ServiceId) {
+        if let Some((listener, _)) = self.service.listeners.remove(&service.0) {
             // It is open, or it would not have been there.
             let _ = self.service.agent.close(listener);
         }
@@ -254,7 +271,13 @@ impl<K: Kernel> Port<K> {
         let route = Route { local, remote: Gid::from(address) };
         let now = engine_time(self.inner.kernel.now());
         let (mtu, psn) = (self.inner.mtu, self.random_psn());
+        let transport = self.pair(pair).map_or(Transport::Reliable, |it| it.engine.transport());
+        let Ok(service) = service(transport, port) else {
+            return self.tell(known, Happening::Failed);
+        };
         let request = cm::Connect {
+            service,
+            transport,
             mtu,
             source_port: 0xc000 | name as u16 & 0x3fff,
             responder_resources: connect.reads,
@@ -352,8 +375,8 @@ impl<K: Kernel> Port<K> {
 
     fn told(&mut self, told: Told, link: &mut dyn Link) -> VecDeque<Told> {
         match told {
-            Told::Requested { id, port, from, data } => {
-                let Some((_, channel)) = self.service.listeners.get(&port).copied() else {
+            Told::Requested { id, service, transport, from, data } => {
+                let Some((_, channel)) = self.service.listeners.get(&service.0).copied() else {
                     self.refuse(id, RejectReason::INVALID_SERVICE_ID, &[], link);
                     return VecDeque::new();
                 };
@@ -364,7 +387,8 @@ impl<K: Kernel> Port<K> {
                 let known = Known { name, channel, pair: None };
                 self.service.known.insert(id.0, known);
                 self.service.names.insert(name, id);
-                self.tell(known, Happening::Requested { port, from, data });
+                let port = service.to_ip().map_or(0, |(_, port)| port);
+                self.tell(known, Happening::Requested { transport, port, from, data });
             }
             Told::Reply { id, parameters, data } => {
                 let Some(known) = self.service.known.get(&id.0).copied() else {

@@ -219,7 +219,7 @@ impl Agent {
         }
         let queue_pair = (route.remote, rep.qpn);
         let old = self.by_queue_pair.find(&queue_pair);
-        if old.is_some_and(|old| self.is_stale(old, now, actions)) {
+        if old.is_some_and(|old| self.supersede(old, now, actions)) {
             self.counters.count(Refusal::Stale);
             let reason = RejectReason::STALE_CONNECTION;
             self.reject_rep(&route, transaction, rep, reason, actions);

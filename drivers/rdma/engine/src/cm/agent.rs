@@ -230,10 +230,10 @@ impl Agent {
         actions.tell(Event::Disconnected { id: self.table.id(slot), cause, private_data });
     }
 
-    /// The peer has begun anew with a queue pair that this communication is with, which so has
-    /// ended. Whether the new one has to be rejected (IBA volume 1, 12.9: stale connections): this
+    /// Ends a communication with a queue pair that the peer has begun anew with. Returns whether it
+    /// was a stale connection, so that the new one has to be rejected (IBA volume 1, 12.9): this
     /// side may still be sending to that queue pair.
-    pub(super) fn is_stale<A: Actions>(
+    pub(super) fn supersede<A: Actions>(
         &mut self,
         old: usize,
         now: Instant,

@@ -12,7 +12,8 @@ pub struct Listen {
     /// Connections of which transport, or datagrams: then its requests are resolutions.
     pub transport: Transport,
     /// Requests that may wait at a time: until the application answers them, and then until the
-    /// peer confirms.
+    /// peer confirms. When the backlogs of a port sum up to less than
+    /// [`Config::communications`](super::Config::communications), no flood takes all of them.
     pub backlog: u16,
 }
 

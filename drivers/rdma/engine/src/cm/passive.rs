@@ -146,7 +146,7 @@ impl Agent {
         };
         let queue_pair = (route.remote, req.qpn);
         let old = self.by_queue_pair.find(&queue_pair);
-        if old.is_some_and(|old| self.is_stale(old, now, actions)) {
+        if old.is_some_and(|old| self.supersede(old, now, actions)) {
             return self.reject_stale(route, transaction, req, actions);
         }
         if !self.listeners.enter(checked.listener) {
@@ -255,7 +255,7 @@ impl Agent {
             State::TimeWait => self.reject_stale(route, transaction, req, actions),
             _ if !is_same => {
                 // The peer started anew and happened upon the name.
-                self.is_stale(slot, now, actions);
+                self.supersede(slot, now, actions);
                 self.reject_stale(route, transaction, req, actions);
             }
             State::ReqReceived => {

@@ -15,6 +15,8 @@ pub enum PortSpace {
     Tcp = 0x0106,
     /// Datagrams.
     Udp = 0x0111,
+    /// Any, as RDMA CM's `RDMA_PS_IB` has it: unreliable connections among them.
+    Any = 0x013f,
 }
 
 impl ServiceId {
@@ -28,6 +30,7 @@ impl ServiceId {
         let space = match self.0 >> 16 {
             0x0106 => PortSpace::Tcp,
             0x0111 => PortSpace::Udp,
+            0x013f => PortSpace::Any,
             _ => return None,
         };
         Some((space, self.0 as u16))
