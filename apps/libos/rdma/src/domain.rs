@@ -45,18 +45,28 @@ impl<K: Kernel> ProtectionDomain<K> {
             return Err(Error::BadParameter);
         }
         let memory = Arc::new(Exposed::new(bytes));
-        let registration = Registration { domain: self.name, access, memory: memory.clone() };
+        Self::enter(&self.rdma, self.name, access, &memory)
+    }
+
+    /// Registers memory of a domain.
+    pub(crate) fn enter(
+        rdma: &Rdma<K>,
+        domain: Domain,
+        access: Access,
+        memory: &Arc<Exposed>,
+    ) -> Result<MemoryRegion<K>, Error> {
+        let registration = Registration { domain, access, memory: memory.clone() };
         let mut random = [0; 4];
-        self.rdma.0.kernel.random(&mut random);
-        let named = self.rdma.0.with(|shared| {
-            let alive = shared.domains.iter().flatten().any(|domain| domain.name == self.name);
+        rdma.0.kernel.random(&mut random);
+        let named = rdma.0.with(|shared| {
+            let alive = shared.domains.iter().flatten().any(|it| it.name == domain);
             if !alive {
                 return Err(Error::Gone);
             }
             let random = u32::from_ne_bytes(random);
             shared.regions.register(registration, random).map_err(|_| Error::LimitReached)
         })?;
-        Ok(MemoryRegion::new(self.rdma.clone(), named, memory))
+        Ok(MemoryRegion::new(rdma.clone(), domain, named, memory.clone()))
     }
 
     /// Prepares a queue pair whose sends and receives complete in these queues.

@@ -1,12 +1,12 @@
 //! Memory that peers may reach.
 
-use crate::{Error, Rdma};
+use crate::{Error, ProtectionDomain, Rdma};
 use alloc::sync::Arc;
 use core::ops::Range;
 use reflex_event::Kernel;
 use reflex_memory::Exposed;
 use reflex_rdma_device::Regions;
-use reflex_rdma_engine::{Region, Segment};
+use reflex_rdma_engine::{Access, Domain, Region, Segment};
 use reflex_rdma_wire::RKey;
 
 /// Registered memory. It is taken back, and given back to its pool, when this is dropped; packets
@@ -15,6 +15,7 @@ use reflex_rdma_wire::RKey;
 /// A peer with its key may change it at any time, so it is copied, in and out, and never referenced.
 pub struct MemoryRegion<K: Kernel> {
     rdma: Rdma<K>,
+    domain: Domain,
     name: Region,
     key: RKey,
     memory: Arc<Exposed>,
@@ -28,8 +29,13 @@ pub struct Slice {
 }
 
 impl<K: Kernel> MemoryRegion<K> {
-    pub(crate) fn new(rdma: Rdma<K>, (name, key): (Region, RKey), memory: Arc<Exposed>) -> Self {
-        Self { rdma, name, key, memory }
+    pub(crate) fn new(
+        rdma: Rdma<K>,
+        domain: Domain,
+        (name, key): (Region, RKey),
+        memory: Arc<Exposed>,
+    ) -> Self {
+        Self { rdma, domain, name, key, memory }
     }
 
     /// The address of its first byte, as peers name it. It says nothing of where the memory is.
@@ -40,6 +46,14 @@ impl<K: Kernel> MemoryRegion<K> {
     /// The key that permits peers what the region was registered for.
     pub fn key(&self) -> RKey {
         self.key
+    }
+
+    /// The same memory under another key, which permits another access.
+    ///
+    /// # Errors
+    /// [`Error::LimitReached`], [`Error::Gone`] when the domain's context has been given up.
+    pub fn again(&self, access: Access) -> Result<Self, Error> {
+        ProtectionDomain::enter(&self.rdma, self.domain, access, &self.memory)
     }
 
     /// Bytes.
