@@ -94,6 +94,7 @@ pub(crate) const RULES: &[Rule] = &[
     // It reads the console by the interface that the facade stands on.
     rule("guest-typing", Kind::Application, &["reflex", "reflex-boot"]),
     rule("guest-kinds", Kind::Application, FACADE),
+    rule("guest-rdma", Kind::Application, FACADE),
     // The host.
     rule("cargo-reflex", Kind::Host, &[]),
     rule("reflex-testkit", Kind::Fake, &["reflex-driver-api", "reflex-event", "reflex-memory"]),
