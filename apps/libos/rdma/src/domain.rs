@@ -45,7 +45,7 @@ impl<K: Kernel> ProtectionDomain<K> {
             return Err(Error::BadParameter);
         }
         let memory = Arc::new(Exposed::new(bytes));
-        Self::enter(&self.rdma, self.name, access, &memory)
+        Self::enter(&self.rdma, self.name, access, &memory, None)
     }
 
     /// Registers memory of a domain.
@@ -54,8 +54,9 @@ impl<K: Kernel> ProtectionDomain<K> {
         domain: Domain,
         access: Access,
         memory: &Arc<Exposed>,
+        address: Option<u64>,
     ) -> Result<MemoryRegion<K>, Error> {
-        let registration = Registration { domain, access, memory: memory.clone() };
+        let registration = Registration { domain, access, memory: memory.clone(), address };
         let mut random = [0; 4];
         rdma.0.kernel.random(&mut random);
         let named = rdma.0.with(|shared| {

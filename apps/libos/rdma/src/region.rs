@@ -5,8 +5,8 @@ use alloc::sync::Arc;
 use core::ops::Range;
 use reflex_event::Kernel;
 use reflex_memory::Exposed;
-use reflex_rdma_device::Regions;
-use reflex_rdma_engine::{Access, Domain, Region, Segment};
+use reflex_rdma_device::Named;
+use reflex_rdma_engine::{Access, Domain, Segment};
 use reflex_rdma_wire::RKey;
 
 /// Registered memory. It is taken back, and given back to its pool, when this is dropped; packets
@@ -16,8 +16,7 @@ use reflex_rdma_wire::RKey;
 pub struct MemoryRegion<K: Kernel> {
     rdma: Rdma<K>,
     domain: Domain,
-    name: Region,
-    key: RKey,
+    named: Named,
     memory: Arc<Exposed>,
 }
 
@@ -29,31 +28,27 @@ pub struct Slice {
 }
 
 impl<K: Kernel> MemoryRegion<K> {
-    pub(crate) fn new(
-        rdma: Rdma<K>,
-        domain: Domain,
-        (name, key): (Region, RKey),
-        memory: Arc<Exposed>,
-    ) -> Self {
-        Self { rdma, domain, name, key, memory }
+    pub(crate) fn new(rdma: Rdma<K>, domain: Domain, named: Named, memory: Arc<Exposed>) -> Self {
+        Self { rdma, domain, named, memory }
     }
 
     /// The address of its first byte, as peers name it. It says nothing of where the memory is.
     pub fn address(&self) -> u64 {
-        Regions::address(self.name)
+        self.named.address
     }
 
     /// The key that permits peers what the region was registered for.
     pub fn key(&self) -> RKey {
-        self.key
+        self.named.key
     }
 
-    /// The same memory under another key, which permits another access.
+    /// The same memory, at the same address, under another key, which permits another access.
     ///
     /// # Errors
     /// [`Error::LimitReached`], [`Error::Gone`] when the domain's context has been given up.
     pub fn again(&self, access: Access) -> Result<Self, Error> {
-        ProtectionDomain::enter(&self.rdma, self.domain, access, &self.memory)
+        let address = Some(self.named.address);
+        ProtectionDomain::enter(&self.rdma, self.domain, access, &self.memory, address)
     }
 
     /// Bytes.
@@ -90,7 +85,7 @@ impl<K: Kernel> MemoryRegion<K> {
         let length = range.end.checked_sub(range.start).and_then(|it| u32::try_from(it).ok());
         match length {
             Some(length) if range.end <= self.memory.len() => {
-                let (region, offset) = (self.name, range.start as u64);
+                let (region, offset) = (self.named.region, range.start as u64);
                 Ok(Slice { segment: Segment { region, offset, length } })
             }
             _ => Err(Error::OutOfBounds),
@@ -101,6 +96,6 @@ impl<K: Kernel> MemoryRegion<K> {
 impl<K: Kernel> Drop for MemoryRegion<K> {
     fn drop(&mut self) {
         // What is registered is dropped outside of the section.
-        let _registration = self.rdma.0.with(|shared| shared.regions.deregister(self.name));
+        let _registration = self.rdma.0.with(|shared| shared.regions.deregister(self.named.region));
     }
 }
