@@ -117,14 +117,22 @@ pub(crate) fn activate_deferred(event: EventId, count: u32) -> Result<(), Error>
     Ok(())
 }
 
-/// Runs the jobs of `bits` and those that were posted, then lets a context run that beats the
-/// present one. Returns when the present context is the best again. The caller holds the outermost
-/// section.
+/// Serves the first of what waits, `bits` included: lets a context run that beats the present one,
+/// and returns when the present one is the best again; or runs one job. The caller holds the
+/// outermost section, gives it up and comes again for the rest: so nobody waits for more than one.
 #[inline(never)]
 pub(crate) fn service(bits: u64) {
-    job::run(bits | section::take_pending() & !DISPATCH);
-    // What the jobs have made due is looked for here and now.
-    section::retract(DISPATCH);
+    let waiting = bits | section::take_pending();
+    if waiting & DISPATCH == 0 {
+        let turn = job::turn(waiting);
+        if waiting != turn {
+            section::post(waiting & !turn);
+        }
+        return job::run(turn);
+    }
+    if waiting != DISPATCH {
+        section::post(waiting & !DISPATCH);
+    }
     // SAFETY: in a section, and the borrow ends before anything else runs.
     let core = unsafe { CORE.get() };
     let from = core.running();

@@ -15,7 +15,8 @@ use reflex_memory::{Content, Exclusion, Granule, Pool};
 #[derive(Clone, Copy)]
 pub struct StackSource {
     /// Gives out a stack of at least so many bytes; under it lies a reserve of so many more, closed,
-    /// and under that a guard page. It may use [`take`].
+    /// and under that a guard page. It may use [`take`], and opens the sections it needs itself:
+    /// changing a map may take long.
     pub make: fn(usize, usize) -> Option<Range<usize>>,
     /// Maps a reserve. False when it cannot, as the map is being changed. Called wherever kernel
     /// code can be, with interrupts masked.
@@ -83,8 +84,7 @@ pub(crate) fn stack(bytes: usize) -> Option<usize> {
 
 /// Takes a stack with a closed reserve under it.
 pub(crate) fn stack_above(bytes: usize, reserve: usize) -> Option<Range<usize>> {
-    let source = stacks()?;
-    section::section(|| (source.make)(bytes, reserve))
+    (stacks()?.make)(bytes, reserve)
 }
 
 /// Maps a stack's reserve; false when that cannot be done.

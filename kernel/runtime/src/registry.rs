@@ -9,6 +9,7 @@ use crate::local::Local;
 use crate::policy::{self, Lineage, Origin};
 use crate::supervise::{self, Backoff, Life, OnFailure, Supervision};
 use crate::{contain, memory, section, supervisor};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -106,8 +107,8 @@ impl Place {
 }
 
 /// Every context, by its index. Reached only in a section; it never moves, as all its room is
-/// reserved at the start.
-static PLACES: Local<Vec<Place>> = Local::new(Vec::new());
+/// reserved at the start. Pointers, since a place is too large to be put in there in a section.
+static PLACES: Local<Vec<&'static mut Place>> = Local::new(Vec::new());
 
 static IDLE_STACK: Local<usize> = Local::new(0);
 
@@ -175,6 +176,18 @@ fn make(
     let pool = memory::pool(options.memory, GRANULE, Content::Objects)?;
     let state = state(pool)?;
     let supervision = supervise::prepare(&options, stack)?;
+    let place = Box::new(Place {
+        state,
+        pool,
+        name: options.name,
+        mourners: [None; MOURNERS],
+        excluding: ContextSet::NONE,
+        lineage,
+        heirlooms: Heirlooms::NONE,
+        front: None,
+        member: None,
+        supervision,
+    });
     section::section(|| {
         // SAFETY: in a section; nothing below runs anybody else.
         let (core, places) = unsafe { (CORE.get(), PLACES.get()) };
@@ -183,18 +196,7 @@ fn make(
         }
         let id = core.add_context(Stack { top, ..Stack::NONE }, options.limits)?;
         debug_assert_eq!(usize::from(id.index), places.len());
-        places.push(Place {
-            state,
-            pool,
-            name: options.name,
-            mourners: [None; MOURNERS],
-            excluding: ContextSet::NONE,
-            lineage,
-            heirlooms: Heirlooms::NONE,
-            front: None,
-            member: None,
-            supervision,
-        });
+        places.push(Box::leak(place));
         if let Some(supervision) = supervision {
             supervision.index.set(id.index);
             if reserve != 0 {
@@ -213,7 +215,7 @@ pub(crate) fn at<'a>(context: ContextId) -> Result<&'a mut Place, Error> {
     }
     // SAFETY: the caller's duty.
     let places = unsafe { PLACES.get() };
-    places.get_mut(usize::from(context.index)).ok_or(Error::NoContext)
+    places.get_mut(usize::from(context.index)).map(|place| &mut **place).ok_or(Error::NoContext)
 }
 
 /// The name of the context at a place. The caller is in a section.

@@ -203,7 +203,7 @@ impl Kernel for Runtime {
     }
 
     fn unregister(&self, event: EventId) -> Result<(), Error> {
-        section(|| table::unregister(event).map(drop))
+        table::end(event).map(drop)
     }
 
     fn set_priority(&self, event: EventId, priority: Priority) -> Result<(), Error> {
@@ -220,6 +220,7 @@ impl Kernel for Runtime {
     }
 
     fn timer(&self, event: EventId) -> Result<TimerId, Error> {
+        extras::make(event)?;
         timer::with_room(|| extras::add_timer(event))
     }
 

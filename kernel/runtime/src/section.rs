@@ -76,12 +76,6 @@ pub(crate) fn post(bits: u64) {
     PENDING.fetch_or(bits, Relaxed);
 }
 
-/// Takes back what was posted by `bits`, if it was.
-#[inline(always)]
-pub(crate) fn retract(bits: u64) {
-    PENDING.fetch_and(!bits, Relaxed);
-}
-
 /// Takes all that waits.
 #[inline(always)]
 pub(crate) fn take_pending() -> u64 {
