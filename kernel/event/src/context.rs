@@ -174,8 +174,8 @@ impl<C: Copy> Contexts<C> {
     /// The index of a context that exists under this name.
     pub(crate) fn index(&self, context: ContextId) -> Result<u16, Error> {
         let index = usize::from(context.index);
-        let named = index < self.count
-            && self.records[index % MOST].generation == context.generation;
+        let named =
+            index < self.count && self.records[index % MOST].generation == context.generation;
         if named { Ok(context.index) } else { Err(Error::NoContext) }
     }
 

@@ -3,13 +3,14 @@
 //! What is taken is never given back, because what it is for (a context, a ring, a pool) lives
 //! as long as the image; inside a pool, memory comes and goes.
 
+use crate::dispatch::{CORE, note, timestamp};
 use crate::local::Local;
-use crate::section;
+use crate::{registry, section};
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use reflex_event::Error;
-use reflex_memory::{Content, Exclusion, Granule, Pool};
+use reflex_event::{Error, Trouble};
+use reflex_memory::{Content, Exclusion, Granule, Pool, Scheme};
 
 /// What makes stacks.
 #[derive(Clone, Copy)]
@@ -43,6 +44,18 @@ unsafe impl Exclusion for Section {
     #[inline(always)]
     fn leave(&self) {
         section::leave();
+    }
+
+    /// The owner is a context, by its place. Whoever allocates has no borrow of the core.
+    fn refused(&self, owner: u32) {
+        section::section(|| {
+            let Ok(context) = registry::name(owner as u16) else { return };
+            // SAFETY: in a section, and the borrow ends in this statement.
+            let told = unsafe { CORE.get() }.report(context, Trouble::PoolExhausted, timestamp());
+            if let Ok(outcome) = told {
+                note(outcome);
+            }
+        });
     }
 }
 
@@ -111,7 +124,20 @@ fn stacks() -> Option<StackSource> {
 pub fn pool(bytes: usize, granule: Granule, content: Content) -> Result<&'static Pool, Error> {
     let region = take(bytes, granule.bytes().max(16)).ok_or(Error::OutOfMemory)?;
     // SAFETY: `take` gives memory out once.
-    let pool = unsafe { Pool::new(region, granule, content, &Section) };
+    place(unsafe { Pool::new(region, granule, content, &Section) })
+}
+
+/// Makes a pool whose blocks are found by a scheme of its owner's.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] when there is no memory for its bookkeeping, or the scheme's region is no
+/// good.
+pub(crate) fn pool_by(scheme: &'static mut dyn Scheme) -> Result<&'static Pool, Error> {
+    place(Pool::with_scheme(scheme, &Section))
+}
+
+/// Puts a pool where it stays.
+fn place(pool: Result<Pool, reflex_memory::Error>) -> Result<&'static Pool, Error> {
     let place = take(size_of::<Pool>(), align_of::<Pool>()).ok_or(Error::OutOfMemory)?;
     let place = place.cast::<Pool>();
     // SAFETY: fresh memory of the right size and alignment, which stays for ever.

@@ -4,7 +4,7 @@ use crate::bound::{AnyState, Handler};
 use crate::dispatch::{self, CORE, Stack, note, timestamp};
 use crate::memory::{self, StackSource};
 use crate::policy::Origin;
-use crate::registry::{self, ContextOptions};
+use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::Print;
 use crate::section::section;
 use crate::{contain, extras, guard, idle, inbox, policy, random, report, supervise, table, timer};
@@ -116,6 +116,21 @@ impl Runtime {
         state: S,
     ) -> Result<Context<S>, Error> {
         registry::add(options, state)
+    }
+
+    /// [`context`](Self::context), whose event memory is handed out by `scheme`: the options' is no
+    /// more than what its region may be.
+    ///
+    /// # Errors
+    /// As [`context`](Self::context); [`Error::LimitReached`] when the region is larger than the
+    /// context's memory may be.
+    pub fn context_by<S: Send + 'static>(
+        self,
+        options: ContextOptions,
+        scheme: OwnScheme,
+        state: S,
+    ) -> Result<Context<S>, Error> {
+        registry::add_by(options, scheme, state)
     }
 
     /// Seeds the generator with 256 bits of hardware randomness. Before that,

@@ -12,7 +12,7 @@ use crate::shared::Shared;
 use crate::{Error, Net, Stack};
 use alloc::sync::Arc;
 use reflex_driver_api::Frame;
-use reflex_event::{Accumulation, Kernel, Registration, Trouble};
+use reflex_event::{Accumulation, Kernel, Registration};
 
 /// Most opening segments looked at in one run.
 const BATCH: u32 = 4;
@@ -91,25 +91,21 @@ impl<K: Kernel> Stack<K> {
                 Ok(index) => index,
                 Err(_) => match self.net.take_oldest_time_wait(group) {
                     Some(index) => index,
-                    None => return self.refuse(group),
+                    None => return self.refuse(),
                 },
             },
         };
         if self.net.with(|shared| shared.is_stale(index)) && self.net.serve_again(index).is_err() {
             self.net.with(|shared| shared.give_back(index));
-            return self.refuse(group);
+            return self.refuse();
         }
         self.listen(group, index, (key, hash), frame);
     }
 
-    /// There is no memory for one more connection: the peer will try again, and the owner is told.
-    fn refuse(&mut self, group: u32) {
-        let owner = self.net.with(|shared| {
-            shared.counters.no_memory += 1;
-            shared.groups[group as usize].owner
-        });
-        // An owner who has been given up has other trouble.
-        let _ = self.net.kernel().report(owner.context, Trouble::PoolExhausted);
+    /// There is no memory for one more connection: the peer will try again. The kernel tells the
+    /// owner.
+    fn refuse(&mut self) {
+        self.net.with(|shared| shared.counters.no_memory += 1);
     }
 
     /// Has the record's socket listen, and hears the opening segment.
