@@ -69,7 +69,8 @@ impl Runtime {
 
     /// From now on an occurrence counts only if `filter`, which is told how many there are at
     /// once, says so. It is asked where the event is activated, with dispatch deferred: it is to
-    /// be short, and a panic in it ends the image.
+    /// be short. When it panics or faults, the event's context is given up, if that is what becomes of it
+    /// when a handler fails; an endless loop in it is the image's end.
     ///
     /// # Errors
     /// [`Error::Stale`], [`Error::OutOfMemory`].

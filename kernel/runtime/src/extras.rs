@@ -1,5 +1,6 @@
 //! What a few registrations have beside a handler: a filter, a time-out, a timer.
 
+use crate::attempt::attempt;
 use crate::bound::Call;
 use crate::dispatch::{CORE, note, note_if_due, timestamp};
 use crate::section::section;
@@ -217,7 +218,13 @@ pub(crate) fn occurred(event: EventId, count: u32) -> Result<Option<EventId>, Er
     // Taken out while it is asked, as it may do anything, end this registration included.
     if let Some(filter) = extras.filter.take() {
         let version = extras.version.get();
-        let pass = filter(count);
+        let Some(pass) = attempt(info.context, || filter(count)) else {
+            // In what state it is nobody knows, so nobody is to drop it.
+            let (filter, pool) = filter.into_raw();
+            // SAFETY: given up in the line above, and nobody calls it any more.
+            unsafe { registry::free_block(filter.cast(), pool) };
+            return Ok(None);
+        };
         let extras = of(event)?;
         if extras.version.get() == version {
             extras.filter.set(Some(filter));

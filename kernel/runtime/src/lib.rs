@@ -13,6 +13,7 @@
 
 extern crate alloc;
 
+mod attempt;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod birth;

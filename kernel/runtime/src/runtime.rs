@@ -7,7 +7,9 @@ use crate::policy::Origin;
 use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::Print;
 use crate::section::section;
-use crate::{contain, extras, guard, idle, inbox, policy, random, report, supervise, table, timer};
+use crate::{
+    attempt, contain, extras, guard, idle, inbox, policy, random, report, supervise, table, timer,
+};
 use alloc::boxed::Box;
 use core::convert::Infallible;
 use core::ptr::NonNull;
@@ -280,6 +282,10 @@ impl Kernel for Runtime {
     #[inline]
     fn unguarded<R>(&self, work: impl FnOnce() -> R) -> R {
         guard::unguarded(work)
+    }
+
+    fn contained<R>(&self, context: ContextId, work: impl FnOnce() -> R) -> Option<R> {
+        section(|| attempt::attempt(context, work))
     }
 
     #[inline]

@@ -64,6 +64,11 @@ pub fn deferred() -> bool {
     DEPTH.load(Relaxed) != 0
 }
 
+/// How many sections are open.
+pub(crate) fn depth() -> u32 {
+    DEPTH.load(Relaxed)
+}
+
 /// Whether one section is open, and not another in it.
 #[inline(always)]
 pub(crate) fn is_outermost() -> bool {

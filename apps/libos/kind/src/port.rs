@@ -210,7 +210,12 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         // In a section: while it is out, nobody passes without having been asked about.
         self.0.kernel.section(|| {
             if let Some((filter, version)) = self.with(State::take_filter) {
-                let passes = filter(&data);
+                let passes = self.0.kernel.contained(self.0.context, || filter(&data));
+                let Some(passes) = passes else {
+                    // In what state it is nobody knows, so nobody is to drop it.
+                    filter.forget();
+                    return Admission::Drop(data);
+                };
                 // When it is not put back, it is dropped here.
                 let _outdated = self.with(|state| state.put_back(filter, version));
                 if !passes {
