@@ -3,7 +3,7 @@
 use crate::bound::Handler;
 use crate::dispatch::{CORE, note};
 use crate::section::section;
-use crate::{memory, policy, registry, supervise};
+use crate::{guard, memory, policy, registry, supervise};
 use reflex_event::{Chunk, ContextId, Error, EventId, Outcome, Record, Registration, Unregistered};
 
 /// Registers a bound handler. Others may run meanwhile.
@@ -55,6 +55,42 @@ fn grow() -> Result<(), Error> {
     // when the table has become full meanwhile.
     let _ = section(|| unsafe { CORE.get() }.supply(chunk));
     Ok(())
+}
+
+/// Ends a registration, and drops its handler unless that runs; returns how many occurrences it was
+/// not told of. Not in one section: what the handler has captured may be much.
+///
+/// # Errors
+/// [`Error::Stale`].
+pub(crate) fn end(event: EventId) -> Result<u32, Error> {
+    let (ended, pool, member) = section(|| {
+        // SAFETY: in a section, and the borrow ends with the two calls.
+        let core = unsafe { CORE.get() };
+        let ended = core.unregister(event)?;
+        let due = core.preemption_due();
+        note(if due { Outcome::Preempt } else { Outcome::Continue });
+        let place = registry::at(ended.context)?;
+        if ended.handler.is_some() {
+            // Cut off in between, the handler would be lost.
+            guard::open();
+        } else if let Some(member) = place.member {
+            member.left(ended.context);
+        }
+        Ok((ended, place.pool, place.member))
+    })?;
+    if let Some(handler) = ended.handler {
+        // SAFETY: the core gave it back, so it does not run and is never called again.
+        unsafe {
+            section(|| handler.drop_extras(pool));
+            handler.drop_captured();
+            handler.free(pool);
+        }
+        if let Some(member) = member {
+            section(|| member.left(ended.context));
+        }
+        guard::close();
+    }
+    Ok(ended.dropped)
 }
 
 /// Ends a registration, and drops its handler unless that runs. The caller is in a section.
