@@ -15,6 +15,7 @@ use crate::settings::Settings;
 use crate::udp::UdpRecord;
 use crate::wait::{Wait, WaitList};
 use crate::{Counters, InterfaceAddress, Net};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use reflex_driver_api::{Frame, Protocol};
