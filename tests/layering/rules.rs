@@ -84,6 +84,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("echo", Kind::Application, FACADE),
     rule("rping", Kind::Application, FACADE),
     rule("rdma-pingpong", Kind::Application, FACADE),
+    rule("rdma-perf", Kind::Application, FACADE),
     rule("httpd", Kind::Application, &["reflex", "reflex-http-embed"]),
     // Its handlers fault on purpose.
     rule("guest-tests", Kind::UnsafeApplication, FACADE),
