@@ -2,8 +2,8 @@
 
 use crate::{Lent, Pool};
 use core::fmt;
-use core::mem::ManuallyDrop;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
