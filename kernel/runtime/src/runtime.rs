@@ -164,17 +164,11 @@ fn enlist(
     context: ContextId,
     registration: Registration,
     handler: Handler,
-    state: AnyState,
+    (pool, state): (&'static Pool, AnyState),
 ) -> Result<EventId, Error> {
-    let (pool, _) = section(|| registry::parts(context))?;
-    let event = table::register(context, registration, handler).inspect_err(|_| {
+    table::register_for(context, Some(state), registration, handler).inspect_err(|_| {
         // SAFETY: nobody else has seen it; in a section.
         section(|| unsafe { handler.release(pool) });
-    })?;
-    section(|| match registry::parts(context) {
-        Ok((_, now)) if now.block() == state.block() => Ok(event),
-        // The context has been replaced, or begun another life, since the handler was bound.
-        _ => table::unregister(event).and(Err(Error::WrongState)),
     })
 }
 
@@ -203,16 +197,19 @@ impl Kernel for Runtime {
         S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
-        // Guarded: cut off in between, the bound handler would be lost.
-        guard::guarded(|| {
-            let (pool, state) = section(|| {
-                policy::permit(context.id(), Executor::Direct)?;
-                supervise::living(context.id())?;
-                registry::parts(context.id())
-            })?;
-            let handler = Handler::bind(state, handler, pool)?;
-            enlist(context.id(), registration, handler, state)
-        })
+        let (pool, state) = section(|| {
+            policy::permit(context.id(), Executor::Direct)?;
+            supervise::living(context.id())?;
+            let parts = registry::parts(context.id())?;
+            // Cut off in between, the bound handler would be lost.
+            guard::open();
+            Ok(parts)
+        })?;
+        let handler = Handler::bind(state, handler, pool);
+        let registered =
+            handler.and_then(|handler| enlist(context.id(), registration, handler, (pool, state)));
+        guard::close();
+        registered
     }
 
     fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {
