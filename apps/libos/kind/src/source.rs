@@ -54,8 +54,9 @@ enum Kept<T> {
 
 /// What became of a registration's turn.
 enum Handed<K: Kernel, T: Send + 'static> {
-    /// It has been given what it was to be given. Data that is not needed any more is to be dropped.
-    Simply(Option<T>),
+    /// It has been given what it was to be given, and is to be activated for so many occurrences.
+    /// Data that is not needed any more is to be dropped.
+    Simply(EventId, u32, Option<T>),
     /// It is not as simple as that: it is to be given what is due with others let in between.
     Not(Delivery<K, T>, u64, Due<T>),
     /// There is none of that priority that is behind.
@@ -323,8 +324,11 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
         self.0.with(|state| state.armed = None);
         let mut at = None;
         for _ in 0..RUN {
-            match self.0.with(|state| state.hand(&self.0.kernel, &mut at)) {
-                Handed::Simply(_unneeded) => {}
+            match self.0.with(|state| state.hand(&mut at)) {
+                Handed::Simply(event, count, _unneeded) => {
+                    // When it has ended meanwhile there is nobody to be told.
+                    let _ = self.0.kernel.activate(event, count);
+                }
                 Handed::Not(port, seen, Due { data, count, after }) => {
                     let result = port.deliver(data, count);
                     let _unneeded =
@@ -449,7 +453,7 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
     /// Hands the next registration what it is to be given next, if its priority is that of those
     /// before it in this run.
     #[inline]
-    fn hand(&mut self, kernel: &K, at: &mut Option<Priority>) -> Handed<K, T> {
+    fn hand(&mut self, at: &mut Option<Priority>) -> Handed<K, T> {
         let Self { levels, backlog, .. } = self;
         loop {
             let Some(priority) = levels.next() else { return Handed::Nothing };
@@ -464,15 +468,13 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
             };
             return match port.let_in(data, count) {
                 Ok((event, unneeded)) => {
-                    // When it has ended meanwhile there is nobody to be told.
-                    let _ = kernel.activate(event, count);
                     port.tied(|links| links.seen = after);
                     backlog.given(seen, after);
                     if after == backlog.end() {
                         // Those who have been given all come last.
                         if alone { levels.caught_up(priority) } else { levels.rotate(priority) }
                     }
-                    Handed::Simply(unneeded)
+                    Handed::Simply(event, count, unneeded)
                 }
                 Err(data) => Handed::Not(port.clone(), seen, Due { data, count, after }),
             };
