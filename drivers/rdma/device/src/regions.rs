@@ -121,13 +121,11 @@ impl Regions {
         Some(entry.registration)
     }
 
-    /// Takes out any one region of a domain.
-    pub fn deregister_of(&mut self, domain: Domain, from: &mut u16) -> Option<Registration> {
-        let index = *from;
-        let slot = self.slots.get(usize::from(index))?;
-        *from += 1;
-        let owned = slot.entry.as_ref().is_some_and(|it| it.registration.domain == domain);
-        if owned { self.deregister(name(index, slot.generation)) } else { None }
+    /// The region in a place of the table, if there is one, and its domain.
+    pub fn at(&self, place: u16) -> Option<(Region, Domain)> {
+        let slot = self.slots.get(usize::from(place))?;
+        let entry = slot.entry.as_ref()?;
+        Some((name(place, slot.generation), entry.registration.domain))
     }
 
     /// How many places there are.
