@@ -97,7 +97,7 @@ impl Server {
                 })
             }
             Happening::Connected { .. } => self.post_later(&connection),
-            Happening::Rejected { .. } | Happening::Failed | Happening::Disconnected => {
+            Happening::Rejected { .. } | Happening::Failed { .. } | Happening::Disconnected => {
                 self.peers.retain(|peer| peer.connection != connection);
                 Ok(())
             }
