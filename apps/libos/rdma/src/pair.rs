@@ -60,9 +60,13 @@ pub(crate) fn source_port(number: Qpn) -> u16 {
 }
 
 impl Pair {
-    /// Hands the engine what has been posted.
+    /// Hands the engine what has been posted. Sends wait for as long as it does not know the peer: their
+    /// turn can come before the command's that tells it.
     pub(crate) fn drain<K: Kernel>(&mut self, inner: &Inner<K>, share: Option<&mut Share>) {
         self.drain_receives(inner, share);
+        if self.engine.state() < State::Rts {
+            return;
+        }
         let slot = usize::from(self.slot);
         while let Some(work) = inner.with(|shared| {
             let front = shared.pairs.get_mut(slot)?.as_mut()?;
