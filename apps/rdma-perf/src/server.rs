@@ -39,7 +39,7 @@ pub(crate) fn start(system: System) -> Result<(), Error> {
     let happened = move |server: &mut Server, event| server.happened(event, &domain, &queue);
     let manager = rdma.connections(context, Priority::DEFAULT, happened)?;
     manager.listen(Transport::Reliable, PORT, BACKLOG)?;
-    log::info!("RDMA performance server at port {PORT}");
+    reflex::println!("ready at port {PORT}");
     Ok(())
 }
 

@@ -72,6 +72,16 @@ pub struct Counters {
     pub unheard: u64,
 }
 
+impl Counters {
+    /// Adds what was counted apart.
+    pub(crate) fn add(&mut self, tally: &Self) {
+        self.frames += tally.frames;
+        self.malformed += tally.malformed;
+        self.no_queue_pair += tally.no_queue_pair;
+        self.queue_full += tally.queue_full;
+    }
+}
+
 /// A RoCEv2 port. Copies are of the same.
 pub struct Rdma<K: Kernel>(pub(crate) Arc<Inner<K>>);
 

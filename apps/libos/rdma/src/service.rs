@@ -12,13 +12,13 @@ use core::net::IpAddr;
 use core::ops::Bound;
 use reflex_driver_api::Link;
 use reflex_event::{Instant, Kernel};
-use reflex_rdma_device::{Received, Sending, send};
+use reflex_rdma_device::{Sending, send};
 use reflex_rdma_engine::State;
 use reflex_rdma_engine::cm::{
     self, Actions, Agent, Event, GeneralService, ListenerId, Parameters, Route,
 };
 use reflex_rdma_wire::cm::{CommId, Mad, RejectReason, ServiceId};
-use reflex_rdma_wire::{Gid, Psn, Qpn, Transport};
+use reflex_rdma_wire::{Gid, Psn, Qpn, Transport, Unverified};
 
 /// Messages that may wait for a buffer or a neighbour's address; others are sent again anyway.
 const WAITING: usize = 32;
@@ -224,8 +224,8 @@ impl<K: Kernel> Port<K> {
     }
 
     /// A message has come.
-    pub(crate) fn message(&mut self, received: &Received, link: &mut dyn Link) {
-        let Ok(Ok(packet)) = received.packet().map(|packet| packet.verify()) else {
+    pub(crate) fn message(&mut self, packet: Unverified<'_>, link: &mut dyn Link) {
+        let Ok(packet) = packet.verify() else {
             self.inner.with(|shared| shared.counters.malformed += 1);
             return;
         };
