@@ -5,9 +5,6 @@ use reflex_qemu::peer::Session;
 use super::{Lab, PATIENCE, ok};
 use crate::guest::Guest;
 
-/// Room for what 64 queue pairs have in flight.
-const MEMORY: u32 = 256;
-
 /// An `rping` server that listens.
 fn rping_server(lab: &Lab, number: u8) -> Guest {
     let mut image = lab.image("rping", lab.station(number), "");
@@ -71,7 +68,7 @@ fn an_image_pings_an_image() {
 fn an_image_does_all_that_a_verbs_program_asks_for() {
     let Some(lab) = Lab::open() else { return };
     for mtu in [1500, 4200] {
-        let mut image = lab.image_with("guest-rdma", lab.station(2).mtu(mtu), MEMORY, "");
+        let mut image = lab.image("guest-rdma", lab.station(2).mtu(mtu), "");
         image.running.wait_for_text("ready", PATIENCE).unwrap();
         let mut linux = lab.linux(lab.station(1).mtu(mtu));
         for address in ["10.88.0.2", "fd88::2"] {

@@ -14,6 +14,7 @@
 //! image.stop();
 //! ```
 
+mod images;
 mod linux;
 
 use std::fmt::Display;
@@ -72,7 +73,9 @@ impl Lab {
     /// Boots an image of this repository at this place, with these words on its command line.
     pub(crate) fn image(&self, name: &str, station: Station, words: &str) -> Guest {
         let file = build::image(name).unwrap_or_else(|error| panic!("{name}: {error:#}"));
-        Guest::start_beside(station.machine(file).append(words), &self.seats)
+        // Room for what many queue pairs have in flight.
+        let machine = station.machine(file).memory_mib(256).append(words);
+        Guest::start_beside(machine, &self.seats)
     }
 }
 
