@@ -406,7 +406,7 @@ impl Program {
             }
             _ => {
                 answer = Some(before[place..place + 8].to_vec());
-                let compare = if number % 2 == 0 { old(place) } else { number };
+                let compare = if number.is_multiple_of(2) { old(place) } else { number };
                 if compare == old(place) {
                     model[place..place + 8].copy_from_slice(&number.to_ne_bytes());
                 }
@@ -678,7 +678,7 @@ impl Program {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
     #[test]
     fn nothing_is_lost_doubled_or_left_behind(seed: u64, steps in 1_usize..600) {
