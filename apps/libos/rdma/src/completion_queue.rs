@@ -107,6 +107,31 @@ impl<K: Kernel> CompletionQueue<K> {
     pub(crate) fn new(rdma: Rdma<K>, name: Name) -> Self {
         Self { rdma, name }
     }
+
+    /// From now on the handler is called only when a completion comes whose sender asked for that
+    /// ([`Send::solicited`](crate::Send::solicited)), or that tells of a failure: and then with all
+    /// that have come. Those of sends wait, too.
+    #[must_use]
+    pub fn solicited_only(self) -> Self {
+        self.rdma.0.with(|shared| {
+            let queue = shared.queues.get_mut(self.name);
+            queue.into_iter().for_each(|queue| queue.solicited = true);
+        });
+        self
+    }
+
+    /// Has the handler called with the completions that wait, whatever they are.
+    pub fn hand_over(&self) {
+        let inner = &self.rdma.0;
+        inner.kernel.guarded(|| {
+            let event = inner.with(|shared| {
+                let queue = shared.queues.get_mut(self.name)?;
+                let waits = !queue.ring.is_empty() && core::mem::take(&mut queue.armed);
+                queue.event.filter(|_| waits)
+            });
+            event.into_iter().for_each(|event| inner.activate(event));
+        });
+    }
 }
 
 impl<K: Kernel> Rdma<K> {

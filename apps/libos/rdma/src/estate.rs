@@ -147,8 +147,9 @@ impl<K: Kernel> Port<K> {
                     let front = orphan.and_then(|(name, _)| shared.shares.remove(name));
                     (front, shared.shares.len())
                 });
-                if front.is_some() {
+                if let Some(front) = front {
                     self.shares[usize::from(at)] = None;
+                    front.told.into_iter().for_each(|told| inner.unregister(told));
                 }
                 if at + 1 < places { At::Share(at + 1) } else { At::Region(0) }
             }

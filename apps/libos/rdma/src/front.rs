@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use reflex_event::{ContextId, EventId, Kernel};
 use reflex_rdma_device::{Parts, Regions};
-use reflex_rdma_engine::{Completion, Counters, Domain, Event, Flags, Work};
+use reflex_rdma_engine::{Completion, Counters, Domain, Event, Flags, Status, Work};
 use reflex_rdma_wire::Qpn;
 use reflex_rdma_wire::cm::ServiceId;
 
@@ -153,6 +153,9 @@ pub(crate) struct SharedFront {
     pub(crate) receives: Posted<ReceiveWork>,
     /// It has been made, and is to be taken over.
     pub(crate) arriving: Option<Box<Share>>,
+    /// A limit to be set, and who is told when there are fewer receives.
+    pub(crate) limit: Option<u32>,
+    pub(crate) told: Option<EventId>,
 }
 
 /// A completion, with its memory.
@@ -189,6 +192,8 @@ pub(crate) struct Completions {
     pub(crate) event: Option<EventId>,
     /// The next completion activates the event.
     pub(crate) armed: bool,
+    /// Unless it is neither solicited nor tells of a failure.
+    pub(crate) solicited: bool,
 }
 
 impl Completions {
@@ -199,6 +204,15 @@ impl Completions {
             self.reserved += places;
         }
         fits
+    }
+
+    /// Appends a completion: the event to activate.
+    #[inline]
+    pub(crate) fn push(&mut self, done: Done) -> Option<EventId> {
+        let Completion { solicited, status, .. } = done.completion;
+        let tells = !self.solicited || solicited || status != Status::Success;
+        self.ring.push_back(done);
+        (tells && core::mem::take(&mut self.armed)).then_some(self.event)?
     }
 
     /// Takes the oldest completion. The event is activated by the next when there is none.

@@ -287,8 +287,15 @@ impl Pair {
 impl Share {
     /// Hands the engine what has been posted.
     pub(crate) fn drain<K: Kernel>(&mut self, inner: &Inner<K>, name: Name) {
-        let next = || inner.with(|shared| shared.shares.get_mut(name)?.receives.queue.pop_front());
-        while let Some(ReceiveWork { id, parts }) = next() {
+        loop {
+            let next = inner.with(|shared| {
+                let front = shared.shares.get_mut(name)?;
+                if let Some(limit) = front.limit.take() {
+                    self.engine.arm_limit(limit);
+                }
+                front.receives.queue.pop_front()
+            });
+            let Some(ReceiveWork { id, parts }) = next else { return };
             let kept = self.held.borrow_mut().keep(id, parts);
             let Ok((id, segments, count)) = kept else { return };
             let posted = self.engine.post(&ReceiveRequest { id, segments: &segments[..count] });

@@ -218,7 +218,15 @@ impl<K: Kernel> Rdma<K> {
         self.0.kernel.guarded(|| {
             let owner = self.owner(context)?;
             let ring = VecDeque::with_capacity(size as usize);
-            let queue = Completions { owner, ring, size, reserved: 0, event: None, armed: true };
+            let queue = Completions {
+                owner,
+                ring,
+                size,
+                reserved: 0,
+                event: None,
+                armed: true,
+                solicited: false,
+            };
             let name = self.0.insert(owner, |shared| &mut shared.queues, queue)?;
             let port = self.clone();
             let event = self.handler(context, priority, move |state| {

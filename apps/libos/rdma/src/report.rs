@@ -71,11 +71,11 @@ fn push(shared: &mut Shared, slot: u16, done: &mut Option<Done>) -> Option<Event
     let (_, front) = shared.pairs.at(slot)?;
     let reserved = &mut front.queues[side];
     let queue = shared.queues.get_mut(reserved.queue)?;
+    let done = done.take()?;
     // It has a place: the queue pair took it when it was made.
     debug_assert!(reserved.waiting < reserved.places && queue.ring.len() < queue.size as usize);
     reserved.waiting += 1;
-    queue.ring.extend(done.take());
-    core::mem::take(&mut queue.armed).then_some(queue.event)?
+    queue.push(done)
 }
 
 impl<K: Kernel> Report for Reporter<'_, K> {
@@ -105,6 +105,9 @@ impl<K: Kernel> Report for Reporter<'_, K> {
     #[cold]
     fn raise(&mut self, event: Event) {
         let told = self.inner.with(|shared| {
+            if let (Event::ReceiveLimitReached, From::Shared(share)) = (event, self.from) {
+                return shared.shares.get(share)?.told;
+            }
             let (_, front) = shared.pairs.at(self.slot)?;
             // Each can happen again before it is told; what it says is then the same.
             if !front.happened.contains(&event) {

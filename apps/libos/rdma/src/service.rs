@@ -344,9 +344,9 @@ impl<K: Kernel> Port<K> {
         if self.answer(id, pair, accept, link) {
             return;
         }
-        self.refuse(id, RejectReason::NO_QP, &[], link);
         self.release(pair, id);
         self.tell_of(id, Happening::Failed { why: Failure::QueuePair });
+        self.refuse(id, RejectReason::NO_QP, &[], link);
     }
 
     /// Accepts a request; false when the queue pair is not fit for that.
@@ -417,9 +417,9 @@ impl<K: Kernel> Port<K> {
             self.release(pair, id);
         }
         if !ending && self.service.agent.state(id) != Some(cm::State::DreqSent) {
-            // It had not come to stand, and no answer is waited for.
-            self.refuse(id, RejectReason::CONSUMER, &[], link);
+            // It had not come to stand, and no answer is waited for. Then it may be forgotten.
             self.tell_of(id, Happening::Disconnected);
+            self.refuse(id, RejectReason::CONSUMER, &[], link);
         }
     }
 
@@ -468,8 +468,8 @@ impl<K: Kernel> Port<K> {
                     }
                     return;
                 }
-                self.refuse(id, RejectReason::NO_QP, &[], link);
                 self.over(id, Happening::Failed { why: Failure::QueuePair });
+                self.refuse(id, RejectReason::NO_QP, &[], link);
             }
             Told::Connected { id, data } => self.connected(id, data),
             Told::Rejected { id, reason, data } => {

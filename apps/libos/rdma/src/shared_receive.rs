@@ -7,7 +7,7 @@ use crate::table::Name;
 use crate::{Access, Error, ProtectionDomain, Receive, Refused};
 use alloc::boxed::Box;
 use core::cell::RefCell;
-use reflex_event::Kernel;
+use reflex_event::{Accumulation, Context, Kernel, Priority, Registration};
 use reflex_rdma_device::{Held, PARTS, Part};
 use reflex_rdma_engine::ReceiveQueue;
 
@@ -34,6 +34,8 @@ impl<K: Kernel> SharedReceiveQueue<K> {
                 domain: domain.name,
                 receives: Posted::new(size),
                 arriving: Some(Box::new(share)),
+                limit: None,
+                told: None,
             });
             inner.with(|shared| {
                 if !shared.has(domain.name) {
@@ -51,6 +53,41 @@ impl<K: Kernel> SharedReceiveQueue<K> {
             })
         })?;
         Ok(Self { domain, name, size })
+    }
+
+    /// Has `handler` told, once, when fewer than `limit` receives are left of those that have been
+    /// posted. It is told again when this, or [`arm`](Self::arm), is called again.
+    ///
+    /// # Errors
+    /// [`Error::Event`], [`Error::Gone`].
+    pub fn on_limit<S: 'static>(
+        &self,
+        context: impl Into<Context<S>>,
+        priority: Priority,
+        limit: u32,
+        handler: impl Fn(&mut S) + Send + 'static,
+    ) -> Result<(), Error> {
+        let inner = &self.domain.rdma.0;
+        let registration = Registration { priority, accumulation: Accumulation::Count };
+        inner.kernel.guarded(|| {
+            let run = move |state: &mut S, _| handler(state);
+            let event = inner.kernel.register(context.into(), registration, run)?;
+            let before =
+                inner.with(|shared| Some(shared.shares.get_mut(self.name)?.told.replace(event)));
+            before.flatten().into_iter().for_each(|before| inner.unregister(before));
+            self.arm(limit).inspect_err(|_| inner.unregister(event))
+        })
+    }
+
+    /// Sets the limit again: it holds from the next message on that takes a receive. 0 is none.
+    ///
+    /// # Errors
+    /// [`Error::Gone`].
+    pub fn arm(&self, limit: u32) -> Result<(), Error> {
+        self.domain.rdma.0.with(|shared| {
+            shared.shares.get_mut(self.name).ok_or(Error::Gone)?.limit = Some(limit);
+            Ok(())
+        })
     }
 
     /// Posts a receive.

@@ -410,3 +410,75 @@ fn a_queue_pair_whose_connection_was_refused_can_have_another() {
     world.run_for(Duration::from_millis(1));
     assert_eq!(one.done(), [(2, Kind::Send, Status::Success, b"stands".to_vec())]);
 }
+
+#[test]
+fn a_queue_for_solicited_completions_waits_for_them() {
+    let world = World::new(11);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    let note = |app: &mut App, done: &mut Completion| {
+        app.done.push((done.id, done.kind, done.status, done.bytes().to_vec()));
+    };
+    let quiet = other.host.rdma.completion_queue(other.context, 64, Priority::DEFAULT, note);
+    let quiet = quiet.unwrap().solicited_only();
+    let builder = other.domain.queue_pair(Transport::Reliable, &other.queue, &quiet);
+    let to = builder.depth(4, 16).build().unwrap();
+    let from = one.pair(Transport::Reliable);
+    from.establish(peer(&other, &to)).unwrap();
+    to.establish(peer(&one, &from)).unwrap();
+    let ids = || other.done().iter().map(|done| done.0).collect::<Vec<_>>();
+    (0..5).for_each(|id| other.receive(&to, id, 16));
+    one.send(&from, 0, b"a");
+    one.send(&from, 1, b"b");
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(ids(), []);
+    let bytes = one.host.bytes(&one.domain, b"c");
+    from.post_send(Send::message().bytes(bytes).solicited()).unwrap();
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(ids(), [0, 1, 2]);
+    one.send(&from, 3, b"d");
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(ids(), []);
+    quiet.hand_over();
+    world.settle();
+    assert_eq!(ids(), [3]);
+    // A failure is told of at once.
+    to.fail().unwrap();
+    world.settle();
+    assert_eq!(ids(), [4]);
+}
+
+#[test]
+fn a_shared_receive_queue_tells_when_it_runs_low() {
+    let world = World::new(12);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    let shared = other.domain.shared_receive_queue(8).unwrap();
+    let builder = other.domain.queue_pair(Transport::Reliable, &other.queue, &other.queue);
+    let to = builder.shared(&shared).build().unwrap();
+    let from = one.pair(Transport::Reliable);
+    from.establish(peer(&other, &to)).unwrap();
+    to.establish(peer(&one, &from)).unwrap();
+    let low = |app: &mut App| app.events.push(Event::ReceiveLimitReached);
+    shared.on_limit(other.context, Priority::HIGH, 3, low).unwrap();
+    let fill = || {
+        let bytes = other.domain.bytes(16).unwrap();
+        shared.post_receive(Receive::bytes(bytes)).unwrap();
+    };
+    let told = || other.host.kernel.state(other.context, |app| app.events.len());
+    (0..4).for_each(|_| fill());
+    let send = || {
+        one.send(&from, 0, b"x");
+        world.run_for(Duration::from_millis(1));
+    };
+    send();
+    assert_eq!(told(), 0);
+    send();
+    send();
+    assert_eq!(told(), 1);
+    shared.arm(3).unwrap();
+    (0..3).for_each(|_| fill());
+    send();
+    assert_eq!(told(), 1);
+    send();
+    assert_eq!(told(), 2);
+    assert_eq!(other.done().len(), 5);
+}

@@ -201,6 +201,8 @@ pub struct Host {
     pub address: IpAddr,
     pub wire: Arc<Mutex<Wire>>,
     pub frames: &'static Pool,
+    /// What is free of it when no frame is held.
+    pub frames_free: usize,
     /// Events of the port that are registered, its own three among them.
     pub live: Arc<Mutex<usize>>,
     pub full: Arc<Mutex<bool>>,
@@ -212,7 +214,8 @@ pub struct Host {
 impl Host {
     /// Machine `number` at 10.0.0.`number`.
     pub fn new(clock: &Clock, number: u8, seed: u64, limits: Limits) -> Self {
-        let kernel = SimKernel::new(clock.clone(), seed * 2 + u64::from(number));
+        let kernel =
+            SimKernel::new(clock.clone(), seed.wrapping_mul(2).wrapping_add(u64::from(number)));
         let (rdma, mut port) = Rdma::new(kernel.clone(), limits, 1500);
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, number));
         let own = [address, IpAddr::V6(format!("fe80::{number}").parse().unwrap())];
@@ -243,8 +246,21 @@ impl Host {
         });
         let (arrived, ready) = (arrived.unwrap(), ready.unwrap());
         let frames = pool(1 << 22);
-        let clock = clock.clone();
-        Self { kernel, clock, rdma, address, wire, frames, live, full, stack, arrived, ready }
+        let (clock, frames_free) = (clock.clone(), frames.available());
+        Self {
+            kernel,
+            clock,
+            rdma,
+            address,
+            wire,
+            frames,
+            frames_free,
+            live,
+            full,
+            stack,
+            arrived,
+            ready,
+        }
     }
 
     /// Hands the interface a frame.
