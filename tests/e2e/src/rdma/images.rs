@@ -1,6 +1,7 @@
 //! Our images, with Linux peers and with each other.
 
 use reflex_qemu::peer::Session;
+use reflex_qemu::protocol::Protocol;
 
 use super::{Lab, PATIENCE, ok};
 use crate::guest::Guest;
@@ -33,10 +34,55 @@ fn linux_pings_an_image() {
         linux_pings(&mut linux, address, "-C 50 -S 100");
         linux_pings(&mut linux, address, "-C 10 -S 65000");
     }
-    // One lost packet in a hundred: 1 MB each way.
-    linux.lose(1.0).unwrap();
-    linux_pings(&mut linux, "10.88.0.2", "-C 100 -S 10000");
     image.stop();
+}
+
+/// The ping-pongs of libibverbs: what Linux is to be started with, and what an image.
+const PINGPONGS: [(&str, &str); 4] = [
+    ("ibv_rc_pingpong -g 1 -n 200", "transport=rc count=200"),
+    ("ibv_uc_pingpong -g 1 -n 200", "transport=uc count=200"),
+    ("ibv_ud_pingpong -g 1 -n 200 -s 1000", "transport=ud count=200 size=1000"),
+    ("ibv_srq_pingpong -g 1 -n 200 -q 8", "srq queue-pairs=8 count=200"),
+];
+
+/// A server of a ping-pong that listens.
+fn pingpong_server(lab: &Lab, words: &str) -> Guest {
+    let mut image = lab.image("rdma-pingpong", lab.station(2), words);
+    image.running.wait_for_listen(Protocol::Tcp, 18515, PATIENCE).unwrap();
+    image
+}
+
+#[test]
+fn linux_plays_ping_pong_with_an_image() {
+    let Some(lab) = Lab::open() else { return };
+    let mut linux = lab.linux(lab.station(1));
+    for (command, words) in PINGPONGS {
+        let image = pingpong_server(&lab, words);
+        let printed = ok(linux.run(&format!("{command} 10.88.0.2"), PATIENCE));
+        assert!(printed.contains(" iters in "), "{printed}");
+        let outcome = image.finish();
+        assert!(outcome.status.success(), "{}\n{}", outcome.status, outcome.tail(30));
+    }
+    // One lost packet in a hundred; a megabyte in all.
+    linux.lose(1.0).unwrap();
+    let image = pingpong_server(&lab, "transport=rc count=128");
+    ok(linux.run("ibv_rc_pingpong -g 1 -n 128 10.88.0.2", PATIENCE));
+    let outcome = image.finish();
+    assert!(outcome.status.success(), "{}\n{}", outcome.status, outcome.tail(30));
+}
+
+#[test]
+fn an_image_plays_ping_pong_with_linux() {
+    let Some(lab) = Lab::open() else { return };
+    let mut linux = lab.linux(lab.station(1));
+    for (command, words) in PINGPONGS {
+        let listener = linux.start(command).unwrap();
+        linux.wait_for_tcp(18515).unwrap();
+        let words = format!("client=10.88.0.1 {words}");
+        let outcome = lab.image("rdma-pingpong", lab.station(2), &words).finish();
+        assert!(outcome.status.success(), "{}\n{}", outcome.status, outcome.tail(30));
+        ok(linux.wait(listener, PATIENCE));
+    }
 }
 
 #[test]
