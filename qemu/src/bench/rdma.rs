@@ -2,8 +2,8 @@
 //! it (its head says how, and what the two ends say to each other).
 //!
 //! The guests are image and image, image (client) and Linux, Linux and Linux: on q35 with one
-//! processor each, joined by a [`Cable`], with path MTU 1024 (Ethernet's usual MTU) and 4096. Linux is the peer's program `perf`, which polls for completions. Ours is the
-//! image `rdma-perf`:
+//! processor each, joined by a [`Cable`], with path MTU 1024 (Ethernet's usual MTU) and 4096. Linux is the
+//! peer's program `perf`, which polls for completions. Ours is the image `rdma-perf`:
 //!
 //! - `rdma.role=server`: serves connection after connection for as long as it runs; prints a line
 //!   with the word `ready` once it listens on port 7473;
@@ -11,6 +11,8 @@
 //!   rdma.window=N`: prints its figures as `perf` does (among their parameters the path `mtu=`) and
 //!   ends with status 0;
 //! - both with `ip=` and `ip6=`; the network card tells the MTU.
+
+mod instructions;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -119,6 +121,10 @@ pub(crate) fn run(peer: Option<&Peer>, repetitions: u32, report: &mut Report) ->
     if peer.is_some() {
         pairings.extend(image.is_some().then_some(Pairing::ImageLinux));
         pairings.push(Pairing::LinuxLinux);
+    }
+    if let Some(image) = &image {
+        let counted = noted(instructions::measure(image), "instructions", report);
+        counted.into_iter().flatten().for_each(|figure| report.add(figure));
     }
     let sides = Sides { image, peer: peer.cloned() };
     let mut measured: Vec<Measured> = pairings.iter().map(|_| none()).collect();
