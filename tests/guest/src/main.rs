@@ -21,6 +21,7 @@ mod network;
 mod policy;
 mod ports;
 mod preemption;
+mod rdma;
 mod replace;
 mod rings;
 mod signals;

@@ -61,6 +61,10 @@ impl Engine {
                 None => return Answer::Gone,
             }
         };
+        if next == own {
+            // Nobody else is to answer for us.
+            return Answer::Gone;
+        }
         let (answer, ask) = self.neighbours.resolve(next.into(), now);
         match ask {
             Ask::No => {}

@@ -28,7 +28,7 @@ fn image_pings(lab: &Lab, number: u8, words: &str) {
 #[test]
 fn linux_pings_an_image() {
     let Some(lab) = Lab::open() else { return };
-    let mut image = rping_server(&lab, 2);
+    let image = rping_server(&lab, 2);
     let mut linux = lab.linux(lab.station(1));
     for address in ["10.88.0.2", "fd88::2"] {
         linux_pings(&mut linux, address, "-C 50 -S 100");
