@@ -1,11 +1,10 @@
 //! Latency, rate and bandwidth of RDMA operations between two machines, of which either can be Linux
 //! with the program `perf` of the project's Linux peer. `terms` has what the two agree on.
 //!
-//! The server serves connection after connection, one at a time. The client first does one operation
-//! at a time, which gives the latency; of messages it is half of the time until one has come back. Then
-//! it does as many with several in flight, which gives the rate. It prints its figures as lines for
-//! machines, `#! figure rdma TEST-WHAT size=N count=N window=N mtu=N wait=events value=N unit=UNIT`,
-//! and ends.
+//! The server serves connection after connection. The client first does one operation at a time, which
+//! gives the latency; of messages it is half of the time until one has come back. Then it does as many
+//! with several in flight, which gives the rate. It prints its figures as lines for machines,
+//! `#! figure rdma TEST-WHAT size=N count=N window=N mtu=N wait=events value=N unit=UNIT`, and ends.
 //!
 //! Keys of the kernel command line:
 //!

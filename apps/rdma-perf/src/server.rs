@@ -1,13 +1,15 @@
-//! The side that is worked with.
+//! The side that is worked with. What it measures says something with one client at a time; others are
+//! served all the same, lest one that died without a word keeps it.
 
 use crate::end::{COMPLETIONS, End, MEMORY};
 use crate::figures;
 use crate::terms::{Ask, Offer, PORT, REGION, Test, WARM};
+use alloc::vec::Vec;
 use reflex::rdma::{
     Accept, Completion, CompletionQueue, Connection, ConnectionEvent, Happening, Kind,
     ProtectionDomain, QueuePair, Send, Transport,
 };
-use reflex::{Error, Priority, System, log, status};
+use reflex::{Error, Priority, System, log};
 
 /// Requests that may wait.
 const BACKLOG: u16 = 8;
@@ -15,10 +17,9 @@ const BACKLOG: u16 = 8;
 struct Server {
     system: System,
     end: Option<End>,
-    client: Option<Client>,
+    clients: Vec<Client>,
 }
 
-/// The one client.
 struct Client {
     connection: Connection,
     pair: QueuePair,
@@ -30,7 +31,7 @@ struct Client {
 }
 
 pub(crate) fn start(system: System) -> Result<(), Error> {
-    let state = Server { system, end: None, client: None };
+    let state = Server { system, end: None, clients: Vec::new() };
     let context = system.context("perf", state).memory(MEMORY).build()?;
     let rdma = system.rdma()?;
     let domain = rdma.domain(context)?;
@@ -50,7 +51,6 @@ impl Server {
         domain: &ProtectionDomain,
         queue: &CompletionQueue,
     ) {
-        let of = |client: &mut Client| client.connection == connection;
         match what {
             Happening::Requested { data, .. } => {
                 let admitted = self.equip(domain, queue).and_then(|()| {
@@ -65,7 +65,7 @@ impl Server {
             }
             Happening::Connected { .. } => {}
             Happening::Rejected { .. } | Happening::Failed { .. } | Happening::Disconnected => {
-                self.client.take_if(of);
+                self.clients.retain(|client| client.connection != connection);
             }
         }
     }
@@ -79,9 +79,6 @@ impl Server {
     }
 
     fn admit(&mut self, connection: &Connection, ask: Ask) -> Result<(), Error> {
-        if self.client.is_some() {
-            return Err("there is a client already".into());
-        }
         let end = self.end.as_ref().ok_or("there is no memory")?;
         let receives = if ask.test == Test::Send { 2 * ask.window } else { 0 };
         let pair = end.pair(&ask, receives)?;
@@ -89,13 +86,13 @@ impl Server {
         let offer = Offer { address, key, length: REGION as u32 };
         connection.accept(&pair, Accept::new().data(&offer.emit())?)?;
         let connection = connection.clone();
-        self.client = Some(Client { connection, pair, ask, received: 0, busy: 0 });
+        self.clients.push(Client { connection, pair, ask, received: 0, busy: 0 });
         Ok(())
     }
 
     fn completed(&mut self, completion: &mut Completion) {
         let of = |client: &&mut Client| client.pair.number() == completion.queue_pair;
-        let (Some(client), Some(end)) = (self.client.as_mut().filter(of), &self.end) else {
+        let (Some(client), Some(end)) = (self.clients.iter_mut().find(of), &self.end) else {
             return;
         };
         // What fails when the client has gone is told otherwise.
@@ -103,8 +100,9 @@ impl Server {
             && completion.kind == Kind::Receive
             && let Err(error) = client.received(self.system, end)
         {
-            log::error!("{error}");
-            self.system.exit(status::MAIN_FAILED);
+            log::warn!("a client is dropped: {error}");
+            // It is dropped when that has been done.
+            let _ = client.connection.disconnect();
         }
     }
 }

@@ -6,7 +6,7 @@ use reflex::{Error, System};
 
 /// Bytes of route that come before a datagram.
 const ROUTE: usize = 40;
-/// The longest message: what still is allocated at once.
+/// The longest message but for datagrams.
 const LONGEST: usize = 1 << 20;
 /// Sends in flight of a queue pair: there is but one message, and its completion may not yet have
 /// been looked at.

@@ -28,11 +28,7 @@ pub(crate) struct Rally {
 
 impl Rally {
     pub(crate) fn new(pair: QueuePair, psn: Psn, mut message: Lent<[u8]>) -> Self {
-        message.iter_mut().zip(0_u8..=250).for_each(|(byte, at)| *byte = at);
-        let from = 251.min(message.len());
-        for at in from..message.len() {
-            message[at] = message[at - from];
-        }
+        message.iter_mut().zip((0_u8..=250).cycle()).for_each(|(byte, at)| *byte = at);
         let answers = VecDeque::with_capacity(2);
         Self { pair, psn, peer: None, message: Some(message), answers, posted: 0 }
     }

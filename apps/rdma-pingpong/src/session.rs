@@ -43,7 +43,7 @@ pub(crate) struct Session {
     means: Option<Means>,
     shared: Option<SharedReceiveQueue>,
     rallies: Vec<Rally>,
-    /// Of the other side, once its queue pairs are known.
+    /// When the other side's queue pairs were known.
     began: Option<Instant>,
     sent: usize,
     received: usize,
@@ -199,15 +199,13 @@ impl Session {
         let micros = (self.system.now().since(began).as_micros() as u64).max(1);
         let count = self.options.count as u64;
         let bytes = 2 * count * self.options.size as u64;
-        let (centiseconds, rate) = (micros / 10_000, bytes * 800 / micros);
-        let each = micros * 100 / count;
-        let decimal = |hundredths: u64| (hundredths / 100, hundredths % 100);
-        let (seconds, fraction) = decimal(centiseconds);
-        let (megabits, of_megabit) = decimal(rate);
+        let decimal = |hundredths| (hundredths / 100, hundredths % 100);
+        let (seconds, fraction) = decimal(micros / 10_000);
+        let (megabits, of_megabit) = decimal(bytes * 800 / micros);
+        let (each, of_each) = decimal(micros * 100 / count);
         reflex::println!(
             "{bytes} bytes in {seconds}.{fraction:02} seconds = {megabits}.{of_megabit:02} Mbit/sec"
         );
-        let (each, of_each) = decimal(each);
         reflex::println!(
             "{count} iters in {seconds}.{fraction:02} seconds = {each}.{of_each:02} usec/iter"
         );
