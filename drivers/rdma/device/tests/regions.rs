@@ -194,15 +194,16 @@ fn the_edges_of_a_table() {
         domain: Domain(1),
         access: Access::REMOTE_READ,
         memory: Arc::new(Exposed::new(pool.bytes(8).unwrap())),
+        address: None,
     };
     let mut none = Regions::new(0);
     assert_eq!(none.register(registration(), 1), Err(RegionsFull));
     let mut one = Regions::new(1);
-    let (first, key) = one.register(registration(), 7).unwrap();
+    let Named { region: first, key, .. } = one.register(registration(), 7).unwrap();
     assert_eq!(one.register(registration(), 1), Err(RegionsFull));
     assert!(one.deregister(first).is_some());
     // The same place and the same random number: the same key, but not the same region.
-    let (second, same) = one.register(registration(), 7).unwrap();
+    let Named { region: second, key: same, .. } = one.register(registration(), 7).unwrap();
     assert_ne!(first, second);
     assert_eq!(key, same);
     assert!(one.memory(first).is_none());
