@@ -7,6 +7,7 @@ mod common;
 use common::{
     Connection, ConnectionEvent, Connections, Domain, Faults, Pair, Queue, Region, World,
 };
+use core::marker::Send as Sending;
 use proptest::prelude::*;
 use reflex_event::{Accumulation, Context, EventId, Kernel, Priority, Registration};
 use reflex_rdma::{
@@ -57,6 +58,7 @@ struct Post {
     end: usize,
     /// What an answer has to say.
     answer: Option<Vec<u8>>,
+    sent: bool,
     life: usize,
 }
 
@@ -99,7 +101,7 @@ impl Talk {
     }
 }
 
-type Deed = Box<dyn FnOnce() + core::marker::Send>;
+type Deed = Box<dyn FnOnce() + Sending>;
 
 struct Program {
     world: World,
@@ -320,18 +322,40 @@ impl Program {
     fn post_receive(&mut self) {
         let Some((link, end, pair)) = self.any_end() else { return };
         let life = self.links[link].lives[end];
+        let host = self.lives[life].host;
         let length = 40 + self.below(600);
         let Ok(bytes) = self.lives[life].domain.bytes(length) else { return };
         let id = self.next;
-        let posted = pair.post_receive(Receive::bytes(bytes).id(id));
-        self.note(posted.is_ok(), id, link, end, None);
+        let receive = Receive::bytes(bytes).id(id);
+        let posted = self.interleave(host, move || pair.post_receive(receive).is_ok());
+        self.note(posted, id, Post { link, end, answer: None, sent: false, life });
+        self.collect();
     }
 
-    fn note(&mut self, posted: bool, id: u64, link: usize, end: usize, answer: Option<Vec<u8>>) {
+    /// Posts something, and says whether it was posted; in the middle of something else, if there is
+    /// something.
+    fn interleave(&mut self, host: usize, post: impl FnOnce() -> bool + Sending + 'static) -> bool {
+        if self.random.percent(50) {
+            return post();
+        }
+        let posted: Arc<Mutex<Option<bool>>> = Arc::default();
+        let result = posted.clone();
+        let deed = move || *result.lock().unwrap() = Some(post());
+        let nth = 1 + self.random.below(12) as u32;
+        let (event, deeds) = &self.urgent[host];
+        deeds.lock().unwrap().push(Box::new(deed));
+        let kernel = &self.world.hosts[host].kernel;
+        kernel.activate_in_section(*event, nth);
+        self.world.settle();
+        let _ = kernel.activate(*event, 1);
+        kernel.run_until_idle();
+        posted.lock().unwrap().take().unwrap()
+    }
+
+    fn note(&mut self, posted: bool, id: u64, post: Post) {
         self.next += 1;
         if posted {
-            let life = self.links[link].lives[end];
-            self.posts.insert(id, Post { link, end, answer, life });
+            self.posts.insert(id, post);
         }
     }
 
@@ -415,23 +439,7 @@ impl Program {
             }
         };
         let send = send.id(id);
-        // Whether it was posted; in the middle of something else, if there is something.
-        let posted: Arc<Mutex<Option<bool>>> = Arc::default();
-        let result = posted.clone();
-        let deed = move || *result.lock().unwrap() = Some(pair.post_send(send).is_ok());
-        if self.random.percent(50) {
-            deed();
-        } else {
-            let nth = 1 + self.random.below(12) as u32;
-            let (event, deeds) = &self.urgent[host];
-            deeds.lock().unwrap().push(Box::new(deed));
-            let kernel = &self.world.hosts[host].kernel;
-            kernel.activate_in_section(*event, nth);
-            self.world.settle();
-            let _ = kernel.activate(*event, 1);
-            kernel.run_until_idle();
-        }
-        let posted = posted.lock().unwrap().take().unwrap();
+        let posted = self.interleave(host, move || pair.post_send(send).is_ok());
         let link = &mut self.links[at];
         if posted {
             link.on_the_way[other].extend(message);
@@ -439,7 +447,7 @@ impl Program {
         } else {
             link.models[other] = before;
         }
-        self.note(posted, id, at, end, answer);
+        self.note(posted, id, Post { link: at, end, answer, sent: true, life });
         self.collect();
     }
 
@@ -615,9 +623,12 @@ impl Program {
         for host in &self.world.hosts {
             host.wire.lock().unwrap().buffers = 64;
         }
-        self.world.run_for(Duration::from_millis(200));
+        self.world.run_for(Duration::from_secs(100));
         self.collect();
         self.check_regions();
+        // All that was sent has come to an end by itself.
+        let waits = |post: &&Post| post.sent && self.lives[post.life].alive;
+        assert_eq!(self.posts.values().filter(waits).count(), 0, "sends hang");
         for talk in 0..self.talks.len() {
             let Talk { life, answered, connection, .. } = &mut self.talks[talk];
             if !*answered && self.lives[*life].alive {

@@ -482,3 +482,47 @@ fn a_shared_receive_queue_tells_when_it_runs_low() {
     assert_eq!(told(), 2);
     assert_eq!(other.done().len(), 5);
 }
+
+/// Frames that wait for a queue pair's priority lie in the device's buffers: all of them together are
+/// bounded, and those of a queue pair that ends count no longer.
+#[test]
+fn frames_that_wait_are_bounded_and_given_back() {
+    let world = World::new(13);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    other.host.wire.lock().unwrap().level = 63;
+    let low = |side: &Side<'_>| {
+        let pair = side.domain.queue_pair(Transport::Datagram, &side.queue, &side.queue);
+        pair.priority(Priority::LOW).depth(8, 32).build().unwrap()
+    };
+    let from = one.pair(Transport::Datagram);
+    let frames = |to: &Pair| {
+        for _ in 0..32 {
+            let bytes = one.domain.bytes(8).unwrap();
+            let datagram = Send::message().bytes(bytes).unsignalled();
+            let to = datagram.to(other.host.address, to.number(), QKey::IP_CM);
+            if from.post_send(to).is_err() {
+                one.host.kernel.run_until_idle();
+            }
+        }
+        one.host.kernel.run_until_idle();
+        one.host.sent()
+    };
+    for _ in 0..20 {
+        let doomed = side(other.host);
+        let pair = low(&doomed);
+        let waiting = frames(&pair);
+        assert!(waiting.len() > 20);
+        waiting.iter().for_each(|frame| other.host.inject(frame));
+        doomed.host.kernel.end(doomed.context);
+        other.host.kernel.run_until_idle();
+        assert_eq!(other.host.frames.available(), other.host.frames_free);
+    }
+    assert_eq!(other.host.rdma.counters().queue_full, 0);
+    // More than there are places for, of any one queue pair and of all.
+    let pairs: Vec<Pair> = (0..12).map(|_| low(&other)).collect();
+    pairs.iter().flat_map(&frames).for_each(|frame| other.host.inject(&frame));
+    other.host.kernel.run_until_idle();
+    let counters = other.host.rdma.counters();
+    assert!(counters.queue_full > 0, "{counters:?}");
+    assert_eq!(other.host.frames.available(), other.host.frames_free);
+}
