@@ -39,6 +39,7 @@ mod domain;
 mod error;
 mod estate;
 mod front;
+mod negotiate;
 mod pair;
 mod peer;
 mod port;

@@ -526,3 +526,44 @@ fn frames_that_wait_are_bounded_and_given_back() {
     assert!(counters.queue_full > 0, "{counters:?}");
     assert_eq!(other.host.frames.available(), other.host.frames_free);
 }
+
+/// A handler that answers each flushed receive by another preempts the port while it flushes.
+#[test]
+fn receives_posted_while_a_queue_pair_fails_are_flushed_too() {
+    #[derive(Default)]
+    struct Stubborn {
+        own: Option<(Pair, Domain)>,
+        left: u32,
+        flushed: u32,
+    }
+    let world = World::new(14);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    let host = other.host;
+    let context = host.kernel.context(Stubborn::default(), 1 << 18);
+    let domain = host.rdma.domain(context).unwrap();
+    let again = |state: &mut Stubborn, done: &mut Completion| {
+        assert_eq!(done.status, Status::Flushed);
+        state.flushed += 1;
+        if state.left > 0 {
+            state.left -= 1;
+            let (pair, domain) = state.own.as_ref().unwrap();
+            pair.post_receive(Receive::bytes(domain.bytes(16).unwrap())).unwrap();
+        }
+    };
+    let queue = host.rdma.completion_queue(context, 64, Priority::HIGH, again).unwrap();
+    let builder = domain.queue_pair(Transport::Reliable, &queue, &queue).depth(8, 8);
+    let pair = builder.build().unwrap();
+    let from = one.pair(Transport::Reliable);
+    from.establish(peer(&other, &pair)).unwrap();
+    pair.establish(peer(&one, &from)).unwrap();
+    pair.post_receive(Receive::bytes(domain.bytes(16).unwrap())).unwrap();
+    world.settle();
+    host.kernel.state(context, |state| {
+        *state = Stubborn { own: Some((pair, domain)), left: 5, flushed: 0 };
+    });
+    // The peer asks for what it may not have.
+    let bytes = one.domain.bytes(8).unwrap();
+    from.post_send(Send::write(1 << 32, reflex_rdma::RKey(77)).bytes(bytes)).unwrap();
+    world.run_for(Duration::from_millis(5));
+    host.kernel.state(context, |state| assert_eq!((state.left, state.flushed), (0, 6)));
+}

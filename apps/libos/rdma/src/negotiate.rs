@@ -1,0 +1,341 @@
+//! Connections, as they are asked for, answered and ended, and what their applications are told.
+
+use crate::connection::{ASKED, Failure, Happening, Occurred, PrivateData, REQUESTED, service};
+use crate::front::Phase;
+use crate::pair::{engine_time, source_port};
+use crate::port::Port;
+use crate::service::{Doing, Told};
+use crate::table::Name;
+use crate::{Accept, Connect};
+use core::net::IpAddr;
+use core::ops::Bound;
+use reflex_driver_api::Link;
+use reflex_event::Kernel;
+use reflex_rdma_engine::State;
+use reflex_rdma_engine::cm::{self, Agent, Parameters, Route};
+use reflex_rdma_wire::cm::{CommId, RejectReason};
+use reflex_rdma_wire::{Gid, Psn, Qpn};
+
+/// What is known of a connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) name: u32,
+    /// Who is told of it.
+    pub(crate) channel: Name,
+    pair: Option<Qpn>,
+    /// Events for which the channel keeps places.
+    promised: usize,
+}
+
+impl<K: Kernel> Port<K> {
+    pub(crate) fn connect(
+        &mut self,
+        pair: Qpn,
+        (name, channel): (u32, Name),
+        (address, port): (IpAddr, u16),
+        connect: &Connect,
+        link: &mut dyn Link,
+    ) {
+        let mut known = Known { name, channel, pair: Some(pair), promised: ASKED };
+        match self.request(pair, name, (address, port), connect, link) {
+            Ok(id) => {
+                self.service.known.insert(id.0, known);
+                self.service.names.insert(name, id);
+            }
+            Err(why) => {
+                self.let_go(pair);
+                self.tell(&mut known, Happening::Failed { why });
+            }
+        }
+    }
+
+    fn request(
+        &mut self,
+        number: Qpn,
+        name: u32,
+        (address, port): (IpAddr, u16),
+        connect: &Connect,
+        link: &mut dyn Link,
+    ) -> Result<CommId, Failure> {
+        let local = self.inner.local(address).ok_or(Failure::NoAddress)?;
+        let (mtu, psn) = (self.inner.mtu, self.random_psn());
+        let pair = self.pair(number).ok_or(Failure::QueuePair)?;
+        let (transport, shared_receive_queue) = (pair.engine.transport(), pair.share.is_some());
+        if pair.engine.state() != State::Init || pair.connection.is_some() {
+            return Err(Failure::QueuePair);
+        }
+        let service = service(transport, port).map_err(|_| Failure::QueuePair)?;
+        let route = Route { local, remote: Gid::from(address) };
+        let request = cm::Connect {
+            service,
+            transport,
+            mtu,
+            source_port: 0xc000 | name as u16 & 0x3fff,
+            responder_resources: connect.reads,
+            initiator_depth: connect.reads,
+            retries: connect.retries,
+            rnr_retries: connect.rnr_retries,
+            shared_receive_queue,
+            private_data: connect.data.as_bytes(),
+            ..cm::Connect::port(route, port, number, psn)
+        };
+        let now = engine_time(self.inner.kernel.now());
+        let begun = self.with_agent(link, |agent, doing| agent.connect(&request, now, doing));
+        let id = begun.map_err(|error| match error {
+            cm::Error::TableFull => Failure::LimitReached,
+            _ => Failure::NoAddress,
+        })?;
+        self.hold(number, id, false);
+        Ok(id)
+    }
+
+    pub(crate) fn accept(&mut self, name: u32, pair: Qpn, accept: &Accept, link: &mut dyn Link) {
+        let id = self.service.find(name);
+        let asked = |id: &CommId| self.service.agent.state(*id) == Some(cm::State::ReqReceived);
+        let Some(id) = id.filter(asked) else {
+            // It has been answered, or is over, which has been told.
+            return self.let_go(pair);
+        };
+        if self.answer(id, pair, accept, link) {
+            return;
+        }
+        self.release(pair, id);
+        self.tell_of(id, Happening::Failed { why: Failure::QueuePair });
+        self.refuse(id, RejectReason::NO_QP, &[], link);
+    }
+
+    /// Accepts a request; false when the queue pair is not fit for that.
+    fn answer(&mut self, id: CommId, number: Qpn, accept: &Accept, link: &mut dyn Link) -> bool {
+        let transport = self.service.agent.parameters(id).map(|it| it.transport);
+        let psn = self.random_psn();
+        let Some(pair) = self.pair(number).filter(|it| it.connection.is_none()) else {
+            self.let_go(number);
+            return false;
+        };
+        if pair.engine.state() != State::Init || Some(pair.engine.transport()) != transport {
+            self.let_go(number);
+            return false;
+        }
+        let answer = cm::Accept {
+            responder_resources: accept.reads,
+            initiator_depth: accept.reads,
+            rnr_retries: accept.rnr_retries,
+            shared_receive_queue: pair.share.is_some(),
+            private_data: accept.data.as_bytes(),
+            ..cm::Accept::new(number, psn)
+        };
+        let now = engine_time(self.inner.kernel.now());
+        self.hold(number, id, true);
+        if let Some(known) = self.service.known.get_mut(&id.0) {
+            known.pair = Some(number);
+        }
+        let accepted = self.with_agent(link, |agent, doing| agent.accept(id, &answer, now, doing));
+        // The peer's first packet may come right behind the answer, and no earlier than this ends.
+        accepted.is_ok_and(|parameters| self.bring_up(number, &parameters))
+    }
+
+    /// Ends a request or a reply.
+    fn refuse(&mut self, id: CommId, reason: RejectReason, data: &[u8], link: &mut dyn Link) {
+        let now = engine_time(self.inner.kernel.now());
+        let refused =
+            self.with_agent(link, |agent, doing| agent.reject(id, reason, data, now, doing));
+        if refused.is_err() {
+            // It was over already, or has come too far for that.
+            self.with_agent(link, |agent, doing| agent.abandon(id, now, doing)).ok();
+        }
+    }
+
+    pub(crate) fn reject(
+        &mut self,
+        name: u32,
+        reason: RejectReason,
+        data: &[u8],
+        link: &mut dyn Link,
+    ) {
+        if let Some(id) = self.service.find(name) {
+            self.refuse(id, reason, data, link);
+        }
+    }
+
+    pub(crate) fn disconnect(&mut self, name: u32, link: &mut dyn Link) {
+        if let Some(id) = self.service.find(name) {
+            self.end_connection(id, link);
+        }
+    }
+
+    /// Ends a connection, however far it has come.
+    pub(crate) fn end_connection(&mut self, id: CommId, link: &mut dyn Link) {
+        let now = engine_time(self.inner.kernel.now());
+        let ending =
+            self.with_agent(link, |agent, doing| agent.disconnect(id, &[], now, doing).is_ok());
+        if let Some(pair) = self.service.known.get(&id.0).and_then(|known| known.pair) {
+            self.release(pair, id);
+        }
+        if !ending && self.service.agent.state(id) != Some(cm::State::DreqSent) {
+            // It had not come to stand, and no answer is waited for. Then it may be forgotten.
+            self.tell_of(id, Happening::Disconnected);
+            self.refuse(id, RejectReason::CONSUMER, &[], link);
+        }
+    }
+
+    /// The connection of a queue pair that is gone ends.
+    pub(crate) fn abandon(&mut self, pair: Qpn, link: &mut dyn Link) {
+        if let Some(id) = self.pair(pair).and_then(|pair| pair.connection) {
+            self.end_connection(id, link);
+        }
+    }
+
+    /// The first packet of a connection's peer has come: that confirms it, too.
+    pub(crate) fn confirm(&mut self, pair: Qpn, link: &mut dyn Link) {
+        if let Some(id) = self.pair(pair).and_then(|pair| pair.connection) {
+            // When it is over, that has been told.
+            let _ = self.with_agent(link, |agent, doing| agent.established(id, doing));
+        }
+    }
+
+    /// Deals with what the manager told.
+    pub(crate) fn told(&mut self, told: Told, link: &mut dyn Link) {
+        match told {
+            Told::Requested { id, service, transport, from, data } => {
+                let listener = self.service.listeners.get(&service.0).map(|it| it.1);
+                let name = listener.and_then(|channel| {
+                    self.inner.with(|shared| {
+                        let heard = shared.channels.get_mut(channel)?.promise(REQUESTED);
+                        shared.counters.unheard += u64::from(!heard);
+                        heard.then(|| (channel, shared.name_connection()))
+                    })
+                });
+                let Some((channel, name)) = name else {
+                    return self.refuse(id, RejectReason::NO_RESOURCES, &[], link);
+                };
+                let known = Known { name, channel, pair: None, promised: REQUESTED };
+                self.service.known.insert(id.0, known);
+                self.service.names.insert(name, id);
+                let port = service.to_ip().map_or(0, |(_, port)| port);
+                self.tell_of(id, Happening::Requested { transport, port, from, data });
+            }
+            Told::Reply { id, parameters, data } => {
+                let pair = self.service.known.get(&id.0).and_then(|known| known.pair);
+                if pair.is_some_and(|pair| self.bring_up(pair, &parameters)) {
+                    let establish =
+                        |agent: &mut Agent, doing: &mut Doing<'_>| agent.establish(id, &[], doing);
+                    if self.with_agent(link, establish).is_ok() {
+                        self.connected(id, data);
+                    }
+                    return;
+                }
+                self.over(id, Happening::Failed { why: Failure::QueuePair });
+                self.refuse(id, RejectReason::NO_QP, &[], link);
+            }
+            Told::Connected { id, data } => self.connected(id, data),
+            Told::Rejected { id, reason, data } => {
+                self.over(id, Happening::Rejected { reason, data });
+            }
+            Told::Failed { id, why } => self.over(id, Happening::Failed { why }),
+            Told::Disconnected { id } => self.over(id, Happening::Disconnected),
+            Told::Released { id } => {
+                if let Some(known) = self.service.known.remove(&id.0) {
+                    self.service.names.remove(&known.name);
+                    self.inner.with(|shared| {
+                        let channel = shared.channels.get_mut(known.channel);
+                        channel.into_iter().for_each(|it| it.promised -= known.promised);
+                    });
+                }
+            }
+        }
+    }
+
+    fn connected(&mut self, id: CommId, data: PrivateData) {
+        if let Some(number) = self.service.known.get(&id.0).and_then(|known| known.pair)
+            && let Some(pair) = self.pair(number)
+            && pair.connection == Some(id)
+        {
+            pair.unconfirmed = false;
+            self.set_phase(number, Phase::Ready);
+        }
+        self.tell_of(id, Happening::Connected { data });
+    }
+
+    fn over(&mut self, id: CommId, what: Happening) {
+        if let Some(pair) = self.service.known.get(&id.0).and_then(|known| known.pair) {
+            self.release(pair, id);
+        }
+        self.tell_of(id, what);
+    }
+
+    /// A queue pair is in a connection from now on, or on its way to it.
+    fn hold(&mut self, pair: Qpn, id: CommId, unconfirmed: bool) {
+        if let Some(pair) = self.pair(pair) {
+            (pair.connection, pair.unconfirmed) = (Some(id), unconfirmed);
+        }
+    }
+
+    /// A connection of a queue pair's is over. If it has not begun to work with the peer, it can have
+    /// another.
+    fn release(&mut self, number: Qpn, id: CommId) {
+        let Some(pair) = self.pair(number).filter(|it| it.connection == Some(id)) else { return };
+        (pair.connection, pair.unconfirmed) = (None, false);
+        if pair.engine.state() == State::Init {
+            self.let_go(number);
+        } else {
+            self.take_down(number);
+        }
+    }
+
+    /// A queue pair that was to be connected, and is not, can be connected otherwise.
+    fn let_go(&self, pair: Qpn) {
+        self.inner.with(|shared| {
+            if let Ok(front) = shared.pair(pair)
+                && front.phase == Phase::Connecting
+            {
+                front.phase = Phase::Fresh;
+            }
+        });
+    }
+
+    /// Takes a queue pair on its way, with what its peer and this side have agreed.
+    fn bring_up(&mut self, pair: Qpn, parameters: &Parameters) -> bool {
+        let (rtr, rts) = (parameters.rtr(source_port(pair)), parameters.rts());
+        self.modify(pair, State::Rtr, &rtr) && self.modify(pair, State::Rts, &rts)
+    }
+
+    fn random_psn(&self) -> Psn {
+        let mut random = [0; 4];
+        self.inner.kernel.random(&mut random);
+        Psn::new(u32::from_ne_bytes(random) & 0xff_ffff)
+    }
+
+    /// The next connection behind that one, and who is told of it.
+    pub(crate) fn next_connection(&self, after: Option<CommId>) -> Option<(CommId, Name)> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.0));
+        let next = self.service.known.range((from, Bound::Unbounded)).next();
+        next.map(|(id, known)| (CommId(*id), known.channel))
+    }
+
+    fn tell_of(&mut self, id: CommId, what: Happening) {
+        if let Some(mut known) = self.service.known.get(&id.0).copied() {
+            self.tell(&mut known, what);
+            self.service.known.insert(id.0, known);
+        }
+    }
+
+    /// Has an application told, if that is to be told yet: places were kept for it.
+    fn tell(&self, known: &mut Known, what: Happening) {
+        if known.promised == 0 {
+            return;
+        }
+        let last = what.is_last();
+        let event = self.inner.with(|shared| {
+            let channel = shared.channels.get_mut(known.channel)?;
+            let event = channel.tell(Occurred { name: known.name, what });
+            known.promised -= 1;
+            if last {
+                channel.promised -= core::mem::take(&mut known.promised);
+            }
+            event
+        });
+        if let Some(event) = event {
+            self.inner.activate(event);
+        }
+    }
+}
