@@ -64,7 +64,7 @@ impl Server {
                 }
             }
             Happening::Connected { .. } => {}
-            Happening::Rejected { .. } | Happening::Failed | Happening::Disconnected => {
+            Happening::Rejected { .. } | Happening::Failed { .. } | Happening::Disconnected => {
                 self.clients.retain(|client| client.connection != connection);
             }
         }

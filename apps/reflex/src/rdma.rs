@@ -8,8 +8,9 @@ use reflex_net::Attachment;
 use reflex_rdma::{Limits, Place, UDP_PORT};
 
 pub use reflex_rdma::{
-    Accept, Access, Completion, Connect, Event, Gid, Happening, Kind, PathMtu, Peer, PrivateData,
-    Psn, QKey, Qpn, RKey, Receive, RejectReason, Send, Slice, Status, Transport,
+    Accept, Access, Completion, Connect, Event, Failure, Gid, Happening, Kind, PairCounters,
+    PathMtu, Peer, PrivateData, Psn, QKey, Qpn, RKey, Receive, Refusal, RejectReason, Send, Slice,
+    Status, Transport,
 };
 
 /// The RDMA port; see [`System::rdma`].

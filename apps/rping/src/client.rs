@@ -105,7 +105,7 @@ impl Client {
                 self.system.exit(status::SUCCESS);
             }
             Happening::Rejected { .. } => self.fail(&"the server refused"),
-            Happening::Failed => self.fail(&"the server does not answer"),
+            Happening::Failed { why } => self.fail(&why),
             Happening::Disconnected => self.fail(&"the server went away"),
             Happening::Requested { .. } => {}
         }

@@ -61,7 +61,7 @@ impl Server {
                 }
             }
             Happening::Connected { .. } => log::info!("connected"),
-            Happening::Rejected { .. } | Happening::Failed | Happening::Disconnected => {
+            Happening::Rejected { .. } | Happening::Failed { .. } | Happening::Disconnected => {
                 self.clients.retain(|client| client.connection != connection);
                 log::info!("disconnected");
             }

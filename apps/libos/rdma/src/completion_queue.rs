@@ -1,7 +1,8 @@
 //! Completions, on their way to their handler.
 
-use crate::front::{Done, From};
+use crate::front::{Done, From, Shared};
 use crate::post::take_bytes;
+use crate::table::Name;
 use crate::{Attachment, Kind, Rdma, Status};
 use reflex_event::Kernel;
 use reflex_memory::Lent;
@@ -68,7 +69,7 @@ impl Completion {
     pub fn bytes(&self) -> &[u8] {
         let first = if self.route { ROUTE } else { 0 };
         match self.parts.first() {
-            Some(Part::Bytes(bytes)) if self.is_success() => {
+            Some(Part::Bytes(bytes, _)) if self.is_success() => {
                 bytes.get(first..(first + self.length).min(bytes.len())).unwrap_or(&[])
             }
             _ => &[],
@@ -93,67 +94,97 @@ impl Completion {
 /// Copies are of the same.
 pub struct CompletionQueue<K: Kernel> {
     pub(crate) rdma: Rdma<K>,
-    pub(crate) index: u16,
+    pub(crate) name: Name,
 }
 
 impl<K: Kernel> Clone for CompletionQueue<K> {
     fn clone(&self) -> Self {
-        Self::new(self.rdma.clone(), self.index)
+        Self::new(self.rdma.clone(), self.name)
     }
 }
 
 impl<K: Kernel> CompletionQueue<K> {
-    pub(crate) fn new(rdma: Rdma<K>, index: u16) -> Self {
-        Self { rdma, index }
+    pub(crate) fn new(rdma: Rdma<K>, name: Name) -> Self {
+        Self { rdma, name }
+    }
+
+    /// From now on the handler is called only when a completion comes whose sender asked for that
+    /// ([`Send::solicited`](crate::Send::solicited)), or that tells of a failure: and then with all
+    /// that have come. Those of sends wait, too.
+    #[must_use]
+    pub fn solicited_only(self) -> Self {
+        self.rdma.0.with(|shared| {
+            let queue = shared.queues.get_mut(self.name);
+            queue.into_iter().for_each(|queue| queue.solicited = true);
+        });
+        self
+    }
+
+    /// Has the handler called with the completions that wait, whatever they are.
+    pub fn hand_over(&self) {
+        let inner = &self.rdma.0;
+        inner.kernel.guarded(|| {
+            let event = inner.with(|shared| {
+                let queue = shared.queues.get_mut(self.name)?;
+                let waits = !queue.ring.is_empty() && core::mem::take(&mut queue.armed);
+                queue.event.filter(|_| waits)
+            });
+            event.into_iter().for_each(|event| inner.activate(event));
+        });
     }
 }
 
 impl<K: Kernel> Rdma<K> {
     /// Hands completions to their handler. A run of its registration.
-    pub(crate) fn hand_completions(&self, index: u16, mut handle: impl FnMut(&mut Completion)) {
+    pub(crate) fn hand_completions(&self, name: Name, mut handle: impl FnMut(&mut Completion)) {
         let inner = &self.0;
         let kernel = &inner.kernel;
         for _ in 0..BATCH {
-            let next = inner.with(|shared| {
-                let queue = shared.queues.get_mut(usize::from(index))?.as_mut()?;
-                let Some(done) = queue.ring.pop_front() else {
-                    queue.armed = true;
-                    return None;
-                };
-                // The place that the work had can be taken again.
-                match done.from {
-                    From::Sends(pair) => {
-                        let pair = shared.pairs.get_mut(usize::from(pair)).and_then(Option::as_mut);
-                        let pair = pair.filter(|it| it.number == done.completion.queue_pair);
-                        pair.into_iter().for_each(|pair| pair.sends.left += 1);
-                    }
-                    From::Receives(pair) => {
-                        let pair = shared.pairs.get_mut(usize::from(pair)).and_then(Option::as_mut);
-                        let pair = pair.filter(|it| it.number == done.completion.queue_pair);
-                        pair.into_iter().for_each(|pair| pair.receives.left += 1);
-                    }
-                    From::Shared(place) => {
-                        let place = shared.shares.get_mut(usize::from(place));
-                        place.into_iter().flatten().for_each(|it| it.receives.left += 1);
-                    }
-                }
-                Some(done)
-            });
-            let Some(done) = next else { return };
             // Its memory may be another context's, and goes back whatever becomes of the handler.
-            let completion = Completion::new(done);
-            kernel.rescued(completion, drop, |completion| kernel.unguarded(|| handle(completion)));
+            let handed = kernel.guarded(|| {
+                let Some(done) = inner.with(|shared| shared.take_completion(name)) else {
+                    return false;
+                };
+                let completion = Completion::new(done);
+                kernel.rescued(completion, drop, |it| kernel.unguarded(|| handle(it)));
+                true
+            });
+            if !handed {
+                return;
+            }
         }
         let more = inner.with(|shared| {
-            let queue = shared.queues.get_mut(usize::from(index))?.as_mut()?;
-            if queue.ring.is_empty() {
-                queue.armed = true;
-                return None;
-            }
-            queue.event
+            let queue = shared.queues.get_mut(name)?;
+            queue.armed |= queue.ring.is_empty();
+            queue.event.filter(|_| !queue.armed)
         });
         if let Some(event) = more {
             inner.activate(event);
         }
+    }
+}
+
+impl Shared {
+    /// Takes the oldest completion of a queue. The place that its work had can be taken again.
+    fn take_completion(&mut self, name: Name) -> Option<Done> {
+        let done = self.queues.get_mut(name)?.next()?;
+        match self.pair(done.completion.queue_pair) {
+            Ok(front) => {
+                front.queues[done.from.side()].waiting -= 1;
+                match done.from {
+                    From::Sends => front.sends.left += 1,
+                    From::Receives => front.receives.left += 1,
+                    From::Shared(_) => {}
+                }
+            }
+            // The queue pair is gone: its place here goes, too.
+            Err(_) => self.queues.get_mut(name)?.reserved -= 1,
+        }
+        if let From::Shared(share) = done.from
+            && let Some(share) = self.shares.get_mut(share)
+        {
+            share.receives.left += 1;
+        }
+        Some(done)
     }
 }

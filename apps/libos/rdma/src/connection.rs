@@ -1,14 +1,15 @@
 //! Connections, as applications have them: listening, connecting, and what happens to them.
 
 use crate::command::Command;
-use crate::front::Listening;
+use crate::front::{Listening, Phase, Shared};
+use crate::table::Name;
 use crate::{Error, QueuePair, Rdma};
 use alloc::boxed::Box;
 use core::fmt;
 use core::net::IpAddr;
 use reflex_event::Kernel;
-use reflex_rdma_wire::Transport;
 use reflex_rdma_wire::cm::{PortSpace, RejectReason, ServiceId};
+use reflex_rdma_wire::{Qpn, Transport};
 
 /// By what name a port is asked for.
 pub(crate) fn service(transport: Transport, port: u16) -> Result<ServiceId, Error> {
@@ -74,11 +75,40 @@ pub(crate) struct Occurred {
     pub(crate) what: Happening,
 }
 
-/// What can happen to a connection.
+/// Why a connection did not come about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Failure {
+    /// The peer did not answer.
+    Unanswered,
+    /// The peer uses its queue pair for another connection.
+    Stale,
+    /// The interface has no address on the peer's network any more.
+    NoAddress,
+    /// The queue pair is gone, has failed, or is of another transport than was asked for.
+    QueuePair,
+    /// The port has as many connections as it was made for.
+    LimitReached,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unanswered => "the peer does not answer",
+            Self::Stale => "the peer's queue pair is in another connection",
+            Self::NoAddress => "the interface has no address on the peer's network",
+            Self::QueuePair => "the queue pair is not fit for the connection",
+            Self::LimitReached => "the port has no place for another connection",
+        })
+    }
+}
+
+/// What can happen to a connection. Each ends with one of `Rejected`, `Failed` and `Disconnected`, but
+/// one that was rejected here, of which nothing more is told.
 ///
 /// ```text
-///  connect -> Connected | Rejected | Failed       Connected -> Disconnected
-///  Requested -> (accept) -> Connected | Rejected | Failed
+///  connect -> Connected | Rejected | Failed | Disconnected       Connected -> Disconnected
+///  Requested -> (accept) -> Connected | Rejected | Failed | Disconnected
+///           `-> (reject)
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Happening {
@@ -105,11 +135,27 @@ pub enum Happening {
         /// What its application says.
         data: PrivateData,
     },
-    /// It did not come about: the peer did not answer, or the queue pair was not fit for it.
-    Failed,
+    /// It did not come about.
+    Failed {
+        /// Why.
+        why: Failure,
+    },
     /// It has ended: what is in flight completes as flushed.
     Disconnected,
 }
+
+impl Happening {
+    /// Whether nothing more happens to the connection.
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(self, Self::Rejected { .. } | Self::Failed { .. } | Self::Disconnected)
+    }
+}
+
+/// Events that are told at most of a connection that is asked for here: that it stands, and that it
+/// has ended.
+pub(crate) const ASKED: usize = 2;
+/// And of one that is requested, as above.
+pub(crate) const REQUESTED: usize = 3;
 
 /// Something has happened to a connection.
 pub struct ConnectionEvent<K: Kernel> {
@@ -238,7 +284,7 @@ impl Default for Connect {
 /// the same.
 pub struct ConnectionManager<K: Kernel> {
     rdma: Rdma<K>,
-    channel: u16,
+    channel: Name,
 }
 
 impl<K: Kernel> Clone for ConnectionManager<K> {
@@ -248,83 +294,99 @@ impl<K: Kernel> Clone for ConnectionManager<K> {
 }
 
 impl<K: Kernel> ConnectionManager<K> {
-    pub(crate) fn new(rdma: Rdma<K>, channel: u16) -> Self {
+    pub(crate) fn new(rdma: Rdma<K>, channel: Name) -> Self {
         Self { rdma, channel }
     }
 
     /// Listens on a port for reliable connections (`RDMA_PS_TCP`), or for unreliable ones
-    /// (`RDMA_PS_IB`); `backlog` requests may wait at a time.
+    /// (`RDMA_PS_IB`); `backlog` requests may wait at a time. All backlogs of a port add up to less
+    /// than its [connections](crate::Limits::connections), so that no flood of requests takes all.
     ///
     /// # Errors
-    /// [`Error::PortInUse`], [`Error::LimitReached`], [`Error::BadParameter`], and
-    /// [`Error::Unsupported`] for datagrams.
+    /// [`Error::PortInUse`], [`Error::LimitReached`], [`Error::BadParameter`], [`Error::Gone`],
+    /// [`Error::QueueFull`], and [`Error::Unsupported`] for datagrams.
     pub fn listen(&self, transport: Transport, port: u16, backlog: u16) -> Result<(), Error> {
         if port == 0 || backlog == 0 {
             return Err(Error::BadParameter);
         }
         let service = service(transport, port)?;
-        let channel = self.channel;
-        self.rdma.0.with(|shared| {
-            if shared.listening.iter().any(|it| it.service == service) {
+        let (channel, limits) = (self.channel, self.rdma.0.limits);
+        self.rdma.0.command(|shared| {
+            shared.channels.get(channel).ok_or(Error::Gone)?;
+            let listening = &mut shared.listening;
+            if listening.iter().any(|it| it.service == service) {
                 return Err(Error::PortInUse);
             }
-            if shared.listening.len() == shared.listening.capacity() {
+            let taken: u32 = listening.iter().map(|it| u32::from(it.backlog)).sum();
+            if listening.len() == usize::from(limits.queues)
+                || taken + u32::from(backlog) >= limits.connections
+            {
                 return Err(Error::LimitReached);
             }
-            shared.listening.push(Listening { service, channel });
-            Ok(())
-        })?;
-        self.rdma.0.command(Command::Listen { transport, service, channel, backlog })
+            listening.push(Listening { service, channel, backlog });
+            Ok(Command::Listen { transport, service, channel, backlog })
+        })
     }
 
     /// Listens no longer. Connections stay; requests that wait can still be answered.
     ///
     /// # Errors
-    /// [`Error::Gone`] when this does not listen there.
+    /// [`Error::Gone`] when this does not listen there, [`Error::QueueFull`].
     pub fn close(&self, transport: Transport, port: u16) -> Result<(), Error> {
-        let own = Listening { service: service(transport, port)?, channel: self.channel };
-        self.rdma.0.with(|shared| {
-            let place = shared.listening.iter().position(|it| *it == own);
-            shared.listening.swap_remove(place.ok_or(Error::Gone)?);
-            Ok::<_, Error>(())
-        })?;
-        self.rdma.0.command(Command::Close { service: own.service })
+        let service = service(transport, port)?;
+        let own = |it: &Listening| it.service == service && it.channel == self.channel;
+        self.rdma.0.command(|shared| {
+            let place = shared.listening.iter().position(own).ok_or(Error::Gone)?;
+            shared.listening.swap_remove(place);
+            Ok(Command::Close { service })
+        })
     }
 
     /// Connects a queue pair to a port of a peer's. What becomes of it is told.
     ///
     /// # Errors
-    /// [`Error::NoAddress`], [`Error::QueueFull`].
+    /// [`Error::NoAddress`], [`Error::QueueFull`], [`Error::Unsupported`] for datagrams,
+    /// [`Error::NotReady`] when the queue pair has a peer or has failed, [`Error::Gone`];
+    /// [`Error::LimitReached`] when too many events wait for their handler.
     pub fn connect(
         &self,
         pair: &QueuePair<K>,
         to: (IpAddr, u16),
         connect: Connect,
     ) -> Result<Connection<K>, Error> {
-        self.rdma.0.local(to.0).ok_or(Error::NoAddress)?;
-        let name = self.rdma.0.with(|shared| {
-            shared.names = shared.names.wrapping_add(1);
-            shared.names
-        });
+        let inner = &self.rdma.0;
+        service(pair.transport, to.1)?;
+        inner.local(to.0).ok_or(Error::NoAddress)?;
         let (pair, channel, connect) = (pair.number, self.channel, Box::new(connect));
-        self.rdma.0.command(Command::Connect { pair, channel, name, to, connect })?;
-        Ok(Connection { rdma: self.rdma.clone(), name })
+        let mut named = 0;
+        inner.command(|shared| {
+            fresh(shared, pair)?;
+            let promised = shared.channels.get_mut(channel).ok_or(Error::Gone)?.promise(ASKED);
+            if !promised {
+                return Err(Error::LimitReached);
+            }
+            shared.pair(pair)?.phase = Phase::Connecting;
+            let name = shared.name_connection();
+            named = name;
+            Ok(Command::Connect { pair, channel, name, to, connect })
+        })?;
+        Ok(Connection { rdma: self.rdma.clone(), name: named })
     }
 
     /// Tells what has happened. A run of the handler's registration.
     pub(crate) fn hand_events(&self, mut handle: impl FnMut(ConnectionEvent<K>)) {
         for left in (0..BATCH).rev() {
             let (next, again) = self.rdma.0.with(|shared| {
-                let channel = shared.channels.get_mut(usize::from(self.channel));
-                let Some(channel) = channel.and_then(Option::as_mut) else { return (None, None) };
+                let Some(channel) = shared.channels.get_mut(self.channel) else {
+                    return (None, None);
+                };
                 let next = channel.queue.pop_front();
                 channel.armed = channel.queue.is_empty();
                 (next, channel.event.filter(|_| left == 0 && !channel.armed))
             });
-            if let Some(Occurred { name, what }) = next {
-                let connection = Connection { rdma: self.rdma.clone(), name };
-                handle(ConnectionEvent { connection, what });
-            }
+            let Some(Occurred { name, what }) = next else { return };
+            let connection = Connection { rdma: self.rdma.clone(), name };
+            handle(ConnectionEvent { connection, what });
             if let Some(event) = again {
                 self.rdma.0.activate(event);
             }
@@ -336,10 +398,15 @@ impl<K: Kernel> Connection<K> {
     /// Accepts it, for that queue pair, which takes no packet before: post receives first.
     ///
     /// # Errors
-    /// [`Error::QueueFull`] when the port has too much to do.
+    /// [`Error::QueueFull`] when the port has too much to do, [`Error::NotReady`] when the queue pair
+    /// has a peer or has failed, [`Error::Gone`].
     pub fn accept(&self, pair: &QueuePair<K>, accept: Accept) -> Result<(), Error> {
         let (name, pair, accept) = (self.name, pair.number, Box::new(accept));
-        self.rdma.0.command(Command::Accept { name, pair, accept })
+        self.rdma.0.command(|shared| {
+            fresh(shared, pair)?;
+            shared.pair(pair)?.phase = Phase::Connecting;
+            Ok(Command::Accept { name, pair, accept })
+        })
     }
 
     /// Rejects it, with at most 148 bytes for the peer's application.
@@ -349,7 +416,8 @@ impl<K: Kernel> Connection<K> {
     pub fn reject(&self, data: &[u8]) -> Result<(), Error> {
         let (name, reason) = (self.name, RejectReason::CONSUMER);
         let data = PrivateData::new(data, 148)?;
-        self.rdma.0.command(Command::Reject { name, reason, data: Box::new(data) })
+        let data = Box::new(data);
+        self.rdma.0.command(|_| Ok(Command::Reject { name, reason, data }))
     }
 
     /// Ends it: what is in flight completes as flushed.
@@ -357,6 +425,23 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::QueueFull`].
     pub fn disconnect(&self) -> Result<(), Error> {
-        self.rdma.0.command(Command::Disconnect { name: self.name })
+        self.rdma.0.command(|_| Ok(Command::Disconnect { name: self.name }))
+    }
+}
+
+/// # Errors
+/// [`Error::NotReady`] when a queue pair has a peer, is about to have one, or has failed.
+fn fresh(shared: &mut Shared, pair: Qpn) -> Result<(), Error> {
+    match shared.pair(pair)?.phase {
+        Phase::Fresh => Ok(()),
+        _ => Err(Error::NotReady),
+    }
+}
+
+impl Shared {
+    /// A name for a connection.
+    pub(crate) fn name_connection(&mut self) -> u32 {
+        self.names = self.names.wrapping_add(1);
+        self.names
     }
 }

@@ -44,29 +44,31 @@ impl<K: Kernel> ProtectionDomain<K> {
         if u32::try_from(bytes.len()).is_err() {
             return Err(Error::BadParameter);
         }
-        let memory = Arc::new(Exposed::new(bytes));
-        Self::enter(&self.rdma, self.name, access, &memory)
+        self.rdma.0.kernel.guarded(|| {
+            let memory = Arc::new(Exposed::new(bytes));
+            Self::enter(&self.rdma, self.name, access, &memory, None)
+        })
     }
 
-    /// Registers memory of a domain.
+    /// Registers memory of a domain. To be called guarded.
     pub(crate) fn enter(
         rdma: &Rdma<K>,
         domain: Domain,
         access: Access,
         memory: &Arc<Exposed>,
+        address: Option<u64>,
     ) -> Result<MemoryRegion<K>, Error> {
-        let registration = Registration { domain, access, memory: memory.clone() };
+        let registration = Registration { domain, access, memory: memory.clone(), address };
         let mut random = [0; 4];
         rdma.0.kernel.random(&mut random);
         let named = rdma.0.with(|shared| {
-            let alive = shared.domains.iter().flatten().any(|it| it.name == domain);
-            if !alive {
+            if !shared.has(domain) {
                 return Err(Error::Gone);
             }
             let random = u32::from_ne_bytes(random);
             shared.regions.register(registration, random).map_err(|_| Error::LimitReached)
         })?;
-        Ok(MemoryRegion::new(rdma.clone(), domain, named, memory.clone()))
+        Ok(MemoryRegion::new(rdma.clone(), domain, named, memory.len()))
     }
 
     /// Prepares a queue pair whose sends and receives complete in these queues.
@@ -76,13 +78,13 @@ impl<K: Kernel> ProtectionDomain<K> {
         sends: &CompletionQueue<K>,
         receives: &CompletionQueue<K>,
     ) -> QueuePairBuilder<K> {
-        QueuePairBuilder::new(self.clone(), transport, [sends.index, receives.index])
+        QueuePairBuilder::new(self.clone(), transport, sends, receives)
     }
 
     /// A queue for so many receives, from which several queue pairs take theirs.
     ///
     /// # Errors
-    /// [`Error::LimitReached`], [`Error::BadParameter`], [`Error::NotStarted`].
+    /// [`Error::LimitReached`], [`Error::BadParameter`], [`Error::Gone`].
     pub fn shared_receive_queue(&self, receives: u32) -> Result<SharedReceiveQueue<K>, Error> {
         SharedReceiveQueue::make(self.clone(), receives)
     }

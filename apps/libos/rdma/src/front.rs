@@ -3,13 +3,17 @@
 
 use crate::command::Command;
 use crate::connection::Occurred;
+use crate::pair::{Pair, Share};
 use crate::post::Address;
+use crate::table::{Name, Table};
+use crate::{Error, Peer};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use reflex_event::{ContextId, EventId, Kernel};
 use reflex_rdma_device::{Parts, Regions};
-use reflex_rdma_engine::{Completion, Domain, Event, Flags, Work};
+use reflex_rdma_engine::{Completion, Counters, Domain, Event, Flags, Status, Work};
 use reflex_rdma_wire::Qpn;
 use reflex_rdma_wire::cm::ServiceId;
 
@@ -21,20 +25,14 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// The present life of a context.
-    pub(crate) fn of<K: Kernel>(kernel: &K, context: ContextId) -> Result<Self, crate::Error> {
-        Ok(Self { context, failures: kernel.failures(context)? })
-    }
-
     pub(crate) fn is_alive<K: Kernel>(&self, kernel: &K) -> bool {
         kernel.failures(self.context) == Ok(self.failures)
     }
 }
 
-/// A protection domain.
+/// A protection domain. What belongs to it is given up with it.
 pub(crate) struct DomainFront {
     pub(crate) owner: Owner,
-    pub(crate) name: Domain,
 }
 
 /// A send on its way to the engine.
@@ -60,10 +58,18 @@ pub(crate) struct ReceiveWork {
 }
 
 /// How far a queue pair has come, as its application may know.
+///
+/// ```text
+///  Fresh --connect, accept--> Connecting --> Ready --> Failed
+///    | ^-------- refused ---------'           ^ |        ^
+///    `-------------- establish ---------------' `--------'
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
     /// It takes receives, and has no peer.
     Fresh,
+    /// As before, and a connection of its is on its way.
+    Connecting,
     /// It takes sends.
     Ready,
     /// Everything posted is flushed.
@@ -96,25 +102,60 @@ impl<W> Posted<W> {
 /// A queue pair, as its application sees it.
 pub(crate) struct Front {
     pub(crate) number: Qpn,
+    pub(crate) domain: Domain,
     pub(crate) phase: Phase,
     pub(crate) sends: Posted<SendWork>,
     pub(crate) receives: Posted<ReceiveWork>,
     /// Where its receives come from, if they are not its own.
-    pub(crate) shared: Option<u16>,
+    pub(crate) shared: Option<Name>,
     /// Has the port work for it.
     pub(crate) event: EventId,
     /// That event is activated.
     pub(crate) wanted: bool,
-    /// Its completion queues, and the places it has in them.
-    pub(crate) queues: [(u16, u32); 2],
+    /// What is asked of the port, in the order in which it is done. It takes no place in any queue, so
+    /// that it is never refused.
+    pub(crate) wishes: Wishes,
+    /// Its completion queues, of sends and of receives.
+    pub(crate) queues: [Reserved; 2],
     /// What happened that no completion tells, and who is told.
     pub(crate) happened: VecDeque<Event>,
     pub(crate) told: Option<EventId>,
+    /// What the engine has counted.
+    pub(crate) counters: Counters,
+}
+
+/// What is asked of the port for a queue pair, beside posted work.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    /// It has been made, and is to be taken over.
+    pub(crate) arriving: Option<Box<Pair>>,
+    /// It is to work with this peer.
+    pub(crate) peer: Option<Box<Peer>>,
+    /// It is to fail.
+    pub(crate) fail: bool,
+    /// Its application has dropped it.
+    pub(crate) destroy: bool,
+}
+
+/// What a queue pair has of a completion queue.
+#[derive(Clone, Copy)]
+pub(crate) struct Reserved {
+    pub(crate) queue: Name,
+    /// Its places there.
+    pub(crate) places: u32,
+    /// Of these, with a completion.
+    pub(crate) waiting: u32,
 }
 
 /// A shared receive queue, as its application sees it.
 pub(crate) struct SharedFront {
+    pub(crate) domain: Domain,
     pub(crate) receives: Posted<ReceiveWork>,
+    /// It has been made, and is to be taken over.
+    pub(crate) arriving: Option<Box<Share>>,
+    /// A limit to be set, and who is told when there are fewer receives.
+    pub(crate) limit: Option<u32>,
+    pub(crate) told: Option<EventId>,
 }
 
 /// A completion, with its memory.
@@ -128,9 +169,17 @@ pub(crate) struct Done {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum From {
-    Sends(u16),
-    Receives(u16),
-    Shared(u16),
+    Sends,
+    Receives,
+    Shared(Name),
+}
+
+impl From {
+    /// Which of the queue pair's completion queues.
+    #[inline]
+    pub(crate) fn side(self) -> usize {
+        usize::from(self != Self::Sends)
+    }
 }
 
 /// A completion queue.
@@ -138,26 +187,40 @@ pub(crate) struct Completions {
     pub(crate) owner: Owner,
     pub(crate) ring: VecDeque<Done>,
     pub(crate) size: u32,
-    /// Places that queue pairs have.
+    /// Places that queue pairs have; and those with completions of ones that are gone.
     pub(crate) reserved: u32,
-    /// Of these, those of queue pairs that are gone: free as soon as the ring is empty.
-    pub(crate) retired: u32,
     pub(crate) event: Option<EventId>,
     /// The next completion activates the event.
     pub(crate) armed: bool,
+    /// Unless it is neither solicited nor tells of a failure.
+    pub(crate) solicited: bool,
 }
 
 impl Completions {
     /// Takes places, as a queue pair is made.
     pub(crate) fn reserve(&mut self, places: u32) -> bool {
-        if self.ring.is_empty() {
-            self.reserved -= core::mem::take(&mut self.retired);
-        }
         let fits = places <= self.size - self.reserved;
         if fits {
             self.reserved += places;
         }
         fits
+    }
+
+    /// Appends a completion: the event to activate.
+    #[inline]
+    pub(crate) fn push(&mut self, done: Done) -> Option<EventId> {
+        let Completion { solicited, status, .. } = done.completion;
+        let tells = !self.solicited || solicited || status != Status::Success;
+        self.ring.push_back(done);
+        (tells && core::mem::take(&mut self.armed)).then_some(self.event)?
+    }
+
+    /// Takes the oldest completion. The event is activated by the next when there is none.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Done> {
+        let next = self.ring.pop_front();
+        self.armed |= next.is_none();
+        next
     }
 }
 
@@ -166,41 +229,88 @@ pub(crate) struct Channel {
     pub(crate) owner: Owner,
     pub(crate) queue: VecDeque<Occurred>,
     pub(crate) size: usize,
+    /// Events that may still come of the connections there are: places are kept for them.
+    pub(crate) promised: usize,
     pub(crate) event: Option<EventId>,
     pub(crate) armed: bool,
+}
+
+impl Channel {
+    /// Keeps places for the events of a connection, if there are so many.
+    pub(crate) fn promise(&mut self, events: usize) -> bool {
+        let fits = self.queue.len() + self.promised + events <= self.size;
+        if fits {
+            self.promised += events;
+        }
+        fits
+    }
+
+    /// Appends an event that was promised: what is to be activated.
+    pub(crate) fn tell(&mut self, occurred: Occurred) -> Option<EventId> {
+        self.promised -= 1;
+        self.queue.push_back(occurred);
+        core::mem::take(&mut self.armed).then_some(self.event)?
+    }
 }
 
 /// A port that is listened on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Listening {
     pub(crate) service: ServiceId,
-    pub(crate) channel: u16,
+    pub(crate) channel: Name,
+    pub(crate) backlog: u16,
 }
 
 /// All of it.
 pub(crate) struct Shared {
-    pub(crate) domains: Vec<Option<DomainFront>>,
-    pub(crate) pairs: Vec<Option<Front>>,
-    pub(crate) shares: Vec<Option<SharedFront>>,
-    pub(crate) queues: Vec<Option<Completions>>,
-    pub(crate) channels: Vec<Option<Channel>>,
+    pub(crate) domains: Table<DomainFront>,
+    pub(crate) pairs: Table<Front>,
+    pub(crate) shares: Table<SharedFront>,
+    pub(crate) queues: Table<Completions>,
+    pub(crate) channels: Table<Channel>,
     pub(crate) listening: Vec<Listening>,
     pub(crate) regions: Regions,
     pub(crate) commands: VecDeque<Command>,
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) counters: crate::Counters,
-    /// Makes numbers of queue pairs that are not used again soon.
-    pub(crate) generation: u32,
     /// The last name of a connection.
     pub(crate) names: u32,
 }
 
-/// The first free place of a table, which never grows.
-pub(crate) fn free_place<T>(table: &[Option<T>]) -> Option<u16> {
-    table.iter().position(Option::is_none).map(|place| place as u16)
+/// Bits of a queue pair's number that say where it is in the tables.
+const INDEX: u32 = (1 << 10) - 1;
+
+/// The number of the queue pair of that name. None is one of the two special ones, as those have no
+/// generation.
+pub(crate) fn number(name: Name) -> Qpn {
+    let generation = u32::from(name.generation()) % ((1 << 14) - 1) + 1;
+    Qpn::new(generation << 10 | u32::from(name.index()))
 }
 
-/// An empty table.
-pub(crate) fn table<T>(places: u16) -> Vec<Option<T>> {
-    (0..places).map(|_| None).collect()
+/// Where a queue pair of that number is in the tables, if there is one.
+#[inline]
+pub(crate) fn slot(number: Qpn) -> u16 {
+    (number.get() & INDEX) as u16
+}
+
+impl Shared {
+    /// The queue pair of that number.
+    #[inline]
+    pub(crate) fn pair(&mut self, number: Qpn) -> Result<&mut Front, Error> {
+        let front = self.pairs.at(slot(number)).map(|(_, front)| front);
+        front.filter(|front| front.number == number).ok_or(Error::Gone)
+    }
+
+    /// Whether a protection domain is there still.
+    pub(crate) fn has(&self, domain: Domain) -> bool {
+        self.domains.get(Name(domain.0)).is_some()
+    }
+}
+
+impl Front {
+    /// Has the port work for the queue pair, unless it will already.
+    #[inline]
+    pub(crate) fn want(&mut self) -> Option<EventId> {
+        (!core::mem::replace(&mut self.wanted, true)).then_some(self.event)
+    }
 }

@@ -31,13 +31,16 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod builder;
 mod command;
 mod completion_queue;
 mod connection;
 mod domain;
 mod error;
+mod estate;
 mod front;
 mod pair;
+mod peer;
 mod port;
 mod post;
 mod queue_pair;
@@ -45,18 +48,26 @@ mod rdma;
 mod region;
 mod report;
 mod service;
+mod shared_receive;
+mod table;
 
+pub use builder::QueuePairBuilder;
 pub use completion_queue::{Completion, CompletionQueue};
 pub use connection::{
-    Accept, Connect, Connection, ConnectionEvent, ConnectionManager, Happening, PrivateData,
+    Accept, Connect, Connection, ConnectionEvent, ConnectionManager, Failure, Happening,
+    PrivateData,
 };
 pub use domain::ProtectionDomain;
 pub use error::{Error, Refused};
+pub use peer::Peer;
 pub use port::Port;
 pub use post::{Receive, Send};
-pub use queue_pair::{Peer, QueuePair, QueuePairBuilder, SharedReceiveQueue};
+pub use queue_pair::QueuePair;
 pub use rdma::{Counters, Limits, Place, Rdma};
-pub use reflex_rdma_engine::{Access, Attachment, Event, Kind, Status};
+pub use reflex_rdma_engine::{
+    Access, Attachment, Counters as PairCounters, Event, Kind, Refusal, Status,
+};
 pub use reflex_rdma_wire::cm::RejectReason;
 pub use reflex_rdma_wire::{Gid, ImmDt, PathMtu, Psn, QKey, Qpn, RKey, Transport, UDP_PORT};
 pub use region::{MemoryRegion, Slice};
+pub use shared_receive::SharedReceiveQueue;

@@ -1,8 +1,9 @@
 //! A queue pair as the port has it.
 
-use crate::front::{From, Owner, ReceiveWork, SendWork, Tag};
+use crate::front::{From, Phase, ReceiveWork, SendWork, Tag};
 use crate::rdma::Inner;
 use crate::report::Reporter;
+use crate::table::Name;
 use alloc::collections::VecDeque;
 use core::cell::RefCell;
 use reflex_driver_api::Link;
@@ -12,7 +13,8 @@ use reflex_rdma_engine::{
     Attributes, Destination, Flags, QueuePair, ReceiveQueue, ReceiveRequest, SendRequest, State,
     Status,
 };
-use reflex_rdma_wire::{Envelope, Gid, Qpn};
+use reflex_rdma_wire::cm::CommId;
+use reflex_rdma_wire::{Envelope, Gid, Qpn, Unverified};
 
 /// Received frames that may wait for the queue pair's priority.
 pub(crate) const FRAMES: usize = 64;
@@ -23,7 +25,6 @@ const BUDGET: u32 = 64;
 pub(crate) struct Pair {
     pub(crate) engine: QueuePair,
     pub(crate) slot: u16,
-    pub(crate) owner: Owner,
     pub(crate) priority: Priority,
     pub(crate) event: EventId,
     pub(crate) timer: TimerId,
@@ -32,14 +33,29 @@ pub(crate) struct Pair {
     pub(crate) sends: RefCell<Held<Tag>>,
     pub(crate) receives: RefCell<Held<u64>>,
     /// The shared receive queue, if it has none of its own.
-    pub(crate) share: Option<u16>,
-    /// Its completion queues.
-    pub(crate) queues: [u16; 2],
+    pub(crate) share: Option<Name>,
     pub(crate) frames: VecDeque<Received>,
     /// It is among those to be settled.
     pub(crate) touched: bool,
     /// It is among those who wait for a buffer or a neighbour.
     pub(crate) stalled: bool,
+    /// It is in ERR, and its application knows.
+    pub(crate) failed: bool,
+    /// The sum of what its application knows to be counted.
+    pub(crate) published: u32,
+    /// The connection that it is in, or on its way to.
+    pub(crate) connection: Option<CommId>,
+    /// The peer has not confirmed that connection yet. Its first packet does, too.
+    pub(crate) unconfirmed: bool,
+}
+
+/// What has become of what was to be sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent {
+    /// There is more, for which there is a buffer.
+    pub(crate) more: bool,
+    /// There is no buffer.
+    pub(crate) starved: bool,
 }
 
 /// A shared receive queue.
@@ -67,11 +83,8 @@ impl Pair {
         if self.engine.state() < State::Rts {
             return;
         }
-        let slot = usize::from(self.slot);
-        while let Some(work) = inner.with(|shared| {
-            let front = shared.pairs.get_mut(slot)?.as_mut()?;
-            front.sends.queue.pop_front()
-        }) {
+        let next = |slot| inner.with(|shared| shared.pairs.at(slot)?.1.sends.queue.pop_front());
+        while let Some(work) = next(self.slot) {
             self.post(inner, work);
         }
     }
@@ -90,9 +103,9 @@ impl Pair {
         let segments = &segments[..count];
         let (flags, destination) = (flags | Flags::SIGNALLED, destination.as_ref());
         let request = SendRequest { id, work, segments, flags, destination };
-        let from = From::Receives(self.slot);
-        let Self { engine, sends, receives, queues, slot, .. } = self;
-        let mut report = Reporter::new(inner, sends, receives, *queues, *slot, from);
+        let from = From::Receives;
+        let Self { engine, sends, receives, slot, .. } = self;
+        let mut report = Reporter::new(inner, sends, receives, *slot, from);
         if engine.post_send(&request, &mut report).is_err() {
             report.refuse(id, engine.number(), &work, Status::LocalOperation);
         }
@@ -113,35 +126,32 @@ impl Pair {
     }
 
     fn drain_own<K: Kernel>(&mut self, inner: &Inner<K>) {
-        let slot = usize::from(self.slot);
-        while let Some(ReceiveWork { id, parts }) = inner.with(|shared| {
-            let front = shared.pairs.get_mut(slot)?.as_mut()?;
-            front.receives.queue.pop_front()
-        }) {
+        let next = |slot| inner.with(|shared| shared.pairs.at(slot)?.1.receives.queue.pop_front());
+        while let Some(ReceiveWork { id, parts }) = next(self.slot) {
             let kept = self.receives.borrow_mut().keep(id, parts);
             let Ok((id, segments, count)) = kept else { return };
             let request = ReceiveRequest { id, segments: &segments[..count] };
-            let from = From::Receives(self.slot);
-            let Self { engine, sends, receives, queues, slot, .. } = self;
-            let mut report = Reporter::new(inner, sends, receives, *queues, *slot, from);
+            let from = From::Receives;
+            let Self { engine, sends, receives, slot, .. } = self;
+            let mut report = Reporter::new(inner, sends, receives, *slot, from);
             // It has room, and takes receives from the first.
             let posted = engine.post_receive(&request, &mut report);
             debug_assert!(posted.is_ok(), "{posted:?}");
         }
     }
 
-    /// Gives the engine a packet.
+    /// Gives the engine a packet. True when it confirms the connection.
     #[inline]
     pub(crate) fn receive<K: Kernel>(
         &mut self,
         inner: &Inner<K>,
-        received: &Received,
+        packet: Unverified<'_>,
         mut share: Option<&mut Share>,
         now: Instant,
-    ) {
-        let Ok(Ok(packet)) = received.packet().map(|packet| packet.verify()) else {
+    ) -> bool {
+        let Ok(packet) = packet.verify() else {
             inner.with(|shared| shared.counters.malformed += 1);
-            return;
+            return false;
         };
         self.drain_receives(inner, share.as_deref_mut());
         let before = self.engine.counters().total();
@@ -149,15 +159,17 @@ impl Pair {
             (Some(share), Some(place)) => {
                 (Some(&mut share.engine), &share.held, From::Shared(place))
             }
-            _ => (None, &self.receives, From::Receives(self.slot)),
+            _ => (None, &self.receives, From::Receives),
         };
-        let Self { engine, sends, queues, slot, .. } = self;
+        let Self { engine, sends, slot, .. } = self;
         let mut memory = PairMemory { regions: inner, sends, receives: held };
-        let mut report = Reporter::new(inner, sends, held, *queues, *slot, from);
+        let mut report = Reporter::new(inner, sends, held, *slot, from);
         engine.receive(&packet, engine_time(now), &mut memory, shared, &mut report);
-        if engine.counters().total() != before {
+        let refused = engine.counters().total() != before;
+        if refused {
             inner.with(|shared| shared.counters.refused += 1);
         }
+        !refused && core::mem::take(&mut self.unconfirmed)
     }
 
     /// Does what time has come for.
@@ -185,10 +197,10 @@ impl Pair {
     ) -> R {
         let (held, from) = match (share, self.share) {
             (Some(share), Some(place)) => (&share.held, From::Shared(place)),
-            _ => (&self.receives, From::Receives(self.slot)),
+            _ => (&self.receives, From::Receives),
         };
-        let Self { engine, sends, queues, slot, .. } = self;
-        let mut report = Reporter::new(inner, sends, held, *queues, *slot, from);
+        let Self { engine, sends, slot, .. } = self;
+        let mut report = Reporter::new(inner, sends, held, *slot, from);
         work(engine, &mut report)
     }
 
@@ -205,30 +217,58 @@ impl Pair {
         })
     }
 
-    /// Sends what is due. True when there is more, for which there is a buffer.
+    /// Sends what is due.
     pub(crate) fn transmit<K: Kernel>(
         &mut self,
         inner: &Inner<K>,
         share: Option<&mut Share>,
         link: &mut dyn Link,
         now: Instant,
-    ) -> bool {
+    ) -> Sent {
         if !self.engine.is_due() {
-            return false;
+            return Sent { more: false, starved: false };
         }
         let (held, from) = match (share, self.share) {
             (Some(share), Some(place)) => (&share.held, From::Shared(place)),
-            _ => (&self.receives, From::Receives(self.slot)),
+            _ => (&self.receives, From::Receives),
         };
-        let Self { engine, sends, queues, slot, .. } = self;
+        let Self { engine, sends, slot, .. } = self;
         let memory = PairMemory { regions: inner, sends, receives: held };
-        let mut report = Reporter::new(inner, sends, held, *queues, *slot, from);
+        let mut report = Reporter::new(inner, sends, held, *slot, from);
         let mut sender = Sender::new(link, &memory);
         let sent = engine.transmit(engine_time(now), BUDGET, &mut sender, &mut report);
-        let full = sender.full;
+        let Sender { starved, unresolved, .. } = sender;
         inner.with(|shared| shared.counters.sent += u64::from(sent));
-        self.stalled |= full;
-        !full && self.engine.is_due()
+        self.stalled |= starved || unresolved;
+        Sent { more: !starved && !unresolved && self.engine.is_due(), starved }
+    }
+
+    /// Has the application know what has become of it, if it has failed or counted something.
+    pub(crate) fn publish<K: Kernel>(&mut self, inner: &Inner<K>, share: Option<&mut Share>) {
+        if self.engine.state() == State::Err && !self.failed {
+            self.failed = true;
+            inner.with(|shared| {
+                if let Some((_, front)) = shared.pairs.at(self.slot) {
+                    front.phase = Phase::Failed;
+                }
+            });
+            // What had been posted and not yet been looked at. Whoever posts from now on, asks for it.
+            self.drain(inner, share);
+        }
+        let counters = self.engine.counters();
+        let sum = counters
+            .total()
+            .wrapping_add(counters.timeouts)
+            .wrapping_add(counters.retries)
+            .wrapping_add(counters.not_ready)
+            .wrapping_add(counters.naks);
+        if core::mem::replace(&mut self.published, sum) != sum {
+            inner.with(|shared| {
+                if let Some((_, front)) = shared.pairs.at(self.slot) {
+                    front.counters.clone_from(counters);
+                }
+            });
+        }
     }
 
     /// Sets the timer, unless it expires in time already.
@@ -246,11 +286,16 @@ impl Pair {
 
 impl Share {
     /// Hands the engine what has been posted.
-    pub(crate) fn drain<K: Kernel>(&mut self, inner: &Inner<K>, place: u16) {
-        while let Some(ReceiveWork { id, parts }) = inner.with(|shared| {
-            let front = shared.shares.get_mut(usize::from(place))?.as_mut()?;
-            front.receives.queue.pop_front()
-        }) {
+    pub(crate) fn drain<K: Kernel>(&mut self, inner: &Inner<K>, name: Name) {
+        loop {
+            let next = inner.with(|shared| {
+                let front = shared.shares.get_mut(name)?;
+                if let Some(limit) = front.limit.take() {
+                    self.engine.arm_limit(limit);
+                }
+                front.receives.queue.pop_front()
+            });
+            let Some(ReceiveWork { id, parts }) = next else { return };
             let kept = self.held.borrow_mut().keep(id, parts);
             let Ok((id, segments, count)) = kept else { return };
             let posted = self.engine.post(&ReceiveRequest { id, segments: &segments[..count] });

@@ -1,16 +1,16 @@
 //! The port where it works: beside the IP stack, in whose context all of this runs, one thing at a
-//! time. Frames find their queue pairs, commands are carried out, timers expire.
+//! time. Frames find their queue pairs, what applications ask for is done, timers expire.
 
 use crate::command::Command;
-use crate::front::Phase;
+use crate::estate::Search;
+use crate::front::{Phase, slot};
 use crate::pair::{FRAMES, Pair, Share, source_port};
-use crate::queue_pair::{front, steps};
 use crate::rdma::{BEREAVED, CONNECTIONS, CONTROL, Inner};
 use crate::service::Service;
+use crate::{Counters, Peer};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::net::IpAddr;
 use reflex_driver_api::{Frame, Link, Protocol};
 use reflex_event::Kernel;
@@ -21,18 +21,25 @@ use reflex_rdma_wire::{Envelope, Gid, Qpn};
 
 /// Most commands carried out in one run.
 const BATCH: u32 = 16;
+/// Received frames that may wait for their queue pairs' priorities in all: they lie in the device's
+/// buffers.
+const WAITING_FRAMES: usize = 256;
 
 /// The port's half that works beside the IP stack.
 pub struct Port<K: Kernel> {
     pub(crate) inner: Arc<Inner<K>>,
-    #[allow(clippy::vec_box, reason = "large, and made elsewhere")]
-    pairs: Vec<Option<Box<Pair>>>,
-    shares: Vec<Option<Box<Share>>>,
+    pub(crate) pairs: Box<[Option<Box<Pair>>]>,
+    pub(crate) shares: Box<[Option<Box<Share>>]>,
+    /// What has been counted since the last time frames were settled.
+    tally: Counters,
     /// Queue pairs that got packets since the last time they were settled.
     touched: VecDeque<u16>,
     /// Queue pairs that wait for a buffer or a neighbour's address.
     stalled: VecDeque<u16>,
+    /// Received frames that wait, of all queue pairs.
+    frames: usize,
     pub(crate) service: Service,
+    pub(crate) search: Option<Search>,
 }
 
 impl<K: Kernel> Port<K> {
@@ -42,80 +49,119 @@ impl<K: Kernel> Port<K> {
             service: Service::new(&*inner),
             pairs: (0..pairs).map(|_| None).collect(),
             shares: (0..shares).map(|_| None).collect(),
+            tally: Counters::default(),
             touched: VecDeque::with_capacity(usize::from(pairs)),
             stalled: VecDeque::with_capacity(usize::from(pairs)),
+            frames: 0,
+            search: None,
             inner,
         }
     }
 
     /// The queue pair of that number.
     pub(crate) fn pair(&mut self, number: Qpn) -> Option<&mut Pair> {
-        let pair = self.pairs.get_mut(number.get() as usize & 0x3ff)?.as_deref_mut();
-        pair.filter(|pair| pair.engine.number() == number)
+        let (pair, ..) = self.parts(slot(number))?;
+        (pair.engine.number() == number).then_some(pair)
     }
 
     /// A queue pair and its shared receive queue.
     #[inline]
     fn parts(&mut self, slot: u16) -> Option<(&mut Pair, Option<&mut Share>, &Inner<K>)> {
+        if self.pairs.get(usize::from(slot))?.is_none() {
+            self.adopt(slot);
+        }
         let Self { inner, pairs, shares, .. } = self;
-        let pair = pairs.get_mut(usize::from(slot))?.as_deref_mut()?;
-        let share = pair.share.and_then(|share| shares.get_mut(usize::from(share)));
+        let pair = pairs[usize::from(slot)].as_deref_mut()?;
+        let share = pair.share.and_then(|share| shares.get_mut(usize::from(share.index())));
         Some((pair, share.and_then(Option::as_deref_mut), inner))
     }
 
-    /// Works for a queue pair: what has been posted, frames that waited, timers, and what is to be
-    /// sent.
+    /// Takes a queue pair over that has just been made.
+    #[cold]
+    fn adopt(&mut self, slot: u16) {
+        let pair = self.inner.with(|shared| shared.pairs.at(slot)?.1.wishes.arriving.take());
+        if let Some(name) = pair.as_ref().and_then(|pair| pair.share) {
+            let share = || self.inner.with(|shared| shared.shares.get_mut(name)?.arriving.take());
+            if let Some(place @ None) = self.shares.get_mut(usize::from(name.index())) {
+                *place = share();
+            }
+        }
+        self.pairs[usize::from(slot)] = pair;
+    }
+
+    /// Works for a queue pair: what was asked for and posted, frames that waited, timers, and what is
+    /// to be sent.
     fn work(&mut self, slot: u16, link: &mut dyn Link) {
-        let Some((pair, mut share, inner)) = self.parts(slot) else { return };
-        inner.with(|shared| {
-            let front = shared.pairs.get_mut(usize::from(slot));
-            front.into_iter().flatten().for_each(|front| front.wanted = false);
+        let Some((pair, ..)) = self.parts(slot) else { return };
+        let number = pair.engine.number();
+        let wishes = self.inner.with(|shared| {
+            let (_, front) = shared.pairs.at(slot)?;
+            front.wanted = false;
+            let wishes = &mut front.wishes;
+            Some((wishes.peer.take(), core::mem::take(&mut wishes.fail), wishes.destroy))
         });
+        let (peer, fail, destroy) = wishes.unwrap_or_default();
+        if let Some(peer) = peer {
+            self.establish(number, &peer);
+        }
+        let Some((pair, mut share, inner)) = self.parts(slot) else { return };
         let now = inner.kernel.now();
         pair.drain(inner, share.as_deref_mut());
+        let (mut taken, mut confirmed) = (0, false);
         for _ in 0..FRAMES {
             let Some(received) = pair.frames.pop_front() else { break };
-            pair.receive(inner, &received, share.as_deref_mut(), now);
+            if let Ok(packet) = received.packet() {
+                confirmed |= pair.receive(inner, packet, share.as_deref_mut(), now);
+            }
+            taken += 1;
         }
         pair.expire(inner, share, now);
+        self.frames -= taken;
+        if confirmed {
+            self.confirm(number, link);
+        }
+        if destroy {
+            return self.destroy(number, link);
+        }
+        if fail {
+            self.take_down(number);
+            self.abandon(number, link);
+        }
         self.send(slot, link);
     }
 
-    /// Sends what a queue pair has to send, and sets its timer.
+    /// Sends what a queue pair has to send, and sets its timer. False when there is no buffer for it.
     #[inline]
-    fn send(&mut self, slot: u16, link: &mut dyn Link) {
-        let Some((pair, share, inner)) = self.parts(slot) else { return };
+    fn send(&mut self, slot: u16, link: &mut dyn Link) -> bool {
+        let Some((pair, mut share, inner)) = self.parts(slot) else { return true };
         let waited = pair.stalled;
         let now = inner.kernel.now();
-        let more = pair.transmit(inner, share, link, now);
+        let sent = pair.transmit(inner, share.as_deref_mut(), link, now);
+        pair.publish(inner, share);
         pair.arm(inner);
-        if more {
+        if sent.more {
             inner.activate(pair.event);
         }
         if pair.stalled && !waited {
             self.stalled.push_back(slot);
         }
+        !sent.starved
     }
 
     /// Takes a queue pair to a state; false when there is none, or no way there.
     pub(crate) fn modify(&mut self, number: Qpn, to: State, attributes: &Attributes) -> bool {
-        if self.pair(number).is_none() {
-            return false;
+        match self.parts(slot(number)) {
+            Some((pair, share, inner)) if pair.engine.number() == number => {
+                pair.modify(inner, share, to, attributes)
+            }
+            _ => false,
         }
-        let slot = number.get() as u16 & 0x3ff;
-        let modified = self
-            .parts(slot)
-            .is_some_and(|(pair, share, inner)| pair.modify(inner, share, to, attributes));
-        if modified && to == State::Err {
-            self.set_phase(number, Phase::Failed);
-        }
-        modified
     }
 
     /// What an application may know of how far its queue pair has come.
     pub(crate) fn set_phase(&self, number: Qpn, phase: Phase) {
         self.inner.with(|shared| {
-            if let Ok(front) = front(shared, number)
+            if let Ok(front) = shared.pair(number)
                 && front.phase != Phase::Failed
             {
                 front.phase = phase;
@@ -126,10 +172,25 @@ impl<K: Kernel> Port<K> {
     /// Has a queue pair fail: what was posted, and will be, is flushed.
     pub(crate) fn take_down(&mut self, number: Qpn) {
         if self.modify(number, State::Err, &Attributes::default())
-            && let Some((pair, share, inner)) = self.parts(number.get() as u16 & 0x3ff)
+            && let Some((pair, share, inner)) = self.parts(slot(number))
         {
-            // What had been posted and not yet been looked at.
-            pair.drain(inner, share);
+            pair.publish(inner, share);
+        }
+    }
+
+    /// Has a queue pair work with a peer.
+    fn establish(&mut self, number: Qpn, peer: &Peer) {
+        let local = self.inner.local(peer.address);
+        let transport = self.pair(number).map(|pair| pair.engine.transport());
+        let (Some(local), Some(transport)) = (local, transport) else {
+            // There was an address when it was asked for.
+            return self.take_down(number);
+        };
+        let path = Envelope::new(local, Gid::from(peer.address), source_port(number));
+        for (state, attributes) in peer.steps(transport, path) {
+            if !self.modify(number, state, &attributes) {
+                return self.take_down(number);
+            }
         }
     }
 
@@ -140,37 +201,20 @@ impl<K: Kernel> Port<K> {
             };
             self.carry_out(command, link);
         }
-        if let Ok(events) = self.inner.events()
-            && self.inner.with(|shared| !shared.commands.is_empty())
-        {
+        if self.inner.with(|shared| !shared.commands.is_empty()) {
+            self.go_on();
+        }
+    }
+
+    /// Has the control event run again, after others of its priority.
+    pub(crate) fn go_on(&self) {
+        if let Ok(events) = self.inner.events() {
             self.inner.activate(events.control);
         }
     }
 
     fn carry_out(&mut self, command: Command, link: &mut dyn Link) {
         match command {
-            Command::Adopt(slot, pair) => {
-                self.pairs[usize::from(slot)] = Some(pair);
-                self.work(slot, link);
-            }
-            Command::Share(place, share) => self.shares[usize::from(place)] = Some(share),
-            Command::Establish(number, peer) => {
-                let Some(local) = self.inner.local(peer.address) else { return };
-                let path = Envelope::new(local, Gid::from(peer.address), source_port(number));
-                let transport = self.pair(number).map(|pair| pair.engine.transport());
-                let Some(transport) = transport else { return };
-                for (state, attributes) in steps(&peer, transport, path) {
-                    if !self.modify(number, state, &attributes) {
-                        return self.take_down(number);
-                    }
-                }
-                self.work(number.get() as u16 & 0x3ff, link);
-            }
-            Command::Fail(number) => {
-                self.take_down(number);
-                self.abandon(number, link);
-            }
-            Command::Destroy(number) => self.destroy(number, link),
             Command::Listen { transport, service, channel, backlog } => {
                 self.open(&Listen { service, transport, backlog }, channel);
             }
@@ -186,111 +230,72 @@ impl<K: Kernel> Port<K> {
         }
     }
 
-    fn destroy(&mut self, number: Qpn, link: &mut dyn Link) {
+    /// Ends a queue pair. Completions that wait keep their places until they have been taken.
+    pub(crate) fn destroy(&mut self, number: Qpn, link: &mut dyn Link) {
         self.take_down(number);
         self.abandon(number, link);
-        let slot = number.get() as u16 & 0x3ff;
         if self.pair(number).is_none() {
             return;
         }
+        let slot = slot(number);
         let Some(pair) = self.pairs[usize::from(slot)].take() else { return };
+        self.frames -= pair.frames.len();
+        self.touched.retain(|it| *it != slot);
+        self.stalled.retain(|it| *it != slot);
         if let Ok(place) = self.inner.place() {
             place.end(pair.event, pair.priority);
         }
-        let _front = self.inner.with(|shared| {
-            let front = shared.pairs.get_mut(usize::from(slot))?.take()?;
-            // Completions that wait keep their places until they have been taken.
-            for (queue, places) in front.queues {
-                let queue = shared.queues.get_mut(usize::from(queue));
-                queue.into_iter().flatten().for_each(|queue| queue.retired += places);
+        let front = self.inner.with(|shared| {
+            let (name, _) = shared.pairs.at(slot)?;
+            let front = shared.pairs.remove(name)?;
+            for reserved in front.queues {
+                if let Some(queue) = shared.queues.get_mut(reserved.queue) {
+                    queue.reserved -= reserved.places - reserved.waiting;
+                }
             }
             Some(front)
         });
-    }
-
-    /// Contexts have been given up: what they owned is, too.
-    fn mourn(&mut self, link: &mut dyn Link) {
-        let inner = self.inner.clone();
-        let kernel = &inner.kernel;
-        for slot in 0..self.pairs.len() {
-            let orphan = self.pairs[slot].as_ref().filter(|pair| !pair.owner.is_alive(kernel));
-            if let Some(number) = orphan.map(|pair| pair.engine.number()) {
-                self.destroy(number, link);
-            }
-        }
-        for place in 0..usize::from(inner.limits.queues) {
-            let domain = inner.with(|shared| {
-                let orphan = |domain: &mut _| !owner_of(domain).is_alive(kernel);
-                shared.domains.get_mut(place)?.take_if(orphan)
-            });
-            if let Some(domain) = domain {
-                let mut from = 0;
-                while from < inner.with(|shared| shared.regions.places()) {
-                    let _memory =
-                        inner.with(|shared| shared.regions.deregister_of(domain.name, &mut from));
-                }
-            }
-            let _queue = inner.with(|shared| {
-                shared.queues.get_mut(place)?.take_if(|queue| !queue.owner.is_alive(kernel))
-            });
-            let channel = inner.with(|shared| {
-                shared.channels.get_mut(place)?.take_if(|it| !it.owner.is_alive(kernel))
-            });
-            if channel.is_some() {
-                let of_channel = |it: &crate::front::Listening| usize::from(it.channel) == place;
-                while let Some(service) = inner.with(|shared| {
-                    let at = shared.listening.iter().position(of_channel)?;
-                    Some(shared.listening.swap_remove(at).service)
-                }) {
-                    self.close(service);
-                }
-            }
+        if let Some(told) = front.and_then(|front| front.told) {
+            self.inner.unregister(told);
         }
     }
-}
-
-fn owner_of(domain: &crate::front::DomainFront) -> &crate::front::Owner {
-    &domain.owner
 }
 
 impl<K: Kernel> Protocol for Port<K> {
     fn received(&mut self, frame: Frame, packet: usize, link: &mut dyn Link) {
         let received = Received::new(frame, packet);
-        let number = match received.queue_pair() {
-            Ok(number) => number,
-            Err(_) => {
-                return self.inner.with(|shared| {
-                    shared.counters.frames += 1;
-                    shared.counters.malformed += 1;
-                });
-            }
+        self.tally.frames += 1;
+        let Ok(packet) = received.packet() else {
+            self.tally.malformed += 1;
+            return;
         };
+        let number = packet.bth().destination;
         if number == Qpn::GENERAL_SERVICE {
-            self.inner.with(|shared| shared.counters.frames += 1);
-            return self.message(&received, link);
+            return self.message(packet, link);
         }
-        let slot = number.get() as u16 & 0x3ff;
+        let (slot, frames) = (slot(number), self.frames);
         let Some((pair, share, inner)) =
             self.parts(slot).filter(|(pair, ..)| pair.engine.number() == number)
         else {
-            return self.inner.with(|shared| {
-                shared.counters.frames += 1;
-                shared.counters.no_queue_pair += 1;
-            });
+            self.tally.no_queue_pair += 1;
+            return;
         };
         if pair.priority.level() >= link.level() && pair.frames.is_empty() {
             // Nothing is more urgent.
-            pair.receive(inner, &received, share, inner.kernel.now());
+            let confirmed = pair.receive(inner, packet, share, inner.kernel.now());
             if !core::mem::replace(&mut pair.touched, true) {
                 self.touched.push_back(slot);
             }
-        } else if pair.frames.len() < FRAMES {
+            if confirmed {
+                self.confirm(number, link);
+            }
+        } else if pair.frames.len() < FRAMES && frames < WAITING_FRAMES {
             pair.frames.push_back(received);
             inner.activate(pair.event);
+            self.frames += 1;
         } else {
-            inner.with(|shared| shared.counters.queue_full += 1);
+            self.tally.queue_full += 1;
         }
-        self.inner.with(|shared| shared.counters.frames += 1);
     }
 
     fn settle(&mut self, link: &mut dyn Link) {
@@ -300,21 +305,22 @@ impl<K: Kernel> Protocol for Port<K> {
             }
             self.send(slot, link);
         }
+        let tally = core::mem::take(&mut self.tally);
+        self.inner.with(|shared| shared.counters.add(&tally));
     }
 
     fn run(&mut self, number: u32, link: &mut dyn Link) {
         match number {
-            CONTROL => self.commands(link),
-            CONNECTIONS => self.expire_service(link),
-            BEREAVED => self.mourn(link),
-            slot => {
-                let slot = slot as u16;
-                if self.pairs.get(usize::from(slot)).is_some_and(Option::is_none) {
-                    // It may have been made just now.
-                    self.commands(link);
-                }
-                self.work(slot, link);
+            CONTROL => {
+                self.commands(link);
+                self.search(link);
             }
+            CONNECTIONS => self.expire_service(link),
+            BEREAVED => {
+                self.search = Some(Search::default());
+                self.search(link);
+            }
+            slot => self.work(slot as u16, link),
         }
     }
 
@@ -325,7 +331,10 @@ impl<K: Kernel> Protocol for Port<K> {
             if let Some((pair, ..)) = self.parts(slot) {
                 pair.stalled = false;
             }
-            self.send(slot, link);
+            if !self.send(slot, link) {
+                // Those behind it would find no buffer either. They come first the next time.
+                return;
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! The port, as applications have it.
 
 use crate::command::Command;
-use crate::front::{Channel, Completions, DomainFront, Owner, Shared, free_place, table};
+use crate::front::{Channel, Completions, DomainFront, Owner, Shared};
+use crate::table::{Name, Table};
 use crate::{CompletionQueue, ConnectionEvent, ConnectionManager, Error, Port, ProtectionDomain};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -38,7 +39,7 @@ pub struct Limits {
     pub queues: u16,
     /// Memory regions, at most 4096.
     pub regions: u16,
-    /// Connections that are, begin or have just ended.
+    /// Connections that are, begin or have just ended, at most 65536.
     pub connections: u32,
 }
 
@@ -59,14 +60,26 @@ pub struct Counters {
     pub no_queue_pair: u64,
     /// Dropped: the queue pair had too many that waited.
     pub queue_full: u64,
-    /// Dropped by a queue pair: see [`QueuePair::refused`](crate::QueuePair::refused).
+    /// Refused by a queue pair, which knows why: see
+    /// [`QueuePair::counters`](crate::QueuePair::counters).
     pub refused: u64,
     /// Frames sent.
     pub sent: u64,
     /// Connection messages dropped: malformed, for nobody, in the wrong state.
     pub connection_refused: u64,
-    /// Connection events dropped, and their connections ended, because nobody took them.
-    pub events_lost: u64,
+    /// Requests for connections that were rejected because their handler has not taken the events
+    /// before them.
+    pub unheard: u64,
+}
+
+impl Counters {
+    /// Adds what was counted apart.
+    pub(crate) fn add(&mut self, tally: &Self) {
+        self.frames += tally.frames;
+        self.malformed += tally.malformed;
+        self.no_queue_pair += tally.no_queue_pair;
+        self.queue_full += tally.queue_full;
+    }
 }
 
 /// A RoCEv2 port. Copies are of the same.
@@ -112,21 +125,25 @@ impl<K: Kernel> Rdma<K> {
     /// A port on an interface whose longest IP packet has `mtu` bytes, and its other half, which is
     /// to be given the frames of [`UDP_PORT`](crate::UDP_PORT).
     pub fn new(kernel: K, limits: Limits, mtu: usize) -> (Self, Port<K>) {
-        let limits = Limits { queue_pairs: limits.queue_pairs.min(1 << 10), ..limits };
-        let mut random = [0; 4];
+        let limits = Limits {
+            queue_pairs: limits.queue_pairs.min(1 << 10),
+            connections: limits.connections.clamp(1, 1 << 16),
+            ..limits
+        };
+        // So that a machine that starts anew does not use the numbers of before.
+        let mut random = [0; 2];
         kernel.random(&mut random);
         let shared = Shared {
-            domains: table(limits.queues),
-            pairs: table(limits.queue_pairs),
-            shares: table(limits.queues),
-            queues: table(limits.queues),
-            channels: table(limits.queues),
+            domains: Table::new(limits.queues, 0),
+            pairs: Table::new(limits.queue_pairs, u16::from_ne_bytes(random)),
+            shares: Table::new(limits.queues, 0),
+            queues: Table::new(limits.queues, 0),
+            channels: Table::new(limits.queues, 0),
             listening: Vec::with_capacity(usize::from(limits.queues)),
             regions: Regions::new(limits.regions),
             commands: VecDeque::with_capacity(COMMANDS),
             addresses: Vec::new(),
             counters: Counters::default(),
-            generation: u32::from_ne_bytes(random),
             names: 0,
         };
         let (shared, place) = (Ceiling::new(shared), Once::new());
@@ -173,16 +190,13 @@ impl<K: Kernel> Rdma<K> {
     /// [`Error::NotStarted`], [`Error::LimitReached`], [`Error::Event`].
     pub fn domain<S>(&self, context: impl Into<Context<S>>) -> Result<ProtectionDomain<K>, Error> {
         let context = context.into();
-        let owner = self.owner(context)?;
-        let pool = self.0.kernel.pool(context)?;
-        let name = self.0.with(|shared| {
-            let place = free_place(&shared.domains).ok_or(Error::LimitReached)?;
-            shared.generation = shared.generation.wrapping_add(1);
-            let name = Domain(shared.generation << 16 | u32::from(place));
-            shared.domains[usize::from(place)] = Some(DomainFront { owner, name });
-            Ok::<_, Error>(name)
-        })?;
-        Ok(ProtectionDomain::new(self.clone(), name, pool))
+        self.0.kernel.guarded(|| {
+            let owner = self.owner(context)?;
+            let pool = self.0.kernel.pool(context)?;
+            let front = DomainFront { owner };
+            let name = self.0.insert(owner, |shared| &mut shared.domains, front)?;
+            Ok(ProtectionDomain::new(self.clone(), Domain(name.0), pool))
+        })
     }
 
     /// A queue for so many completions, each of which is handled by `context`'s state, at that
@@ -198,33 +212,35 @@ impl<K: Kernel> Rdma<K> {
         handler: impl Fn(&mut S, &mut crate::Completion) + Send + 'static,
     ) -> Result<CompletionQueue<K>, Error> {
         let context = context.into();
-        let owner = self.owner(context)?;
         if size == 0 || size > 1 << 16 {
             return Err(Error::BadParameter);
         }
-        let ring = VecDeque::with_capacity(size as usize);
-        let queue =
-            Completions { owner, ring, size, reserved: 0, retired: 0, event: None, armed: true };
-        let index = self.0.insert(|shared| &mut shared.queues, queue)?;
-        let port = self.clone();
-        let registration = Registration { priority, accumulation: Accumulation::Count };
-        let event = self.0.kernel.register(context, registration, move |state: &mut S, _| {
-            port.hand_completions(index, |done| handler(state, done));
-        });
-        match event {
-            Ok(event) => {
-                self.0.with(|shared| {
-                    if let Some(Some(queue)) = shared.queues.get_mut(usize::from(index)) {
-                        queue.event = Some(event);
-                    }
-                });
-                Ok(CompletionQueue::new(self.clone(), index))
-            }
-            Err(error) => {
-                let _queue = self.0.with(|shared| shared.queues[usize::from(index)].take());
-                Err(error.into())
-            }
-        }
+        self.0.kernel.guarded(|| {
+            let owner = self.owner(context)?;
+            let ring = VecDeque::with_capacity(size as usize);
+            let queue = Completions {
+                owner,
+                ring,
+                size,
+                reserved: 0,
+                event: None,
+                armed: true,
+                solicited: false,
+            };
+            let name = self.0.insert(owner, |shared| &mut shared.queues, queue)?;
+            let port = self.clone();
+            let event = self.handler(context, priority, move |state| {
+                port.hand_completions(name, |done| handler(state, done));
+            });
+            let event = event.inspect_err(|_| {
+                let _queue = self.0.with(|shared| shared.queues.remove(name));
+            })?;
+            self.0.with(|shared| {
+                let queue = shared.queues.get_mut(name);
+                queue.into_iter().for_each(|queue| queue.event = Some(event));
+            });
+            Ok(CompletionQueue::new(self.clone(), name))
+        })
     }
 
     /// Connections whose events `context`'s state handles, at that priority.
@@ -238,40 +254,50 @@ impl<K: Kernel> Rdma<K> {
         handler: impl Fn(&mut S, ConnectionEvent<K>) + Send + 'static,
     ) -> Result<ConnectionManager<K>, Error> {
         let context = context.into();
-        let owner = self.owner(context)?;
-        let size = self.0.limits.connections as usize;
-        let queue = VecDeque::with_capacity(size);
-        let channel = Channel { owner, queue, size, event: None, armed: true };
-        let index = self.0.insert(|shared| &mut shared.channels, channel)?;
-        let manager = ConnectionManager::new(self.clone(), index);
-        let told = manager.clone();
+        self.0.kernel.guarded(|| {
+            let owner = self.owner(context)?;
+            // One event of each connection, and as many for those that come and go.
+            let size = 2 * self.0.limits.connections as usize;
+            let queue = VecDeque::with_capacity(size);
+            let channel = Channel { owner, queue, size, promised: 0, event: None, armed: true };
+            let name = self.0.insert(owner, |shared| &mut shared.channels, channel)?;
+            let manager = ConnectionManager::new(self.clone(), name);
+            let told = manager.clone();
+            let event = self.handler(context, priority, move |state| {
+                told.hand_events(|event| handler(state, event));
+            });
+            let event = event.inspect_err(|_| {
+                let _channel = self.0.with(|shared| shared.channels.remove(name));
+            })?;
+            self.0.with(|shared| {
+                let channel = shared.channels.get_mut(name);
+                channel.into_iter().for_each(|channel| channel.event = Some(event));
+            });
+            Ok(manager)
+        })
+    }
+
+    fn handler<S: 'static>(
+        &self,
+        context: Context<S>,
+        priority: Priority,
+        run: impl Fn(&mut S) + Send + 'static,
+    ) -> Result<EventId, reflex_event::Error> {
         let registration = Registration { priority, accumulation: Accumulation::Count };
-        let event = self.0.kernel.register(context, registration, move |state: &mut S, _| {
-            told.hand_events(|event| handler(state, event));
-        });
-        match event {
-            Ok(event) => {
-                self.0.with(|shared| {
-                    if let Some(Some(channel)) = shared.channels.get_mut(usize::from(index)) {
-                        channel.event = Some(event);
-                    }
-                });
-                Ok(manager)
-            }
-            Err(error) => {
-                let _channel = self.0.with(|shared| shared.channels[usize::from(index)].take());
-                Err(error.into())
-            }
-        }
+        self.0.kernel.register(context, registration, move |state: &mut S, _| run(state))
     }
 
     /// The present life of a context, which is to be remembered by whatever it owns.
-    pub(crate) fn owner<S>(&self, context: Context<S>) -> Result<Owner, Error> {
+    fn owner<S>(&self, context: Context<S>) -> Result<Owner, Error> {
         let kernel = &self.0.kernel;
         kernel.permit(context.id(), "rdma")?;
-        let owner = Owner::of(kernel, context.id())?;
-        kernel.on_end(context.id(), self.0.events()?.bereaved)?;
-        Ok(owner)
+        let bereaved = self.0.events()?.bereaved;
+        // In one life of the context: its end is told once.
+        kernel.section(|| {
+            let failures = kernel.failures(context.id())?;
+            kernel.on_end(context.id(), bereaved)?;
+            Ok(Owner { context: context.id(), failures })
+        })
     }
 }
 
@@ -296,38 +322,46 @@ impl<K: Kernel> Inner<K> {
         let _ = self.kernel.activate(event, 1);
     }
 
-    /// Puts something into the first free place of a table.
-    pub(crate) fn insert<T>(
-        &self,
-        table: impl FnOnce(&mut Shared) -> &mut Vec<Option<T>>,
-        entry: T,
-    ) -> Result<u16, Error> {
-        let mut entry = Some(entry);
-        let place = self.with(|shared| {
-            let table = table(shared);
-            let place = free_place(table)?;
-            table[usize::from(place)] = entry.take();
-            Some(place)
-        });
-        place.ok_or(Error::LimitReached)
+    /// Ends a registration of an application's. It may have ended with its context.
+    pub(crate) fn unregister(&self, event: EventId) {
+        let _ = self.kernel.unregister(event);
     }
 
-    /// Has the port carry out a command, after those before it.
-    pub(crate) fn command(&self, command: Command) -> Result<(), Error> {
-        let control = self.events()?.control;
-        let mut command = Some(command);
-        let taken = self.with(|shared| {
-            let room = shared.commands.len() < COMMANDS;
-            if room {
-                shared.commands.extend(command.take());
-            }
-            room
-        });
-        if !taken {
-            return Err(Error::QueueFull);
+    /// Puts what a context owns into a table.
+    fn insert<T>(
+        &self,
+        owner: Owner,
+        table: impl FnOnce(&mut Shared) -> &mut Table<T>,
+        entry: T,
+    ) -> Result<Name, Error> {
+        let name = self.with(|shared| table(shared).insert(entry));
+        let name = name.map_err(|_| Error::LimitReached)?;
+        if !owner.is_alive(&self.kernel) {
+            // It has been given up meanwhile, and the search for what it owned may be over.
+            self.activate(self.events()?.bereaved);
         }
-        self.activate(control);
-        Ok(())
+        Ok(name)
+    }
+
+    /// Has the port carry out the command that `make` makes in a section, after those before it. When
+    /// that refuses, it is to have changed nothing.
+    pub(crate) fn command(
+        &self,
+        make: impl FnOnce(&mut Shared) -> Result<Command, Error>,
+    ) -> Result<(), Error> {
+        let control = self.events()?.control;
+        self.kernel.guarded(|| {
+            self.with(|shared| {
+                if shared.commands.len() == COMMANDS {
+                    return Err(Error::QueueFull);
+                }
+                let command = make(shared)?;
+                shared.commands.push_back(command);
+                Ok(())
+            })?;
+            self.activate(control);
+            Ok(())
+        })
     }
 
     /// Our address on the network of `remote`: of its family, and of the same reach.
@@ -353,10 +387,11 @@ impl<K: Kernel> Lookup for Inner<K> {
     }
 }
 
-/// The largest payload that fits in IP packets of so many bytes, as `rdma_rxe` reckons.
+/// The largest payload that fits in IP packets of so many bytes.
 fn path_mtu(mtu: usize) -> PathMtu {
-    // The longest headers there are: IPv6, UDP, BTH, DETH, RETH, AtomicETH, and the ICRC.
-    const HEADERS: usize = 40 + 8 + 12 + 8 + 16 + 28 + 4;
+    // The longest headers that payload of a whole MTU can have: IPv6, UDP, BTH, RETH with immediate
+    // data, and the ICRC.
+    const HEADERS: usize = 40 + 8 + 12 + 16 + 4 + 4;
     let all = [PathMtu::B4096, PathMtu::B2048, PathMtu::B1024, PathMtu::B512];
     let fits = |it: &PathMtu| it.bytes() + HEADERS <= mtu;
     all.into_iter().find(fits).unwrap_or(PathMtu::B256)

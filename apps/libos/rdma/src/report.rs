@@ -1,6 +1,6 @@
 //! From the engine to the application: completions with their memory, and what none of them tells.
 
-use crate::front::{Done, From, Phase, Shared, Tag};
+use crate::front::{Done, From, Shared, Tag};
 use crate::rdma::Inner;
 use core::cell::RefCell;
 use reflex_event::{EventId, Kernel};
@@ -13,7 +13,6 @@ pub(crate) struct Reporter<'a, K: Kernel> {
     inner: &'a Inner<K>,
     sends: &'a RefCell<Held<Tag>>,
     receives: &'a RefCell<Held<u64>>,
-    queues: [u16; 2],
     slot: u16,
     /// Where its receives come from.
     from: From,
@@ -25,11 +24,10 @@ impl<'a, K: Kernel> Reporter<'a, K> {
         inner: &'a Inner<K>,
         sends: &'a RefCell<Held<Tag>>,
         receives: &'a RefCell<Held<u64>>,
-        queues: [u16; 2],
         slot: u16,
         from: From,
     ) -> Self {
-        Self { inner, sends, receives, queues, slot, from }
+        Self { inner, sends, receives, slot, from }
     }
 
     /// A send that the engine did not take is complete.
@@ -56,9 +54,9 @@ impl<'a, K: Kernel> Reporter<'a, K> {
     }
 
     #[inline]
-    fn push(&self, queue: u16, completion: Completion, id: u64, parts: Parts, from: From) {
+    fn push(&self, completion: Completion, id: u64, parts: Parts, from: From) {
         let mut done = Some(Done { completion, id, parts, from });
-        let event = self.inner.with(|shared| push(shared, queue, &mut done));
+        let event = self.inner.with(|shared| push(shared, self.slot, &mut done));
         if let Some(event) = event {
             self.inner.activate(event);
         }
@@ -66,14 +64,18 @@ impl<'a, K: Kernel> Reporter<'a, K> {
     }
 }
 
-/// Appends a completion: the event to activate.
+/// Appends a completion to its queue: the event to activate.
 #[inline]
-fn push(shared: &mut Shared, queue: u16, done: &mut Option<Done>) -> Option<EventId> {
-    let queue = shared.queues.get_mut(usize::from(queue))?.as_mut()?;
+fn push(shared: &mut Shared, slot: u16, done: &mut Option<Done>) -> Option<EventId> {
+    let side = done.as_ref()?.from.side();
+    let (_, front) = shared.pairs.at(slot)?;
+    let reserved = &mut front.queues[side];
+    let queue = shared.queues.get_mut(reserved.queue)?;
+    let done = done.take()?;
     // It has a place: the queue pair took it when it was made.
-    debug_assert!(queue.ring.len() < queue.size as usize);
-    queue.ring.extend(done.take());
-    core::mem::take(&mut queue.armed).then_some(queue.event)?
+    debug_assert!(reserved.waiting < reserved.places && queue.ring.len() < queue.size as usize);
+    reserved.waiting += 1;
+    queue.push(done)
 }
 
 impl<K: Kernel> Report for Reporter<'_, K> {
@@ -83,7 +85,7 @@ impl<K: Kernel> Report for Reporter<'_, K> {
         if completion.kind.is_receive() {
             let finished = self.receives.borrow_mut().finish(id);
             if let Some((id, parts)) = finished {
-                self.push(self.queues[1], completion, id, parts, self.from);
+                self.push(completion, id, parts, self.from);
             }
             return;
         }
@@ -91,29 +93,27 @@ impl<K: Kernel> Report for Reporter<'_, K> {
         let Some((tag, parts)) = finished else { return };
         if !tag.signalled && completion.status == Status::Success {
             self.inner.with(|shared| {
-                let front = shared.pairs.get_mut(usize::from(self.slot));
-                front.into_iter().flatten().for_each(|front| front.sends.left += 1);
+                if let Some((_, front)) = shared.pairs.at(self.slot) {
+                    front.sends.left += 1;
+                }
             });
             return;
         }
-        self.push(self.queues[0], completion, tag.id, parts, From::Sends(self.slot));
+        self.push(completion, tag.id, parts, From::Sends);
     }
 
     #[cold]
     fn raise(&mut self, event: Event) {
         let told = self.inner.with(|shared| {
-            let front = shared.pairs.get_mut(usize::from(self.slot))?.as_mut()?;
-            if matches!(event, Event::InvalidRequest | Event::AccessRefused | Event::Fatal) {
-                front.phase = Phase::Failed;
+            if let (Event::ReceiveLimitReached, From::Shared(share)) = (event, self.from) {
+                return shared.shares.get(share)?.told;
             }
-            let told = front.told?;
+            let (_, front) = shared.pairs.at(self.slot)?;
             // Each can happen again before it is told; what it says is then the same.
-            if front.happened.len() == front.happened.capacity() || front.happened.contains(&event)
-            {
-                return None;
+            if !front.happened.contains(&event) {
+                front.happened.push_back(event);
             }
-            front.happened.push_back(event);
-            Some(told)
+            front.told
         });
         if let Some(told) = told {
             self.inner.activate(told);

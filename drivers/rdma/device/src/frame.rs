@@ -2,7 +2,7 @@
 
 use reflex_driver_api::{Frame, Hop, Link, NicError};
 use reflex_rdma_engine::{Memory, Outgoing, Transmit, TransmitError};
-use reflex_rdma_wire::{Datagram, Error, Gid, Qpn, Unverified};
+use reflex_rdma_wire::{Datagram, Error, Gid, Unverified};
 
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
@@ -29,42 +29,44 @@ impl Received {
     pub fn packet(&self) -> Result<Unverified<'_>, Error> {
         Unverified::parse(Datagram::parse(self.frame.get(self.packet..).unwrap_or(&[]))?)
     }
-
-    /// For which queue pair it says it is.
-    ///
-    /// # Errors
-    /// [`Error`].
-    #[inline]
-    pub fn queue_pair(&self) -> Result<Qpn, Error> {
-        Ok(self.packet()?.bth().destination)
-    }
 }
 
 /// Sends packets as frames, each to its next hop.
 pub struct Sender<'a, M> {
     link: &'a mut dyn Link,
     memory: &'a M,
-    /// A buffer or a neighbour's address was wanted, and has to be waited for.
-    pub full: bool,
+    /// A buffer was wanted, and has to be waited for.
+    pub starved: bool,
+    /// A neighbour's address was.
+    pub unresolved: bool,
+}
+
+/// What has become of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sending {
+    /// It is on its way; or lost, as on any network: when the neighbour does not answer, or the
+    /// interface has failed.
+    Done,
+    /// It has to wait for a buffer.
+    Starved,
+    /// It has to wait for a neighbour's address.
+    Unresolved,
+    /// It is longer than the interface carries.
+    TooLong,
 }
 
 /// Sends an IP packet of `length` bytes to `remote` that `write` makes, which says whether it has.
-/// False when it has to wait for a buffer or a neighbour's address. A neighbour that does not answer
-/// loses packets, as on any network.
-///
-/// # Errors
-/// [`NicError`].
 #[inline]
 pub fn send(
     link: &mut dyn Link,
     remote: Gid,
     length: usize,
     write: &mut dyn FnMut(&mut [u8]) -> bool,
-) -> Result<bool, NicError> {
+) -> Sending {
     let hop = match link.next_hop(remote.to_ip()) {
         Hop::Known(hop) => hop,
-        Hop::Pending => return Ok(false),
-        Hop::Gone => return Ok(true),
+        Hop::Pending => return Sending::Unresolved,
+        Hop::Gone => return Sending::Done,
     };
     let (own, v4) = (link.mac(), remote.ipv4_bytes().is_some());
     let mut fill = |frame: &mut [u8]| {
@@ -79,16 +81,18 @@ pub fn send(
         }
     };
     match link.transmit(ETHERNET + length, &mut fill) {
-        Ok(()) => Ok(true),
-        Err(NicError::TransmitFull) => Ok(false),
-        Err(error) => Err(error),
+        Ok(()) => Sending::Done,
+        Err(NicError::TransmitFull) => Sending::Starved,
+        Err(NicError::TooLong) => Sending::TooLong,
+        // The network loses everything from now on: nobody would be woken who waits.
+        Err(NicError::DeviceFailed) => Sending::Done,
     }
 }
 
 impl<'a, M> Sender<'a, M> {
     /// Over an interface, with payload from `memory`.
     pub fn new(link: &'a mut dyn Link, memory: &'a M) -> Self {
-        Self { link, memory, full: false }
+        Self { link, memory, starved: false, unresolved: false }
     }
 }
 
@@ -101,10 +105,14 @@ impl<M: Memory> Transmit for Sender<'_, M> {
             written
         };
         match send(self.link, packet.envelope.destination, packet.length(), &mut write) {
-            Ok(true) if written => Ok(()),
-            Ok(true) | Err(NicError::TooLong) => Err(TransmitError::Memory),
-            Ok(false) | Err(_) => {
-                self.full = true;
+            Sending::Done if written => Ok(()),
+            Sending::Done | Sending::TooLong => Err(TransmitError::Memory),
+            Sending::Starved => {
+                self.starved = true;
+                Err(TransmitError::Full)
+            }
+            Sending::Unresolved => {
+                self.unresolved = true;
                 Err(TransmitError::Full)
             }
         }

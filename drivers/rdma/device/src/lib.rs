@@ -28,7 +28,7 @@ mod held;
 mod memory;
 mod regions;
 
-pub use frame::{Received, Sender, send};
+pub use frame::{Received, Sender, Sending, send};
 pub use held::{Held, PARTS, Part, Parts};
 pub use memory::{Lookup, PairMemory};
-pub use regions::{Regions, RegionsFull, Registration};
+pub use regions::{Named, Regions, RegionsFull, Registration};

@@ -83,6 +83,7 @@ refusals! {
 #[derive(Clone, Debug)]
 pub struct Counters {
     refusals: [u32; Refusal::ALL.len()],
+    total: u32,
     /// Times an acknowledge was waited for in vain.
     pub timeouts: u32,
     /// Times requests were sent again, for whatever reason but a receiver that was not ready.
@@ -95,7 +96,7 @@ pub struct Counters {
 
 impl Counters {
     pub(crate) const fn new() -> Self {
-        Self { refusals: [0; _], timeouts: 0, retries: 0, not_ready: 0, naks: 0 }
+        Self { refusals: [0; _], total: 0, timeouts: 0, retries: 0, not_ready: 0, naks: 0 }
     }
 
     /// How often that was refused.
@@ -105,13 +106,15 @@ impl Counters {
     }
 
     /// How much was refused in all.
+    #[inline]
     pub fn total(&self) -> u32 {
-        self.refusals.iter().fold(0, |sum, &count| sum.saturating_add(count))
+        self.total
     }
 
     #[inline]
     pub(crate) fn count(&mut self, refusal: Refusal) {
         let counter = &mut self.refusals[refusal as usize];
         *counter = counter.saturating_add(1);
+        self.total = self.total.saturating_add(1);
     }
 }

@@ -1,0 +1,227 @@
+//! Queue pairs, as they are made.
+
+use crate::front::{Front, Phase, Posted, Reserved, Wishes, number};
+use crate::pair::{FRAMES, Pair};
+use crate::table::Name;
+use crate::{
+    Access, CompletionQueue, Error, Event, ProtectionDomain, QueuePair, SharedReceiveQueue,
+    Transport,
+};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::cell::RefCell;
+use reflex_event::{EventId, Kernel, Priority};
+use reflex_rdma_device::{Held, PARTS};
+use reflex_rdma_engine::{Attributes, Config, Domain, QueuePair as Engine, State};
+use reflex_rdma_wire::{PKey, Psn, QKey, Qpn};
+
+/// Most sends, and most receives, of a queue.
+pub(crate) const DEEPEST: u32 = 1 << 15;
+/// Kinds of events that no completion tells.
+const EVENTS: usize = 8;
+
+/// A queue pair about to be made.
+#[must_use = "there is none before `build`"]
+pub struct QueuePairBuilder<K: Kernel> {
+    domain: ProtectionDomain<K>,
+    transport: Transport,
+    /// Completion queues of sends and of receives.
+    queues: [Name; 2],
+    sends: u32,
+    receives: u32,
+    share: Option<(Name, u32, Domain)>,
+    access: Access,
+    priority: Priority,
+    key: QKey,
+}
+
+impl<K: Kernel> QueuePairBuilder<K> {
+    pub(crate) fn new(
+        domain: ProtectionDomain<K>,
+        transport: Transport,
+        sends: &CompletionQueue<K>,
+        receives: &CompletionQueue<K>,
+    ) -> Self {
+        Self {
+            domain,
+            transport,
+            queues: [sends.name, receives.name],
+            sends: 64,
+            receives: 64,
+            share: None,
+            access: Access::NONE,
+            priority: Priority::DEFAULT,
+            key: QKey::IP_CM,
+        }
+    }
+
+    /// How many sends and how many receives may be in flight; 64 each unless said otherwise.
+    pub fn depth(mut self, sends: u32, receives: u32) -> Self {
+        (self.sends, self.receives) = (sends, receives);
+        self
+    }
+
+    /// Receives are taken from a shared queue of the same domain.
+    pub fn shared(mut self, queue: &SharedReceiveQueue<K>) -> Self {
+        self.share = Some((queue.name, queue.size, queue.domain.name));
+        self
+    }
+
+    /// What the peer may do; nothing but send unless said otherwise.
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// The priority at which its packets and its posted work are done.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// The key that datagrams have to have.
+    pub fn key(mut self, key: QKey) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Makes the queue pair. It takes receives from now on, and sends when it has a peer; one for
+    /// datagrams takes sends at once.
+    ///
+    /// # Errors
+    /// [`Error::LimitReached`], [`Error::BadParameter`], [`Error::CompletionsShort`],
+    /// [`Error::OtherDomain`], [`Error::Gone`], [`Error::NotStarted`], [`Error::Event`].
+    pub fn build(self) -> Result<QueuePair<K>, Error> {
+        let inner = self.domain.rdma.0.clone();
+        // Not to be cut off between its steps, nor to leave anything behind if one is refused.
+        inner.kernel.guarded(|| {
+            let name = inner.with(|shared| shared.pairs.reserve()).ok_or(Error::LimitReached)?;
+            let made = self.make(name);
+            if made.is_err() {
+                inner.with(|shared| shared.pairs.release(name));
+            }
+            made
+        })
+    }
+
+    fn make(self, name: Name) -> Result<QueuePair<K>, Error> {
+        let inner = &self.domain.rdma.0;
+        if self.sends == 0 || self.sends > DEEPEST || self.receives > DEEPEST {
+            return Err(Error::BadParameter);
+        }
+        if self.share.is_some_and(|(.., other)| other != self.domain.name) {
+            return Err(Error::OtherDomain);
+        }
+        let place = inner.place()?;
+        let event = place.event(self.priority, u32::from(name.index()))?;
+        let entered = self.enter(name, event);
+        if entered.is_err() {
+            place.end(event, self.priority);
+        }
+        let Self { domain, transport, .. } = self;
+        entered.map(|number| QueuePair::new(domain.rdma, number, transport, domain.name))
+    }
+
+    fn enter(&self, name: Name, event: EventId) -> Result<Qpn, Error> {
+        let Self { domain, transport, queues, sends, receives, share, .. } = self;
+        let inner = &domain.rdma.0;
+        let timer = inner.kernel.timer(event)?;
+        let number = number(name);
+        let own = if share.is_some() { 0 } else { *receives };
+        let config = Config {
+            sends: *sends,
+            receives: share.is_none().then_some(own),
+            send_segments: PARTS as u32,
+            receive_segments: PARTS as u32,
+            mtu: inner.mtu,
+            ..Config::new(*transport, number, domain.name)
+        };
+        let pair = Box::new(Pair {
+            engine: prepared(Engine::new(&config), self.access, self.key),
+            slot: name.index(),
+            priority: self.priority,
+            event,
+            timer,
+            armed: None,
+            sends: RefCell::new(Held::new(*sends, false)),
+            receives: RefCell::new(Held::new(own, true)),
+            share: share.map(|(name, ..)| name),
+            frames: VecDeque::with_capacity(FRAMES),
+            touched: false,
+            stalled: false,
+            failed: false,
+            published: 0,
+            connection: None,
+            unconfirmed: false,
+        });
+        let places = [*sends, share.map_or(own, |(_, size, _)| size)];
+        let reserved = |at: usize| Reserved { queue: queues[at], places: places[at], waiting: 0 };
+        let ready = *transport == Transport::Datagram;
+        let mut front = Some(Front {
+            number,
+            domain: domain.name,
+            phase: if ready { Phase::Ready } else { Phase::Fresh },
+            sends: Posted::new(*sends),
+            receives: Posted::new(own),
+            shared: share.map(|(name, ..)| name),
+            event,
+            wanted: false,
+            queues: [reserved(0), reserved(1)],
+            happened: VecDeque::with_capacity(EVENTS),
+            told: None,
+            counters: pair.engine.counters().clone(),
+            wishes: Wishes { arriving: Some(pair), ..Wishes::default() },
+        });
+        inner.with(|shared| {
+            let has_share = share.is_none_or(|(name, ..)| shared.shares.get(name).is_some());
+            if !shared.has(domain.name) || !has_share {
+                return Err(Error::Gone);
+            }
+            if queues.iter().any(|queue| shared.queues.get(*queue).is_none()) {
+                return Err(Error::Gone);
+            }
+            let mut reserve = |at: usize| {
+                let queue = shared.queues.get_mut(queues[at]);
+                queue.is_some_and(|queue| queue.reserve(places[at]))
+            };
+            if !reserve(0) {
+                return Err(Error::CompletionsShort);
+            }
+            if !reserve(1) {
+                // What the first queue gave goes back.
+                let first = shared.queues.get_mut(queues[0]);
+                first.into_iter().for_each(|first| first.reserved -= places[0]);
+                return Err(Error::CompletionsShort);
+            }
+            front.take().into_iter().for_each(|front| shared.pairs.put(name, front));
+            Ok(number)
+        })
+    }
+}
+
+/// The engine's queue pair as it is made: it takes receives.
+fn prepared(mut engine: Engine, access: Access, key: QKey) -> Engine {
+    struct Nobody;
+    impl reflex_rdma_engine::Report for Nobody {
+        fn complete(&mut self, _: reflex_rdma_engine::Completion) {}
+        fn raise(&mut self, _: Event) {}
+    }
+    let partition = Some(PKey::DEFAULT);
+    let init = Attributes { partition, ..Attributes::default() };
+    let datagram = [
+        (State::Init, Attributes { key: Some(key), ..init }),
+        (State::Rtr, Attributes::default()),
+        (State::Rts, Attributes { send_psn: Some(Psn::new(0)), ..Attributes::default() }),
+    ];
+    let connected = [(State::Init, Attributes { access: Some(access), ..init })];
+    let steps = match engine.transport() {
+        Transport::Datagram => &datagram[..],
+        _ => &connected[..],
+    };
+    for (state, attributes) in steps {
+        let made = engine.modify(*state, attributes, &mut Nobody);
+        // Every step has what it needs, so it is taken.
+        debug_assert!(made.is_ok(), "{state:?}: {made:?}");
+    }
+    engine
+}

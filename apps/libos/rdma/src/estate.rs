@@ -1,0 +1,170 @@
+//! What becomes of what a context owned that has been given up: it is found and given up too, in
+//! bounded steps.
+//!
+//! ```text
+//!  domains -> completion queues -> connection managers -> ports listened on -> connections
+//!          -> queue pairs -> shared receive queues -> regions
+//! ```
+//! What others belong to goes first, so that nothing new can be made for it behind the search.
+
+use crate::Port;
+use crate::front::Done;
+use crate::table::Name;
+use alloc::collections::VecDeque;
+use reflex_driver_api::Link;
+use reflex_event::Kernel;
+use reflex_rdma_wire::cm::CommId;
+
+/// Places looked at in one run.
+const BATCH: u32 = 16;
+
+/// How far the search has come.
+#[derive(Default)]
+pub(crate) struct Search {
+    at: At,
+    /// Completions of a queue that is gone, whose memory goes back one by one.
+    remains: VecDeque<Done>,
+}
+
+#[derive(Clone, Copy)]
+enum At {
+    Domain(u16),
+    Queue(u16),
+    Channel(u16),
+    Listening(usize),
+    /// After that one, by name.
+    Connection(Option<CommId>),
+    Pair(u16),
+    Share(u16),
+    Region(u16),
+}
+
+impl Default for At {
+    fn default() -> Self {
+        Self::Domain(0)
+    }
+}
+
+impl<K: Kernel> Port<K> {
+    /// Searches on, if there is a search.
+    pub(crate) fn search(&mut self, link: &mut dyn Link) {
+        let Some(mut search) = self.search.take() else { return };
+        for _ in 0..BATCH {
+            if search.remains.pop_front().is_some() {
+                continue;
+            }
+            match self.look(&mut search, link) {
+                Some(at) => search.at = at,
+                None => return,
+            }
+        }
+        self.search = Some(search);
+        self.go_on();
+    }
+
+    /// Looks at one place: the next one.
+    fn look(&mut self, search: &mut Search, link: &mut dyn Link) -> Option<At> {
+        let inner = self.inner.clone();
+        let kernel = &inner.kernel;
+        Some(match search.at {
+            At::Domain(at) => {
+                let places = inner.with(|shared| {
+                    let table = &mut shared.domains;
+                    let orphan = |(name, it): (Name, &mut crate::front::DomainFront)| {
+                        (!it.owner.is_alive(kernel)).then_some(name)
+                    };
+                    let orphan = table.at(at).and_then(orphan);
+                    orphan.map(|name| table.remove(name));
+                    table.len()
+                });
+                if at + 1 < places { At::Domain(at + 1) } else { At::Queue(0) }
+            }
+            At::Queue(at) => {
+                let (queue, places) = inner.with(|shared| {
+                    let table = &mut shared.queues;
+                    let orphan = table.at(at).filter(|(_, it)| !it.owner.is_alive(kernel));
+                    let orphan = orphan.map(|(name, _)| name);
+                    (orphan.and_then(|name| table.remove(name)), table.len())
+                });
+                search.remains = queue.map(|queue| queue.ring).unwrap_or_default();
+                if at + 1 < places { At::Queue(at + 1) } else { At::Channel(0) }
+            }
+            At::Channel(at) => {
+                let (_channel, places) = inner.with(|shared| {
+                    let table = &mut shared.channels;
+                    let orphan = table.at(at).filter(|(_, it)| !it.owner.is_alive(kernel));
+                    let orphan = orphan.map(|(name, _)| name);
+                    (orphan.and_then(|name| table.remove(name)), table.len())
+                });
+                if at + 1 < places { At::Channel(at + 1) } else { At::Listening(0) }
+            }
+            At::Listening(at) => {
+                let (there, orphan) = inner.with(|shared| {
+                    let channel = shared.listening.get(at).map(|it| it.channel);
+                    let orphan = channel.filter(|it| shared.channels.get(*it).is_none());
+                    (channel.is_some(), orphan.map(|_| shared.listening.swap_remove(at).service))
+                });
+                match orphan {
+                    // Another has taken its place.
+                    Some(service) => {
+                        self.close(service);
+                        At::Listening(at)
+                    }
+                    None if there => At::Listening(at + 1),
+                    None => At::Connection(None),
+                }
+            }
+            At::Connection(after) => match self.next_connection(after) {
+                Some((id, channel)) => {
+                    if inner.with(|shared| shared.channels.get(channel).is_none()) {
+                        self.end_connection(id, link);
+                    }
+                    At::Connection(Some(id))
+                }
+                None => At::Pair(0),
+            },
+            At::Pair(at) => {
+                let (orphan, places) = inner.with(|shared| {
+                    let places = shared.pairs.len();
+                    let pair = shared.pairs.at(at);
+                    let pair = pair.map(|(_, front)| (front.number, front.domain, front.queues));
+                    let orphan = pair.filter(|(_, domain, queues)| {
+                        let lacks =
+                            |it: &crate::front::Reserved| shared.queues.get(it.queue).is_none();
+                        !shared.has(*domain) || queues.iter().any(lacks)
+                    });
+                    (orphan.map(|(number, ..)| number), places)
+                });
+                if let Some(number) = orphan {
+                    self.destroy(number, link);
+                }
+                if at + 1 < places { At::Pair(at + 1) } else { At::Share(0) }
+            }
+            At::Share(at) => {
+                let (front, places) = inner.with(|shared| {
+                    let orphan = shared.shares.at(at).map(|(name, it)| (name, it.domain));
+                    let orphan = orphan.filter(|(_, domain)| !shared.has(*domain));
+                    let front = orphan.and_then(|(name, _)| shared.shares.remove(name));
+                    (front, shared.shares.len())
+                });
+                if let Some(front) = front {
+                    self.shares[usize::from(at)] = None;
+                    front.told.into_iter().for_each(|told| inner.unregister(told));
+                }
+                if at + 1 < places { At::Share(at + 1) } else { At::Region(0) }
+            }
+            At::Region(at) => {
+                let (_memory, places) = inner.with(|shared| {
+                    let orphan = shared.regions.at(at).filter(|(_, domain)| !shared.has(*domain));
+                    let memory = orphan.and_then(|(name, _)| shared.regions.deregister(name));
+                    (memory, shared.regions.places())
+                });
+                if at + 1 < places {
+                    At::Region(at + 1)
+                } else {
+                    return None;
+                }
+            }
+        })
+    }
+}
