@@ -23,7 +23,7 @@ pub(super) fn arguments(machine: &Machine, tap_descriptor: i32) -> Vec<OsString>
     let rdrand = matches!(machine.entropy, Entropy::All | Entropy::Processor);
     list.pair("-cpu", if rdrand { "max" } else { "max,-rdrand,-rdseed" });
     list.pair("-m", format!("{}M", machine.memory_mib));
-    list.pair("-smp", machine.cpus.to_string());
+    list.pair("-smp", processors(machine));
     if machine.firmware == Firmware::Qboot && machine.model == Model::Q35 {
         list.pair("-bios", "qboot.rom");
     }
@@ -50,6 +50,19 @@ pub(super) fn arguments(machine: &Machine, tap_descriptor: i32) -> Vec<OsString>
     }
     list.0.extend(machine.extra.iter().cloned());
     list.0
+}
+
+/// How many processors there are, and how many there is room for.
+///
+/// With room for one only, QEMU's translator (before 8.1) leaves out the guest's memory barriers and
+/// locked instructions. Devices work in threads of their own all the same: the guest's "I am going to
+/// sleep" and the network card's "here is a frame" can then miss each other, and the frame lies there
+/// until another comes. Counting instructions takes turns in one thread anyway.
+fn processors(machine: &Machine) -> String {
+    match machine.cpus {
+        1 if machine.accel == Accel::Tcg && machine.icount.is_none() => "1,maxcpus=2".into(),
+        cpus => cpus.to_string(),
+    }
 }
 
 struct Arguments(Vec<OsString>);

@@ -39,11 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What the kernel and the tools need.
 const MEMORY_MIB: u32 = 256;
 
-/// One processor, but room for two. With room for one only, QEMU's translator leaves out the guest's
-/// memory barriers and locked instructions (seen in 7.2); then the guest's "here is a frame" and
-/// the network card's "I am going to sleep" can miss each other, and the card stays silent for good.
-const BARRIERS: [&str; 2] = ["-smp", "1,maxcpus=2"];
-
 /// A place on a network, the same for peers and images: number N has the addresses 10.88.0.N/24 and
 /// fd88::N/64.
 #[derive(Clone, Debug)]
@@ -102,7 +97,6 @@ impl Station {
             .mac([0x52, 0x54, 0x00, 0x88, 0x00, self.number])
             .timeout(self.life)
             .append(format!("ip={}/24 ip6={}/64", self.ipv4(), self.ipv6()));
-        let machine = machine.extra(BARRIERS);
         let Some(mtu) = self.mtu else { return machine };
         let card = match self.model {
             Model::Q35 => "virtio-net-pci",
