@@ -13,14 +13,17 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::net::IpAddr;
 use reflex_driver_api::{Frame, Link, Protocol};
-use reflex_event::Kernel;
+use reflex_event::{Kernel, Priority};
 use reflex_rdma_device::Received;
 use reflex_rdma_engine::cm::Listen;
 use reflex_rdma_engine::{Attributes, State};
 use reflex_rdma_wire::{Envelope, Gid, Qpn};
 
-/// Most commands carried out in one run.
+/// Most commands carried out in one run, and most connection messages looked at.
 const BATCH: u32 = 16;
+/// Connection messages that may wait while there is something more urgent. Whoever sent others sends
+/// them again.
+const MESSAGES: usize = 64;
 /// Received frames that may wait for their queue pairs' priorities in all: they lie in the device's
 /// buffers.
 const WAITING_FRAMES: usize = 256;
@@ -34,8 +37,10 @@ pub struct Port<K: Kernel> {
     touched: VecDeque<u16>,
     /// Queue pairs that wait for a buffer or a neighbour's address.
     stalled: VecDeque<u16>,
-    /// Received frames that wait, of all queue pairs.
+    /// Received frames that wait, of all queue pairs and of the connection manager.
     frames: usize,
+    /// Of these, the connection manager's.
+    messages: VecDeque<Received>,
     pub(crate) service: Service,
     pub(crate) search: Option<Search>,
 }
@@ -50,6 +55,7 @@ impl<K: Kernel> Port<K> {
             touched: VecDeque::with_capacity(usize::from(pairs)),
             stalled: VecDeque::with_capacity(usize::from(pairs)),
             frames: 0,
+            messages: VecDeque::with_capacity(MESSAGES),
             search: None,
             inner,
         }
@@ -255,6 +261,34 @@ impl<K: Kernel> Port<K> {
         }
     }
 
+    /// A connection message has come. They have the default priority: a flood of them keeps no queue
+    /// pair waiting that is above.
+    fn negotiate(&mut self, received: Received, link: &mut dyn Link) {
+        if Priority::DEFAULT.level() >= link.level() && self.messages.is_empty() {
+            self.count(|_| {});
+            self.message(&received, link);
+        } else if self.messages.len() < MESSAGES && self.frames < WAITING_FRAMES {
+            self.count(|_| {});
+            self.messages.push_back(received);
+            self.frames += 1;
+            self.go_on();
+        } else {
+            self.count(|counters| counters.queue_full += 1);
+        }
+    }
+
+    /// Looks at connection messages that have waited.
+    fn messages(&mut self, link: &mut dyn Link) {
+        for _ in 0..BATCH {
+            let Some(received) = self.messages.pop_front() else { return };
+            self.frames -= 1;
+            self.message(&received, link);
+        }
+        if !self.messages.is_empty() {
+            self.go_on();
+        }
+    }
+
     fn count(&self, count: impl FnOnce(&mut Counters)) {
         self.inner.with(|shared| {
             shared.counters.frames += 1;
@@ -270,8 +304,7 @@ impl<K: Kernel> Protocol for Port<K> {
             return self.count(|counters| counters.malformed += 1);
         };
         if number == Qpn::GENERAL_SERVICE {
-            self.count(|_| {});
-            return self.message(&received, link);
+            return self.negotiate(received, link);
         }
         let (slot, frames) = (slot(number), self.frames);
         let Some((pair, share, inner)) =
@@ -312,6 +345,7 @@ impl<K: Kernel> Protocol for Port<K> {
         match number {
             CONTROL => {
                 self.commands(link);
+                self.messages(link);
                 self.search(link);
             }
             CONNECTIONS => self.expire_service(link),
