@@ -101,14 +101,19 @@ impl<K: Kernel> Port<K> {
             let (_, front) = shared.pairs.at(slot)?;
             front.wanted = false;
             let wishes = &mut front.wishes;
-            Some((wishes.peer.take(), core::mem::take(&mut wishes.fail), wishes.destroy))
+            let (peer, destroy) = (wishes.peer.take(), wishes.destroy);
+            let resume = core::mem::take(&mut wishes.resume);
+            Some((peer, resume, core::mem::take(&mut wishes.fail), destroy))
         });
-        let (peer, fail, destroy) = wishes.unwrap_or_default();
+        let (peer, resume, fail, destroy) = wishes.unwrap_or_default();
         if let Some(peer) = peer {
             self.establish(number, &peer);
         }
         let Some((pair, mut share, inner)) = self.parts(slot) else { return };
         let now = inner.kernel.now();
+        if resume && pair.engine.state() == State::Sqe {
+            pair.modify(inner, share.as_deref_mut(), State::Rts, &Attributes::default());
+        }
         pair.drain(inner, share.as_deref_mut());
         let (mut taken, mut confirmed) = (0, false);
         for _ in 0..FRAMES {

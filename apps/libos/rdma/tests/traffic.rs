@@ -639,3 +639,35 @@ fn why_a_connection_did_not_come_about_is_told() {
     assert_eq!(failure(&other), Failure::QueuePair);
     assert!(matches!(one.happened()[..], [(_, Happening::Rejected { .. })]));
 }
+
+#[test]
+fn datagrams_go_on_after_one_whose_region_was_gone() {
+    let world = World::new(17);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    let [from, to] = [one.pair(Transport::Datagram), other.pair(Transport::Datagram)];
+    let region = one.domain.register(one.domain.bytes(64).unwrap(), Access::NONE).unwrap();
+    let slice = region.slice(0..64).unwrap();
+    let send = |id, send: Send| {
+        let send = send.to(other.host.address, to.number(), QKey::IP_CM).id(id);
+        from.post_send(send).unwrap();
+    };
+    let statuses = || one.done().iter().map(|it| (it.0, it.2)).collect::<Vec<_>>();
+    let bytes = |text| Send::message().bytes(one.host.bytes(&one.domain, text));
+    send(1, Send::message().slice(slice));
+    send(2, bytes(b"behind it"));
+    drop(region);
+    world.settle();
+    assert_eq!(statuses(), [(1, Status::LocalProtection), (2, Status::Flushed)]);
+    send(3, bytes(b"flushed"));
+    world.settle();
+    assert_eq!(statuses(), [(3, Status::Flushed)]);
+    from.resume().unwrap();
+    other.receive(&to, 9, 64 + 40);
+    send(4, bytes(b"again"));
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(statuses(), [(4, Status::Success)]);
+    assert_eq!(other.done(), [(9, Kind::Receive, Status::Success, b"again".to_vec())]);
+    // What is gone already is refused.
+    let late = Send::message().slice(slice).to(other.host.address, to.number(), QKey::IP_CM);
+    assert_eq!(from.post_send(late).unwrap_err().error, Error::OtherDomain);
+}
