@@ -12,9 +12,18 @@ use reflex_arch::serial::{COM1, Serial};
 pub(crate) struct Console {
     serial: Option<Serial>,
     in_line: bool,
+    /// Lines on their way out: those of whoever was preempted while sending go first, and whole.
+    waiting: [u8; WAITING],
+    first: usize,
+    end: usize,
 }
 
-static CONSOLE: Exclusive<Console> = Exclusive::new(Console { serial: None, in_line: false });
+/// Bytes that may wait.
+const WAITING: usize = 1024;
+/// Bytes sent in one go, which is to be short.
+const PIECE: usize = 16;
+
+static CONSOLE: Exclusive<Console> = Exclusive::new(Console::SILENT);
 
 /// Looks for the serial port. Without one, what is written goes nowhere.
 pub(crate) fn init() {
@@ -55,12 +64,13 @@ pub(crate) fn overruns() -> u32 {
 pub(crate) unsafe fn seize() -> &'static mut Console {
     // SAFETY: the caller's duty; a half-written line leaves the console sound.
     let console = unsafe { &mut *CONSOLE.seize() };
+    while console.send_piece() {}
     console.start_line();
     console
 }
 
-/// A line on its way out. It is formatted outside the exclusion, which is then short, and in
-/// which no code of others' runs. Lines up to its size are written whole.
+/// A line on its way out. It is formatted outside the exclusion, in which no code of others' runs,
+/// and sent in many that are short. Lines up to its size are written whole.
 struct Line {
     bytes: [u8; Self::BYTES],
     used: usize,
@@ -74,7 +84,12 @@ impl Line {
     }
 
     fn flush(&mut self) {
-        CONSOLE.with(|console| console.write(&self.bytes[..self.used]));
+        let bytes = &self.bytes[..self.used];
+        // Nothing is said by whoever is at the console already.
+        while CONSOLE.with(|console| console.queue(bytes)) == Some(false) {
+            CONSOLE.with(Console::send_piece);
+        }
+        while CONSOLE.with(Console::send_piece) == Some(true) {}
         self.used = 0;
     }
 }
@@ -96,6 +111,34 @@ impl Write for Line {
 }
 
 impl Console {
+    const SILENT: Self =
+        Self { serial: None, in_line: false, waiting: [0; WAITING], first: 0, end: 0 };
+
+    /// Has bytes sent behind all others; false when there is no room for them at present.
+    fn queue(&mut self, bytes: &[u8]) -> bool {
+        let room = self.waiting.get_mut(self.end..self.end + bytes.len());
+        room.is_some_and(|room| {
+            room.copy_from_slice(bytes);
+            self.end += bytes.len();
+            true
+        })
+    }
+
+    /// Sends a piece of what waits; true when there is more.
+    fn send_piece(&mut self) -> bool {
+        let mut piece = [0; PIECE];
+        let length = (self.end - self.first).min(PIECE);
+        let piece = &mut piece[..length];
+        piece.copy_from_slice(&self.waiting[self.first..self.first + length]);
+        self.first += length;
+        let more = self.first < self.end;
+        if !more {
+            (self.first, self.end) = (0, 0);
+        }
+        self.write(piece);
+        more
+    }
+
     fn write(&mut self, bytes: &[u8]) {
         if let (Some(serial), Some(last)) = (&mut self.serial, bytes.last()) {
             self.in_line = *last != b'\n';
@@ -114,5 +157,21 @@ impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.write(text.as_bytes());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_goes_first_and_leaves_room() {
+        let mut console = Console::SILENT;
+        assert!(console.queue(&[b'a'; WAITING - 20]) && console.queue(&[b'b'; 20]));
+        assert!(!console.queue(b"c"));
+        let pieces = core::iter::repeat_with(|| console.send_piece());
+        assert_eq!(pieces.take_while(|more| *more).count(), WAITING / PIECE - 1);
+        assert!(console.queue(b"c") && console.waiting[0] == b'c');
+        assert!(!console.send_piece() && !console.send_piece());
     }
 }

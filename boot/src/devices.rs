@@ -20,7 +20,7 @@ use reflex_runtime::job::Job;
 use reflex_runtime::section::section;
 use reflex_runtime::{Runtime, memory};
 use reflex_virtio_bus::{Device, Ecam, Link, Ports, Quiet, mmio, pci};
-use reflex_virtio_net::{Info, RECEIVE_BUFFER, Receiver, Rings, Transmitter};
+use reflex_virtio_net::{Info, Receiver, Rings, Transmitter};
 use virtio_drivers::transport::DeviceType;
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
 
@@ -228,11 +228,12 @@ pub fn network(machine: &Machine) -> Result<Nic, NicError> {
     let device = devices.into_iter().find(|device| device.kind == DeviceType::Network);
     let mut device = device.ok_or(NicError::None)?;
     let lines = route(machine, &mut device)?;
-    let rings = rings();
+    let buffer = reflex_virtio_net::receive_buffer(&mut device.link).map_err(NicError::Driver)?;
+    let rings = rings(buffer);
     let spare = 2 * rings.receive;
-    let granule = Granule::new(RECEIVE_BUFFER).expect("a power of two");
+    let granule = Granule::new(buffer).expect("a power of two");
     // One more for the pool's table.
-    let bytes = (usize::from(rings.receive) + usize::from(spare) + 1) * RECEIVE_BUFFER;
+    let bytes = (usize::from(rings.receive) + usize::from(spare) + 1) * buffer;
     let frames = memory::pool(bytes, granule, Content::Bytes)?;
     let opened = reflex_virtio_net::open::<Identity, _>(device.link, frames, rings);
     let (receiver, transmitter, info) = opened.map_err(NicError::Driver)?;
@@ -257,11 +258,11 @@ pub(crate) fn entropy(machine: &Machine, seed: &mut [u8], expired: impl FnMut() 
 
 /// Ring sizes that a machine's memory allows: with the spare frames, a thirty-second of it; at most
 /// 256 frames each way.
-fn rings() -> Rings {
-    let affordable = memory::available() / 32 / (3 * RECEIVE_BUFFER + 1536);
+fn rings(buffer: usize) -> Rings {
+    let affordable = memory::available() / 32 / (4 * buffer);
     let size = affordable.clamp(16, 256);
     let size = 1 << size.ilog2();
-    Rings { receive: size, transmit: size }
+    Rings { receive: size, buffer, transmit: size }
 }
 
 /// Every virtio device of the machine. What cannot be used is logged.

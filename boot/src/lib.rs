@@ -48,13 +48,13 @@ pub use reflex_event::{
     Executor, Executors, Info, Instant, Kernel, Latency, Limits, Meanwhile, NameSet, Overload,
     Policy, Priority, Registration, TimerId, Trouble,
 };
-pub use reflex_memory::{Lent, Own, Pool, PoolBox, Shared};
+pub use reflex_memory::{Lent, Own, Pool, PoolBox, PoolStats, Scheme, Shared};
 #[cfg(feature = "bench")]
 pub use reflex_runtime::bench;
 pub use reflex_runtime::{
-    Cloner, ClonerOptions, Completions, ContextInfo, ContextOptions, Origin, Pending, Protected,
-    Rebinding, ReplaceError, Replacement, Runtime, Service, Signal, SignalMode, Waited, Waiter,
-    measure, memory,
+    Cloner, ClonerOptions, Completions, ContextInfo, ContextOptions, Origin, OwnScheme, Pending,
+    Protected, Rebinding, ReplaceError, Replacement, Runtime, Service, Signal, SignalMode, Waited,
+    Waiter, measure, memory,
 };
 pub use reflex_runtime::{interrupt::Vector, job::Job, report, supervise};
 #[cfg(not(test))]

@@ -143,8 +143,13 @@ fn guarded_stack(bytes: usize, reserve: usize) -> Option<Range<usize>> {
     let under = reserve.checked_next_multiple_of(page)? + page;
     let whole = memory::take(stack.checked_add(under)?, page)?;
     let start = whole.cast::<u8>().addr().get();
-    for guard in (start..start + under).step_by(page) {
-        with_map(|map| map.unmap_guard(guard as u64, &mut frame))?.ok()?;
+    for guard in (start as u64..(start + under) as u64).step_by(page) {
+        // The table for a split large page is filled outside of the section.
+        while let Some(large) = section::section(|| with_map(|map| map.large_page(guard)))? {
+            let split = large.split(&mut frame).ok()?;
+            section::section(|| with_map(|map| map.put(split)))?;
+        }
+        section::section(|| with_map(|map| map.unmap_guard(guard, &mut frame)))?.ok()?;
     }
     Some(start + under..start + whole.len())
 }

@@ -83,6 +83,8 @@ pub(crate) const RULES: &[Rule] = &[
     rule("netio-timer", Kind::Application, FACADE),
     rule("echo", Kind::Application, FACADE),
     rule("rping", Kind::Application, FACADE),
+    rule("rdma-pingpong", Kind::Application, FACADE),
+    rule("rdma-perf", Kind::Application, FACADE),
     rule("httpd", Kind::Application, &["reflex", "reflex-http-embed"]),
     // Its handlers fault on purpose.
     rule("guest-tests", Kind::UnsafeApplication, FACADE),
@@ -94,16 +96,13 @@ pub(crate) const RULES: &[Rule] = &[
     // It reads the console by the interface that the facade stands on.
     rule("guest-typing", Kind::Application, &["reflex", "reflex-boot"]),
     rule("guest-kinds", Kind::Application, FACADE),
+    rule("guest-rdma", Kind::Application, FACADE),
     // The host.
     rule("cargo-reflex", Kind::Host, &[]),
     rule("reflex-testkit", Kind::Fake, &["reflex-driver-api", "reflex-event", "reflex-memory"]),
     rule("reflex-tests", Kind::Host, &[]),
     rule("reflex-e2e", Kind::Host, &["cargo-reflex"]),
-    rule(
-        "reflex-fuzz",
-        Kind::Host,
-        &["reflex-event", "reflex-rdma-engine", "reflex-rdma-wire"],
-    ),
+    rule("reflex-fuzz", Kind::Host, &["reflex-event", "reflex-rdma-engine", "reflex-rdma-wire"]),
 ];
 
 const FACADE: &[&str] = &["reflex"];

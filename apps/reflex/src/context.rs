@@ -6,7 +6,9 @@ use crate::{Error, System};
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
-use reflex_boot::{ContextId, ContextOptions, EventError, Limits, Priority, Runtime};
+use reflex_boot::{
+    ContextId, ContextOptions, EventError, Limits, OwnScheme, Priority, Runtime, Scheme,
+};
 
 /// A context with state `S`. Handlers of `&mut S` are registered with it, and as no two of its
 /// handlers ever run at once, the state needs no lock.
@@ -67,6 +69,7 @@ pub struct ContextBuilder<S, O = Given<S>> {
     pub(crate) wishes: Wishes,
     pub(crate) heir_of: Option<Context<S>>,
     origin: O,
+    scheme: OwnScheme,
     state: PhantomData<fn() -> S>,
 }
 
@@ -94,7 +97,7 @@ impl<S: Send + 'static> ContextBuilder<S> {
         if self.options.on_failure == OnFailure::Restart {
             return Err(Error::Event(EventError::NotAllowed));
         }
-        let inner = self.kernel.context(self.options, self.origin.0)?;
+        let inner = self.kernel.context_by(self.options, self.scheme, self.origin.0)?;
         if let Some(parent) = self.heir_of {
             self.kernel.inherit(inner, parent.inner)?;
         }
@@ -128,10 +131,10 @@ impl<S: 'static, C> ContextBuilder<S, Constructed<C>> {
         C: Fn(Setup<'_, S>) -> Result<S, E> + Send + Sync + 'static,
         E: fmt::Display,
     {
-        let Self { kernel, wishes, mut options, mut priority, .. } = self;
+        let Self { kernel, wishes, mut options, mut priority, scheme, .. } = self;
         let Constructed(constructor) = self.origin;
         settle(kernel, &wishes, &mut options, &mut priority)?;
-        let inner = kernel.construct(options, priority, move |inner, own| {
+        let inner = kernel.construct(options, scheme, priority, move |inner, own| {
             constructor(Setup { context: Context { inner, priority }, own })
         })?;
         Ok(Context { inner, priority })
@@ -142,7 +145,8 @@ impl<S, O> ContextBuilder<S, O> {
     fn from(kernel: Runtime, options: ContextOptions, origin: O) -> Self {
         let (wishes, heir_of) = (Wishes::default(), None);
         let priority = Priority::DEFAULT;
-        Self { kernel, options, priority, wishes, heir_of, origin, state: PhantomData }
+        let (scheme, state) = (None, PhantomData);
+        Self { kernel, options, priority, wishes, heir_of, origin, scheme, state }
     }
 
     /// Has the command line have the last word.
@@ -165,6 +169,14 @@ impl<S, O> ContextBuilder<S, O> {
     /// connections and its own boxes ([`Lent`](crate::Lent)) come from there.
     pub fn memory(self, bytes: usize) -> Self {
         Self { options: ContextOptions { memory: bytes, ..self.options }, ..self }
+    }
+
+    /// Event memory that is handed out by an allocation scheme of the context's own, from that one's
+    /// region (A-3.4.1): instead of the pool of blocks of powers of two that it has otherwise.
+    /// Everything else is as ever, restarts included.
+    pub fn scheme(self, scheme: &'static mut dyn Scheme) -> Self {
+        let bytes = scheme.region().len();
+        Self { scheme: Some(scheme), ..self.memory(bytes) }
     }
 
     /// How much of the event system it may use; as much as there is unless said here.

@@ -57,11 +57,11 @@ pub use reflex_boot::devices::NicError;
 pub use reflex_boot::{
     Accumulation, Activation, Cloner, Completions, Condition, ContextId, ContextInfo, EventError,
     EventId, Executor, Executors, Info, Instant, Kernel, Latency, Lent, Limits, Meanwhile,
-    Overload, Pending, Policy, Pool, Priority, Protected, Registration, ReplaceError, Runtime,
-    TimerId, Trouble, Waited, Waiter, exit as status,
+    Overload, Pending, Policy, Pool, PoolStats, Priority, Protected, Registration, ReplaceError,
+    Runtime, Scheme, TimerId, Trouble, Waited, Waiter, exit as status, machine_line,
 };
 #[cfg(feature = "bench")]
-pub use reflex_boot::{Acknowledge, Job, Vector, bench, machine_line, measure};
+pub use reflex_boot::{Acknowledge, Job, Vector, bench, measure};
 pub use reflex_http as http;
 pub use reflex_macros::{main, test};
 pub use replace::{Replacement, Serving};

@@ -23,13 +23,14 @@ mod receive;
 mod transmit;
 
 pub use error::Error;
-pub use open::{Info, Opened, Rings, open};
+pub use open::{Info, Opened, Rings, open, receive_buffer};
 pub use receive::Receiver;
 pub use transmit::Transmitter;
 
 /// Bytes of the header in front of each frame (5.1.6), with `num_buffers`.
 pub const HEADER: usize = 12;
-/// Bytes of a receive buffer, header and frame. A pool of this granule wastes nothing.
+/// Bytes of a receive buffer for the frames of Ethernet without extensions, header and frame. A pool
+/// of this granule wastes nothing.
 pub const RECEIVE_BUFFER: usize = 2048;
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;

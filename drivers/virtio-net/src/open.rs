@@ -26,22 +26,25 @@ const TRANSMIT: u16 = 1;
 const ETHERNET_MTU: u16 = 1500;
 /// What IPv4 requires of any link (RFC 791).
 const LEAST_MTU: u16 = 68;
-/// What fits in a receive buffer.
-const MOST_MTU: u16 = (RECEIVE_BUFFER - HEADER - ETHERNET) as u16;
+/// The payload of jumbo frames, as far as anybody has them.
+const MOST_MTU: u16 = 9000;
 
 /// How many frames the device may hold each way. Powers of two; a device with a smaller ring
 /// gets as many as it can hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rings {
-    /// Receive buffers, [`RECEIVE_BUFFER`] bytes each, from the pool of frames.
+    /// Receive buffers, from the pool of frames.
     pub receive: u16,
+    /// Bytes of a receive buffer, of which [`HEADER`] and an Ethernet header are no payload: what
+    /// [`receive_buffer`] says, or [`RECEIVE_BUFFER`]. An MTU beyond it is not accepted.
+    pub buffer: usize,
     /// Transmit buffers, about the MTU each, from DMA memory.
     pub transmit: u16,
 }
 
 impl Default for Rings {
     fn default() -> Self {
-        Self { receive: 256, transmit: 256 }
+        Self { receive: 256, buffer: RECEIVE_BUFFER, transmit: 256 }
     }
 }
 
@@ -61,6 +64,26 @@ pub struct Info {
 /// The two halves of an interface, and what it is like.
 pub type Opened<H, T> = (Receiver<H>, Transmitter<H, T>, Info);
 
+/// The MTU that a device offers, if it is one that there can be.
+fn offered_mtu<T: Queues>(device: &mut T) -> Result<Option<u16>, Error> {
+    if device.read_device_features() & MTU == 0 {
+        return Ok(None);
+    }
+    // It can be read before anything is negotiated (3.1.1).
+    let mtu = u16::from_le_bytes(read_config_bytes(device, MTU_OFFSET)?);
+    Ok((LEAST_MTU..=MOST_MTU).contains(&mtu).then_some(mtu))
+}
+
+/// Bytes of a receive buffer, a power of two, for the frames of a device that has not been opened.
+///
+/// # Errors
+/// [`Error`].
+pub fn receive_buffer<T: Queues>(device: &mut T) -> Result<usize, Error> {
+    let payload = offered_mtu(device)?.unwrap_or(ETHERNET_MTU);
+    let bytes = HEADER + ETHERNET + usize::from(payload);
+    Ok(bytes.next_power_of_two().max(RECEIVE_BUFFER))
+}
+
 /// Starts a network device. Its receive ring is filled from `frames`, a pool of
 /// [`Content::Bytes`](reflex_memory::Content) whose buffers the device can reach: each must be
 /// contiguous in physical memory.
@@ -78,14 +101,9 @@ pub fn open<H: Hal, T: Queues>(
     if device.device_type() != DeviceType::Network {
         return Err(Error::OtherDevice);
     }
-    // An MTU beyond our buffers must not be accepted (5.1.4.2); it can be read before.
-    let offered = device.read_device_features();
-    let mtu = if offered & MTU == 0 {
-        None
-    } else {
-        let mtu = u16::from_le_bytes(read_config_bytes(&device, MTU_OFFSET)?);
-        (LEAST_MTU..=MOST_MTU).contains(&mtu).then_some(mtu)
-    };
+    // An MTU beyond our buffers must not be accepted (5.1.4.2).
+    let fits = |mtu: &u16| HEADER + ETHERNET + usize::from(*mtu) <= rings.buffer;
+    let mtu = offered_mtu(&mut device)?.filter(fits);
     let wanted = MAC | STATUS | if mtu.is_some() { MTU } else { 0 };
     let features = start(&mut device, wanted)?;
     if features & MAC == 0 {
@@ -102,8 +120,8 @@ pub fn open<H: Hal, T: Queues>(
     // queues' memory is leaked, for nobody will try again.
     let size = fit(&mut device, TRANSMIT, rings.transmit);
     let transmit = Queue::<H>::new(&mut device, TRANSMIT, size)?;
-    let rings = Rings { receive: receive.size(), transmit: transmit.size() };
-    let mut receiver = Receiver::new(receive, frames)?;
+    let rings = Rings { receive: receive.size(), transmit: transmit.size(), ..rings };
+    let mut receiver = Receiver::new(receive, frames, rings.buffer)?;
     let mut transmitter = Transmitter::new(transmit, mac, mtu, device)?;
     finish(transmitter.device());
     receiver.started();

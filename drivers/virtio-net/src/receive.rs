@@ -1,6 +1,6 @@
 //! The receiving half.
 
-use crate::{Error, HEADER, RECEIVE_BUFFER};
+use crate::{Error, HEADER};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::{self, ManuallyDrop};
@@ -46,28 +46,34 @@ pub struct Receiver<H: Hal> {
     /// What each slot of the queue has lent.
     lent: Box<[Posted]>,
     frames: &'static Pool,
+    /// Bytes of a buffer.
+    buffer: usize,
     counters: NicCounters,
     failed: bool,
 }
 
 impl<H: Hal> Receiver<H> {
     /// Fills the ring of a device that does not run yet.
-    pub(crate) fn new(mut queue: Queue<H>, frames: &'static Pool) -> Result<Self, Error> {
+    pub(crate) fn new(
+        mut queue: Queue<H>,
+        frames: &'static Pool,
+        buffer: usize,
+    ) -> Result<Self, Error> {
         let mut buffers = Vec::with_capacity(queue.size().into());
         for _ in 0..queue.size() {
-            buffers.push(frames.bytes(RECEIVE_BUFFER).map_err(|_| Error::TooFewFrames)?);
+            buffers.push(frames.bytes(buffer).map_err(|_| Error::TooFewFrames)?);
         }
         let lent: Box<[Posted]> = buffers.into_iter().map(Posted::new::<H>).collect();
         for (slot, lent) in (0..).zip(&lent) {
             // SAFETY: each slot once, each with a buffer of that length, which `lent` keeps
             // untouched until the slot is taken.
             unsafe {
-                queue.describe(slot, lent.address, RECEIVE_BUFFER as u32, DeviceToDriver);
+                queue.describe(slot, lent.address, buffer as u32, DeviceToDriver);
                 queue.offer(slot);
             }
         }
         queue.publish();
-        Ok(Self { queue, lent, frames, counters: NicCounters::default(), failed: false })
+        Ok(Self { queue, lent, frames, buffer, counters: NicCounters::default(), failed: false })
     }
 
     /// What suppresses the device's interrupts for received frames in interrupt context.
@@ -109,8 +115,8 @@ impl<H: Hal> Receive for Receiver<H> {
                 }
             };
             let length = used.written as usize;
-            let fresh = if (HEADER..=RECEIVE_BUFFER).contains(&length) {
-                let fresh = self.frames.bytes(RECEIVE_BUFFER).ok();
+            let fresh = if (HEADER..=self.buffer).contains(&length) {
+                let fresh = self.frames.bytes(self.buffer).ok();
                 self.counters.no_buffer += u64::from(fresh.is_none());
                 fresh
             } else {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use reflex_driver_api::{Acknowledge, NicError, Receive, Transmit};
 use reflex_virtio_bus as bus;
 use reflex_virtio_fake::{FakeDevice, HostHal, frames, pool_in_use};
-use reflex_virtio_net::{Error, HEADER, Rings, open};
+use reflex_virtio_net::{Error, HEADER, Rings, open, receive_buffer};
 use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::thread;
@@ -271,6 +271,21 @@ fn an_mtu_beyond_the_buffers_or_below_ipv4_is_not_accepted() {
             open::<HostHal, _>(fake.clone(), frames(1), rings(1, 1)).expect("the device opens");
         assert_eq!(info.mtu, expected);
         assert_eq!(fake.accepted() & MTU_FEATURE != 0, accepted, "MTU {mtu}");
+    }
+}
+
+#[test]
+fn buffers_hold_the_frames_that_the_device_offers() {
+    for (mtu, features, expected) in [
+        (1500, MAC_FEATURE, 2048),
+        (9000, MAC_FEATURE, 2048),
+        (1500, MAC_FEATURE | MTU_FEATURE, 2048),
+        (4200, MAC_FEATURE | MTU_FEATURE, 8192),
+        (9000, MAC_FEATURE | MTU_FEATURE, 16_384),
+        (9001, MAC_FEATURE | MTU_FEATURE, 2048),
+    ] {
+        let mut fake = device(features, mtu, 64);
+        assert_eq!(receive_buffer(&mut fake), Ok(expected), "MTU {mtu}");
     }
 }
 

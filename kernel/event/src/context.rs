@@ -116,8 +116,11 @@ pub(crate) const MOST: usize = 256;
 /// All contexts. They lie in an array, so that reaching one costs no look at a length.
 pub(crate) struct Contexts<C> {
     records: [ContextRecord<C>; MOST],
+    /// Of all there can be, made at the start: adding a context is a short section.
     queues: Vec<Queue>,
     accounts: Vec<Account>,
+    /// How many there are.
+    count: usize,
 }
 
 impl<C: Copy> Contexts<C> {
@@ -135,24 +138,27 @@ impl<C: Copy> Contexts<C> {
             parked: NONE,
             machine,
         };
-        Self { records: [idle; MOST], queues: Vec::new(), accounts: Vec::new() }
+        Self { records: [idle; MOST], queues: Vec::new(), accounts: Vec::new(), count: 0 }
     }
 
     pub(crate) fn reserve(&mut self, most: usize) -> Result<(), Error> {
         let most = most.min(MOST);
         let queues = self.queues.try_reserve_exact(most);
-        queues.and(self.accounts.try_reserve_exact(most)).map_err(|_| Error::HeapExhausted)
+        let room = queues.and(self.accounts.try_reserve_exact(most));
+        room.map_err(|_| Error::HeapExhausted)?;
+        self.queues.resize_with(most, || Queue::EMPTY);
+        self.accounts.resize_with(most, || Account::new(Limits::NONE));
+        Ok(())
     }
 
-    /// Adds a context; the capacity given at the start is never exceeded.
+    /// Adds a context, if there is room for one more.
     pub(crate) fn add(&mut self, machine: C, limits: Limits) -> Result<ContextId, Error> {
-        let most = self.queues.capacity().min(self.accounts.capacity()).min(MOST);
-        if self.queues.len() == most {
+        if self.count == self.queues.len() {
             return Err(Error::TooManyContexts);
         }
-        let index = self.queues.len() as u16;
-        self.queues.push(Queue::EMPTY);
-        self.accounts.push(Account::new(limits));
+        let index = self.count as u16;
+        self.count += 1;
+        self.account(index).limits = limits;
         let record = self.at(index);
         record.machine = machine;
         record.room = room(limits);
@@ -168,8 +174,8 @@ impl<C: Copy> Contexts<C> {
     /// The index of a context that exists under this name.
     pub(crate) fn index(&self, context: ContextId) -> Result<u16, Error> {
         let index = usize::from(context.index);
-        let named = index < self.queues.len()
-            && self.records[index % MOST].generation == context.generation;
+        let named =
+            index < self.count && self.records[index % MOST].generation == context.generation;
         if named { Ok(context.index) } else { Err(Error::NoContext) }
     }
 

@@ -309,6 +309,12 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if context.stopping {
             self.hold_running();
         } else if top != 0 {
+            let others = self.ready.top().max(self.preempted.top());
+            if top > others && self.express.index == NONE {
+                // It would only be queued to be taken out again.
+                self.set_current(top);
+                return Next::Start(self.contexts.name(self.running));
+            }
             // Others of the same priority have waited longer.
             self.ready.push_back(&mut self.contexts, self.running, top);
         }

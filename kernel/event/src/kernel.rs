@@ -136,6 +136,14 @@ pub trait Kernel: Clone + Send + Sync + 'static {
     /// a guarded call.
     fn unguarded<R>(&self, work: impl FnOnce() -> R) -> R;
 
+    /// Runs `work` in a section: code of `context`, on behalf of whoever has activated an event of
+    /// its. `None` when it has panicked or faulted, and that is the context's own failure: it is
+    /// given up then.
+    fn contained<R>(&self, context: ContextId, work: impl FnOnce() -> R) -> Option<R> {
+        let _ = context;
+        self.section(|| Some(work()))
+    }
+
     /// Runs `work`, guarded, on a value that is not the calling context's own, and returns the
     /// value. When the context is given up meanwhile, which it can be where `work` calls something
     /// [`unguarded`](Self::unguarded), `rescue` gets the value, in a context of the kernel's: what

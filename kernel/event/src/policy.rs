@@ -72,7 +72,12 @@ impl NameSet {
 
     /// The places of these, the lowest first.
     pub fn places(self) -> impl Iterator<Item = u8> {
-        (0..MOST_NAMES as u8).filter(move |place| self.contains(*place))
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let place = (left != 0).then(|| left.trailing_zeros() as u8)?;
+            left &= left - 1;
+            Some(place)
+        })
     }
 }
 

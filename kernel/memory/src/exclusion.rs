@@ -18,4 +18,8 @@ pub unsafe trait Exclusion: Sync {
 
     /// Ends what the latest `enter` of this flow began.
     fn leave(&self);
+
+    /// A pool of the [owner](crate::Pool::set_owner) of this number had no room for something.
+    /// Called outside of the exclusion.
+    fn refused(&self, _owner: u32) {}
 }

@@ -3,6 +3,7 @@
 use crate::{Lent, Pool};
 use core::fmt;
 use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
@@ -43,6 +44,13 @@ impl<U: ?Sized> LentDyn<U> {
     /// The pool the value lives in.
     pub fn pool(&self) -> &'static Pool {
         self.pool
+    }
+
+    /// Gives the block back without dropping the value: when it is not known to be whole.
+    pub fn forget(self) {
+        let kept = ManuallyDrop::new(self);
+        // SAFETY: the block was this box's, and nobody looks at the value any more.
+        unsafe { kept.pool.release_lent(kept.block) };
     }
 
     /// The address of the value's block, to tell whose memory it is.

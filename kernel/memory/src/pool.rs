@@ -19,12 +19,16 @@ use core::alloc::Layout;
 use core::cell::UnsafeCell;
 use core::ops::Range;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::task::Poll;
 use core::{fmt, mem, slice};
 
 mod granule;
 mod state;
 mod stats;
+
+/// No owner.
+const NOBODY: u32 = u32::MAX;
 
 pub use granule::Granule;
 pub use state::Cursor;
@@ -42,6 +46,8 @@ pub use stats::{Content, PoolStats};
 /// the latest when the pool is [reclaimed](Self::reclaim).
 pub struct Pool {
     exclusion: &'static dyn Exclusion,
+    /// Who is told of what is refused.
+    owner: AtomicU32,
     /// The first granule; derived from the region, so that it may reach all blocks.
     base: NonNull<u8>,
     /// The largest alignment that values can have; 0 when there may be none but bytes.
@@ -114,7 +120,8 @@ impl Pool {
         };
         let state = UnsafeCell::new(State::new(granule, granules, blocks, None));
         let smallest = granule.bytes();
-        Ok(Self { exclusion, base, alignment, granules, granule, smallest, content, state })
+        let owner = AtomicU32::new(NOBODY);
+        Ok(Self { exclusion, owner, base, alignment, granules, granule, smallest, content, state })
     }
 
     /// A pool of [`Content::Objects`] whose blocks are found by a scheme of the owner's. It is
@@ -133,6 +140,7 @@ impl Pool {
         let state = State::new(GRANULE, granules, Blocks::empty(), Some(scheme));
         Ok(Self {
             exclusion,
+            owner: AtomicU32::new(NOBODY),
             base: region.cast(),
             alignment: usize::MAX,
             granules,
@@ -210,6 +218,12 @@ impl Pool {
         self.with(|state| unsafe { state.reclaim_step(from) })
     }
 
+    /// From now on the exclusion is [told](Exclusion::refused) of each allocation that is refused
+    /// for want of room, under this number, which is not the highest there is.
+    pub fn set_owner(&self, owner: u32) {
+        self.owner.store(owner, Relaxed);
+    }
+
     /// Whether `address` is in memory that this pool hands out.
     pub fn contains(&self, address: *const u8) -> bool {
         address.addr().wrapping_sub(self.base.addr().get()) < self.capacity()
@@ -275,6 +289,7 @@ impl Pool {
     ) -> Result<NonNull<[u8]>, Error> {
         let Ok(layout) = Layout::from_size_align(len, 1) else {
             self.with(State::count_failure);
+            self.refuse();
             return Err(Error::TooLarge);
         };
         let block = take(self, layout)?;
@@ -340,9 +355,21 @@ impl Pool {
     fn take_slowly(&self, layout: Layout, claim: Claim, kind: Kind) -> Result<NonNull<u8>, Error> {
         loop {
             if let Poll::Ready(taken) = self.with(|state| state.take_step(layout, claim, kind)) {
+                if taken.is_err() {
+                    self.refuse();
+                }
                 // SAFETY: as in `take_quickly`.
                 return taken.map(|place| unsafe { self.base.add(place) });
             }
+        }
+    }
+
+    /// Tells the owner of a refusal.
+    #[cold]
+    fn refuse(&self) {
+        let owner = self.owner.load(Relaxed);
+        if owner != NOBODY {
+            self.exclusion.refused(owner);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
 use crate::dispatch::{CORE, activate_deferred, note};
-use crate::registry::{self, ContextOptions};
+use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::{Reason, Registers, Text};
 use crate::runtime::Runtime;
 use crate::section::section;
@@ -171,6 +171,7 @@ impl Runtime {
     pub fn construct<S, C, E>(
         self,
         options: ContextOptions,
+        scheme: OwnScheme,
         priority: Priority,
         constructor: C,
     ) -> Result<Context<S>, Error>
@@ -181,14 +182,20 @@ impl Runtime {
     {
         let constructor = NonNull::from(Box::leak(Box::new(constructor))).cast();
         let prepare = Begin::<S, C>::prepare;
-        self.begin(options, Construct { constructor, prepare, priority }).map(Context::new)
+        let construct = Construct { constructor, prepare, priority };
+        self.begin(options, scheme, construct).map(Context::new)
     }
 
-    fn begin(self, options: ContextOptions, construct: Construct) -> Result<ContextId, Error> {
+    fn begin(
+        self,
+        options: ContextOptions,
+        scheme: OwnScheme,
+        construct: Construct,
+    ) -> Result<ContextId, Error> {
         if options.on_failure == OnFailure::Halt {
             return Err(Error::NotAllowed);
         }
-        let context = registry::add_down(options)?;
+        let context = registry::add_down(options, scheme)?;
         let supervision = section(|| registry::supervision(context))?.ok_or(Error::NotAllowed)?;
         supervision.constructor.set(Some(construct));
         begin(supervision);

@@ -207,6 +207,21 @@ impl Handler {
         unsafe { self.extras() }.ok_or(Error::OutOfMemory)
     }
 
+    /// Keeps `extras` beside the handler; hands them back if there are some already.
+    ///
+    /// # Safety
+    /// The handler has not been released; `extras` are in the pool it was bound in. The caller is
+    /// in a section.
+    pub(crate) unsafe fn give_extras(self, extras: Lent<Extras>) -> Option<Lent<Extras>> {
+        // SAFETY: the caller's duty.
+        let header = unsafe { self.0.as_ref() };
+        if header.extras.get().is_some() {
+            return Some(extras);
+        }
+        header.extras.set(Some(extras.into_raw().0));
+        None
+    }
+
     /// Makes dispatch call `call` instead of what it called, which is returned.
     ///
     /// # Safety

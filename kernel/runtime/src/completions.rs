@@ -16,7 +16,7 @@ use reflex_event::{
 };
 use reflex_memory::completion::{CompletionRing, Producer, Reader};
 
-/// Activations that one section moves from the queue into the ring.
+/// Activations that are moved from the queue into the ring in one go, and taken in another.
 const STEP: usize = 4;
 
 /// An activation as the ring carries it: the event's word, and the count.
@@ -101,17 +101,21 @@ impl Completions {
     /// Moves activations from the queue into the ring; false when there was none to move, or no
     /// room.
     fn fill(&self) -> bool {
+        (0..STEP).take_while(|_| self.fill_one()).count() > 0
+    }
+
+    fn fill_one(&self) -> bool {
         section(|| {
             // SAFETY: in a section, and the borrows end in it.
             let (core, producer) = unsafe { (CORE.get(), self.producer.get()) };
-            let mut moved = false;
-            for _ in 0..STEP.min(self.size - producer.len()) {
-                // The context is a ring's, so its activations can be taken.
-                let Ok(Some(activation)) = core.take(self.context) else { break };
-                let entry = [activation.event.into_word(), u64::from(activation.count)];
-                // There is room: only the producer fills the ring.
-                moved |= producer.push(entry).is_ok();
+            if producer.len() == self.size {
+                return false;
             }
+            // The context is a ring's, so its activations can be taken.
+            let Ok(Some(activation)) = core.take(self.context) else { return false };
+            let entry = [activation.event.into_word(), u64::from(activation.count)];
+            // There is room: only the producer fills the ring.
+            let moved = producer.push(entry).is_ok();
             // What was taken may have lent its priority to whoever excludes the ring.
             note_if_due(core);
             moved

@@ -9,8 +9,10 @@
 //! ```
 //!
 //! Only a context that is [supervised](crate::supervise), in code of its own: with no section
-//! open, interrupts let through, and no [guarded](crate::guard) call open. In kernel code the same
-//! means that the kernel cannot be relied on any more, and the image ends with a full report.
+//! open, interrupts let through, and no [guarded](crate::guard) call open; or in a
+//! [filter](mod@crate::attempt) of its. In kernel code the same means that the kernel cannot be
+//! relied on any more, and the image ends with a full report; so it does in a section that the
+//! context has opened itself, since what it has half changed there is what it shares with others.
 //!
 //! When kernel code runs on a stack that its context has used up, that is the context's fault: a
 //! *reserve* under the stack is mapped for as long as the kernel code needs it, and then the
@@ -23,11 +25,11 @@ use crate::local::Local;
 use crate::report::{Reason, Registers, Text};
 use crate::section::{self, section};
 use crate::supervise::{Life, OnFailure, Supervision};
-use crate::{job, memory, registry, supervisor};
+use crate::{attempt, job, memory, registry, supervisor};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use reflex_arch::exception::ExceptionFrame;
-use reflex_arch::{fpu, interrupt};
+use reflex_arch::{context, fpu, interrupt};
 use reflex_event::{ContextId, Error, Next, Priority};
 
 /// Bytes under the stack of a supervised context, for kernel code to go on with when the stack is
@@ -73,10 +75,25 @@ pub(crate) fn set_reserve(context: ContextId, begin: usize) {
 
 /// A panic, with what the registers held. Does not return when it can be contained.
 pub fn panicked(text: &dyn fmt::Display, registers: &Registers) {
-    if !interrupt::enabled() || section::deferred() {
+    if !interrupt::enabled() {
+        return;
+    }
+    if let Some(attempt) = attempt::latest() {
+        tell(attempt.owner(), text);
+        let saved = attempt.fail(Reason::Panic);
+        // SAFETY: it is under way on this stack, and what it has called has panicked.
+        unsafe { context::give_up(saved) }
+    }
+    if section::deferred() {
         return;
     }
     let Some(culprit) = section(culprit) else { return };
+    tell(culprit, text);
+    fail(culprit, Reason::Panic, registers)
+}
+
+/// Keeps what a panic says.
+fn tell(culprit: &'static Supervision, text: &dyn fmt::Display) {
     // A panic in the telling of a panic is told without words.
     if !culprit.tells.replace(true) {
         let mut words = Text::EMPTY;
@@ -84,7 +101,6 @@ pub fn panicked(text: &dyn fmt::Display, registers: &Registers) {
         let _ = write!(words, "{text}");
         culprit.text.set(words);
     }
-    fail(culprit, Reason::Panic, registers)
 }
 
 /// The running context, which is supervised, has come to an end. The caller is in no section, on
@@ -114,16 +130,20 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
         None
     };
     let overflow = frame.vector == PAGE_FAULT && overflows(frame.cr2 as usize);
+    if unmasked
+        && !overflow
+        && let Some(attempt) = attempt::latest()
+    {
+        frame.rdi = attempt.fail(exception(frame)) as u64;
+        frame.rip = context::give_up as *const () as u64;
+        return true;
+    }
     let Some(culprit) = culprit else {
         return overflow && open_reserve(frame.cr2 as usize, frame.rsp as usize);
     };
     let own = culprit.reserve().contains(&(frame.cr2 as usize));
     culprit.registers.set(Registers::of(frame));
-    culprit.reason.set(if overflow && own {
-        Reason::StackOverflow
-    } else {
-        Reason::Exception { vector: frame.vector as u8, address: frame.rip, operand: frame.cr2 }
-    });
+    culprit.reason.set(if overflow && own { Reason::StackOverflow } else { exception(frame) });
     // The section stays open until the context has been given up. That is done on the reserve:
     // what is on the dead stack is still to be looked at.
     let reserve = culprit.reserve();
@@ -134,6 +154,10 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
     }
     frame.rflags = INTERRUPTS | ALWAYS;
     true
+}
+
+fn exception(frame: &ExceptionFrame) -> Reason {
+    Reason::Exception { vector: frame.vector as u8, address: frame.rip, operand: frame.cr2 }
 }
 
 /// Whether the address is in some context's reserve.

@@ -28,7 +28,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`].
     pub fn cancel(self, event: EventId) -> Result<u32, Error> {
-        section(|| table::unregister(event).map(|ended| ended.dropped))
+        table::end(event)
     }
 
     /// Keeps an event's handler from being run until it is enabled again; `meanwhile` says what
@@ -69,7 +69,8 @@ impl Runtime {
 
     /// From now on an occurrence counts only if `filter`, which is told how many there are at
     /// once, says so. It is asked where the event is activated, with dispatch deferred: it is to
-    /// be short, and a panic in it ends the image.
+    /// be short. When it panics or faults, the event's context is given up, if that is what becomes of it
+    /// when a handler fails; an endless loop in it is the image's end.
     ///
     /// # Errors
     /// [`Error::Stale`], [`Error::OutOfMemory`].
@@ -81,7 +82,11 @@ impl Runtime {
         let info = self.look_up(event)?;
         let (pool, _) = section(|| registry::parts(info.context))?;
         let filter = pool.alloc(filter).map_err(|_| Error::OutOfMemory)?;
-        section(|| extras::set_filter(event, Some(extras::erase(filter))))
+        extras::make(event)?;
+        let old = section(|| extras::set_filter(event, Some(extras::erase(filter))))?;
+        // Not in the section: it may do anything.
+        drop(old);
+        Ok(())
     }
 
     /// Lets every occurrence of an event count again.
@@ -89,7 +94,10 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`], [`Error::OutOfMemory`].
     pub fn lift_filter(self, event: EventId) -> Result<(), Error> {
-        section(|| extras::set_filter(event, None))
+        let old = section(|| extras::set_filter(event, None))?;
+        // Not in the section: it may do anything.
+        drop(old);
+        Ok(())
     }
 
     /// From now on, when an event has not occurred `within` a time, counted from now and from each
@@ -100,6 +108,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`], [`Error::OutOfMemory`], [`Error::TableFull`].
     pub fn set_time_out(self, event: EventId, within: Option<Duration>) -> Result<(), Error> {
+        extras::make(event)?;
         timer::with_room(|| extras::set_time_out(event, within))
     }
 

@@ -117,14 +117,22 @@ pub(crate) fn activate_deferred(event: EventId, count: u32) -> Result<(), Error>
     Ok(())
 }
 
-/// Runs the jobs of `bits` and those that were posted, then lets a context run that beats the
-/// present one. Returns when the present context is the best again. The caller holds the outermost
-/// section.
+/// Serves the first of what waits, `bits` included: lets a context run that beats the present one,
+/// and returns when the present one is the best again; or runs one job. The caller holds the
+/// outermost section, gives it up and comes again for the rest: so nobody waits for more than one.
 #[inline(never)]
 pub(crate) fn service(bits: u64) {
-    job::run(bits | section::take_pending() & !DISPATCH);
-    // What the jobs have made due is looked for here and now.
-    section::retract(DISPATCH);
+    let waiting = bits | section::take_pending();
+    if waiting & DISPATCH == 0 {
+        let turn = job::turn(waiting);
+        if waiting != turn {
+            section::post(waiting & !turn);
+        }
+        return job::run(turn);
+    }
+    if waiting != DISPATCH {
+        section::post(waiting & !DISPATCH);
+    }
     // SAFETY: in a section, and the borrow ends before anything else runs.
     let core = unsafe { CORE.get() };
     let from = core.running();
@@ -139,7 +147,7 @@ pub(crate) fn service(bits: u64) {
 fn leave_for(from: Option<ContextId>, next: Next) {
     let Some(from) = from else { go_to(next) };
     match next {
-        Next::Start(to) => begin_on(Some(from), to, run, [0; 3]),
+        Next::Start(to) => begin_on(Some(from), to, perform, begin()),
         Next::Resume(to) => {
             // SAFETY: in a section, and the borrow ends with what is taken from it.
             let core = unsafe { CORE.get() };
@@ -191,33 +199,31 @@ pub(crate) fn go_to(next: Next) -> ! {
     // SAFETY: in a section, and the borrow ends with what is taken from it.
     let core = unsafe { CORE.get() };
     match next {
-        // SAFETY: the present stack is the idle one, or that of a context whose handler is done.
-        Next::Start(to) => unsafe { context::restart(core.machine(to).top, run, [0; 3]) },
-        // SAFETY: as above; a preempted context was left by `switch` or `start`.
+        Next::Start(to) => start_anew(to),
+        // SAFETY: the present stack is not needed any more; a preempted context was left by `switch`
+        // or `start`.
         Next::Resume(to) => unsafe { context::resume(core.machine(to).saved) },
         Next::Idle => idle::enter(),
     }
 }
 
-/// The bottom of a context's stack whose first activation is queued.
-///
-/// # Safety
-/// As [`perform`], without the words.
-#[unsafe(naked)]
-unsafe extern "C" fn run(_: u64, _: u64, _: u64) -> ! {
-    core::arch::naked_asm!("call {begin}", "ud2", begin = sym begin)
+/// Begins on the empty stack of `to`, dropping the present one. Apart, because the compiler would
+/// save registers for it where nothing is begun.
+#[inline(never)]
+fn start_anew(to: ContextId) -> ! {
+    // SAFETY: in a section, and the borrow ends with what is taken from it.
+    let top = unsafe { CORE.get() }.machine(to).top;
+    // SAFETY: the present stack is the idle one, or that of a context whose handler is done.
+    unsafe { context::restart(top, perform, begin()) }
 }
 
-extern "C" fn begin() -> ! {
-    // SAFETY: whoever came here holds the section; the borrow ends with what is taken from it.
-    let core = unsafe { CORE.get() };
-    let (handler, Activation { event, count }) = core.begin(timestamp);
-    let words = [handler.into_word(), event.into_word(), u64::from(count)];
-    match core.running() {
-        // SAFETY: the stack is this one, on which nothing is needed; `perform` does not return.
-        Some(context) => unsafe { context::restart(core.machine(context).top, perform, words) },
-        None => unreachable!("an activation was begun in no context"),
-    }
+/// Takes the first activation of the context that is to run on its empty stack: the words for
+/// [`perform`]. The caller holds the outermost section.
+#[inline(always)]
+fn begin() -> [u64; 3] {
+    // SAFETY: in a section, and the borrow ends in this statement.
+    let (handler, Activation { event, count }) = unsafe { CORE.get() }.begin(timestamp);
+    [handler.into_word(), event.into_word(), u64::from(count)]
 }
 
 /// The bottom of a context's stack: one activation, from the end of the section in which it was

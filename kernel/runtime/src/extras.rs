@@ -1,7 +1,9 @@
 //! What a few registrations have beside a handler: a filter, a time-out, a timer.
 
+use crate::attempt::attempt;
 use crate::bound::Call;
 use crate::dispatch::{CORE, note, note_if_due, timestamp};
+use crate::section::section;
 use crate::timer::{self, Due};
 use crate::{crew, policy, registry};
 use core::cell::Cell;
@@ -75,6 +77,28 @@ pub(crate) fn of<'a>(event: EventId) -> Result<&'a Extras, Error> {
     unsafe { CORE.get().handler(event)?.extras_in(pool) }
 }
 
+/// Makes the extras of a registration if it has none: to be called before the section in which
+/// something is set, which is then the shorter.
+///
+/// # Errors
+/// [`Error::Stale`], [`Error::OutOfMemory`].
+pub(crate) fn make(event: EventId) -> Result<(), Error> {
+    let pool = section(|| {
+        // SAFETY: in a section; the borrows end in their statements.
+        let context = unsafe { CORE.get() }.look_up(event)?.context;
+        // SAFETY: as above; a live registration's handler is live.
+        let made = unsafe { CORE.get().handler(event)?.extras() }.is_some();
+        registry::parts(context).map(|(pool, _)| (!made).then_some(pool))
+    })?;
+    let Some(pool) = pool else { return Ok(()) };
+    let extras = pool.alloc(Extras::default()).map_err(|_| Error::OutOfMemory)?;
+    let unneeded = section(|| {
+        // SAFETY: as above. The pool is its context's, which a registration does not change.
+        unsafe { Ok(CORE.get().handler(event)?.give_extras(extras)) }
+    });
+    unneeded.map(drop)
+}
+
 /// Has the event watched as long as there is something to watch for.
 fn watch(event: EventId, extras: &Extras) -> Result<(), Error> {
     // SAFETY: in a section; the borrow ends in this statement.
@@ -84,15 +108,16 @@ fn watch(event: EventId, extras: &Extras) -> Result<(), Error> {
     unsafe { CORE.get() }.set_trait(event, Trait::Watched, watched)
 }
 
-/// Gives the event another filter, or none. The caller is in a section.
-pub(crate) fn set_filter(event: EventId, filter: Option<Lent<Filter>>) -> Result<(), Error> {
+/// Gives the event another filter, or none; returns the one it had. The caller is in a section.
+pub(crate) fn set_filter(
+    event: EventId,
+    filter: Option<Lent<Filter>>,
+) -> Result<Option<Lent<Filter>>, Error> {
     let extras = of(event)?;
     extras.version.set(extras.version.get().wrapping_add(1));
     let old = extras.filter.replace(filter);
-    let watched = watch(event, extras);
-    // Last: dropping it may do anything.
-    drop(old);
-    watched
+    watch(event, extras)?;
+    Ok(old)
 }
 
 /// Sets in what time the event is to occur, beginning now and at each occurrence; or lifts that.
@@ -193,7 +218,13 @@ pub(crate) fn occurred(event: EventId, count: u32) -> Result<Option<EventId>, Er
     // Taken out while it is asked, as it may do anything, end this registration included.
     if let Some(filter) = extras.filter.take() {
         let version = extras.version.get();
-        let pass = filter(count);
+        let Some(pass) = attempt(info.context, || filter(count)) else {
+            // In what state it is nobody knows, so nobody is to drop it.
+            let (filter, pool) = filter.into_raw();
+            // SAFETY: given up in the line above, and nobody calls it any more.
+            unsafe { registry::free_block(filter.cast(), pool) };
+            return Ok(None);
+        };
         let extras = of(event)?;
         if extras.version.get() == version {
             extras.filter.set(Some(filter));

@@ -93,6 +93,19 @@ impl<T> Kept<T> {
     }
 }
 
+/// Opens a guarded call of the running context, which is ended by [`close`]. The caller is in a
+/// section, and has no borrow of the core.
+#[inline(always)]
+pub(crate) fn open() {
+    on_stack(|stack| stack.guards += 1);
+}
+
+/// Ends what [`open`] opened.
+#[inline(always)]
+pub(crate) fn close() {
+    leave(false);
+}
+
 /// Opens a guarded call of the running context.
 #[inline(never)]
 fn enter(node: Option<NonNull<Rescue>>) {

@@ -1,29 +1,152 @@
 //! Signals fired where nothing may be activated: in interrupt context. They wait in a list
 //! without bound or memory of its own, and a job activates them.
 
+use crate::dispatch::CORE;
 use crate::job::Job;
 use crate::local::Local;
 use crate::runtime::Runtime;
+use crate::section::section;
+use alloc::boxed::Box;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 use reflex_event::{Error, EventId, Kernel};
 
-/// A signal's place in the inbox.
+/// An event's place in the inbox. It is never freed, since interrupts may come to it at any time,
+/// but is another event's when its own has ended.
 pub(crate) struct Slot {
-    event: EventId,
+    /// The event's word; [`NOTHING`] when it is nobody's.
+    event: AtomicU64,
     fired: AtomicU32,
+    /// In the inbox, or behind this one among those that are nobody's.
     next: AtomicPtr<Slot>,
+    /// Made before this one.
+    older: Option<&'static Slot>,
 }
 
+/// No event's word: generations are odd.
+const NOTHING: u64 = 0;
+
+/// All slots, and those that are nobody's. Reached only in a section.
+struct Slots {
+    newest: Option<&'static Slot>,
+    free: Option<&'static Slot>,
+    made: u32,
+    /// How many had not outlived their events when it was last looked.
+    used: u32,
+}
+
+static SLOTS: Local<Slots> = Local::new(Slots { newest: None, free: None, made: 0, used: 0 });
+
+/// Slots that are made before it is looked for the first time.
+const LEAST: u32 = 16;
+
 impl Slot {
-    pub(crate) const fn new(event: EventId) -> Self {
-        Self { event, fired: AtomicU32::new(0), next: AtomicPtr::new(null_mut()) }
+    /// A place for `event`: one that has outlived its own event, or a new one. A cold path.
+    ///
+    /// Before there are more than twice as many as were in use when it was last looked, all are looked
+    /// at, a short section each. So there never are many more than twice the events at a time, and as
+    /// many have been given out since the last look as there are to be looked at, or half as many.
+    pub(crate) fn of(event: EventId) -> &'static Self {
+        loop {
+            let (found, full) = section(|| {
+                // SAFETY: in a section, and the borrow ends in it.
+                let slots = unsafe { SLOTS.get() };
+                let Some(slot) = slots.free else { return (None, slots.is_full()) };
+                let next = slot.next.load(Relaxed);
+                // SAFETY: slots live for ever, and this list holds nothing else.
+                slots.free = unsafe { next.as_ref() };
+                slot.event.store(event.into_word(), Relaxed);
+                (Some(slot), false)
+            });
+            match found {
+                Some(slot) => return slot,
+                None if full => sweep(),
+                None => return Self::make(event),
+            }
+        }
     }
 
-    /// The event that is activated.
+    /// The place that `event` has already, or one for it. In time in proportion to the places.
+    pub(crate) fn again(event: EventId) -> &'static Self {
+        // SAFETY: in a section, and the borrow ends in it.
+        let mut at = section(|| unsafe { SLOTS.get() }.newest);
+        while let Some(slot) = at {
+            if slot.event() == event {
+                return slot;
+            }
+            at = slot.older;
+        }
+        Self::of(event)
+    }
+
+    fn make(event: EventId) -> &'static Self {
+        let slot: &'static mut Self = Box::leak(Box::new(Self {
+            event: AtomicU64::new(event.into_word()),
+            fired: AtomicU32::new(0),
+            next: AtomicPtr::new(null_mut()),
+            older: None,
+        }));
+        section(|| {
+            // SAFETY: in a section, and the borrow ends in it.
+            let slots = unsafe { SLOTS.get() };
+            slots.made += 1;
+            slot.older = slots.newest;
+            let slot: &'static Self = slot;
+            slots.newest = Some(slot);
+            slot
+        })
+    }
+
+    /// The event that is activated; when there is none, none that is ever registered.
     #[inline(always)]
     pub(crate) fn event(&self) -> EventId {
-        self.event
+        EventId::from_word(self.event.load(Relaxed))
+    }
+}
+
+/// Takes back the slots whose events have ended.
+fn sweep() {
+    let mut used = 0;
+    // SAFETY: in a section, and the borrow ends in it.
+    let mut at = section(|| unsafe { SLOTS.get() }.newest);
+    while let Some(slot) = at {
+        section(|| {
+            let word = slot.event.load(Relaxed);
+            if word == NOTHING {
+                return;
+            }
+            // SAFETY: in a section, and the borrow ends in this statement.
+            let live = unsafe { CORE.get() }.look_up(EventId::from_word(word)).is_ok();
+            if live {
+                used += 1;
+                return;
+            }
+            // First, so that no interrupt fires it from here on; unless one has already.
+            slot.event.store(NOTHING, Relaxed);
+            if slot.fired.load(Relaxed) != 0 {
+                slot.event.store(word, Relaxed);
+                used += 1;
+                return;
+            }
+            // SAFETY: as above.
+            let slots = unsafe { SLOTS.get() };
+            let next = slots.free.map_or(null_mut(), |free| core::ptr::from_ref(free).cast_mut());
+            slot.next.store(next, Relaxed);
+            slots.free = Some(slot);
+        });
+        at = slot.older;
+    }
+    section(|| {
+        // SAFETY: as above.
+        let slots = unsafe { SLOTS.get() };
+        slots.used = used;
+    });
+}
+
+impl Slots {
+    /// Whether it is time to look which have outlived their events.
+    fn is_full(&self) -> bool {
+        self.made >= 2 * self.used + LEAST
     }
 }
 
@@ -40,8 +163,12 @@ pub(crate) fn init(kernel: Runtime) -> Result<(), Error> {
     Ok(())
 }
 
-/// Counts a firing of `slot`. Interrupts are masked, so nothing comes between the steps.
-pub(crate) fn fire(slot: &'static Slot) {
+/// Counts a firing of `event`, unless that has ended and `slot` is another's. Interrupts are masked,
+/// so nothing comes between the steps.
+pub(crate) fn fire(slot: &'static Slot, event: EventId) {
+    if slot.event() != event {
+        return;
+    }
     let fired = slot.fired.load(Relaxed);
     slot.fired.store(fired.saturating_add(1), Relaxed);
     if fired == 0 {
@@ -63,7 +190,7 @@ fn drain(kernel: Runtime) {
         let fired = slot.fired.swap(0, Relaxed);
         // A stale event has been unregistered meanwhile; an overrun leaves the most that can be
         // counted, which is what a counter's saturation means.
-        let _ = kernel.activate(slot.event, fired);
+        let _ = kernel.activate(slot.event(), fired);
     }
 }
 

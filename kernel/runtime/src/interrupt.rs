@@ -5,7 +5,6 @@ use crate::job::Job;
 use crate::local::Local;
 use crate::timer::When;
 use crate::{dispatch, idle, measure, section, timer};
-use alloc::boxed::Box;
 use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
 use reflex_driver_api::Acknowledge;
 use reflex_event::{Error, EventId};
@@ -19,8 +18,8 @@ enum Purpose {
     Reserved,
     /// It posts a job.
     Job(Job),
-    /// It is an occurrence of an event by itself.
-    Event(&'static Slot),
+    /// It is an occurrence of an event by itself, which has this place in the inbox.
+    Event(EventId, &'static Slot),
     /// It is the timer's: it expires timers, by the job while dispatch is deferred.
     Timer(Job),
 }
@@ -62,8 +61,7 @@ impl Vector {
     /// From now on, an interrupt on the vector is an occurrence of `event`: a job that would only
     /// activate it is spared. A cold path.
     pub fn activate(self, event: EventId, acknowledge: Option<&'static mut dyn Acknowledge>) {
-        let slot = Box::leak(Box::new(Slot::new(event)));
-        self.set(Line { acknowledge, purpose: Purpose::Event(slot) });
+        self.set(Line { acknowledge, purpose: Purpose::Event(event, Slot::of(event)) });
     }
 
     /// From now on, an interrupt on the vector expires timers.
@@ -115,7 +113,7 @@ extern "C" fn reflex_interrupt(vector: u64) {
     if section::deferred() {
         measure::interrupted();
         match line.purpose {
-            Purpose::Event(slot) => inbox::fire(slot),
+            Purpose::Event(event, slot) => inbox::fire(slot, event),
             Purpose::Job(job) | Purpose::Timer(job) => job.post(),
             Purpose::Free | Purpose::Reserved => {}
         }
@@ -125,8 +123,7 @@ extern "C" fn reflex_interrupt(vector: u64) {
     section::hold();
     measure::masked_until();
     // The line is not looked at any more once the next interrupt may be.
-    if let Purpose::Event(slot) = line.purpose {
-        let event = slot.event();
+    if let Purpose::Event(event, _) = line.purpose {
         // SAFETY: an interrupt was taken, so they were enabled, and this one is acknowledged.
         unsafe { arch::enable() };
         // An event that has been unregistered concerns nobody any more.

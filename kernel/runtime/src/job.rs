@@ -10,7 +10,7 @@ use reflex_event::Error;
 /// before it the burial job's.
 pub const MOST: usize = 62;
 
-/// The bit of the job that comes after all others, and may not return.
+/// The bit of the job that may not return.
 pub(crate) const LAST: u64 = 1 << MOST;
 
 /// A job's work. It lives for ever and is called by nobody but [`run`].
@@ -72,23 +72,35 @@ impl Job {
     }
 }
 
-/// Runs every job whose bit is set. The caller is in a section.
+/// The bit of the job that ran last. Reached only in a section.
+static LATEST: Local<u64> = Local::new(0);
+
+/// Whose turn it is of those whose bits are set: they take turns, so that one that posts itself
+/// keeps none from running. The caller is in a section.
 #[inline(always)]
-pub(crate) fn run(mut bits: u64) {
-    while bits != 0 {
-        let place = bits.trailing_zeros() as usize;
-        bits &= bits - 1;
-        if place < MOST {
-            // SAFETY: in a section; the pointer is copied out and the borrow ends here.
-            if let Some(mut work) = unsafe { WORK.get()[place] } {
-                // SAFETY: the box was leaked, and this is the only place that calls it: jobs
-                // run one after the other, in a section, and do not call this function.
-                unsafe { work.as_mut()() }
-            }
-        } else {
-            // SAFETY: written once, at start-up.
-            let last = unsafe { *LAST_WORK.get() };
-            last();
+pub(crate) fn turn(waiting: u64) -> u64 {
+    // SAFETY: in a section, and the borrow ends in this function.
+    let latest = unsafe { LATEST.get() };
+    let after = waiting & !(*latest | latest.wrapping_sub(1));
+    let from = if after != 0 { after } else { waiting };
+    *latest = from & from.wrapping_neg();
+    *latest
+}
+
+/// Runs the job of a bit; without one, none. The caller is in a section.
+#[inline(always)]
+pub(crate) fn run(bit: u64) {
+    let place = bit.trailing_zeros() as usize;
+    if place < MOST {
+        // SAFETY: in a section; the pointer is copied out and the borrow ends here.
+        if let Some(mut work) = unsafe { WORK.get()[place] } {
+            // SAFETY: the box was leaked, and this is the only place that calls it: jobs
+            // run one after the other, in a section, and do not call this function.
+            unsafe { work.as_mut()() }
         }
+    } else if bit != 0 {
+        // SAFETY: written once, at start-up.
+        let last = unsafe { *LAST_WORK.get() };
+        last();
     }
 }

@@ -13,6 +13,7 @@
 
 extern crate alloc;
 
+mod attempt;
 #[cfg(feature = "bench")]
 pub mod bench;
 mod birth;
@@ -55,7 +56,7 @@ pub use cloner::{Cloner, ClonerOptions};
 pub use completions::Completions;
 pub use exclude::ContextSet;
 pub use policy::{ContextInfo, Origin, Protected};
-pub use registry::{ContextOptions, Running, describe_running};
+pub use registry::{ContextOptions, OwnScheme, Running, describe_running};
 pub use replace::{Pending, Rebinding, ReplaceError, Replacement, Service};
 pub use runtime::{Platform, Runtime, Timekeeping, init};
 pub use signal::{Signal, SignalMode};

@@ -3,19 +3,21 @@
 //! What is taken is never given back, because what it is for (a context, a ring, a pool) lives
 //! as long as the image; inside a pool, memory comes and goes.
 
+use crate::dispatch::{CORE, note, timestamp};
 use crate::local::Local;
-use crate::section;
+use crate::{registry, section};
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use reflex_event::Error;
-use reflex_memory::{Content, Exclusion, Granule, Pool};
+use reflex_event::{Error, Trouble};
+use reflex_memory::{Content, Exclusion, Granule, Pool, Scheme};
 
 /// What makes stacks.
 #[derive(Clone, Copy)]
 pub struct StackSource {
     /// Gives out a stack of at least so many bytes; under it lies a reserve of so many more, closed,
-    /// and under that a guard page. It may use [`take`].
+    /// and under that a guard page. It may use [`take`], and opens the sections it needs itself:
+    /// changing a map may take long.
     pub make: fn(usize, usize) -> Option<Range<usize>>,
     /// Maps a reserve. False when it cannot, as the map is being changed. Called wherever kernel
     /// code can be, with interrupts masked.
@@ -42,6 +44,18 @@ unsafe impl Exclusion for Section {
     #[inline(always)]
     fn leave(&self) {
         section::leave();
+    }
+
+    /// The owner is a context, by its place. Whoever allocates has no borrow of the core.
+    fn refused(&self, owner: u32) {
+        section::section(|| {
+            let Ok(context) = registry::name(owner as u16) else { return };
+            // SAFETY: in a section, and the borrow ends in this statement.
+            let told = unsafe { CORE.get() }.report(context, Trouble::PoolExhausted, timestamp());
+            if let Ok(outcome) = told {
+                note(outcome);
+            }
+        });
     }
 }
 
@@ -83,8 +97,7 @@ pub(crate) fn stack(bytes: usize) -> Option<usize> {
 
 /// Takes a stack with a closed reserve under it.
 pub(crate) fn stack_above(bytes: usize, reserve: usize) -> Option<Range<usize>> {
-    let source = stacks()?;
-    section::section(|| (source.make)(bytes, reserve))
+    (stacks()?.make)(bytes, reserve)
 }
 
 /// Maps a stack's reserve; false when that cannot be done.
@@ -111,7 +124,20 @@ fn stacks() -> Option<StackSource> {
 pub fn pool(bytes: usize, granule: Granule, content: Content) -> Result<&'static Pool, Error> {
     let region = take(bytes, granule.bytes().max(16)).ok_or(Error::OutOfMemory)?;
     // SAFETY: `take` gives memory out once.
-    let pool = unsafe { Pool::new(region, granule, content, &Section) };
+    place(unsafe { Pool::new(region, granule, content, &Section) })
+}
+
+/// Makes a pool whose blocks are found by a scheme of its owner's.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] when there is no memory for its bookkeeping, or the scheme's region is no
+/// good.
+pub(crate) fn pool_by(scheme: &'static mut dyn Scheme) -> Result<&'static Pool, Error> {
+    place(Pool::with_scheme(scheme, &Section))
+}
+
+/// Puts a pool where it stays.
+fn place(pool: Result<Pool, reflex_memory::Error>) -> Result<&'static Pool, Error> {
     let place = take(size_of::<Pool>(), align_of::<Pool>()).ok_or(Error::OutOfMemory)?;
     let place = place.cast::<Pool>();
     // SAFETY: fresh memory of the right size and alignment, which stays for ever.

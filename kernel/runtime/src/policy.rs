@@ -74,35 +74,37 @@ pub struct ContextInfo {
 
 /// Says what a context that is about to be made may have, and counts it as its parent's child.
 pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage), Error> {
-    section(|| {
-        // SAFETY: in a section, and the borrow ends in this statement.
-        let caller = unsafe { CORE.get() }.running().filter(|_| options.origin != Origin::System);
-        let parent = match options.origin {
-            Origin::ChildOf(parent) => Some(parent),
-            Origin::Caller | Origin::System => caller,
-        };
-        let mut options = options;
-        for above in [caller, parent].into_iter().flatten() {
-            let above = registry::at(above)?.lineage;
-            options.limits = options.limits.within(above.limits);
-            options.policy = options.policy.within(above.policy);
-            options.memory = options.memory.min(above.memory);
-        }
-        if let Some(parent) = parent {
+    // SAFETY: in a section, and the borrow ends in it.
+    let running = section(|| unsafe { CORE.get() }.running());
+    let caller = running.filter(|_| options.origin != Origin::System);
+    let parent = match options.origin {
+        Origin::ChildOf(parent) => Some(parent),
+        Origin::Caller | Origin::System => caller,
+    };
+    let mut options = options;
+    for above in [caller, parent.filter(|_| parent != caller)].into_iter().flatten() {
+        let above = section(|| registry::at(above).map(|place| place.lineage))?;
+        options.limits = options.limits.within(above.limits);
+        options.policy = options.policy.within(above.policy);
+        options.memory = options.memory.min(above.memory);
+    }
+    if let Some(parent) = parent {
+        section(|| {
             let above = &mut registry::at(parent)?.lineage;
             if above.children >= above.policy.children {
                 return Err(refuse(parent));
             }
             above.children += 1;
-        }
-        let ContextOptions { policy, limits, .. } = options;
-        // What the system has made is not measured by its size: `main` is small.
-        let memory = match options.origin {
-            Origin::Caller | Origin::ChildOf(_) => options.memory,
-            Origin::System => usize::MAX,
-        };
-        Ok((options, Lineage { parent, policy, limits, memory, children: 0 }))
-    })
+            Ok(())
+        })?;
+    }
+    let ContextOptions { policy, limits, .. } = options;
+    // What the system has made is not measured by its size: `main` is small.
+    let memory = match options.origin {
+        Origin::Caller | Origin::ChildOf(_) => options.memory,
+        Origin::System => usize::MAX,
+    };
+    Ok((options, Lineage { parent, policy, limits, memory, children: 0 }))
 }
 
 /// Takes back that a context was counted as a child.

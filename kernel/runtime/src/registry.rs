@@ -9,12 +9,13 @@ use crate::local::Local;
 use crate::policy::{self, Lineage, Origin};
 use crate::supervise::{self, Backoff, Life, OnFailure, Supervision};
 use crate::{contain, memory, section, supervisor};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use reflex_event::{Context, ContextId, Core, Error, EventId, Limits, Policy};
-use reflex_memory::{Content, Granule, Lent, Pool};
+use reflex_memory::{Content, Granule, Lent, Pool, Scheme};
 
 /// The most contexts there can be.
 pub(crate) const MOST_CONTEXTS: usize = Core::<Handler, Stack>::MOST_CONTEXTS;
@@ -24,6 +25,9 @@ const GRANULE: Granule = match Granule::new(32) {
     Some(granule) => granule,
     None => unreachable!(),
 };
+
+/// An allocation scheme of a context's own, if it has one.
+pub type OwnScheme = Option<&'static mut dyn Scheme>;
 
 /// What a context is made with.
 #[derive(Clone, Copy, Debug)]
@@ -106,8 +110,8 @@ impl Place {
 }
 
 /// Every context, by its index. Reached only in a section; it never moves, as all its room is
-/// reserved at the start.
-static PLACES: Local<Vec<Place>> = Local::new(Vec::new());
+/// reserved at the start. Pointers, since a place is too large to be put in there in a section.
+static PLACES: Local<Vec<&'static mut Place>> = Local::new(Vec::new());
 
 static IDLE_STACK: Local<usize> = Local::new(0);
 
@@ -130,7 +134,16 @@ pub(crate) fn add<S: Send + 'static>(
     options: ContextOptions,
     state: S,
 ) -> Result<Context<S>, Error> {
-    let context = add_any(options, |pool| {
+    add_by(options, None, state)
+}
+
+/// [`add`], with event memory that a scheme of its own hands out if there is one.
+pub(crate) fn add_by<S: Send + 'static>(
+    options: ContextOptions,
+    scheme: OwnScheme,
+    state: S,
+) -> Result<Context<S>, Error> {
+    let context = add_any(options, scheme, |pool| {
         let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
         let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
         Ok(AnyState::new(cell))
@@ -139,8 +152,8 @@ pub(crate) fn add<S: Send + 'static>(
 }
 
 /// Makes a context whose state is yet to come: it is held, and down.
-pub(crate) fn add_down(options: ContextOptions) -> Result<ContextId, Error> {
-    let context = add_any(options, |_| Ok(AnyState::nothing()))?;
+pub(crate) fn add_down(options: ContextOptions, scheme: OwnScheme) -> Result<ContextId, Error> {
+    let context = add_any(options, scheme, |_| Ok(AnyState::nothing()))?;
     section::section(|| {
         if let Some(supervision) = supervision(context)? {
             supervision.life.set(Life::Down);
@@ -153,6 +166,7 @@ pub(crate) fn add_down(options: ContextOptions) -> Result<ContextId, Error> {
 
 fn add_any(
     options: ContextOptions,
+    scheme: OwnScheme,
     state: impl FnOnce(&'static Pool) -> Result<AnyState, Error>,
 ) -> Result<ContextId, Error> {
     if options.on_failure != OnFailure::Halt {
@@ -160,21 +174,41 @@ fn add_any(
     }
     let (options, lineage) = policy::admit(options)?;
     let parent = lineage.parent;
-    make(options, lineage, state).inspect_err(|_| policy::dismiss(parent))
+    make(options, lineage, scheme, state).inspect_err(|_| policy::dismiss(parent))
 }
 
 fn make(
     options: ContextOptions,
     lineage: Lineage,
+    scheme: OwnScheme,
     state: impl FnOnce(&'static Pool) -> Result<AnyState, Error>,
 ) -> Result<ContextId, Error> {
+    let bytes = scheme.as_ref().map(|scheme| scheme.region().len());
+    if bytes.is_some_and(|bytes| bytes > options.memory) {
+        return Err(Error::LimitReached);
+    }
     // Laying out a large pool takes time, during which others may run.
     let reserve = if options.on_failure == OnFailure::Halt { 0 } else { contain::RESERVE };
     let stack = memory::stack_above(options.stack, reserve).ok_or(Error::OutOfMemory)?;
     let top = stack.end;
-    let pool = memory::pool(options.memory, GRANULE, Content::Objects)?;
+    let pool = match scheme {
+        Some(scheme) => memory::pool_by(scheme)?,
+        None => memory::pool(options.memory, GRANULE, Content::Objects)?,
+    };
     let state = state(pool)?;
     let supervision = supervise::prepare(&options, stack)?;
+    let place = Box::new(Place {
+        state,
+        pool,
+        name: options.name,
+        mourners: [None; MOURNERS],
+        excluding: ContextSet::NONE,
+        lineage,
+        heirlooms: Heirlooms::NONE,
+        front: None,
+        member: None,
+        supervision,
+    });
     section::section(|| {
         // SAFETY: in a section; nothing below runs anybody else.
         let (core, places) = unsafe { (CORE.get(), PLACES.get()) };
@@ -183,18 +217,8 @@ fn make(
         }
         let id = core.add_context(Stack { top, ..Stack::NONE }, options.limits)?;
         debug_assert_eq!(usize::from(id.index), places.len());
-        places.push(Place {
-            state,
-            pool,
-            name: options.name,
-            mourners: [None; MOURNERS],
-            excluding: ContextSet::NONE,
-            lineage,
-            heirlooms: Heirlooms::NONE,
-            front: None,
-            member: None,
-            supervision,
-        });
+        pool.set_owner(id.index.into());
+        places.push(Box::leak(place));
         if let Some(supervision) = supervision {
             supervision.index.set(id.index);
             if reserve != 0 {
@@ -213,7 +237,7 @@ pub(crate) fn at<'a>(context: ContextId) -> Result<&'a mut Place, Error> {
     }
     // SAFETY: the caller's duty.
     let places = unsafe { PLACES.get() };
-    places.get_mut(usize::from(context.index)).ok_or(Error::NoContext)
+    places.get_mut(usize::from(context.index)).map(|place| &mut **place).ok_or(Error::NoContext)
 }
 
 /// The name of the context at a place. The caller is in a section.

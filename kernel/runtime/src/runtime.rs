@@ -4,10 +4,12 @@ use crate::bound::{AnyState, Handler};
 use crate::dispatch::{self, CORE, Stack, note, timestamp};
 use crate::memory::{self, StackSource};
 use crate::policy::Origin;
-use crate::registry::{self, ContextOptions};
+use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::Print;
 use crate::section::section;
-use crate::{contain, extras, guard, idle, inbox, policy, random, report, supervise, table, timer};
+use crate::{
+    attempt, contain, extras, guard, idle, inbox, policy, random, report, supervise, table, timer,
+};
 use alloc::boxed::Box;
 use core::convert::Infallible;
 use core::ptr::NonNull;
@@ -118,6 +120,21 @@ impl Runtime {
         registry::add(options, state)
     }
 
+    /// [`context`](Self::context), whose event memory is handed out by `scheme`: the options' is no
+    /// more than what its region may be.
+    ///
+    /// # Errors
+    /// As [`context`](Self::context); [`Error::LimitReached`] when the region is larger than the
+    /// context's memory may be.
+    pub fn context_by<S: Send + 'static>(
+        self,
+        options: ContextOptions,
+        scheme: OwnScheme,
+        state: S,
+    ) -> Result<Context<S>, Error> {
+        registry::add_by(options, scheme, state)
+    }
+
     /// Seeds the generator with 256 bits of hardware randomness. Before that,
     /// [`Kernel::random`] panics.
     pub fn seed(self, seed: [u8; 32]) {
@@ -147,17 +164,11 @@ fn enlist(
     context: ContextId,
     registration: Registration,
     handler: Handler,
-    state: AnyState,
+    (pool, state): (&'static Pool, AnyState),
 ) -> Result<EventId, Error> {
-    let (pool, _) = section(|| registry::parts(context))?;
-    let event = table::register(context, registration, handler).inspect_err(|_| {
+    table::register_for(context, Some(state), registration, handler).inspect_err(|_| {
         // SAFETY: nobody else has seen it; in a section.
         section(|| unsafe { handler.release(pool) });
-    })?;
-    section(|| match registry::parts(context) {
-        Ok((_, now)) if now.block() == state.block() => Ok(event),
-        // The context has been replaced, or begun another life, since the handler was bound.
-        _ => table::unregister(event).and(Err(Error::WrongState)),
     })
 }
 
@@ -186,16 +197,19 @@ impl Kernel for Runtime {
         S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
-        // Guarded: cut off in between, the bound handler would be lost.
-        guard::guarded(|| {
-            let (pool, state) = section(|| {
-                policy::permit(context.id(), Executor::Direct)?;
-                supervise::living(context.id())?;
-                registry::parts(context.id())
-            })?;
-            let handler = Handler::bind(state, handler, pool)?;
-            enlist(context.id(), registration, handler, state)
-        })
+        let (pool, state) = section(|| {
+            policy::permit(context.id(), Executor::Direct)?;
+            supervise::living(context.id())?;
+            let parts = registry::parts(context.id())?;
+            // Cut off in between, the bound handler would be lost.
+            guard::open();
+            Ok(parts)
+        })?;
+        let handler = Handler::bind(state, handler, pool);
+        let registered =
+            handler.and_then(|handler| enlist(context.id(), registration, handler, (pool, state)));
+        guard::close();
+        registered
     }
 
     fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {
@@ -203,7 +217,7 @@ impl Kernel for Runtime {
     }
 
     fn unregister(&self, event: EventId) -> Result<(), Error> {
-        section(|| table::unregister(event).map(drop))
+        table::end(event).map(drop)
     }
 
     fn set_priority(&self, event: EventId, priority: Priority) -> Result<(), Error> {
@@ -220,6 +234,7 @@ impl Kernel for Runtime {
     }
 
     fn timer(&self, event: EventId) -> Result<TimerId, Error> {
+        extras::make(event)?;
         timer::with_room(|| extras::add_timer(event))
     }
 
@@ -264,6 +279,10 @@ impl Kernel for Runtime {
     #[inline]
     fn unguarded<R>(&self, work: impl FnOnce() -> R) -> R {
         guard::unguarded(work)
+    }
+
+    fn contained<R>(&self, context: ContextId, work: impl FnOnce() -> R) -> Option<R> {
+        section(|| attempt::attempt(context, work))
     }
 
     #[inline]

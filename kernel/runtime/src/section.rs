@@ -64,6 +64,11 @@ pub fn deferred() -> bool {
     DEPTH.load(Relaxed) != 0
 }
 
+/// How many sections are open.
+pub(crate) fn depth() -> u32 {
+    DEPTH.load(Relaxed)
+}
+
 /// Whether one section is open, and not another in it.
 #[inline(always)]
 pub(crate) fn is_outermost() -> bool {
@@ -74,12 +79,6 @@ pub(crate) fn is_outermost() -> bool {
 #[inline(always)]
 pub(crate) fn post(bits: u64) {
     PENDING.fetch_or(bits, Relaxed);
-}
-
-/// Takes back what was posted by `bits`, if it was.
-#[inline(always)]
-pub(crate) fn retract(bits: u64) {
-    PENDING.fetch_and(!bits, Relaxed);
 }
 
 /// Takes all that waits.

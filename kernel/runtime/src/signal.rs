@@ -3,7 +3,6 @@
 use crate::inbox::{self, Slot};
 use crate::interrupt;
 use crate::runtime::Runtime;
-use alloc::boxed::Box;
 use reflex_event::{
     Accumulation, Activation, Context, Error, EventId, Kernel, Priority, Registration,
 };
@@ -17,7 +16,8 @@ pub enum SignalMode {
     Counter,
 }
 
-/// A signal: `fire` runs its handler, from any context, any handler and any interrupt.
+/// A signal: `fire` runs its handler, from any context, any handler and any interrupt. What is kept
+/// for it is kept as long as its registration lasts, and then is another's.
 #[derive(Clone, Copy)]
 pub struct Signal {
     kernel: Runtime,
@@ -48,13 +48,12 @@ impl Signal {
         };
         kernel.permit(context.id(), "signal")?;
         let event = kernel.register(context, Registration { priority, accumulation }, handler)?;
-        let slot = Box::leak(Box::new(Slot::new(event)));
-        Ok(Self { kernel, event, slot })
+        Ok(Self { kernel, event, slot: Slot::of(event) })
     }
 
     /// A signal that activates `event`, which is registered already.
     pub fn of(kernel: Runtime, event: EventId) -> Self {
-        Self { kernel, event, slot: Box::leak(Box::new(Slot::new(event))) }
+        Self { kernel, event, slot: Slot::again(event) }
     }
 
     /// The signal's registration.
@@ -70,7 +69,7 @@ impl Signal {
     #[inline]
     pub fn fire(&self) -> Result<(), Error> {
         if interrupt::in_interrupt() {
-            inbox::fire(self.slot);
+            inbox::fire(self.slot, self.event);
             return Ok(());
         }
         self.kernel.activate(self.event, 1)

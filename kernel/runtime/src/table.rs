@@ -1,9 +1,9 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
-use crate::bound::Handler;
+use crate::bound::{AnyState, Handler};
 use crate::dispatch::{CORE, note};
 use crate::section::section;
-use crate::{memory, policy, registry, supervise};
+use crate::{guard, memory, policy, registry, supervise};
 use reflex_event::{Chunk, ContextId, Error, EventId, Outcome, Record, Registration, Unregistered};
 
 /// Registers a bound handler. Others may run meanwhile.
@@ -12,16 +12,36 @@ pub(crate) fn register(
     registration: Registration,
     handler: Handler,
 ) -> Result<EventId, Error> {
-    section(|| ready(context, handler))?;
+    register_for(context, None, registration, handler)
+}
+
+/// Registers a handler that was bound to `state`, if that is still the context's.
+///
+/// # Errors
+/// [`Error::WrongState`] when the context has been replaced since, or begun another life; those of
+/// the core.
+pub(crate) fn register_for(
+    context: ContextId,
+    state: Option<AnyState>,
+    registration: Registration,
+    handler: Handler,
+) -> Result<EventId, Error> {
     loop {
+        let registered = section(|| {
+            let now = registry::at(context)?.state;
+            if state.is_some_and(|state| state.block() != now.block()) {
+                return Err(Error::WrongState);
+            }
+            ready(context, handler)?;
+            // SAFETY: in a section, and the borrow ends in it.
+            unsafe { CORE.get() }.register(context, registration, handler)
+        });
+        let refused = match registered {
+            Err(Error::TableFull) => Error::TableFull,
+            Err(Error::LimitReached) => return Err(section(|| policy::refuse(context))),
+            registered => return registered,
+        };
         // SAFETY: in a section, and the borrow ends in it.
-        let refused =
-            match section(|| unsafe { CORE.get() }.register(context, registration, handler)) {
-                Err(Error::TableFull) => Error::TableFull,
-                Err(Error::LimitReached) => return Err(section(|| policy::refuse(context))),
-                registered => return registered,
-            };
-        // SAFETY: as above.
         match section(|| unsafe { CORE.get() }.needs_chunk()) {
             Ok(true) => grow()?,
             // Somebody else has made room since.
@@ -55,6 +75,46 @@ fn grow() -> Result<(), Error> {
     // when the table has become full meanwhile.
     let _ = section(|| unsafe { CORE.get() }.supply(chunk));
     Ok(())
+}
+
+/// Ends a registration, and drops its handler unless that runs; returns how many occurrences it was
+/// not told of. Not in one section: what the handler has captured may be much.
+///
+/// # Errors
+/// [`Error::Stale`].
+pub(crate) fn end(event: EventId) -> Result<u32, Error> {
+    let (ended, pool, member, extras) = section(|| {
+        // SAFETY: in a section, and the borrow ends with the two calls.
+        let core = unsafe { CORE.get() };
+        let ended = core.unregister(event)?;
+        let due = core.preemption_due();
+        note(if due { Outcome::Preempt } else { Outcome::Continue });
+        let place = registry::at(ended.context)?;
+        if ended.handler.is_some() {
+            // Cut off in between, the handler would be lost.
+            guard::open();
+        } else if let Some(member) = place.member {
+            member.left(ended.context);
+        }
+        // SAFETY: the core gave it back, and it has not been released.
+        let extras = ended.handler.is_some_and(|handler| unsafe { handler.extras() }.is_some());
+        Ok((ended, place.pool, place.member, extras))
+    })?;
+    if let Some(handler) = ended.handler {
+        // SAFETY: the core gave it back, so it does not run and is never called again.
+        unsafe {
+            if extras {
+                section(|| handler.drop_extras(pool));
+            }
+            handler.drop_captured();
+            handler.free(pool);
+        }
+        if let Some(member) = member {
+            section(|| member.left(ended.context));
+        }
+        guard::close();
+    }
+    Ok(ended.dropped)
 }
 
 /// Ends a registration, and drops its handler unless that runs. The caller is in a section.

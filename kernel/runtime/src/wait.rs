@@ -67,22 +67,26 @@ impl Waiter {
         if section::deferred() {
             return Err(Error::Busy);
         }
-        section(|| {
-            loop {
+        loop {
+            // A section a look: the one in which it goes on is that of whoever has woken it.
+            let waited = section(|| {
                 // SAFETY: in the outermost section; the borrow ends with the statement.
                 let core = unsafe { CORE.get() };
                 let from = core.running();
                 match core.wait(self.event)? {
-                    Wait::Occurred(count) => return Ok(Waited::Occurred(count)),
-                    Wait::TimedOut => return Ok(Waited::TimedOut),
+                    Wait::Occurred(count) => Ok(Some(Waited::Occurred(count))),
+                    Wait::TimedOut => Ok(Some(Waited::TimedOut)),
                     // Somebody runs who can wait, so there is a context.
                     Wait::Blocked(next) => from.map_or(Err(Error::Busy), |from| {
                         dispatch::block(from, next);
-                        Ok(())
-                    })?,
+                        Ok(None)
+                    }),
                 }
+            })?;
+            if let Some(waited) = waited {
+                return Ok(waited);
             }
-        })
+        }
     }
 
     /// Waits until the event has occurred, but no longer than `within` from now.

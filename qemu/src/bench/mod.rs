@@ -4,8 +4,8 @@
 //! A benchmark never fails for being slow: a goal missed is printed as such. It fails when
 //! something did not run. Each benchmark is a file of this directory that adds [`Figure`]s to a
 //! [`Report`]: [`events`], [`load`] (`http`, `echo`) with [`busy`], [`start`], [`size`],
-//! [`memory`]. Everything that touches the network is measured on tap devices, which need the
-//! right to make them.
+//! [`memory`], [`rdma`]. What is measured by a client of the host's is measured on tap devices,
+//! which need the right to make them.
 
 mod busy;
 mod echo_client;
@@ -15,6 +15,7 @@ mod first_reply;
 mod link;
 mod load;
 mod memory;
+mod rdma;
 mod sample;
 mod size;
 mod start;
@@ -52,6 +53,8 @@ pub enum Name {
     Size,
     /// The smallest memory that serves 16 connections
     Memory,
+    /// RDMA between two guests: latency, rate and bandwidth
+    Rdma,
 }
 
 /// What to compare to.
@@ -164,6 +167,7 @@ fn measure(
         Name::Start => start::run(&subjects(Service::Http, peer)?, arguments.pairs, report),
         Name::Size => size::run(report),
         Name::Memory => memory::run(&subjects(Service::Http, peer)?, report),
+        Name::Rdma => rdma::run(peer, arguments.pairs, report),
     }
 }
 

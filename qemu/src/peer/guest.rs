@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::Peer;
+use super::{Flavour, Peer};
 use crate::machine::{Machine, Model};
 
 /// Arguments that make this Linux fast under emulation, in steady state and at start: the time
@@ -45,7 +45,7 @@ impl Guest {
         Machine::new(peer.kernel())
             .model(self.model)
             .append(self.to_string())
-            .extra(["-initrd".into(), peer.initrd().into_os_string()])
+            .extra(["-initrd".into(), peer.initrd(Flavour::Server).into_os_string()])
     }
 }
 
@@ -60,16 +60,20 @@ impl Display for Guest {
         };
         write!(f, "console=ttyS0 reboot=t panic=-1 {TUNING} peer.run={serve}")?;
         if self.serve != Serve::Events {
-            let modules = match self.model {
-                Model::Q35 => "pci",
-                Model::Microvm => "mmio",
-            };
-            write!(f, " peer.modules={modules}")?;
+            write!(f, " peer.modules={}", modules(self.model))?;
         }
         if self.report_busy {
             write!(f, " peer.busy=1")?;
         }
         write!(f, " peer.timeout={}", self.timeout)
+    }
+}
+
+/// The group of modules for this machine's network card.
+pub(super) fn modules(model: Model) -> &'static str {
+    match model {
+        Model::Q35 => "pci",
+        Model::Microvm => "mmio",
     }
 }
 

@@ -1,9 +1,8 @@
-//! The peer's root file system: the recipe's programs with their libraries, our own programs,
+//! The peer's root file systems: the recipe's programs with their libraries, our own programs,
 //! modules and settings.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,55 +10,106 @@ use anyhow::{Context, Result};
 
 use super::archive::Archive;
 use super::modules::Modules;
-use super::{packages, recipe};
+use super::packages;
+use super::recipe::{Recipe, Source};
 
 const LOADER: &str = "lib64/ld-linux-x86-64.so.2";
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
-/// Writes the archive to `out`, from the packages unpacked in `root`; `work` is for compiling.
-pub(crate) fn write(root: &Path, release: &str, work: &Path, out: &Path) -> Result<()> {
+/// Writes the archive to `out`, from the packages unpacked in `root`; the not yet existing `work`
+/// is for compiling.
+pub(crate) fn write(
+    recipe: &Recipe,
+    root: &Path,
+    release: &str,
+    work: &Path,
+    out: &Path,
+) -> Result<()> {
     let mut archive = Archive::default();
-    for directory in recipe::DIRECTORIES {
+    for directory in recipe.directories {
         archive.directory(directory);
     }
-    for &(path, permissions, contents) in recipe::FILES {
+    for &(path, permissions, contents) in recipe.files {
         archive.file(path, permissions, contents.as_bytes());
     }
     archive.file("bin/busybox", 0o755, &read(&find(root, "bin/busybox")?)?);
     archive.link("bin/sh", "busybox");
-    programs(root, &mut archive)?;
-    sources(work, &mut archive)?;
-    modules(&Modules::new(root, release)?, &mut archive)?;
+    let mut programs = Programs { root, loader: find(root, LOADER)?, libraries: BTreeSet::new() };
+    for program in recipe.programs {
+        programs.packaged(program, &mut archive)?;
+    }
+    for plugin in recipe.plugins {
+        programs.plugin(plugin, &mut archive)?;
+    }
+    fs::create_dir_all(work)?;
+    for source in recipe.sources {
+        let binary = compile(source, root, work)?;
+        programs.add(source.name, &binary, &mut archive)?;
+    }
+    programs.finish(&mut archive)?;
+    modules(recipe, &Modules::new(root, release)?, &mut archive)?;
     fs::write(out, archive.finish())?;
     Ok(())
 }
 
-/// Packages' programs, the libraries they load and the loader itself.
-fn programs(root: &Path, archive: &mut Archive) -> Result<()> {
-    let loader = find(root, LOADER)?;
-    let mut libraries = BTreeSet::new();
-    for program in recipe::PROGRAMS {
-        let path = find(root, program)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        archive.file(&format!("usr/bin/{name}"), 0o755, &read(&path)?);
-        libraries.extend(needed(root, &loader, &path)?);
-    }
-    archive.file(LOADER, 0o755, &read(&loader)?);
-    for library in libraries {
-        let name = library.file_name().unwrap_or_default().to_string_lossy();
-        archive.file(&format!("{LIBRARIES}/{name}"), 0o644, &read(&library)?);
-    }
-    Ok(())
+/// Programs, and the libraries they have been found to load.
+struct Programs<'a> {
+    root: &'a Path,
+    loader: PathBuf,
+    libraries: BTreeSet<PathBuf>,
 }
 
-/// The libraries of `root` that its own loader would map for `program`.
-fn needed(root: &Path, loader: &Path, program: &Path) -> Result<Vec<PathBuf>> {
-    let paths = ["lib/x86_64-linux-gnu", LIBRARIES].map(|path| root.join(path));
-    let paths = std::env::join_paths(paths).context("the cache's path has a colon")?;
-    let mut command = Command::new(loader);
-    command.arg("--library-path").arg(paths).arg("--list").arg(program);
-    let listing = packages::run(&mut command)?;
-    Ok(listed(&String::from_utf8_lossy(&listing), root))
+impl Programs<'_> {
+    /// A package's program.
+    fn packaged(&mut self, program: &str, archive: &mut Archive) -> Result<()> {
+        let path = find(self.root, program)?;
+        let name = program.rsplit('/').next().unwrap_or(program);
+        self.add(name, &path, archive)
+    }
+
+    /// A program in this file, under this name.
+    fn add(&mut self, name: &str, file: &Path, archive: &mut Archive) -> Result<()> {
+        archive.file(&format!("usr/bin/{name}"), 0o755, &read(file)?);
+        self.needed_by(file)
+    }
+
+    /// A library that no program names, by its path below the libraries' directory.
+    fn plugin(&mut self, plugin: &str, archive: &mut Archive) -> Result<()> {
+        let file = find_library(self.root, plugin)?;
+        let below = plugin.rsplit_once('/').map_or(String::new(), |(below, _)| format!("{below}/"));
+        let name = match plugin.strip_suffix('*') {
+            Some(_) => file.file_name().unwrap_or_default().to_string_lossy(),
+            None => plugin.rsplit('/').next().unwrap_or(plugin).into(),
+        };
+        archive.file(&format!("{LIBRARIES}/{below}{name}"), 0o644, &read(&file)?);
+        self.needed_by(&file)
+    }
+
+    /// Notes the libraries of `root` that its own loader would map for `program`; a program that is
+    /// linked statically has none.
+    fn needed_by(&mut self, program: &Path) -> Result<()> {
+        let mut verify = Command::new(&self.loader);
+        if !verify.arg("--verify").arg(program).status()?.success() {
+            return Ok(());
+        }
+        let paths = ["lib/x86_64-linux-gnu", LIBRARIES].map(|path| self.root.join(path));
+        let paths = std::env::join_paths(paths).context("the cache's path has a colon")?;
+        let mut command = Command::new(&self.loader);
+        command.arg("--library-path").arg(paths).arg("--list").arg(program);
+        let listing = packages::run(&mut command)?;
+        self.libraries.extend(listed(&String::from_utf8_lossy(&listing), self.root));
+        Ok(())
+    }
+
+    /// The libraries, and the loader itself.
+    fn finish(self, archive: &mut Archive) -> Result<()> {
+        archive.file(LOADER, 0o755, &read(&self.loader)?);
+        for library in self.libraries {
+            let name = library.file_name().unwrap_or_default().to_string_lossy();
+            archive.file(&format!("{LIBRARIES}/{name}"), 0o644, &read(&library)?);
+        }
+        Ok(())
+    }
 }
 
 /// Paths under `root` in the loader's lines of the form `name => path (address)`.
@@ -71,32 +121,40 @@ fn listed(listing: &str, root: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.starts_with(root) && !path.ends_with(LOADER)).collect()
 }
 
-/// Our own programs, compiled statically.
-fn sources(work: &Path, archive: &mut Archive) -> Result<()> {
-    for &(name, files) in recipe::SOURCES {
-        let directory = work.join(name);
-        fs::create_dir(&directory)?;
-        let binary = directory.join(name);
-        let mut compiler = Command::new("cc");
-        compiler.args(["-O2", "-static", "-s", "-pthread", "-o"]).arg(&binary);
-        for &(file, text) in files {
-            let source = directory.join(file);
-            fs::write(&source, text)?;
-            // Headers are found beside the files that include them.
-            if file.ends_with(".c") {
-                compiler.arg(&source);
-            }
+/// One of our own programs.
+fn compile(source: &Source, root: &Path, work: &Path) -> Result<PathBuf> {
+    let directory = work.join(source.name);
+    fs::create_dir(&directory)?;
+    let binary = directory.join(source.name);
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-s", "-pthread", "-o"]).arg(&binary);
+    for &(file, text) in source.files {
+        let path = directory.join(file);
+        fs::write(&path, text)?;
+        // Headers are found beside the files that include them.
+        if file.ends_with(".c") {
+            compiler.arg(&path);
         }
-        packages::run(&mut compiler).context("the peer's own programs do not compile")?;
-        archive.file(&format!("usr/bin/{name}"), 0o755, &read(&binary)?);
     }
-    Ok(())
+    if source.libraries.is_empty() {
+        compiler.arg("-static");
+    } else {
+        // After the system's own headers: the packages may have those of another C library.
+        compiler.arg("-idirafter").arg(root.join("usr/include"));
+        for library in source.libraries {
+            compiler.arg(find_library(root, library)?);
+        }
+        // What those libraries need themselves is looked for at run time.
+        compiler.arg("-Wl,--allow-shlib-undefined");
+    }
+    packages::run(&mut compiler).context("the peer's own programs do not compile")?;
+    Ok(binary)
 }
 
 /// Each module once, and for each group the list of its modules in their order.
-fn modules(modules: &Modules, archive: &mut Archive) -> Result<()> {
+fn modules(recipe: &Recipe, modules: &Modules, archive: &mut Archive) -> Result<()> {
     let mut stored = BTreeSet::new();
-    for &(group, names) in recipe::MODULE_GROUPS {
+    for &(group, names) in recipe.module_groups {
         let mut list = String::new();
         for module in modules.in_order(names)? {
             list.push_str(&format!("/lib/modules/{}\n", module.name));
@@ -123,8 +181,25 @@ fn find(root: &Path, path: &str) -> Result<PathBuf> {
             Ok(absolute) => root.join(absolute),
             Err(_) => candidate.parent().unwrap_or(root).join(target),
         };
-        if fs::metadata(&target).is_ok_and(|target| target.permissions().mode() & 0o111 != 0) {
+        if target.exists() {
             return Ok(target);
+        }
+    }
+    anyhow::bail!("the packages have no {path}")
+}
+
+/// A library by its path below the libraries' directory; what follows a last `*` may be anything.
+fn find_library(root: &Path, path: &str) -> Result<PathBuf> {
+    let Some(beginning) = path.strip_suffix('*') else {
+        return find(root, &format!("{}/{path}", LIBRARIES.trim_start_matches("usr/")));
+    };
+    let beginning = root.join(LIBRARIES).join(beginning);
+    let directory = beginning.parent().context("a plugin without a directory")?;
+    for entry in fs::read_dir(directory).with_context(|| format!("there is no {path}"))? {
+        let file = entry?.path();
+        if file.as_os_str().as_encoded_bytes().starts_with(beginning.as_os_str().as_encoded_bytes())
+        {
+            return Ok(file);
         }
     }
     anyhow::bail!("the packages have no {path}")
@@ -137,17 +212,6 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_source_file_is_in_the_recipe() {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("peer/event-costs");
-        let (_, listed) = recipe::SOURCES.iter().find(|(name, _)| *name == "event-costs").unwrap();
-        let listed: BTreeSet<String> = listed.iter().map(|(file, _)| (*file).into()).collect();
-        let files = fs::read_dir(directory).unwrap();
-        let files: BTreeSet<String> =
-            files.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(listed, files);
-    }
 
     #[test]
     fn only_libraries_of_the_root_are_taken() {

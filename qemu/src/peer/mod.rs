@@ -1,25 +1,33 @@
-//! The Linux guest that ours is measured against: Debian's kernel with nginx, an epoll echo
-//! server and a program that measures Linux's own event costs.
+//! The Linux guest that ours is measured against and talks to: Debian's kernel, with nginx, an
+//! epoll echo server and a program that measures Linux's own event costs, or with RDMA.
 //!
 //! [`Peer::ensure`] builds it once from Debian packages into the user's cache (half a minute),
 //! and afterwards finds it there. The parts: [`recipe`] lists what goes in, [`packages`]
 //! downloads and unpacks, [`kernel`] and [`modules`] take Linux out of its package, [`initrd`]
-//! puts the root file system together as an [`archive`], [`guest`] says how to boot it.
+//! puts a root file system together as an [`archive`]. A [`Guest`] is a boot that does one thing;
+//! a [`Session`] runs whatever command it is given. A [`Hub`] joins several guests, a [`Cable`] two.
 
 mod archive;
+mod cable;
 mod guest;
+mod hub;
 mod initrd;
 mod kernel;
 mod modules;
 mod packages;
 mod recipe;
+mod session;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+pub use cable::{Cable, End};
 pub use guest::{Guest, Serve};
+pub use hub::Hub;
+pub use recipe::Flavour;
+pub use session::{Command, Ended, Session, Station};
 
 /// A built peer in the cache.
 #[derive(Clone, Debug)]
@@ -29,27 +37,15 @@ pub struct Peer {
 
 impl Peer {
     /// The peer for the present recipe, built now if the cache has none.
-    ///
-    /// A build happens in a temporary directory beside its final place and is renamed when it is
-    /// complete, so that an interrupted or a concurrent one leaves nothing half made.
     pub fn ensure() -> Result<Self> {
         let cache = cache()?;
         let name = format!("peer-{:016x}", recipe::version());
-        let directory = cache.join(&name);
-        if !directory.exists() {
-            eprintln!("building the Linux peer in {} (once)", directory.display());
-            fs::create_dir_all(&cache)
-                .with_context(|| format!("{} cannot be made", cache.display()))?;
-            let work = tempfile::Builder::new().prefix("building-").tempdir_in(&cache)?;
-            let built = work.path().join(&name);
-            fs::create_dir(&built)?;
-            build(&work.path().join("parts"), &built)?;
-            if let Err(error) = fs::rename(&built, &directory)
-                && !directory.exists()
-            {
-                return Err(error).context("the built Linux peer cannot be moved into place");
-            }
-        }
+        let directory = once(&cache, &name, |work, out| {
+            eprintln!("building the Linux peer in {} (once)", cache.join(&name).display());
+            let name = format!("packages-{:016x}", recipe::packages_version());
+            let downloads = once(&cache, &name, |work, out| packages::download(out, work))?;
+            build(&downloads, work, out)
+        })?;
         Ok(Self { directory })
     }
 
@@ -58,9 +54,9 @@ impl Peer {
         self.directory.join("vmlinux")
     }
 
-    /// The initial root file system.
-    pub fn initrd(&self) -> PathBuf {
-        self.directory.join("initrd.cpio")
+    /// The initial root file system of this flavour.
+    pub fn initrd(&self, flavour: Flavour) -> PathBuf {
+        self.directory.join(flavour.file())
     }
 
     /// The Debian packages it was made of, one `name_version_architecture` a line.
@@ -83,15 +79,45 @@ pub fn tuning() -> String {
     )
 }
 
-/// Makes the peer's files in `out`, using the not yet existing directory `parts`.
-fn build(parts: &Path, out: &Path) -> Result<()> {
-    let (root, work) = (parts.join("root"), parts.join("work"));
-    fs::create_dir_all(&root)?;
-    fs::create_dir_all(&work)?;
-    let unpacked = packages::unpack(&root, &parts.join("apt"))?;
+/// The directory `name` of the cache, made now by `make` if it is not there.
+///
+/// It is made in a temporary directory beside its final place and renamed when it is complete, so
+/// that an interrupted or a concurrent call leaves nothing half made. `make` gets an empty directory
+/// to work in, and one to fill.
+fn once(
+    cache: &Path,
+    name: &str,
+    make: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let directory = cache.join(name);
+    if directory.exists() {
+        return Ok(directory);
+    }
+    fs::create_dir_all(cache).with_context(|| format!("{} cannot be made", cache.display()))?;
+    let building = tempfile::Builder::new().prefix("building-").tempdir_in(cache)?;
+    let (work, made) = (building.path().join("work"), building.path().join(name));
+    fs::create_dir(&work)?;
+    fs::create_dir(&made)?;
+    make(&work, &made)?;
+    if let Err(error) = fs::rename(&made, &directory)
+        && !directory.exists()
+    {
+        return Err(error).with_context(|| format!("{name} cannot be moved into place"));
+    }
+    Ok(directory)
+}
+
+/// Makes the peer's files in `out`.
+fn build(downloads: &Path, work: &Path, out: &Path) -> Result<()> {
+    let root = work.join("root");
+    fs::create_dir(&root)?;
+    let unpacked = packages::unpack(downloads, &root)?;
     let release = kernel::release(&root)?;
     kernel::extract(&root, &release, &out.join("vmlinux"))?;
-    initrd::write(&root, &release, &work, &out.join("initrd.cpio"))?;
+    for flavour in Flavour::ALL {
+        let (work, file) = (work.join(flavour.file()), out.join(flavour.file()));
+        initrd::write(flavour.recipe(), &root, &release, &work, &file)?;
+    }
     fs::write(out.join("VERSIONS"), unpacked)?;
     Ok(())
 }
@@ -108,4 +134,25 @@ fn cache() -> Result<PathBuf> {
     let home =
         variable("HOME").context("neither REFLEX_CACHE nor HOME is set: set REFLEX_CACHE")?;
     Ok(Path::new(&home).join(".cache/reflex"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_is_made_once_and_never_half() {
+        let cache = tempfile::tempdir().unwrap();
+        let failed = once(cache.path(), "a", |_, out| {
+            fs::write(out.join("file"), "half")?;
+            anyhow::bail!("no more")
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
+        let made = once(cache.path(), "a", |_, out| Ok(fs::write(out.join("file"), "whole")?));
+        let again = once(cache.path(), "a", |_, _| panic!("made again"));
+        assert_eq!(again.unwrap(), made.unwrap());
+        assert_eq!(fs::read_to_string(cache.path().join("a/file")).unwrap(), "whole");
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1);
+    }
 }

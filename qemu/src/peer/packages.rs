@@ -1,4 +1,5 @@
-//! Debian packages: which are needed, download, unpack. Nothing is installed, and apt works on
+//! Debian packages: which are needed, download, unpack. All flavours' packages are downloaded at
+//! once, so that they come from one state of Debian's archive. Nothing is installed, and apt works on
 //! lists of its own in the build directory, so that neither root's rights nor a recent
 //! `apt-get update` are needed.
 
@@ -9,20 +10,21 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::recipe;
+use super::recipe::{self, Flavour};
 
-/// Unpacks the recipe's packages into `root`; `state` is apt's directory. Returns the names of
-/// the package files, one a line.
-pub(crate) fn unpack(root: &Path, state: &Path) -> Result<String> {
+/// Downloads the packages of all recipes into `out`; `state` is apt's directory.
+pub(crate) fn download(out: &Path, state: &Path) -> Result<()> {
     let apt = Apt::new(state)?;
-    let downloads = state.join("downloads");
-    fs::create_dir(&downloads)?;
     let packages = apt.closure()?;
     eprintln!("  downloading {} Debian packages", packages.len());
-    run(apt.command("apt-get").arg("download").args(&packages).current_dir(&downloads))?;
+    run(apt.command("apt-get").arg("download").args(&packages).current_dir(out))?;
+    Ok(())
+}
 
+/// Unpacks what was downloaded into `root`. Returns the names of the package files, one a line.
+pub(crate) fn unpack(downloads: &Path, root: &Path) -> Result<String> {
     let mut files: Vec<PathBuf> =
-        fs::read_dir(&downloads)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+        fs::read_dir(downloads)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     files.sort();
     let mut names = String::new();
     for file in &files {
@@ -77,7 +79,10 @@ impl Apt {
         ];
         let apt = Self { options: options.into() };
         eprintln!("  reading Debian's package lists");
-        run(apt.command("apt-get").arg("update")).context("no package lists")?;
+        // Without the option it is content with lists it could not fetch.
+        let mut update = apt.command("apt-get");
+        run(update.args(["-o", "APT::Update::Error-Mode=any", "update"]))
+            .context("Debian's package lists cannot be had")?;
         Ok(apt)
     }
 
@@ -95,13 +100,14 @@ impl Apt {
         Ok(dependencies(&String::from_utf8_lossy(&output)))
     }
 
-    /// The recipe's packages, the kernel, and the libraries all of these depend on.
+    /// The recipes' packages, the kernel, and the libraries all of these depend on.
     fn closure(&self) -> Result<BTreeSet<String>> {
         let mut closure = BTreeSet::new();
         let kernels = self.depends(recipe::KERNEL_PACKAGE)?;
         let kernel = kernels.iter().find(|name| name.starts_with("linux-image-"));
         closure.insert(kernel.context("Debian's lists name no kernel")?.clone());
-        let mut open: Vec<String> = recipe::PACKAGES.iter().map(|&name| name.into()).collect();
+        let packages = Flavour::ALL.iter().flat_map(|flavour| flavour.recipe().packages);
+        let mut open: Vec<String> = packages.map(|&name| name.into()).collect();
         while let Some(package) = open.pop() {
             let depends = self.depends(&package)?;
             if closure.insert(package) {

@@ -21,9 +21,14 @@ static FREE: Mutex<usize> = Mutex::new(SEATS);
 static FREED: Condvar = Condvar::new();
 
 /// The right to run a guest, or to be the only one that does.
-struct Seats(usize);
+pub(crate) struct Seats(usize);
 
 impl Seats {
+    /// The right to run several at a time, for a test whose guests talk to each other.
+    pub(crate) fn all() -> Self {
+        Self::take(SEATS)
+    }
+
     fn take(count: usize) -> Self {
         let free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
         let enough = FREED.wait_while(free, |free| *free < count);
@@ -42,7 +47,7 @@ impl Drop for Seats {
 /// A guest that runs. It ends with this value.
 pub(crate) struct Guest {
     pub(crate) running: Running,
-    _seats: Seats,
+    _seats: Option<Seats>,
 }
 
 /// A machine for an image of this repository.
@@ -84,8 +89,17 @@ impl Guest {
         Self::seated(machine, SEATS)
     }
 
+    /// Boots a machine beside others of the same test, which has the right to run them.
+    pub(crate) fn start_beside(machine: Machine, _: &Seats) -> Self {
+        Self::spawned(machine, None)
+    }
+
     fn seated(machine: Machine, seats: usize) -> Self {
         let seats = Seats::take(seats);
+        Self::spawned(machine, Some(seats))
+    }
+
+    fn spawned(machine: Machine, seats: Option<Seats>) -> Self {
         let running = machine.spawn().unwrap_or_else(|error| panic!("{error}"));
         Self { running, _seats: seats }
     }

@@ -20,6 +20,7 @@ mod machines;
 mod outgoing;
 mod policy;
 mod project;
+mod rdma;
 mod refusals;
 mod steady;
 mod tools;

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::kind::Source;
 use reflex::{
     Context, Error, EventError, Kernel, OnFailure, PoolBox, Priority, Reason, Registration, Setup,
     SignalMode, Stopped, System, Tick, Trouble, Verdict,
@@ -594,5 +595,91 @@ fn a_child_that_fails_ends_and_makes_room(system: System) -> Result<(), Error> {
     kernel.activate(cloner.event(), 1)?;
     kernel.activate(cloner.event(), 1)?;
     until(|| RUNS.load(Relaxed) == 32);
+    Ok(())
+}
+
+/// A filter that panics or faults is the failure of its owner, whoever has activated the event: a
+/// higher handler, an interrupt, `main`; they go on, and so does a filter that is asked meanwhile.
+#[reflex::test]
+fn a_filter_that_fails_ends_its_owner_alone(system: System) -> Result<(), Error> {
+    static LIVES: AtomicU32 = AtomicU32::new(0);
+    static TOLD: AtomicU32 = AtomicU32::new(0);
+    static BEHIND: AtomicU32 = AtomicU32::new(0);
+    const FAULTS: [Fault; 5] = [
+        Fault::Panic,
+        Fault::DivideByZero,
+        Fault::DivideError,
+        Fault::ReadNull,
+        Fault::InvalidOpcode,
+    ];
+    let kernel = system.kernel();
+    let owner = system
+        .context_with("picky", |_: Setup<'_, u32>| Ok::<_, Error>(LIVES.fetch_add(1, Relaxed)))
+        .on_failure(OnFailure::Ignore)
+        .backoff(SOON, SOON)
+        .build()?;
+    let pool = kernel.pool(owner.handle())?;
+    let above = system.context("above", ()).priority(Priority::HIGHEST).build()?;
+    let other = system.context("other", ()).build()?;
+    let asks = kernel.register(other.handle(), Registration::default(), |(), _| {
+        TOLD.fetch_add(1, Relaxed);
+    })?;
+    let mut blocks = None;
+    for (life, fault) in (1..).zip(FAULTS.into_iter().cycle().take(20)) {
+        until(|| LIVES.load(Relaxed) == life);
+        let now = pool.stats().blocks;
+        assert_eq!(*blocks.get_or_insert(now), now, "in life {life}");
+        let registration = Registration::default();
+        let event = kernel.register(owner.handle(), registration, |_: &mut u32, _| {
+            unreachable!("the filter has failed")
+        })?;
+        // Another filter is asked on the way, which lets its event pass.
+        kernel.filter(asks, |_| true)?;
+        let captured = [life; 8];
+        kernel.filter(event, move |_| {
+            kernel.activate(asks, 1).expect("registered");
+            assert_eq!(captured, [life; 8]);
+            fault.commit(system)
+        })?;
+        match life % 3 {
+            0 => kernel.activate(event, 1)?,
+            1 => {
+                let timer = kernel.timer(event)?;
+                kernel.arm(timer, system.now() + SOON, None)?;
+            }
+            _ => {
+                let signal = system.signal(SignalMode::Counter).on(above, move |(), _| {
+                    kernel.activate(event, 1).expect("registered");
+                    BEHIND.fetch_add(1, Relaxed);
+                })?;
+                signal.fire()?;
+                kernel.unregister(signal.event())?;
+            }
+        }
+        until(|| system.stopped(owner.id()).is_ok_and(|stopped| stopped.failures == life));
+        let stopped = system.stopped(owner.id())?;
+        assert_eq!(
+            matches!(stopped.reason, Reason::Panic),
+            fault == Fault::Panic || fault == Fault::DivideByZero
+        );
+        assert_eq!(kernel.activate(event, 1), Err(EventError::Stale));
+        assert_eq!(TOLD.load(Relaxed), life);
+        system.restart(owner.id())?;
+    }
+    assert_eq!(BEHIND.load(Relaxed), 7);
+    // The filter of typed data likewise.
+    until(|| LIVES.load(Relaxed) == 21);
+    let source: Source<u32> = system.source()?;
+    system.subscribe(source.clone()).filter(|data| *data / (*data - 7) > 0).on(
+        owner,
+        |_: &mut u32, _| {
+            TOLD.fetch_add(1_000, Relaxed);
+        },
+    )?;
+    assert_eq!(source.deliver(8), Ok(()));
+    until(|| TOLD.load(Relaxed) == 1_020);
+    assert_eq!(source.deliver(7), Ok(()));
+    until(|| system.stopped(owner.id()).is_ok_and(|stopped| stopped.failures == 21));
+    assert_eq!(source.registrations(), 0);
     Ok(())
 }

@@ -1,8 +1,15 @@
 //! Event memory: what lies in it, and what happens when it is used up (A-3.4.1, A-3.5.4, C-3).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::alloc::Layout;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use reflex::{Accumulation, Error, EventError, Kernel, Lent, Registration, SignalMode, System};
+use core::time::Duration;
+use reflex::supervise::{OnFailure, PoolBox, Setup};
+use reflex::{
+    Accumulation, Error, EventError, Kernel, Lent, Registration, Scheme, SignalMode, System,
+};
 
 /// The state, the handlers and what they capture lie in their context's pool, and nowhere else.
 #[reflex::test]
@@ -108,5 +115,157 @@ fn a_context_larger_than_the_machine_is_refused(system: System) -> Result<(), Er
     let refused = system.context("deep", ()).stack(1 << 40).build();
     assert_eq!(refused.err(), Some(Error::Event(EventError::OutOfMemory)));
     system.context("fits", ()).build()?;
+    Ok(())
+}
+
+/// The simplest scheme there is: the first gap that is large enough, in units of 16 bytes.
+struct FirstFit {
+    region: &'static mut [u128],
+    taken: &'static mut [bool],
+}
+
+/// Blocks handed out and taken back.
+static HANDED_OUT: AtomicU32 = AtomicU32::new(0);
+static TAKEN_BACK: AtomicU32 = AtomicU32::new(0);
+
+impl FirstFit {
+    /// A scheme of so many units.
+    fn new(units: usize) -> &'static mut Self {
+        let region = Vec::leak(alloc::vec![0u128; units]);
+        Box::leak(Box::new(Self { region, taken: Vec::leak(alloc::vec![false; units]) }))
+    }
+
+    fn base(&self) -> NonNull<u8> {
+        NonNull::from(&*self.region).cast()
+    }
+
+    /// From where on there is room for so many units that begin at a multiple of `align`.
+    fn gap(&self, units: usize, align: usize) -> Option<usize> {
+        let base = self.base().addr().get();
+        let fits = |at: &usize| (base + 16 * at).is_multiple_of(align);
+        (0..=self.taken.len().checked_sub(units)?)
+            .filter(fits)
+            .find(|at| self.taken[*at..at + units].iter().all(|taken| !taken))
+    }
+}
+
+// SAFETY: the region is leaked and used by the scheme alone; blocks are of units that nobody has, of
+// which each is in the region. Nothing here panics but for a layout that was not handed out.
+unsafe impl Scheme for FirstFit {
+    fn region(&self) -> NonNull<[u8]> {
+        NonNull::slice_from_raw_parts(self.base(), size_of_val(&*self.region))
+    }
+
+    fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let units = layout.size() / 16;
+        let at = self.gap(units, layout.align())?;
+        self.taken[at..at + units].fill(true);
+        HANDED_OUT.fetch_add(1, Relaxed);
+        // SAFETY: in the region.
+        Some(unsafe { self.base().add(16 * at) })
+    }
+
+    unsafe fn deallocate(&mut self, block: NonNull<u8>, layout: Layout) {
+        let at = (block.addr().get() - self.base().addr().get()) / 16;
+        self.taken[at..at + layout.size() / 16].fill(false);
+        TAKEN_BACK.fetch_add(1, Relaxed);
+    }
+
+    fn largest_free(&self) -> usize {
+        let runs = self.taken.split(|taken| *taken);
+        16 * runs.map(<[bool]>::len).max().unwrap_or(0)
+    }
+}
+
+/// A context with an allocation scheme of its own has everything where that says, is told precisely
+/// when it has no more, and gives back what it does not need.
+#[reflex::test]
+fn everything_lies_where_an_own_scheme_says(system: System) -> Result<(), Error> {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let kernel = system.kernel();
+    let scheme = FirstFit::new(256);
+    let (from, bytes) = (scheme.region().cast::<u8>().addr().get(), scheme.region().len());
+    let within = move |at: *const u8| (from..from + bytes).contains(&at.addr());
+    let context = system.context("own", [7u8; 100]).scheme(scheme).build()?;
+    let pool = kernel.pool(context.handle())?;
+    assert_eq!((pool.region(), pool.stats().capacity), (from..from + bytes, bytes));
+    let captured = [9u8; 50];
+    let register = || {
+        kernel.register(context.handle(), Registration::default(), move |state, _| {
+            let state: &mut [u8; 100] = state;
+            let boxed = pool.alloc(state[99]).expect("room for that");
+            assert!(
+                within(state.as_ptr()) && within(captured.as_ptr()) && within(&raw const *boxed)
+            );
+            RUNS.fetch_add(1, Relaxed);
+        })
+    };
+    let keep = pool.alloc([0u8; 64]).map_err(|_| "there is room")?;
+    let heap = system.heap();
+    let mut events = [None; 64];
+    let mut count = 0;
+    let refused = loop {
+        match register() {
+            Ok(event) => events[count] = Some(event),
+            Err(error) => break error,
+        }
+        count += 1;
+    };
+    assert_eq!(refused, EventError::OutOfMemory);
+    assert!((10..64).contains(&count), "{count}");
+    drop(keep);
+    for event in events.into_iter().flatten() {
+        kernel.activate(event, 1)?;
+        kernel.unregister(event)?;
+    }
+    assert_eq!(system.heap(), heap);
+    assert_eq!(RUNS.load(Relaxed), count as u32);
+    // What is left is the state and its cell.
+    assert_eq!(pool.stats().blocks, 2);
+    assert_eq!(HANDED_OUT.load(Relaxed) - TAKEN_BACK.load(Relaxed), 2);
+    assert_eq!(
+        system.context("small", ()).scheme(FirstFit::new(2)).build().err(),
+        Some(Error::Event(EventError::OutOfMemory))
+    );
+    Ok(())
+}
+
+/// A context that fails gets what it had of its own back into its scheme, and lives again.
+#[reflex::test(group = "contexts")]
+fn an_own_scheme_survives_failures(system: System) -> Result<(), Error> {
+    static LIVES: AtomicU32 = AtomicU32::new(0);
+    const SOON: Duration = Duration::from_millis(1);
+    struct Owner {
+        boxes: Vec<PoolBox<[u8; 100]>>,
+    }
+    let context = system
+        .context_with("owner", |setup: Setup<'_, Owner>| {
+            let own = setup.own();
+            let boxes = (0..20).map(|n| own.alloc([n; 100]).map_err(|_| "full"));
+            LIVES.fetch_add(1, Relaxed);
+            boxes.collect::<Result<_, _>>().map(|boxes| Owner { boxes })
+        })
+        .scheme(FirstFit::new(256))
+        .on_failure(OnFailure::Ignore)
+        .backoff(SOON, SOON)
+        .build()?;
+    let kernel = system.kernel();
+    let pool = kernel.pool(context.handle())?;
+    let mut blocks = None;
+    for life in 1..=20 {
+        while LIVES.load(Relaxed) < life {
+            system.sleep(SOON)?;
+        }
+        let now = pool.stats().blocks;
+        assert_eq!(*blocks.get_or_insert(now), now, "in life {life}");
+        let fail = system.signal(SignalMode::Counter).on(context, |owner: &mut Owner, _| {
+            owner.boxes.pop();
+            panic!("with boxes in hand");
+        })?;
+        fail.fire()?;
+        assert_eq!(system.stopped(context.id())?.failures, life);
+        assert_eq!(pool.stats().allocated, 0);
+        kernel.restart(context.id())?;
+    }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::{Error, EventError, Kernel, Priority, Registration, Scarcity, System, Trouble};
+use reflex::kind::Source;
+use reflex::{Error, EventError, Kernel, Lent, Priority, Registration, Scarcity, System, Trouble};
 
 /// A report reaches the owner, with how often, also while its queue is at its limit.
 #[reflex::test]
@@ -154,4 +155,93 @@ fn scarce_memory_is_trouble(system: System) -> Result<(), Error> {
     }
     assert_eq!(PRESSURE.load(Relaxed), 1, "there never was as much as that");
     timer.remove()
+}
+
+/// Whatever allocates event memory that is not there, the owner is told: of a registration, of an
+/// event with data, of a filter, of its own box. It chooses what to do about it.
+#[reflex::test]
+fn exhausted_event_memory_is_trouble_whoever_needs_it(system: System) -> Result<(), Error> {
+    static TOLD: AtomicU32 = AtomicU32::new(0);
+    let kernel = system.kernel();
+    let context = system.context("small", ()).memory(4 << 10).build()?;
+    system.on_trouble(context, Priority::HIGH, |(), trouble, count| {
+        assert_eq!(trouble, Trouble::PoolExhausted);
+        TOLD.fetch_add(count, Relaxed);
+    })?;
+    let register = || kernel.register(context.handle(), Registration::default(), |(), _| {});
+    let (event, pool) = (register()?, kernel.pool(context.handle())?);
+    let source: Source<u32> = system.source()?;
+    let mut kept = Vec::new();
+    let mut size = 2_048;
+    while size >= 16 {
+        match pool.bytes(size) {
+            Ok(taken) => kept.push(taken),
+            Err(_) => size /= 2,
+        }
+    }
+    // From 2,048 to 16 bytes, one of each size was refused.
+    assert_eq!(TOLD.swap(0, Relaxed), 8);
+    assert_eq!(register(), Err(EventError::OutOfMemory));
+    assert_eq!(TOLD.swap(0, Relaxed), 1);
+    let captured = [0u32; 4];
+    let filter = kernel.filter(event, move |count| count != captured[0]);
+    assert_eq!(filter, Err(EventError::OutOfMemory));
+    assert_eq!(TOLD.swap(0, Relaxed), 1);
+    assert!(kernel.timer(event).is_err());
+    assert_eq!(TOLD.swap(0, Relaxed), 1);
+    assert!(system.subscribe(source).each::<4>().on(context, |(), _| {}).is_err());
+    assert_eq!(TOLD.swap(0, Relaxed), 1);
+    // Deferred: told when the section ends, with how often.
+    kernel.section(|| {
+        assert_eq!((register().is_err(), register().is_err()), (true, true));
+        assert_eq!(TOLD.load(Relaxed), 0);
+    });
+    assert_eq!(TOLD.swap(0, Relaxed), 2);
+    drop(kept);
+    register()?;
+    assert_eq!(TOLD.load(Relaxed), 0);
+    Ok(())
+}
+
+/// The owner that is told of exhausted memory may have what finds no room wait, tried again, shed or
+/// abort its registration: here, memory it gives back when it is told.
+#[reflex::test]
+fn an_owner_may_make_room_when_told(system: System) -> Result<(), Error> {
+    struct Owner {
+        reserve: Option<Lent<[u8]>>,
+    }
+    let kernel = system.kernel();
+    let context = system.context("thrifty", Owner { reserve: None }).memory(4 << 10).build()?;
+    system.on_trouble(context, Priority::HIGH, |owner: &mut Owner, trouble, _| {
+        assert_eq!(trouble, Trouble::PoolExhausted);
+        assert!(owner.reserve.take().is_some(), "told once");
+    })?;
+    let pool = kernel.pool(context.handle())?;
+    let register = || {
+        let registration = Registration::default();
+        kernel.register(context.handle(), registration, |owner: &mut Owner, _| {
+            drop(owner.reserve.take());
+        })
+    };
+    let fill = kernel.register(
+        context.handle(),
+        Registration { priority: Priority::HIGHEST, ..Registration::default() },
+        move |owner: &mut Owner, _| {
+            owner.reserve = pool.bytes(1_024).ok();
+            assert!(owner.reserve.is_some());
+        },
+    )?;
+    kernel.activate(fill, 1)?;
+    let mut refused = 0;
+    let mut made = 0;
+    while refused < 1 {
+        match register() {
+            Ok(_) => made += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    // It was told at once, and has made room.
+    assert!(made > 10, "{made}");
+    register()?;
+    Ok(())
 }

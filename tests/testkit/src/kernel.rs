@@ -5,7 +5,8 @@
 //! runs nested in the one it preempts. The one difference: an activation for a context that is
 //! itself preempted waits until that context's handler has run to its end.
 
-use crate::{Clock, Random, pool};
+use crate::pool::pool_telling;
+use crate::{Clock, Random};
 use core::time::Duration;
 use reflex_event::{
     Accumulation, Activation, Context, ContextId, Error, EventId, Instant, Kernel, Priority,
@@ -93,9 +94,18 @@ impl SimKernel {
     pub fn context<S: Send + 'static>(&self, state: S, memory: usize) -> Context<S> {
         let mut tables = self.lock();
         let index = tables.contexts.len() as u16;
+        let weak = Arc::downgrade(&self.tables);
+        let pool = pool_telling(memory, move |owner| {
+            // A pool outlives its kernel. Nobody allocates with the tables locked.
+            if let Some(tables) = weak.upgrade() {
+                let mut tables = tables.lock().expect("no handler runs with the tables locked");
+                tables.contexts[owner as usize].troubles.push(Trouble::PoolExhausted);
+            }
+        });
+        pool.set_owner(index.into());
         tables.contexts.push(ContextSlot {
             state: Some(Box::new(state)),
-            pool: pool(memory),
+            pool,
             troubles: Vec::new(),
             mourners: Vec::new(),
             failures: 0,

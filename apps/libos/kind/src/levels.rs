@@ -139,6 +139,27 @@ impl<K: Kernel, T: Send + 'static> Levels<K, T> {
         }
     }
 
+    /// Puts the first of a list that has others behind it, and has been given all, behind them.
+    pub(crate) fn rotate(&mut self, priority: Priority) {
+        let list = &mut self.lists[usize::from(priority.level())];
+        let Some(first) = list.head.take() else { return };
+        let Some(second) = first.tied(|links| links.next.take()) else {
+            list.head = Some(first);
+            return;
+        };
+        // Shares change hands: none is made and none is dropped.
+        let itself = second.tied(|links| links.previous.take());
+        list.head = Some(second);
+        let last = core::mem::replace(&mut list.tail, itself);
+        if let Some(last) = last {
+            let own = last.tied(|links| links.next.replace(first));
+            debug_assert!(own.is_none());
+            if let Some(itself) = &list.tail {
+                itself.tied(|links| links.previous = Some(last));
+            }
+        }
+    }
+
     /// Takes one out of its list.
     pub(crate) fn remove(&mut self, port: &Delivery<K, T>) {
         let (priority, previous, next) = port.tied(|links| {

@@ -210,7 +210,12 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         // In a section: while it is out, nobody passes without having been asked about.
         self.0.kernel.section(|| {
             if let Some((filter, version)) = self.with(State::take_filter) {
-                let passes = filter(&data);
+                let passes = self.0.kernel.contained(self.0.context, || filter(&data));
+                let Some(passes) = passes else {
+                    // In what state it is nobody knows, so nobody is to drop it.
+                    filter.forget();
+                    return Admission::Drop(data);
+                };
                 // When it is not put back, it is dropped here.
                 let _outdated = self.with(|state| state.put_back(filter, version));
                 if !passes {
@@ -244,6 +249,24 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
             }
         }
         Ok(())
+    }
+
+    /// There was no memory for the data of `count` occurrences, which are dropped, and counted or the
+    /// end of the registration, as it has chosen for those that find no room. True when it has
+    /// chosen that whoever delivers is to wait: then they are to be delivered later, if that is
+    /// possible.
+    pub fn starved(&self, count: u32) -> bool {
+        let (shortage, event) = self.with(|state| {
+            if state.shortage == Shortage::Shed {
+                state.shed = state.shed.saturating_add(u64::from(count));
+            }
+            (state.shortage, state.event)
+        });
+        if shortage == Shortage::Abort {
+            // When it has ended already, so much the better.
+            let _ = event.map(|event| self.0.kernel.unregister(event));
+        }
+        matches!(shortage, Shortage::Wait | Shortage::Retry)
     }
 
     /// Whether whoever delivers is held up for want of room.

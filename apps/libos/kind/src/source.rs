@@ -21,12 +21,13 @@ pub enum Sharing {
 /// of them.
 ///
 /// The *relay* is a context in which occurrences are handed to registrations when there are
-/// several: any will do, and one is enough for all sources. A run of it serves one registration, at
-/// its priority, so that neither one of higher priority nor another source waits for more.
+/// several: any will do, and one is enough for all sources. A run of it serves a few registrations
+/// of one priority, at that priority, so that neither one of higher priority nor another source
+/// waits for more.
 ///
 /// ```text
 ///   deliver ──▶ one registration, with room, not behind ──▶ its port, on the spot
-///         └───▶ backlog ──▶ relay, one registration a run ──▶ its port
+///         └───▶ backlog ──▶ relay, a few registrations a run ──▶ their ports
 ///                 │ full             ▲          │ full
 ///                 ▼                  └──────────┘ when it has room again
 ///         the data is returned; `resume` is called when there is room again
@@ -50,6 +51,21 @@ enum Kept<T> {
     Again(T),
     Refused(T),
 }
+
+/// What became of a registration's turn.
+enum Handed<K: Kernel, T: Send + 'static> {
+    /// It has been given what it was to be given, and is to be activated for so many occurrences.
+    /// Data that is not needed any more is to be dropped.
+    Simply(EventId, u32, Option<T>),
+    /// It is not as simple as that: it is to be given what is due with others let in between.
+    Not(Delivery<K, T>, u64, Due<T>),
+    /// There is none of that priority that is behind.
+    Nothing,
+}
+
+/// Most registrations served in one run of the relay, whom a source of higher priority may have to
+/// wait for.
+const RUN: u32 = 8;
 
 struct State<K: Kernel, T: Send + 'static> {
     levels: Levels<K, T>,
@@ -302,18 +318,26 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
         port.links(|links| links.home.as_ref().is_some_and(|home| home.same(self)))
     }
 
-    /// Hands the next registration what it is to be given next. A run of the relay; others may
-    /// come in between its steps.
+    /// Hands the next registrations of one priority what they are to be given next. A run of the
+    /// relay; others may come in between its steps.
     fn step(&self) {
-        let next = self.0.with(|state| {
-            state.armed = None;
-            state.next()
-        });
-        if let Some((port, seen, Due { data, count, after })) = next {
-            let result = port.deliver(data, count);
-            let _unneeded = self.0.with(|state| state.given(self, &port, seen, after, result));
-            self.make_room();
+        self.0.with(|state| state.armed = None);
+        let mut at = None;
+        for _ in 0..RUN {
+            match self.0.with(|state| state.hand(&mut at)) {
+                Handed::Simply(event, count, _unneeded) => {
+                    // When it has ended meanwhile there is nobody to be told.
+                    let _ = self.0.kernel.activate(event, count);
+                }
+                Handed::Not(port, seen, Due { data, count, after }) => {
+                    let result = port.deliver(data, count);
+                    let _unneeded =
+                        self.0.with(|state| state.given(self, &port, seen, after, result));
+                }
+                Handed::Nothing => break,
+            }
         }
+        self.make_room();
         self.0.arm();
     }
 
@@ -426,17 +450,34 @@ impl<K: Kernel, T: Send + 'static> Inner<K, T> {
 }
 
 impl<K: Kernel, T: Send + 'static> State<K, T> {
-    /// Who is to be given what, next.
-    fn next(&mut self) -> Option<(Delivery<K, T>, u64, Due<T>)> {
-        let priority = self.levels.next()?;
-        let port = self.levels.head(priority)?.clone();
-        let seen = port.tied(|links| links.seen);
-        match self.backlog.look(seen) {
-            Some(due) => Some((port, seen, due)),
-            None => {
-                self.levels.caught_up(priority);
-                None
+    /// Hands the next registration what it is to be given next, if its priority is that of those
+    /// before it in this run.
+    #[inline]
+    fn hand(&mut self, at: &mut Option<Priority>) -> Handed<K, T> {
+        let Self { levels, backlog, .. } = self;
+        loop {
+            let Some(priority) = levels.next() else { return Handed::Nothing };
+            if at.replace(priority).is_some_and(|at| at != priority) {
+                return Handed::Nothing;
             }
+            let Some(port) = levels.head(priority) else { return Handed::Nothing };
+            let (seen, alone) = port.tied(|links| (links.seen, links.is_alone()));
+            let Some(Due { data, count, after }) = backlog.look(seen) else {
+                levels.caught_up(priority);
+                continue;
+            };
+            return match port.let_in(data, count) {
+                Ok((event, unneeded)) => {
+                    port.tied(|links| links.seen = after);
+                    backlog.given(seen, after);
+                    if after == backlog.end() {
+                        // Those who have been given all come last.
+                        if alone { levels.caught_up(priority) } else { levels.rotate(priority) }
+                    }
+                    Handed::Simply(event, count, unneeded)
+                }
+                Err(data) => Handed::Not(port.clone(), seen, Due { data, count, after }),
+            };
         }
     }
 

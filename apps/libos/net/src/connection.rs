@@ -386,15 +386,18 @@ impl<K: Kernel> Connection<K> {
             debug_assert!(matches!(record.phase, Phase::Over | Phase::TimeWait));
             record.told = true;
             let (group, own) = (record.group as usize, record.priority);
-            shared.settle(index);
             let usual = shared.groups[group].settings.priority;
             let events = if own == usual { None } else { shared.prioritise(index, usual) };
-            Some((events.map(|events| (events, usual)), !shared.dead.is_empty()))
+            Some(events.map(|events| (events, usual)))
         });
-        let Some((reset, died)) = reset else { return };
-        if died {
-            self.net.drop_dead();
-        }
+        let Some(reset) = reset else { return };
+        self.net.with(|shared| {
+            // Unless the stack has just done so.
+            if shared.live(index, generation).is_some() {
+                shared.settle(index);
+            }
+        });
+        self.net.drop_dead();
         if let Some((events, usual)) = reset {
             self.net.follow_priorities();
             let _ = self.net.kernel().set_priority(events.segment, usual);

@@ -117,13 +117,9 @@ impl<K: Kernel> Connector<K> {
             Some(index) => index,
             None => match self.net.make(self.group) {
                 Ok(index) => index,
-                Err(error) => {
-                    let instead = self.net.with(|shared| shared.take_oldest_time_wait(self.group));
-                    instead.ok_or(error)?
-                }
+                Err(error) => self.net.take_oldest_time_wait(self.group).ok_or(error)?,
             },
         };
-        self.net.drop_dead();
         if self.net.with(|shared| shared.is_stale(index)) {
             self.net.serve_again(index).inspect_err(|_| {
                 self.net.with(|shared| shared.give_back(index));

@@ -23,7 +23,8 @@ impl FlowHash {
         Self(SipHasher13::new_with_key(key))
     }
 
-    #[inline]
+    /// Not inlined: a compiler would move it to where the hash is used, which is in a section.
+    #[inline(never)]
     pub(crate) fn of(&self, key: &FlowKey) -> u32 {
         let mut bytes = [0; 12];
         bytes[..4].copy_from_slice(&key.remote.to_ne_bytes());

@@ -12,19 +12,27 @@ use crate::shared::Shared;
 use crate::{Error, Net, Stack};
 use alloc::sync::Arc;
 use reflex_driver_api::Frame;
-use reflex_event::{Accumulation, Kernel, Registration, Trouble};
+use reflex_event::{Accumulation, Kernel, Registration};
 
 /// Most opening segments looked at in one run.
 const BATCH: u32 = 4;
 
+/// What there is already for the 4-tuple of an opening segment.
+enum Present {
+    None,
+    /// A connection that it may replace.
+    Replaceable(u32),
+    Lasting(u32),
+}
+
 /// Where the connection of an opening segment goes.
 enum Place {
-    /// It has one already.
-    Existing(u32),
     /// This record serves it.
     Record(u32),
     /// A record is to be made first.
     Make,
+    /// A connection in TIME-WAIT is to be cut short for it.
+    TimeWait,
     Refused,
 }
 
@@ -54,47 +62,50 @@ impl<K: Kernel> Stack<K> {
             return;
         };
         let hash = self.hash.of(&key);
-        let (place, died) = self.net.with(|shared| {
-            let place = shared.place(group, &key, hash, &frame);
-            (place, !shared.dead.is_empty())
-        });
-        if died {
-            self.net.drop_dead();
-        }
-        let index = match place {
-            Place::Existing(index) => {
+        match self.net.with(|shared| shared.present(&key, hash, &frame)) {
+            Present::None => {}
+            Present::Replaceable(index) => {
+                let replaced = self.net.with(|shared| shared.replace(index, &key, &frame));
+                // Else somebody has got in between: the peer will try again.
+                if !replaced {
+                    return;
+                }
+                self.net.drop_dead();
+            }
+            Present::Lasting(index) => {
                 let mut frame = Some(frame);
                 if self.net.with(|shared| shared.requeue(&mut frame, index)) {
                     self.segments(index);
                 }
                 return;
             }
+        }
+        let index = match self.net.with(|shared| shared.place(group)) {
             Place::Refused => return,
             Place::Record(index) => index,
+            Place::TimeWait => match self.net.take_oldest_time_wait(group) {
+                Some(index) => index,
+                None => return self.net.with(|shared| shared.counters.limit_reached += 1),
+            },
             Place::Make => match self.net.make(group) {
                 Ok(index) => index,
-                Err(_) => {
-                    let instead = self.net.with(|shared| shared.take_oldest_time_wait(group));
-                    let Some(index) = instead else { return self.refuse(group) };
-                    index
-                }
+                Err(_) => match self.net.take_oldest_time_wait(group) {
+                    Some(index) => index,
+                    None => return self.refuse(),
+                },
             },
         };
         if self.net.with(|shared| shared.is_stale(index)) && self.net.serve_again(index).is_err() {
             self.net.with(|shared| shared.give_back(index));
-            return self.refuse(group);
+            return self.refuse();
         }
         self.listen(group, index, (key, hash), frame);
     }
 
-    /// There is no memory for one more connection: the peer will try again, and the owner is told.
-    fn refuse(&mut self, group: u32) {
-        let owner = self.net.with(|shared| {
-            shared.counters.no_memory += 1;
-            shared.groups[group as usize].owner
-        });
-        // An owner who has been given up has other trouble.
-        let _ = self.net.kernel().report(owner.context, Trouble::PoolExhausted);
+    /// There is no memory for one more connection: the peer will try again. The kernel tells the
+    /// owner.
+    fn refuse(&mut self) {
+        self.net.with(|shared| shared.counters.no_memory += 1);
     }
 
     /// Has the record's socket listen, and hears the opening segment.
@@ -111,26 +122,36 @@ impl<K: Kernel> Stack<K> {
         let queued = self.net.with(|shared| {
             shared.records[index].endpoint = Some(endpoint);
             shared.open(index, key, hash, Phase::HalfOpen);
-            let queued = shared.requeue(&mut frame, index);
-            if !queued {
-                shared.release(index);
-            }
-            queued
+            shared.requeue(&mut frame, index)
         });
         if queued {
             self.segments(index);
+        } else {
+            self.net.with(|shared| shared.release(index));
         }
     }
 }
 
 impl<K: Kernel> Shared<K> {
-    fn place(&mut self, group: u32, key: &FlowKey, hash: u32, frame: &Frame) -> Place {
-        if let Some(index) = self.flows.find(&self.records, key, hash) {
-            if !self.may_reopen(index, frame) {
-                return Place::Existing(index);
-            }
+    /// What there is for the 4-tuple of an opening segment.
+    fn present(&mut self, key: &FlowKey, hash: u32, frame: &Frame) -> Present {
+        match self.flows.find(&self.records, key, hash) {
+            None => Present::None,
+            Some(index) if self.may_reopen(index, frame) => Present::Replaceable(index),
+            Some(index) => Present::Lasting(index),
+        }
+    }
+
+    /// Ends the connection that an opening segment replaces, if it still may.
+    fn replace(&mut self, index: u32, key: &FlowKey, frame: &Frame) -> bool {
+        let may = self.records[index].key == *key && self.may_reopen(index, frame);
+        if may {
             self.release(index);
         }
+        may
+    }
+
+    fn place(&mut self, group: u32) -> Place {
         let owner = &self.groups[group as usize];
         if !owner.listening {
             return Place::Refused;
@@ -140,18 +161,10 @@ impl<K: Kernel> Shared<K> {
             return Place::Refused;
         }
         let all_made = owner.made >= owner.settings.connections && owner.unbuilt.is_none();
-        if let Some(index) = self.take_free(group) {
-            return Place::Record(index);
-        }
-        if !all_made {
-            return Place::Make;
-        }
-        match self.take_oldest_time_wait(group) {
+        match self.take_free(group) {
             Some(index) => Place::Record(index),
-            None => {
-                self.counters.limit_reached += 1;
-                Place::Refused
-            }
+            None if all_made => Place::TimeWait,
+            None => Place::Make,
         }
     }
 

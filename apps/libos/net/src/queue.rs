@@ -82,7 +82,7 @@ impl FrameStore {
         self.free = node.next;
         node.next = NONE;
         debug_assert!(frame.is_some() && node.frame.is_none());
-        core::mem::swap(&mut node.frame, frame);
+        node.frame = frame.take();
         match self.nodes.get_mut(queue.tail as usize) {
             Some(last) => last.next = index,
             None => queue.head = index,

@@ -7,6 +7,7 @@
 
 use crate::Stack;
 use crate::flow::NONE;
+use crate::record::Record;
 use crate::shared::Shared;
 use crate::turn::Turn;
 use crate::wait::Waiter;
@@ -27,6 +28,22 @@ impl ReadyList {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.first == NONE
+    }
+
+    /// Appends a record, unless it is listed already: the one before it, to be linked to it.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, record: &mut Record, index: u32) -> Option<u32> {
+        if core::mem::replace(&mut record.ready, true) {
+            return None;
+        }
+        record.next_ready = NONE;
+        match core::mem::replace(&mut self.last, index) {
+            NONE => {
+                self.first = index;
+                None
+            }
+            last => Some(last),
+        }
     }
 }
 
@@ -90,13 +107,8 @@ impl<K: Kernel> Shared<K> {
         if record.priority != group.settings.priority {
             return Some(events.segment);
         }
-        if !record.ready {
-            record.ready = true;
-            record.next_ready = NONE;
-            match core::mem::replace(&mut group.ready.last, index) {
-                NONE => group.ready.first = index,
-                last => records[last].next_ready = index,
-            }
+        if let Some(last) = group.ready.append(record, index) {
+            records[last].next_ready = index;
         }
         group.turns_event
     }

@@ -25,8 +25,10 @@ const BATCH: u32 = 32;
 enum Verdict {
     /// It was queued, and its owner is to be activated.
     Queued(EventId),
-    /// It was queued, and the connections of its group are to have their turns.
+    /// It was queued, and the connections of its group are to have their turns at once.
     Turns(u32),
+    /// As `Queued`, and no more is to be taken before they have had some.
+    Enough(EventId),
     /// It is to be dropped, which has been counted.
     Dropped,
 }
@@ -44,11 +46,20 @@ impl<K: Kernel> Stack<K> {
                 _ => 0,
             };
             budget -= 1;
-            if let (Ok(Class::Beside), taken) = (&class, &mut frame) {
-                taken.take().into_iter().for_each(|frame| self.beside_frame(frame));
+            let taken = frame.take_if(|_| class == Ok(Class::Beside));
+            if let Some(frame) = taken {
+                self.beside_frame(frame);
             } else {
-                let group = self.net.take(&mut frame, class, hash, urgent);
-                urgent = urgent.or(group);
+                let verdict = self.net.with(|shared| shared.take(&mut frame, class, hash, urgent));
+                match verdict {
+                    Verdict::Queued(event) => self.net.activate(event),
+                    Verdict::Turns(group) => urgent = Some(group),
+                    Verdict::Enough(event) => {
+                        self.net.activate(event);
+                        budget = 0;
+                    }
+                    Verdict::Dropped => {}
+                }
             }
             // One that was not queued is dropped here, outside of sections: its buffer goes back to
             // the device's pool.
@@ -67,40 +78,29 @@ impl<K: Kernel> Stack<K> {
     }
 }
 
-impl<K: Kernel> Net<K> {
-    /// Queues a frame with its owner, and activates that. Constant time, without a heap. When it is
-    /// the segment of a connection as urgent as this is, whose group may have turns at once, the group
-    /// is returned instead: if `urgent` is that group, or none as yet.
+impl<K: Kernel> Shared<K> {
+    /// Queues a frame with its owner. Constant time, without a heap. The connections of one group at
+    /// most may have turns at once: `urgent`, if that is known already.
     #[inline]
     fn take(
-        &self,
+        &mut self,
         frame: &mut Option<Frame>,
         class: Result<Class, Bad>,
         hash: u32,
         urgent: Option<u32>,
-    ) -> Option<u32> {
-        self.with(|shared| {
-            shared.counters.frames += 1;
-            let verdict = match class {
-                Ok(Class::Tcp { key, flags }) => shared.segment(frame, &key, hash, flags, urgent),
-                Ok(Class::Udp { port, broadcast }) => shared.datagram(frame, port, broadcast),
-                Ok(_) => shared.other(frame),
-                Err(bad) => {
-                    *shared.reason(bad) += 1;
-                    Verdict::Dropped
-                }
-            };
-            match verdict {
-                Verdict::Queued(event) => self.activate(event),
-                Verdict::Turns(group) => return Some(group),
-                Verdict::Dropped => {}
+    ) -> Verdict {
+        self.counters.frames += 1;
+        match class {
+            Ok(Class::Tcp { key, flags }) => self.segment(frame, &key, hash, flags, urgent),
+            Ok(Class::Udp { port, broadcast }) => self.datagram(frame, port, broadcast),
+            Ok(_) => self.other(frame),
+            Err(bad) => {
+                *self.reason(bad) += 1;
+                Verdict::Dropped
             }
-            None
-        })
+        }
     }
-}
 
-impl<K: Kernel> Shared<K> {
     #[inline]
     fn segment(
         &mut self,
@@ -127,14 +127,23 @@ impl<K: Kernel> Shared<K> {
                 }
                 group.queued += 1;
                 counters.segments += 1;
-                let (group, usual) = (record.group, group.settings.priority);
-                let free = urgent.is_none_or(|urgent| urgent == group);
-                let turns = self.make_ready(index).unwrap_or(events.segment);
-                // Of the group's own priority, and of the highest that there is.
-                return if free && turns != events.segment && usual >= self.receiving_at {
-                    Verdict::Turns(group)
-                } else {
-                    Verdict::Queued(turns)
+                // As `make_ready` does it, with what is at hand.
+                let usual = group.settings.priority;
+                if record.priority != usual {
+                    return Verdict::Queued(events.segment);
+                }
+                let (owner, turns) = (record.group, group.turns_event);
+                if let Some(last) = group.ready.append(record, index) {
+                    records[last].next_ready = index;
+                }
+                let free = urgent.is_none_or(|urgent| urgent == owner);
+                let turns = turns.unwrap_or(events.segment);
+                // Of the highest priority that there is: nothing more urgent can be behind it, so that
+                // what comes faster than it is served had better wait with the device than be dropped.
+                return match usual >= self.receiving_at {
+                    true if group.queued >= self.share / 2 => Verdict::Enough(turns),
+                    true if free => Verdict::Turns(owner),
+                    _ => Verdict::Queued(turns),
                 };
             }
         }

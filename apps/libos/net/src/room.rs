@@ -11,6 +11,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use reflex_event::Kernel;
 
+/// What grows while others look at it: what is moved then, in a section, is pointers.
+pub(crate) type Directory<T> = Vec<Box<T>>;
+
 impl<K: Kernel> Net<K> {
     /// Adds a group of connections, which listens on `port` if there is one.
     pub(crate) fn add_group(&self, port: Option<u16>, group: Box<Group<K>>) -> Result<u32, Error> {
@@ -92,7 +95,7 @@ impl<K: Kernel> Net<K> {
     fn grow_flows(&self, connections: usize) {
         let wanted = self.with(|shared| {
             shared.places += connections;
-            shared.places.next_power_of_two()
+            2 * shared.places.next_power_of_two()
         });
         let mut larger = None;
         while self.with(|shared| shared.flows.is_smaller_than(wanted)) {

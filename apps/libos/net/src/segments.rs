@@ -56,20 +56,27 @@ impl<K: Kernel> Stack<K> {
     /// Works through a turn that has begun, and ends it.
     pub(crate) fn give_turn(&mut self, turn: &mut Turn) -> TurnEnd {
         let outcome = self.turn(turn);
+        if outcome.is_rare(turn.phase) {
+            let first_unresolved = self.net.with(|shared| shared.turned(turn, &outcome));
+            if first_unresolved {
+                self.retry_later();
+            }
+        }
         let starved = matches!(outcome.wait, Some(Wait::Buffer));
+        let forget = outcome.forget;
         let sent = core::mem::take(&mut self.engine.tally.sent);
         let after = self.net.with(|shared| {
             shared.counters.sent += sent;
             shared.finish(turn, outcome)
         });
-        if after.died {
+        if forget || after.told {
+            let index = turn.index;
+            self.net
+                .with(|shared| if forget { shared.forget(index) } else { shared.settle(index) });
             self.net.drop_dead();
         }
         if starved {
             self.when_available();
-        }
-        if after.first_unresolved {
-            self.retry_later();
         }
         if let Some(event) = after.application {
             self.net.activate(event);

@@ -10,6 +10,7 @@ use crate::port::PortTable;
 use crate::queue::{FrameStore, Queue};
 use crate::ready::ReadyList;
 use crate::record::{Events, List, Phase, Record, Records};
+use crate::room::Directory;
 use crate::settings::Settings;
 use crate::udp::UdpRecord;
 use crate::wait::{Wait, WaitList};
@@ -72,8 +73,7 @@ pub(crate) struct Shared<K: Kernel> {
     /// Connections that the flow table has to have room for.
     pub(crate) places: usize,
     pub(crate) records: Records,
-    #[allow(clippy::vec_box, reason = "growing moves a word each: a short section")]
-    pub(crate) groups: Vec<Box<Group<K>>>,
+    pub(crate) groups: Directory<Group<K>>,
     /// Listening TCP ports and their groups.
     pub(crate) ports: PortTable,
     pub(crate) frames: FrameStore,
@@ -83,8 +83,7 @@ pub(crate) struct Shared<K: Kernel> {
     pub(crate) share: u32,
     pub(crate) others: Queue,
     pub(crate) others_event: Option<EventId>,
-    #[allow(clippy::vec_box, reason = "growing moves a word each: a short section")]
-    pub(crate) sockets: Vec<Box<UdpRecord>>,
+    pub(crate) sockets: Directory<UdpRecord>,
     /// Bound UDP ports and their sockets.
     pub(crate) udp_ports: PortTable,
     /// Waiting for a transmit buffer.
@@ -178,13 +177,15 @@ impl<K: Kernel> Shared<K> {
         self.groups[group].free.push_front(&mut self.records, index);
     }
 
-    /// Cuts short the oldest TIME-WAIT of `group`, and takes its record.
-    pub(crate) fn take_oldest_time_wait(&mut self, group: u32) -> Option<u32> {
-        let index = self.groups[group as usize].time_wait.front()?;
-        self.records[index].endpoint.as_ref()?;
+    /// Cuts short the oldest TIME-WAIT of `group`: its record is free. False when there is none.
+    fn cut_short(&mut self, group: u32) -> bool {
+        let oldest = self.groups[group as usize].time_wait.front();
+        let Some(index) = oldest.filter(|index| self.records[*index].endpoint.is_some()) else {
+            return false;
+        };
         self.counters.time_wait_recycled += 1;
         self.release(index);
-        self.take_free(group)
+        true
     }
 
     /// Puts a record under `key`, of that `hash`, into the flow table.
@@ -209,23 +210,25 @@ impl<K: Kernel> Shared<K> {
     /// Ends a connection: its record is free for the next, and all handles to it are stale.
     /// The endpoint must be in the record. The frames it had are [dead](Self::dead).
     pub(crate) fn release(&mut self, index: u32) {
-        let record = &mut self.records[index];
-        self.groups[record.group as usize].queued -= u32::from(record.queue.len());
-        self.frames.append(&mut self.dead, &mut record.queue);
-        self.flows.remove(&mut self.records, index);
-        if self.records[index].phase == Phase::HalfOpen {
-            self.no_longer_half_open(index);
+        let Self { records, groups, flows, frames, dead, counters, .. } = self;
+        flows.remove(records, index);
+        let record = &mut records[index];
+        let group = &mut *groups[record.group as usize];
+        if !record.queue.is_empty() {
+            group.queued -= u32::from(record.queue.len());
+            frames.append(dead, &mut record.queue);
         }
-        let group = self.records[index].group as usize;
-        if self.records[index].listed {
-            self.groups[group].time_wait.remove(&mut self.records, index);
+        if record.phase == Phase::HalfOpen {
+            group.half_open -= 1;
+            counters.half_open -= 1;
         }
-        let record = &mut self.records[index];
+        if record.notices != 0 {
+            self.untold = self.untold.saturating_sub(1);
+        }
         record.phase = Phase::Free;
         record.key = FlowKey::default();
         record.next_in_bucket = NONE;
         record.generation = record.generation.wrapping_add(1);
-        self.untold = self.untold.saturating_sub(u32::from(record.notices != 0));
         record.notices = 0;
         record.requests = 0;
         record.error = None;
@@ -237,8 +240,11 @@ impl<K: Kernel> Shared<K> {
         if let Some(endpoint) = &mut record.endpoint {
             endpoint.forget();
         }
+        if record.listed {
+            group.time_wait.remove(records, index);
+        }
         // The latest used is the next used: its memory is warm.
-        self.groups[group].free.push_front(&mut self.records, index);
+        group.free.push_front(records, index);
     }
 
     /// Gives a connection a priority of its own, or its group's again: the events whose priority is
@@ -261,5 +267,16 @@ impl<K: Kernel> Shared<K> {
     pub(crate) fn live(&mut self, index: u32, generation: u32) -> Option<&mut Record> {
         let record = self.records.get_mut(index)?;
         (record.generation == generation).then_some(record)
+    }
+}
+
+impl<K: Kernel> Net<K> {
+    /// Cuts short the oldest TIME-WAIT of `group`, and takes its record.
+    pub(crate) fn take_oldest_time_wait(&self, group: u32) -> Option<u32> {
+        if !self.with(|shared| shared.cut_short(group)) {
+            return None;
+        }
+        self.drop_dead();
+        self.with(|shared| shared.take_free(group))
     }
 }

@@ -63,15 +63,20 @@ pub(crate) enum Wait {
 pub(crate) struct After {
     pub(crate) application: Option<EventId>,
     pub(crate) stack: Option<EventId>,
-    pub(crate) first_unresolved: bool,
-    /// There are frames of a connection that is over.
-    pub(crate) died: bool,
+    /// The application knows already that the connection is over.
+    pub(crate) told: bool,
     /// See [`TurnEnd`](crate::segments::TurnEnd).
     pub(crate) last: bool,
     pub(crate) quiet: bool,
 }
 
 impl Outcome {
+    /// Whether there is something to be [noted](Shared::turned) apart.
+    #[inline]
+    pub(crate) fn is_rare(&self, before: Phase) -> bool {
+        self.phase.is_some_and(|phase| phase != before) || self.wait.is_some()
+    }
+
     /// What the socket's state means to a connection in `phase`. `why` says why it closed.
     pub(crate) fn judge(
         &mut self,
@@ -145,7 +150,7 @@ impl<K: Kernel> Shared<K> {
     #[inline]
     pub(crate) fn finish(&mut self, turn: &mut Turn, outcome: Outcome) -> After {
         let mut after = After::default();
-        let (index, before) = (turn.index, turn.phase);
+        let index = turn.index;
         let record = &mut self.records[index];
         core::mem::swap(&mut record.endpoint, &mut turn.endpoint);
         let Some(events) = record.events else { return after };
@@ -173,48 +178,40 @@ impl<K: Kernel> Shared<K> {
         // More frames may have come, or the application may have asked, while it was gone.
         let again =
             outcome.again || core::mem::take(&mut record.stack_wanted) || record.requests != 0;
-        let changed = outcome.phase.is_some_and(|phase| phase != before);
-        let (told, group) = (record.told, record.group);
+        let group = record.group;
+        after.told = record.told;
         if again {
             // To be activated, unless that is what gives this turn.
-            let turns = self.make_ready(index);
-            after.stack = turns;
-        }
-        if told || changed || outcome.wait.is_some() || outcome.forget {
-            self.conclude(index, before, outcome, &mut after);
+            after.stack = self.make_ready(index);
         }
         after.quiet = self.untold == 0;
         after.last = self.groups[group as usize].ready.is_empty();
         after
     }
 
-    /// What a turn leads to besides, which it seldom does.
-    #[cold]
-    #[inline(never)]
-    fn conclude(&mut self, index: u32, before: Phase, outcome: Outcome, after: &mut After) {
-        if outcome.forget {
-            self.counters.half_open_failed += 1;
-            self.release(index);
-            *after = After { died: !self.dead.is_empty(), ..After::default() };
-            return;
-        }
+    /// Notes what a turn seldom leads to, while the endpoint is still out. True when the connection is
+    /// the first to wait for a neighbour.
+    pub(crate) fn turned(&mut self, turn: &Turn, outcome: &Outcome) -> bool {
         if outcome.error.is_some() {
-            self.records[index].error = outcome.error;
+            self.records[turn.index].error = outcome.error;
         }
-        match outcome.wait {
-            Some(Wait::Buffer) => self.wait_for_buffer(Waiter::Connection(index)),
+        if let Some(phase) = outcome.phase.filter(|phase| *phase != turn.phase) {
+            self.enter(turn.index, turn.phase, phase, outcome.notices);
+        }
+        match outcome.wait.filter(|_| !outcome.forget) {
+            Some(Wait::Buffer) => self.wait_for_buffer(Waiter::Connection(turn.index)),
             Some(Wait::Neighbour) => {
-                after.first_unresolved = self.wait_for_neighbour(Waiter::Connection(index));
+                return self.wait_for_neighbour(Waiter::Connection(turn.index));
             }
             None => {}
         }
-        if let Some(phase) = outcome.phase
-            && phase != before
-        {
-            self.enter(index, before, phase, outcome.notices);
-        }
-        self.settle(index);
-        after.died = !self.dead.is_empty();
+        false
+    }
+
+    /// A handshake has failed.
+    pub(crate) fn forget(&mut self, index: u32) {
+        self.counters.half_open_failed += 1;
+        self.release(index);
     }
 
     fn enter(&mut self, index: u32, before: Phase, phase: Phase, notices: u8) {

@@ -23,7 +23,7 @@ const BATCH: u32 = 16;
 /// Bytes in front of a datagram's payload: IPv4 and UDP headers.
 const HEADERS: usize = 28;
 /// Most bytes copied to or from a send queue in one section.
-const PIECE: usize = 512;
+const PIECE: usize = 256;
 
 pub(crate) struct UdpRecord {
     pub(crate) queue: Queue,
@@ -393,9 +393,10 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn datagrams(&mut self, index: u32, port: u16) {
         let now = self.net.kernel().now();
         self.engine.room = self.engine.transmit.available();
-        for _ in 0..BATCH {
-            let next = self.net.with(|shared| shared.sockets[index as usize].outbox.front());
-            let Some(datagram) = next else { break };
+        let mut next = self.net.with(|shared| shared.sockets[index as usize].outbox.front());
+        let mut left = BATCH;
+        while let Some(datagram) = next.filter(|_| left > 0) {
+            left -= 1;
             if self.engine.room == 0 {
                 return self.starve(Waiter::Datagrams(index));
             }
@@ -409,24 +410,26 @@ impl<K: Kernel> Stack<K> {
                 }
                 Answer::Gone => self.engine.tally.unreachable += 1,
                 Answer::Pending => {
-                    self.settle_accounts();
                     let waiter = Waiter::Datagrams(index);
                     if self.net.with(|shared| shared.wait_for_neighbour(waiter)) {
                         self.retry_later();
                     }
+                    next = None;
                     break;
                 }
             }
-            self.net.with(|shared| shared.sockets[index as usize].outbox.pop());
+            next = self.net.with(|shared| {
+                let outbox = &mut shared.sockets[index as usize].outbox;
+                outbox.pop();
+                outbox.front()
+            });
         }
         self.engine.transmit.flush();
         self.engine.unflushed = None;
         self.settle_accounts();
-        let more = self.net.with(|shared| {
-            let record = &shared.sockets[index as usize];
-            record.send_event.filter(|_| record.outbox.front().is_some() && !record.waiting)
-        });
-        if let Some(event) = more {
+        if next.is_some()
+            && let Some(event) = self.net.with(|shared| shared.sockets[index as usize].send_event)
+        {
             self.net.activate(event);
         }
     }

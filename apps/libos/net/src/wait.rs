@@ -146,10 +146,10 @@ mod tests {
     use super::*;
     use crate::record::Record;
     use crate::shared::Owner;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
     use reflex_event::{ContextId, Priority};
     use std::collections::VecDeque;
+    use std::vec::Vec;
 
     proptest! {
         #[test]

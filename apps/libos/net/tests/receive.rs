@@ -112,6 +112,26 @@ proptest! {
     }
 }
 
+/// Many connections of the highest priority that send at once are served one after the other: what
+/// comes faster than that waits with the device, and nothing is dropped.
+#[test]
+fn a_burst_of_many_connections_is_not_dropped() {
+    const CONNECTIONS: u16 = 1200;
+    let (clock, host, trace) = start();
+    let service = host.kernel.context(Noting::new("s", &trace), 16 << 20);
+    let listening = host.net.listen(80).connections(CONNECTIONS.into()).backlog(1200);
+    listening.buffers(1024, 1024).serve(service).unwrap();
+    let acks: Vec<u32> = (0..CONNECTIONS).map(|n| open(&host, &clock, 4000 + n, 80)).collect();
+    for (number, ack) in (0..).zip(acks) {
+        let segment = Segment::new(4000 + number, 80, ACK, 1001, ack).with(b"!");
+        host.inject(&segment.frame(host.mac, host.address));
+    }
+    host.kernel.run_until_idle();
+    let heard = host.kernel.state(service, |state| state.received.concat());
+    assert_eq!(heard.len(), usize::from(CONNECTIONS));
+    assert_eq!(host.net.counters().queue_full, 0);
+}
+
 /// What an urgent handler waits for is the section in hand, however many frames there are.
 #[test]
 fn a_flood_delays_an_urgent_handler_by_one_frame_at_most() {

@@ -69,7 +69,7 @@ impl Completion {
     pub fn bytes(&self) -> &[u8] {
         let first = if self.route { ROUTE } else { 0 };
         match self.parts.first() {
-            Some(Part::Bytes(bytes)) if self.is_success() => {
+            Some(Part::Bytes(bytes, _)) if self.is_success() => {
                 bytes.get(first..(first + self.length).min(bytes.len())).unwrap_or(&[])
             }
             _ => &[],

@@ -46,7 +46,7 @@ impl<K: Kernel> ProtectionDomain<K> {
         }
         self.rdma.0.kernel.guarded(|| {
             let memory = Arc::new(Exposed::new(bytes));
-            Self::enter(&self.rdma, self.name, access, &memory)
+            Self::enter(&self.rdma, self.name, access, &memory, None)
         })
     }
 
@@ -56,8 +56,9 @@ impl<K: Kernel> ProtectionDomain<K> {
         domain: Domain,
         access: Access,
         memory: &Arc<Exposed>,
+        address: Option<u64>,
     ) -> Result<MemoryRegion<K>, Error> {
-        let registration = Registration { domain, access, memory: memory.clone() };
+        let registration = Registration { domain, access, memory: memory.clone(), address };
         let mut random = [0; 4];
         rdma.0.kernel.random(&mut random);
         let named = rdma.0.with(|shared| {

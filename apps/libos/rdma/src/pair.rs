@@ -14,7 +14,7 @@ use reflex_rdma_engine::{
     Status,
 };
 use reflex_rdma_wire::cm::CommId;
-use reflex_rdma_wire::{Envelope, Gid, Qpn};
+use reflex_rdma_wire::{Envelope, Gid, Qpn, Unverified};
 
 /// Received frames that may wait for the queue pair's priority.
 pub(crate) const FRAMES: usize = 64;
@@ -76,9 +76,13 @@ pub(crate) fn source_port(number: Qpn) -> u16 {
 }
 
 impl Pair {
-    /// Hands the engine what has been posted.
+    /// Hands the engine what has been posted. Sends wait for as long as it does not know the peer: their
+    /// turn can come before the command's that tells it.
     pub(crate) fn drain<K: Kernel>(&mut self, inner: &Inner<K>, share: Option<&mut Share>) {
         self.drain_receives(inner, share);
+        if self.engine.state() < State::Rts {
+            return;
+        }
         let next = |slot| inner.with(|shared| shared.pairs.at(slot)?.1.sends.queue.pop_front());
         while let Some(work) = next(self.slot) {
             self.post(inner, work);
@@ -141,11 +145,11 @@ impl Pair {
     pub(crate) fn receive<K: Kernel>(
         &mut self,
         inner: &Inner<K>,
-        received: &Received,
+        packet: Unverified<'_>,
         mut share: Option<&mut Share>,
         now: Instant,
     ) -> bool {
-        let Ok(Ok(packet)) = received.packet().map(|packet| packet.verify()) else {
+        let Ok(packet) = packet.verify() else {
             inner.with(|shared| shared.counters.malformed += 1);
             return false;
         };

@@ -33,6 +33,8 @@ pub struct Port<K: Kernel> {
     pub(crate) inner: Arc<Inner<K>>,
     pub(crate) pairs: Box<[Option<Box<Pair>>]>,
     pub(crate) shares: Box<[Option<Box<Share>>]>,
+    /// What has been counted since the last time frames were settled.
+    tally: Counters,
     /// Queue pairs that got packets since the last time they were settled.
     touched: VecDeque<u16>,
     /// Queue pairs that wait for a buffer or a neighbour's address.
@@ -52,6 +54,7 @@ impl<K: Kernel> Port<K> {
             service: Service::new(&*inner),
             pairs: (0..pairs).map(|_| None).collect(),
             shares: (0..shares).map(|_| None).collect(),
+            tally: Counters::default(),
             touched: VecDeque::with_capacity(usize::from(pairs)),
             stalled: VecDeque::with_capacity(usize::from(pairs)),
             frames: 0,
@@ -118,7 +121,9 @@ impl<K: Kernel> Port<K> {
         let (mut taken, mut confirmed) = (0, false);
         for _ in 0..FRAMES {
             let Some(received) = pair.frames.pop_front() else { break };
-            confirmed |= pair.receive(inner, &received, share.as_deref_mut(), now);
+            if let Ok(packet) = received.packet() {
+                confirmed |= pair.receive(inner, packet, share.as_deref_mut(), now);
+            }
             taken += 1;
         }
         pair.expire(inner, share, now);
@@ -270,15 +275,13 @@ impl<K: Kernel> Port<K> {
     /// pair waiting that is above.
     fn negotiate(&mut self, received: Received, link: &mut dyn Link) {
         if Priority::DEFAULT.level() >= link.level() && self.messages.is_empty() {
-            self.count(|_| {});
-            self.message(&received, link);
+            self.heed(&received, link);
         } else if self.messages.len() < MESSAGES && self.frames < WAITING_FRAMES {
-            self.count(|_| {});
             self.messages.push_back(received);
             self.frames += 1;
             self.go_on();
         } else {
-            self.count(|counters| counters.queue_full += 1);
+            self.tally.queue_full += 1;
         }
     }
 
@@ -287,27 +290,30 @@ impl<K: Kernel> Port<K> {
         for _ in 0..BATCH {
             let Some(received) = self.messages.pop_front() else { return };
             self.frames -= 1;
-            self.message(&received, link);
+            self.heed(&received, link);
         }
         if !self.messages.is_empty() {
             self.go_on();
         }
     }
 
-    fn count(&self, count: impl FnOnce(&mut Counters)) {
-        self.inner.with(|shared| {
-            shared.counters.frames += 1;
-            count(&mut shared.counters);
-        });
+    fn heed(&mut self, received: &Received, link: &mut dyn Link) {
+        // It was looked at before, to see whom it is for.
+        if let Ok(packet) = received.packet() {
+            self.message(packet, link);
+        }
     }
 }
 
 impl<K: Kernel> Protocol for Port<K> {
     fn received(&mut self, frame: Frame, packet: usize, link: &mut dyn Link) {
         let received = Received::new(frame, packet);
-        let Ok(number) = received.queue_pair() else {
-            return self.count(|counters| counters.malformed += 1);
+        self.tally.frames += 1;
+        let Ok(packet) = received.packet() else {
+            self.tally.malformed += 1;
+            return;
         };
+        let number = packet.bth().destination;
         if number == Qpn::GENERAL_SERVICE {
             return self.negotiate(received, link);
         }
@@ -315,25 +321,24 @@ impl<K: Kernel> Protocol for Port<K> {
         let Some((pair, share, inner)) =
             self.parts(slot).filter(|(pair, ..)| pair.engine.number() == number)
         else {
-            return self.count(|counters| counters.no_queue_pair += 1);
+            self.tally.no_queue_pair += 1;
+            return;
         };
         if pair.priority.level() >= link.level() && pair.frames.is_empty() {
             // Nothing is more urgent.
-            let confirmed = pair.receive(inner, &received, share, inner.kernel.now());
+            let confirmed = pair.receive(inner, packet, share, inner.kernel.now());
             if !core::mem::replace(&mut pair.touched, true) {
                 self.touched.push_back(slot);
             }
             if confirmed {
                 self.confirm(number, link);
             }
-            self.count(|_| {});
         } else if pair.frames.len() < FRAMES && frames < WAITING_FRAMES {
             pair.frames.push_back(received);
             inner.activate(pair.event);
             self.frames += 1;
-            self.count(|_| {});
         } else {
-            self.count(|counters| counters.queue_full += 1);
+            self.tally.queue_full += 1;
         }
     }
 
@@ -344,6 +349,8 @@ impl<K: Kernel> Protocol for Port<K> {
             }
             self.send(slot, link);
         }
+        let tally = core::mem::take(&mut self.tally);
+        self.inner.with(|shared| shared.counters.add(&tally));
     }
 
     fn run(&mut self, number: u32, link: &mut dyn Link) {

@@ -61,8 +61,15 @@ impl Send {
 
     /// Adds memory: what is to be sent, or where the answer goes to. Two pieces at most, of which the
     /// later replaces the second.
-    pub fn bytes(mut self, bytes: Lent<[u8]>) -> Self {
-        add(&mut self.parts, Part::Bytes(bytes));
+    pub fn bytes(self, bytes: Lent<[u8]>) -> Self {
+        let length = bytes.len();
+        self.prefix(bytes, length)
+    }
+
+    /// As [`bytes`](Self::bytes), the first `length` of them, or all if they are fewer.
+    pub fn prefix(mut self, bytes: Lent<[u8]>, length: usize) -> Self {
+        let length = length.min(bytes.len()) as u32;
+        add(&mut self.parts, Part::Bytes(bytes, length));
         self
     }
 
@@ -152,7 +159,8 @@ pub struct Receive {
 impl Receive {
     /// Into memory. A datagram is preceded there by 40 bytes of its route.
     pub fn bytes(bytes: Lent<[u8]>) -> Self {
-        Self { id: 0, parts: [Part::Bytes(bytes), Part::None] }
+        let length = bytes.len() as u32;
+        Self { id: 0, parts: [Part::Bytes(bytes, length), Part::None] }
     }
 
     /// Into a part of a registered region, which has to permit local writes.
@@ -187,9 +195,9 @@ fn add(parts: &mut Parts, part: Part) {
 
 /// The first piece of memory that came by value.
 pub(crate) fn take_bytes(parts: &mut Parts) -> Option<Lent<[u8]>> {
-    let part = parts.iter_mut().find(|part| matches!(part, Part::Bytes(_)))?;
+    let part = parts.iter_mut().find(|part| matches!(part, Part::Bytes(..)))?;
     match core::mem::take(part) {
-        Part::Bytes(bytes) => Some(bytes),
+        Part::Bytes(bytes, _) => Some(bytes),
         _ => None,
     }
 }

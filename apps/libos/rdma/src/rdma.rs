@@ -72,6 +72,16 @@ pub struct Counters {
     pub unheard: u64,
 }
 
+impl Counters {
+    /// Adds what was counted apart.
+    pub(crate) fn add(&mut self, tally: &Self) {
+        self.frames += tally.frames;
+        self.malformed += tally.malformed;
+        self.no_queue_pair += tally.no_queue_pair;
+        self.queue_full += tally.queue_full;
+    }
+}
+
 /// A RoCEv2 port. Copies are of the same.
 pub struct Rdma<K: Kernel>(pub(crate) Arc<Inner<K>>);
 
@@ -377,10 +387,11 @@ impl<K: Kernel> Lookup for Inner<K> {
     }
 }
 
-/// The largest payload that fits in IP packets of so many bytes, as `rdma_rxe` reckons.
+/// The largest payload that fits in IP packets of so many bytes.
 fn path_mtu(mtu: usize) -> PathMtu {
-    // The longest headers there are: IPv6, UDP, BTH, DETH, RETH, AtomicETH, and the ICRC.
-    const HEADERS: usize = 40 + 8 + 12 + 8 + 16 + 28 + 4;
+    // The longest headers that payload of a whole MTU can have: IPv6, UDP, BTH, RETH with immediate
+    // data, and the ICRC.
+    const HEADERS: usize = 40 + 8 + 12 + 16 + 4 + 4;
     let all = [PathMtu::B4096, PathMtu::B2048, PathMtu::B1024, PathMtu::B512];
     let fits = |it: &PathMtu| it.bytes() + HEADERS <= mtu;
     all.into_iter().find(fits).unwrap_or(PathMtu::B256)

@@ -5,8 +5,8 @@ use alloc::sync::Arc;
 use core::ops::Range;
 use reflex_event::Kernel;
 use reflex_memory::Exposed;
-use reflex_rdma_device::Regions;
-use reflex_rdma_engine::{Access, Domain, Region, Segment};
+use reflex_rdma_device::Named;
+use reflex_rdma_engine::{Access, Domain, Segment};
 use reflex_rdma_wire::RKey;
 
 /// Registered memory. It is taken back, and given back to its pool, when this is dropped; packets
@@ -19,8 +19,7 @@ use reflex_rdma_wire::RKey;
 pub struct MemoryRegion<K: Kernel> {
     rdma: Rdma<K>,
     domain: Domain,
-    name: Region,
-    key: RKey,
+    named: Named,
     length: usize,
 }
 
@@ -32,40 +31,39 @@ pub struct Slice {
 }
 
 impl<K: Kernel> MemoryRegion<K> {
-    pub(crate) fn new(
-        rdma: Rdma<K>,
-        domain: Domain,
-        (name, key): (Region, RKey),
-        length: usize,
-    ) -> Self {
-        Self { rdma, domain, name, key, length }
+    pub(crate) fn new(rdma: Rdma<K>, domain: Domain, named: Named, length: usize) -> Self {
+        Self { rdma, domain, named, length }
     }
 
     /// Runs `work` on the memory.
     fn with<R>(&self, work: impl FnOnce(&Arc<Exposed>) -> Result<R, Error>) -> Result<R, Error> {
         // Cut off in between, the memory would be held for ever.
         self.rdma.0.kernel.guarded(|| {
-            let memory = self.rdma.0.with(|shared| shared.regions.memory(self.name).cloned());
+            let memory =
+                self.rdma.0.with(|shared| shared.regions.memory(self.named.region).cloned());
             work(&memory.ok_or(Error::Gone)?)
         })
     }
 
     /// The address of its first byte, as peers name it. It says nothing of where the memory is.
     pub fn address(&self) -> u64 {
-        Regions::address(self.name)
+        self.named.address
     }
 
     /// The key that permits peers what the region was registered for.
     pub fn key(&self) -> RKey {
-        self.key
+        self.named.key
     }
 
-    /// The same memory under another key, which permits another access.
+    /// The same memory, at the same address, under another key, which permits another access.
     ///
     /// # Errors
     /// [`Error::LimitReached`], [`Error::Gone`] when the domain's context has been given up.
     pub fn again(&self, access: Access) -> Result<Self, Error> {
-        self.with(|memory| ProtectionDomain::enter(&self.rdma, self.domain, access, memory))
+        let address = Some(self.named.address);
+        self.with(|memory| {
+            ProtectionDomain::enter(&self.rdma, self.domain, access, memory, address)
+        })
     }
 
     /// Bytes.
@@ -102,7 +100,7 @@ impl<K: Kernel> MemoryRegion<K> {
         let length = range.end.checked_sub(range.start).and_then(|it| u32::try_from(it).ok());
         match length {
             Some(length) if range.end <= self.length => {
-                let (region, offset) = (self.name, range.start as u64);
+                let (region, offset) = (self.named.region, range.start as u64);
                 Ok(Slice { segment: Segment { region, offset, length } })
             }
             _ => Err(Error::OutOfBounds),
@@ -114,7 +112,8 @@ impl<K: Kernel> Drop for MemoryRegion<K> {
     fn drop(&mut self) {
         self.rdma.0.kernel.guarded(|| {
             // What is registered is dropped outside of the section.
-            let _registration = self.rdma.0.with(|shared| shared.regions.deregister(self.name));
+            let _registration =
+                self.rdma.0.with(|shared| shared.regions.deregister(self.named.region));
         });
     }
 }

@@ -11,12 +11,12 @@ use alloc::collections::{BTreeMap, VecDeque};
 use core::net::IpAddr;
 use reflex_driver_api::Link;
 use reflex_event::{Instant, Kernel};
-use reflex_rdma_device::{Received, Sending, send};
+use reflex_rdma_device::{Sending, send};
 use reflex_rdma_engine::cm::{
     self, Actions, Agent, Event, GeneralService, ListenerId, Parameters, Route,
 };
 use reflex_rdma_wire::cm::{CommId, Mad, RejectReason, ServiceId};
-use reflex_rdma_wire::{Qpn, Transport};
+use reflex_rdma_wire::{Qpn, Transport, Unverified};
 
 /// Messages that may wait for a buffer or a neighbour's address; others are sent again anyway.
 const WAITING: usize = 32;
@@ -211,8 +211,8 @@ impl<K: Kernel> Port<K> {
     }
 
     /// A message has come.
-    pub(crate) fn message(&mut self, received: &Received, link: &mut dyn Link) {
-        let Ok(Ok(packet)) = received.packet().map(|packet| packet.verify()) else {
+    pub(crate) fn message(&mut self, packet: Unverified<'_>, link: &mut dyn Link) {
+        let Ok(packet) = packet.verify() else {
             self.inner.with(|shared| shared.counters.malformed += 1);
             return;
         };

@@ -9,12 +9,13 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddrV4;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use reflex_boot::{Kernel, Lent, Trouble};
+use reflex_boot::Lent;
 
 /// A UDP port that is open. It goes to one registration. Copies are of the same port.
 ///
-/// A port cannot be held up: datagrams that find no room are dropped and counted, as they are
-/// everywhere on a network.
+/// A port cannot be held up: datagrams that find no room, or no event memory, are dropped and
+/// counted, as they are everywhere on a network; or the registration ends, if it has chosen
+/// [`Shortage::Abort`](super::Shortage).
 #[derive(Clone)]
 pub struct Udp(Arc<Inner>);
 
@@ -48,8 +49,7 @@ impl Udp {
     pub fn open(system: System, port: u16, priority: Priority) -> Result<Self, Error> {
         let source: Source<Received> = system.exclusive(|| {})?;
         let dropped: Arc<AtomicU64> = Arc::default();
-        let kernel = system.kernel();
-        let bridge = Bridge { kernel, source: source.clone(), dropped: dropped.clone() };
+        let bridge = Bridge { source: source.clone(), dropped: dropped.clone() };
         let context = system.context("udp", bridge).priority(priority).build()?;
         let socket = system.udp(port)?.priority(priority).serve(context)?;
         Ok(Self(Arc::new(Inner { source, socket, dropped })))
@@ -78,7 +78,6 @@ impl Kind<Runtime> for Udp {
 
 /// Datagrams on their way to the source.
 struct Bridge {
-    kernel: Runtime,
     source: Source<Received>,
     dropped: Arc<AtomicU64>,
 }
@@ -93,8 +92,9 @@ impl UdpService<Runtime> for Bridge {
                     self.source.deliver(Received { from, to, payload }).is_ok()
                 }
                 Err(_) => {
-                    // An owner that has ended need not be told.
-                    let _ = self.kernel.report(owner.context(), Trouble::PoolExhausted);
+                    // The kernel tells the owner, who may have chosen that it ends. A network does
+                    // not wait.
+                    let _ = owner.starved(1);
                     false
                 }
             });

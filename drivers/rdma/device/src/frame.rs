@@ -2,7 +2,7 @@
 
 use reflex_driver_api::{Frame, Hop, Link, NicError};
 use reflex_rdma_engine::{Memory, Outgoing, Transmit, TransmitError};
-use reflex_rdma_wire::{Datagram, Error, Gid, Qpn, Unverified};
+use reflex_rdma_wire::{Datagram, Error, Gid, Unverified};
 
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = 14;
@@ -28,15 +28,6 @@ impl Received {
     #[inline]
     pub fn packet(&self) -> Result<Unverified<'_>, Error> {
         Unverified::parse(Datagram::parse(self.frame.get(self.packet..).unwrap_or(&[]))?)
-    }
-
-    /// For which queue pair it says it is.
-    ///
-    /// # Errors
-    /// [`Error`].
-    #[inline]
-    pub fn queue_pair(&self) -> Result<Qpn, Error> {
-        Ok(self.packet()?.bth().destination)
     }
 }
 

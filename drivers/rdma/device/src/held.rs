@@ -19,8 +19,9 @@ pub enum Part {
     /// None.
     #[default]
     None,
-    /// Memory that came with the request, and returns with its completion.
-    Bytes(Lent<[u8]>),
+    /// Memory that came with the request, and returns with its completion; how many bytes of it are
+    /// sent or received.
+    Bytes(Lent<[u8]>, u32),
     /// A part of a registered region.
     Region(Segment),
 }
@@ -33,7 +34,7 @@ impl Part {
     pub fn length(&self) -> usize {
         match self {
             Self::None => 0,
-            Self::Bytes(bytes) => bytes.len(),
+            Self::Bytes(_, length) => *length as usize,
             Self::Region(segment) => segment.length as usize,
         }
     }
@@ -70,9 +71,7 @@ impl<T> Held<T> {
             let name = Region(self.mark | at << 16 | u64::from(slot));
             segments[count] = match part {
                 Part::None => continue,
-                Part::Bytes(bytes) => {
-                    Segment { region: name, offset: 0, length: bytes.len() as u32 }
-                }
+                Part::Bytes(_, length) => Segment { region: name, offset: 0, length: *length },
                 Part::Region(segment) => *segment,
             };
             count += 1;
@@ -96,7 +95,7 @@ impl<T> Held<T> {
         let (slot, part) = place(region);
         match self.slots.get(slot) {
             Some(Some((_, parts))) => match parts.get(part) {
-                Some(Part::Bytes(bytes)) => Ok(bytes),
+                Some(Part::Bytes(bytes, _)) => Ok(bytes),
                 _ => Err(Gone),
             },
             _ => Err(Gone),
@@ -109,7 +108,7 @@ impl<T> Held<T> {
         let (slot, part) = place(region);
         match self.slots.get_mut(slot) {
             Some(Some((_, parts))) => match parts.get_mut(part) {
-                Some(Part::Bytes(bytes)) => Ok(bytes),
+                Some(Part::Bytes(bytes, _)) => Ok(bytes),
                 _ => Err(Gone),
             },
             _ => Err(Gone),

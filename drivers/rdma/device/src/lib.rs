@@ -31,4 +31,4 @@ mod regions;
 pub use frame::{Received, Sender, Sending, send};
 pub use held::{Held, PARTS, Part, Parts};
 pub use memory::{Lookup, PairMemory};
-pub use regions::{Regions, RegionsFull, Registration};
+pub use regions::{Named, Regions, RegionsFull, Registration};

@@ -21,6 +21,19 @@ pub struct Registration {
     pub access: Access,
     /// The bytes.
     pub memory: Arc<Exposed>,
+    /// The address of the first, as peers name it; of its own if there is none.
+    pub address: Option<u64>,
+}
+
+/// What a region is known by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Named {
+    /// To this side's work.
+    pub region: Region,
+    /// To peers.
+    pub key: RKey,
+    /// The address of its first byte, as peers name it. It says nothing of where the memory is.
+    pub address: u64,
 }
 
 /// The table has no free place.
@@ -44,6 +57,7 @@ struct Slot {
 
 struct Entry {
     registration: Registration,
+    address: u64,
     /// `None` once the peer has taken it back.
     key: Option<RKey>,
 }
@@ -82,15 +96,17 @@ impl Regions {
         &mut self,
         registration: Registration,
         random: u32,
-    ) -> Result<(Region, RKey), RegionsFull> {
+    ) -> Result<Named, RegionsFull> {
         let index = self.free.ok_or(RegionsFull)?;
         let slot = &mut self.slots[usize::from(index)];
         self.free = slot.next_free.take();
         slot.generation = slot.generation.wrapping_add(1);
         let key = RKey(random << INDEX_BITS | u32::from(index));
-        slot.entry = Some(Entry { registration, key: Some(key) });
+        let own = (u64::from(index) + 1) << OFFSET_BITS;
+        let address = registration.address.unwrap_or(own);
+        slot.entry = Some(Entry { registration, address, key: Some(key) });
         self.count += 1;
-        Ok((name(index, slot.generation), key))
+        Ok(Named { region: name(index, slot.generation), key, address })
     }
 
     /// Takes a region out, for good: work that is in flight finds it gone. The memory is returned,
@@ -115,11 +131,6 @@ impl Regions {
     /// How many places there are.
     pub fn places(&self) -> u16 {
         self.slots.len() as u16
-    }
-
-    /// The address of a region's first byte, as peers name it.
-    pub fn address(region: Region) -> u64 {
-        (u64::from(index(region)) + 1) << OFFSET_BITS
     }
 
     fn entry(&self, region: Region) -> Option<&Entry> {
@@ -158,7 +169,7 @@ impl Regions {
         let entry = slot.entry.as_ref().filter(|entry| entry.key == Some(key))?;
         let registration = &entry.registration;
         let region = name(index, slot.generation);
-        let offset = address.checked_sub(Self::address(region))?;
+        let offset = address.checked_sub(entry.address)?;
         let end = offset.checked_add(u64::from(length))?;
         let covered = end <= registration.memory.len() as u64;
         let permitted = registration.domain == domain && registration.access.contains(access);

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use reflex_memory::Exposed;
-use reflex_rdma_device::{Held, Lookup, PairMemory, Part, Regions, Registration};
+use reflex_rdma_device::{Held, Lookup, Named, PairMemory, Part, Regions, Registration};
 use reflex_rdma_engine::{Access, Atomic, Domain, Gone, Memory, Place, Segment};
 use reflex_testkit::pool;
 use std::cell::RefCell;
@@ -58,7 +58,7 @@ proptest! {
                 Step::Keep { receive, lengths } => {
                     let part = |length: usize| match length {
                         0 => Part::None,
-                        _ => Part::Bytes(pool.bytes(length).unwrap()),
+                        _ => Part::Bytes(pool.bytes(length).unwrap(), length as u32),
                     };
                     let parts = [part(lengths.0), part(lengths.1)];
                     let held = if receive { &receives } else { &sends };
@@ -95,7 +95,7 @@ proptest! {
                         let content = bytes.remove(&name).unwrap();
                         let (_, parts) = finished.as_ref().unwrap();
                         let found = parts.iter().any(|part| match part {
-                            Part::Bytes(bytes) => **bytes == content[..],
+                            Part::Bytes(bytes, _) => **bytes == content[..],
                             _ => false,
                         });
                         prop_assert!(found, "what was written comes back");
@@ -148,8 +148,10 @@ fn registered_memory_is_reached_while_it_is_registered() {
         domain: Domain(3),
         access: Access::REMOTE_ATOMIC,
         memory: Arc::new(Exposed::new(pool.bytes(24).unwrap())),
+        address: None,
     };
-    let (region, key) = regions.regions(|it| it.register(registration, 5)).unwrap();
+    let Named { region, key, address } =
+        regions.regions(|it| it.register(registration, 5)).unwrap();
     let mut memory = PairMemory { regions: &regions, sends: &sends, receives: &receives };
     let place = |offset| Place { region, offset };
     assert_eq!(memory.write(place(3), b"over words"), Ok(()));
@@ -164,7 +166,6 @@ fn registered_memory_is_reached_while_it_is_registered() {
     assert_eq!(memory.update(place(17), Atomic::FetchAdd { add: 1 }), Err(Gone));
     // A key that was taken back is no key; this side's own work still reaches the memory.
     let find = |memory: &PairMemory<'_, _, _, _>| {
-        let address = Regions::address(region);
         memory.find(Domain(3), key, address, 8, Access::REMOTE_ATOMIC)
     };
     assert_eq!(find(&memory), Some(place(0)));

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use reflex_memory::{Exposed, Pool};
-use reflex_rdma_device::{Regions, RegionsFull, Registration};
+use reflex_rdma_device::{Named, Regions, RegionsFull, Registration};
 use reflex_rdma_engine::{Access, Domain, Place, Region};
 use reflex_rdma_wire::RKey;
 use reflex_testkit::pool;
@@ -12,10 +12,27 @@ const PLACES: u16 = 6;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Register { domain: u32, length: usize, access: Access, random: u32 },
+    /// Under an address of its own, or that of another.
+    Register {
+        domain: u32,
+        length: usize,
+        access: Access,
+        random: u32,
+        beside: Option<usize>,
+    },
     Deregister(usize),
-    Invalidate { which: usize, domain: u32 },
-    Find { which: usize, domain: u32, key: Key, offset: i64, length: u32, access: Access },
+    Invalidate {
+        which: usize,
+        domain: u32,
+    },
+    Find {
+        which: usize,
+        domain: u32,
+        key: Key,
+        offset: i64,
+        length: u32,
+        access: Access,
+    },
     At(u16),
 }
 
@@ -34,6 +51,7 @@ struct Model {
     access: Access,
     name: Region,
     key: RKey,
+    address: u64,
     valid: bool,
     live: bool,
 }
@@ -54,11 +72,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_usize..40).prop_map(Key::Other),
         1 => any::<u32>().prop_map(Key::Any),
     ];
-    let register = (0_u32..2, 1_usize..300, access(), 0_u32..4);
+    let beside = prop::option::weighted(0.3, 0_usize..40);
+    let register = (0_u32..2, 1_usize..300, access(), 0_u32..4, beside);
     let find = (0_usize..40, 0_u32..2, key, -4_i64..304, 0_u32..310, access());
     prop_oneof![
-        2 => register.prop_map(|(domain, length, access, random)| {
-            Step::Register { domain, length, access, random }
+        2 => register.prop_map(|(domain, length, access, random, beside)| {
+            Step::Register { domain, length, access, random, beside }
         }),
         1 => (0_usize..40).prop_map(Step::Deregister),
         1 => (0_usize..40, 0_u32..2).prop_map(|(which, domain)| Step::Invalidate { which, domain }),
@@ -79,15 +98,19 @@ impl Bench {
     fn run(&mut self, step: Step) -> Result<(), TestCaseError> {
         let live = self.models.iter().filter(|it| it.live).count();
         match step {
-            Step::Register { domain, length, access, random } => {
+            Step::Register { domain, length, access, random, beside } => {
                 let memory = Arc::new(Exposed::new(self.pool.bytes(length).unwrap()));
                 let domain = Domain(domain);
-                let registration = Registration { domain, access, memory };
+                let beside = beside.and_then(|which| self.models.get(which));
+                let address = beside.map(|it| it.address);
+                let registration = Registration { domain, access, memory, address };
                 match self.regions.register(registration, random) {
-                    Ok((name, key)) => {
+                    Ok(Named { region: name, key, address }) => {
                         prop_assert!(self.models.iter().all(|it| it.name != name), "a name, again");
                         let (length, valid, live) = (length as u64, true, true);
-                        self.models.push(Model { domain, length, access, name, key, valid, live });
+                        let model =
+                            Model { domain, length, access, name, key, address, valid, live };
+                        self.models.push(model);
                     }
                     Err(RegionsFull) => prop_assert_eq!(live, usize::from(PLACES)),
                 }
@@ -116,11 +139,11 @@ impl Bench {
                     Key::Other(other) => self.models.get(other).map_or(RKey(0), |it| it.key),
                     Key::Any(key) => RKey(key),
                 };
-                let address = Regions::address(model.name).wrapping_add_signed(offset);
+                let address = model.address.wrapping_add_signed(offset);
                 let domain = Domain(domain);
                 // By the book: who has the key, is it there, is it permitted.
                 let expected = self.models.iter().find_map(|it| {
-                    let base = Regions::address(it.name);
+                    let base = it.address;
                     let inside = address >= base && address - base + u64::from(length) <= it.length;
                     let permitted = it.domain == domain && it.access.contains(access);
                     let found = it.live && it.valid && it.key == key && inside && permitted;
@@ -171,15 +194,16 @@ fn the_edges_of_a_table() {
         domain: Domain(1),
         access: Access::REMOTE_READ,
         memory: Arc::new(Exposed::new(pool.bytes(8).unwrap())),
+        address: None,
     };
     let mut none = Regions::new(0);
     assert_eq!(none.register(registration(), 1), Err(RegionsFull));
     let mut one = Regions::new(1);
-    let (first, key) = one.register(registration(), 7).unwrap();
+    let Named { region: first, key, .. } = one.register(registration(), 7).unwrap();
     assert_eq!(one.register(registration(), 1), Err(RegionsFull));
     assert!(one.deregister(first).is_some());
     // The same place and the same random number: the same key, but not the same region.
-    let (second, same) = one.register(registration(), 7).unwrap();
+    let Named { region: second, key: same, .. } = one.register(registration(), 7).unwrap();
     assert_ne!(first, second);
     assert_eq!(key, same);
     assert!(one.memory(first).is_none());

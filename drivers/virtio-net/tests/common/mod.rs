@@ -50,7 +50,7 @@ pub(crate) fn bench(rings: Rings, spare: usize) -> Bench {
 
 /// Rings of `receive` and `transmit` slots.
 pub(crate) fn rings(receive: u16, transmit: u16) -> Rings {
-    Rings { receive, transmit }
+    Rings { receive, transmit, buffer: 2048 }
 }
 
 impl Bench {

@@ -105,3 +105,55 @@ pub unsafe fn restart(top: usize, entry: Entry, arguments: [u64; 3]) -> ! {
         );
     }
 }
+
+/// Calls `work` with `data`, and returns 0; or 1, when [`give_up`] has come back here from there.
+/// Where it is to come back to is left in `*saved` meanwhile.
+///
+/// # Safety
+/// `saved` is valid for a write, and `work` may be called with `data`.
+#[unsafe(naked)]
+pub unsafe extern "C" fn attempt(
+    saved: *mut usize,
+    work: unsafe extern "C" fn(*mut ()),
+    data: *mut (),
+) -> u64 {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        // The address to come back to, and MXCSR; a third word keeps the stack aligned for a call.
+        "sub rsp, 24",
+        "lea rax, [rip + 2f]",
+        "mov [rsp], rax",
+        "stmxcsr [rsp + 8]",
+        "mov [rdi], rsp",
+        "mov rdi, rdx",
+        "call rsi",
+        "xor eax, eax",
+        "add rsp, 8",
+        "2:",
+        "cld",
+        "ldmxcsr [rsp]",
+        "add rsp, 16",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+    )
+}
+
+/// Drops what an [`attempt`] has on the present stack, and has that return 1.
+///
+/// # Safety
+/// `saved` is what the attempt has left there, it has not returned, and this is the stack it was
+/// made on; nothing of what it has called is gone on with.
+#[unsafe(naked)]
+pub unsafe extern "C" fn give_up(saved: usize) -> ! {
+    naked_asm!("mov rsp, rdi", "mov eax, 1", "ret")
+}

@@ -181,6 +181,34 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// The 2 MiB page around `address`, if it is mapped as a whole: to be [split](LargePage::split)
+    /// where that may take its time.
+    pub fn large_page(&self, address: u64) -> Option<LargePage> {
+        let mut table = self.root;
+        for level in (1..4).rev() {
+            let entry = Entry::of(table, address, level).get();
+            if entry & PRESENT == 0 {
+                return None;
+            }
+            if entry & LARGE != 0 {
+                return Some(LargePage { block: address & !(LARGE_PAGE - 1), entry });
+            }
+            table = entry & ADDRESS;
+        }
+        None
+    }
+
+    /// Puts a split page in its place, unless that has changed since: then its table is lost.
+    pub fn put(&mut self, Split { page, table }: Split) {
+        // The tables above it are there as long as the page is mapped.
+        if let Ok(large) = self.large_entry(page.block, &mut || None)
+            && large.get() == page.entry
+        {
+            large.set(table | PRESENT | WRITABLE | ACCESSED);
+            invalidate(page.block);
+        }
+    }
+
     /// What may be done with the page at `address`; `None` when it is not mapped.
     pub fn lookup(&self, address: u64) -> Option<Access> {
         if address >= LIMIT {
@@ -262,15 +290,40 @@ impl AddressSpace {
         let large = self.large_entry(address, frames)?;
         let whole = large.get();
         if whole & PRESENT != 0 && whole & LARGE != 0 {
-            let table = new_table(frames)?;
-            let block = address & !(LARGE_PAGE - 1);
-            for page in (block..block + LARGE_PAGE).step_by(PAGE as usize) {
-                Entry::of(table, page, 0).set(page | Access::from_bits(whole).bits());
-            }
-            large.set(table | PRESENT | WRITABLE | ACCESSED);
-            invalidate(address);
+            let page = LargePage { block: address & !(LARGE_PAGE - 1), entry: whole };
+            self.put(page.split(frames)?);
         }
         Ok(Entry::of(descend(large, frames)?, address, 0))
+    }
+}
+
+/// A 2 MiB page that is mapped as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LargePage {
+    block: u64,
+    entry: u64,
+}
+
+/// A 2 MiB page's table of 4 KiB pages, to be [put](AddressSpace::put) in its place.
+#[derive(Debug)]
+#[must_use = "a table that is put nowhere is lost"]
+pub struct Split {
+    page: LargePage,
+    table: u64,
+}
+
+impl LargePage {
+    /// A table of 4 KiB pages with which may be done what may be done with this one.
+    ///
+    /// # Errors
+    /// [`Error::OutOfFrames`].
+    pub fn split(self, frames: Frames<'_>) -> Result<Split, Error> {
+        let table = new_table(frames)?;
+        let access = Access::from_bits(self.entry).bits();
+        for page in (self.block..self.block + LARGE_PAGE).step_by(PAGE as usize) {
+            Entry::of(table, page, 0).set(page | access);
+        }
+        Ok(Split { page: self, table })
     }
 }
 

@@ -1,0 +1,60 @@
+//! Latency, rate and bandwidth of RDMA operations between two machines, of which either can be Linux
+//! with the program `perf` of the project's Linux peer. `terms` has what the two agree on.
+//!
+//! The server serves connection after connection. The client first does one operation at a time, which
+//! gives the latency; of messages it is half of the time until one has come back. Then it does as many
+//! with several in flight, which gives the rate. It prints its figures as lines for machines,
+//! `#! figure rdma TEST-WHAT size=N count=N window=N mtu=N wait=events value=N unit=UNIT`, and ends.
+//!
+//! Keys of the kernel command line:
+//!
+//! | key | |
+//! | --- | --- |
+//! | `rdma.role=server\|client` | a server unless given |
+//! | `rdma.peer=ADDRESS` | a client's server |
+//! | `rdma.test=send\|write\|read\|atomic` | `send` unless given |
+//! | `rdma.size=BYTES` | of an operation, 64 unless given; an atomic one always has 8 |
+//! | `rdma.count=N` | operations, 1000 unless given |
+//! | `rdma.window=N` | operations in flight, 64 unless given |
+//! | `icount` | time stamps count instructions: prints, too, how many each operation takes |
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod client;
+mod end;
+mod figures;
+mod server;
+mod terms;
+
+use core::net::IpAddr;
+use reflex::{Error, System};
+use terms::{Ask, LARGEST_WINDOW, REGION, Test};
+
+#[reflex::main]
+fn main(system: System) -> Result<(), Error> {
+    match system.argument("rdma.role") {
+        None | Some("server") => server::start(system),
+        Some("client") => client::start(system, peer(system)?, ask(system)?),
+        Some(_) => Err("rdma.role: expected server or client".into()),
+    }
+}
+
+fn peer(system: System) -> Result<IpAddr, Error> {
+    let address = system.argument("rdma.peer").unwrap_or_default();
+    Ok(address.parse().map_err(|_| "rdma.peer: expected an IP address")?)
+}
+
+fn ask(system: System) -> Result<Ask, Error> {
+    let name = system.argument("rdma.test").unwrap_or("send");
+    let test = Test::ALL.into_iter().find(|test| test.name() == name);
+    let test = test.ok_or("rdma.test: expected send, write, read or atomic")?;
+    let number = |key, most, usual| Ok::<_, Error>(system.number(key, 1..=most)?.unwrap_or(usual));
+    Ok(Ask {
+        test,
+        size: number("rdma.size", REGION, 64)? as u32,
+        count: number("rdma.count", 1 << 20, 1000)? as u32,
+        window: number("rdma.window", LARGEST_WINDOW as usize, 64)? as u32,
+    })
+}
