@@ -131,6 +131,8 @@ pub(crate) struct Wishes {
     pub(crate) arriving: Option<Box<Pair>>,
     /// It is to work with this peer.
     pub(crate) peer: Option<Box<Peer>>,
+    /// It is to take sends again after one has failed.
+    pub(crate) resume: bool,
     /// It is to fail.
     pub(crate) fail: bool,
     /// Its application has dropped it.

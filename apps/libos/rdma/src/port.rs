@@ -13,14 +13,17 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::net::IpAddr;
 use reflex_driver_api::{Frame, Link, Protocol};
-use reflex_event::Kernel;
+use reflex_event::{Kernel, Priority};
 use reflex_rdma_device::Received;
 use reflex_rdma_engine::cm::Listen;
 use reflex_rdma_engine::{Attributes, State};
 use reflex_rdma_wire::{Envelope, Gid, Qpn};
 
-/// Most commands carried out in one run.
+/// Most commands carried out in one run, and most connection messages looked at.
 const BATCH: u32 = 16;
+/// Connection messages that may wait while there is something more urgent. Whoever sent others sends
+/// them again.
+const MESSAGES: usize = 64;
 /// Received frames that may wait for their queue pairs' priorities in all: they lie in the device's
 /// buffers.
 const WAITING_FRAMES: usize = 256;
@@ -36,8 +39,10 @@ pub struct Port<K: Kernel> {
     touched: VecDeque<u16>,
     /// Queue pairs that wait for a buffer or a neighbour's address.
     stalled: VecDeque<u16>,
-    /// Received frames that wait, of all queue pairs.
+    /// Received frames that wait, of all queue pairs and of the connection manager.
     frames: usize,
+    /// Of these, the connection manager's.
+    messages: VecDeque<Received>,
     pub(crate) service: Service,
     pub(crate) search: Option<Search>,
 }
@@ -53,6 +58,7 @@ impl<K: Kernel> Port<K> {
             touched: VecDeque::with_capacity(usize::from(pairs)),
             stalled: VecDeque::with_capacity(usize::from(pairs)),
             frames: 0,
+            messages: VecDeque::with_capacity(MESSAGES),
             search: None,
             inner,
         }
@@ -98,14 +104,19 @@ impl<K: Kernel> Port<K> {
             let (_, front) = shared.pairs.at(slot)?;
             front.wanted = false;
             let wishes = &mut front.wishes;
-            Some((wishes.peer.take(), core::mem::take(&mut wishes.fail), wishes.destroy))
+            let (peer, destroy) = (wishes.peer.take(), wishes.destroy);
+            let resume = core::mem::take(&mut wishes.resume);
+            Some((peer, resume, core::mem::take(&mut wishes.fail), destroy))
         });
-        let (peer, fail, destroy) = wishes.unwrap_or_default();
+        let (peer, resume, fail, destroy) = wishes.unwrap_or_default();
         if let Some(peer) = peer {
             self.establish(number, &peer);
         }
         let Some((pair, mut share, inner)) = self.parts(slot) else { return };
         let now = inner.kernel.now();
+        if resume && pair.engine.state() == State::Sqe {
+            pair.modify(inner, share.as_deref_mut(), State::Rts, &Attributes::default());
+        }
         pair.drain(inner, share.as_deref_mut());
         let (mut taken, mut confirmed) = (0, false);
         for _ in 0..FRAMES {
@@ -259,6 +270,39 @@ impl<K: Kernel> Port<K> {
             self.inner.unregister(told);
         }
     }
+
+    /// A connection message has come. They have the default priority: a flood of them keeps no queue
+    /// pair waiting that is above.
+    fn negotiate(&mut self, received: Received, link: &mut dyn Link) {
+        if Priority::DEFAULT.level() >= link.level() && self.messages.is_empty() {
+            self.heed(&received, link);
+        } else if self.messages.len() < MESSAGES && self.frames < WAITING_FRAMES {
+            self.messages.push_back(received);
+            self.frames += 1;
+            self.go_on();
+        } else {
+            self.tally.queue_full += 1;
+        }
+    }
+
+    /// Looks at connection messages that have waited.
+    fn messages(&mut self, link: &mut dyn Link) {
+        for _ in 0..BATCH {
+            let Some(received) = self.messages.pop_front() else { return };
+            self.frames -= 1;
+            self.heed(&received, link);
+        }
+        if !self.messages.is_empty() {
+            self.go_on();
+        }
+    }
+
+    fn heed(&mut self, received: &Received, link: &mut dyn Link) {
+        // It was looked at before, to see whom it is for.
+        if let Ok(packet) = received.packet() {
+            self.message(packet, link);
+        }
+    }
 }
 
 impl<K: Kernel> Protocol for Port<K> {
@@ -271,7 +315,7 @@ impl<K: Kernel> Protocol for Port<K> {
         };
         let number = packet.bth().destination;
         if number == Qpn::GENERAL_SERVICE {
-            return self.message(packet, link);
+            return self.negotiate(received, link);
         }
         let (slot, frames) = (slot(number), self.frames);
         let Some((pair, share, inner)) =
@@ -313,6 +357,7 @@ impl<K: Kernel> Protocol for Port<K> {
         match number {
             CONTROL => {
                 self.commands(link);
+                self.messages(link);
                 self.search(link);
             }
             CONNECTIONS => self.expire_service(link),

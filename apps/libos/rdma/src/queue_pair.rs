@@ -186,6 +186,19 @@ impl<K: Kernel> QueuePair<K> {
         })
     }
 
+    /// Has sends done again that are posted from now on, after one could not be done on this side, as
+    /// when its region was gone: then those behind it are flushed, and over reliable connections the
+    /// whole queue pair has failed, which stays so.
+    ///
+    /// # Errors
+    /// [`Error::Gone`].
+    pub fn resume(&self) -> Result<(), Error> {
+        self.wish(|front| {
+            front.wishes.resume = true;
+            Ok(())
+        })
+    }
+
     /// Has the port look after what `wish` asks for.
     fn wish(&self, wish: impl FnOnce(&mut Front) -> Result<(), Error>) -> Result<(), Error> {
         let inner = &self.rdma.0;

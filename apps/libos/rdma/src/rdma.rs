@@ -58,7 +58,7 @@ pub struct Counters {
     pub malformed: u64,
     /// Dropped: for no queue pair.
     pub no_queue_pair: u64,
-    /// Dropped: the queue pair had too many that waited.
+    /// Dropped: too many waited for the queue pair's priority, or the connection manager's.
     pub queue_full: u64,
     /// Refused by a queue pair, which knows why: see
     /// [`QueuePair::counters`](crate::QueuePair::counters).

@@ -383,6 +383,34 @@ fn a_flood_of_requests_takes_the_backlog_and_no_more() {
 }
 
 #[test]
+fn a_flood_of_messages_waits_behind_what_is_more_urgent() {
+    let world = World::new(5);
+    let victim = victim(&world);
+    victim.connections.listen(Transport::Reliable, 7, 8).unwrap();
+    victim.host.kernel.run_until_idle();
+    let (genuine, _pair) = request(&world, Transport::Reliable);
+    let mut random = Random::new(5);
+    // Somebody is above the default: frames are received at that priority.
+    victim.host.wire.lock().unwrap().level = 63;
+    for _ in 0..200 {
+        let request = forged(&genuine, &mut random);
+        victim.host.inject(&request);
+    }
+    victim.host.kernel.run_until_idle();
+    let counters = victim.counters();
+    assert_eq!((counters.frames, counters.queue_full), (200, 200 - 64));
+    assert_eq!(counters.connection_refused, 64 - 8);
+    assert_eq!(victim.host.frames.available(), victim.host.frames_free);
+    // Few enough are all looked at.
+    for _ in 0..50 {
+        let request = forged(&genuine, &mut random);
+        victim.host.inject(&request);
+    }
+    victim.host.kernel.run_until_idle();
+    assert_eq!(victim.counters().connection_refused, 64 - 8 + 50);
+}
+
+#[test]
 fn a_handler_that_does_not_run_is_not_told_of_more_than_there_are_places() {
     let limits = reflex_rdma::Limits { connections: 16, ..Default::default() };
     let world = World::with(4, limits);

@@ -5,8 +5,8 @@ mod common;
 use common::{Connection, ConnectionEvent, Connections, Domain, Host, Pair, Queue, World};
 use reflex_event::{Context, Priority};
 use reflex_rdma::{
-    Accept, Access, Completion, Connect, Error, Event, Happening, Kind, Limits, PathMtu, Peer, Psn,
-    QKey, Receive, Send, Status, Transport,
+    Accept, Access, Completion, Connect, Error, Event, Failure, Happening, Kind, Limits, PathMtu,
+    Peer, Psn, QKey, Receive, Send, Status, Transport,
 };
 use std::time::Duration;
 
@@ -566,4 +566,108 @@ fn receives_posted_while_a_queue_pair_fails_are_flushed_too() {
     from.post_send(Send::write(1 << 32, reflex_rdma::RKey(77)).bytes(bytes)).unwrap();
     world.run_for(Duration::from_millis(5));
     host.kernel.state(context, |state| assert_eq!((state.left, state.flushed), (0, 6)));
+}
+
+#[test]
+fn the_peers_first_packet_confirms_a_connection_whose_confirmation_was_lost() {
+    let world = World::new(15);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    other.connections.listen(Transport::Reliable, 7471, 4).unwrap();
+    let (from, _connection) = connect(&one, &other, 7471);
+    world.run_for(Duration::from_millis(1));
+    let to = other.pair(Transport::Reliable);
+    other.receive(&to, 1, 64);
+    other.happened()[0].0.accept(&to, Accept::new()).unwrap();
+    let lost = |percent| world.hosts[0].wire.lock().unwrap().faults.lost = percent;
+    lost(100);
+    world.run_for(Duration::from_millis(1));
+    assert!(matches!(one.happened()[..], [(_, Happening::Connected { .. })]));
+    assert!(other.happened().is_empty());
+    let early = to.post_send(Send::message()).unwrap_err();
+    assert_eq!(early.error, Error::NotReady);
+    lost(0);
+    one.send(&from, 2, b"first");
+    world.run_for(Duration::from_millis(1));
+    assert!(matches!(other.happened()[..], [(_, Happening::Connected { .. })]));
+    assert_eq!(other.done().len(), 1);
+    one.receive(&from, 3, 64);
+    other.send(&to, 4, b"back");
+    world.run_for(Duration::from_millis(1));
+    assert!(one.done().contains(&(3, Kind::Receive, Status::Success, b"back".to_vec())));
+}
+
+#[test]
+fn why_a_connection_did_not_come_about_is_told() {
+    let world = World::new(16);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    other.connections.listen(Transport::Reliable, 7471, 4).unwrap();
+    let failure = |side: &Side<'_>| match side.happened()[..] {
+        [(_, Happening::Failed { why })] => why,
+        ref other => panic!("{other:?}"),
+    };
+    // A queue pair that is gone before the port has looked.
+    let (pair, _) = connect(&one, &other, 7471);
+    drop(pair);
+    world.run_for(Duration::from_millis(1));
+    let gone = one.happened();
+    let ended = matches!(
+        gone[..],
+        [(_, Happening::Failed { why: Failure::QueuePair } | Happening::Disconnected)]
+    );
+    assert!(ended, "{gone:?}");
+    world.run_for(Duration::from_secs(1));
+    other.happened();
+    // An address that is gone.
+    let (_pair, _) = connect(&one, &other, 7471);
+    let own = one.host.address;
+    one.host.readdress(&[]);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(failure(&one), Failure::NoAddress);
+    one.host.readdress(&[own]);
+    // Nobody at home.
+    let pair = one.pair(Transport::Reliable);
+    let nowhere = ("10.0.0.77".parse().unwrap(), 7471);
+    one.connections.connect(&pair, nowhere, Connect::new()).unwrap();
+    world.run_for(Duration::from_secs(200));
+    assert_eq!(failure(&one), Failure::Unanswered);
+    // A queue pair of another transport.
+    let (_pair, _) = connect(&one, &other, 7471);
+    world.run_for(Duration::from_millis(1));
+    let wrong = other.pair(Transport::Unreliable);
+    other.happened()[0].0.accept(&wrong, Accept::new()).unwrap();
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(failure(&other), Failure::QueuePair);
+    assert!(matches!(one.happened()[..], [(_, Happening::Rejected { .. })]));
+}
+
+#[test]
+fn datagrams_go_on_after_one_whose_region_was_gone() {
+    let world = World::new(17);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    let [from, to] = [one.pair(Transport::Datagram), other.pair(Transport::Datagram)];
+    let region = one.domain.register(one.domain.bytes(64).unwrap(), Access::NONE).unwrap();
+    let slice = region.slice(0..64).unwrap();
+    let send = |id, send: Send| {
+        let send = send.to(other.host.address, to.number(), QKey::IP_CM).id(id);
+        from.post_send(send).unwrap();
+    };
+    let statuses = || one.done().iter().map(|it| (it.0, it.2)).collect::<Vec<_>>();
+    let bytes = |text| Send::message().bytes(one.host.bytes(&one.domain, text));
+    send(1, Send::message().slice(slice));
+    send(2, bytes(b"behind it"));
+    drop(region);
+    world.settle();
+    assert_eq!(statuses(), [(1, Status::LocalProtection), (2, Status::Flushed)]);
+    send(3, bytes(b"flushed"));
+    world.settle();
+    assert_eq!(statuses(), [(3, Status::Flushed)]);
+    from.resume().unwrap();
+    other.receive(&to, 9, 64 + 40);
+    send(4, bytes(b"again"));
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(statuses(), [(4, Status::Success)]);
+    assert_eq!(other.done(), [(9, Kind::Receive, Status::Success, b"again".to_vec())]);
+    // What is gone already is refused.
+    let late = Send::message().slice(slice).to(other.host.address, to.number(), QKey::IP_CM);
+    assert_eq!(from.post_send(late).unwrap_err().error, Error::OtherDomain);
 }
