@@ -504,10 +504,11 @@ fn ip_headers_of_connection_messages() {
 fn service_ids() {
     assert_eq!(ServiceId::ip(PortSpace::Tcp, 7174), ServiceId(0x0106_1c06));
     assert_eq!(ServiceId::ip(PortSpace::Udp, 7174), ServiceId(0x0111_1c06));
-    for space in [PortSpace::Tcp, PortSpace::Udp] {
+    assert_eq!(ServiceId::ip(PortSpace::Any, 7471), ServiceId(0x013f_1d2f));
+    for space in [PortSpace::Tcp, PortSpace::Udp, PortSpace::Any] {
         assert_eq!(ServiceId::ip(space, 0xffff).to_ip(), Some((space, 0xffff)));
     }
-    for other in [0, 0x013f_0001, 0x1_0106_1c06, u64::MAX] {
+    for other in [0, 0x0102_0001, 0x1_0106_1c06, u64::MAX] {
         assert_eq!(ServiceId(other).to_ip(), None);
     }
 }
