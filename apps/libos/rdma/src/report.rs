@@ -5,7 +5,7 @@ use crate::rdma::Inner;
 use core::cell::RefCell;
 use reflex_event::{EventId, Kernel};
 use reflex_rdma_device::{Held, Parts};
-use reflex_rdma_engine::{Attachment, Completion, Event, Kind, Report, Status, Work};
+use reflex_rdma_engine::{Completion, Event, Kind, Report, Status, Work};
 use reflex_rdma_wire::Qpn;
 
 /// Where one queue pair's completions go.
@@ -32,25 +32,7 @@ impl<'a, K: Kernel> Reporter<'a, K> {
 
     /// A send that the engine did not take is complete.
     pub(crate) fn refuse(&mut self, id: u64, number: Qpn, work: &Work, status: Status) {
-        let kind = match work {
-            Work::Send(_) => Kind::Send,
-            Work::Write { .. } => Kind::Write,
-            Work::Read { .. } => Kind::Read,
-            Work::CompareSwap { .. } => Kind::CompareSwap,
-            Work::FetchAdd { .. } => Kind::FetchAdd,
-        };
-        self.complete(Completion {
-            id,
-            queue_pair: number,
-            source: Qpn::default(),
-            length: 0,
-            attachment: Attachment::None,
-            status,
-            kind,
-            global_route: false,
-            solicited: false,
-            vendor_error: 0,
-        });
+        self.complete(Completion::new(id, number, work.kind(), status));
     }
 
     #[inline]

@@ -16,7 +16,7 @@
 use crate::requester::Requester;
 use crate::send_queue::SendQueue;
 use crate::settings::{ENDLESS, Settings};
-use crate::{Completion, Counters, Flags, Instant, Kind, Memory, Refusal, Report, Status, Work};
+use crate::{Completion, Counters, Flags, Instant, Memory, Refusal, Report, Status, Work};
 use reflex_rdma_wire::{
     Aeth, Extension, Nak, Operation, Packet, Psn, Qpn, RnrTimer, Syndrome, Transport,
 };
@@ -70,13 +70,7 @@ pub(crate) fn finish<R: Report>(
 ) {
     let entry = queue.entry(queue.head);
     if status != Status::Success || entry.flags.contains(Flags::SIGNALLED) {
-        let kind = match entry.work {
-            Work::Send(_) => Kind::Send,
-            Work::Write { .. } => Kind::Write,
-            Work::Read { .. } => Kind::Read,
-            Work::CompareSwap { .. } => Kind::CompareSwap,
-            Work::FetchAdd { .. } => Kind::FetchAdd,
-        };
+        let kind = entry.work.kind();
         report.complete(Completion {
             length: entry.length,
             vendor_error: vendor,

@@ -113,8 +113,9 @@ impl Completion {
     /// Nor service levels in the packet (`sl`).
     pub const SERVICE_LEVEL: u8 = 0;
 
+    /// Of a request, with nothing more to tell.
     #[inline]
-    pub(crate) const fn new(id: u64, queue_pair: Qpn, kind: Kind, status: Status) -> Self {
+    pub const fn new(id: u64, queue_pair: Qpn, kind: Kind, status: Status) -> Self {
         Self {
             id,
             queue_pair,

@@ -48,6 +48,7 @@ mod outgoing;
 mod queue_pair;
 mod receive_queue;
 mod refusal;
+mod refusals;
 mod requester;
 mod responder;
 mod send_queue;

@@ -1,32 +1,10 @@
 //! What was refused, counted by name. Every packet is untrusted; none is refused silently.
 
-use core::fmt;
-
-macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident: $text:literal,)*) => {
-        /// Why a packet was not taken as it came.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        #[repr(u8)]
-        pub enum Refusal {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl Refusal {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-        }
-
-        impl fmt::Display for Refusal {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(Self::$name => $text,)*
-                })
-            }
-        }
-    };
-}
+use crate::refusals::refusals;
 
 refusals! {
+    /// Why a packet was not taken as it came.
+    enum Refusal;
     /// The queue pair's state takes no such packet. Dropped.
     State: "the queue pair's state takes no such packet",
     /// Meant for another queue pair. Dropped.

@@ -1,6 +1,6 @@
 //! Work requests: what is posted to a queue.
 
-use crate::Segment;
+use crate::{Kind, Segment};
 use core::ops::BitOr;
 use reflex_rdma_wire::{Envelope, ImmDt, Notice, QKey, Qpn, RKey};
 
@@ -75,6 +75,18 @@ pub enum Work {
 }
 
 impl Work {
+    /// What its completion is of.
+    #[inline]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Send(_) => Kind::Send,
+            Self::Write { .. } => Kind::Write,
+            Self::Read { .. } => Kind::Read,
+            Self::CompareSwap { .. } => Kind::CompareSwap,
+            Self::FetchAdd { .. } => Kind::FetchAdd,
+        }
+    }
+
     /// Whether the peer answers with data.
     #[inline]
     pub(crate) const fn has_response(&self) -> bool {

@@ -1,32 +1,10 @@
 //! What was refused, counted by name. Every datagram is untrusted; none is refused silently.
 
-use core::fmt;
-
-macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident: $text:literal,)*) => {
-        /// Why a management datagram was not taken as it came.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        #[repr(u8)]
-        pub enum Refusal {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl Refusal {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-        }
-
-        impl fmt::Display for Refusal {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(Self::$name => $text,)*
-                })
-            }
-        }
-    };
-}
+use crate::refusals::refusals;
 
 refusals! {
+    /// Why a management datagram was not taken as it came.
+    enum Refusal;
     /// Not a datagram between two queue pairs 1 with their key and partition. Dropped.
     QueuePair: "the packet is no datagram between two queue pairs 1",
     /// Not a management datagram of this class, or one with reserved values. Dropped.
