@@ -5,7 +5,7 @@ use crate::rdma::Inner;
 use core::cell::RefCell;
 use reflex_event::{EventId, Kernel};
 use reflex_rdma_device::{Held, Parts};
-use reflex_rdma_engine::{Completion, Event, Kind, Report, Status, Work};
+use reflex_rdma_engine::{Completion, Event, Report, Status, Work};
 use reflex_rdma_wire::Qpn;
 
 /// Where one queue pair's completions go.
