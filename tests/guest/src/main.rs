@@ -12,6 +12,7 @@ mod evctl;
 mod exclusion;
 mod faults;
 mod foreground;
+mod growth;
 mod guide;
 mod inheritance;
 mod interrupts;
