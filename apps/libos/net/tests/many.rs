@@ -52,6 +52,36 @@ fn two_thousand_connections_at_once_each_get_their_own_answer() {
     assert_eq!(server.net.counters().limit_reached, 0);
 }
 
+/// G-1: no handler runs for connections on which nothing happens, however many and for however long.
+#[test]
+fn idle_connections_cost_nothing() {
+    const COUNT: u32 = 500;
+    const HOUR: Duration = Duration::from_secs(3600);
+    let world = World::with(9, 4096, |config| config.frames = 8192);
+    let [server, client] = &world.hosts;
+    let trace = Trace::default();
+    let echo = server.kernel.context(Noting::echo("s", &trace), 32 << 20);
+    let listening = server.net.listen(7).connections(COUNT).backlog(COUNT).buffers(2048, 2048);
+    let _listener = listening.serve(echo).unwrap();
+    let sender = client.kernel.context(Noting::new("c", &trace), 32 << 20);
+    let connector = client.net.connector().connections(COUNT).buffers(2048, 2048);
+    let connector = connector.serve(sender).unwrap();
+    let connections: Vec<_> =
+        (0..COUNT).map(|_| connector.connect(at(server, 7)).unwrap()).collect();
+    let connected =
+        |_: &World| client.kernel.state(sender, |state| state.connected == COUNT as usize);
+    assert!(world.run_until(MINUTE, connected));
+    // What belongs to opening them comes to its end.
+    world.run_for(2 * MINUTE);
+    let before = [server.kernel.runs(), client.kernel.runs()];
+    world.run_for(HOUR);
+    assert_eq!([server.kernel.runs(), client.kernel.runs()], before);
+    // They still work.
+    assert_eq!(connections[0].send(b"hello"), Ok(5));
+    let answered = |state: &mut Noting| state.received[connections[0].slot()] == b"hello";
+    assert!(world.run_until(MINUTE, |_| client.kernel.state(sender, answered)));
+}
+
 #[test]
 fn the_limit_holds_and_freed_places_are_used() {
     let world = World::new(2);
