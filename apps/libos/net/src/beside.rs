@@ -125,7 +125,10 @@ impl<K: Kernel> Stack<K> {
     }
 
     fn beside_run(&mut self, number: u32, level: u8) {
-        self.beside_arrive();
+        if self.beside.is_none() {
+            // Its event may be more urgent than the one that says that it has come.
+            self.beside_arrive();
+        }
         self.with_beside(level, |protocol, link| protocol.run(number, link));
         self.settle_accounts();
     }

@@ -39,6 +39,30 @@ fn range(offset: u64, length: usize) -> Result<Range<usize>, Gone> {
     Ok(start..start.checked_add(length).ok_or(Gone)?)
 }
 
+/// Copies bytes of a piece that was posted.
+#[inline]
+fn read_posted<T>(
+    held: &RefCell<Held<T>>,
+    piece: Region,
+    range: Range<usize>,
+    into: &mut [u8],
+) -> Result<(), Gone> {
+    into.copy_from_slice(held.borrow().bytes(piece)?.get(range).ok_or(Gone)?);
+    Ok(())
+}
+
+/// Copies bytes into a piece that was posted.
+#[inline]
+fn write_posted<T>(
+    held: &RefCell<Held<T>>,
+    piece: Region,
+    range: Range<usize>,
+    bytes: &[u8],
+) -> Result<(), Gone> {
+    held.borrow_mut().bytes_mut(piece)?.get_mut(range).ok_or(Gone)?.copy_from_slice(bytes);
+    Ok(())
+}
+
 impl<L: Lookup, S, R> Memory for PairMemory<'_, L, S, R> {
     #[inline]
     fn find(
@@ -59,16 +83,8 @@ impl<L: Lookup, S, R> Memory for PairMemory<'_, L, S, R> {
             Origin::Registered => {
                 self.registered(place.region)?.read(range.start, into).map_err(|_| Gone)
             }
-            Origin::Send => {
-                let held = self.sends.borrow();
-                into.copy_from_slice(held.bytes(place.region)?.get(range).ok_or(Gone)?);
-                Ok(())
-            }
-            Origin::Receive => {
-                let held = self.receives.borrow();
-                into.copy_from_slice(held.bytes(place.region)?.get(range).ok_or(Gone)?);
-                Ok(())
-            }
+            Origin::Send => read_posted(self.sends, place.region, range, into),
+            Origin::Receive => read_posted(self.receives, place.region, range, into),
         }
     }
 
@@ -79,18 +95,8 @@ impl<L: Lookup, S, R> Memory for PairMemory<'_, L, S, R> {
             Origin::Registered => {
                 self.registered(place.region)?.write(range.start, bytes).map_err(|_| Gone)
             }
-            Origin::Send => {
-                let mut held = self.sends.borrow_mut();
-                let to = held.bytes_mut(place.region)?.get_mut(range).ok_or(Gone)?;
-                to.copy_from_slice(bytes);
-                Ok(())
-            }
-            Origin::Receive => {
-                let mut held = self.receives.borrow_mut();
-                let to = held.bytes_mut(place.region)?.get_mut(range).ok_or(Gone)?;
-                to.copy_from_slice(bytes);
-                Ok(())
-            }
+            Origin::Send => write_posted(self.sends, place.region, range, bytes),
+            Origin::Receive => write_posted(self.receives, place.region, range, bytes),
         }
     }
 
