@@ -4,7 +4,6 @@
 //! parent, which single-steps it (`ptrace`), so the figures are exact and the same in every run.
 //! They contain the calls of the exclusion and what it does here: two instructions at each end.
 
-#![allow(clippy::undocumented_unsafe_blocks, reason = "a host program of system calls")]
 #![allow(clippy::result_large_err, reason = "what is refused comes back")]
 
 use reflex_memory::{Content, Cursor, Exclusion, Granule, Own, Pool};
@@ -18,6 +17,7 @@ struct Watched;
 
 static LAST: AtomicU64 = AtomicU64::new(0);
 
+// SAFETY: the program has one thread, and nothing interrupts it: everybody is excluded anyway.
 unsafe impl Exclusion for Watched {
     #[inline(always)]
     fn enter(&self) {
@@ -43,6 +43,7 @@ extern "C" fn left() {
 /// Stops for the parent, which counts from here on, under a number.
 #[inline(never)]
 extern "C" fn begin(operation: u64) {
+    // SAFETY: a breakpoint, after which the parent lets the program go on as it was.
     unsafe { std::arch::asm!("int3", in("rdi") operation) };
 }
 
@@ -59,6 +60,7 @@ fn pool(bytes: usize, granule: usize) -> &'static Pool {
     let pages = Box::leak(vec![Page([0; 4096]); bytes.div_ceil(4096)].into_boxed_slice());
     let region = NonNull::slice_from_raw_parts(NonNull::from(pages).cast(), bytes);
     let granule = Granule::new(granule).unwrap();
+    // SAFETY: the pages are leaked here, zeroed, and nobody else has them.
     let pool = unsafe { Pool::new(region, granule, Content::Objects, &Watched) }.unwrap();
     black_box(Box::leak(Box::new(pool)))
 }
@@ -132,6 +134,7 @@ fn child() {
 
 /// An owner's life and end.
 fn owned(pool: &'static Pool) {
+    // SAFETY: this function is the owner's whole run; there is no other `Own` of the pool.
     let own = unsafe { Own::new(pool) };
     for _ in 0..4 {
         let held = counted(NAMES[15], || own.alloc([1_u64; 4])).unwrap();
@@ -144,6 +147,7 @@ fn owned(pool: &'static Pool) {
     }
     let mut cursor = Some(Cursor::default());
     while let Some(next) = cursor {
+        // SAFETY: the owner's run is over: what it had of its own was dropped or forgotten.
         cursor = counted(NAMES[19], || unsafe { pool.reclaim(next) });
     }
 }
@@ -189,7 +193,7 @@ fn parent(child: i32) -> BTreeMap<u64, Figure> {
     let mut figures = BTreeMap::<u64, Figure>::new();
     wait(child);
     loop {
-        unsafe { libc::ptrace(libc::PTRACE_CONT, child, 0, 0) };
+        resume(child, libc::PTRACE_CONT);
         if !wait(child) {
             return figures;
         }
@@ -209,27 +213,42 @@ fn parent(child: i32) -> BTreeMap<u64, Figure> {
 fn step_through(child: i32) -> (u64, u64, u64) {
     let (enter, leave) = (entered as *const () as u64, left as *const () as u64);
     let end = end as *const () as u64;
-    let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
-    unsafe { libc::ptrace(libc::PTRACE_GETREGS, child, 0, &mut registers) };
-    let operation = registers.rdi;
+    let mut at = registers(child);
+    let operation = at.rdi;
     let (mut count, mut entered, mut longest) = (0, 0, 0);
-    while registers.rip != end {
-        unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, child, 0, 0) };
+    while at.rip != end {
+        resume(child, libc::PTRACE_SINGLESTEP);
         assert!(wait(child), "ended in an operation");
-        unsafe { libc::ptrace(libc::PTRACE_GETREGS, child, 0, &mut registers) };
+        at = registers(child);
         count += 1;
-        if registers.rip == enter {
+        if at.rip == enter {
             entered = count;
-        } else if registers.rip == leave {
+        } else if at.rip == leave {
             longest = longest.max(count - entered);
         }
     }
     (operation, count, longest)
 }
 
+/// Lets the child, which has stopped, go on in a way.
+fn resume(child: i32, how: libc::c_uint) {
+    // SAFETY: nothing of this process is given away.
+    unsafe { libc::ptrace(how, child, 0, 0) };
+}
+
+/// The registers of the child, which has stopped.
+fn registers(child: i32) -> libc::user_regs_struct {
+    // SAFETY: they are numbers, for which zeroes are valid.
+    let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes that structure there, and is done with it on return.
+    unsafe { libc::ptrace(libc::PTRACE_GETREGS, child, 0, &mut registers) };
+    registers
+}
+
 /// Waits until the child stops; false when it has ended.
 fn wait(child: i32) -> bool {
     let mut status = 0;
+    // SAFETY: the status is written to where there is room for it.
     unsafe { libc::waitpid(child, &mut status, 0) };
     if libc::WIFEXITED(status) {
         assert_eq!(libc::WEXITSTATUS(status), 0);
@@ -244,13 +263,16 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    // SAFETY: the process has one thread, so the child has all of it.
     match unsafe { libc::fork() } {
         0 => {
+            // SAFETY: the child asks to be traced and stops; neither touches its memory.
             unsafe {
                 libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
                 libc::raise(libc::SIGSTOP);
             }
             child();
+            // SAFETY: all that is to be done is done; the parent has the output.
             unsafe { libc::_exit(0) }
         }
         pid => {
