@@ -1,5 +1,6 @@
 //! The beginning of a context's life, when its state is made by a constructor that runs in the
 //! context itself: contained as everything that runs there, and as often as it takes.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
 use crate::dispatch::{CORE, activate_deferred, note};
@@ -125,6 +126,10 @@ fn refuse(supervision: &'static Supervision, words: Text) -> ! {
 
 /// Begins a life of a context that is down.
 pub(crate) fn begin(supervision: &'static Supervision) {
+    let member = section(|| registry::at(supervision.context()).ok()?.member);
+    if let Some(member) = member {
+        return supervision.make_anew(member);
+    }
     if let Err(error) = try_begin(supervision) {
         section(|| supervision.refused(error));
     }

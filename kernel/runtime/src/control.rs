@@ -3,7 +3,7 @@
 use crate::dispatch::{CORE, note, note_if_due, timestamp};
 use crate::runtime::Runtime;
 use crate::section::section;
-use crate::{extras, registry, table, timer};
+use crate::{extras, registry, supervise, table, timer};
 use core::time::Duration;
 use reflex_event::{ContextId, Error, EventId, Info, Meanwhile, Troubles};
 
@@ -116,18 +116,24 @@ impl Runtime {
     /// now. What is activated meanwhile is kept.
     ///
     /// # Errors
-    /// [`Error::NoContext`].
+    /// [`Error::NoContext`]; [`Error::Busy`] when it has been given up and not been restarted.
     pub fn stop(self, context: ContextId) -> Result<bool, Error> {
-        // SAFETY: in a section, and the borrow ends in it.
-        section(|| unsafe { CORE.get() }.stop(context))
+        section(|| {
+            supervise::up(context)?;
+            // SAFETY: in a section, and the borrow ends in this statement.
+            unsafe { CORE.get() }.stop(context)
+        })
     }
 
     /// Lets a context's handlers run again that was stopped.
     ///
     /// # Errors
-    /// [`Error::NoContext`]; [`Error::Busy`] when it was not stopped.
+    /// [`Error::NoContext`]; [`Error::Busy`] when it was not stopped, or has been given up and not
+    /// been restarted.
     pub fn start(self, context: ContextId) -> Result<(), Error> {
         section(|| {
+            // What has been given up is held too, and not until somebody starts it.
+            supervise::up(context)?;
             // SAFETY: in a section, and the borrow ends in this statement.
             note(unsafe { CORE.get() }.start(context)?);
             Ok(())

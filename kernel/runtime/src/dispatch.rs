@@ -28,11 +28,14 @@ impl Stack {
     pub(crate) const NONE: Self = Self { saved: 0, top: 0, guards: 0, rescues: None };
 }
 
+/// The event system's state.
+pub(crate) type EventCore = Core<Handler, Stack>;
+
 /// The event system's state, made first of all. Reached only in a section.
-pub(crate) static CORE: Later<Core<Handler, Stack>> = Later::new();
+pub(crate) static CORE: Later<EventCore> = Later::new();
 
 /// Remembers a preemption that a call has made due which does not say so.
-pub(crate) fn note_if_due(core: &Core<Handler, Stack>) {
+pub(crate) fn note_if_due(core: &EventCore) {
     if core.preemption_due() {
         section::post(DISPATCH);
     }

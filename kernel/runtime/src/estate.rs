@@ -6,7 +6,9 @@
 //! - values that the library OS held on its stack are rescued (`Kernel::rescued`);
 //! - whoever keeps something for it is told (`Kernel::on_end`);
 //! - what it took from the global heap is lost, and counted.
+#![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::crew::Membership;
 use crate::dispatch::{CORE, activate_deferred};
 use crate::guard::{DOOMED, Rescue};
 use crate::section::{self, section};
@@ -152,15 +154,31 @@ impl Supervision {
             self.failed();
         });
         // A cloner's child is not restarted: it waits to be made again.
-        let member = section(|| registry::at(context).ok()?.member);
-        if let Some(member) = member {
+        if let Some(member) = section(|| registry::at(context).ok()?.member) {
+            self.make_anew(member);
+        }
+    }
+
+    /// Makes a cloner's child anew that is down; when that cannot be done it is tried again after the
+    /// child's back-off.
+    pub(crate) fn make_anew(&'static self, member: Membership) {
+        let down = section(|| {
             let _ = timer::disarm(self.timer.get());
-            self.life.set(Life::Beginning);
-            // SAFETY: nothing of the context goes on, as said above.
-            match unsafe { member.restore() } {
-                Ok(_) => section(|| self.born()),
-                Err(error) => section(|| self.refused(error)),
+            let down = self.life.get() == Life::Down;
+            if down {
+                self.life.set(Life::Beginning);
             }
+            down
+        });
+        if !down {
+            return;
+        }
+        // SAFETY: the context has been given up and cleaned up: nothing of it goes on.
+        if let Err(error) = unsafe { member.restore(|| self.born()) } {
+            section(|| {
+                self.refused(error);
+                self.restart_later();
+            });
         }
     }
 }

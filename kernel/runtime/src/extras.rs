@@ -8,7 +8,7 @@ use crate::timer::{self, Due};
 use crate::{crew, policy, registry};
 use core::cell::Cell;
 use core::time::Duration;
-use reflex_event::{Error, EventId, TimerId, Trait};
+use reflex_event::{Activation, Error, EventId, TimerId, Trait};
 use reflex_memory::Lent;
 
 /// Says of a number of occurrences whether they count.
@@ -204,14 +204,13 @@ pub(crate) fn timed_out(event: EventId) -> Result<(), Error> {
 pub(crate) fn occurred(event: EventId, count: u32) -> Result<Option<EventId>, Error> {
     // SAFETY: in a section; the borrow ends in this statement.
     let info = unsafe { CORE.get() }.look_up(event)?;
-    let place = registry::at(info.context)?;
-    if let Some(crew) = place.front {
+    if let Some(crew) = registry::at(info.context)?.front {
         // SAFETY: as above; a live registration's handler is live.
         let extras = unsafe { CORE.get().handler(event)?.extras() };
         if !extras.is_some_and(Extras::watches)
-            && let Some(start) = crew::offer(crew, info, event, count)
+            && let Some(start) = crew::offer(crew, info, Activation { event, count })
         {
-            return Ok(Some(start));
+            return Ok(start);
         }
     }
     let extras = of(event)?;

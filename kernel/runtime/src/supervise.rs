@@ -10,6 +10,7 @@
 //! Giving up is `contain`'s, cleaning up is the [supervisor](crate::supervisor)'s, the beginning of a
 //! life is `birth`'s. Here is what they have in common: what is kept of such a context, and what is
 //! decided about it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
 use crate::dispatch::{CORE, activate_deferred};
@@ -200,10 +201,22 @@ pub(crate) fn prepare(
 /// # Errors
 /// [`Error::Busy`] when it has been given up and not been restarted.
 pub(crate) fn living(context: ContextId) -> Result<Option<&'static Supervision>, Error> {
-    let supervision = registry::supervision(context)?;
-    match supervision.map(|supervision| supervision.life.get()) {
-        Some(Life::Dying | Life::Down) => Err(Error::Busy),
-        _ => Ok(supervision),
+    let Some(supervision) = registry::supervision(context)? else { return Ok(None) };
+    match supervision.life.get() {
+        Life::Beginning | Life::Up => Ok(Some(supervision)),
+        Life::Dying | Life::Down => Err(Error::Busy),
+    }
+}
+
+/// Whether a context's handlers may run. The caller is in a section.
+///
+/// # Errors
+/// [`Error::Busy`] when it is held until its life begins.
+pub(crate) fn up(context: ContextId) -> Result<(), Error> {
+    let Some(supervision) = registry::supervision(context)? else { return Ok(()) };
+    match supervision.life.get() {
+        Life::Up => Ok(()),
+        Life::Beginning | Life::Dying | Life::Down => Err(Error::Busy),
     }
 }
 
@@ -230,14 +243,15 @@ impl Supervision {
         self.tells.set(false);
         self.failures.set(self.failures.get().saturating_add(1));
         self.told.set(false);
-        if self.on_failure.get() == OnFailure::Restart {
-            self.restart_later();
+        match self.on_failure.get() {
+            OnFailure::Restart => self.restart_later(),
+            OnFailure::Ignore | OnFailure::Halt => {}
         }
         self.inform();
     }
 
     /// Sets the timer for the restart. The caller is in a section.
-    fn restart_later(&'static self) {
+    pub(crate) fn restart_later(&'static self) {
         let Backoff { initial, longest } = self.backoff.get();
         let now = timer::now();
         let wait = if now.since(self.since.get()) > longest.max(initial) {

@@ -2,6 +2,7 @@
 
 use crate::bound::{AnyState, Handler};
 use crate::dispatch::{CORE, note};
+use crate::registry::Place;
 use crate::section::section;
 use crate::{guard, memory, policy, registry, supervise};
 use reflex_event::{Chunk, ContextId, Error, EventId, Outcome, Record, Registration, Unregistered};
@@ -89,16 +90,16 @@ pub(crate) fn end(event: EventId) -> Result<u32, Error> {
         let ended = core.unregister(event)?;
         let due = core.preemption_due();
         note(if due { Outcome::Preempt } else { Outcome::Continue });
-        let place = registry::at(ended.context)?;
+        let Place { pool, member, .. } = *registry::at(ended.context)?;
+        // SAFETY: the core gave it back, and it has not been released.
+        let extras = ended.handler.is_some_and(|handler| unsafe { handler.extras() }.is_some());
         if ended.handler.is_some() {
             // Cut off in between, the handler would be lost.
             guard::open();
-        } else if let Some(member) = place.member {
-            member.left(ended.context);
+        } else if let Some(member) = member {
+            member.left();
         }
-        // SAFETY: the core gave it back, and it has not been released.
-        let extras = ended.handler.is_some_and(|handler| unsafe { handler.extras() }.is_some());
-        Ok((ended, place.pool, place.member, extras))
+        Ok((ended, pool, member, extras))
     })?;
     if let Some(handler) = ended.handler {
         // SAFETY: the core gave it back, so it does not run and is never called again.
@@ -110,7 +111,7 @@ pub(crate) fn end(event: EventId) -> Result<u32, Error> {
             handler.free(pool);
         }
         if let Some(member) = member {
-            section(|| member.left(ended.context));
+            section(|| member.left());
         }
         guard::close();
     }
@@ -130,7 +131,7 @@ pub(crate) fn unregister(event: EventId) -> Result<Unregistered<()>, Error> {
     }
     note(if due { Outcome::Preempt } else { Outcome::Continue });
     if let Some(member) = registry::at(context)?.member {
-        member.left(context);
+        member.left();
     }
     Ok(Unregistered { context, handler: None, dropped })
 }
