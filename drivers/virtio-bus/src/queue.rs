@@ -83,7 +83,8 @@ pub struct Queue<H: Hal> {
     memory: Dma<H>,
 }
 
-// SAFETY: the pointers lead into `memory`, which belongs to this value.
+// SAFETY: the pointers lead into `memory`, which belongs to this value and is moved with it; what
+// is shared with `Quiet`s are atomics. `H` is named, never held.
 unsafe impl<H: Hal> Send for Queue<H> {}
 
 /// Suppresses a queue's interrupts in interrupt context, where the queue itself belongs to
@@ -180,7 +181,8 @@ impl<H: Hal> Queue<H> {
     /// The slot exists and is not lent.
     #[inline]
     pub unsafe fn set_address(&mut self, slot: u16, address: PhysAddr) {
-        // SAFETY: as in `describe`; the address is a descriptor's first field.
+        // SAFETY: `slot` exists, so that its descriptor is in the memory; the address is its first
+        // field. The device does not look at it while the slot is not lent.
         unsafe { self.descriptors.add(usize::from(slot)).cast::<u64>().write(address) };
     }
 
@@ -313,7 +315,8 @@ impl<H: Hal> Queue<H> {
     /// # Safety
     /// The device was reset.
     pub unsafe fn free(self) {
-        // SAFETY: the device no longer uses it, says the caller; our pointers go with `self`.
+        // SAFETY: the device was reset, says the caller, so that it uses the memory no more; our
+        // pointers go with `self`, and a `Quiet` has only been made of a queue that is never freed.
         unsafe { self.memory.free() };
     }
 
@@ -321,10 +324,10 @@ impl<H: Hal> Queue<H> {
     /// and then the places of the ring, of the used ring the first two.
     #[inline]
     fn word<'a>(ring: NonNull<u16>, place: usize) -> &'a AtomicU16 {
-        // SAFETY: the callers name `flags`, `index`, or a place that the mask can name, all of which
-        // `Layout` has room for; both rings are aligned, and in memory that lives as long as the
-        // queue, longer than any use of the reference in here. Within this image it is accessed by
-        // atomics alone; the device's accesses are those of another thread.
+        // SAFETY: the callers name `flags`, `index`, or a place that the mask can name, all of
+        // which `Layout` has room for; both rings are aligned, and in memory that lives as long as
+        // the queue, longer than any use of the reference in here. Within this image it is accessed
+        // by atomics alone; the device's accesses are those of another thread.
         unsafe { AtomicU16::from_ptr(ring.add(place).as_ptr()) }
     }
 
