@@ -64,6 +64,8 @@ struct Kid {
     /// It has begun and not ended.
     lives: bool,
     stopped: bool,
+    /// The claim of the source that has it.
+    claim: Option<Claim>,
     repair: Option<Repair>,
 }
 
@@ -367,7 +369,9 @@ impl Machine {
         match self.children.claim(&mut self.core, || 0) {
             Ok((claim, outcome)) => {
                 self.note(outcome);
-                assert!(!self.kids[usize::from(claim.child)].lives, "a living child is claimed");
+                let kid = &mut self.kids[usize::from(claim.child)];
+                assert!(!kid.lives && kid.claim.is_none(), "it is taken already");
+                kid.claim = Some(claim);
                 self.claims.push(claim);
             }
             Err(error) => {
@@ -389,7 +393,8 @@ impl Machine {
         if self.random.below(4) != 0 {
             let _used = self.claims.remove(at);
         }
-        let held = self.children.holds(claim);
+        let held = self.kids[usize::from(claim.child)].claim.take_if(|it| *it == claim).is_some();
+        assert_eq!(self.children.holds(claim), held);
         if self.random.below(3) == 0 {
             let effects = self.children.give_back(&mut self.core, claim, || 0);
             self.apply(effects);
@@ -436,7 +441,7 @@ impl Machine {
         self.due |= self.core.preemption_due();
         self.stacks.remove(&context.index);
         let kid = &mut self.kids[usize::from(child)];
-        (kid.lives, kid.repair) = (false, Some(Repair::Unregister));
+        (kid.lives, kid.claim, kid.repair) = (false, None, Some(Repair::Unregister));
         if let Some(next) = next {
             self.go(next);
         }
@@ -544,11 +549,17 @@ impl Machine {
     fn check(&mut self) {
         let (mut due, mut due_with_data) = (0, 0);
         for child in 0..self.count() {
-            let (phase, (context, _)) = (self.phase(child), self.names(child));
+            let (phase, (context, start)) = (self.phase(child), self.names(child));
             let kid = &self.kids[usize::from(child)];
             assert_eq!(matches!(phase, Phase::Failed(_)), kid.repair.is_some(), "{phase:?}");
             let lives = matches!(phase, Phase::Alive | Phase::Lingers);
             assert_eq!(lives, kid.lives, "{phase:?}");
+            let claimed = kid.claim.is_some_and(|claim| self.children.holds(claim));
+            assert_eq!(matches!(phase, Phase::Claimed(_)), claimed, "{phase:?}");
+            if kid.repair.is_none() {
+                let priority = self.core.look_up(start).unwrap().registration.priority;
+                assert_eq!(priority, self.children.priority(), "of another priority");
+            }
             if let Some((handler, Stage::Body)) = self.stacks.get(&context.index) {
                 assert_eq!((*handler, phase), (Handler::Start(child), Phase::Alive));
             }

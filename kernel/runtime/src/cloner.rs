@@ -43,8 +43,7 @@ pub struct Cloner<D: 'static> {
     kernel: Runtime,
     crew: &'static Local<Crew>,
     event: EventId,
-    /// Where each child's data is built, in its own memory. The one who has claimed the child may
-    /// reach it, and then the child.
+    /// Where each child finds its data, in its own memory.
     data: &'static [&'static Local<Option<D>>],
 }
 
@@ -91,9 +90,7 @@ where
                 (self.pull)(activation)
             }
             Begin::Life(Cause::Data) => {
-                // SAFETY: it was put there when the child was called, and until the child is idle
-                // again nobody has a claim to put another.
-                let data = unsafe { self.data.get() }.take();
+                let data = section(|cs| self.data.with(cs, Option::take));
                 self.prepare();
                 data
             }
@@ -178,7 +175,7 @@ impl<D: Send + 'static> Cloner<D> {
         let ClonerOptions { child, children, registration, heir_of } = options;
         match child.origin {
             Origin::ChildOf(parent) => {
-                section(|| policy::permit(parent, Executor::NewContext))?;
+                section(|cs| policy::permit(cs, parent, Executor::NewContext))?;
             }
             Origin::Caller | Origin::System => policy::permit_running(Executor::NewContext)?,
         }
@@ -194,7 +191,7 @@ impl<D: Send + 'static> Cloner<D> {
             let chair = (template, pull, handler.clone());
             data.push(seat(child, priority, crew, number, heir_of.is_some(), chair)?);
         }
-        let (pool, _) = section(|| registry::parts(front))?;
+        let (pool, _) = section(|cs| registry::parts(cs, front))?;
         let event = table::register(front, registration, Handler::nothing(pool)?)?;
         crew::watch(event)?;
         Ok(Self { kernel, crew, event, data: data.leak() })
@@ -240,10 +237,10 @@ impl<D: Send + 'static> Cloner<D> {
     /// Has a claimed child begin with `data`, which is given back if it has been given up.
     fn call(&self, claim: Claim, data: D) -> Result<ContextId, D> {
         let mut data = Some(data);
-        let called = crew::call(self.crew, claim, || {
-            // SAFETY: in a section in which the claim holds: the child does not look before it has
-            // begun. What was there has been taken out when it last began.
-            *unsafe { self.data[usize::from(claim.child)].get() } = data.take();
+        let called = crew::call(self.crew, claim, |cs| {
+            // The child does not look before it has begun. What was there has been taken out when
+            // it last began.
+            self.data[usize::from(claim.child)].with(cs, |place| *place = data.take());
         });
         match (called, data) {
             (None, Some(data)) => Err(data),
@@ -304,7 +301,7 @@ where
 {
     let member = Membership::of(crew, number);
     let context = registry::add(options, template.clone())?;
-    let (pool, cell) = section(|| registry::parts(context.id()))?;
+    let (pool, cell) = section(|cs| registry::parts(cs, context.id()))?;
     let cell = cell.downcast::<S>().ok_or(Error::WrongState)?;
     // SAFETY: a child's cell lives for ever.
     let state: &'static StateCell<S> = unsafe { cell.as_ref() };
@@ -340,6 +337,6 @@ impl Runtime {
     /// [`Error::NoContext`] when it has ended, [`Error::NotAllowed`] when it is no child of a
     /// cloner.
     pub fn end(self, child: ContextId) -> Result<(), Error> {
-        section(|| registry::at(child)?.member.ok_or(Error::NotAllowed))?.leave()
+        section(|cs| registry::at(cs, child)?.member.get(cs).ok_or(Error::NotAllowed))?.leave()
     }
 }

@@ -7,9 +7,9 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
-use crate::dispatch::{CORE, EventCore, activate_deferred, note, timestamp};
+use crate::dispatch::{EventCore, activate_deferred, note, timestamp, with_core};
 use crate::local::Local;
-use crate::section::section;
+use crate::section::{Section, section};
 use crate::{inherit, policy, registry, table};
 use core::ptr::NonNull;
 use reflex_event::{
@@ -33,6 +33,10 @@ pub(crate) struct Seat {
     pub(crate) chair: NonNull<()>,
     pub(crate) restore: Restore,
 }
+
+// SAFETY: the chair is looked at by its child's own handlers, or by the supervisor when none of these
+// goes on; here it is a name.
+unsafe impl Send for Seat {}
 
 /// All children of one cloner. Reached only by [`with`].
 pub(crate) struct Crew {
@@ -59,29 +63,29 @@ impl Crew {
     }
 }
 
-/// Runs `work` on a crew and the core, in a section. It calls nothing but these two.
+/// Runs `work` on a crew and the core. It calls nothing but these two.
 #[inline(always)]
-fn with<R>(crew: &'static Local<Crew>, work: impl FnOnce(&mut Crew, &mut EventCore) -> R) -> R {
-    section(|| {
-        // SAFETY: in a section; `work` runs nobody else and does not come here again.
-        let (crew, core) = unsafe { (crew.get(), CORE.get()) };
-        work(crew, core)
-    })
+#[cfg_attr(debug_assertions, track_caller)]
+fn with<R>(
+    cs: &Section,
+    crew: &Local<Crew>,
+    work: impl FnOnce(&mut Crew, &mut EventCore) -> R,
+) -> R {
+    crew.with(cs, |crew| with_core(cs, |core| work(crew, core)))
 }
 
-/// Carries out what a change has led to. The caller is in the section of the change, and has no
-/// borrow.
+/// Carries out what a change has led to: in the section of the change, with nothing borrowed.
 #[inline(always)]
-fn carry_out(Effects { outcome, activate }: Effects) {
+fn carry_out(cs: &Section, Effects { outcome, activate }: Effects) {
     note(outcome);
     if let Some(event) = activate {
-        begin_deferred(event);
+        begin_deferred(cs, event);
     }
 }
 
-/// Activates an event that may have been ended. The caller is in a section.
-fn begin_deferred(event: EventId) {
-    let _ = activate_deferred(event, 1);
+/// Activates an event that may have been ended.
+fn begin_deferred(cs: &Section, event: EventId) {
+    let _ = activate_deferred(cs, event, 1);
 }
 
 impl Membership {
@@ -94,12 +98,13 @@ impl Membership {
         mut seat: Seat,
     ) -> Result<(), Error> {
         seat.whole = seat.pool.available();
-        section(|| {
-            registry::at(context)?.member = Some(Self { crew, number });
+        section(|cs| {
+            registry::at(cs, context)?.member.set(cs, Some(Self { crew, number }));
             let names = (context, start);
-            let added =
-                with(crew, |crew, core| crew.children.add(core, names, limits, seat, timestamp))?;
-            carry_out(added);
+            let added = with(cs, crew, |crew, core| {
+                crew.children.add(core, names, limits, seat, timestamp)
+            })?;
+            carry_out(cs, added);
             Ok(())
         })
     }
@@ -109,16 +114,17 @@ impl Membership {
     }
 
     #[inline(always)]
-    fn with<R>(self, work: impl FnOnce(&mut Crew, &mut EventCore, u16) -> R) -> R {
-        with(self.crew, |crew, core| work(crew, core, self.number))
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn with<R>(self, cs: &Section, work: impl FnOnce(&mut Crew, &mut EventCore, u16) -> R) -> R {
+        with(cs, self.crew, |crew, core| work(crew, core, self.number))
     }
 
     /// The child's start event has been activated: what for.
     #[inline]
     pub(crate) fn begin(self) -> Begin {
-        section(|| {
+        section(|cs| {
             let (begin, outcome) =
-                self.with(|crew, core, number| crew.children.begin(core, number, timestamp));
+                self.with(cs, |crew, core, number| crew.children.begin(core, number, timestamp));
             note(outcome);
             begin
         })
@@ -126,26 +132,31 @@ impl Membership {
 
     /// Lets a child that has just begun inherit what it is to inherit.
     pub(crate) fn inherit(self) {
-        let (from, to) = self.with(|crew, _, number| (crew.heir_of, crew.children.names(number)));
+        let (from, to) = section(|cs| {
+            self.with(cs, |crew, _, number| (crew.heir_of, crew.children.names(number)))
+        });
         if let (Some(from), Some((to, _))) = (from, to)
             && inherit::all(from, to).is_err()
         {
             // Its handler runs all the same; what it lacks its parent is told.
-            section(|| policy::refuse(from));
+            section(|cs| policy::refuse(cs, from));
         }
     }
 
     /// The child's handler has returned: whether its life is over, as it has no registrations.
     #[inline]
     pub(crate) fn returned(self) -> bool {
-        self.with(|crew, core, number| crew.children.returned(core, number))
+        section(|cs| self.with(cs, |crew, core, number| crew.children.returned(core, number)))
     }
 
     /// The child's life is over and its state as new: it is idle, under another name. Runs in the
     /// child's context, on whose stack nothing is left but the start handler.
     pub(crate) fn end(self) {
-        let (Seat { pool, whole, .. }, names) = self
-            .with(|crew, _, number| (*crew.children.machine(number), crew.children.names(number)));
+        let (Seat { pool, whole, .. }, names) = section(|cs| {
+            self.with(cs, |crew, _, number| {
+                (*crew.children.machine(number), crew.children.names(number))
+            })
+        });
         if pool.available() < whole {
             let mut at = Some(Cursor::default());
             while let Some(from) = at {
@@ -154,35 +165,38 @@ impl Membership {
                 at = unsafe { pool.reclaim(from) };
             }
             // What is lent out comes back when it comes back.
-            self.with(|crew, _, number| crew.children.machine(number).whole = pool.available());
+            let whole = pool.available();
+            section(|cs| {
+                self.with(cs, |crew, _, number| crew.children.machine(number).whole = whole);
+            });
         }
         let Some((context, _)) = names else { return };
-        while let Some(mourner) = section(|| registry::at(context).ok()?.next_mourner()) {
-            section(|| begin_deferred(mourner));
+        while let Some(mourner) = section(|cs| registry::at(cs, context).ok()?.next_mourner(cs)) {
+            section(|cs| begin_deferred(cs, mourner));
         }
-        section(|| {
-            carry_out(self.with(|crew, core, number| crew.children.end(core, number, timestamp)));
+        section(|cs| {
+            let ended =
+                self.with(cs, |crew, core, number| crew.children.end(core, number, timestamp));
+            carry_out(cs, ended);
         });
     }
 
-    /// A registration of the child has ended; if it was its last, its life is looked at. The caller
-    /// is in a section, and has no borrow.
-    pub(crate) fn left(self) {
-        if let Some(start) = self.with(|crew, core, number| crew.children.left(core, number)) {
-            begin_deferred(start);
+    /// A registration of the child has ended; if it was its last, its life is looked at.
+    pub(crate) fn left(self, cs: &Section) {
+        if let Some(start) = self.with(cs, |crew, core, number| crew.children.left(core, number)) {
+            begin_deferred(cs, start);
         }
     }
 
     /// Ends every registration of a child but its start event: its life is over as soon as none
     /// of its handlers is on its stack.
     pub(crate) fn leave(self) -> Result<(), Error> {
-        let names = self.with(|crew, _, number| crew.children.names(number));
+        let names = section(|cs| self.with(cs, |crew, _, number| crew.children.names(number)));
         let (context, start) = names.ok_or(Error::NoContext)?;
         // The start event was registered first, so it comes last.
-        while section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            match unsafe { CORE.get() }.first_of(context) {
-                Ok(Some(event)) if event != start => table::unregister(event).map(|_| true),
+        while section(|cs| {
+            match with_core(cs, |core| core.first_of(context)) {
+                Ok(Some(event)) if event != start => table::unregister(cs, event).map(|_| true),
                 // Nothing is left, or it has come to its end with the last of them.
                 Ok(_) | Err(_) => Ok(false),
             }
@@ -190,9 +204,9 @@ impl Membership {
         Ok(())
     }
 
-    /// The child has been given up. The caller is in a section, and has no borrow.
-    pub(crate) fn failed(self) {
-        note(self.with(|crew, core, number| crew.children.failed(core, number, timestamp)));
+    /// The child has been given up.
+    pub(crate) fn failed(self, cs: &Section) {
+        note(self.with(cs, |crew, core, number| crew.children.failed(core, number, timestamp)));
     }
 
     /// A child was given up, wherever it was; its registrations are ended, its own blocks reclaimed,
@@ -206,28 +220,29 @@ impl Membership {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::TableFull`].
-    pub(crate) unsafe fn restore(self, begins: impl FnOnce()) -> Result<(), Error> {
-        let (Seat { pool, chair, restore, .. }, context, priority) =
-            self.with(|crew, core, number| {
+    pub(crate) unsafe fn restore(self, begins: impl FnOnce(&Section)) -> Result<(), Error> {
+        let (Seat { pool, chair, restore, .. }, context, priority) = section(|cs| {
+            self.with(cs, |crew, core, number| {
                 let context = crew.children.renew(core, number)?;
                 let priority = crew.children.priority();
                 Ok::<_, Error>((*crew.children.machine(number), context, priority))
-            })?;
+            })
+        })?;
         // SAFETY: the chair is the child's; the rest is the caller's duty.
         let handler = unsafe { restore(chair, pool) }?;
         let start = Registration { priority, ..Registration::default() };
         let start = table::register(context, start, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|| unsafe { handler.release(pool) });
+            // SAFETY: nobody else has seen it.
+            section(|cs| unsafe { handler.release(cs, pool) });
         })?;
         let whole = pool.available();
-        section(|| {
-            begins();
-            let restored = self.with(|crew, core, number| {
+        section(|cs| {
+            begins(cs);
+            let restored = self.with(cs, |crew, core, number| {
                 crew.children.machine(number).whole = whole;
                 crew.children.restored(core, number, start, timestamp)
             })?;
-            carry_out(restored);
+            carry_out(cs, restored);
             Ok(())
         })
     }
@@ -235,31 +250,30 @@ impl Membership {
 
 /// Gives an occurrence of the cloner's event to an idle child, if there is one, nobody waits before
 /// it, and it is for one child. Returns whether it has, and the event that is to be activated for it.
-/// The caller is in a section, and has no borrow.
 pub(crate) fn offer(
+    cs: &Section,
     crew: &'static Local<Crew>,
     info: Info,
     activation: Activation,
 ) -> Option<Option<EventId>> {
-    let offered = with(crew, |crew, core| crew.children.offer(core, info, activation, timestamp))?;
+    let offered =
+        with(cs, crew, |crew, core| crew.children.offer(core, info, activation, timestamp))?;
     note(offered.outcome);
     Some(offered.activate)
 }
 
 /// Makes a context, none of whose handlers is ever called, the front of a crew.
 pub(crate) fn set_front(crew: &'static Local<Crew>, front: ContextId) -> Result<(), Error> {
-    section(|| {
-        registry::at(front)?.front = Some(crew);
-        // SAFETY: in a section, and the borrow ends in this statement.
-        note(unsafe { CORE.get() }.set_taken(front, None, timestamp())?);
+    section(|cs| {
+        registry::at(cs, front)?.front.set(cs, Some(crew));
+        note(with_core(cs, |core| core.set_taken(front, None, timestamp()))?);
         Ok(())
     })
 }
 
 /// Has occurrences of a cloner's event [offered](offer) before they are queued.
 pub(crate) fn watch(event: EventId) -> Result<(), Error> {
-    // SAFETY: in a section, and the borrow ends in it.
-    section(|| unsafe { CORE.get() }.set_trait(event, Trait::Watched, true))
+    section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Watched, true)))
 }
 
 /// Claims an idle child for a source, which builds data in the child's pool.
@@ -267,8 +281,8 @@ pub(crate) fn watch(event: EventId) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Busy`] when none is idle; whoever is to be [told](set_freed) will be when one is.
 pub(crate) fn claim(crew: &'static Local<Crew>) -> Result<(Claim, &'static Pool), Error> {
-    section(|| {
-        let (claim, outcome, pool) = with(crew, |crew, core| {
+    section(|cs| {
+        let (claim, outcome, pool) = with(cs, crew, |crew, core| {
             let (claim, outcome) = crew.children.claim(core, timestamp)?;
             Ok::<_, Error>((claim, outcome, crew.children.machine(claim.child).pool))
         })?;
@@ -279,8 +293,10 @@ pub(crate) fn claim(crew: &'static Local<Crew>) -> Result<(Claim, &'static Pool)
 
 /// Gives a claimed child back, if the claim has not become void.
 pub(crate) fn give_back(crew: &'static Local<Crew>, claim: Claim) {
-    section(|| {
-        carry_out(with(crew, |crew, core| crew.children.give_back(core, claim, timestamp)));
+    section(|cs| {
+        let given_back =
+            with(cs, crew, |crew, core| crew.children.give_back(core, claim, timestamp));
+        carry_out(cs, given_back);
     });
 }
 
@@ -289,21 +305,21 @@ pub(crate) fn give_back(crew: &'static Local<Crew>, claim: Claim) {
 pub(crate) fn call(
     crew: &'static Local<Crew>,
     claim: Claim,
-    put: impl FnOnce(),
+    put: impl FnOnce(&Section),
 ) -> Option<ContextId> {
-    section(|| {
-        let called = with(crew, |crew, _| {
+    section(|cs| {
+        let called = with(cs, crew, |crew, _| {
             let start = crew.children.call(claim)?;
             Ok((start, crew.children.names(claim.child)))
         });
         match called {
             Ok((start, names)) => {
-                put();
-                begin_deferred(start);
+                put(cs);
+                begin_deferred(cs, start);
                 names.map(|(context, _)| context)
             }
             Err(void) => {
-                carry_out(void);
+                carry_out(cs, void);
                 None
             }
         }
@@ -312,7 +328,7 @@ pub(crate) fn call(
 
 /// Has `event` activated when a child has become idle after one was asked for in vain.
 pub(crate) fn set_freed(crew: &'static Local<Crew>, event: Option<EventId>) {
-    with(crew, |crew, _| crew.children.set_freed(event));
+    section(|cs| with(cs, crew, |crew, _| crew.children.set_freed(event)));
 }
 
 /// Gives the event and every child another priority: a section a child.
@@ -321,16 +337,16 @@ pub(crate) fn set_priority(
     event: EventId,
     priority: Priority,
 ) -> Result<(), Error> {
-    section(|| -> Result<(), Error> {
-        note(with(crew, |crew, core| {
+    section(|cs| -> Result<(), Error> {
+        note(with(cs, crew, |crew, core| {
             crew.children.set_priority(priority);
             core.set_priority(event, priority)
         })?);
         Ok(())
     })?;
     let mut child = 0;
-    while section(|| {
-        let outcome = with(crew, |crew, core| {
+    while section(|cs| {
+        let outcome = with(cs, crew, |crew, core| {
             let (_, start) = crew.children.names(child)?;
             // One that is down gets it when it is made anew.
             Some(core.set_priority(start, priority).unwrap_or(Outcome::Continue))

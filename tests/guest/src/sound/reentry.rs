@@ -134,9 +134,10 @@ fn what_a_child_has_not_begun_with_is_not_lost(system: System) -> Result<(), Err
     let cloner = system.cloner("due", ()).contained().on(|(), _| {
         RUNS.fetch_add(1, Relaxed);
     })?;
-    let fed: Cloner<u32> = system.cloner("due with data", ()).contained().with(|(), data: u32| {
-        SUM.fetch_add(data, Relaxed);
-    })?;
+    let fed: Cloner<u32> =
+        system.cloner("due with data", ()).contained().with(|(), data: u32| {
+            SUM.fetch_add(data, Relaxed);
+        })?;
     above_all(system, move || {
         kernel.activate(cloner.event(), 1).expect("registered");
         fed.start(7).expect("idle");
