@@ -3,6 +3,7 @@
 //! The kernel's keys are checked here. All others are the application's, which finds them by
 //! [`CommandLine::get`].
 
+use crate::context_config;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use log::LevelFilter;
@@ -33,6 +34,8 @@ pub struct CommandLine<'a> {
     pub ip6: Option<(Ipv6Addr, u8)>,
     /// `log`: the least severe level that is written; `info` when not given.
     pub log: LevelFilter,
+    /// `quarantine`: the most bytes of computations that were given up that are not used again.
+    pub quarantine: Option<u64>,
 }
 
 /// Why a command line was refused.
@@ -50,7 +53,9 @@ pub enum Error {
     GatewayWithoutIp,
     /// The value of `log`.
     Log,
-    /// `ip`, `gw`, `ip6` or `log` is given twice.
+    /// The value of `quarantine`.
+    Quarantine,
+    /// `ip`, `gw`, `ip6`, `log` or `quarantine` is given twice.
     Repeated,
 }
 
@@ -65,7 +70,12 @@ impl fmt::Display for Error {
             Self::GatewayWithoutIp => "command line: gw: expected only beside ip=ADDRESS/PREFIX",
             Self::Ip6 => "command line: ip6: expected ADDRESS/PREFIX, such as ip6=fd00::2/64",
             Self::Log => "command line: log: expected off, error, warn, info, debug or trace",
-            Self::Repeated => "command line: expected each of ip, gw, ip6 and log only once",
+            Self::Quarantine => {
+                "command line: quarantine: expected a number of bytes, as in quarantine=16m"
+            }
+            Self::Repeated => {
+                "command line: expected each of ip, gw, ip6, log and quarantine only once"
+            }
         })
     }
 }
@@ -80,8 +90,8 @@ impl<'a> CommandLine<'a> {
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let text = core::str::from_utf8(text).map_err(|_| Error::NotText)?;
         let (addressing, log) = (Addressing::Dhcp, LevelFilter::Info);
-        let mut line = Self { text, addressing, ip6: None, log };
-        if ["ip", "gw", "ip6", "log"].iter().any(|key| line.all(key).count() > 1) {
+        let mut line = Self { text, addressing, ip6: None, log, quarantine: None };
+        if ["ip", "gw", "ip6", "log", "quarantine"].iter().any(|key| line.all(key).count() > 1) {
             return Err(Error::Repeated);
         }
         if let Some(level) = line.get("log") {
@@ -89,6 +99,10 @@ impl<'a> CommandLine<'a> {
         }
         if let Some(value) = line.get("ip6") {
             line.ip6 = Some(parse_network6(value).ok_or(Error::Ip6)?);
+        }
+        if let Some(value) = line.get("quarantine") {
+            line.quarantine =
+                Some(context_config::bytes(value, 0).ok_or(Error::Quarantine)? as u64);
         }
         let gateway = match line.get("gw") {
             Some(gateway) => Some(parse_host(gateway).ok_or(Error::Gateway)?),
@@ -200,6 +214,15 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_on_what_is_quarantined() {
+        assert_eq!(parse("").unwrap().quarantine, None);
+        for (text, bytes) in [("0", 0), ("4096", 4096), ("64k", 64 << 10), ("16m", 16 << 20)] {
+            let line = format!("quarantine={text}");
+            assert_eq!(parse(&line).unwrap().quarantine, Some(bytes));
+        }
+    }
+
+    #[test]
     fn unknown_keys_are_the_applications() {
         let line = parse("  verbose color=blue= virtio_mmio.device=512@1 virtio_mmio.device=2\n");
         let line = line.unwrap();
@@ -230,6 +253,11 @@ mod tests {
             ("ip6=ff02::1/64", Error::Ip6, "ip6:"),
             ("ip6=::ffff:10.0.0.1/96", Error::Ip6, "ip6:"),
             ("log=loud", Error::Log, "log:"),
+            ("quarantine=", Error::Quarantine, "quarantine:"),
+            ("quarantine=-1", Error::Quarantine, "quarantine:"),
+            ("quarantine=16g", Error::Quarantine, "quarantine:"),
+            ("quarantine=99999999999999999999m", Error::Quarantine, "quarantine:"),
+            ("quarantine=1m quarantine=2m", Error::Repeated, "once"),
             ("log=info log=off", Error::Repeated, "once"),
         ] {
             assert_eq!(parse(text).unwrap_err(), error, "{text}");

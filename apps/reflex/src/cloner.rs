@@ -6,7 +6,7 @@ use core::time::Duration;
 use reflex_boot::context_config::ContextConfig;
 use reflex_boot::{
     Accumulation, Activation, Cloner, ClonerOptions, ContextId, ContextOptions, Executors, Instant,
-    Kernel, Limits, Origin, Priority, Registration, Runtime, Signal,
+    Kernel, Limits, Origin, Priority, Registration, Reuse, Runtime, Signal,
 };
 
 /// A cloner about to be made; see [`System::cloner`].
@@ -111,6 +111,27 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
     /// here the image does.
     pub fn contained(mut self) -> Self {
         self.options.child.on_failure = crate::supervise::OnFailure::Ignore;
+        self
+    }
+
+    /// What of a child's memory is not lent is used again at once when it has been given up, and
+    /// freed without its destructors: the stack, the event memory, and what the handler that ran has
+    /// captured. Unless said here it is [quarantined](System::quarantine): the next life has other
+    /// memory, and this is not used again as long as the image runs.
+    ///
+    /// # Safety
+    /// From the moment at which a child is given up, wherever it may be then, nothing outside of its own
+    /// stack and event memory points into these, or to what the handler that ran has captured:
+    ///
+    /// - no code that runs there, filters and the destructors of what handlers have captured included,
+    ///   calls a function that leaves a pointer to its own frame, or to what is borrowed for the call,
+    ///   where others find it, and takes it back in a destructor or before it returns: scopes that
+    ///   lend to other contexts, lists of waiters that lie on their stacks;
+    /// - no value on the stack or in the event memory is pinned whose address others have until its
+    ///   destructor takes it back.
+    pub unsafe fn reuse_after_failure(mut self) -> Self {
+        // SAFETY: the caller's duty.
+        self.options.child.reuse = unsafe { Reuse::at_once() };
         self
     }
 

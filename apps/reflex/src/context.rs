@@ -7,7 +7,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 use reflex_boot::{
-    ContextId, ContextOptions, EventError, Limits, OwnScheme, Priority, Runtime, Scheme,
+    ContextId, ContextOptions, EventError, Limits, OwnScheme, Priority, Reuse, Runtime, Scheme,
 };
 
 /// A context with state `S`. Handlers of `&mut S` are registered with it, and as no two of its
@@ -188,5 +188,26 @@ impl<S, O> ContextBuilder<S, O> {
     /// [constructed](crate::System::context_with); then it is restarted.
     pub fn on_failure(self, on_failure: OnFailure) -> Self {
         Self { options: ContextOptions { on_failure, ..self.options }, ..self }
+    }
+
+    /// What of its memory is not lent is used again at once when it has been given up, and
+    /// freed without its destructors: the stack, the event memory, and what the handler that ran has
+    /// captured. Unless said here it is [quarantined](System::quarantine): the next life has other
+    /// memory, and this is not used again as long as the image runs.
+    ///
+    /// # Safety
+    /// From the moment at which it is given up, wherever it may be then, nothing outside of its own
+    /// stack and event memory points into these, or to what the handler that ran has captured:
+    ///
+    /// - no code that runs there, filters and the destructors of what handlers have captured included,
+    ///   calls a function that leaves a pointer to its own frame, or to what is borrowed for the call,
+    ///   where others find it, and takes it back in a destructor or before it returns: scopes that
+    ///   lend to other contexts, lists of waiters that lie on their stacks;
+    /// - no value on the stack or in the event memory is pinned whose address others have until its
+    ///   destructor takes it back.
+    pub unsafe fn reuse_after_failure(self) -> Self {
+        // SAFETY: the caller's duty.
+        let reuse = unsafe { Reuse::at_once() };
+        Self { options: ContextOptions { reuse, ..self.options }, ..self }
     }
 }

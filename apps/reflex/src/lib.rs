@@ -57,8 +57,8 @@ pub use reflex_boot::devices::NicError;
 pub use reflex_boot::{
     Accumulation, Activation, Cloner, Completions, Condition, ContextId, ContextInfo, EventError,
     EventId, Executor, Executors, Info, Instant, Kernel, Latency, Lent, Limits, Meanwhile,
-    Overload, Pending, Policy, Pool, PoolStats, Priority, Protected, Registration, ReplaceError,
-    Runtime, Scheme, TimerId, Trouble, Waited, Waiter, exit as status, machine_line,
+    Overload, Pending, Policy, Pool, PoolStats, Priority, Protected, Quarantine, Registration,
+    ReplaceError, Runtime, Scheme, TimerId, Trouble, Waited, Waiter, exit as status, machine_line,
 };
 #[cfg(feature = "bench")]
 pub use reflex_boot::{Acknowledge, Job, Vector, bench, measure};

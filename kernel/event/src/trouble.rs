@@ -21,11 +21,14 @@ pub enum Trouble {
     DeadlineMissed,
     /// The machine's memory has become scarce.
     MemoryPressure,
+    /// The memory of a context that this one answers for, and that has been given up, is not used
+    /// again.
+    MemoryQuarantined,
 }
 
 impl Trouble {
     /// How many kinds there are.
-    pub const KINDS: usize = 7;
+    pub const KINDS: usize = 8;
 
     /// Every kind.
     pub const ALL: [Self; Self::KINDS] = [
@@ -36,6 +39,7 @@ impl Trouble {
         Self::HandlerStopped,
         Self::DeadlineMissed,
         Self::MemoryPressure,
+        Self::MemoryQuarantined,
     ];
 }
 

@@ -2,7 +2,8 @@
 //!
 //! - its registrations end, and what their handlers have captured is dropped; but the handler that
 //!   ran is forgotten, as is the state: in what condition they are nobody knows;
-//! - its own boxes are reclaimed all at once; what it has lent stays taken until it comes back;
+//! - its own boxes are reclaimed all at once, if its maker has said that nobody has pointers to them;
+//!   else they are quarantined with its stack; what it has lent stays taken until it comes back;
 //! - values that the library OS held on its stack are rescued (`Kernel::rescued`);
 //! - whoever keeps something for it is told (`Kernel::on_end`);
 //! - what it took from the global heap is lost, and counted.
@@ -13,7 +14,7 @@ use crate::dispatch::{activate_deferred, with_core};
 use crate::guard::{DOOMED, Rescue};
 use crate::section::{self, section};
 use crate::supervise::{Life, Supervision};
-use crate::{exclude, guard, memory, registry, report, supervisor, timer};
+use crate::{exclude, guard, memory, quarantine, registry, report, supervisor, timer};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use reflex_event::ContextId;
 use reflex_memory::Cursor;
@@ -65,13 +66,15 @@ impl Supervision {
                     let _ = section(|cs| activate_deferred(cs, event, 1));
                     Phase::Mourn
                 }
-                None => Phase::Reclaim(Cursor::default()),
+                None if self.home.reuse.is_at_once() => Phase::Reclaim(Cursor::default()),
+                None => Phase::Finish,
             },
             Phase::Reclaim(cursor) => {
                 let pool = section(|cs| registry::parts(cs, context)).map(|(pool, _)| pool);
                 // SAFETY: the context has been given up: nothing of its code goes on, and its
                 // stack and its state are never looked at again. Its handlers' captures are
-                // `Send`, so that no box of its own was among them.
+                // `Send`, so that no box of its own was among them. Nobody else has pointers to
+                // its boxes, as whoever made it has said.
                 match pool.ok().and_then(|pool| unsafe { pool.reclaim(cursor) }) {
                     Some(cursor) => Phase::Reclaim(cursor),
                     None => Phase::Finish,
@@ -86,7 +89,7 @@ impl Supervision {
     fn tell(&'static self) {
         let obituary = section(|cs| self.obituary(cs));
         log::error!("{obituary}");
-        if report::take(obituary, self.registers.get(), &self.stack) {
+        if report::take(obituary, self.registers.get(), &self.home.stack()) {
             supervisor::print();
         }
     }
@@ -98,10 +101,13 @@ impl Supervision {
         };
         if let Some(handler) = self.unfinished.take() {
             // SAFETY: it was being called, or dropped, by somebody who does not go on. What it
-            // has captured is forgotten.
+            // has captured is forgotten; it stays where it is, unless whoever made the context has
+            // said that nobody has pointers to it.
             unsafe {
                 section(|cs| handler.drop_extras(cs, pool));
-                handler.free(pool);
+                if self.home.reuse.is_at_once() {
+                    handler.free(pool);
+                }
             }
             return Phase::Unregister;
         }
@@ -120,6 +126,10 @@ impl Supervision {
         match ended {
             None => Phase::Mourn,
             Some(None) => Phase::Unregister,
+            // When dropping it failed there would be no stack to go on with: it is forgotten.
+            Some(Some(_)) if !self.home.reuse.is_at_once() && !quarantine::ready_spare() => {
+                Phase::Unregister
+            }
             Some(Some(handler)) => {
                 supervisor::set_heir_of(Some(self));
                 // SAFETY: as above. When this does not come to its end, the rest is forgotten.
@@ -137,14 +147,17 @@ impl Supervision {
     fn finish(&'static self) {
         let context = section(|cs| self.context(cs));
         let pool = section(|cs| registry::parts(cs, context)).map(|(pool, _)| pool);
-        for block in self.blocks.take().into_iter().flatten() {
-            if let Ok(pool) = pool {
+        let blocks = self.blocks.take().into_iter().flatten();
+        if let Ok(pool) = pool {
+            for block in blocks.filter(|_| self.home.reuse.is_at_once()) {
                 // SAFETY: the block was a leaked one's, of the state or its cell, which nobody
-                // looks at again: the context has no handlers. What is in it is forgotten.
+                // looks at again: the context has no handlers. What is in it is forgotten, and
+                // nobody else has pointers to it, as whoever made the context has said.
                 unsafe { registry::free_block(block, pool) };
             }
+            self.quarantine(pool);
         }
-        memory::close_reserve(self.reserve());
+        memory::close_reserve(self.home.reserve());
         section(|cs| {
             if self.constructor.get().is_some() {
                 registry::forget_state(cs, context);
@@ -153,6 +166,7 @@ impl Supervision {
             LOST.fetch_add(lost, Relaxed);
             self.lost.set(lost);
             supervisor::cleaned_up(cs, self);
+            self.tell_quarantined(cs);
             self.failed(cs);
         });
         // A cloner's child is not restarted: it waits to be made again.
@@ -176,7 +190,8 @@ impl Supervision {
             return;
         }
         // SAFETY: the context has been given up and cleaned up: nothing of it goes on.
-        if let Err(error) = unsafe { member.restore(|cs| self.born(cs)) } {
+        let restored = unsafe { member.restore(self) };
+        if let Err(error) = restored {
             section(|cs| {
                 self.refused(cs, error);
                 self.restart_later(cs);

@@ -7,6 +7,7 @@ use crate::exclude::ContextSet;
 use crate::inherit::Heirlooms;
 use crate::local::{Fixed, Local, LocalCell};
 use crate::policy::{self, Lineage, Origin};
+use crate::quarantine::{Home, Reuse};
 use crate::section::{Section, section};
 use crate::supervise::{self, Backoff, Life, OnFailure, Supervision};
 use crate::{contain, memory, supervisor};
@@ -22,7 +23,7 @@ use reflex_memory::{Content, Granule, Lent, Pool, Scheme};
 pub(crate) const MOST_CONTEXTS: usize = Core::<Handler, Stack>::MOST_CONTEXTS;
 
 /// Bytes of the smallest block of event memory. A bound handler without captures takes one.
-const GRANULE: Granule = match Granule::new(32) {
+pub(crate) const GRANULE: Granule = match Granule::new(32) {
     Some(granule) => granule,
     None => unreachable!(),
 };
@@ -49,6 +50,8 @@ pub struct ContextOptions {
     pub on_failure: OnFailure,
     /// How long to wait before restarts.
     pub backoff: Backoff,
+    /// Whether its memory may be used again when it has been given up.
+    pub reuse: Reuse,
 }
 
 impl ContextOptions {
@@ -63,6 +66,7 @@ impl ContextOptions {
             origin: Origin::Caller,
             on_failure: OnFailure::Halt,
             backoff: Backoff::USUAL,
+            reuse: Reuse::NEVER,
         }
     }
 
@@ -75,7 +79,8 @@ impl ContextOptions {
 /// What the machine keeps of a context.
 pub(crate) struct Place {
     pub(crate) state: LocalCell<AnyState>,
-    pub(crate) pool: &'static Pool,
+    /// Another after a life whose memory is quarantined.
+    pub(crate) pool: LocalCell<&'static Pool>,
     pub(crate) name: &'static str,
     /// What is activated when the context is given up.
     mourners: LocalCell<[Option<EventId>; MOURNERS]>,
@@ -200,15 +205,19 @@ fn make(
     let reserve = if options.on_failure == OnFailure::Halt { 0 } else { contain::RESERVE };
     let stack = memory::stack_above(options.stack, reserve).ok_or(Error::OutOfMemory)?;
     let top = stack.end;
-    let pool = match scheme {
-        Some(scheme) => memory::pool_by(scheme)?,
-        None => memory::pool(options.memory, GRANULE, Content::Objects)?,
+    let (pool, pool_bytes) = match scheme {
+        Some(scheme) => (memory::pool_by(scheme)?, None),
+        None => {
+            let bytes = options.memory;
+            (memory::pool(bytes, GRANULE, Content::Objects)?, Some(bytes))
+        }
     };
     let state = state(pool)?;
-    let supervision = supervise::prepare(&options, stack)?;
+    let home = Home::new(stack, options.stack, pool_bytes, options.reuse);
+    let supervision = supervise::prepare(&options, home)?;
     let place = Box::new(Place {
         state: LocalCell::new(state),
-        pool,
+        pool: LocalCell::new(pool),
         name: options.name,
         mourners: LocalCell::new([None; MOURNERS]),
         excluding: LocalCell::new(ContextSet::NONE),
@@ -233,7 +242,7 @@ fn make(
         if let Some(supervision) = supervision {
             supervision.index.set(id.index);
             if reserve != 0 {
-                contain::set_reserve(id, supervision.reserve().start);
+                contain::set_reserve(id, supervision.home.reserve().start);
             }
         }
         policy::enlist(cs, id, options.policy);
@@ -257,7 +266,7 @@ pub(crate) fn name(cs: &Section, index: u16) -> Result<ContextId, Error> {
 
 /// A context's event memory and state.
 pub(crate) fn parts(cs: &Section, context: ContextId) -> Result<(&'static Pool, AnyState), Error> {
-    at(cs, context).map(|place| (place.pool, place.state.get(cs)))
+    at(cs, context).map(|place| (place.pool.get(cs), place.state.get(cs)))
 }
 
 /// What is kept of a context that is supervised.

@@ -244,7 +244,11 @@ impl Runtime {
     pub fn replacement<New: 'static>(self, context: ContextId) -> Result<Replacement<New>, Error> {
         let pool = section(|cs| {
             let place = registry::at(cs, context)?;
-            if place.member.get(cs).is_some() { Err(Error::NotAllowed) } else { Ok(place.pool) }
+            if place.member.get(cs).is_some() {
+                Err(Error::NotAllowed)
+            } else {
+                Ok(place.pool.get(cs))
+            }
         })?;
         let (cell, _) = pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?.into_raw();
         let rebinding = Rebinding { context, pool, cell, named: Vec::new(), sorted: 0 };
@@ -290,7 +294,11 @@ impl<New: 'static> Replacement<New> {
         C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
     {
         let (kernel, context, pool) = (self.kernel, self.context, self.rebinding.pool);
-        let (_, old) = section(|cs| registry::parts(cs, context))?;
+        let (now, old) = section(|cs| registry::parts(cs, context))?;
+        if !core::ptr::eq(now, pool) {
+            // It has begun another life since, in other memory.
+            return Err(Error::WrongState);
+        }
         let old = old.downcast::<Old>().ok_or(Error::WrongState)?;
         let memory = pool.alloc(MaybeUninit::uninit()).map_err(|_| Error::OutOfMemory)?;
         let priority = match self.priority {

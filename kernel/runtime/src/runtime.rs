@@ -8,8 +8,8 @@ use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::Print;
 use crate::section::{self, Outermost, Section, section};
 use crate::{
-    attempt, contain, extras, guard, idle, inbox, interrupt, policy, random, report, supervise,
-    table, timer,
+    attempt, contain, extras, guard, idle, inbox, interrupt, policy, quarantine, random, report,
+    supervise, table, timer,
 };
 use alloc::boxed::Box;
 use core::convert::Infallible;
@@ -35,6 +35,9 @@ pub struct Platform {
     pub time: Timekeeping,
     /// The most registrations there may be.
     pub events: usize,
+    /// The most bytes there may be in [quarantine](Runtime::quarantine); half of the free memory
+    /// unless said here.
+    pub quarantine: Option<u64>,
     /// Prints a line on the console.
     pub print: Print,
 }
@@ -76,6 +79,7 @@ pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
         timer::init(cs, platform.time, platform.events)?;
         inbox::init()?;
     }
+    quarantine::init(cs, platform.quarantine);
     with_core(cs, |core| core.reserve(platform.events, registry::MOST_CONTEXTS))?;
     Ok(Runtime::KERNEL)
 }

@@ -95,7 +95,7 @@ pub(crate) fn end(event: EventId) -> Result<u32, Error> {
         }
         // SAFETY: the core gave it back, and it has not been released.
         let extras = ended.handler.is_some_and(|handler| unsafe { handler.extras() }.is_some());
-        Ok((ended, place.pool, place.member.get(cs), extras))
+        Ok((ended, place.pool.get(cs), place.member.get(cs), extras))
     })?;
     if let Some(handler) = ended.handler {
         // SAFETY: the core gave it back, so it does not run and is never called again.

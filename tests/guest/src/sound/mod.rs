@@ -3,4 +3,5 @@
 //! it let.
 
 mod identity;
+mod quarantine;
 mod reentry;
