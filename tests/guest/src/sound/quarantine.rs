@@ -26,17 +26,12 @@ mod lent {
     use core::cell::UnsafeCell;
     use core::marker::PhantomPinned;
     use core::pin::Pin;
-    use core::ptr::NonNull;
-    use core::sync::atomic::AtomicU64;
-    use spin::Mutex;
+    use core::ptr::null_mut;
+    use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
+    use reflex::{Kernel, System};
 
-    /// The places of what is lent.
-    struct Places([Option<NonNull<AtomicU64>>; 64]);
-
-    // SAFETY: what is lent can be shared.
-    unsafe impl Send for Places {}
-
-    static PLACES: Mutex<Places> = Mutex::new(Places([None; 64]));
+    /// Where what is lent is.
+    static PLACES: [AtomicPtr<AtomicU64>; 64] = [const { AtomicPtr::new(null_mut()) }; 64];
 
     /// What is lent until it is dropped.
     struct Loan(usize);
@@ -45,16 +40,17 @@ mod lent {
         /// # Safety
         /// The value lives, where it is, until the loan has been dropped.
         unsafe fn new(value: &AtomicU64) -> Self {
-            let mut places = PLACES.lock();
-            let place = places.0.iter().position(Option::is_none).expect("there is a place");
-            places.0[place] = Some(NonNull::from(value));
-            Self(place)
+            let value = core::ptr::from_ref(value).cast_mut();
+            let free = |place: &AtomicPtr<_>| {
+                place.compare_exchange(null_mut(), value, Relaxed, Relaxed).is_ok()
+            };
+            Self(PLACES.iter().position(free).expect("there is a place"))
         }
     }
 
     impl Drop for Loan {
         fn drop(&mut self) {
-            PLACES.lock().0[self.0] = None;
+            PLACES[self.0].store(null_mut(), Relaxed);
         }
     }
 
@@ -92,28 +88,33 @@ mod lent {
     }
 
     /// Looks at all that is lent.
-    pub(super) fn each(mut look: impl FnMut(&AtomicU64)) {
-        for value in PLACES.lock().0.into_iter().flatten() {
-            // SAFETY: it lives until its loan is dropped, which takes it out of here.
-            look(unsafe { value.as_ref() });
-        }
+    pub(super) fn each(system: System, mut look: impl FnMut(&AtomicU64)) {
+        system.kernel().section(|| {
+            for place in &PLACES {
+                // SAFETY: it lives until its loan is dropped, which takes it out of here: by nobody
+                // in this section.
+                if let Some(value) = unsafe { place.load(Relaxed).as_ref() } {
+                    look(value);
+                }
+            }
+        });
     }
 }
 
 /// Checks what is lent by those who did not go on: as many as `count`, and each is whole.
-fn assert_whole(count: usize) {
+fn assert_whole(system: System, count: usize) {
     let mut found = 0;
-    lent::each(|value| {
+    lent::each(system, |value| {
         found += 1;
         assert_eq!(value.load(Relaxed), MARK, "memory that is pointed to was used again");
     });
     assert_eq!(found, count);
 }
 
-/// Forgets what is lent: the next test begins anew.
-fn lent_so_far() -> usize {
+/// How much is lent already.
+fn lent_so_far(system: System) -> usize {
     let mut found = 0;
-    lent::each(|_| found += 1);
+    lent::each(system, |_| found += 1);
     found
 }
 
@@ -134,23 +135,6 @@ fn fail<S: 'static>(
     let event = kernel.register(context.handle(), EACH, move |_: &mut S, _| wrong())?;
     kernel.activate(event, 1)?;
     system.stopped(context.id())
-}
-
-/// A context that begins again and again, whose lives use all their stack and memory.
-fn phoenix(
-    system: System,
-    name: &'static str,
-    lives: &'static AtomicU32,
-) -> Result<Context<()>, Error> {
-    system
-        .context_with(name, move |setup: Setup<'_, ()>| {
-            black_box(use_stack(16));
-            while setup.own().alloc([0x4242_4242_4242_4242_u64; 128]).map(PoolLeak::leak).is_ok() {}
-            lives.fetch_add(1, Relaxed);
-            Ok::<_, Error>(())
-        })
-        .backoff(SOON, SOON)
-        .build()
 }
 
 /// Keeps a box until the context ends.
@@ -177,7 +161,7 @@ fn what_is_pointed_to_stays_for_ever(system: System) -> Result<(), Error> {
         })
         .backoff(SOON, SOON)
         .build()?;
-    let before = lent_so_far();
+    let before = lent_so_far(system);
     for life in 0..5 {
         while LIVES.load(Relaxed) != life * 3 + 1 {}
         fail(system, context, || {
@@ -198,7 +182,7 @@ fn what_is_pointed_to_stays_for_ever(system: System) -> Result<(), Error> {
         // Its memory would be used by now.
         let pool = system.kernel().pool(context.handle())?;
         while pool.alloc([0x4343_4343_4343_4343_u64; 16]).map(PoolLeak::leak).is_ok() {}
-        assert_whole(before + (life as usize + 1) * 3);
+        assert_whole(system, before + (life as usize + 1) * 3);
     }
     Ok(())
 }
@@ -232,11 +216,11 @@ fn what_a_destructor_has_lent_stays(system: System) -> Result<(), Error> {
         })
         .backoff(SOON, SOON)
         .build()?;
-    let (before, quarantine) = (lent_so_far(), system.quarantine());
+    let (before, quarantine) = (lent_so_far(system), system.quarantine());
     for life in 1..=4 {
         fail(system, context, || panic!("with much to drop"))?;
         while LIVES.load(Relaxed) != life + 1 {}
-        assert_whole(before + life as usize);
+        assert_whole(system, before + life as usize);
     }
     // The context's own and the supervisor's, each time.
     assert_eq!(system.quarantine().computations - quarantine.computations, 8);
@@ -265,11 +249,11 @@ fn what_a_child_has_lent_stays(system: System) -> Result<(), Error> {
         assert_eq!(state.0.swap(1, Relaxed), MARK, "as the template is");
         black_box(use_stack(16));
     })?;
-    let before = lent_so_far();
+    let before = lent_so_far(system);
     for run in 0..8 {
         while cloner.start(run % 2 == 0).is_err() {}
         assert_eq!(RUNS.load(Relaxed), run + 1);
-        assert_whole(before + (run as usize / 2 + 1) * 2);
+        assert_whole(system, before + (run as usize / 2 + 1) * 2);
     }
     Ok(())
 }
