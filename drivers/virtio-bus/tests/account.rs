@@ -21,7 +21,12 @@ struct Buffer {
 /// What happens, in any order.
 #[derive(Clone, Debug)]
 enum Step {
-    Offer { slot: u16, address: u64, length: u32, writable: bool },
+    Offer {
+        slot: u16,
+        address: u64,
+        length: u32,
+        writable: bool,
+    },
     Publish,
     Notify,
     Take,
@@ -30,7 +35,10 @@ enum Step {
     Enable,
     /// The device takes the next buffer, or writes that it is done with one, or shows what it wrote.
     Fetch,
-    Finish { which: usize, written: u32 },
+    Finish {
+        which: usize,
+        written: u32,
+    },
     Show,
     WantNotifications(bool),
 }

@@ -246,9 +246,7 @@ fn a_body_may_be_as_long_as_the_limit() {
         let head = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
         head + &"x".repeat(length as usize)
     };
-    for (length, status, wants) in
-        [(limit, 405, Wants::Input), (limit + 1, 413, Wants::Close)]
-    {
+    for (length, status, wants) in [(limit, 405, Wants::Input), (limit + 1, 413, Wants::Close)] {
         let outcome = talk(request(length));
         let response = responses(&outcome.sent, &["POST"]).remove(0);
         assert_eq!((response.status, outcome.wants), (status, wants), "{length}");

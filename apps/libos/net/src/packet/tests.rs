@@ -157,7 +157,11 @@ fn senders() {
         for to in [OWN, SUBNET] {
             let class = classify(&datagram(from, to, (5000, 7)), &station());
             let expected = Class::Udp { port: 7, broadcast: to == SUBNET };
-            assert_eq!(class, if heard { Ok(expected) } else { Err(Bad::Malformed) }, "{from} {to}");
+            assert_eq!(
+                class,
+                if heard { Ok(expected) } else { Err(Bad::Malformed) },
+                "{from} {to}"
+            );
         }
     }
     // Only to everybody.
@@ -170,12 +174,8 @@ fn senders() {
 #[test]
 fn protocols_and_whom_they_are_for() {
     let tcp = segment((5000, 80), 5, 20);
-    let key = FlowKey {
-        remote: PEER.to_bits(),
-        local: OWN.to_bits(),
-        remote_port: 5000,
-        local_port: 80,
-    };
+    let key =
+        FlowKey { remote: PEER.to_bits(), local: OWN.to_bits(), remote_port: 5000, local_port: 80 };
     let echo = [8, 0, 0, 0];
     for (to, protocol, payload, expected) in [
         (OWN, TCP, &tcp[..], Ok(Class::Tcp { key, flags: SYN | ACK })),
@@ -280,8 +280,9 @@ fn fragments() {
 
 #[test]
 fn tcp_headers() {
-    let class =
-        |ports, words, length| classify(&frame(TCP, PEER, OWN, &segment(ports, words, length)), &station());
+    let class = |ports, words, length| {
+        classify(&frame(TCP, PEER, OWN, &segment(ports, words, length)), &station())
+    };
     for words in 0..16 {
         let length = usize::from(words) * 4;
         let enough = class((5000, 80), words, length.max(20));
