@@ -12,6 +12,7 @@ pub mod cli;
 mod console;
 pub mod crash;
 pub mod image;
+mod interface;
 pub mod machine;
 pub mod new;
 pub mod packages;
