@@ -10,10 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use crate::build::{build, variable};
-use crate::console;
 use crate::machine::Model;
 use crate::packages::{Installing, Package, require};
 use crate::project::{Image, Project};
+use crate::{console, namespace};
 
 pub mod guest;
 mod host;
@@ -54,19 +54,46 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     let seed = arguments.seed.unwrap_or_else(new_seed);
     console::note("Seed", format!("{seed} (repeat with --seed {seed})"));
     let skipping = if arguments.allow_skip { Skipping::Allowed } else { Skipping::Fails };
-    let run = Run { project, arguments, installing, skipping, seed };
+    let means = Means::provide(&project, installing);
+    let run = Run { project, arguments, means, skipping, seed };
     let mut parts = vec![("host", run.host_tests()?), ("image", run.image_tests())];
-    if run.project.host_packages.iter().any(|package| package == END_TO_END) {
+    if has_end_to_end(&run.project) {
         parts.push(("end-to-end", run.end_to_end_tests()?));
     }
     Ok(run.report(&parts))
+}
+
+/// What tests need beside what is built.
+struct Means {
+    emulator: Result<()>,
+    clients: Result<()>,
+    network: Result<()>,
+}
+
+impl Means {
+    /// Sees to it that there is what the project's tests need. First of all: it may have to ask, and
+    /// for a user without rights it starts this program again.
+    fn provide(project: &Project, installing: Installing) -> Means {
+        let end_to_end = has_end_to_end(project);
+        let boots = end_to_end || project.test_images().next().is_some();
+        let required = |packages: &[Package]| require(packages, installing);
+        Means {
+            emulator: if boots { required(&[Package::Qemu]) } else { Ok(()) },
+            clients: if end_to_end { required(&CLIENTS) } else { Ok(()) },
+            network: if boots { namespace::within(|| ()).map_err(Into::into) } else { Ok(()) },
+        }
+    }
+}
+
+fn has_end_to_end(project: &Project) -> bool {
+    project.host_packages.iter().any(|package| package == END_TO_END)
 }
 
 /// One run of everything.
 struct Run {
     project: Project,
     arguments: Arguments,
-    installing: Installing,
+    means: Means,
     skipping: Skipping,
     seed: u64,
 }
@@ -123,8 +150,16 @@ impl Run {
         if images.is_empty() {
             return Tally::default();
         }
-        if let Err(error) = require(&[Package::Qemu], self.installing) {
-            return self.cannot_run("in-image tests", &error);
+        if let Err(error) = &self.means.emulator {
+            return self.cannot_run("in-image tests", error);
+        }
+        if let Err(error) = &self.means.network {
+            match self.skipping {
+                Skipping::Fails => return self.cannot_run("in-image tests", error),
+                Skipping::Allowed => {
+                    console::note("Network", format!("this computer's, for guests too: {error:#}"));
+                }
+            }
         }
         let mut tally = Tally::default();
         let mut boots = Vec::new();
@@ -138,18 +173,12 @@ impl Run {
             }
         }
         console::step("Testing", "in images");
-        let (trials, errors) = guest::trials(boots);
-        for error in errors {
-            console::error(format!("{error:#}"));
-            tally += Tally::FAILURE;
-        }
-        let one_at_a_time =
-            libtest_mimic::Arguments { test_threads: Some(1), ..Default::default() };
-        let conclusion = libtest_mimic::run(&one_at_a_time, trials);
-        tally += Tally {
-            passed: conclusion.num_passed as usize,
-            failed: conclusion.num_failed as usize,
-            skipped: conclusion.num_ignored as usize,
+        tally += match self.means.network {
+            Ok(()) => namespace::within(|| boot_all(boots)).unwrap_or_else(|error| {
+                console::error(error);
+                Tally::FAILURE
+            }),
+            Err(_) => boot_all(boots),
         };
         tally
     }
@@ -168,8 +197,8 @@ impl Run {
     }
 
     fn end_to_end_tests(&self) -> Result<Tally> {
-        if let Err(error) = require(&CLIENTS, self.installing) {
-            return Ok(self.cannot_run("end-to-end tests", &error));
+        if let Err(error) = &self.means.clients {
+            return Ok(self.cannot_run("end-to-end tests", error));
         }
         let mut environment = Vec::new();
         for image in &self.project.images {
@@ -222,6 +251,24 @@ impl Run {
             _ => ExitCode::SUCCESS,
         }
     }
+}
+
+/// Runs the tests of images, and prints what comes of each.
+fn boot_all(boots: Vec<TestImage>) -> Tally {
+    let mut tally = Tally::default();
+    let (trials, errors) = guest::trials(boots);
+    for error in errors {
+        console::error(format!("{error:#}"));
+        tally += Tally::FAILURE;
+    }
+    let one_at_a_time = libtest_mimic::Arguments { test_threads: Some(1), ..Default::default() };
+    let conclusion = libtest_mimic::run(&one_at_a_time, trials);
+    tally += Tally {
+        passed: conclusion.num_passed as usize,
+        failed: conclusion.num_failed as usize,
+        skipped: conclusion.num_ignored as usize,
+    };
+    tally
 }
 
 fn model_name(model: Model) -> &'static str {

@@ -22,13 +22,13 @@ mod arguments;
 mod forward;
 mod outcome;
 mod running;
-mod spawn;
 mod tap;
 
 use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -40,6 +40,7 @@ pub use outcome::{Outcome, Status};
 pub use running::{Interrupter, Running};
 pub use tap::{Offloads, Tap, TapError};
 
+use crate::process;
 use crate::protocol::Protocol;
 
 /// The emulator's program.
@@ -365,7 +366,9 @@ impl Machine {
                 .fd_mappings(vec![FdMapping { parent_fd, child_fd: TAP_DESCRIPTOR }])
                 .map_err(|error| failed(io::Error::other(error)))?;
         }
-        let child = spawn::spawn_tied(command).map_err(failed)?;
+        // A terminal's Ctrl-C is for this process, not for QEMU.
+        command.process_group(0);
+        let child = process::spawn_tied(command).map_err(failed)?;
         Ok(Running::new(child, self))
     }
 
