@@ -77,7 +77,7 @@ mod lent {
         pub(super) fn wait(self: Pin<&mut Self>) {
             // SAFETY: it is pinned, so it stays until it has been dropped, with its loan first; nobody
             // else is at the cell, which is not shared.
-            unsafe { *self.loan.get() = Some(Loan::new(&self.get_ref().value)) };
+            unsafe { *self.loan.get() = Some(Loan::new(&self.as_ref().get_ref().value)) };
         }
     }
 
@@ -209,8 +209,12 @@ fn what_a_destructor_has_lent_stays(system: System) -> Result<(), Error> {
         .context_with("captures", move |setup: Setup<'_, ()>| {
             let count = || system.signal(SignalMode::Counter);
             let (captured, deep) = (Captured, Deep);
-            count().on(setup.context(), move |(), _| drop(black_box(&captured)))?;
-            count().on(setup.context(), move |(), _| drop(black_box(&deep)))?;
+            count().on(setup.context(), move |(), _| {
+                black_box(&captured);
+            })?;
+            count().on(setup.context(), move |(), _| {
+                black_box(&deep);
+            })?;
             LIVES.fetch_add(1, Relaxed);
             Ok::<_, Error>(())
         })
