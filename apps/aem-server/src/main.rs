@@ -8,7 +8,7 @@
 #![no_std]
 #![no_main]
 
-use reflex::aem::{
+use reflex_aem::{
     Listening, Socket, SocketState, TcpState, enter_keepalive, leave_keepalive, sockasync_accept,
     sockasync_close, sockasync_read, sockasync_sk, sockasync_sock,
 };

@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::aem::{
+use reflex_aem::{
     Clean, Disable, Enable, Filter, Listening, LookUp, SetPriority, SetTimeOut, Socket, Unregister,
     enter_keepalive, evctl, evtimer, leave_keepalive, sockasync_accept,
 };

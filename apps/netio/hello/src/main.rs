@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use reflex::netio::{netio_init, netio_run, netio_terminate};
+use reflex_netio::{netio_init, netio_run, netio_terminate};
 use reflex::{Error, System, println, status};
 
 #[reflex::main]

@@ -4,7 +4,7 @@
 #![no_std]
 #![no_main]
 
-use reflex::netio::{
+use reflex_netio::{
     netio_init, netio_run, netio_terminate, netio_timer_init, netio_timer_start_ms,
 };
 use reflex::{Error, System, println, status};

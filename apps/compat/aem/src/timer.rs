@@ -1,6 +1,6 @@
 //! `evtimer`: periodic timers.
 
-use crate::{Activation, Context, Error, EventId, Kernel, Priority, Registration, System};
+use reflex::{Activation, Context, Error, EventId, Kernel, Priority, Registration, System};
 use core::time::Duration;
 
 /// Makes a timer that expires after `interval` and from then on every `period`; only once when the
