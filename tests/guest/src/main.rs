@@ -26,6 +26,7 @@ mod rdma;
 mod replace;
 mod rings;
 mod signals;
+mod sound;
 mod sources;
 mod storms;
 mod timers;
