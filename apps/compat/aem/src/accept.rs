@@ -5,12 +5,12 @@
 //! stead, so the queue is never longer than there may be connections.
 
 use crate::socket::{Inner, Socket};
+use core::fmt;
 use reflex::net::{Connection, ListenBuilder, Listener, TcpService, TcpState};
 use reflex::{
     Activation, Context, Error, EventError, EventId, Kernel, Priority, Registration, Runtime,
     System,
 };
-use core::fmt;
 use reflex::{Ceiling, ConnectionError, Pool, Shared};
 
 /// A socket that listens: the old one, as seen by the handler that is told of a new one.

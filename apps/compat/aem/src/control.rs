@@ -1,7 +1,7 @@
 //! `evctl`: control of an event by its identifier.
 
-use reflex::{Error, EventId, Info, Kernel, Meanwhile, Priority, Runtime, System};
 use core::time::Duration;
+use reflex::{Error, EventId, Info, Kernel, Meanwhile, Priority, Runtime, System};
 
 /// Does `operation` to an event. Legal in any handler, the event's own included.
 ///

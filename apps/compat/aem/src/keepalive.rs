@@ -1,8 +1,8 @@
 //! `enter_keepalive`: a context that stays alive for its handlers and does nothing else.
 
-use reflex::{ContextId, Error, EventError, Runtime, System};
 use alloc::vec::Vec;
 use reflex::{Ceiling, EventId, Kernel};
+use reflex::{ContextId, Error, EventError, Runtime, System};
 
 /// Contexts in keepalive, and those that were signalled before they came.
 static KEEPALIVES: Keepalives = Keepalives(Ceiling::new(Vec::new()));

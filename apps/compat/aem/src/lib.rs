@@ -29,12 +29,12 @@ mod keepalive;
 mod socket;
 mod timer;
 
-pub use reflex::net::TcpState;
 pub use accept::{Listening, sockasync_accept};
 pub use control::{
     Clean, Disable, Enable, Filter, LookUp, Operation, SetPriority, SetTimeOut, Unregister, evctl,
 };
 pub use keepalive::{enter_keepalive, leave_keepalive};
+pub use reflex::net::TcpState;
 pub use socket::{
     Socket, SocketState, sockasync_close, sockasync_read, sockasync_sk, sockasync_sock,
 };

@@ -24,7 +24,8 @@ use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::{
-    Context, Error, EventId, Kernel, Priority, Registration, Signal, SignalMode, System, Tick, Timer,
+    Context, Error, EventId, Kernel, Priority, Registration, Signal, SignalMode, System, Tick,
+    Timer,
 };
 
 /// What [`netio_init`] makes.
@@ -112,13 +113,14 @@ pub fn netio_run<D: Send + 'static>(evloop: &EventLoop<D>) -> Result<(), Error> 
     }
     let started = evloop.clone();
     let registration = Registration { priority: Priority::HIGHEST, ..Registration::default() };
-    let first = kernel.register(evloop.context.handle(), registration, move |data, activation| {
-        // Registered until now, as it runs.
-        let _ = kernel.unregister(activation.event);
-        if let Some(callback) = &started.first {
-            callback(data, &started);
-        }
-    })?;
+    let first =
+        kernel.register(evloop.context.handle(), registration, move |data, activation| {
+            // Registered until now, as it runs.
+            let _ = kernel.unregister(activation.event);
+            if let Some(callback) = &started.first {
+                callback(data, &started);
+            }
+        })?;
     kernel.activate(first, 1)?;
     kernel.start(evloop.context.id())?;
     waiter.wait()?;
