@@ -1,0 +1,38 @@
+//! The AEM interface: asynchronous events of control, network and timers (A-4).
+//!
+//! The names are that document's, over the same events as everything else: what it calls a process
+//! is a [context](crate::Context), a job's number is an [`EventId`](crate::EventId), and a negative
+//! value is an [`Error`](crate::Error). Every function that registers returns the identifier, with
+//! which [`evctl`] controls the event.
+//!
+//! A handler is told the event as an [`Activation`](crate::Activation), all there is to know of what
+//! has occurred, and the process's state. When the event was given a time in which to occur and has
+//! not, the handler is told so by `Activation::timed_out`.
+//!
+//! ```ignore
+//! let server = system.context("server", Server::default()).build()?;
+//! let sfd = system.listen(SERVER_PORT)?.backlog(5);
+//! sockasync_accept(system, sfd, server, None, Server::accepted)?;
+//! enter_keepalive(system)?;
+//! ```
+//!
+//! The parts: `control` is [`evctl`], `keepalive` and `timer` are what their names say; `accept`
+//! turns connections into a [`Socket`] each, and `socket` keeps who has asked for what occurs there.
+
+mod accept;
+mod control;
+mod keepalive;
+mod socket;
+mod timer;
+
+pub use crate::net::TcpState;
+pub use accept::{Listening, sockasync_accept};
+pub use control::{
+    Clean, Disable, Enable, Filter, LookUp, Operation, SetPriority, SetTimeOut, Unregister, evctl,
+};
+pub(crate) use keepalive::Keepalives;
+pub use keepalive::{enter_keepalive, leave_keepalive};
+pub use socket::{
+    Socket, SocketState, sockasync_close, sockasync_read, sockasync_sk, sockasync_sock,
+};
+pub use timer::evtimer;

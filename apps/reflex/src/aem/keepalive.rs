@@ -1,0 +1,79 @@
+//! `enter_keepalive`: a context that stays alive for its handlers and does nothing else.
+
+use crate::{ContextId, Error, EventError, Runtime, System};
+use alloc::vec::Vec;
+use reflex_boot::{Ceiling, EventId, Kernel};
+
+/// Who is in keepalive, and who has been signalled before.
+pub(crate) struct Keepalives(Ceiling<Vec<Entry>>);
+
+struct Entry {
+    context: ContextId,
+    /// What it waits for; `None` when it was signalled and has not come yet.
+    event: Option<EventId>,
+}
+
+impl Keepalives {
+    pub(crate) const fn new() -> Self {
+        Self(Ceiling::new(Vec::new()))
+    }
+
+    /// Lets `context` wait for `event`. False when it was signalled already.
+    fn enter(&self, kernel: Runtime, context: ContextId, event: EventId) -> bool {
+        self.0.with(&kernel, |entries| {
+            let before = entries.iter().position(|entry| entry.context == context);
+            let before = before.map(|at| entries.swap_remove(at));
+            let waits = before.is_none_or(|entry| entry.event.is_some());
+            if waits {
+                entries.push(Entry { context, event: Some(event) });
+            }
+            waits
+        })
+    }
+
+    /// Signals `context`: what it waits for, if it does.
+    fn leave(&self, kernel: Runtime, context: ContextId) -> Option<EventId> {
+        self.0.with(&kernel, |entries| {
+            let at = entries.iter().position(|entry| entry.context == context);
+            let Some(at) = at else {
+                entries.push(Entry { context, event: None });
+                return None;
+            };
+            let event = entries[at].event?;
+            entries.swap_remove(at);
+            Some(event)
+        })
+    }
+}
+
+/// Lets the calling context wait until it is signalled by [`leave_keepalive`]; a signal that came
+/// before is not lost. Meanwhile all other contexts' handlers run, as they do when `main` has
+/// returned.
+///
+/// # Errors
+/// When the calling context may not wait, or memory or a table does not allow it to.
+pub fn enter_keepalive(system: System) -> Result<(), Error> {
+    let kernel = system.kernel();
+    let waiter = system.waiter()?;
+    // Somebody runs, or there would be no waiter.
+    let context = kernel.running().ok_or(EventError::Busy)?;
+    if system.keepalives().enter(kernel, context, waiter.event()) {
+        waiter.wait()?;
+    }
+    Ok(())
+}
+
+/// Signals a context: it leaves [`enter_keepalive`], or will return from there at once. The calling
+/// context's name is [`Runtime::running`](crate::Runtime::running)'s answer.
+///
+/// # Errors
+/// [`EventError::NoContext`] when there is no such context (any more).
+pub fn leave_keepalive(system: System, context: ContextId) -> Result<(), Error> {
+    let kernel = system.kernel();
+    // Only to see whether it is there.
+    kernel.policy(context)?;
+    if let Some(event) = system.keepalives().leave(kernel, context) {
+        kernel.activate(event, 1)?;
+    }
+    Ok(())
+}
