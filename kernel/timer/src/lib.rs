@@ -15,7 +15,6 @@ extern crate std;
 
 mod error;
 mod expire;
-mod slot;
 mod slots;
 mod store;
 mod wheel;

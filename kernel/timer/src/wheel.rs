@@ -1,8 +1,7 @@
 //! The wheel: reserving, arming and disarming timers.
 
 use crate::Error;
-use crate::slot::Slot;
-use crate::slots::Slots;
+use crate::slots::{Slot, Slots};
 use crate::store::{Chunk, NIL, Store, TimerKey};
 use core::num::NonZeroU64;
 
