@@ -23,7 +23,7 @@ use crate::exclude::ContextSet;
 use crate::guard::DOOMED;
 use crate::local::LocalCell;
 use crate::report::{Reason, Registers, Text};
-use crate::section::{self, Outermost, Section};
+use crate::section::{self, Outermost, Section, section};
 use crate::supervise::{Life, OnFailure, Supervision};
 use crate::{attempt, job, memory, registry, supervisor};
 use core::fmt::{self, Write};
@@ -81,18 +81,18 @@ pub fn panicked(text: &dyn fmt::Display, registers: &Registers) {
     if !interrupt::enabled() {
         return;
     }
-    let culprit = section::either(
-        |cs| {
-            if let Some(attempt) = attempt::latest(cs) {
-                tell(attempt.owner(), text);
-                let saved = attempt.fail(Reason::Panic);
-                // SAFETY: it is under way on this stack, and what it has called has panicked.
-                unsafe { context::give_up(saved) }
-            }
-            None
-        },
-        |outermost| culprit(outermost),
-    );
+    let culprit = if section::deferred() {
+        // SAFETY: one is open, and whoever has it does not go on before this has returned.
+        if let Some(attempt) = attempt::latest(unsafe { Section::assume() }) {
+            tell(attempt.owner(), text);
+            let saved = attempt.fail(Reason::Panic);
+            // SAFETY: it is under way on this stack, and what it has called has panicked.
+            unsafe { context::give_up(saved) }
+        }
+        None
+    } else {
+        section(culprit)
+    };
     let Some(culprit) = culprit else { return };
     tell(culprit, text);
     fail(culprit, Reason::Panic, registers)

@@ -2,7 +2,7 @@
 
 use crate::bound::Handler;
 use crate::guard::Rescue;
-use crate::local::{Later, assert_not_borrowed};
+use crate::local::{Borrow, Later, assert_not_borrowed};
 use crate::section::{self, DISPATCH, Outermost, Section};
 use crate::{extras, idle, job, registry};
 use core::ptr::NonNull;
@@ -42,10 +42,17 @@ pub(crate) fn with_core<R>(cs: &Section, work: impl FnOnce(&mut Core<Handler, St
     CORE.with(cs, work)
 }
 
+/// The event system's state, for one statement: see [`Local::borrow`](crate::local::Local::borrow).
+#[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
+fn core(cs: &Section) -> Borrow<'_, Core<Handler, Stack>> {
+    CORE.borrow(cs)
+}
+
 /// The context that runs; none in a job that has found the processor idle, and at start-up.
 #[inline(always)]
 pub(crate) fn running(cs: &Section) -> Option<ContextId> {
-    with_core(cs, |core| core.running())
+    core(cs).running()
 }
 
 /// The context that runs, for the handler of an exception, which may have come upon whoever is at
@@ -80,10 +87,12 @@ pub(crate) fn note(outcome: Outcome) {
 /// Activates `event`; a handler that is due at once is started on the spot.
 #[inline(always)]
 pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
-    section::either(
-        |cs| activate_deferred(cs, event, count),
-        |outermost| activate_held(outermost, event, count),
-    )
+    let Some(mut outermost) = Outermost::open() else {
+        return section::section(|cs| activate_deferred(cs, event, count));
+    };
+    let result = activate_held(&mut outermost, event, count);
+    outermost.leave();
+    result
 }
 
 /// Activates `event` in the outermost section, which stays open.
@@ -93,7 +102,8 @@ pub(crate) fn activate_held(
     event: EventId,
     count: u32,
 ) -> Result<(), Error> {
-    match with_core(outermost, |core| core.start_at_once(event, count)) {
+    let start = core(outermost).start_at_once(event, count);
+    match start {
         Some(Start { from, to, handler, activation }) => {
             let words =
                 [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
@@ -108,7 +118,8 @@ pub(crate) fn activate_held(
 /// goes to whoever has become the best to run by that.
 #[inline(never)]
 fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Result<(), Error> {
-    match with_core(outermost, |core| core.activate(event, count, timestamp))? {
+    let outcome = core(outermost).activate(event, count, timestamp)?;
+    match outcome {
         Outcome::Continue => {}
         Outcome::Preempt => preempt(outermost),
         Outcome::Watched => {
@@ -123,7 +134,7 @@ fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Res
 /// Activates `event` in a section; its handler runs when that ends, at the earliest.
 #[inline(never)]
 pub(crate) fn activate_deferred(cs: &Section, event: EventId, count: u32) -> Result<(), Error> {
-    let outcome = with_core(cs, |core| core.activate(event, count, timestamp))?;
+    let outcome = core(cs).activate(event, count, timestamp)?;
     if outcome == Outcome::Watched {
         return match extras::occurred(cs, event, count)? {
             Some(event) => activate_deferred(cs, event, 1),
@@ -157,7 +168,8 @@ pub(crate) fn service(outermost: &mut Outermost, bits: u64) {
 /// the best again.
 #[inline(always)]
 fn preempt(outermost: &mut Outermost) {
-    let (from, next) = with_core(outermost, |core| (core.running(), core.preempt()));
+    let from = running(outermost);
+    let next = core(outermost).preempt();
     if let Some(next) = next {
         leave_for(outermost, from, next);
     }
@@ -174,10 +186,8 @@ fn leave_for(outermost: &mut Outermost, from: Option<ContextId>, next: Next) {
             begin_on(outermost, Some(from), to, perform, words);
         }
         Next::Resume(to) => {
-            let (save, target) = with_core(outermost, |core| {
-                let target = core.machine(to).saved;
-                (&raw mut core.machine(from).saved, target)
-            });
+            let target = core(outermost).machine(to).saved;
+            let save = saved(outermost, from);
             assert_not_borrowed();
             // SAFETY: `save` is the place of the present context, and contexts do not move; a
             // preempted context was left by `switch` or `start`, and the core names it once.
@@ -192,7 +202,7 @@ fn leave_for(outermost: &mut Outermost, from: Option<ContextId>, next: Next) {
 pub(crate) fn block(outermost: &mut Outermost, from: ContextId, next: Next) {
     if next == Next::Idle {
         let top = registry::idle_stack_top();
-        let save = with_core(outermost, |core| &raw mut core.machine(from).saved);
+        let save = saved(outermost, from);
         assert_not_borrowed();
         // SAFETY: `save` is the place of the present context, and contexts do not move; the idle
         // stack is not in use while a context is, and its bottom does not return.
@@ -200,6 +210,12 @@ pub(crate) fn block(outermost: &mut Outermost, from: ContextId, next: Next) {
     } else {
         leave_for(outermost, Some(from), next);
     }
+}
+
+/// Where it is kept where a context's stack was left.
+#[inline(always)]
+fn saved(outermost: &mut Outermost, context: ContextId) -> *mut usize {
+    &raw mut core(outermost).machine(context).saved
 }
 
 /// Suspends `from`, if there is one, and begins on the empty stack of `to`.
@@ -211,15 +227,15 @@ fn begin_on(
     entry: Entry,
     words: [u64; 3],
 ) {
-    let (top, save) = with_core(outermost, |core| {
-        let top = core.machine(to).top;
-        (top, from.map(|from| &raw mut core.machine(from).saved))
-    });
-    assert_not_borrowed();
-    match save {
-        // SAFETY: `save` is the place of the present context, and contexts do not move; the
-        // stack of `to` is its own and empty, since it was idle; entries do not return.
-        Some(save) => unsafe { context::start(save, top, entry, words) },
+    let top = core(outermost).machine(to).top;
+    match from {
+        Some(from) => {
+            let save = saved(outermost, from);
+            assert_not_borrowed();
+            // SAFETY: `save` is the place of the present context, and contexts do not move; the
+            // stack of `to` is its own and empty, since it was idle; entries do not return.
+            unsafe { context::start(save, top, entry, words) }
+        }
         // SAFETY: as above; the present stack is the idle one, which nobody goes back to.
         None => unsafe { context::restart(top, entry, words) },
     }
@@ -231,7 +247,7 @@ pub(crate) fn go_to(outermost: &mut Outermost, next: Next) -> ! {
     match next {
         Next::Start(to) => start_anew(outermost, to),
         Next::Resume(to) => {
-            let target = with_core(outermost, |core| core.machine(to).saved);
+            let target = core(outermost).machine(to).saved;
             assert_not_borrowed();
             // SAFETY: the present stack is not needed any more; a preempted context was left by
             // `switch` or `start`.
@@ -245,7 +261,7 @@ pub(crate) fn go_to(outermost: &mut Outermost, next: Next) -> ! {
 /// save registers for it where nothing is begun.
 #[inline(never)]
 fn start_anew(outermost: &mut Outermost, to: ContextId) -> ! {
-    let top = with_core(outermost, |core| core.machine(to).top);
+    let top = core(outermost).machine(to).top;
     let words = begin(outermost);
     assert_not_borrowed();
     // SAFETY: the present stack is the idle one, or that of a context whose handler is done.
@@ -256,7 +272,7 @@ fn start_anew(outermost: &mut Outermost, to: ContextId) -> ! {
 /// [`perform`].
 #[inline(always)]
 fn begin(outermost: &mut Outermost) -> [u64; 3] {
-    let (handler, Activation { event, count }) = with_core(outermost, |core| core.begin(timestamp));
+    let (handler, Activation { event, count }) = core(outermost).begin(timestamp);
     [handler.into_word(), event.into_word(), u64::from(count)]
 }
 
@@ -320,7 +336,8 @@ extern "C" fn service_before() {
 extern "C" fn finished() -> ! {
     // SAFETY: sections end where they were opened, so a handler that has returned has left none.
     let mut outermost = unsafe { Outermost::hold() };
-    match with_core(&outermost, |core| core.finish()) {
+    let finished = core(&outermost).finish();
+    match finished {
         Finished::Next(next) => go_to(&mut outermost, next),
         Finished::Release(handler) => release(&mut outermost, handler),
     }

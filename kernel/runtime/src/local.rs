@@ -8,6 +8,7 @@
 use crate::section::Section;
 use core::cell::{Cell, UnsafeCell};
 use core::mem::MaybeUninit;
+use core::ops::{Deref, DerefMut};
 #[cfg(debug_assertions)]
 use core::panic::Location;
 
@@ -33,14 +34,20 @@ impl<T> Local<T> {
     /// Runs `work` on the value. It borrows the value once: what it calls does not come here again.
     #[inline(always)]
     #[cfg_attr(debug_assertions, track_caller)]
-    pub(crate) fn with<R>(&self, _: &Section, work: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, cs: &Section, work: impl FnOnce(&mut T) -> R) -> R {
+        work(&mut self.borrow(cs))
+    }
+
+    /// Borrows the value: [`with`](Self::with) for the dispatcher, of whose instructions each counts
+    /// and which a compiler does not always put into its callers as a closure. What it returns is
+    /// to be given a name, as it lasts to the end of the statement otherwise.
+    #[inline(always)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub(crate) fn borrow<'a>(&'a self, _: &'a Section) -> Borrow<'a, T> {
         self.borrowed.begin();
         // SAFETY: a section is open for as long as its token is borrowed, so nobody else is at the
-        // value; nor is the caller: `borrowed` says so, or has been seen to in a build where it
-        // does.
-        let result = work(unsafe { &mut *self.value.get() });
-        self.borrowed.end();
-        result
+        // value; nor is the caller: `borrowed` says so, or has said so in a build where it does.
+        Borrow { value: unsafe { &mut *self.value.get() }, borrowed: &self.borrowed }
     }
 
     /// Where the value is.
@@ -59,6 +66,35 @@ impl<T> Local<T> {
     pub(crate) unsafe fn get(&self) -> &mut T {
         // SAFETY: the caller's duty.
         unsafe { &mut *self.value.get() }
+    }
+}
+
+/// A borrowed value of the core.
+pub(crate) struct Borrow<'a, T> {
+    value: &'a mut T,
+    borrowed: &'a Borrowed,
+}
+
+impl<T> Deref for Borrow<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        self.value
+    }
+}
+
+impl<T> DerefMut for Borrow<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        self.value
+    }
+}
+
+impl<T> Drop for Borrow<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.borrowed.end();
     }
 }
 
@@ -83,8 +119,17 @@ impl<T> Later<T> {
     #[inline(always)]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn with<R>(&self, cs: &Section, work: impl FnOnce(&mut T) -> R) -> R {
-        // SAFETY: it has been set, as said above.
-        self.0.with(cs, |value| work(unsafe { value.assume_init_mut() }))
+        work(&mut self.borrow(cs))
+    }
+
+    /// Borrows the value, as [`Local::borrow`] does.
+    #[inline(always)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub(crate) fn borrow<'a>(&'a self, _: &'a Section) -> Borrow<'a, T> {
+        self.0.borrowed.begin();
+        // SAFETY: as for `Local`; and it has been set, as said above.
+        let value = unsafe { (*self.0.value.get()).assume_init_mut() };
+        Borrow { value, borrowed: &self.0.borrowed }
     }
 
     /// Where the value is.

@@ -79,6 +79,16 @@ impl Deref for Outermost {
 }
 
 impl Outermost {
+    /// Opens the outermost section. `None` when a section is open already.
+    #[inline(always)]
+    pub(crate) fn open() -> Option<Self> {
+        if deferred() {
+            return None;
+        }
+        // SAFETY: none is open.
+        Some(unsafe { Self::hold() })
+    }
+
     /// Takes charge of the outermost section, which is open.
     ///
     /// # Safety
@@ -132,25 +142,10 @@ pub fn section<R>(work: impl FnOnce(&Section) -> R) -> R {
 /// Runs `work` in the outermost section. `None` when one is open already: nothing has been done.
 #[inline(always)]
 pub(crate) fn outermost<R>(work: impl FnOnce(&mut Outermost) -> R) -> Option<R> {
-    either(|_| None, |outermost| Some(work(outermost)))
-}
-
-/// Runs `work` in the outermost section; or, when one is open already, `nested` in that.
-#[inline(always)]
-pub(crate) fn either<R>(
-    nested: impl FnOnce(&Section) -> R,
-    work: impl FnOnce(&mut Outermost) -> R,
-) -> R {
-    if deferred() {
-        // SAFETY: one is open. It was opened by who called this, and is not ended before that has
-        // gone on.
-        return nested(unsafe { Section::assume() });
-    }
-    // SAFETY: none is open.
-    let mut outermost = unsafe { Outermost::hold() };
+    let mut outermost = Outermost::open()?;
     let result = work(&mut outermost);
     outermost.leave();
-    result
+    Some(result)
 }
 
 /// The two ends of a section as functions, for those who are told of them at start-up: the

@@ -214,17 +214,16 @@ pub(crate) enum When {
 /// waiting by the others' expiries.
 #[inline(never)]
 pub(crate) fn expire(outermost: &mut Outermost, when: When) {
-    let step = with(outermost, |timers| {
-        let now = clock().now();
-        timers.armed = u64::MAX;
-        let (step, next) = timers.wheel.expire_and_next(now);
-        match next {
-            Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
-            Some(next) => timers.interrupt_at(next, now),
-            None => {}
-        }
-        step
-    });
+    let mut timers = TIMERS.borrow(outermost);
+    let now = clock().now();
+    timers.armed = u64::MAX;
+    let (step, next) = timers.wheel.expire_and_next(now);
+    match next {
+        Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
+        Some(next) => timers.interrupt_at(next, now),
+        None => {}
+    }
+    drop(timers);
     let Step::Fired(fired) = step else { return };
     // A stale event was unregistered while its timer was armed, and a full counter says as much
     // as a counter can.

@@ -7,7 +7,7 @@
 use crate::bound::Handler;
 use crate::dispatch::{self, running, with_core};
 use crate::runtime::Runtime;
-use crate::section::{self, section};
+use crate::section::{Outermost, section};
 use crate::{policy, registry, table, timer};
 use core::time::Duration;
 use reflex_event::{Error, EventId, Executor, Kernel, Priority, Registration, Trait, Wait};
@@ -64,22 +64,27 @@ impl Waiter {
     pub fn wait(&self) -> Result<Waited, Error> {
         loop {
             // A section a look: the one in which it goes on is that of whoever has woken it.
-            let waited = section::outermost(|outermost| {
-                let (from, wait) =
-                    with_core(outermost, |core| (core.running(), core.wait(self.event)));
-                match wait? {
-                    Wait::Occurred(count) => Ok(Some(Waited::Occurred(count))),
-                    Wait::TimedOut => Ok(Some(Waited::TimedOut)),
-                    // Somebody runs who can wait, so there is a context.
-                    Wait::Blocked(next) => from.map_or(Err(Error::Busy), |from| {
-                        dispatch::block(outermost, from, next);
-                        Ok(None)
-                    }),
-                }
-            });
-            let waited = waited.unwrap_or(Err(Error::Busy))?;
-            if let Some(waited) = waited {
+            let mut outermost = Outermost::open().ok_or(Error::Busy)?;
+            let waited = self.look(&mut outermost);
+            outermost.leave();
+            if let Some(waited) = waited? {
                 return Ok(waited);
+            }
+        }
+    }
+
+    /// What there is to wait for no longer; `None` when the context has been woken, and is to look
+    /// again.
+    #[inline(always)]
+    fn look(&self, outermost: &mut Outermost) -> Result<Option<Waited>, Error> {
+        let from = running(outermost);
+        match with_core(outermost, |core| core.wait(self.event))? {
+            Wait::Occurred(count) => Ok(Some(Waited::Occurred(count))),
+            Wait::TimedOut => Ok(Some(Waited::TimedOut)),
+            Wait::Blocked(next) => {
+                // Somebody runs who can wait, so there is a context.
+                dispatch::block(outermost, from.ok_or(Error::Busy)?, next);
+                Ok(None)
             }
         }
     }
