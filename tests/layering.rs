@@ -1,6 +1,8 @@
 //! The import graph and the ground rules of each layer, asserted on the workspace as Cargo tells
 //! it, and on deliberately wrong ones.
 
+#[path = "layering/blocks.rs"]
+mod blocks;
 #[path = "layering/graph.rs"]
 mod graph;
 #[path = "layering/rules.rs"]
@@ -8,6 +10,7 @@ mod rules;
 #[path = "layering/sources.rs"]
 mod sources;
 
+use blocks::{BOUNDS, blocks, blocks_below};
 use cargo_metadata::{Metadata, MetadataCommand};
 use graph::{Edge, Fault, Graph, Kind, Rule};
 use rules::RULES;
@@ -236,4 +239,24 @@ fn lapses_in_sources_are_noticed() {
 fn code_is_what_is_neither_comment_nor_text() {
     assert_eq!(code("a /* b */ c // d\ne").split_whitespace().collect::<Vec<_>>(), ["a", "c", "e"]);
     assert_eq!(code("f::<'a>('\\'', 'b', \"c\")").replace(' ', ""), "f::<'a>(,,)");
+}
+
+#[test]
+fn unsafe_blocks_do_not_grow() {
+    for (folder, bound) in BOUNDS {
+        let found = blocks_below(folder);
+        assert!(found <= bound, "{found} unsafe blocks in {folder}, at most {bound}");
+    }
+    assert!(blocks_below("kernel/runtime") > 20, "so few that something is amiss");
+}
+
+#[test]
+fn unsafe_blocks_are_counted_and_nothing_else() {
+    assert_eq!(blocks("fn f() { unsafe { g() } unsafe {\n h() } unsafe{} }"), 3);
+    assert_eq!(
+        blocks("unsafe fn f() {} unsafe impl A for B {} unsafe extern \"C\" { fn g(); }"),
+        0
+    );
+    assert_eq!(blocks("// unsafe { }\nconst A: &str = \"unsafe { }\";"), 0);
+    assert_eq!(blocks("#[cfg(test)]\nmod tests { fn f() { unsafe { g() } } }"), 0);
 }

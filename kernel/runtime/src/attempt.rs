@@ -6,9 +6,9 @@
 //! a handler of its had failed.
 
 use crate::contain::doom;
+use crate::cpu;
 use crate::dispatch::with_core;
 use crate::guard::DOOMED;
-use crate::local::LocalCell;
 use crate::registry;
 use crate::report::Reason;
 use crate::section::{self, Section};
@@ -30,13 +30,10 @@ pub(crate) struct Attempt {
 
 /// A call that is under way.
 #[derive(Clone, Copy)]
-struct UnderWay(NonNull<Attempt>);
+pub(crate) struct UnderWay(NonNull<Attempt>);
 
 // SAFETY: it is looked at in the section in which the call was made, on the same stack.
 unsafe impl Send for UnderWay {}
-
-/// The innermost: they are all on one stack.
-static LATEST: LocalCell<Option<UnderWay>> = LocalCell::new(None);
 
 /// What is called, and what it has returned.
 struct Work<F, R> {
@@ -53,17 +50,17 @@ pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> 
     };
     let mut work = Work { work: Some(work), result: None };
     let reason = Cell::new(Reason::Panic);
-    let (depth, guards, outer) = (section::depth(), guards(cs), LATEST.get(cs));
+    let (depth, guards, outer) = (section::depth(), guards(cs), cpu::this().attempt.get(cs));
     let mut attempt = Attempt { saved: 0, depth, guards, owner, reason };
     // All access goes through this pointer until the call is over.
     let place = NonNull::from(&mut attempt);
-    LATEST.set(cs, Some(UnderWay(place)));
+    cpu::this().attempt.set(cs, Some(UnderWay(place)));
     // SAFETY: both are live until the call is over, and `call` is for a `Work` of these types.
     let failed = unsafe {
         let saved = &raw mut (*place.as_ptr()).saved;
         context::attempt(saved, call_of(&work), (&raw mut work).cast())
     };
-    LATEST.set(cs, outer);
+    cpu::this().attempt.set(cs, outer);
     if failed == 0 {
         return work.result;
     }
@@ -95,7 +92,7 @@ fn guards(cs: &Section) -> u32 {
 /// not masked.
 pub(crate) fn latest(cs: &Section) -> Option<&Attempt> {
     // SAFETY: the call is under way, as it takes itself off when it is over.
-    let attempt = unsafe { LATEST.get(cs)?.0.as_ref() };
+    let attempt = unsafe { cpu::this().attempt.get(cs)?.0.as_ref() };
     (attempt.depth == section::depth() && attempt.guards == guards(cs)).then_some(attempt)
 }
 

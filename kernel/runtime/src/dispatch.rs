@@ -1,10 +1,12 @@
 //! Dispatch: the processor goes to the best context, on that context's own stack.
 
 use crate::bound::Handler;
+use crate::cpu::{self, Cpu};
 use crate::guard::Rescue;
-use crate::local::{Borrow, Later, assert_not_borrowed};
-use crate::section::{self, DISPATCH, Outermost, Section};
+use crate::local::{Borrow, assert_not_borrowed};
+use crate::section::{self, DISPATCH, Free, Outermost, Section};
 use crate::{extras, idle, job, registry};
+use core::mem::offset_of;
 use core::ptr::NonNull;
 use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
@@ -32,27 +34,24 @@ impl Stack {
     pub(crate) const NONE: Self = Self { saved: 0, top: 0, guards: 0, rescues: None };
 }
 
-/// The event system's state, made first of all.
-pub(crate) static CORE: Later<Core<Handler, Stack>> = Later::new();
-
 /// Runs `work` on the event system's state.
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn with_core<R>(cs: &Section, work: impl FnOnce(&mut Core<Handler, Stack>) -> R) -> R {
-    CORE.with(cs, work)
+    cpu::this().core.with(cs, work)
 }
 
 /// The event system's state, for one statement: see [`Local::borrow`](crate::local::Local::borrow).
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]
-fn core(cs: &Section) -> Borrow<'_, Core<Handler, Stack>> {
-    CORE.borrow(cs)
+pub(crate) fn borrow_core(cs: &Section) -> Borrow<'_, Core<Handler, Stack>> {
+    cpu::this().core.borrow(cs)
 }
 
 /// The context that runs; none in a job that has found the processor idle, and at start-up.
 #[inline(always)]
 pub(crate) fn running(cs: &Section) -> Option<ContextId> {
-    core(cs).running()
+    borrow_core(cs).running()
 }
 
 /// The context that runs, for the handler of an exception, which may have come upon whoever is at
@@ -60,7 +59,7 @@ pub(crate) fn running(cs: &Section) -> Option<ContextId> {
 pub(crate) fn peek_running() -> Option<ContextId> {
     // SAFETY: whoever is at work there does not go on meanwhile. These are two words that are each
     // valid at any time.
-    unsafe { (*CORE.as_ptr()).running() }
+    unsafe { (*cpu::this().core.as_ptr()).running() }
 }
 
 /// Remembers a preemption that a call has made due which does not say so.
@@ -87,12 +86,15 @@ pub(crate) fn note(outcome: Outcome) {
 /// Activates `event`; a handler that is due at once is started on the spot.
 #[inline(always)]
 pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
-    let Some(mut outermost) = Outermost::open() else {
-        return section::section(|cs| activate_deferred(cs, event, count));
-    };
-    let result = activate_held(&mut outermost, event, count);
-    outermost.leave();
-    result
+    match Outermost::open() {
+        Ok(mut outermost) => {
+            let result = activate_held(&mut outermost, event, count);
+            outermost.leave();
+            result
+        }
+        // A section of its own: where a filter activates, what goes wrong in here is not its.
+        Err(inner) => inner.section(|cs| activate_deferred(cs, event, count)),
+    }
 }
 
 /// Activates `event` in the outermost section, which stays open.
@@ -102,7 +104,7 @@ pub(crate) fn activate_held(
     event: EventId,
     count: u32,
 ) -> Result<(), Error> {
-    let start = core(outermost).start_at_once(event, count);
+    let start = borrow_core(outermost).start_at_once(event, count);
     match start {
         Some(Start { from, to, handler, activation }) => {
             let words =
@@ -118,7 +120,7 @@ pub(crate) fn activate_held(
 /// goes to whoever has become the best to run by that.
 #[inline(never)]
 fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Result<(), Error> {
-    let outcome = core(outermost).activate(event, count, timestamp)?;
+    let outcome = borrow_core(outermost).activate(event, count, timestamp)?;
     match outcome {
         Outcome::Continue => {}
         Outcome::Preempt => preempt(outermost),
@@ -134,7 +136,7 @@ fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Res
 /// Activates `event` in a section; its handler runs when that ends, at the earliest.
 #[inline(never)]
 pub(crate) fn activate_deferred(cs: &Section, event: EventId, count: u32) -> Result<(), Error> {
-    let outcome = core(cs).activate(event, count, timestamp)?;
+    let outcome = borrow_core(cs).activate(event, count, timestamp)?;
     if outcome == Outcome::Watched {
         return match extras::occurred(cs, event, count)? {
             Some(event) => activate_deferred(cs, event, 1),
@@ -169,7 +171,7 @@ pub(crate) fn service(outermost: &mut Outermost, bits: u64) {
 #[inline(always)]
 fn preempt(outermost: &mut Outermost) {
     let from = running(outermost);
-    let next = core(outermost).preempt();
+    let next = borrow_core(outermost).preempt();
     if let Some(next) = next {
         leave_for(outermost, from, next);
     }
@@ -186,7 +188,7 @@ fn leave_for(outermost: &mut Outermost, from: Option<ContextId>, next: Next) {
             begin_on(outermost, Some(from), to, perform, words);
         }
         Next::Resume(to) => {
-            let target = core(outermost).machine(to).saved;
+            let target = borrow_core(outermost).machine(to).saved;
             let save = saved(outermost, from);
             assert_not_borrowed();
             // SAFETY: `save` is the place of the present context, and contexts do not move; a
@@ -215,7 +217,7 @@ pub(crate) fn block(outermost: &mut Outermost, from: ContextId, next: Next) {
 /// Where it is kept where a context's stack was left.
 #[inline(always)]
 fn saved(outermost: &mut Outermost, context: ContextId) -> *mut usize {
-    &raw mut core(outermost).machine(context).saved
+    &raw mut borrow_core(outermost).machine(context).saved
 }
 
 /// Suspends `from`, if there is one, and begins on the empty stack of `to`.
@@ -227,7 +229,7 @@ fn begin_on(
     entry: Entry,
     words: [u64; 3],
 ) {
-    let top = core(outermost).machine(to).top;
+    let top = borrow_core(outermost).machine(to).top;
     match from {
         Some(from) => {
             let save = saved(outermost, from);
@@ -247,7 +249,7 @@ pub(crate) fn go_to(outermost: &mut Outermost, next: Next) -> ! {
     match next {
         Next::Start(to) => start_anew(outermost, to),
         Next::Resume(to) => {
-            let target = core(outermost).machine(to).saved;
+            let target = borrow_core(outermost).machine(to).saved;
             assert_not_borrowed();
             // SAFETY: the present stack is not needed any more; a preempted context was left by
             // `switch` or `start`.
@@ -261,7 +263,7 @@ pub(crate) fn go_to(outermost: &mut Outermost, next: Next) -> ! {
 /// save registers for it where nothing is begun.
 #[inline(never)]
 fn start_anew(outermost: &mut Outermost, to: ContextId) -> ! {
-    let top = core(outermost).machine(to).top;
+    let top = borrow_core(outermost).machine(to).top;
     let words = begin(outermost);
     assert_not_borrowed();
     // SAFETY: the present stack is the idle one, or that of a context whose handler is done.
@@ -272,7 +274,7 @@ fn start_anew(outermost: &mut Outermost, to: ContextId) -> ! {
 /// [`perform`].
 #[inline(always)]
 fn begin(outermost: &mut Outermost) -> [u64; 3] {
-    let (handler, Activation { event, count }) = core(outermost).begin(timestamp);
+    let (handler, Activation { event, count }) = borrow_core(outermost).begin(timestamp);
     [handler.into_word(), event.into_word(), u64::from(count)]
 }
 
@@ -298,8 +300,8 @@ unsafe extern "C" fn perform(handler: u64, event: u64, count: u64) -> ! {
         "pop rsi",
         "pop rdi",
         ".endif",
-        "mov dword ptr [rip + {depth}], 0",
-        "cmp qword ptr [rip + {pending}], 0",
+        "mov dword ptr [rip + {block} + {depth}], 0",
+        "cmp qword ptr [rip + {block} + {pending}], 0",
         "jne 3f",
         "2:",
         "call qword ptr [rdi]",
@@ -317,8 +319,9 @@ unsafe extern "C" fn perform(handler: u64, event: u64, count: u64) -> ! {
         "jmp 2b",
         measured = const cfg!(feature = "measure") as u32,
         until = sym deferred_until,
-        depth = sym section::DEPTH,
-        pending = sym section::PENDING,
+        block = sym cpu::BLOCK,
+        depth = const offset_of!(Cpu, depth),
+        pending = const offset_of!(Cpu, pending),
         service = sym service_before,
         finished = sym finished,
     )
@@ -335,8 +338,8 @@ extern "C" fn service_before() {
 /// A handler has returned.
 extern "C" fn finished() -> ! {
     // SAFETY: sections end where they were opened, so a handler that has returned has left none.
-    let mut outermost = unsafe { Outermost::hold() };
-    let finished = core(&outermost).finish();
+    let mut outermost = unsafe { Free::assume() }.hold();
+    let finished = borrow_core(&outermost).finish();
     match finished {
         Finished::Next(next) => go_to(&mut outermost, next),
         Finished::Release(handler) => release(&mut outermost, handler),

@@ -11,8 +11,8 @@ use crate::dispatch::{activate_deferred, with_core};
 use crate::guard::{DOOMED, Rescue};
 use crate::section::{self, section};
 use crate::supervise::{Life, Supervision};
-use crate::{exclude, guard, memory, registry, report, supervisor, timer};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::{cpu, exclude, guard, memory, registry, report, supervisor, timer};
+use core::sync::atomic::Ordering::Relaxed;
 use reflex_event::ContextId;
 use reflex_memory::Cursor;
 
@@ -31,9 +31,6 @@ pub(crate) enum Phase {
 impl Phase {
     pub(crate) const FIRST: Self = Self::Tell;
 }
-
-/// Bytes of the global heap that were lost with contexts.
-static LOST: AtomicU64 = AtomicU64::new(0);
 
 impl Supervision {
     /// Does a bounded piece of the cleaning up.
@@ -148,7 +145,7 @@ impl Supervision {
                 registry::forget_state(cs, context);
             }
             let lost = self.heap.take().max(0) as u64;
-            LOST.fetch_add(lost, Relaxed);
+            cpu::this().lost.fetch_add(lost, Relaxed);
             self.lost.set(lost);
             supervisor::cleaned_up(cs, self);
             self.failed(cs);
@@ -194,5 +191,5 @@ pub fn account_heap(bytes: i64) {
 /// Bytes of the global heap that were lost with contexts that were given up: what they had taken
 /// in their own handlers, less what they had given back.
 pub fn lost_heap() -> u64 {
-    LOST.load(Relaxed)
+    cpu::this().lost.load(Relaxed)
 }

@@ -5,7 +5,7 @@
 //! under way; every other context runs.
 
 use crate::bound::Handler;
-use crate::dispatch::{self, running, with_core};
+use crate::dispatch::{self, borrow_core, running, with_core};
 use crate::runtime::Runtime;
 use crate::section::{Outermost, section};
 use crate::{policy, registry, table, timer};
@@ -64,28 +64,21 @@ impl Waiter {
     pub fn wait(&self) -> Result<Waited, Error> {
         loop {
             // A section a look: the one in which it goes on is that of whoever has woken it.
-            let mut outermost = Outermost::open().ok_or(Error::Busy)?;
-            let waited = self.look(&mut outermost);
+            let mut outermost = Outermost::open().map_err(|_| Error::Busy)?;
+            let from = running(&outermost);
+            let wait = borrow_core(&outermost).wait(self.event);
+            // Somebody runs who can wait, so there is a context.
+            if let (Ok(Wait::Blocked(next)), Some(from)) = (wait, from) {
+                dispatch::block(&mut outermost, from, next);
+                outermost.leave();
+                continue;
+            }
             outermost.leave();
-            if let Some(waited) = waited? {
-                return Ok(waited);
-            }
-        }
-    }
-
-    /// What there is to wait for no longer; `None` when the context has been woken, and is to look
-    /// again.
-    #[inline(always)]
-    fn look(&self, outermost: &mut Outermost) -> Result<Option<Waited>, Error> {
-        let from = running(outermost);
-        match with_core(outermost, |core| core.wait(self.event))? {
-            Wait::Occurred(count) => Ok(Some(Waited::Occurred(count))),
-            Wait::TimedOut => Ok(Some(Waited::TimedOut)),
-            Wait::Blocked(next) => {
-                // Somebody runs who can wait, so there is a context.
-                dispatch::block(outermost, from.ok_or(Error::Busy)?, next);
-                Ok(None)
-            }
+            return match wait? {
+                Wait::Occurred(count) => Ok(Waited::Occurred(count)),
+                Wait::TimedOut => Ok(Waited::TimedOut),
+                Wait::Blocked(_) => Err(Error::Busy),
+            };
         }
     }
 
