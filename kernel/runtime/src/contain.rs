@@ -20,8 +20,8 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::dispatch::{self, note, running, with_core};
-use crate::guard::DOOMED;
 use crate::report::{Reason, Registers, Text};
+use crate::scope::{DOOMED, Scopes};
 use crate::section::{self, Free, Outermost, Section, Start, section};
 use crate::supervise::{Life, OnFailure, Supervision};
 use crate::{attempt, cpu, job, memory, registry, supervisor};
@@ -66,9 +66,11 @@ pub fn panicked(text: &dyn fmt::Display, registers: &Registers) {
         return;
     }
     let culprit = if section::deferred() {
-        // SAFETY: one is open, and whoever has it does not go on before this has returned.
+        // SAFETY: one is open, and what has opened it does not go on before this has returned.
         if let Some(attempt) = attempt::latest(unsafe { Section::assume() }) {
-            tell(attempt.owner(), text);
+            if let Some(owner) = attempt.owner() {
+                tell(owner, text);
+            }
             let saved = attempt.fail(Reason::Panic);
             // SAFETY: it is under way on this stack, and what it has called has panicked.
             unsafe { context::give_up(saved) }
@@ -124,10 +126,10 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
     };
     let overflow = frame.vector == PAGE_FAULT && overflows(frame.cr2 as usize);
     if unmasked
-        && !overflow
         && section::deferred()
         // SAFETY: a section is open, and whoever has it does not run before this has returned.
         && let Some(attempt) = attempt::latest(unsafe { Section::assume() })
+        && (!overflow || attempt.had_room(frame.cr2 as usize))
     {
         frame.rdi = attempt.fail(exception(frame)) as u64;
         frame.rip = context::give_up as *const () as u64;
@@ -187,7 +189,7 @@ fn open_reserve(address: usize, stack_pointer: usize) -> bool {
 fn culprit(cs: &Section) -> Option<&'static Supervision> {
     let context = with_core(cs, |core| {
         let context = core.running()?;
-        (core.machine(context).guards & !DOOMED == 0).then_some(context)
+        (core.machine(context).scopes.open() == 0).then_some(context)
     })?;
     let supervision = registry::at(cs, context).ok()?.supervision?;
     (supervision.on_failure.get() != OnFailure::Halt).then_some(supervision)
@@ -200,7 +202,7 @@ pub(crate) fn doom(cs: &Section, supervision: &'static Supervision, reason: Reas
         return;
     }
     let guards = with_core(cs, |core| {
-        let guards = &mut core.machine(context).guards;
+        let guards = &mut core.machine(context).scopes.guards;
         let before = *guards;
         *guards |= DOOMED;
         before
@@ -244,7 +246,7 @@ fn bury() {
     let mut last = false;
     for index in condemned.indices() {
         let Ok(context) = registry::name(cs, index) else { continue };
-        if with_core(cs, |core| core.machine(context).guards) != DOOMED {
+        if with_core(cs, |core| core.machine(context).scopes.guards) != DOOMED {
             continue;
         }
         if Some(context) == running {
@@ -302,8 +304,8 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     cpu::this().condemned.set(cs, condemned);
     let (served, priority, runs, saved) = with_core(cs, |core| {
         let stack = core.machine(context);
-        stack.guards = 0;
-        supervision.rescues.set(stack.rescues.take());
+        let scopes = core::mem::replace(&mut stack.scopes, Scopes::NONE);
+        supervision.scopes.set(scopes.last);
         let saved = stack.saved;
         let served = core.serving(context);
         let priority = served.and_then(|event| core.look_up(event).ok());

@@ -19,6 +19,7 @@ use crate::local::{Fixed, Later, Local, LocalCell};
 use crate::memory::StackSource;
 use crate::registry::{MOST_CONTEXTS, Place};
 use crate::report::{self, Print, Report};
+use crate::scope::Scopes;
 use crate::supervisor::Supervisor;
 use crate::timer::Timers;
 use alloc::vec::Vec;
@@ -49,6 +50,8 @@ pub(crate) struct Cpu {
     /// Every context, by its index. It never moves, as all its room is reserved at the start.
     /// Pointers, since a place is too large to be put in there in a section.
     pub(crate) places: Later<Vec<&'static Place>>,
+    /// What is open where no context runs: at start-up, and in a job while idle.
+    pub(crate) no_context: Local<Scopes>,
     /// The upper end of the idle stack.
     pub(crate) idle_stack: Fixed<usize>,
     /// Makes stacks.
@@ -127,6 +130,7 @@ pub(crate) static BLOCK: Cpu = Cpu {
     borrows: AtomicU32::new(0),
     core: Later::new(),
     places: Later::new(),
+    no_context: Local::new(Scopes::NONE),
     idle_stack: Fixed::new(),
     stacks: Fixed::new(),
     jobs: Local::new([None; job::MOST]),

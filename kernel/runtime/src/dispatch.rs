@@ -2,12 +2,11 @@
 
 use crate::bound::Handler;
 use crate::cpu::{self, Cpu};
-use crate::guard::Rescue;
 use crate::local::{Borrow, assert_not_borrowed};
+use crate::scope::Scopes;
 use crate::section::{self, DISPATCH, Free, Outermost, Section};
 use crate::{extras, idle, job, registry};
 use core::mem::offset_of;
-use core::ptr::NonNull;
 use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
 use reflex_event::{Activation, ContextId, Core, Error, EventId, Finished, Next, Outcome, Start};
@@ -19,19 +18,13 @@ pub(crate) struct Stack {
     pub(crate) saved: usize,
     /// Its upper end.
     pub(crate) top: usize,
-    /// How many calls are open on it that are not to be cut off: see [`crate::guard`].
-    pub(crate) guards: u32,
-    /// Values on it that outlive it.
-    pub(crate) rescues: Option<NonNull<Rescue>>,
+    /// What is open on it.
+    pub(crate) scopes: Scopes,
 }
-
-// SAFETY: the values to be rescued are `Send`, and are reached by their own context, or by the
-// supervisor when that has been given up.
-unsafe impl Send for Stack {}
 
 impl Stack {
     /// No stack.
-    pub(crate) const NONE: Self = Self { saved: 0, top: 0, guards: 0, rescues: None };
+    pub(crate) const NONE: Self = Self { saved: 0, top: 0, scopes: Scopes::NONE };
 }
 
 /// The event system's state.
