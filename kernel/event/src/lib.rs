@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod activate;
 mod ceiling;
+mod children;
 mod condition;
 mod context;
 mod control;
@@ -32,6 +33,7 @@ mod trouble;
 pub use self::core::{Core, Finished, Next, Outcome};
 pub use activate::{AtOnce, Start};
 pub use ceiling::Ceiling;
+pub use children::{Begin, Cause, Children, Claim, Effects, Phase};
 pub use condition::Condition;
 pub use control::{Trait, Unregistered};
 pub use hold::Wait;

@@ -1,5 +1,6 @@
 //! The beginning of a context's life, when its state is made by a constructor that runs in the
 //! context itself: contained as everything that runs there, and as often as it takes.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
 use crate::dispatch::{activate_deferred, note, running, with_core};
@@ -124,6 +125,10 @@ fn refuse(supervision: &'static Supervision, words: Text) -> ! {
 
 /// Begins a life of a context that is down.
 pub(crate) fn begin(supervision: &'static Supervision) {
+    let member = section(|cs| registry::at(cs, supervision.context(cs)).ok()?.member.get(cs));
+    if let Some(member) = member {
+        return supervision.make_anew(member);
+    }
     if let Err(error) = try_begin(supervision) {
         section(|cs| supervision.refused(cs, error));
     }

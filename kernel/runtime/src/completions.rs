@@ -3,6 +3,7 @@
 //! A ring is a context whose handlers are never run. Its activations queue by priority, as many as
 //! there are registrations, so that none is ever lost; readers take them through a ring of fixed
 //! size, which is filled from the queue in its order. What does not fit waits behind it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
 use crate::dispatch::{note, note_if_due, timestamp, with_core};

@@ -17,6 +17,7 @@
 //! When kernel code runs on a stack that its context has used up, that is the context's fault: a
 //! *reserve* under the stack is mapped for as long as the kernel code needs it, and then the
 //! context is given up.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::dispatch::{self, note, running, with_core};
 use crate::exclude::ContextSet;
@@ -346,6 +347,9 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
         return next;
     }
     supervision.life.set(Life::Dying);
+    if let Some(member) = registry::at(cs, context).ok().and_then(|place| place.member.get(cs)) {
+        member.failed(cs);
+    }
     // The handler that ran is ended here and now: in what state it is nobody knows, so nobody is
     // to drop it by unregistering it.
     if let Some(event) = served {

@@ -3,7 +3,7 @@
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::runtime::Runtime;
 use crate::section::section;
-use crate::{extras, registry, table, timer};
+use crate::{extras, registry, supervise, table, timer};
 use core::time::Duration;
 use reflex_event::{ContextId, Error, EventId, Info, Meanwhile, Troubles};
 
@@ -113,17 +113,23 @@ impl Runtime {
     /// now. What is activated meanwhile is kept.
     ///
     /// # Errors
-    /// [`Error::NoContext`].
+    /// [`Error::NoContext`]; [`Error::Busy`] when it has been given up and not been restarted.
     pub fn stop(self, context: ContextId) -> Result<bool, Error> {
-        section(|cs| with_core(cs, |core| core.stop(context)))
+        section(|cs| {
+            supervise::up(cs, context)?;
+            with_core(cs, |core| core.stop(context))
+        })
     }
 
     /// Lets a context's handlers run again that was stopped.
     ///
     /// # Errors
-    /// [`Error::NoContext`]; [`Error::Busy`] when it was not stopped.
+    /// [`Error::NoContext`]; [`Error::Busy`] when it was not stopped, or has been given up and not
+    /// been restarted.
     pub fn start(self, context: ContextId) -> Result<(), Error> {
         section(|cs| {
+            // What has been given up is held too, and not until somebody starts it.
+            supervise::up(cs, context)?;
             note(with_core(cs, |core| core.start(context))?);
             Ok(())
         })

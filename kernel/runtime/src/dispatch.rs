@@ -32,13 +32,16 @@ impl Stack {
     pub(crate) const NONE: Self = Self { saved: 0, top: 0, guards: 0, rescues: None };
 }
 
+/// The event system's state.
+pub(crate) type EventCore = Core<Handler, Stack>;
+
 /// The event system's state, made first of all.
-pub(crate) static CORE: Later<Core<Handler, Stack>> = Later::new();
+pub(crate) static CORE: Later<EventCore> = Later::new();
 
 /// Runs `work` on the event system's state.
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]
-pub(crate) fn with_core<R>(cs: &Section, work: impl FnOnce(&mut Core<Handler, Stack>) -> R) -> R {
+pub(crate) fn with_core<R>(cs: &Section, work: impl FnOnce(&mut EventCore) -> R) -> R {
     CORE.with(cs, work)
 }
 
@@ -57,7 +60,7 @@ pub(crate) fn peek_running() -> Option<ContextId> {
 }
 
 /// Remembers a preemption that a call has made due which does not say so.
-pub(crate) fn note_if_due(core: &Core<Handler, Stack>) {
+pub(crate) fn note_if_due(core: &EventCore) {
     if core.preemption_due() {
         section::post(DISPATCH);
     }

@@ -6,7 +6,9 @@
 //! - values that the library OS held on its stack are rescued (`Kernel::rescued`);
 //! - whoever keeps something for it is told (`Kernel::on_end`);
 //! - what it took from the global heap is lost, and counted.
+#![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::crew::Membership;
 use crate::dispatch::{activate_deferred, with_core};
 use crate::guard::{DOOMED, Rescue};
 use crate::section::{self, section};
@@ -154,15 +156,31 @@ impl Supervision {
             self.failed(cs);
         });
         // A cloner's child is not restarted: it waits to be made again.
-        let member = section(|cs| registry::at(cs, context).ok()?.member.get(cs));
-        if let Some(member) = member {
-            let _ = section(|cs| timer::disarm(cs, self.timer.get()));
-            self.life.set(Life::Beginning);
-            // SAFETY: nothing of the context goes on, as said above.
-            match unsafe { member.restore() } {
-                Ok(_) => section(|cs| self.born(cs)),
-                Err(error) => section(|cs| self.refused(cs, error)),
+        if let Some(member) = section(|cs| registry::at(cs, context).ok()?.member.get(cs)) {
+            self.make_anew(member);
+        }
+    }
+
+    /// Makes a cloner's child anew that is down; when that cannot be done it is tried again after the
+    /// child's back-off.
+    pub(crate) fn make_anew(&'static self, member: Membership) {
+        let down = section(|cs| {
+            let _ = timer::disarm(cs, self.timer.get());
+            let down = self.life.get() == Life::Down;
+            if down {
+                self.life.set(Life::Beginning);
             }
+            down
+        });
+        if !down {
+            return;
+        }
+        // SAFETY: the context has been given up and cleaned up: nothing of it goes on.
+        if let Err(error) = unsafe { member.restore(|cs| self.born(cs)) } {
+            section(|cs| {
+                self.refused(cs, error);
+                self.restart_later(cs);
+            });
         }
     }
 }

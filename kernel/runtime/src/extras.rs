@@ -8,7 +8,7 @@ use crate::timer::{self, Due};
 use crate::{crew, policy, registry};
 use core::cell::Cell;
 use core::time::Duration;
-use reflex_event::{Error, EventId, TimerId, Trait};
+use reflex_event::{Activation, Error, EventId, TimerId, Trait};
 use reflex_memory::Lent;
 
 /// Says of a number of occurrences whether they count.
@@ -210,9 +210,9 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
         // SAFETY: a live registration's handler is live.
         let extras = unsafe { handler.extras() };
         if !extras.is_some_and(Extras::watches)
-            && let Some(start) = crew::offer(cs, crew, info, event, count)
+            && let Some(start) = crew::offer(cs, crew, info, Activation { event, count })
         {
-            return Ok(Some(start));
+            return Ok(start);
         }
     }
     let extras = of(cs, event)?;

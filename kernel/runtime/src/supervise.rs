@@ -10,6 +10,7 @@
 //! Giving up is `contain`'s, cleaning up is the [supervisor](crate::supervisor)'s, the beginning of a
 //! life is `birth`'s. Here is what they have in common: what is kept of such a context, and what is
 //! decided about it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
 use crate::dispatch::{activate_deferred, with_core};
@@ -207,10 +208,22 @@ pub(crate) fn living(
     cs: &Section,
     context: ContextId,
 ) -> Result<Option<&'static Supervision>, Error> {
-    let supervision = registry::supervision(cs, context)?;
-    match supervision.map(|supervision| supervision.life.get()) {
-        Some(Life::Dying | Life::Down) => Err(Error::Busy),
-        _ => Ok(supervision),
+    let Some(supervision) = registry::supervision(cs, context)? else { return Ok(None) };
+    match supervision.life.get() {
+        Life::Beginning | Life::Up => Ok(Some(supervision)),
+        Life::Dying | Life::Down => Err(Error::Busy),
+    }
+}
+
+/// Whether a context's handlers may run.
+///
+/// # Errors
+/// [`Error::Busy`] when it is held until its life begins.
+pub(crate) fn up(cs: &Section, context: ContextId) -> Result<(), Error> {
+    let Some(supervision) = registry::supervision(cs, context)? else { return Ok(()) };
+    match supervision.life.get() {
+        Life::Up => Ok(()),
+        Life::Beginning | Life::Dying | Life::Down => Err(Error::Busy),
     }
 }
 
@@ -237,14 +250,15 @@ impl Supervision {
         self.tells.set(false);
         self.failures.set(self.failures.get().saturating_add(1));
         self.told.set(false);
-        if self.on_failure.get() == OnFailure::Restart {
-            self.restart_later(cs);
+        match self.on_failure.get() {
+            OnFailure::Restart => self.restart_later(cs),
+            OnFailure::Ignore | OnFailure::Halt => {}
         }
         self.inform(cs);
     }
 
     /// Sets the timer for the restart.
-    fn restart_later(&'static self, cs: &Section) {
+    pub(crate) fn restart_later(&'static self, cs: &Section) {
         let Backoff { initial, longest } = self.backoff.get();
         let now = timer::now();
         let wait = if now.since(self.since.get()) > longest.max(initial) {

@@ -4,6 +4,7 @@
 //! It works at the priority of the handler that failed, some bounded [steps](crate::estate) a run.
 //! What handlers have captured is application's code when it is dropped: when that fails too, the
 //! supervisor itself is given up. It has no state, and goes on behind it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::dispatch::{activate_deferred, note, with_core};
 use crate::estate::Phase;

@@ -91,7 +91,7 @@ pub(crate) fn end(event: EventId) -> Result<u32, Error> {
             // Cut off in between, the handler would be lost.
             guard::open(cs);
         } else if let Some(member) = place.member.get(cs) {
-            member.left(cs, ended.context);
+            member.left(cs);
         }
         // SAFETY: the core gave it back, and it has not been released.
         let extras = ended.handler.is_some_and(|handler| unsafe { handler.extras() }.is_some());
@@ -107,7 +107,7 @@ pub(crate) fn end(event: EventId) -> Result<u32, Error> {
             handler.free(pool);
         }
         if let Some(member) = member {
-            section(|cs| member.left(cs, ended.context));
+            section(|cs| member.left(cs));
         }
         guard::close();
     }
@@ -125,7 +125,7 @@ pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<Unregistered<()
     }
     note(if due { Outcome::Preempt } else { Outcome::Continue });
     if let Some(member) = registry::at(cs, context)?.member.get(cs) {
-        member.left(cs, context);
+        member.left(cs);
     }
     Ok(Unregistered { context, handler: None, dropped })
 }

@@ -3,6 +3,7 @@
 //!
 //! Only the context waits. Its other events stay queued meanwhile, since one of its handlers is
 //! under way; every other context runs.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
 use crate::dispatch::{self, running, with_core};

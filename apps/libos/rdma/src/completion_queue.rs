@@ -1,8 +1,9 @@
 //! Completions, on their way to their handler.
 
-use crate::front::{Done, From, Shared};
+use crate::front::Shared;
 use crate::post::take_bytes;
 use crate::table::Name;
+use crate::work::{Done, From};
 use crate::{Attachment, Kind, Rdma, Status};
 use reflex_event::Kernel;
 use reflex_memory::Lent;

@@ -4,15 +4,14 @@
 //! that wait. A connection that ends while it waits leaves the next one of its place to wait in its
 //! stead, so the queue is never longer than there may be connections.
 
-use super::socket::{Inner, Socket};
-use crate::net::{Connection, ListenBuilder, Listener, TcpService, TcpState};
-use crate::{
+use crate::socket::{Inner, Socket};
+use core::fmt;
+use reflex::net::{Connection, ListenBuilder, Listener, TcpService, TcpState};
+use reflex::{
     Activation, Context, Error, EventError, EventId, Kernel, Priority, Registration, Runtime,
     System,
 };
-use core::fmt;
-use reflex_boot::{Ceiling, Pool, Shared};
-use reflex_net::ConnectionError;
+use reflex::{Ceiling, ConnectionError, Pool, Shared};
 
 /// A socket that listens: the old one, as seen by the handler that is told of a new one.
 pub struct Listening {
@@ -100,7 +99,7 @@ impl Listening {
 }
 
 /// Listens at a port, and has `handler` told of each connection, with the old socket and the new:
-/// there is none when the event did not occur in its [time](super::SetTimeOut).
+/// there is none when the event did not occur in its [time](crate::SetTimeOut).
 ///
 /// The connections' sockets and handlers lie in the context's event memory, beside the buffers that
 /// `socket` asks for. Those that the handler has not been told of yet wait, also when the event is

@@ -1,12 +1,12 @@
 //! `evctl`: control of an event by its identifier.
 
-use crate::{Error, EventId, Info, Kernel, Meanwhile, Priority, Runtime, System};
 use core::time::Duration;
+use reflex::{Error, EventId, Info, Kernel, Meanwhile, Priority, Runtime, System};
 
 /// Does `operation` to an event. Legal in any handler, the event's own included.
 ///
 /// # Errors
-/// [`EventError::Stale`](crate::EventError::Stale) when the event has ended; those of the operation.
+/// [`EventError::Stale`](reflex::EventError::Stale) when the event has ended; those of the operation.
 pub fn evctl<O: Operation>(
     system: System,
     event: EventId,
