@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 use crate::build::{build, variable};
 use crate::machine::{self, Emulator, Model};
@@ -48,11 +49,14 @@ const NEWEST: &str = "REFLEX_QEMU_NEWEST";
         cargo reflex test\n  \
         cargo reflex test preempt          tests with `preempt` in their names\n  \
         cargo reflex test --seed 42        repeats a run's random choices\n  \
-        cargo reflex test preempt --repeat 100\n  \
+        cargo reflex test preempt --only image --repeat 100\n  \
         cargo reflex test --repeat 3 --load 4    is everything green on a busy computer, too?")]
 pub struct Arguments {
     /// Only tests with this in their names
     filter: Option<String>,
+    /// Only this part
+    #[arg(long, value_name = "PART")]
+    only: Option<Part>,
     /// Let pass what this machine cannot run, naming it
     #[arg(long)]
     allow_skip: bool,
@@ -108,11 +112,15 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
 }
 
 /// What is tested in one go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// Programs of the host
     Host,
+    /// Tests inside images
     Image,
+    /// Images that the host boots and talks to
     EndToEnd,
+    /// The essentials with the newest QEMU
     Newest,
 }
 
@@ -168,7 +176,8 @@ impl Run {
     fn parts(&self) -> impl Iterator<Item = Part> {
         let end_to_end = has_end_to_end_tests(&self.project).then_some(Part::EndToEnd);
         let newest = self.newest().is_some().then_some(Part::Newest);
-        [Part::Host, Part::Image].into_iter().chain(end_to_end).chain(newest)
+        let parts = [Part::Host, Part::Image].into_iter().chain(end_to_end).chain(newest);
+        parts.filter(|part| self.arguments.only.is_none_or(|only| only == *part))
     }
 
     fn part(&self, part: Part, seed: u64) -> Result<Tally> {
@@ -405,8 +414,8 @@ impl Run {
             let seeds = if seeds.is_empty() { "none".to_owned() } else { seeds.join(", ") };
             println!("{} rounds; seeds of those that failed: {seeds}", self.arguments.repeat);
         }
-        if has_end_to_end_tests(&self.project) && self.newest().is_none() && self.filter().is_none()
-        {
+        let everything = self.filter().is_none() && self.arguments.only.is_none();
+        if everything && has_end_to_end_tests(&self.project) && self.newest().is_none() {
             console::warning(format!(
                 "not run: {}: name one with --newest-qemu PATH or {NEWEST}=PATH",
                 essentials::NAME
