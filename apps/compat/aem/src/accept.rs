@@ -162,11 +162,8 @@ fn accept<S: 'static>(
     mut activation: Activation,
     handler: &impl Fn(&mut S, Activation, &Listening, Option<&Socket<S>>),
 ) {
-    // What is popped is with the queue or rescued, whatever becomes of the handler.
-    kernel.guarded(|| match old.pop() {
-        None if activation.timed_out() => {
-            kernel.unguarded(|| handler(state, activation, old, None));
-        }
+    match old.pop() {
+        None if activation.timed_out() => handler(state, activation, old, None),
         None => {}
         Some((socket, more)) => {
             activation.count = 1;
@@ -175,12 +172,12 @@ fn accept<S: 'static>(
                 let _ = kernel.activate(activation.event, 1);
             }
             let Some(inner) = socket else { return };
-            let (new, ()) = kernel.rescued(Socket { inner, context }, drop, |new| {
-                kernel.unguarded(|| handler(state, activation, old, Some(new)));
-            });
+            // When the handler is given up its handle is forgotten, like all that it has on its stack.
+            let new = Socket { inner, context };
+            handler(state, activation, old, Some(&new));
             new.inner.follow_unread();
         }
-    });
+    }
 }
 
 /// What one place's connections have to tell.

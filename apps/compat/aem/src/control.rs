@@ -57,8 +57,8 @@ operation!(
 );
 operation!(
     /// From now on occurrences count only if this, which is told how many there are at once, says
-    /// so. It is asked where the event is activated, with dispatch deferred: it is to be short, and
-    /// a panic in it ends the image.
+    /// so. It is asked where the event is activated, with dispatch deferred: it is to be short. What
+    /// goes wrong in it is the failure of the event's context; see [`Runtime::filter`].
     Filter<F: Predicate>(filter: F) -> (), |kernel, event| kernel.filter(event, filter)
 );
 operation!(
