@@ -205,6 +205,11 @@ impl SimKernel {
         self.lock().interruption = Some((number, event));
     }
 
+    /// Registrations there are.
+    pub fn registrations(&self) -> usize {
+        self.lock().slots.iter().filter(|slot| slot.live).count()
+    }
+
     /// Handler runs so far.
     pub fn runs(&self) -> u64 {
         self.lock().runs
