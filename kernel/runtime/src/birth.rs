@@ -9,7 +9,7 @@ use crate::report::{Reason, Registers, Text};
 use crate::runtime::Runtime;
 use crate::section::section;
 use crate::supervise::{Life, OnFailure, Supervision};
-use crate::{contain, table};
+use crate::{caller, contain, table};
 use alloc::boxed::Box;
 use core::fmt::{Display, Write};
 use core::ptr::NonNull;
@@ -209,12 +209,10 @@ impl Runtime {
     /// Runs `work` with the right to boxes of the calling context's own.
     ///
     /// # Errors
-    /// [`Error::Busy`] outside any context.
+    /// [`Error::Busy`] outside any context, and in a filter.
     pub fn own<R>(self, work: impl for<'run> FnOnce(Own<'run>) -> R) -> Result<R, Error> {
-        let pool = section(|cs| {
-            let running = running(cs).ok_or(Error::Busy)?;
-            registry::parts(cs, running).map(|(pool, _)| pool)
-        })?;
+        let running = caller::own()?;
+        let pool = section(|cs| registry::parts(cs, running).map(|(pool, _)| pool))?;
         // SAFETY: the pool is that of the running context, whose code `work` is; it has to accept
         // any lifetime, and lends nothing to another flow of control. The pool is not reclaimed
         // before the context has been given up.

@@ -4,6 +4,9 @@
 //! apart. Ticks count only when they find that context running: what a handler waits for, and what
 //! it is preempted for, is not its own time. The calls of such contexts' handlers are diverted for
 //! this; nobody else pays for it.
+//!
+//! A filter has its owner's budget for each call, or a usual one, and ticks of its own: it keeps all
+//! others waiting, so there is none without an end ([`attempt`](mod@crate::attempt)).
 
 use crate::bound::{Call, Handler, Header};
 use crate::dispatch::running;
@@ -16,7 +19,10 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 /// Ticks in a budget. One that takes longer is noticed within a tick.
-const TICKS: u32 = 8;
+pub(crate) const TICKS: u32 = 8;
+
+/// Between two ticks of a filter whose owner has no budget.
+pub(crate) const FILTER_TICK: Duration = Duration::from_nanos(100_000_000 / TICKS as u64);
 
 /// A context's budget.
 pub(crate) struct Budget {
@@ -31,6 +37,11 @@ impl Budget {
             (budget / TICKS).max(Duration::from_nanos(reflex_timer::GRANULARITY_NS))
         });
         Self { tick, counted: Cell::new(0) }
+    }
+
+    /// Between two ticks of a filter.
+    pub(crate) fn filter_tick(&self) -> Duration {
+        if self.tick.is_zero() { FILTER_TICK } else { self.tick }
     }
 
     /// What dispatch is to call for handlers of the context, if not what is usual.

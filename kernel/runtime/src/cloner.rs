@@ -18,6 +18,7 @@ use crate::section::section;
 use crate::table;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::ptr::NonNull;
 use reflex_event::{
     Activation, Begin, Cause, Claim, ContextId, Error, EventId, Executor, Priority, Registration,
@@ -211,18 +212,30 @@ impl<D: Send + 'static> Cloner<D> {
         &self,
         build: impl FnOnce(&'static Pool) -> Result<D, Error>,
     ) -> Result<ContextId, Error> {
-        let (claim, pool) = crew::claim(self.crew)?;
+        let memory = Cell::new(None);
+        let take = || {
+            let (claim, pool) = crew::claim(self.crew).map_err(|error| Err((error, None)))?;
+            memory.set(Some(pool));
+            Ok(Claimed { crew: self.crew, claim })
+        };
         // Should the source fail while it builds, the child is not lost.
-        let claimed = Claimed { crew: self.crew, claim };
-        let (claimed, built) =
-            guard::rescued(claimed, Claimed::give_back, |_| guard::unguarded(|| build(pool)));
-        match built {
-            Ok(built) => self.call(claim, built).map_err(|_| Error::Busy),
-            Err(error) => {
-                claimed.give_back();
-                Err(error)
-            }
-        }
+        let started = guard::keep(
+            take,
+            |_| &[],
+            Claimed::give_back,
+            |_| memory.get().ok_or(Error::Busy).and_then(build),
+            |claimed, built| match built {
+                Ok(built) => {
+                    self.call(claimed.claim, built).map_err(|built| (Error::Busy, Some(built)))
+                }
+                Err(error) => {
+                    claimed.give_back();
+                    Err((error, None))
+                }
+            },
+        );
+        // What was built in vain is dropped here, where nothing is guarded.
+        started.map_err(|(error, _)| error)
     }
 
     /// Makes a child now, with `data`.

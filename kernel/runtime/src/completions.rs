@@ -13,7 +13,7 @@ use crate::runtime::Runtime;
 use crate::section::section;
 use crate::{policy, table};
 use reflex_event::{
-    Activation, Context, ContextId, Error, EventId, Executor, Kernel, Registration,
+    Activation, Context, ContextId, Error, EventId, EventSystem, Executor, Registration,
 };
 use reflex_memory::completion::{CompletionRing, Producer, Reader};
 
@@ -55,7 +55,7 @@ impl Completions {
     /// Registers an event whose activations come into the ring.
     ///
     /// # Errors
-    /// Those of [`Kernel::register`].
+    /// Those of [`EventSystem::register`].
     pub fn register(&self, registration: Registration) -> Result<EventId, Error> {
         let (pool, _) = section(|cs| registry::parts(cs, self.context))?;
         let handler = Handler::nothing(pool)?;

@@ -66,8 +66,9 @@ impl Runtime {
 
     /// From now on an occurrence counts only if `filter`, which is told how many there are at
     /// once, says so. It is asked where the event is activated, with dispatch deferred: it is to
-    /// be short. When it panics or faults, the event's context is given up, if that is what becomes of it
-    /// when a handler fails; an endless loop in it is the image's end.
+    /// be short. When it panics, faults or takes longer than the time budget of the event's context, or
+    /// than 100 ms if that has none, that context is given up, if that is what becomes of it when a
+    /// handler fails; else the image ends.
     ///
     /// # Errors
     /// [`Error::Stale`], [`Error::OutOfMemory`].

@@ -1,11 +1,10 @@
 //! Dispatch: the processor goes to the best context, on that context's own stack.
 
 use crate::bound::Handler;
-use crate::guard::Rescue;
 use crate::local::{Later, assert_not_borrowed};
+use crate::scope::Scopes;
 use crate::section::{self, DISPATCH, Outermost, Section};
 use crate::{extras, idle, job, registry};
-use core::ptr::NonNull;
 use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
 use reflex_event::{Activation, ContextId, Core, Error, EventId, Finished, Next, Outcome, Start};
@@ -17,19 +16,13 @@ pub(crate) struct Stack {
     pub(crate) saved: usize,
     /// Its upper end.
     pub(crate) top: usize,
-    /// How many calls are open on it that are not to be cut off: see [`crate::guard`].
-    pub(crate) guards: u32,
-    /// Values on it that outlive it.
-    pub(crate) rescues: Option<NonNull<Rescue>>,
+    /// What is open on it.
+    pub(crate) scopes: Scopes,
 }
-
-// SAFETY: the values to be rescued are `Send`, and are reached by their own context, or by the
-// supervisor when that has been given up.
-unsafe impl Send for Stack {}
 
 impl Stack {
     /// No stack.
-    pub(crate) const NONE: Self = Self { saved: 0, top: 0, guards: 0, rescues: None };
+    pub(crate) const NONE: Self = Self { saved: 0, top: 0, scopes: Scopes::NONE };
 }
 
 /// The event system's state.
@@ -84,7 +77,8 @@ pub(crate) fn note(outcome: Outcome) {
 #[inline(always)]
 pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
     section::either(
-        |cs| activate_deferred(cs, event, count),
+        // A section of its own: in a filter, nothing is cut off in there.
+        |_| section::section(|cs| activate_deferred(cs, event, count)),
         |outermost| activate_held(outermost, event, count),
     )
 }

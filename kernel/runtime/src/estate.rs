@@ -3,27 +3,29 @@
 //! - its registrations end, and what their handlers have captured is dropped; but the handler that
 //!   ran is forgotten, as is the state: in what condition they are nobody knows;
 //! - its own boxes are reclaimed all at once; what it has lent stays taken until it comes back;
-//! - values that the library OS held on its stack are rescued (`Kernel::rescued`);
-//! - whoever keeps something for it is told (`Kernel::on_end`);
+//! - what it had begun on behalf of others is [ended](crate::scope): whom it excluded runs again,
+//!   values that the library OS held on its stack are cleaned up, or forgotten, and counted, where it
+//!   may have been changing them;
+//! - whoever keeps something for it is told (`EventSystem::on_end`);
 //! - what it took from the global heap is lost, and counted.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::bound::Handler;
 use crate::crew::Membership;
 use crate::dispatch::{activate_deferred, with_core};
-use crate::guard::{DOOMED, Rescue};
+use crate::scope::Scope;
 use crate::section::{self, section};
 use crate::supervise::{Life, Supervision};
-use crate::{exclude, guard, memory, registry, report, supervisor, timer};
+use crate::{guard, memory, registry, report, supervisor, timer};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use reflex_event::ContextId;
-use reflex_memory::Cursor;
+use reflex_memory::{Cursor, Pool};
 
 /// How far the cleaning up has come.
 #[derive(Clone, Copy)]
 pub(crate) enum Phase {
     Tell,
-    Readmit,
-    Rescue,
+    Scopes,
     Unregister,
     Mourn,
     Reclaim(Cursor),
@@ -34,31 +36,58 @@ impl Phase {
     pub(crate) const FIRST: Self = Self::Tell;
 }
 
+/// What the end of a registration has left to be done.
+enum Ended {
+    Nothing,
+    /// Its handler's captures are to be dropped.
+    Handler(Handler, &'static Pool),
+    /// There was none.
+    All,
+}
+
 /// Bytes of the global heap that were lost with contexts.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
 impl Supervision {
-    /// Does a bounded piece of the cleaning up.
+    /// Does a bounded piece of the cleaning up. What goes wrong there is the kernel's own, but for what
+    /// handlers have captured.
     pub(crate) fn step(&'static self) {
+        let Some((handler, pool)) = guard::guarded(|| self.advance()) else { return };
+        // SAFETY: the core gave it back, so it does not run and is never called again. When this does
+        // not come to its end, the rest is forgotten.
+        unsafe { handler.drop_captured() };
+        guard::guarded(|| {
+            supervisor::set_heir_of(None);
+            self.unfinished.set(None);
+            // SAFETY: as above.
+            unsafe { handler.free(pool) };
+        });
+    }
+
+    /// Comes a piece further, unless that is a handler whose captures are to be dropped, and then its
+    /// memory freed.
+    fn advance(&'static self) -> Option<(Handler, &'static Pool)> {
         let context = section(|cs| self.context(cs));
         let next = match self.phase.get() {
             Phase::Tell => {
                 self.tell();
-                Phase::Readmit
+                Phase::Scopes
             }
-            Phase::Readmit => match section(|cs| exclude::readmit_one(cs, context)) {
-                true => Phase::Readmit,
-                false => Phase::Rescue,
-            },
-            Phase::Rescue => match self.rescues.take() {
+            Phase::Scopes => match self.scopes.take() {
                 Some(node) => {
                     // SAFETY: the context has been given up, and the node is off the list.
-                    self.rescues.set(unsafe { Rescue::carry_out(node) });
-                    Phase::Rescue
+                    let (outer, forgotten) = unsafe { Scope::end(node) };
+                    self.scopes.set(outer);
+                    self.forget(forgotten);
+                    Phase::Scopes
                 }
                 None => Phase::Unregister,
             },
-            Phase::Unregister => self.unregister(context),
+            Phase::Unregister => match self.unregister(context) {
+                Ended::Handler(handler, pool) => return Some((handler, pool)),
+                Ended::Nothing => Phase::Unregister,
+                Ended::All => Phase::Mourn,
+            },
             Phase::Mourn => match section(|cs| registry::at(cs, context).ok()?.next_mourner(cs)) {
                 Some(event) => {
                     // Nobody registered any more is nobody to be told.
@@ -77,9 +106,13 @@ impl Supervision {
                     None => Phase::Finish,
                 }
             }
-            Phase::Finish => return self.finish(),
+            Phase::Finish => {
+                self.finish();
+                return None;
+            }
         };
         self.phase.set(next);
+        None
     }
 
     /// Says what has happened.
@@ -92,10 +125,8 @@ impl Supervision {
     }
 
     /// Ends one registration.
-    fn unregister(&'static self, context: ContextId) -> Phase {
-        let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else {
-            return Phase::Finish;
-        };
+    fn unregister(&'static self, context: ContextId) -> Ended {
+        let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return Ended::All };
         if let Some(handler) = self.unfinished.take() {
             // SAFETY: it was being called, or dropped, by somebody who does not go on. What it
             // has captured is forgotten.
@@ -103,7 +134,7 @@ impl Supervision {
                 section(|cs| handler.drop_extras(cs, pool));
                 handler.free(pool);
             }
-            return Phase::Unregister;
+            return Ended::Nothing;
         }
         let ended = section(|cs| {
             let handler = with_core(cs, |core| {
@@ -118,17 +149,11 @@ impl Supervision {
             Some(handler)
         });
         match ended {
-            None => Phase::Mourn,
-            Some(None) => Phase::Unregister,
+            None => Ended::All,
+            Some(None) => Ended::Nothing,
             Some(Some(handler)) => {
                 supervisor::set_heir_of(Some(self));
-                // SAFETY: as above. When this does not come to its end, the rest is forgotten.
-                guard::unguarded(|| unsafe { handler.drop_captured() });
-                supervisor::set_heir_of(None);
-                self.unfinished.set(None);
-                // SAFETY: as above.
-                unsafe { handler.free(pool) };
-                Phase::Unregister
+                Ended::Handler(handler, pool)
             }
         }
     }
@@ -196,7 +221,7 @@ pub fn account_heap(bytes: i64) {
         let context = with_core(cs, |core| {
             let context = core.running()?;
             // What a guarded call takes is not the context's.
-            (core.machine(context).guards & !DOOMED == 0).then_some(context)
+            (core.machine(context).scopes.open() == 0).then_some(context)
         });
         let Some(context) = context else { return };
         if let Ok(Some(mut supervision)) = registry::supervision(cs, context) {

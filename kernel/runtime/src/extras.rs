@@ -8,7 +8,7 @@ use crate::timer::{self, Due};
 use crate::{crew, policy, registry};
 use core::cell::Cell;
 use core::time::Duration;
-use reflex_event::{Activation, Error, EventId, TimerId, Trait};
+use reflex_event::{Activation, ContextId, Error, EventId, TimerId, Trait};
 use reflex_memory::Lent;
 
 /// Says of a number of occurrences whether they count.
@@ -203,21 +203,21 @@ pub(crate) fn timed_out(cs: &Section, event: EventId) -> Result<(), Error> {
 #[cold]
 #[inline(never)]
 pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Option<EventId>, Error> {
-    let info = with_core(cs, |core| core.look_up(event))?;
+    let (info, handler) =
+        with_core(cs, |core| Ok::<_, Error>((core.look_up(event)?, core.handler(event)?)))?;
     let place = registry::at(cs, info.context)?;
-    if let Some(crew) = place.front.get(cs) {
-        let handler = with_core(cs, |core| core.handler(event))?;
-        // SAFETY: a live registration's handler is live.
-        let extras = unsafe { handler.extras() };
-        if !extras.is_some_and(Extras::watches)
-            && let Some(start) = crew::offer(cs, crew, info, Activation { event, count })
-        {
-            return Ok(start);
-        }
+    // SAFETY: a live registration's handler is live.
+    let extras = unsafe { handler.extras() };
+    if let Some(crew) = place.front.get(cs)
+        && !extras.is_some_and(Extras::watches)
+        && let Some(start) = crew::offer(cs, crew, info, Activation { event, count })
+    {
+        return Ok(start);
     }
-    let extras = of(cs, event)?;
     // Taken out while it is asked, as it may do anything, end this registration included.
-    if let Some(filter) = extras.filter.take() {
+    if let Some(extras) = extras
+        && let Some(filter) = extras.filter.take()
+    {
         let version = extras.version.get();
         let Some(pass) = attempt(cs, info.context, || filter(count)) else {
             // In what state it is nobody knows, so nobody is to drop it.
@@ -226,15 +226,38 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
             unsafe { registry::free_block(filter.cast(), pool) };
             return Ok(None);
         };
-        let extras = of(cs, event)?;
-        if extras.version.get() == version {
-            extras.filter.set(Some(filter));
+        match present(cs, event) {
+            Ok(Some(extras)) if extras.version.get() == version => extras.filter.set(Some(filter)),
+            changed => {
+                discard(cs, info.context, filter);
+                changed?;
+            }
         }
         if !pass {
             return Ok(None);
         }
     }
-    of(cs, event)?.wait_anew(cs)?;
+    if let Some(extras) = present(cs, event)? {
+        extras.wait_anew(cs)?;
+    }
     note(with_core(cs, |core| core.admit(event, count, timestamp()))?);
     Ok(None)
+}
+
+/// The extras that a registration has now, which does not end while the result is in use.
+fn present(cs: &Section, event: EventId) -> Result<Option<&Extras>, Error> {
+    let handler = with_core(cs, |core| core.handler(event))?;
+    // SAFETY: a live registration's handler is live.
+    Ok(unsafe { handler.extras() })
+}
+
+/// Drops a filter that is no event's any more, as code of `owner`.
+#[cold]
+fn discard(cs: &Section, owner: ContextId, filter: Lent<Filter>) {
+    let (filter, pool) = filter.into_raw();
+    // SAFETY: given up in the line above, and nobody uses it any more. What does not come to its end
+    // is forgotten.
+    let _ = attempt(cs, owner, || unsafe { filter.drop_in_place() });
+    // SAFETY: as above.
+    unsafe { registry::free_block(filter.cast(), pool) };
 }

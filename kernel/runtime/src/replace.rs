@@ -29,7 +29,7 @@ use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use reflex_event::{
-    Activation, Context, ContextId, Error, EventId, Kernel, Priority, Registration,
+    Activation, Context, ContextId, Error, EventId, EventSystem, Priority, Registration,
 };
 use reflex_memory::{Lent, Pool};
 
@@ -413,7 +413,7 @@ where
 }
 
 /// What is to be cleared away when the context is given up in the middle of its replacement.
-struct Rescued<New: 'static> {
+struct Kept<New: 'static> {
     plan: Replacement<New>,
     memory: Lent<MaybeUninit<New>>,
     shared: Arc<Local<Shared<New>>>,
@@ -421,9 +421,9 @@ struct Rescued<New: 'static> {
 
 // SAFETY: handlers, services and what `convert` has not been given are `Send`; the memory holds
 // nothing; the rest is touched in sections.
-unsafe impl<New> Send for Rescued<New> {}
+unsafe impl<New> Send for Kept<New> {}
 
-impl<New: 'static> Rescued<New> {
+impl<New: 'static> Kept<New> {
     fn stopped(self) {
         tell(&self.shared, Err(ReplaceError::Stopped));
     }
@@ -448,37 +448,41 @@ where
         // SAFETY: valid and ours alone: taken out of its cell. What is left is treated as not
         // there, until something is written to it.
         let value = unsafe { state.read() };
-        let rescued = Rescued { plan, memory, shared };
-        let (rescued, converted) = guard::rescued(rescued, Rescued::stopped, move |_| {
-            guard::unguarded(move || convert(value))
-        });
-        let Rescued { plan, mut memory, shared: _ } = rescued;
-        let fresh = match converted {
-            Ok(fresh) => fresh,
-            Err(value) => {
-                // SAFETY: the state's own memory, which stays.
+        let kept = Kept { plan, memory, shared };
+        let convert = move |_: &[u8]| convert(value);
+        guard::keep(
+            || Ok(kept),
+            |_| &[],
+            Kept::stopped,
+            convert,
+            move |kept, converted| {
+                let Kept { plan, mut memory, shared: _ } = kept;
+                let fresh = match converted {
+                    Ok(fresh) => fresh,
+                    Err(value) => {
+                        // SAFETY: the state's own memory, which stays.
+                        unsafe {
+                            state.write(value);
+                            cell.put(&mut *state);
+                        }
+                        return Err(ReplaceError::Declined);
+                    }
+                };
+                memory.write(fresh);
+                let (place, pool) = memory.into_raw();
+                // SAFETY: written above, given up by its box, and it stays for ever, like every state.
+                let fresh: &'static mut New = unsafe { place.cast::<New>().as_mut() };
+                let context = plan.switch(own, fresh);
+                // Nobody is left who refers to the old cell or state.
+                // SAFETY: both lie in blocks of their own that were given up when they were made.
                 unsafe {
-                    state.write(value);
-                    cell.put(&mut *state);
+                    let state = NonNull::new_unchecked(state.cast::<MaybeUninit<Old>>());
+                    drop(Lent::from_raw(state, pool));
+                    drop(Lent::from_raw(old, pool));
                 }
-                return Err(ReplaceError::Declined);
-            }
-        };
-        memory.write(fresh);
-        guard::guarded(move || {
-            let (place, pool) = memory.into_raw();
-            // SAFETY: written above, given up by its box, and it stays for ever, like every state.
-            let fresh: &'static mut New = unsafe { place.cast::<New>().as_mut() };
-            let context = plan.switch(own, fresh);
-            // Nobody is left who refers to the old cell or state.
-            // SAFETY: both lie in blocks of their own that were given up when they were made.
-            unsafe {
-                let state = NonNull::new_unchecked(state.cast::<MaybeUninit<Old>>());
-                drop(Lent::from_raw(state, pool));
-                drop(Lent::from_raw(old, pool));
-            }
-            Ok(context)
-        })
+                Ok(context)
+            },
+        )
     }
 }
 

@@ -15,10 +15,10 @@
 use crate::bound::Handler;
 use crate::dispatch::{activate_deferred, with_core};
 use crate::estate::Phase;
-use crate::guard::Rescue;
 use crate::registry::{self, ContextOptions};
 use crate::report::{Obituary, Reason, Registers, Text};
 use crate::runtime::Runtime;
+use crate::scope::Scope;
 use crate::section::{Section, section};
 use crate::timer::{self, Due};
 use crate::{birth, budget, contain, supervisor};
@@ -28,7 +28,7 @@ use core::fmt::Write;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::time::Duration;
-use reflex_event::{ContextId, Error, EventId, Instant, Kernel, TimerId, Trouble};
+use reflex_event::{ContextId, Error, EventId, EventSystem, Instant, TimerId, Trouble};
 
 pub use crate::estate::{account_heap, lost_heap};
 
@@ -82,6 +82,9 @@ pub struct Stopped {
     pub failures: u32,
     /// Bytes of the global heap that were lost with it this time.
     pub lost: u64,
+    /// Values that have been forgotten so far, each time included: code of the context had borrowed
+    /// them when it was given up, and may have left them half changed.
+    pub forgotten: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,7 +111,10 @@ pub(crate) struct Supervision {
     pub(crate) registers: Cell<Registers>,
     /// A handler to be forgotten.
     pub(crate) unfinished: Cell<Option<Handler>>,
-    pub(crate) rescues: Cell<Option<NonNull<Rescue>>>,
+    /// What is still to be ended of what it had begun.
+    pub(crate) scopes: Cell<Option<NonNull<Scope>>>,
+    /// Values that were forgotten, since code of its that was given up may have been changing them.
+    pub(crate) forgotten: Cell<u32>,
     pub(crate) phase: Cell<Phase>,
     /// Its stack, without the reserve under it.
     pub(crate) stack: Range<usize>,
@@ -150,6 +156,11 @@ impl Supervision {
         registry::name(cs, index).unwrap_or(ContextId { index, generation: 0 })
     }
 
+    /// Counts values that are forgotten.
+    pub(crate) fn forget(&self, values: u32) {
+        self.forgotten.set(self.forgotten.get().saturating_add(values));
+    }
+
     pub(crate) fn obituary(&self, cs: &Section) -> Obituary {
         let context = self.context(cs);
         let name = registry::at(cs, context).map_or("", |place| place.name);
@@ -178,7 +189,8 @@ pub(crate) fn prepare(
         event: Cell::new(None),
         registers: Cell::new(Registers::NONE),
         unfinished: Cell::new(None),
-        rescues: Cell::new(None),
+        scopes: Cell::new(None),
+        forgotten: Cell::new(0),
         phase: Cell::new(Phase::FIRST),
         stack,
         constructor: Cell::new(None),
@@ -343,7 +355,8 @@ impl Runtime {
                 return Err(Error::NotAllowed);
             }
             let Obituary { context, name, reason, text, .. } = supervision.obituary(cs);
-            Ok(Stopped { context, name, reason, text, failures, lost: supervision.lost.get() })
+            let (lost, forgotten) = (supervision.lost.get(), supervision.forgotten.get());
+            Ok(Stopped { context, name, reason, text, failures, lost, forgotten })
         })
     }
 

@@ -117,7 +117,7 @@ fn a_burst_loses_nothing() {
     }
 }
 
-/// The ring is full all the time, and the sender waits.
+/// The reader waits until the ring is full and the sender held up, and goes on slowly.
 #[test]
 fn a_slow_reader_holds_the_sender_up_and_loses_nothing() {
     for model in [Model::Q35, Model::Microvm] {

@@ -2,5 +2,6 @@
 //! says why each holds. A test here does in safe code alone what would be undefined behaviour, were
 //! it let.
 
+mod abandoned;
 mod identity;
 mod reentry;
