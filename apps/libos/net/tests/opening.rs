@@ -4,16 +4,21 @@ mod common;
 
 use common::raw::{ACK, FIN, RST, SYN, Segment, introduce, segments};
 use common::{Host, Noting};
-use reflex_event::{Accumulation, Activation, Instant, Kernel, Priority, Registration};
+use reflex_event::{Accumulation, Activation, EventSystem, Instant, Priority, Registration};
 use reflex_net::Listener;
 use reflex_testkit::{Clock, SimKernel, Trace};
 
 const PORT: u16 = 80;
 
 fn start() -> (Clock, Host, Trace) {
+    start_with(64)
+}
+
+/// With so many buffers for frames.
+fn start_with(buffers: u32) -> (Clock, Host, Trace) {
     let clock = Clock::default();
     clock.set(Instant::from_nanos(1_000_000_000));
-    let host = Host::with(&clock, 1, 3, 4096, |config| config.frames = 8192);
+    let host = Host::with(&clock, 1, 3, buffers as usize, |config| config.frames = buffers);
     host.exchange(&clock, &introduce(host.address));
     (clock, host, Trace::default())
 }
@@ -161,7 +166,7 @@ fn only_a_number_beyond_the_last_reopens_a_connection() {
 #[test]
 fn a_connection_has_a_window_of_frames_waiting() {
     for (window, most) in [(100, 8), (1024, 9), (4096, 12), (100_000, 105), (1 << 20, 256)] {
-        let (clock, host, trace) = start();
+        let (clock, host, trace) = start_with(1024);
         let slow = host.kernel.context(Noting::new("slow", &trace), 8 << 20);
         let listening = host.net.listen(PORT).priority(Priority::LOW).connections(1);
         listening.buffers(window, 1000).serve(slow).unwrap();
