@@ -60,8 +60,8 @@ impl Completions {
         let (pool, _) = section(|cs| registry::parts(cs, self.context))?;
         let handler = Handler::nothing(pool)?;
         table::register(self.context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|cs| unsafe { handler.release(cs, pool) });
+            // SAFETY: nobody else has seen it.
+            unsafe { handler.discard(pool) };
         })
     }
 

@@ -345,6 +345,6 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     }
     supervisor::bury(cs, supervision, priority);
     let (unfinished, next) = with_core(cs, |core| core.abandon(context)).ok()?;
-    supervision.unfinished.set(unfinished);
+    supervision.leave_unfinished(cs, unfinished);
     next
 }

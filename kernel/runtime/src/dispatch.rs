@@ -5,7 +5,7 @@ use crate::cpu::{self, Cpu};
 use crate::local::{Borrow, assert_not_borrowed};
 use crate::scope::Scopes;
 use crate::section::{self, DISPATCH, Free, Outermost, Section};
-use crate::{extras, idle, job, registry};
+use crate::{extras, idle, job, registry, retire};
 use core::mem::offset_of;
 use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
@@ -338,7 +338,7 @@ extern "C" fn finished() -> ! {
     let finished = borrow_core(&outermost).finish();
     match finished {
         Finished::Next(next) => go_to(&mut outermost, next),
-        Finished::Release(handler) => release(&mut outermost, handler),
+        Finished::Release(handler) => release(outermost, handler),
     }
 }
 
@@ -346,13 +346,9 @@ extern "C" fn finished() -> ! {
 /// call the kernel, so that comes before the choice of who runs next.
 #[cold]
 #[inline(never)]
-fn release(outermost: &mut Outermost, handler: Handler) -> ! {
-    if let Some(Ok((pool, _))) =
-        running(outermost).map(|context| registry::parts(outermost, context))
-    {
-        // SAFETY: the core gave it back: it has returned and is never called again.
-        unsafe { handler.release(outermost, pool) };
-    }
-    let next = with_core(outermost, |core| core.leave());
-    go_to(outermost, next)
+fn release(outermost: Outermost, handler: Handler) -> ! {
+    // SAFETY: the core gave it back: it has returned and is never called again.
+    let mut outermost = unsafe { retire::finish(outermost, handler) };
+    let next = with_core(&outermost, |core| core.leave());
+    go_to(&mut outermost, next)
 }

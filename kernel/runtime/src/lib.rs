@@ -45,6 +45,7 @@ mod random;
 mod registry;
 mod replace;
 pub mod report;
+mod retire;
 mod runtime;
 mod scope;
 pub mod section;

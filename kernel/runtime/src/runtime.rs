@@ -1,6 +1,6 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
-use crate::bound::{AnyState, Handler};
+use crate::bound::Handler;
 use crate::cpu;
 use crate::dispatch::{self, Stack, note, running, timestamp, with_core};
 use crate::memory::{self, StackSource};
@@ -163,19 +163,6 @@ impl Runtime {
     }
 }
 
-/// Registers a handler that has been bound to `state`.
-fn enlist(
-    context: ContextId,
-    registration: Registration,
-    handler: Handler,
-    (pool, state): (&'static Pool, AnyState),
-) -> Result<EventId, Error> {
-    table::register_for(context, Some(state), registration, handler).inspect_err(|_| {
-        // SAFETY: nobody else has seen it; in a section.
-        section(|cs| unsafe { handler.release(cs, pool) });
-    })
-}
-
 impl EventSystem for Runtime {
     #[inline]
     fn now(&self) -> Instant {
@@ -209,11 +196,20 @@ impl EventSystem for Runtime {
             guard::open(cs);
             Ok(parts)
         })?;
-        let handler = Handler::bind(state, handler, pool);
-        let registered =
-            handler.and_then(|handler| enlist(context.id(), registration, handler, (pool, state)));
+        // What is refused is dropped where nothing is guarded any more.
+        let registered = match Handler::bind(state, handler, pool) {
+            Ok(bound) => table::register_for(context.id(), Some(state), registration, bound)
+                .map_err(|error| (error, Some(bound), None)),
+            Err((error, handler)) => Err((error, None, Some(handler))),
+        };
         guard::close();
-        registered
+        registered.map_err(|(error, bound, _)| {
+            if let Some(bound) = bound {
+                // SAFETY: nobody else has seen it.
+                unsafe { bound.discard(pool) };
+            }
+            error
+        })
     }
 
     fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {

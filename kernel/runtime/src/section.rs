@@ -101,6 +101,7 @@ impl Outermost {
     }
 
     /// Gives the section up.
+    #[must_use = "what waits is not served by itself"]
     #[inline(always)]
     pub(crate) fn give_up(self) -> Free {
         compiler_fence(SeqCst);
@@ -112,13 +113,13 @@ impl Outermost {
 
     /// Ends the section, and does what has waited for it.
     #[inline(always)]
-    pub(crate) fn leave(self) {
+    pub(crate) fn leave(self) -> Free {
         leave();
+        Free { here: PhantomData }
     }
 }
 
 /// The section has been given up by whoever has this, who has opened none since.
-#[must_use = "what waits is not served by itself"]
 pub(crate) struct Free {
     here: PhantomData<*mut ()>,
 }

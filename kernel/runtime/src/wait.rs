@@ -45,8 +45,8 @@ impl Waiter {
         let handler = Handler::nothing(pool)?;
         let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
         let event = table::register(context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|cs| unsafe { handler.release(cs, pool) });
+            // SAFETY: nobody else has seen it.
+            unsafe { handler.discard(pool) };
         })?;
         section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Wakes, true)))?;
         Ok(Self { kernel, event })
