@@ -15,10 +15,10 @@ use crate::bound::Handler;
 use crate::crew::Membership;
 use crate::dispatch::{activate_deferred, with_core};
 use crate::scope::Scope;
-use crate::section::{self, section};
+use crate::section::{self, Section, section};
 use crate::supervise::{Life, Supervision};
-use crate::{guard, memory, quarantine, registry, report, supervisor, timer};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::{cpu, guard, memory, quarantine, registry, report, supervisor, timer};
+use core::sync::atomic::Ordering::Relaxed;
 use reflex_event::ContextId;
 use reflex_memory::{Cursor, Pool};
 
@@ -40,34 +40,70 @@ impl Phase {
 /// What the end of a registration has left to be done.
 enum Ended {
     Nothing,
-    /// Its handler's captures are to be dropped.
-    Handler(Handler, &'static Pool),
+    /// Its handler is to be dropped.
+    Handler(Remains),
     /// There was none.
     All,
 }
 
-/// Bytes of the global heap that were lost with contexts.
-static LOST: AtomicU64 = AtomicU64::new(0);
+/// A handler of which there is something to be dropped, and whether that is all that it has captured, or
+/// the filter beside it alone.
+struct Remains {
+    handler: Handler,
+    pool: &'static Pool,
+    captured: bool,
+}
 
 impl Supervision {
     /// Does a bounded piece of the cleaning up. What goes wrong there is the kernel's own, but for what
     /// handlers have captured.
     pub(crate) fn step(&'static self) {
-        let Some((handler, pool)) = guard::guarded(|| self.advance()) else { return };
+        let Some(Remains { handler, pool, captured }) = guard::guarded(|| self.advance()) else {
+            return;
+        };
         // SAFETY: the core gave it back, so it does not run and is never called again. When this does
         // not come to its end, the rest is forgotten.
-        unsafe { handler.drop_captured() };
+        unsafe {
+            handler.drop_filter(pool);
+            if captured {
+                handler.drop_captured();
+            }
+        }
         guard::guarded(|| {
             supervisor::set_heir_of(None);
             self.unfinished.set(None);
-            // SAFETY: as above.
-            unsafe { handler.free(pool) };
+            if captured || self.home.reuse.is_at_once() {
+                // SAFETY: as above; nothing is left of it, or nobody has pointers to what is.
+                unsafe { handler.free(pool) };
+            }
         });
     }
 
-    /// Comes a piece further, unless that is a handler whose captures are to be dropped, and then its
-    /// memory freed.
-    fn advance(&'static self) -> Option<(Handler, &'static Pool)> {
+    /// Whether there is a stack to go on with, should code of the context's fail once more. The caller is
+    /// guarded.
+    fn may_drop(&self) -> bool {
+        self.home.reuse.is_at_once() || quarantine::ready_spare()
+    }
+
+    /// The context has been given up in a handler that had been ended. What was noted before was being
+    /// dropped meanwhile, and is forgotten at once.
+    pub(crate) fn leave_unfinished(&self, cs: &Section, handler: Option<Handler>) {
+        let Some(handler) = handler else { return };
+        if let Some(before) = self.unfinished.replace(Some(handler))
+            && let Ok((pool, _)) = registry::parts(cs, self.context(cs))
+        {
+            // SAFETY: whoever was at it does not go on.
+            unsafe {
+                before.drop_extras(cs, pool);
+                if self.home.reuse.is_at_once() {
+                    before.free(pool);
+                }
+            }
+        }
+    }
+
+    /// Comes a piece further, unless that is application's code, to drop what is left of a handler.
+    fn advance(&'static self) -> Option<Remains> {
         let context = section(|cs| self.context(cs));
         let next = match self.phase.get() {
             Phase::Tell => {
@@ -85,7 +121,7 @@ impl Supervision {
                 None => Phase::Unregister,
             },
             Phase::Unregister => match self.unregister(context) {
-                Ended::Handler(handler, pool) => return Some((handler, pool)),
+                Ended::Handler(remains) => return Some(remains),
                 Ended::Nothing => Phase::Unregister,
                 Ended::All => Phase::Mourn,
             },
@@ -130,12 +166,17 @@ impl Supervision {
     /// Ends one registration.
     fn unregister(&'static self, context: ContextId) -> Ended {
         let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return Ended::All };
-        if let Some(handler) = self.unfinished.take() {
+        if let Some(handler) = self.unfinished.get() {
             // SAFETY: it was being called, or dropped, by somebody who does not go on. What it
-            // has captured is forgotten; it stays where it is, unless whoever made the context has
-            // said that nobody has pointers to it.
+            // has captured is forgotten, and stays where it is, unless whoever made the context has said
+            // that nobody has pointers to it; a filter beside it is not.
             unsafe {
                 section(|cs| handler.drop_extras(cs, pool));
+                if handler.has_filter() && self.may_drop() {
+                    supervisor::set_heir_of(Some(self));
+                    return Ended::Handler(Remains { handler, pool, captured: false });
+                }
+                self.unfinished.set(None);
                 if self.home.reuse.is_at_once() {
                     handler.free(pool);
                 }
@@ -158,12 +199,10 @@ impl Supervision {
             None => Ended::All,
             Some(None) => Ended::Nothing,
             // When dropping it failed there would be no stack to go on with: it is forgotten.
-            Some(Some(_)) if !self.home.reuse.is_at_once() && !quarantine::ready_spare() => {
-                Ended::Nothing
-            }
+            Some(Some(_)) if !self.may_drop() => Ended::Nothing,
             Some(Some(handler)) => {
                 supervisor::set_heir_of(Some(self));
-                Ended::Handler(handler, pool)
+                Ended::Handler(Remains { handler, pool, captured: true })
             }
         }
     }
@@ -188,7 +227,7 @@ impl Supervision {
                 registry::forget_state(cs, context);
             }
             let lost = self.heap.take().max(0) as u64;
-            LOST.fetch_add(lost, Relaxed);
+            cpu::this().lost.fetch_add(lost, Relaxed);
             self.lost.set(lost);
             supervisor::cleaned_up(cs, self);
             self.tell_quarantined(cs);
@@ -252,5 +291,5 @@ pub fn account_heap(bytes: i64) {
 /// Bytes of the global heap that were lost with contexts that were given up: what they had taken
 /// in their own handlers, less what they had given back.
 pub fn lost_heap() -> u64 {
-    LOST.load(Relaxed)
+    cpu::this().lost.load(Relaxed)
 }

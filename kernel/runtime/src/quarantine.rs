@@ -12,12 +12,11 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::dispatch::{note, timestamp, with_core};
-use crate::local::LocalCell;
 use crate::registry::{self, GRANULE};
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
 use crate::supervise::Supervision;
-use crate::{contain, memory};
+use crate::{contain, cpu, memory};
 use core::cell::Cell;
 use core::ops::Range;
 use reflex_event::{ContextId, Error, Trouble};
@@ -26,6 +25,11 @@ use reflex_memory::{Content, Pool};
 /// Whether the memory of a context that has been given up may be used again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reuse(bool);
+
+impl Quarantine {
+    /// Nothing.
+    pub(crate) const NONE: Self = Self { computations: 0, bytes: 0, bound: 0 };
+}
 
 impl Reuse {
     /// Never: it is quarantined.
@@ -68,16 +72,13 @@ pub struct Quarantine {
     pub bound: u64,
 }
 
-static QUARANTINE: LocalCell<Quarantine> =
-    LocalCell::new(Quarantine { computations: 0, bytes: 0, bound: 0 });
-
 /// The part of the machine's free memory that may be in quarantine when nothing is said.
 const SHARE: u64 = 2;
 
 /// Sets the bound.
 pub(crate) fn init(cs: &Section, bound: Option<u64>) {
     let bound = bound.unwrap_or(memory::available() as u64 / SHARE);
-    QUARANTINE.set(cs, Quarantine { bound, ..Quarantine::default() });
+    cpu::this().quarantine.set(cs, Quarantine { bound, ..Quarantine::default() });
 }
 
 /// Puts memory of a computation into quarantine.
@@ -89,10 +90,10 @@ pub(crate) fn add(bytes: u64) {
         return;
     }
     let all = section(|cs| {
-        let mut all = QUARANTINE.get(cs);
+        let mut all = cpu::this().quarantine.get(cs);
         all.computations += 1;
         all.bytes = all.bytes.saturating_add(bytes);
-        QUARANTINE.set(cs, all);
+        cpu::this().quarantine.set(cs, all);
         all
     });
     assert!(
@@ -226,28 +227,25 @@ impl Supervision {
     }
 }
 
-/// A stack that is ready for when the supervisor itself is given up.
-static SPARE: LocalCell<Option<(usize, usize)>> = LocalCell::new(None);
-
 /// Bytes of the supervisor's stack.
 pub(crate) const SUPERVISOR_STACK: usize = 16 << 10;
 
 /// Makes a stack for the supervisor to go on with, unless there is one; false when there is no memory
 /// for it.
 pub(crate) fn ready_spare() -> bool {
-    if section(|cs| SPARE.get(cs).is_some()) {
+    if section(|cs| cpu::this().spare.get(cs).is_some()) {
         return true;
     }
     let Some(stack) = memory::stack_above(SUPERVISOR_STACK, contain::RESERVE) else { return false };
-    section(|cs| SPARE.set(cs, Some((stack.start, stack.end))));
+    section(|cs| cpu::this().spare.set(cs, Some((stack.start, stack.end))));
     true
 }
 
 /// The supervisor has been given up and goes on: on another stack, if its own may be pointed to.
 /// There is one, or it would not have done what it was given up for.
 pub(crate) fn change_stack(cs: &Section, supervisor: &Supervision) {
-    let spare = SPARE.get(cs);
-    SPARE.set(cs, None);
+    let spare = cpu::this().spare.get(cs);
+    cpu::this().spare.set(cs, None);
     let home = &supervisor.home;
     let stack = spare.expect("made before anything was called that may fail");
     home.lost.set((home.stack().len() + home.reserve().len()) as u64);
@@ -257,6 +255,6 @@ pub(crate) fn change_stack(cs: &Section, supervisor: &Supervision) {
 impl Runtime {
     /// How much memory of computations that were given up is not used again.
     pub fn quarantine(self) -> Quarantine {
-        section(|cs| QUARANTINE.get(cs))
+        section(|cs| cpu::this().quarantine.get(cs))
     }
 }

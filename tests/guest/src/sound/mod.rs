@@ -3,6 +3,7 @@
 //! it let.
 
 mod abandoned;
+mod dropped;
 mod identity;
 mod quarantine;
 mod reentry;
