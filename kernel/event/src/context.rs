@@ -43,8 +43,8 @@ pub(crate) struct ContextRecord<C> {
     pub(crate) preempted: bool,
     /// It is to be held as soon as no handler is on its stack.
     pub(crate) stopping: bool,
-    /// How often its place has been given to another.
-    pub(crate) generation: u16,
+    /// What it is called at present.
+    pub(crate) name: ContextId,
     /// Neighbours among the ready, or the preempted (`next` was preempted before this one).
     pub(crate) next: u16,
     pub(crate) previous: u16,
@@ -130,7 +130,7 @@ impl<C: Copy> Contexts<C> {
             active: 0,
             preempted: false,
             stopping: false,
-            generation: 0,
+            name: ContextId::new(NOBODY, 0),
             next: NOBODY,
             previous: NOBODY,
             serving: NONE,
@@ -162,7 +162,18 @@ impl<C: Copy> Contexts<C> {
         let record = self.at(index);
         record.machine = machine;
         record.room = room(limits);
-        Ok(self.name(index))
+        record.name = ContextId::new(index, 0);
+        Ok(record.name)
+    }
+
+    /// Gives a place to another context, whose name is returned.
+    ///
+    /// # Errors
+    /// [`Error::UsedUp`].
+    pub(crate) fn rename(&mut self, context: u16) -> Result<ContextId, Error> {
+        let name = &mut self.at(context).name;
+        *name = name.next()?;
+        Ok(*name)
     }
 
     /// The account of a context that is held anew, for whoever has its place now.
@@ -174,16 +185,20 @@ impl<C: Copy> Contexts<C> {
     /// The index of a context that exists under this name.
     pub(crate) fn index(&self, context: ContextId) -> Result<u16, Error> {
         let index = usize::from(context.index);
-        let named =
-            index < self.count && self.records[index % MOST].generation == context.generation;
+        let named = index < self.count && self.records[index % MOST].name == context;
         if named { Ok(context.index) } else { Err(Error::NoContext) }
+    }
+
+    /// The name of the context at a place.
+    pub(crate) fn named(&self, context: u16) -> Result<ContextId, Error> {
+        let exists = usize::from(context) < self.count;
+        if exists { Ok(self.name(context)) } else { Err(Error::NoContext) }
     }
 
     /// The name of a context that is known to exist.
     #[inline(always)]
     pub(crate) fn name(&self, context: u16) -> ContextId {
-        let generation = self.records[usize::from(context) % MOST].generation;
-        ContextId { index: context, generation }
+        self.records[usize::from(context) % MOST].name
     }
 
     /// A context that is known to exist; the remainder only spares the check.
@@ -201,3 +216,6 @@ impl<C: Copy> Contexts<C> {
         &mut self.accounts[usize::from(context)]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -262,14 +262,23 @@ impl<H: Copy, C: Copy> Core<H, C> {
         Ok(self.table.live_at(id)?.handler.expect("a live registration has a handler"))
     }
 
-    /// Gives a registration another handler, and returns the one it had. What is pending is for
-    /// the new one.
+    /// Whether a registration is a context's.
     ///
     /// # Errors
-    /// [`Error::Stale`]; [`Error::Busy`] when the handler is on its context's stack.
-    pub fn rebind(&mut self, id: EventId, handler: H) -> Result<H, Error> {
-        let context = self.table.live_at(id)?.context;
-        if self.contexts.at(context).serving == id.index {
+    /// [`Error::NoContext`], [`Error::Stale`]; [`Error::Foreign`] when it is another's.
+    pub fn owns(&mut self, context: ContextId, id: EventId) -> Result<(), Error> {
+        let index = self.contexts.index(context)?;
+        if self.table.live_at(id)?.context == index { Ok(()) } else { Err(Error::Foreign) }
+    }
+
+    /// Gives a registration of a context another handler, and returns the one it had. What is
+    /// pending is for the new one.
+    ///
+    /// # Errors
+    /// As [`owns`](Self::owns); [`Error::Busy`] when the handler is on its context's stack.
+    pub fn rebind(&mut self, context: ContextId, id: EventId, handler: H) -> Result<H, Error> {
+        self.owns(context, id)?;
+        if self.contexts.at(context.index).serving == id.index {
             return Err(Error::Busy);
         }
         let old = self.table.at(id.index).handler.replace(handler);
@@ -299,15 +308,12 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// that.
     ///
     /// # Errors
-    /// [`Error::Stale`], [`Error::NoContext`]; [`Error::NotAllowed`] when it is another context's;
-    /// [`Error::Busy`] when what it has pending waits for room already.
+    /// As [`owns`](Self::owns); [`Error::Busy`] when what it has pending waits for room already.
     pub fn set_notice(&mut self, context: ContextId, id: Option<EventId>) -> Result<(), Error> {
         let index = self.contexts.index(context)?;
         if let Some(id) = id {
-            let record = self.table.live_at(id)?;
-            if record.context != index {
-                return Err(Error::NotAllowed);
-            }
+            self.owns(context, id)?;
+            let record = self.table.at(id.index);
             if record.gate.has(Gate::PARKED) {
                 return Err(Error::Busy);
             }

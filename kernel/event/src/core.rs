@@ -148,8 +148,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// # Errors
     /// [`Error::NoContext`].
     pub fn context_at(&self, index: u16) -> Result<ContextId, Error> {
-        self.contexts.index(self.contexts.name(index))?;
-        Ok(self.contexts.name(index))
+        self.contexts.named(index)
     }
 
     /// Live registrations.

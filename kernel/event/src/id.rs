@@ -1,16 +1,70 @@
 //! Names of contexts, events and timers. All are small, `Copy`, and checked when used.
 
+use crate::Error;
 use core::fmt;
 use core::marker::PhantomData;
 
 /// A context's name: its place and the generation of that place, so that the name of a context
-/// that has ended is refused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+/// that has ended is refused. A machine word.
+///
+/// A generation has 48 bits, since a place may be given to another every few microseconds, for
+/// years. None comes again: the place of the last one is [retired](Error::UsedUp).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C, align(8))]
 pub struct ContextId {
     /// Place among the contexts.
     pub index: u16,
-    /// How often that place has been given to another.
-    pub generation: u16,
+    /// The upper 16 bits of the generation, and the lower 32.
+    upper: u16,
+    lower: u32,
+}
+
+const _: () = assert!(size_of::<ContextId>() == 8);
+
+impl ContextId {
+    /// The last generation of a place.
+    pub const LAST_GENERATION: u64 = (1 << 48) - 1;
+
+    /// The name of a place in one of its generations, of which the lower 48 bits count.
+    #[inline(always)]
+    pub const fn new(index: u16, generation: u64) -> Self {
+        Self { index, upper: (generation >> 32) as u16, lower: generation as u32 }
+    }
+
+    /// How often the place has been given to another.
+    #[inline(always)]
+    pub const fn generation(self) -> u64 {
+        (self.upper as u64) << 32 | self.lower as u64
+    }
+
+    /// The name in one machine word.
+    #[inline(always)]
+    pub const fn into_word(self) -> u64 {
+        self.generation() << 16 | self.index as u64
+    }
+
+    /// The name in a word.
+    #[inline(always)]
+    pub const fn from_word(word: u64) -> Self {
+        Self::new(word as u16, word >> 16)
+    }
+
+    /// The name of whoever is given the place next.
+    ///
+    /// # Errors
+    /// [`Error::UsedUp`].
+    pub(crate) fn next(self) -> Result<Self, Error> {
+        if self.generation() == Self::LAST_GENERATION {
+            return Err(Error::UsedUp);
+        }
+        Ok(Self::new(self.index, self.generation() + 1))
+    }
+}
+
+impl fmt::Debug for ContextId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContextId({}.{})", self.index, self.generation())
+    }
 }
 
 /// A registration's name: its place and the generation of that place, so that a stale name
@@ -19,7 +73,8 @@ pub struct ContextId {
 pub struct EventId {
     /// Place in the table of registrations.
     pub index: u32,
-    /// How often that place has been taken or given back; odd, so never 0.
+    /// How often that place has been taken or given back; odd, so never 0. None comes again: after
+    /// the last one the place is retired.
     pub generation: u32,
 }
 
@@ -77,6 +132,6 @@ impl<S> Copy for Context<S> {}
 
 impl<S> fmt::Debug for Context<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Context({}.{})", self.id.index, self.id.generation)
+        write!(f, "Context({}.{})", self.id.index, self.id.generation())
     }
 }

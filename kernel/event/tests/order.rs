@@ -232,8 +232,8 @@ fn made_up_names_are_refused() {
             assert_eq!(core.next_of(id), Err(Error::Stale));
         }
     }
-    for (index, generation) in [(0, 1), (1, 0), (256, 0), (u16::MAX, 0)] {
-        let nobody = ContextId { index, generation };
+    for (index, generation) in [(0, 1), (0, 1 << 16), (0, 1 << 32), (1, 0), (256, 0), (u16::MAX, 0)] {
+        let nobody = ContextId::new(index, generation);
         assert_eq!(core.hold(nobody), Err(Error::NoContext));
         assert_eq!(core.serving(nobody), None);
     }

@@ -203,8 +203,7 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::exclude`]. The work has not been done.
     pub fn protect<R>(self, which: Protected, work: impl FnOnce() -> R) -> Result<R, Error> {
-        let (mut contexts, mut length) =
-            ([ContextId { index: 0, generation: 0 }; MOST_CONTEXTS], 0);
+        let (mut contexts, mut length) = ([ContextId::new(0, 0); MOST_CONTEXTS], 0);
         let (set, running) = section(|| {
             // SAFETY: in a section, and the borrows end in it.
             let (sections, core) = unsafe { (SECTIONS.get(), CORE.get()) };

@@ -550,7 +550,7 @@ impl<New: 'static> Replacement<New> {
             section(|| match handler {
                 Some(handler) => {
                     let _ = table::ready(context, handler);
-                    rebind(event, handler, pool);
+                    rebind(context, event, handler, pool);
                 }
                 None => drop(table::unregister(event)),
             });
@@ -560,9 +560,9 @@ impl<New: 'static> Replacement<New> {
 }
 
 /// Gives a registration its new handler. The caller is in a section.
-fn rebind(event: EventId, handler: Handler, pool: &'static Pool) {
+fn rebind(context: ContextId, event: EventId, handler: Handler, pool: &'static Pool) {
     // SAFETY: in a section, and the borrow ends in this statement.
-    match unsafe { CORE.get() }.rebind(event, handler) {
+    match unsafe { CORE.get() }.rebind(context, event, handler) {
         // SAFETY: both were bound in that pool; the old one is not called again.
         Ok(old) => unsafe {
             handler.adopt(old);

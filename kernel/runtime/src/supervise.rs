@@ -142,7 +142,7 @@ impl Supervision {
     pub(crate) fn context(&self) -> ContextId {
         let index = self.index.get();
         // A context does not cease to exist.
-        registry::name(index).unwrap_or(ContextId { index, generation: 0 })
+        registry::name(index).unwrap_or(ContextId::new(index, 0))
     }
 
     pub(crate) fn obituary(&self) -> Obituary {

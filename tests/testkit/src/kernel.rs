@@ -110,7 +110,7 @@ impl SimKernel {
             mourners: Vec::new(),
             failures: 0,
         });
-        Context::new(ContextId { index, generation: 0 })
+        Context::new(ContextId::new(index, 0))
     }
 
     /// Looks at, or changes, the state of a context that is not running.

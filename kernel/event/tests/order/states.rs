@@ -166,11 +166,11 @@ fn a_stopped_context_keeps_its_activations() {
     let _ = core.activate(event, 2, || 0).unwrap();
     assert_eq!(run_next(&mut core), "old");
     assert_eq!(core.stop(a), Ok(false));
-    assert_eq!(core.rebind(event, "new"), Err(Error::Busy));
+    assert_eq!(core.rebind(a, event, "new"), Err(Error::Busy));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
     let _ = core.activate(event, 1, || 0).unwrap();
     assert_eq!(core.preempt(), None);
-    assert_eq!(core.rebind(event, "new"), Ok("old"));
+    assert_eq!(core.rebind(a, event, "new"), Ok("old"));
     assert_eq!(core.start(a), Ok(Outcome::Preempt));
     assert_eq!(run_all(&mut core), ["new", "new"]);
 }
