@@ -5,6 +5,7 @@ use core::any::TypeId;
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use reflex_event::{Activation, Error, EventId};
 use reflex_memory::{Lent, Pool};
 
@@ -36,32 +37,52 @@ impl<S: 'static> StateCell<S> {
     }
 }
 
-/// A pointer to a [`StateCell`] that remembers of what type.
+/// Which of all states that there have been: no two have the same number, wherever they lay and
+/// whatever their types.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StateId(u64);
+
+impl StateId {
+    /// That of no state.
+    const NONE: Self = Self(0);
+
+    /// Another than any before. There are more than can be used up.
+    fn fresh() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Relaxed) + 1)
+    }
+}
+
+/// A state: where its cell is, of what type it is, and which. An address serves one state after the
+/// other, and so says nothing of either.
 #[derive(Clone, Copy)]
 pub(crate) struct AnyState {
     cell: NonNull<()>,
     of: TypeId,
+    id: StateId,
 }
 
 impl AnyState {
-    pub(crate) fn new<S: 'static>(cell: &'static StateCell<S>) -> Self {
-        Self { cell: NonNull::from(cell).cast(), of: TypeId::of::<S>() }
-    }
-
-    /// The state in a cell that lives as long as there are handlers for it.
-    pub(crate) fn at<S: 'static>(cell: NonNull<StateCell<S>>) -> Self {
-        Self { cell: cell.cast(), of: TypeId::of::<S>() }
+    /// The state that is, or is to be, in a cell that lives as long as there are handlers for it.
+    /// To be called once a state: what it returns stands for that from then on.
+    pub(crate) fn new<S: 'static>(cell: NonNull<StateCell<S>>) -> Self {
+        Self { cell: cell.cast(), of: TypeId::of::<S>(), id: StateId::fresh() }
     }
 
     /// No state, of no type that a handler could be for.
     pub(crate) fn nothing() -> Self {
         enum Nothing {}
-        Self { cell: NonNull::dangling(), of: TypeId::of::<Nothing>() }
+        Self { cell: NonNull::dangling(), of: TypeId::of::<Nothing>(), id: StateId::NONE }
     }
 
     /// Where the cell is: at the start of a block of its context's event memory.
     pub(crate) fn block(self) -> NonNull<()> {
         self.cell
+    }
+
+    /// Which it is.
+    pub(crate) fn id(self) -> StateId {
+        self.id
     }
 
     /// The cell, if its state is an `S`.
@@ -76,7 +97,8 @@ pub(crate) type Call = unsafe extern "C" fn(NonNull<Header>, u64, u32);
 /// What every bound handler begins with, whatever its type.
 #[repr(C)]
 pub(crate) struct Header {
-    /// First, where dispatch finds it without knowing this type.
+    /// First, where dispatch finds it without knowing this type. It follows from what the context
+    /// and the registration ask for, and is never kept elsewhere: see [`crate::calls`].
     call: Cell<Call>,
     kind: &'static Kind,
     extras: Cell<Option<NonNull<Extras>>>,
@@ -84,11 +106,20 @@ pub(crate) struct Header {
 
 /// What can be done with bound handlers of one type.
 pub(crate) struct Kind {
-    /// Calls it: what dispatch calls unless that was [diverted](Handler::divert).
+    /// Calls it, and nothing else.
     pub(crate) call: Call,
     /// Drops what it has captured.
     pub(crate) drop: unsafe fn(NonNull<Header>),
+    /// Does instead what is left to do about a handler whose call, or drop, was cut off.
+    pub(crate) forget: unsafe fn(NonNull<Header>),
 }
+
+/// In what condition the captured values are of a handler that was cut off nobody knows: nobody is to
+/// drop them.
+///
+/// # Safety
+/// None.
+pub(crate) unsafe fn forget(_: NonNull<Header>) {}
 
 impl Header {
     pub(crate) const fn new(kind: &'static Kind) -> Self {
@@ -122,7 +153,7 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
         }
     }
 
-    const KIND: Kind = Kind { call: Self::call, drop: Self::drop };
+    const KIND: Kind = Kind { call: Self::call, drop: Self::drop, forget };
 
     /// # Safety
     /// `header` is that of a live `Self`, which nobody uses again.
@@ -132,11 +163,21 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
     }
 }
 
-/// A handler, as the event core keeps it.
-#[derive(Clone, Copy)]
-pub(crate) struct Handler(NonNull<Header>);
+/// A handler that is no registration's: not yet, or not any more. It is released when it is dropped,
+/// which is not to be in a section: what it has captured may be much.
+pub(crate) struct Loose {
+    handler: Handler,
+    pool: &'static Pool,
+    /// The state it is for; [`StateId::NONE`] when it reaches none, or one that the kernel keeps for
+    /// the context beside its own.
+    state: StateId,
+}
 
-impl Handler {
+// SAFETY: what handlers capture is `Send`, as `bind` and `beside` demand, and those of the kernel's
+// own are safe to drop in any context; nobody else has it.
+unsafe impl Send for Loose {}
+
+impl Loose {
     /// Binds `handler` to `state`, in `pool`.
     pub(crate) fn bind<S, F>(
         state: AnyState,
@@ -147,20 +188,37 @@ impl Handler {
         S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
-        let state = state.downcast::<S>().ok_or(Error::WrongState)?;
-        let bound = Bound { header: Header::new(&Bound::<S, F>::KIND), state, handler };
+        let cell = state.downcast::<S>().ok_or(Error::WrongState)?;
+        let bound = Bound { header: Header::new(&Bound::<S, F>::KIND), state: cell, handler };
         let (bound, _) = pool.alloc(bound).map_err(|_| Error::OutOfMemory)?.into_raw();
         // SAFETY: a `Bound` begins with its header, which was made for it just now.
-        Ok(unsafe { Self::new(bound.cast()) })
+        let handler = unsafe { Handler::new(bound.cast()) };
+        Ok(Self { handler, pool, state: state.id })
     }
 
-    /// The handler that `header` is the beginning of.
+    /// Binds `handler` to a state that the kernel keeps for a context beside the context's own, in
+    /// `pool`, which is that context's.
+    pub(crate) fn beside<S, F>(
+        cell: &'static StateCell<S>,
+        handler: F,
+        pool: &'static Pool,
+    ) -> Result<Self, Error>
+    where
+        S: 'static,
+        F: Fn(&mut S, Activation) + Send + 'static,
+    {
+        let loose = Self::bind(AnyState::new(NonNull::from(cell)), handler, pool)?;
+        Ok(Self { handler: loose.keep(), pool, state: StateId::NONE })
+    }
+
+    /// The handler of the kernel's own that `header` is the beginning of.
     ///
     /// # Safety
-    /// It lies at the start of a lent block of its context's event memory, given up for this; its
-    /// kind is right, and safe to drop in any context.
-    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
-        Self(header)
+    /// As [`Handler::new`]; the block is one of `pool`'s, and the handler may be called whatever the
+    /// state of the context is that the pool belongs to.
+    pub(crate) unsafe fn own(header: NonNull<Header>, pool: &'static Pool) -> Self {
+        // SAFETY: the caller's duty.
+        Self { handler: unsafe { Handler::new(header) }, pool, state: StateId::NONE }
     }
 
     /// A handler that does nothing, for an event that is not called.
@@ -171,9 +229,75 @@ impl Handler {
         /// Sound to call with anything: there is nothing to drop.
         unsafe fn drop(_: NonNull<Header>) {}
 
-        let header = Header::new(&Kind { call, drop });
-        let header = pool.alloc(header).map_err(|_| Error::OutOfMemory)?;
-        Ok(Self(header.into_raw().0))
+        let header = Header::new(&Kind { call, drop, forget });
+        let (header, _) = pool.alloc(header).map_err(|_| Error::OutOfMemory)?.into_raw();
+        // SAFETY: a kind with nothing to drop, which reaches no state.
+        Ok(unsafe { Self::own(header, pool) })
+    }
+
+    /// The handler, which stays whose it is.
+    pub(crate) fn handler(&self) -> Handler {
+        self.handler
+    }
+
+    /// The handler, which is a registration's from here on.
+    pub(crate) fn keep(self) -> Handler {
+        ManuallyDrop::new(self).handler
+    }
+
+    /// Whether it may be a handler of the context that has this memory and this state. Wherever a
+    /// handler becomes a registration's, this is what is asked.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] when it lies in another context's memory; [`Error::WrongState`] when it is
+    /// for another state.
+    pub(crate) fn fits(&self, pool: &'static Pool, state: AnyState) -> Result<(), Error> {
+        if !core::ptr::eq(self.pool, pool) {
+            return Err(Error::Foreign);
+        }
+        let fits = self.state == StateId::NONE || self.state == state.id;
+        if fits { Ok(()) } else { Err(Error::WrongState) }
+    }
+
+    /// Becomes the handler of a registration in place of `former`, and takes over what is kept
+    /// beside that, having nothing of the kind itself. The former one is returned.
+    ///
+    /// # Safety
+    /// `former` is a registration's, lies in the same memory and does not run; nobody calls it again.
+    /// The caller is in a section.
+    pub(crate) unsafe fn succeed(self, former: Handler) -> Self {
+        // SAFETY: both are live: one is loose, the other a registration's.
+        let (header, old) = unsafe { (self.handler.0.as_ref(), former.0.as_ref()) };
+        header.extras.set(old.extras.take());
+        let pool = self.pool;
+        self.keep();
+        Self { handler: former, pool, state: StateId::NONE }
+    }
+}
+
+impl Drop for Loose {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has it, so it does not run and is not called again; nothing is kept
+        // beside it, as that is done with a registration's only.
+        unsafe {
+            self.handler.drop_captured();
+            self.handler.free(self.pool);
+        }
+    }
+}
+
+/// A handler, as the event core keeps it.
+#[derive(Clone, Copy)]
+pub(crate) struct Handler(NonNull<Header>);
+
+impl Handler {
+    /// The handler that `header` is the beginning of.
+    ///
+    /// # Safety
+    /// It lies at the start of a lent block of its context's event memory, given up for this; its
+    /// kind is right, and safe to drop in any context.
+    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self(header)
     }
 
     /// The handler as a machine word: the address of a place that begins with the function to
@@ -222,13 +346,13 @@ impl Handler {
         None
     }
 
-    /// Makes dispatch call `call` instead of what it called, which is returned.
+    /// Has dispatch call `call`.
     ///
     /// # Safety
-    /// The handler is live; `call` is sound to call where the former was.
-    pub(crate) unsafe fn divert(self, call: Call) -> Call {
+    /// The handler is live; `call` is its kind's, or does no more with the handler than calling that.
+    pub(crate) unsafe fn set_call(self, call: Call) {
         // SAFETY: the caller's duty.
-        unsafe { self.0.as_ref() }.call.replace(call)
+        unsafe { self.0.as_ref() }.call.set(call);
     }
 
     /// What can be done with handlers of its type.
@@ -238,16 +362,6 @@ impl Handler {
     pub(crate) unsafe fn kind(self) -> &'static Kind {
         // SAFETY: the caller's duty.
         unsafe { self.0.as_ref() }.kind
-    }
-
-    /// Takes over what is kept beside `old`, having nothing of the kind itself.
-    ///
-    /// # Safety
-    /// Both are live and bound in the same pool. The caller is in a section.
-    pub(crate) unsafe fn adopt(self, old: Self) {
-        // SAFETY: the caller's duty.
-        let (header, old) = unsafe { (self.0.as_ref(), old.0.as_ref()) };
-        header.extras.set(old.extras.take());
     }
 
     /// Drops the handler and what is kept beside it, and frees their memory.
@@ -287,6 +401,16 @@ impl Handler {
     pub(crate) unsafe fn drop_captured(self) {
         // SAFETY: the caller's duty.
         unsafe { (self.kind().drop)(self.0) }
+    }
+
+    /// Does what is left to do about a handler whose call, or drop, was cut off: instead of the second
+    /// part.
+    ///
+    /// # Safety
+    /// As [`drop_captured`](Self::drop_captured); whoever called or dropped it does not go on.
+    pub(crate) unsafe fn forget(self) {
+        // SAFETY: the caller's duty.
+        unsafe { (self.kind().forget)(self.0) }
     }
 
     /// Frees the handler's memory: the third part, in a section or not.

@@ -2,10 +2,10 @@
 //!
 //! While a handler of a budgeted context runs, the context's timer ticks, a fraction of the budget
 //! apart. Ticks count only when they find that context running: what a handler waits for, and what
-//! it is preempted for, is not its own time. The calls of such contexts' handlers are diverted for
-//! this; nobody else pays for it.
+//! it is preempted for, is not its own time. Such contexts' handlers are [called](crate::calls) by way
+//! of this; nobody else pays for it.
 
-use crate::bound::{Call, Handler, Header};
+use crate::bound::{Handler, Header};
 use crate::dispatch::CORE;
 use crate::report::Reason;
 use crate::section::section;
@@ -33,9 +33,9 @@ impl Budget {
         Self { tick, counted: Cell::new(0) }
     }
 
-    /// What dispatch is to call for handlers of the context, if not what is usual.
-    pub(crate) fn call(&self) -> Option<Call> {
-        (!self.tick.is_zero()).then_some(call)
+    /// Whether there is one.
+    pub(crate) fn is_some(&self) -> bool {
+        !self.tick.is_zero()
     }
 }
 
@@ -56,8 +56,8 @@ pub(crate) fn tick(supervision: &'static Supervision) {
 /// Calls a handler whose time is limited.
 ///
 /// # Safety
-/// As for what it would be called by otherwise.
-unsafe extern "C" fn call(header: NonNull<Header>, event: u64, count: u32) {
+/// As for the handler's own call.
+pub(crate) unsafe extern "C" fn limited(header: NonNull<Header>, event: u64, count: u32) {
     with_budget(|supervision| {
         let Budget { tick, counted } = &supervision.budget;
         counted.set(0);

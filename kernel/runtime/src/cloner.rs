@@ -6,7 +6,7 @@
 //! memory, and the child ends with it, leaving its pool whole, unless it has registered something
 //! of its own.
 
-use crate::bound::{AnyState, Handler, StateCell};
+use crate::bound::{Loose, StateCell};
 use crate::crew::{self, Begin, Crew, Membership, Seat};
 use crate::guard;
 use crate::local::Local;
@@ -128,7 +128,7 @@ where
     ///
     /// # Safety
     /// `chair` is a `Self` that lives for ever, and no run of it goes on.
-    unsafe fn restore(chair: NonNull<()>, pool: &'static Pool) -> Result<Handler, Error> {
+    unsafe fn restore(chair: NonNull<()>, pool: &'static Pool) -> Result<Loose, Error> {
         // SAFETY: the caller's duty: nobody else refers to it.
         let chair = unsafe { chair.cast::<Self>().as_mut() };
         chair.broken = true;
@@ -137,7 +137,7 @@ where
         // SAFETY: the cell lives for ever, like the chair.
         let cell: &'static StateCell<Self> = unsafe { chair.own.as_ref() };
         cell.put(chair);
-        Handler::bind(AnyState::new(cell), Self::run, pool)
+        Loose::beside(cell, Self::run, pool)
     }
 }
 
@@ -185,7 +185,7 @@ impl<D: Send + 'static> Cloner<D> {
             data.push(seat(child, priority, crew, member, heir_of.is_some(), chair)?);
         }
         let (pool, _) = section(|| registry::parts(front))?;
-        let event = table::register(front, registration, Handler::nothing(pool)?)?;
+        let event = table::register(front, registration, Loose::nothing(pool)?)?;
         crew::watch(event)?;
         Ok(Self { kernel, crew, event, data: data.leak() })
     }
@@ -301,7 +301,7 @@ where
     let (chair, _) = pool.alloc(chair).map_err(|_| Error::OutOfMemory)?.into_raw();
     // SAFETY: given up in the line above, it stays for ever.
     cell.put(unsafe { &mut *chair.as_ptr() });
-    let start = Handler::bind(AnyState::new(cell), Chair::<S, D, P, H>::run, pool)?;
+    let start = Loose::beside(cell, Chair::<S, D, P, H>::run, pool)?;
     let registration = Registration { priority, ..Registration::default() };
     let start = table::register(context.id(), registration, start)?;
     let restore = Chair::<S, D, P, H>::restore;

@@ -4,7 +4,7 @@
 //! there are registrations, so that none is ever lost; readers take them through a ring of fixed
 //! size, which is filled from the queue in its order. What does not fit waits behind it.
 
-use crate::bound::Handler;
+use crate::bound::Loose;
 use crate::dispatch::{CORE, note, note_if_due, timestamp};
 use crate::local::Local;
 use crate::registry::{self, ContextOptions};
@@ -58,11 +58,7 @@ impl Completions {
     /// Those of [`Kernel::register`].
     pub fn register(&self, registration: Registration) -> Result<EventId, Error> {
         let (pool, _) = section(|| registry::parts(self.context))?;
-        let handler = Handler::nothing(pool)?;
-        table::register(self.context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|| unsafe { handler.release(pool) });
-        })
+        table::register(self.context, registration, Loose::nothing(pool)?)
     }
 
     /// From now on `event` is activated when there is something to take, after a reader has found

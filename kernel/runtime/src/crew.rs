@@ -17,7 +17,7 @@
 //! that find all children busy wait as any others do, in order and counted. Whom to tell of one is
 //! always the first idle child's start event, which is an ordinary event of that child.
 
-use crate::bound::Handler;
+use crate::bound::Loose;
 use crate::dispatch::{CORE, note, timestamp};
 use crate::local::Local;
 use crate::section::section;
@@ -63,7 +63,7 @@ pub(crate) enum Begin {
 ///
 /// # Safety
 /// The place is that of the child's chair, and none of the child's handlers is under way.
-pub(crate) type Restore = unsafe fn(NonNull<()>, &'static Pool) -> Result<Handler, Error>;
+pub(crate) type Restore = unsafe fn(NonNull<()>, &'static Pool) -> Result<Loose, Error>;
 
 /// One child.
 pub(crate) struct Seat {

@@ -93,10 +93,11 @@ impl Supervision {
     fn unregister(&'static self, context: ContextId) -> Phase {
         let Ok((pool, _)) = section(|| registry::parts(context)) else { return Phase::Finish };
         if let Some(handler) = self.unfinished.take() {
-            // SAFETY: it was being called, or dropped, by somebody who does not go on. What it
-            // has captured is forgotten.
+            // SAFETY: it was being called, or dropped, by somebody who does not go on.
             unsafe {
                 section(|| handler.drop_extras(pool));
+                // When this does not come to its end, the rest is forgotten.
+                guard::unguarded(|| handler.forget());
                 handler.free(pool);
             }
             return Phase::Unregister;

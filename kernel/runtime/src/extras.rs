@@ -1,7 +1,6 @@
 //! What a few registrations have beside a handler: a filter, a time-out, a timer.
 
 use crate::attempt::attempt;
-use crate::bound::Call;
 use crate::dispatch::{CORE, note, note_if_due, timestamp};
 use crate::section::section;
 use crate::timer::{self, Due};
@@ -21,8 +20,8 @@ const NO_TIMER: TimerId = TimerId { index: 0, generation: 0 };
 pub(crate) struct Extras {
     /// Taken out while it is asked.
     filter: Cell<Option<Lent<Filter>>>,
-    /// Changes with the filter.
-    version: Cell<u32>,
+    /// Another with each filter.
+    version: Cell<u64>,
     /// What tells that the event did not occur in time.
     time_out: Cell<TimerId>,
     /// The time it has for that, in nanoseconds; 0 for any.
@@ -31,8 +30,6 @@ pub(crate) struct Extras {
     timer: Cell<TimerId>,
     /// In what time its handler is to have ended, in microseconds; 0 in any.
     pub(crate) deadline: Cell<u32>,
-    /// What dispatch called before the call was diverted because of that.
-    pub(crate) diverted: Cell<Option<Call>>,
 }
 
 // Two granules, not four: every timer has this.
@@ -47,7 +44,6 @@ impl Default for Extras {
             within: Cell::new(0),
             timer: Cell::new(NO_TIMER),
             deadline: Cell::new(0),
-            diverted: Cell::new(None),
         }
     }
 }
@@ -114,7 +110,7 @@ pub(crate) fn set_filter(
     filter: Option<Lent<Filter>>,
 ) -> Result<Option<Lent<Filter>>, Error> {
     let extras = of(event)?;
-    extras.version.set(extras.version.get().wrapping_add(1));
+    extras.version.set(extras.version.get() + 1);
     let old = extras.filter.replace(filter);
     watch(event, extras)?;
     Ok(old)

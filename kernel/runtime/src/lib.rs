@@ -19,6 +19,7 @@ pub mod bench;
 mod birth;
 mod bound;
 mod budget;
+mod calls;
 mod cloner;
 mod completions;
 pub mod contain;

@@ -146,7 +146,7 @@ pub(crate) fn add_by<S: Send + 'static>(
     let context = add_any(options, scheme, |pool| {
         let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
         let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
-        Ok(AnyState::new(cell))
+        Ok(AnyState::new(NonNull::from(cell)))
     })?;
     Ok(Context::new(context))
 }

@@ -9,11 +9,16 @@
 //! 2. the old state is handed over; the application makes the new one of it, or declines and gives
 //!    it back, and then nothing changes either;
 //! 3. in one section the context's state becomes the new one: old handles are refused from there on;
-//! 4. one registration after the other gets its new handler; its timer, its filter and what it has
-//!    pending stay.
+//! 4. one registration after the other gets its new handler; its timer, its filter, its deadline and
+//!    what it has pending stay;
+//! 5. it is told how it went, and what the old handlers have captured is dropped.
+//!
+//! All but the application's parts, in 2 and 5, is guarded: the context is not given up in between.
+//! Whatever else may end the replacement without an outcome drops its [`Teller`], who then says that
+//! the context was given up: whoever waits is told in every case.
 
-use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
-use crate::dispatch::{self, CORE};
+use crate::bound::{AnyState, Header, Kind, Loose, StateCell};
+use crate::dispatch::{self, CORE, note, timestamp};
 use crate::guard;
 use crate::local::Local;
 use crate::registry;
@@ -26,10 +31,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use reflex_event::{
-    Activation, Context, ContextId, Error, EventId, Kernel, Priority, Registration,
+    Activation, Condition, Context, ContextId, Error, EventId, Kernel, Priority, Registration,
+    Trouble,
 };
 use reflex_memory::{Lent, Pool};
 
@@ -41,8 +48,8 @@ pub enum ReplaceError {
     Unnamed(EventId),
     /// The application declined. The old implementation is in place, with its state.
     Declined,
-    /// The context was given up while its state was being handed over. Its old state is lost, as
-    /// after any failure in a handler.
+    /// The context was given up before it was replaced. Its old state is lost, as after any failure
+    /// in a handler.
     Stopped,
     /// The event system refused. Nothing has changed.
     Event(Error),
@@ -55,7 +62,7 @@ impl fmt::Display for ReplaceError {
                 write!(f, "event {}.{} was given no new handler", event.index, event.generation)
             }
             Self::Declined => f.write_str("the application declined the replacement"),
-            Self::Stopped => f.write_str("the context failed while its state was handed over"),
+            Self::Stopped => f.write_str("the context was given up before it was replaced"),
             Self::Event(error) => error.fmt(f),
         }
     }
@@ -82,18 +89,23 @@ pub trait Service<New: 'static>: Send {
     fn hand_over(&mut self, context: Context<New>);
 }
 
+/// Registrations, each with its handler to come; or, when it has come, with the former one.
+type Named = Vec<(EventId, Option<Loose>)>;
+
 /// The registrations of a context, each with its handler to come.
 pub struct Rebinding<New: 'static> {
     context: ContextId,
     pool: &'static Pool,
-    cell: NonNull<StateCell<New>>,
+    /// The state to come.
+    state: AnyState,
     /// Sorted by identifier when `sorted` says so. Without a handler they are to be ended.
-    named: Vec<(EventId, Option<Handler>)>,
+    named: Named,
     sorted: usize,
+    of: PhantomData<fn(&mut New)>,
 }
 
-// SAFETY: what handlers capture is `Send`, as `bind` demands; the cell is empty, or has the state
-// of a context in whose runs alone it is looked at.
+// SAFETY: the state's cell is empty, or has the state of a context in whose runs alone it is looked
+// at; the rest is `Send`.
 unsafe impl<New> Send for Rebinding<New> {}
 
 impl<New: 'static> Rebinding<New> {
@@ -102,35 +114,46 @@ impl<New: 'static> Rebinding<New> {
         Context::new(self.context)
     }
 
-    /// Gives a registration `handler`, unless it has been named before.
+    /// Gives a registration `handler`, unless it has been named before, or has ended.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] when the context's event memory, or the heap, is exhausted.
+    /// [`Error::Foreign`] when it is another context's; [`Error::NoContext`] when the context has
+    /// ended; [`Error::OutOfMemory`] when the context's event memory, or the heap, is exhausted.
     pub fn bind(
         &mut self,
         event: EventId,
         handler: impl Fn(&mut New, Activation) + Send + 'static,
     ) -> Result<(), Error> {
-        if self.names(event) {
-            return Ok(());
+        if self.is_to_be_named(event)? {
+            self.named.push((event, Some(Loose::bind(self.state, handler, self.pool)?)));
         }
-        self.named.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-        // SAFETY: the cell lives as long as handlers that are bound to it.
-        let state = AnyState::new(unsafe { self.cell.as_ref() });
-        self.named.push((event, Some(Handler::bind(state, handler, self.pool)?)));
         Ok(())
     }
 
-    /// Names a registration as one to be ended, unless it has been named before.
+    /// Names a registration as one to be ended, unless it has been named before, or has ended.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] when the heap is exhausted.
+    /// As [`bind`](Self::bind).
     pub fn end(&mut self, event: EventId) -> Result<(), Error> {
-        if !self.names(event) {
-            self.named.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
+        if self.is_to_be_named(event)? {
             self.named.push((event, None));
         }
         Ok(())
+    }
+
+    /// Whether a registration is the context's and has not been named: then there is room for it.
+    fn is_to_be_named(&mut self, event: EventId) -> Result<bool, Error> {
+        if self.names(event) {
+            return Ok(false);
+        }
+        // SAFETY: in a section, and the borrow ends in it.
+        match section(|| unsafe { CORE.get() }.owns(self.context, event)) {
+            Ok(()) => {}
+            Err(Error::Stale) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        self.named.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
+        Ok(true)
     }
 
     fn names(&self, event: EventId) -> bool {
@@ -142,17 +165,6 @@ impl<New: 'static> Rebinding<New> {
     fn sort(&mut self) {
         self.named.sort_unstable_by_key(|(event, _)| event.into_word());
         self.sorted = self.named.len();
-    }
-}
-
-impl<New: 'static> Drop for Rebinding<New> {
-    fn drop(&mut self) {
-        for (_, handler) in self.named.drain(..) {
-            if let Some(handler) = handler {
-                // SAFETY: nobody has seen it; in a section.
-                section(|| unsafe { handler.release(self.pool) });
-            }
-        }
     }
 }
 
@@ -223,30 +235,52 @@ impl<New: 'static> Pending<New> {
     }
 }
 
-/// Says how it went.
-fn tell<New: 'static>(shared: &Local<Shared<New>>, outcome: Result<Context<New>, ReplaceError>) {
-    section(|| {
-        // SAFETY: in a section, and the borrow ends in it.
-        let shared = unsafe { shared.get() };
-        shared.outcome = Some(outcome);
-        if let Some(event) = shared.notify {
-            let _ = dispatch::activate_deferred(event, 1);
-        }
-    });
+/// Who says how it went: at the latest when this is dropped.
+struct Teller<New: 'static>(Arc<Local<Shared<New>>>);
+
+impl<New: 'static> Teller<New> {
+    /// Says how it went, unless that has been said.
+    fn tell(&self, outcome: Result<Context<New>, ReplaceError>) {
+        section(|| {
+            // SAFETY: in a section, and the borrow ends in it.
+            let shared = unsafe { self.0.get() };
+            if shared.outcome.is_some() {
+                return;
+            }
+            shared.outcome = Some(outcome);
+            if let Some(event) = shared.notify {
+                let _ = dispatch::activate_deferred(event, 1);
+            }
+        });
+    }
+}
+
+impl<New: 'static> Drop for Teller<New> {
+    fn drop(&mut self) {
+        self.tell(Err(ReplaceError::Stopped));
+    }
 }
 
 impl Runtime {
     /// Prepares to replace the implementation of `context` by one whose state is a `New`.
     ///
     /// # Errors
-    /// [`Error::NoContext`], [`Error::OutOfMemory`]; [`Error::NotAllowed`] for a cloner's child.
+    /// [`Error::NoContext`], [`Error::OutOfMemory`]; [`Error::NotAllowed`] for a cloner's child, and
+    /// for a context whose handlers are never run: a cloner's front, a completion ring.
     pub fn replacement<New: 'static>(self, context: ContextId) -> Result<Replacement<New>, Error> {
         let pool = section(|| {
             let place = registry::at(context)?;
-            if place.member.is_some() { Err(Error::NotAllowed) } else { Ok(place.pool) }
+            let (member, pool) = (place.member.is_some(), place.pool);
+            // SAFETY: in a section, and the borrow ends in this statement.
+            let (condition, _) = unsafe { CORE.get() }.condition(context)?;
+            let apart = member || condition == Condition::Taken;
+            if apart { Err(Error::NotAllowed) } else { Ok(pool) }
         })?;
-        let (cell, _) = pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?.into_raw();
-        let rebinding = Rebinding { context, pool, cell, named: Vec::new(), sorted: 0 };
+        let cell: Lent<StateCell<New>> =
+            pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?;
+        let (cell, _) = cell.into_raw();
+        let (state, named, of) = (AnyState::new(cell), Vec::new(), PhantomData);
+        let rebinding = Rebinding { context, pool, state, named, sorted: 0, of };
         // SAFETY: given up two lines above; handlers refer to it, and are gone before it.
         let _cell = unsafe { Lent::from_raw(cell, pool) };
         let (services, others, priority) = (Vec::new(), Others::Refused, None);
@@ -290,7 +324,7 @@ impl<New: 'static> Replacement<New> {
     {
         let (kernel, context, pool) = (self.kernel, self.context, self.rebinding.pool);
         let (_, old) = section(|| registry::parts(context))?;
-        let old = old.downcast::<Old>().ok_or(Error::WrongState)?;
+        old.downcast::<Old>().ok_or(Error::WrongState)?;
         let memory = pool.alloc(MaybeUninit::uninit()).map_err(|_| Error::OutOfMemory)?;
         let priority = match self.priority {
             Some(priority) => priority,
@@ -298,18 +332,16 @@ impl<New: 'static> Replacement<New> {
         };
         let shared = Arc::new(Local::new(Shared { outcome: None, notify: None }));
         let pending = Pending { kernel, shared: shared.clone() };
-        let work = Work { plan: self, memory, old, convert, shared };
-        let act =
-            Act { header: Header::new(&Act::<Old, New, C>::KIND), work: Cell::new(Some(work)) };
+        let (teller, of) = (Teller(shared), PhantomData);
+        let work = Work { teller, plan: self, memory, old, convert, of };
+        let header = Header::new(&Act::<Old, New, C>::KIND);
+        let act: Act<Old, New, C> = Act { header, begun: Cell::new(false), work: Cell::new(Some(work)) };
         let (act, _) = pool.alloc(act).map_err(|_| Error::OutOfMemory)?.into_raw();
         // SAFETY: an `Act` begins with its header, whose kind is its own; it was given up above.
-        // All that it has may be dropped anywhere.
-        let handler = unsafe { Handler::new(act.cast()) };
+        // All that it has may be dropped anywhere; it looks itself whether the state is still `old`.
+        let handler = unsafe { Loose::own(act.cast(), pool) };
         let registration = Registration { priority, ..Registration::default() };
-        let event = table::register(context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|| unsafe { handler.release(pool) });
-        })?;
+        let event = table::register(context, registration, handler)?;
         kernel.activate(event, 1)?;
         Ok(pending)
     }
@@ -370,17 +402,22 @@ fn each<E: From<Error>>(
 
 /// All that a replacement needs when it runs.
 struct Work<Old: 'static, New: 'static, C> {
+    /// First, so that whoever waits is told whatever becomes of the rest.
+    teller: Teller<New>,
     plan: Replacement<New>,
     memory: Lent<MaybeUninit<New>>,
-    old: NonNull<StateCell<Old>>,
+    /// The state to be replaced.
+    old: AnyState,
     convert: C,
-    shared: Arc<Local<Shared<New>>>,
+    of: PhantomData<fn(Old)>,
 }
 
 /// The handler of a replacement.
 #[repr(C)]
 struct Act<Old: 'static, New: 'static, C> {
     header: Header,
+    /// The work is being done, or dropped.
+    begun: Cell<bool>,
     work: Cell<Option<Work<Old, New, C>>>,
 }
 
@@ -388,36 +425,65 @@ impl<Old: 'static, New: 'static, C> Act<Old, New, C>
 where
     C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
 {
-    const KIND: Kind = Kind { call: Self::call, drop: Self::drop };
+    const KIND: Kind = Kind { call: Self::call, drop: Self::drop, forget: Self::forget };
 
     /// # Safety
     /// `header` is that of a live `Self`, and no other handler of its context runs.
     unsafe extern "C" fn call(header: NonNull<Header>, event: u64, _: u32) {
         // SAFETY: the caller's duty; `Self` begins with its header.
         let act = unsafe { header.cast::<Self>().as_ref() };
-        let event = EventId::from_word(event);
-        if let Some(work) = act.work.take() {
-            let (shared, kernel) = (work.shared.clone(), work.plan.kernel);
-            let outcome = work.run(event);
+        let former = guard::guarded(|| {
+            act.begun.set(true);
+            let (event, work) = (EventId::from_word(event), act.work.take()?);
+            let (teller, outcome, former) = work.run(event);
             // It is running, so it is registered.
-            let _ = kernel.unregister(event);
-            tell(&shared, outcome);
-        }
+            let _ = table::end(event);
+            teller.tell(outcome);
+            Some(former)
+        });
+        drop_each(former.unwrap_or_default());
     }
 
     /// # Safety
     /// `header` is that of a live `Self`, which nobody uses again.
     unsafe fn drop(header: NonNull<Header>) {
         // SAFETY: the caller's duty; `Self` begins with its header.
-        unsafe { header.cast::<Self>().drop_in_place() }
+        unsafe {
+            header.cast::<Self>().as_ref().begun.set(true);
+            header.cast::<Self>().drop_in_place();
+        }
+    }
+
+    /// # Safety
+    /// As [`drop`](Self::drop); whoever called or dropped it does not go on.
+    unsafe fn forget(header: NonNull<Header>) {
+        // SAFETY: the caller's duty; `Self` begins with its header. What has not been begun is whole.
+        unsafe {
+            if !header.cast::<Self>().as_ref().begun.get() {
+                Self::drop(header);
+            }
+        }
     }
 }
 
+/// Drops handlers that were replaced, in their own context: when one fails at it, so has the context,
+/// and the others go all the same.
+fn drop_each(mut handlers: Named) {
+    while let Some((_, handler)) = handlers.pop() {
+        (handlers, ()) = guard::rescued(handlers, drop, move |_| {
+            guard::unguarded(move || drop(handler));
+        });
+    }
+}
+
+/// Whom to tell how it went, and the handlers that are nobody's any more.
+type Done<New> = (Teller<New>, Result<Context<New>, ReplaceError>, Named);
+
 /// What is to be cleared away when the context is given up in the middle of its replacement.
 struct Rescued<New: 'static> {
+    teller: Teller<New>,
     plan: Replacement<New>,
     memory: Lent<MaybeUninit<New>>,
-    shared: Arc<Local<Shared<New>>>,
 }
 
 // SAFETY: handlers, services and what `convert` has not been given are `Send`; the memory holds
@@ -425,8 +491,14 @@ struct Rescued<New: 'static> {
 unsafe impl<New> Send for Rescued<New> {}
 
 impl<New: 'static> Rescued<New> {
-    fn stopped(self) {
-        tell(&self.shared, Err(ReplaceError::Stopped));
+    /// Runs the application's part, in which the context may be given up.
+    fn during<R>(self, work: impl FnOnce() -> R) -> (Self, R) {
+        guard::rescued(self, drop, move |_| guard::unguarded(work))
+    }
+
+    /// Nothing has changed.
+    fn refused(self, error: ReplaceError) -> Done<New> {
+        (self.teller, Err(error), self.plan.rebinding.named)
     }
 }
 
@@ -434,53 +506,64 @@ impl<Old, New, C> Work<Old, New, C>
 where
     C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
 {
-    fn run(self, own: EventId) -> Result<Context<New>, ReplaceError> {
-        let Self { mut plan, memory, old, convert, shared } = self;
-        plan.name_all(own)?;
-        let context = plan.context;
-        // SAFETY: the cell lives as long as the context has this state: nobody replaced it before
-        // us, or the state would be found to be another below.
-        let cell = unsafe { old.as_ref() };
-        let current = section(|| registry::parts(context))?.1.block();
-        if current != old.cast() {
-            return Err(Error::WrongState.into());
-        }
-        let state: *mut Old = cell.take().ok_or(Error::Busy)?;
+    /// Does it.
+    fn run(self, own: EventId) -> Done<New> {
+        let Self { teller, mut plan, memory, old, convert, .. } = self;
+        let taken = plan.name_all(own).and_then(|()| take_state::<Old>(plan.context, old));
+        let rescued = Rescued { teller, plan, memory };
+        let (cell, state) = match taken {
+            Ok(taken) => taken,
+            Err(refused) => {
+                let (rescued, ()) = rescued.during(move || drop(convert));
+                return rescued.refused(refused);
+            }
+        };
         // SAFETY: valid and ours alone: taken out of its cell. What is left is treated as not
         // there, until something is written to it.
         let value = unsafe { state.read() };
-        let rescued = Rescued { plan, memory, shared };
-        let (rescued, converted) = guard::rescued(rescued, Rescued::stopped, move |_| {
-            guard::unguarded(move || convert(value))
-        });
-        let Rescued { plan, mut memory, shared: _ } = rescued;
+        let (rescued, converted) = rescued.during(move || convert(value));
         let fresh = match converted {
             Ok(fresh) => fresh,
             Err(value) => {
-                // SAFETY: the state's own memory, which stays.
+                // SAFETY: the state's own memory, which stays, as does its cell.
                 unsafe {
                     state.write(value);
-                    cell.put(&mut *state);
+                    cell.as_ref().put(&mut *state);
                 }
-                return Err(ReplaceError::Declined);
+                return rescued.refused(ReplaceError::Declined);
             }
         };
+        let Rescued { teller, plan, mut memory } = rescued;
         memory.write(fresh);
-        guard::guarded(move || {
-            let (place, pool) = memory.into_raw();
-            // SAFETY: written above, given up by its box, and it stays for ever, like every state.
-            let fresh: &'static mut New = unsafe { place.cast::<New>().as_mut() };
-            let context = plan.switch(own, fresh);
-            // Nobody is left who refers to the old cell or state.
-            // SAFETY: both lie in blocks of their own that were given up when they were made.
-            unsafe {
-                let state = NonNull::new_unchecked(state.cast::<MaybeUninit<Old>>());
-                drop(Lent::from_raw(state, pool));
-                drop(Lent::from_raw(old, pool));
-            }
-            Ok(context)
-        })
+        let (place, pool) = memory.into_raw();
+        // SAFETY: written above, given up by its box, and it stays for ever, like every state.
+        let fresh: &'static mut New = unsafe { place.cast::<New>().as_mut() };
+        let (context, former) = plan.switch(own, fresh);
+        // Nobody is left who refers to the old cell or state: the former handlers are only dropped.
+        // SAFETY: both lie in blocks of their own that were given up when they were made.
+        unsafe {
+            let state = NonNull::new_unchecked(state.cast::<MaybeUninit<Old>>());
+            drop(Lent::from_raw(state, pool));
+            drop(Lent::from_raw(cell, pool));
+        }
+        (teller, Ok(context), former)
     }
+}
+
+/// Takes a context's state out of its cell, if it is still `old`, which is an `Old`.
+fn take_state<Old: 'static>(
+    context: ContextId,
+    old: AnyState,
+) -> Result<(NonNull<StateCell<Old>>, *mut Old), ReplaceError> {
+    let (_, present) = section(|| registry::parts(context))?;
+    if present.id() != old.id() {
+        return Err(Error::WrongState.into());
+    }
+    let cell = present.downcast::<Old>().ok_or(Error::WrongState)?;
+    // SAFETY: a context's cell lives as long as it has this state, and is looked at in runs of its
+    // handlers alone, of which this is one.
+    let state = unsafe { cell.as_ref() }.take().ok_or(Error::Busy)?;
+    Ok((cell, state))
 }
 
 impl<New: 'static> Replacement<New> {
@@ -502,74 +585,74 @@ impl<New: 'static> Replacement<New> {
         })
     }
 
-    /// Makes `fresh` the context's state, and gives every registration its new handler. Cannot
-    /// fail any more: what was registered since the application handed its state over, by others
-    /// than services, is ended.
-    fn switch(mut self, own: EventId, fresh: &'static mut New) -> Context<New> {
-        let (context, pool) = (self.context, self.rebinding.pool);
-        self.others = Others::Ended;
-        // SAFETY: the cell is kept for ever from here on: its box is given up below.
-        let cell: &'static StateCell<New> = unsafe { self.rebinding.cell.as_ref() };
-        let state = NonNull::from(&mut *fresh).cast();
-        cell.put(fresh);
+    /// Makes `fresh` the context's state, and gives every registration its new handler. Returns the
+    /// former ones. It cannot fail any more: what was registered since the application handed its
+    /// state over, by others than services, and what there is no memory for, is ended, and told as
+    /// [`Trouble::RegistrationLost`].
+    fn switch(mut self, own: EventId, fresh: &'static mut New) -> (Context<New>, Named) {
+        let (context, state) = (self.context, self.rebinding.state);
+        if let Some(cell) = state.downcast::<New>() {
+            // SAFETY: the cell is kept for ever from here on: its box is given up below.
+            let block = NonNull::from(&mut *fresh).cast();
+            unsafe { cell.as_ref() }.put(fresh);
+            while !self.try_switch(own, block) {}
+        }
         let fresh = Context::new(context);
-        let mut all = true;
-        loop {
-            // SAFETY: in a section, and the borrow ends in it.
-            let last = section(|| unsafe { CORE.get() }.first_of(context));
-            all &= self.name_all(own).is_ok();
-            let switched = section(|| {
-                // SAFETY: in a section, and the borrow ends in this statement.
-                let unchanged = unsafe { CORE.get() }.first_of(context) == last;
-                if unchanged && let Ok(place) = registry::at(context) {
-                    place.state = AnyState::new(cell);
-                    if let Some(supervision) = place.supervision {
-                        supervision.replaced([place.state.block(), state]);
-                    }
-                    self.services.iter_mut().for_each(|service| service.hand_over(fresh));
+        let Self { rebinding, _cell, .. } = self;
+        let _ = _cell.into_raw();
+        let mut former = rebinding.named;
+        for (event, handler) in &mut former {
+            match handler.take() {
+                // Refused when it has ended meanwhile.
+                Some(new) => {
+                    let rebound = table::rebind(context, *event, new);
+                    *handler = Some(rebound.unwrap_or_else(|(_, new)| new));
                 }
-                unchanged
-            });
-            if switched {
-                break;
+                None => drop(table::end(*event)),
             }
         }
-        let Self { mut rebinding, _cell, .. } = self;
-        let _ = _cell.into_raw();
-        rebinding.sort();
-        if !all {
-            // There was no memory to give it a new handler, or to note that it is to be ended.
-            let _ = each(context, |event, _| {
-                if event != own && !rebinding.names(event) {
-                    let _ = section(|| table::unregister(event));
-                }
-                Ok::<_, Error>(())
-            });
+        (fresh, former)
+    }
+
+    /// Makes the state to come, which lies in `block`, the context's, unless there have come
+    /// registrations meanwhile that nobody has named.
+    fn try_switch(&mut self, own: EventId, block: NonNull<()>) -> bool {
+        let (context, state) = (self.context, self.rebinding.state);
+        // SAFETY: in a section, and the borrow ends in it.
+        let last = section(|| unsafe { CORE.get() }.first_of(context));
+        for service in &mut self.services {
+            // Without memory for new handlers, some stay unnamed.
+            let _ = service.bind(&mut self.rebinding);
         }
-        for (event, handler) in rebinding.named.drain(..) {
-            section(|| match handler {
-                Some(handler) => {
-                    let _ = table::ready(context, handler);
-                    rebind(context, event, handler, pool);
+        self.rebinding.sort();
+        let rebinding = &self.rebinding;
+        let _ = each(context, |event, _| {
+            if event != own && !rebinding.names(event) && table::end(event).is_ok() {
+                section(|| lost(context));
+            }
+            Ok::<_, Error>(())
+        });
+        let (services, fresh) = (&mut self.services, Context::new(context));
+        section(|| {
+            // SAFETY: in a section, and the borrow ends in this statement.
+            let unchanged = unsafe { CORE.get() }.first_of(context) == last;
+            if unchanged && let Ok(place) = registry::at(context) {
+                place.state = state;
+                if let Some(supervision) = place.supervision {
+                    supervision.replaced([state.block(), block]);
                 }
-                None => drop(table::unregister(event)),
-            });
-        }
-        fresh
+                services.iter_mut().for_each(|service| service.hand_over(fresh));
+            }
+            unchanged
+        })
     }
 }
 
-/// Gives a registration its new handler. The caller is in a section.
-fn rebind(context: ContextId, event: EventId, handler: Handler, pool: &'static Pool) {
+/// A registration of a context was ended that nobody had named. The caller is in a section.
+fn lost(context: ContextId) {
     // SAFETY: in a section, and the borrow ends in this statement.
-    match unsafe { CORE.get() }.rebind(context, event, handler) {
-        // SAFETY: both were bound in that pool; the old one is not called again.
-        Ok(old) => unsafe {
-            handler.adopt(old);
-            old.release(pool);
-        },
-        // Ended meanwhile.
-        // SAFETY: nobody has seen the new one.
-        Err(_) => unsafe { handler.release(pool) },
+    let told = unsafe { CORE.get() }.report(context, Trouble::RegistrationLost, timestamp());
+    if let Ok(outcome) = told {
+        note(outcome);
     }
 }

@@ -1,6 +1,6 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
-use crate::bound::{AnyState, Handler};
+use crate::bound::Loose;
 use crate::dispatch::{self, CORE, Stack, note, timestamp};
 use crate::memory::{self, StackSource};
 use crate::policy::Origin;
@@ -159,19 +159,6 @@ impl Runtime {
     }
 }
 
-/// Registers a handler that has been bound to `state`.
-fn enlist(
-    context: ContextId,
-    registration: Registration,
-    handler: Handler,
-    (pool, state): (&'static Pool, AnyState),
-) -> Result<EventId, Error> {
-    table::register_for(context, Some(state), registration, handler).inspect_err(|_| {
-        // SAFETY: nobody else has seen it; in a section.
-        section(|| unsafe { handler.release(pool) });
-    })
-}
-
 impl Kernel for Runtime {
     #[inline]
     fn now(&self) -> Instant {
@@ -205,9 +192,8 @@ impl Kernel for Runtime {
             guard::open();
             Ok(parts)
         })?;
-        let handler = Handler::bind(state, handler, pool);
-        let registered =
-            handler.and_then(|handler| enlist(context.id(), registration, handler, (pool, state)));
+        let registered = Loose::bind(state, handler, pool)
+            .and_then(|handler| table::register(context.id(), registration, handler));
         guard::close();
         registered
     }
@@ -267,7 +253,7 @@ impl Kernel for Runtime {
         section(|| registry::at(context)?.mourn(event))
     }
 
-    fn failures(&self, context: ContextId) -> Result<u32, Error> {
+    fn failures(&self, context: ContextId) -> Result<u64, Error> {
         section(|| supervise::deaths(context))
     }
 

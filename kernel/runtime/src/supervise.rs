@@ -123,7 +123,7 @@ pub(crate) struct Supervision {
     pub(crate) lost: Cell<u64>,
     failures: Cell<u32>,
     /// How often it has been given up, what is being cleaned up included.
-    pub(crate) deaths: Cell<u32>,
+    pub(crate) deaths: Cell<u64>,
     backoff: Cell<Backoff>,
     /// The next wait.
     wait: Cell<Duration>,
@@ -208,7 +208,7 @@ pub(crate) fn living(context: ContextId) -> Result<Option<&'static Supervision>,
 }
 
 /// How often a context has been given up. The caller is in a section.
-pub(crate) fn deaths(context: ContextId) -> Result<u32, Error> {
+pub(crate) fn deaths(context: ContextId) -> Result<u64, Error> {
     Ok(registry::supervision(context)?.map_or(0, |supervision| supervision.deaths.get()))
 }
 

@@ -144,7 +144,7 @@ pub(crate) fn go_on() {
 /// A context has been given up: it is to be cleaned up, at `priority`. The caller is in a section.
 pub(crate) fn bury(supervision: &'static Supervision, priority: Priority) {
     supervision.phase.set(Phase::FIRST);
-    supervision.deaths.set(supervision.deaths.get().wrapping_add(1));
+    supervision.deaths.set(supervision.deaths.get() + 1);
     // SAFETY: in a section, and the borrows end in it.
     let (supervisor, core) = unsafe { (SUPERVISOR.get(), CORE.get()) };
     supervisor.dying.insert(supervision.index.get());

@@ -1,45 +1,36 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
-use crate::bound::{AnyState, Handler};
+use crate::bound::{Handler, Loose};
 use crate::dispatch::{CORE, note};
 use crate::section::section;
-use crate::{guard, memory, policy, registry, supervise};
+use crate::{calls, guard, memory, policy, registry, supervise};
 use reflex_event::{Chunk, ContextId, Error, EventId, Outcome, Record, Registration, Unregistered};
 
-/// Registers a bound handler. Others may run meanwhile.
+/// Registers a handler. Others may run meanwhile.
+///
+/// # Errors
+/// As [`admit`], and those of the core.
 pub(crate) fn register(
     context: ContextId,
     registration: Registration,
-    handler: Handler,
-) -> Result<EventId, Error> {
-    register_for(context, None, registration, handler)
-}
-
-/// Registers a handler that was bound to `state`, if that is still the context's.
-///
-/// # Errors
-/// [`Error::WrongState`] when the context has been replaced since, or begun another life; those of
-/// the core.
-pub(crate) fn register_for(
-    context: ContextId,
-    state: Option<AnyState>,
-    registration: Registration,
-    handler: Handler,
+    handler: Loose,
 ) -> Result<EventId, Error> {
     loop {
         let registered = section(|| {
-            let now = registry::at(context)?.state;
-            if state.is_some_and(|state| state.block() != now.block()) {
-                return Err(Error::WrongState);
-            }
-            ready(context, handler)?;
-            // SAFETY: in a section, and the borrow ends in it.
-            unsafe { CORE.get() }.register(context, registration, handler)
+            let limited = admit(context, &handler)?;
+            // SAFETY: it is live, as it has not been dropped.
+            unsafe { calls::route(handler.handler(), limited) };
+            // SAFETY: in a section, and the borrow ends in this statement.
+            unsafe { CORE.get() }.register(context, registration, handler.handler())
         });
         let refused = match registered {
+            Ok(event) => {
+                handler.keep();
+                return Ok(event);
+            }
             Err(Error::TableFull) => Error::TableFull,
             Err(Error::LimitReached) => return Err(section(|| policy::refuse(context))),
-            registered => return registered,
+            refused => return refused,
         };
         // SAFETY: in a section, and the borrow ends in it.
         match section(|| unsafe { CORE.get() }.needs_chunk()) {
@@ -51,13 +42,50 @@ pub(crate) fn register_for(
     }
 }
 
-/// Readies a handler for its context, which is to be alive. The caller is in a section.
-pub(crate) fn ready(context: ContextId, handler: Handler) -> Result<(), Error> {
-    if let Some(call) = supervise::living(context)?.and_then(|living| living.budget.call()) {
-        // SAFETY: the handler is live, and nobody calls it yet; the call makes the usual one.
-        unsafe { handler.divert(call) };
-    }
-    Ok(())
+/// Whether a handler may become one of a context's, and whether its calls are then limited in time.
+/// Every handler comes through here on its way to a registration. The caller is in a section.
+///
+/// # Errors
+/// [`Error::NoContext`], [`Error::Busy`] when the context has been given up and not been restarted;
+/// [`Error::Foreign`] and [`Error::WrongState`] when the handler lies in another context's memory, or
+/// is for a state that this context has not, or has no more.
+fn admit(context: ContextId, handler: &Loose) -> Result<bool, Error> {
+    let place = registry::at(context)?;
+    handler.fits(place.pool, place.state)?;
+    Ok(supervise::living(context)?.is_some_and(|living| living.budget.is_some()))
+}
+
+/// Gives a registration of a context another handler. What is pending stays for that one, and so do
+/// its timers, its filter and its deadline. Returns the former handler; or the new one, with the
+/// reason, when it is refused. Either had better be dropped outside of sections.
+///
+/// # Errors
+/// As [`admit`]; [`Error::Stale`]; [`Error::Foreign`] when the registration is another context's;
+/// [`Error::Busy`] when its handler is on the context's stack.
+pub(crate) fn rebind(
+    context: ContextId,
+    event: EventId,
+    handler: Loose,
+) -> Result<Loose, (Error, Loose)> {
+    section(|| {
+        let admitted = admit(context, &handler).and_then(|limited| {
+            // SAFETY: in a section, and the borrow ends in this statement.
+            let former = unsafe { CORE.get() }.rebind(context, event, handler.handler())?;
+            Ok((limited, former))
+        });
+        let (limited, former) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => return Err((error, handler)),
+        };
+        let new = handler.handler();
+        // SAFETY: the core gave the former one back, so it does not run and is never called again; it
+        // lies in the context's memory, as all handlers of its registrations do. The new one is live.
+        unsafe {
+            let former = handler.succeed(former);
+            calls::route(new, limited);
+            Ok(former)
+        }
+    })
 }
 
 /// Gives the core's table another chunk. It is made outside any section, since that takes time.

@@ -4,7 +4,7 @@
 //! Only the context waits. Its other events stay queued meanwhile, since one of its handlers is
 //! under way; every other context runs.
 
-use crate::bound::Handler;
+use crate::bound::Loose;
 use crate::dispatch::{self, CORE};
 use crate::runtime::Runtime;
 use crate::section::{self, section};
@@ -42,12 +42,9 @@ impl Waiter {
             policy::permit(context, Executor::Waiting)?;
             registry::parts(context)
         })?;
-        let handler = Handler::nothing(pool)?;
+        let handler = Loose::nothing(pool)?;
         let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
-        let event = table::register(context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|| unsafe { handler.release(pool) });
-        })?;
+        let event = table::register(context, registration, handler)?;
         // SAFETY: in a section, and the borrow ends in it.
         section(|| unsafe { CORE.get() }.set_trait(event, Trait::Wakes, true))?;
         Ok(Self { kernel, event })

@@ -28,7 +28,7 @@ struct ContextSlot {
     /// What is activated when it ends.
     mourners: Vec<EventId>,
     /// How often it has ended.
-    failures: u32,
+    failures: u64,
 }
 
 struct Slot {
@@ -460,7 +460,7 @@ impl Kernel for SimKernel {
         Ok(())
     }
 
-    fn failures(&self, context: ContextId) -> Result<u32, Error> {
+    fn failures(&self, context: ContextId) -> Result<u64, Error> {
         let tables = self.lock();
         let context = tables.contexts.get(usize::from(context.index));
         Ok(context.ok_or(Error::NoContext)?.failures)
