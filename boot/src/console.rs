@@ -27,7 +27,8 @@ static CONSOLE: Exclusive<Console> = Exclusive::new(Console::SILENT);
 
 /// Looks for the serial port. Without one, what is written goes nowhere.
 pub(crate) fn init() {
-    // SAFETY: at start-up, in ring 0; COM1's ports are a UART's or nobody's.
+    // SAFETY: at start-up, in ring 0; COM1's ports are a UART's or nobody's, and only this console
+    // and the receiver that is made of it use them.
     let serial = unsafe { Serial::new(COM1) };
     CONSOLE.with(|console| console.serial = serial);
 }
@@ -62,7 +63,9 @@ pub(crate) fn overruns() -> u32 {
 /// # Safety
 /// The caller never returns to whoever may be writing now.
 pub(crate) unsafe fn seize() -> &'static mut Console {
-    // SAFETY: the caller's duty; a half-written line leaves the console sound.
+    // SAFETY: whoever is inside never goes on, says the caller. The console is sound wherever they
+    // were stopped: its fields are numbers and bytes, each index is checked, and a piece of a line
+    // that was sent is at worst sent again.
     let console = unsafe { &mut *CONSOLE.seize() };
     while console.send_piece() {}
     console.start_line();

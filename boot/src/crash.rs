@@ -43,7 +43,8 @@ pub struct Hooks {
 
 struct HookCell(Cell<Option<Hooks>>);
 
-// SAFETY: set once, at start-up, before there is a second context.
+// SAFETY: set once, by `set_hooks`, with interrupts masked and before there is a second context;
+// from then on it is only read.
 unsafe impl Sync for HookCell {}
 
 static HOOKS: HookCell = HookCell(Cell::new(None));
@@ -116,7 +117,8 @@ fn report(text: fmt::Arguments<'_>, registers: &Registers, status: u8) -> ! {
         0 => {}
         // The report crashed: what of it is out must do.
         1 => {
-            // SAFETY: nothing returns from here, and interrupts are masked.
+            // SAFETY: nothing returns from here to the report that crashed or to whoever was
+            // writing before it, and with interrupts masked nobody else comes.
             let console = unsafe { console::seize() };
             if !ANNOUNCED.load(Relaxed) {
                 let _ = console.write_str("#! crash while a crash was being reported\n");
@@ -126,7 +128,8 @@ fn report(text: fmt::Arguments<'_>, registers: &Registers, status: u8) -> ! {
         }
         _ => exit::turn_off(status),
     }
-    // SAFETY: nothing returns from here, and interrupts are masked.
+    // SAFETY: nothing returns from here to whoever may be writing, and with interrupts masked
+    // nobody else comes.
     let console = unsafe { console::seize() };
     let _ = write_report(console, text, registers);
     exit::exit(status)
@@ -157,7 +160,8 @@ fn write_report(
 /// Writes the stack from `from` upward, leaving out pages that are not mapped: with a stack
 /// that has overflowed, that is the guard.
 fn write_stack(console: &mut Console, from: u64) -> fmt::Result {
-    // SAFETY: in ring 0; all page tables are identity mapped, and none is changed here.
+    // SAFETY: in ring 0, where all page tables are identity mapped, by the entry's map and by ours;
+    // none is changed here, and with interrupts masked nobody else changes one.
     let space = unsafe { AddressSpace::current() };
     let start = from & !(STACK_LINE - 1);
     let mut previous = None;
@@ -165,7 +169,9 @@ fn write_stack(console: &mut Console, from: u64) -> fmt::Result {
         if line < PAGE || space.lookup(line).is_none() {
             continue;
         }
-        // SAFETY: the line is aligned to its own size, so it is in one page, which is mapped.
+        // SAFETY: the line is aligned to its own size, so it is in one page, which is mapped, and
+        // not page zero. It is read as integers, which any bytes are; nobody writes to it
+        // meanwhile.
         let bytes = unsafe { (line as *const [u64; STACK_LINE as usize / 8]).read_volatile() };
         // An untouched stack is zero; gaps between reported lines are read as zero.
         if bytes == [0; 4] && previous == Some(bytes) {

@@ -34,14 +34,15 @@ const USUAL_CONTROLLER: Controller = Controller { address: 0xfec0_0000, first: 0
 /// What drivers need of this machine: memory is identity mapped, and devices see all of it.
 pub struct Identity;
 
-// SAFETY: `memory::take` gives each address out once, for good, mapped and writable; addresses
-// are the same for the processor and for devices; registers are mapped where they are.
+// SAFETY: `dma_alloc` gives zeroed, page-aligned memory that `memory::take` gives out once, for
+// good, mapped and writable, so that nothing aliases it; addresses are the same for the processor
+// and for devices, so that nothing has to be copied; registers are mapped where they are, for good.
 unsafe impl Hal for Identity {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         match memory::take(pages * PAGE_SIZE, PAGE_SIZE) {
             Some(taken) => {
                 let start = taken.cast::<u8>();
-                // SAFETY: just taken, so nobody else's, and of this length.
+                // SAFETY: just taken, so mapped, writable, of this length and nobody else's.
                 unsafe { start.write_bytes(0, taken.len()) };
                 (start.addr().get() as u64, start)
             }
@@ -272,8 +273,9 @@ fn find(machine: &Machine) -> Vec<Device> {
         return probe(mmio::command_line_slots(words));
     }
     let space = machine.firmware.and_then(|firmware| firmware.configuration_space);
-    // SAFETY: the firmware says where the space is, or the ports are where every PC has them;
-    // nobody else looks for devices, and a device is given away once.
+    // SAFETY: the firmware says where the space is, or the ports are where every PC has them, and a
+    // host bridge has answered there; interrupts' handlers do not use them. `Identity` maps BARs. A
+    // device of a kind is taken out of what is found by one caller, once; the others are dropped.
     let found = unsafe {
         match space {
             Some(space) => {

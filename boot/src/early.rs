@@ -78,7 +78,7 @@ struct Tables {
 
 struct TableCell(UnsafeCell<Tables>);
 
-// SAFETY: borrowed once, by `start`.
+// SAFETY: borrowed once, by `start`, which is called once.
 unsafe impl Sync for TableCell {}
 
 static TABLES: TableCell = TableCell(UnsafeCell::new(Tables {
@@ -95,10 +95,11 @@ static TABLES: TableCell = TableCell(UnsafeCell::new(Tables {
 /// Called once, first thing, by the entry's `reflex_start`, with what that was given.
 pub unsafe fn start(start_info: u32, next: impl FnOnce(Early) -> Infallible) -> ! {
     let origin = clock::tsc();
-    // SAFETY: nothing has been computed in floating point yet.
+    // SAFETY: nothing has been computed in floating point yet that its reset could change.
     unsafe { fpu::reset() };
     console::init();
-    // SAFETY: called once.
+    // SAFETY: this function is called once, says its contract, and nothing else touches the tables,
+    // so that this is the only borrow there ever is.
     let Tables { segments, vectors, start_info: info } = unsafe { &mut *TABLES.0.get() };
     let guards = segments.guards();
     load_tables(segments, vectors);
@@ -267,8 +268,10 @@ fn boot_memory(address: u64, length: usize) -> Option<&'static [u8]> {
     let end = address.checked_add(length as u64)?;
     let image = layout::image();
     let apart = end <= image.start || image.end <= address;
-    // SAFETY: the entry's map covers the range as readable, it is not null, and nothing of
-    // the image is in it that could change.
+    // SAFETY: the entry's map covers the range as readable, it is not null, and nothing of the
+    // image is in it that could change. Its bytes are integers, whatever is there. Those who are
+    // given it, `StartInfo::read` and `acpi::read`, keep no reference, and both are done before
+    // `memory` hands anything out: so nobody writes to it as long as it is borrowed.
     (address != 0 && end <= BOOT_MAP && apart)
         .then(|| unsafe { core::slice::from_raw_parts(address as *const u8, length) })
 }

@@ -14,7 +14,8 @@ struct Ends {
 
 struct Hooks(Cell<Option<Ends>>);
 
-// SAFETY: set once, at start-up, before there is a second context.
+// SAFETY: set once, at start-up, with interrupts masked and before there is a second context, as
+// `set_exclusion` demands; from then on it is only read.
 unsafe impl Sync for Hooks {}
 
 static HOOKS: Hooks = Hooks(Cell::new(None));
@@ -35,8 +36,9 @@ pub(crate) struct Exclusive<T> {
     busy: Cell<bool>,
 }
 
-// SAFETY: `with` lets one borrower in at a time: other contexts wait by the hooks, the same
-// context is refused by `busy`. Interrupts do not use these values.
+// SAFETY: `with` lets one borrower in at a time: other contexts do not run between the hooks, the
+// same context is refused by `busy`, and before the hooks are set there is only one. Interrupts do
+// not use these values. A `T` may so be used by several contexts: it is `Send`.
 unsafe impl<T: Send> Sync for Exclusive<T> {}
 
 impl<T> Exclusive<T> {
@@ -51,7 +53,8 @@ impl<T> Exclusive<T> {
             (ends.enter)();
         }
         let result = (!self.busy.replace(true)).then(|| {
-            // SAFETY: `busy` was clear, so nobody holds a borrow.
+            // SAFETY: `busy` was clear, so nobody holds a borrow: it is set for as long as one
+            // lives, and others who would look at it are kept away by the hooks.
             let result = work(unsafe { &mut *self.value.get() });
             self.busy.set(false);
             result

@@ -29,7 +29,8 @@ pub const TEST_FAILED: u8 = 108;
 
 struct Sleep(Cell<Option<SleepControl>>);
 
-// SAFETY: set once, at start-up, before there is a second context.
+// SAFETY: set once, by `early`, with interrupts masked and before there is a second context; from
+// then on it is only read.
 unsafe impl Sync for Sleep {}
 
 static SLEEP: Sleep = Sleep(Cell::new(None));
@@ -42,7 +43,8 @@ pub(crate) fn set_sleep_control(sleep: Option<SleepControl>) {
 /// Ends the image with `status`: writes the end marker and turns the machine off.
 pub fn exit(status: u8) -> ! {
     reflex_arch::interrupt::disable();
-    // SAFETY: nothing returns from here, and interrupts are masked.
+    // SAFETY: nothing returns from here, and with interrupts masked nobody else comes: whoever may
+    // be writing never goes on.
     let console = unsafe { console::seize() };
     let _ = writeln!(console, "#! exit {status}");
     turn_off(status)
@@ -57,7 +59,7 @@ pub fn fail(status: u8, reason: fmt::Arguments<'_>) -> ! {
 /// Turns the machine off without a word.
 pub(crate) fn turn_off(status: u8) -> ! {
     let sleep = SLEEP.0.get();
-    // SAFETY: the image ends here, whatever its devices were doing; `set_sleep_control` was
-    // given a mapped register.
+    // SAFETY: the image ends here, whatever its devices were doing, in ring 0; `set_sleep_control`
+    // was given what the firmware tells, a register in memory being mapped.
     unsafe { power::exit(status, sleep.as_ref()) }
 }

@@ -42,7 +42,8 @@ static HEAP: Global =
 /// Once; the `length` bytes at `start` are mapped, writable, and used by nobody else for ever.
 pub(crate) unsafe fn init(start: u64, length: u64) {
     HEAP.0.with(|counted| {
-        // SAFETY: the caller's duty.
+        // SAFETY: called once, and the bytes are mapped, writable and nobody else's for ever, says
+        // the caller; so the heap is empty until now.
         unsafe { counted.heap.init(start as *mut u8, length as usize) };
     });
 }
@@ -59,8 +60,9 @@ pub fn counters() -> Counters {
     counters.unwrap_or_default()
 }
 
-// SAFETY: memory comes from a heap that hands each block out once; `Exclusive` keeps the list
-// consistent. A call from within the allocator itself is refused with a null pointer.
+// SAFETY: memory comes from a heap that hands each block out once, for the layout that was asked
+// for; `Exclusive` lets one call in at a time. One from within the allocator itself is refused:
+// with a null pointer, or by leaking the block. Nothing in here unwinds.
 unsafe impl GlobalAlloc for Global {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let block = self.0.with(|counted| {
@@ -76,7 +78,8 @@ unsafe impl GlobalAlloc for Global {
         self.0.with(|counted| {
             counted.deallocations += 1;
             if let Some(block) = NonNull::new(block) {
-                // SAFETY: the caller got `block` from `alloc` with the same layout.
+                // SAFETY: the caller got `block` from `alloc` with the same layout, so the heap
+                // handed it out, and uses it no more.
                 unsafe { counted.heap.deallocate(block, layout) };
                 account_heap(-(layout.size() as i64));
             }

@@ -10,7 +10,8 @@ struct Logger {
     clock: Cell<Option<Clock>>,
 }
 
-// SAFETY: the clock is set once, at start-up, before there is a second context.
+// SAFETY: the clock is set once, by `early`, with interrupts masked and before there is a second
+// context; from then on it is only read.
 unsafe impl Sync for Logger {}
 
 static LOGGER: Logger = Logger { clock: Cell::new(None) };

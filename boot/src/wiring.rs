@@ -35,8 +35,8 @@ struct MapCell {
     changing: Cell<bool>,
 }
 
-// SAFETY: one core, and every access is at start-up, in a section, or in an exception's handler
-// that finds it unused.
+// SAFETY: every access is through `with_map`, or at start-up: one core, in a section, which keeps
+// the other contexts out, or in an exception's handler, which is kept out by `changing`.
 unsafe impl Sync for MapCell {}
 
 static MAP: MapCell = MapCell { space: UnsafeCell::new(None), changing: Cell::new(false) };
@@ -46,7 +46,7 @@ static MAP: MapCell = MapCell { space: UnsafeCell::new(None), changing: Cell::ne
 /// # Safety
 /// Called once, first thing, by the entry's `reflex_start`, with what that was given.
 pub unsafe fn run(start_info: u32, application: fn(Runtime, &'static mut Machine)) -> ! {
-    // SAFETY: the caller's duty.
+    // SAFETY: called once, first thing, with what `reflex_start` was given, says the caller.
     unsafe { start(start_info, |early| go_on(early, application)) }
 }
 
@@ -58,7 +58,8 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
     let Some(range) = early.memory.take_largest() else { unsuitable(&"none is left") };
     let start = NonNull::new(range.start as *mut u8).expect("page zero is never handed out");
     let free = NonNull::slice_from_raw_parts(start, (range.end - range.start) as usize);
-    // SAFETY: start-up, one flow of control.
+    // SAFETY: at start-up there is one flow of control, interrupts are masked, and nobody has
+    // borrowed the map yet: `with_map` finds it only from here on.
     unsafe { *MAP.space.get() = Some(early.address_space) };
     let platform = Platform {
         memory: free,
@@ -80,7 +81,9 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
     let (enter, leave) = section::ends();
     // SAFETY: there is no second context yet; the two ends of a section exclude the others.
     unsafe { exclusion::set_exclusion(enter, leave) };
-    // SAFETY: as above; the hook only looks, with checks.
+    // SAFETY: interrupts are masked and there is no second context yet. The hooks may be called by
+    // an exception anywhere: the first two end a context only where `contain` finds that it can,
+    // and the third only looks, with checks.
     unsafe {
         crash::set_hooks(Hooks {
             panicked: |info, registers| contain::panicked(info, registers),
@@ -186,8 +189,8 @@ fn with_map<R>(work: impl FnOnce(&mut AddressSpace) -> R) -> Option<R> {
     if MAP.changing.replace(true) {
         return None;
     }
-    // SAFETY: at start-up, in a section, or in an exception's handler; the mark excludes the last
-    // from the others.
+    // SAFETY: at start-up or in a section, so that no other context is here; an exception's handler
+    // comes here too, and was turned away above if it came upon a borrow, as `changing` was set.
     let result = unsafe { &mut *MAP.space.get() }.as_mut().map(work);
     MAP.changing.set(false);
     result

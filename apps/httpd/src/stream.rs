@@ -26,6 +26,10 @@ impl Stream for Port {
         self.0.send(bytes).unwrap_or(0)
     }
 
+    fn untaken(&mut self) -> Option<usize> {
+        self.0.unacknowledged().unwrap_or(Some(0))
+    }
+
     fn close(&mut self) {
         self.0.close();
     }

@@ -28,7 +28,8 @@ impl Ecam {
         let (first, last) = (*buses.start(), *buses.end());
         let count = u64::from(last.saturating_sub(first)) + 1;
         let start = physical + u64::from(first) * BUS;
-        // SAFETY: the caller vouches for the registers.
+        // SAFETY: so many bytes from there are the configuration space of these buses, says the
+        // caller.
         let base = unsafe { H::mmio_phys_to_virt(start, (count * BUS) as usize) };
         Self { base, first, last }
     }
@@ -55,7 +56,8 @@ impl Ecam {
 impl ConfigurationAccess for Ecam {
     fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
         match self.register(function, offset) {
-            // SAFETY: a mapped, aligned register.
+            // SAFETY: `register` gives an address in what `map` has mapped for good, a multiple of
+            // 4; reading configuration space changes nothing.
             Some(register) => unsafe { register.read_volatile() },
             // What a bus without devices reads as.
             None => u32::MAX,
@@ -64,7 +66,8 @@ impl ConfigurationAccess for Ecam {
 
     fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
         if let Some(register) = self.register(function, offset) {
-            // SAFETY: a mapped, aligned register.
+            // SAFETY: `register` gives an address in what `map` has mapped for good, a multiple of
+            // 4. What the device then does is for the driver that has the function to know.
             unsafe { register.write_volatile(data) }
         }
     }
@@ -114,7 +117,8 @@ impl ConfigurationAccess for Ports {
     }
 
     fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
-        // SAFETY: as above.
+        // SAFETY: the ports are ours by `new`'s contract; the accesses touch no memory. All three
+        // registers are declared as changed or given.
         unsafe {
             core::arch::asm!(
                 "out dx, eax", "mov eax, {data:e}", "add dx, 4", "out dx, eax",

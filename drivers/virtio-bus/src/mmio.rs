@@ -86,7 +86,8 @@ fn number(text: &str) -> Option<u64> {
 /// there), `H` maps it, and no driver has the device yet.
 pub unsafe fn probe<H: Hal>(slot: Slot) -> Result<Option<Device>, Error> {
     let length = slot.length as usize;
-    // SAFETY: registers, says the caller; mapped for good.
+    // SAFETY: where a virtio device's registers may be, which nobody else uses, says the caller;
+    // what `H` maps stays mapped.
     let registers = unsafe { Registers::new(H::mmio_phys_to_virt(slot.address, length), length) };
     if registers.length() < CONFIGURATION as usize || registers.read32(MAGIC) != MAGIC_VALUE {
         return Ok(None);

@@ -84,7 +84,8 @@ pub unsafe fn discover<H: Hal, C: ConfigurationAccess + Copy>(
                 let kind = device_type(id)?;
                 let capabilities = Capabilities::read(|at| access.read_word(function, at))?;
                 bars.assign(&mut root, function, &mut window)?;
-                // SAFETY: handed on.
+                // SAFETY: `access` reaches the machine's own space, no driver has the function yet,
+                // and `H` maps its BARs, says the caller; each function is connected once here.
                 unsafe { connect::<H, C>(access, &mut root, function, kind, &bars, &capabilities) }
             });
             Found { function, device }

@@ -3,10 +3,11 @@
 //! Descriptor *n* belongs to slot *n* for good, so there are no chains, no free list, and no
 //! work that grows with anything: a driver describes a slot's buffer, offers the slot, and takes
 //! it back. The three areas lie in DMA memory; what the device writes there is checked against
-//! our own account of which slots are lent:
+//! our own account of which slots it was shown and has not returned:
 //!
-//! - an index that runs ahead of what was offered, an id that is no slot, or a slot that is not
-//!   lent, breaks the queue for good ([`Broken`]): who owns which buffer is no longer known;
+//! - an index that runs ahead of what was published, an id that is no slot, or a slot that is not
+//!   lent or was not published yet, breaks the queue for good ([`Broken`]): who owns which buffer
+//!   is no longer known;
 //! - the length is handed over as it is, for only the driver knows the buffer's.
 //!
 //! `VIRTIO_F_EVENT_IDX` and indirect descriptors must not be negotiated.
@@ -15,7 +16,7 @@ use crate::{Dma, Doorbell, Error, Queues};
 use alloc::boxed::Box;
 use alloc::vec;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU16, Ordering, fence};
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering, fence};
 use reflex_driver_api::Acknowledge;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
@@ -48,6 +49,8 @@ const WRITE: u16 = 2;
 const NO_INTERRUPT: u16 = 1;
 /// In the used ring: we need not notify (2.6.10).
 const NO_NOTIFY: u16 = 1;
+/// A slot that is not lent: later than all that was ever published.
+const OURS: u64 = u64::MAX;
 
 /// A split virtqueue. Dropping it leaks its memory, for the device may be using it:
 /// [`Queue::free`] gives it back.
@@ -61,24 +64,27 @@ pub struct Queue<H: Hal> {
     elements: NonNull<u32>,
     /// The size less one, the size being a power of two.
     mask: u16,
-    /// Slots put into the available ring, modulo 65536.
-    offered: u16,
+    /// Slots put into the available ring so far.
+    offered: u64,
     /// Of these, how many the device was shown.
-    published: u16,
+    published: u64,
     /// Of these, how many the device was notified of, or needed no notification of.
-    notified: u16,
-    /// Elements of the used ring that were taken.
+    notified: u64,
+    /// Elements of the used ring that were taken, modulo 65536.
     taken: u16,
     /// The used ring's index when it was last read, and found possible.
     used_index: u16,
-    /// Which slots are with the device.
-    lent: Box<[bool]>,
+    /// By slot: what `offered` was when the slot was last offered; [`OURS`] when it is not lent.
+    /// Wide enough never to run over, so that a slot which the device keeps for long is not taken
+    /// for one that it was not shown.
+    lent: Box<[u64]>,
     broken: bool,
     doorbell: Doorbell,
     memory: Dma<H>,
 }
 
-// SAFETY: the pointers lead into `memory`, which belongs to this value.
+// SAFETY: the pointers lead into `memory`, which belongs to this value and is moved with it; what
+// is shared with `Quiet`s are atomics. `H` is named, never held.
 unsafe impl<H: Hal> Send for Queue<H> {}
 
 /// Suppresses a queue's interrupts in interrupt context, where the queue itself belongs to
@@ -135,7 +141,7 @@ impl<H: Hal> Queue<H> {
             notified: 0,
             taken: 0,
             used_index: 0,
-            lent: vec![false; usize::from(size)].into(),
+            lent: vec![OURS; usize::from(size)].into(),
             broken: false,
             doorbell,
             memory,
@@ -175,7 +181,8 @@ impl<H: Hal> Queue<H> {
     /// The slot exists and is not lent.
     #[inline]
     pub unsafe fn set_address(&mut self, slot: u16, address: PhysAddr) {
-        // SAFETY: as in `describe`; the address is a descriptor's first field.
+        // SAFETY: `slot` exists, so that its descriptor is in the memory; the address is its first
+        // field. The device does not look at it while the slot is not lent.
         unsafe { self.descriptors.add(usize::from(slot)).cast::<u64>().write(address) };
     }
 
@@ -187,20 +194,19 @@ impl<H: Hal> Queue<H> {
     #[inline]
     pub unsafe fn offer(&mut self, slot: u16) {
         if let Some(lent) = self.lent.get_mut(usize::from(slot)) {
-            *lent = true;
+            *lent = self.offered;
         }
-        let place = 2 + usize::from(self.offered & self.mask);
-        // SAFETY: the ring has as many places as the mask can name. The place is not one that
-        // the device still reads, for at most as many slots as there are places are lent.
-        unsafe { self.available.add(place).write_volatile(slot) };
-        self.offered = self.offered.wrapping_add(1);
+        let place = 2 + usize::from(self.offered as u16 & self.mask);
+        // The device reads the place after the index says so, and at any time if it misbehaves.
+        Self::word(self.available, place).store(slot, Ordering::Relaxed);
+        self.offered += 1;
     }
 
     /// Shows the device what was offered, without notifying it.
     #[inline]
     pub fn publish(&mut self) {
         // The descriptors and the ring are written before the index (2.6.13.3).
-        Self::word(self.available, 1).store(self.offered, Ordering::Release);
+        Self::word(self.available, 1).store(self.offered as u16, Ordering::Release);
         self.published = self.offered;
     }
 
@@ -234,13 +240,12 @@ impl<H: Hal> Queue<H> {
             return Ok(None);
         }
         let place = usize::from(self.taken & self.mask) * 2;
-        // SAFETY: the ring has as many elements as the mask can name; `look` has seen, with
-        // acquire ordering, that the device has written this one.
-        let (slot, written) = unsafe {
-            (self.elements.add(place).read_volatile(), self.elements.add(place + 1).read_volatile())
-        };
+        // `look` has seen, with acquire ordering, that the device has written this element. It may
+        // write it again meanwhile, if it misbehaves.
+        let slot = self.element(place).load(Ordering::Relaxed);
+        let written = self.element(place + 1).load(Ordering::Relaxed);
         match self.lent.get_mut(slot as usize) {
-            Some(lent) if *lent => *lent = false,
+            Some(lent) if *lent < self.published => *lent = OURS,
             _ => return Err(self.fail()),
         }
         self.taken = self.taken.wrapping_add(1);
@@ -254,7 +259,8 @@ impl<H: Hal> Queue<H> {
             return Err(Broken);
         }
         let index = Self::word(self.used, 1).load(Ordering::Acquire);
-        if index.wrapping_sub(self.taken) > self.published.wrapping_sub(self.taken) {
+        // Fewer than 65536 slots are out, so that the low halves tell.
+        if index.wrapping_sub(self.taken) > (self.published as u16).wrapping_sub(self.taken) {
             return Err(self.fail());
         }
         self.used_index = index;
@@ -309,16 +315,28 @@ impl<H: Hal> Queue<H> {
     /// # Safety
     /// The device was reset.
     pub unsafe fn free(self) {
-        // SAFETY: the device no longer uses it, says the caller; our pointers go with `self`.
+        // SAFETY: the device was reset, says the caller, so that it uses the memory no more; our
+        // pointers go with `self`, and a `Quiet` has only been made of a queue that is never freed.
         unsafe { self.memory.free() };
     }
 
-    /// A word of one of the rings, which both sides access.
+    /// A word of one of the rings, which both sides access: of the available ring `flags`, `index`
+    /// and then the places of the ring, of the used ring the first two.
     #[inline]
     fn word<'a>(ring: NonNull<u16>, place: usize) -> &'a AtomicU16 {
-        // SAFETY: `flags` and `index` are the first two words of either ring, aligned, and in
-        // memory that lives as long as the queue, longer than any use of the reference in here.
+        // SAFETY: the callers name `flags`, `index`, or a place that the mask can name, all of
+        // which `Layout` has room for; both rings are aligned, and in memory that lives as long as
+        // the queue, longer than any use of the reference in here. Within this image it is accessed
+        // by atomics alone; the device's accesses are those of another thread.
         unsafe { AtomicU16::from_ptr(ring.add(place).as_ptr()) }
+    }
+
+    /// Half an element of the used ring: the id at an even place, the length at an odd one.
+    #[inline]
+    fn element(&self, place: usize) -> &AtomicU32 {
+        // SAFETY: the caller names a half of an element that the mask can name, which `Layout` has
+        // room for, four bytes behind an address divisible by 64; the rest as in `word`.
+        unsafe { AtomicU32::from_ptr(self.elements.add(place).as_ptr()) }
     }
 }
 

@@ -23,7 +23,8 @@ macro_rules! access {
         }
 
         pub(crate) fn $write(&self, offset: usize, value: $word) {
-            // SAFETY: as above.
+            // SAFETY: `at` gives a mapped, aligned address by the constructor's contract; a store
+            // to a device's register is no store to memory that anybody has a reference to.
             unsafe { self.at::<$word>(offset).write_volatile(value) }
         }
     };

@@ -31,7 +31,8 @@ impl Posted {
     /// The device has done with it.
     unsafe fn into_buffer<H: Hal>(self) -> Lent<[u8]> {
         let mut buffer = ManuallyDrop::into_inner(self.buffer);
-        // SAFETY: as in `new`, with the address it got; the device has done with it.
+        // SAFETY: the buffer is valid, not empty and ours alone, and this is the address that
+        // `share` gave for it; the device has done with it, says the caller.
         unsafe { H::unshare(self.address, NonNull::from(&mut *buffer), DeviceToDriver) };
         buffer
     }
@@ -65,8 +66,8 @@ impl<H: Hal> Receiver<H> {
         }
         let lent: Box<[Posted]> = buffers.into_iter().map(Posted::new::<H>).collect();
         for (slot, lent) in (0..).zip(&lent) {
-            // SAFETY: each slot once, each with a buffer of that length, which `lent` keeps
-            // untouched until the slot is taken.
+            // SAFETY: each slot once, and none is lent yet, each with a buffer of that length,
+            // which `lent` keeps untouched until the slot is taken.
             unsafe {
                 queue.describe(slot, lent.address, buffer as u32, DeviceToDriver);
                 queue.offer(slot);
@@ -78,7 +79,7 @@ impl<H: Hal> Receiver<H> {
 
     /// What suppresses the device's interrupts for received frames in interrupt context.
     pub fn quiet(&self) -> Quiet {
-        // SAFETY: receivers never free their queue.
+        // SAFETY: nothing in here frees the queue, which is private; dropping it leaks its memory.
         unsafe { self.queue.quiet() }
     }
 

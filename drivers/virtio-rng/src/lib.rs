@@ -63,7 +63,8 @@ pub fn fill<H: Hal, T: Queues>(
     let buffer = match Dma::<H>::new(PAGE_SIZE, BufferDirection::DeviceToDriver) {
         Ok(buffer) => buffer,
         Err(error) => {
-            // SAFETY: the device was not set going.
+            // SAFETY: the device was reset by `start`, and does not use its queues before `finish`,
+            // which it has not come to (3.1.1).
             unsafe { queue.free() };
             return Err(error.into());
         }
@@ -113,8 +114,9 @@ fn read<H: Hal>(
             return Err(Error::BadAnswer);
         }
         let written = used.written as usize;
-        // SAFETY: `written` bytes were asked for in the page and the device is done with it; the
-        // source is DMA memory, apart from `chunk`.
+        // SAFETY: no more than `length` bytes, as was just checked, which `wanted` has and the
+        // page, too. The device has returned the slot, so it is done with the page; that is DMA
+        // memory, apart from `chunk`.
         unsafe {
             core::ptr::copy_nonoverlapping(buffer.memory().as_ptr(), wanted.as_mut_ptr(), written);
         }

@@ -3,27 +3,35 @@
 use crate::{Lent, Pool};
 use core::fmt;
 use core::ptr::NonNull;
+use core::slice;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// Bytes of a word.
-const WORD: usize = size_of::<u64>();
+const WORD: usize = size_of::<AtomicU64>();
 
 /// Bytes that several parties read and write without asking each other, as memory is that a peer on
 /// a network may write. There is never a reference to them: they are copied, in and out, and what a
 /// copy finds while somebody writes is some of the old bytes and some of the new.
 ///
+/// Accesses that race are defined for atomics only, and only for those of one size at one place. So
+/// the bytes are whole words, as far as they go, and single bytes behind the last word, and each is
+/// only ever accessed as what it is: bytes that are not all of their word are written by exchanging
+/// the word. On x86-64, relaxed loads and stores are ordinary ones.
+///
 /// The block goes back to its pool with the value.
 pub struct Exposed {
-    /// The first of `length` bytes of a lent block, which nothing else refers to.
+    /// The first of `length` initialised bytes at the start of a lent block, which nothing else
+    /// refers to.
     start: NonNull<u8>,
     length: usize,
     pool: &'static Pool,
 }
 
-// SAFETY: the bytes are only ever copied by volatile accesses, through whichever handle; the block
-// is given back once, from wherever the value is dropped, which is what the pool's exclusion is for.
+// SAFETY: a thread that has it can reach the bytes, by `words` and `rest` as atomics, of which all
+// threads may; it can also give the block back, which is what the pool's exclusion is for.
 unsafe impl Send for Exposed {}
 
-// SAFETY: as above.
+// SAFETY: `&Exposed` gives the bytes out as atomics alone, and neither moves nor frees them.
 unsafe impl Sync for Exposed {}
 
 /// The place is not, or not wholly, among the bytes.
@@ -60,16 +68,38 @@ impl Exposed {
     pub fn into_bytes(self) -> Lent<[u8]> {
         let this = core::mem::ManuallyDrop::new(self);
         let bytes = NonNull::slice_from_raw_parts(this.start, this.length);
-        // SAFETY: they were a box's, given up in `new`, and `self` was the only one to reach them;
-        // it is not dropped.
+        // SAFETY: they were a box's, given up in `new`, and `self`, the only one to reach them, is
+        // here and not dropped.
         unsafe { Lent::from_raw(bytes, this.pool) }
     }
 
-    /// Where `length` bytes from `offset` start.
-    fn place(&self, offset: usize, length: usize) -> Result<NonNull<u8>, OutOfBounds> {
+    /// The whole words.
+    #[inline]
+    fn words(&self) -> &[AtomicU64] {
+        let words = self.start.cast::<AtomicU64>();
+        // SAFETY: so many words are within the `length` bytes, which are initialised and stay as
+        // long as `self`. They are aligned: blocks begin at multiples of 16 bytes. Every other
+        // access is through here, too, so by atomics of the same size.
+        unsafe { slice::from_raw_parts(words.as_ptr(), self.length / WORD) }
+    }
+
+    /// The bytes behind the last whole word.
+    #[inline]
+    fn rest(&self) -> &[AtomicU8] {
+        let rest = self.length % WORD;
+        // SAFETY: they are the last of the `length` bytes, which are initialised and stay as long as
+        // `self`. None is in a whole word, so every other access is through here, too.
+        unsafe {
+            let start = self.start.add(self.length - rest).cast::<AtomicU8>();
+            slice::from_raw_parts(start.as_ptr(), rest)
+        }
+    }
+
+    /// Whether all of `length` bytes from `offset` on are there.
+    #[inline]
+    fn check(&self, offset: usize, length: usize) -> Result<(), OutOfBounds> {
         match offset.checked_add(length) {
-            // SAFETY: inside of the block, or at its end.
-            Some(end) if end <= self.length => Ok(unsafe { self.start.add(offset) }),
+            Some(end) if end <= self.length => Ok(()),
             _ => Err(OutOfBounds),
         }
     }
@@ -80,25 +110,16 @@ impl Exposed {
     /// [`OutOfBounds`]; `into` is then as it was.
     #[inline]
     pub fn read(&self, offset: usize, into: &mut [u8]) -> Result<(), OutOfBounds> {
-        let from = self.place(offset, into.len())?.as_ptr();
-        let head = from.align_offset(WORD).min(into.len());
+        self.check(offset, into.len())?;
+        let head = to_word(offset).min(into.len());
         let (first, rest) = into.split_at_mut(head);
-        let (words, last) = rest.as_chunks_mut::<WORD>();
-        let tail = head + WORD * words.len();
-        for (at, byte) in first.iter_mut().enumerate() {
-            // SAFETY: `place` found all of these bytes inside of the block.
-            *byte = unsafe { from.add(at).read_volatile() };
+        let (whole, last) = rest.as_chunks_mut::<WORD>();
+        self.read_part(offset, first);
+        let from = &self.words()[(offset + head) / WORD..];
+        for (bytes, word) in whole.iter_mut().zip(from) {
+            *bytes = word.load(Relaxed).to_ne_bytes();
         }
-        // SAFETY: as above; and `head` bytes on it is aligned, or there are no words.
-        let source = unsafe { from.add(head) }.cast::<u64>();
-        for (at, word) in words.iter_mut().enumerate() {
-            // SAFETY: as above.
-            *word = unsafe { source.add(at).read_volatile() }.to_ne_bytes();
-        }
-        for (at, byte) in last.iter_mut().enumerate() {
-            // SAFETY: as above.
-            *byte = unsafe { from.add(tail + at).read_volatile() };
-        }
+        self.read_part(offset + head + WORD * whole.len(), last);
         Ok(())
     }
 
@@ -108,33 +129,74 @@ impl Exposed {
     /// [`OutOfBounds`]; nothing was then written.
     #[inline]
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), OutOfBounds> {
-        let to = self.place(offset, bytes.len())?.as_ptr();
-        let head = to.align_offset(WORD).min(bytes.len());
+        self.check(offset, bytes.len())?;
+        let head = to_word(offset).min(bytes.len());
         let (first, rest) = bytes.split_at(head);
-        let (words, last) = rest.as_chunks::<WORD>();
-        let tail = head + WORD * words.len();
-        for (at, byte) in first.iter().enumerate() {
-            // SAFETY: `place` found all of these bytes inside of the block.
-            unsafe { to.add(at).write_volatile(*byte) };
+        let (whole, last) = rest.as_chunks::<WORD>();
+        self.write_part(offset, first);
+        let to = &self.words()[(offset + head) / WORD..];
+        for (bytes, word) in whole.iter().zip(to) {
+            word.store(u64::from_ne_bytes(*bytes), Relaxed);
         }
-        // SAFETY: as above; and `head` bytes on it is aligned, or there are no words.
-        let target = unsafe { to.add(head) }.cast::<u64>();
-        for (at, word) in words.iter().enumerate() {
-            // SAFETY: as above.
-            unsafe { target.add(at).write_volatile(u64::from_ne_bytes(*word)) };
-        }
-        for (at, byte) in last.iter().enumerate() {
-            // SAFETY: as above.
-            unsafe { to.add(tail + at).write_volatile(*byte) };
-        }
+        self.write_part(offset + head + WORD * whole.len(), last);
         Ok(())
     }
+
+    /// Copies bytes that lie within one word.
+    #[inline]
+    fn read_part(&self, offset: usize, into: &mut [u8]) {
+        if into.is_empty() {
+            return;
+        }
+        let at = offset % WORD;
+        match self.words().get(offset / WORD) {
+            Some(word) => {
+                let bytes = word.load(Relaxed).to_ne_bytes();
+                into.iter_mut().zip(&bytes[at..]).for_each(|(byte, from)| *byte = *from);
+            }
+            None => {
+                let bytes = &self.rest()[at..];
+                into.iter_mut().zip(bytes).for_each(|(byte, from)| *byte = from.load(Relaxed));
+            }
+        }
+    }
+
+    /// Copies to bytes that lie within one word; what others write to the rest of it stays.
+    #[inline]
+    fn write_part(&self, offset: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let at = offset % WORD;
+        match self.words().get(offset / WORD) {
+            Some(word) => {
+                let merge = |old: u64| {
+                    let mut merged = old.to_ne_bytes();
+                    merged[at..].iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
+                    Some(u64::from_ne_bytes(merged))
+                };
+                // Never refused.
+                let _ = word.fetch_update(Relaxed, Relaxed, merge);
+            }
+            None => {
+                let to = &self.rest()[at..];
+                to.iter().zip(bytes).for_each(|(to, byte)| to.store(*byte, Relaxed));
+            }
+        }
+    }
+}
+
+/// Bytes from `offset` to the next word's start.
+#[inline]
+fn to_word(offset: usize) -> usize {
+    offset.wrapping_neg() % WORD
 }
 
 impl Drop for Exposed {
     fn drop(&mut self) {
         let bytes = NonNull::slice_from_raw_parts(self.start, self.length);
-        // SAFETY: as in `into_bytes`: whoever drops it is the last.
+        // SAFETY: they were a box's, given up in `new`; nothing reaches them but `self`, which is
+        // not used again: this is `drop`.
         drop(unsafe { Lent::from_raw(bytes, self.pool) });
     }
 }

@@ -64,7 +64,7 @@ impl<U: ?Sized> LentDyn<U> {
 /// # Safety
 /// There is a valid `T`, owned by the caller and not used again.
 unsafe fn drop_as<T>(value: NonNull<u8>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: a valid, owned `T` that is not used again, says the caller.
     unsafe { value.cast::<T>().drop_in_place() }
 }
 

@@ -44,7 +44,8 @@ impl<'run> Own<'run> {
     /// [`Error::BytesOnly`] in a pool of [`Content::Bytes`](crate::Content).
     pub fn alloc<T: 'static>(self, value: T) -> Result<PoolBox<T>, Refused<T>> {
         let value = self.pool.put(value, Pool::take_own)?;
-        // SAFETY: `put` has put it into an own block, and the caller is the owner.
+        // SAFETY: `put` has put it into an own block, and whoever has an `Own` of the pool is its
+        // owner.
         Ok(unsafe { PoolBox::from_raw(value, self.pool) })
     }
 
@@ -54,7 +55,8 @@ impl<'run> Own<'run> {
     /// As for [`alloc`](Self::alloc).
     pub fn alloc_reserved<T: 'static>(self, value: T) -> Result<PoolBox<T>, Refused<T>> {
         let value = self.pool.put(value, Pool::take_own_reserved)?;
-        // SAFETY: as in `alloc`.
+        // SAFETY: `put` has put it into an own block, from the reserve or not, and whoever has an
+        // `Own` of the pool is its owner.
         Ok(unsafe { PoolBox::from_raw(value, self.pool) })
     }
 
@@ -64,7 +66,8 @@ impl<'run> Own<'run> {
     /// [`Error::Exhausted`], [`Error::TooLarge`].
     pub fn bytes(self, len: usize) -> Result<PoolBox<[u8]>, Error> {
         let bytes = self.pool.lay_out(len, Pool::take_own)?;
-        // SAFETY: as in `alloc`.
+        // SAFETY: `lay_out` has initialised them in an own block, and whoever has an `Own` of the
+        // pool is its owner.
         Ok(unsafe { PoolBox::from_raw(bytes, self.pool) })
     }
 }

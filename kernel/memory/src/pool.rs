@@ -103,7 +103,9 @@ impl Pool {
             // SAFETY: the granules are in the region, which is the caller's to give.
             unsafe { base.write_bytes(0, granules << granule.shift) };
         }
-        // SAFETY: as above, for the table; zero bytes are valid links and states.
+        // SAFETY: the table's bytes are in the region, behind the granules, and nothing but the
+        // pool uses them, says the caller, for good; the two slices are apart. Zero bytes are valid
+        // links and states.
         let (links, states) = unsafe {
             table.write_bytes(0, table_bytes);
             let behind = table.add(links * size_of::<Link>());
@@ -214,7 +216,8 @@ impl Pool {
     /// From the first of these calls on, none of the code that ever had an [`Own`](crate::Own)
     /// of this pool goes on, and nothing uses what it had in its [`PoolBox`](crate::PoolBox)es.
     pub unsafe fn reclaim(&self, from: Cursor) -> Option<Cursor> {
-        // SAFETY: the caller's promise: own blocks are in such boxes only.
+        // SAFETY: own blocks are in `PoolBox`es only, and by the caller's promise nothing uses what
+        // is in these.
         self.with(|state| unsafe { state.reclaim_step(from) })
     }
 
@@ -358,7 +361,8 @@ impl Pool {
                 if taken.is_err() {
                     self.refuse();
                 }
-                // SAFETY: as in `take_quickly`.
+                // SAFETY: a block's granules lie in the region, from `base` on; so does a place
+                // that a scheme has found.
                 return taken.map(|place| unsafe { self.base.add(place) });
             }
         }
@@ -379,7 +383,7 @@ impl Pool {
     /// Nothing uses the block that begins at `block`, an address this pool handed out, any more.
     #[inline(never)]
     pub(crate) unsafe fn release_lent(&self, block: NonNull<u8>) {
-        // SAFETY: the caller's promise.
+        // SAFETY: this pool handed the block out and nothing uses it any more: what both ask for.
         unsafe { self.release(block, Kind::Lent) }
     }
 
@@ -389,7 +393,7 @@ impl Pool {
     /// Nothing uses the block that begins at `block`, an address this pool handed out, any more.
     #[inline(never)]
     pub(crate) unsafe fn release_own(&self, block: NonNull<u8>) {
-        // SAFETY: the caller's promise.
+        // SAFETY: this pool handed the block out and nothing uses it any more: what both ask for.
         unsafe { self.release(block, Kind::Own) }
     }
 
@@ -399,7 +403,8 @@ impl Pool {
     unsafe fn release(&self, block: NonNull<u8>, kind: Kind) {
         let place = block.addr().get() - self.base.addr().get();
         if !self.with(|state| state.give_quick(place, kind)) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the place is that of the block which, says the caller, nothing uses. No
+            // magazine has taken it, so that it is still to be given.
             unsafe { self.release_slowly(place, kind) };
         }
     }
@@ -409,7 +414,8 @@ impl Pool {
     #[cold]
     #[inline(never)]
     unsafe fn release_slowly(&self, place: usize, kind: Kind) {
-        // SAFETY: the caller's promise.
+        // SAFETY: nobody uses the block any more, says the caller. It is taken until the last step,
+        // so that nobody else can get it in between.
         let step = |state: &mut State| unsafe { state.give_step(place, kind) };
         loop {
             if let Poll::Ready(given) = self.with(step) {

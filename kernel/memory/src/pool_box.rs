@@ -86,7 +86,10 @@ impl<T: ?Sized> PoolBox<T> {
     #[inline(always)]
     pub fn get_mut<'a>(&'a mut self, own: Own<'a>) -> &'a mut T {
         debug_assert!(core::ptr::eq(self.pool, own.pool()));
-        // SAFETY: as in `get`, and unaliased; `&mut self` keeps it so.
+        // SAFETY: valid by the field's invariant, and no other reference to it lives: they all
+        // borrow the box, which `&mut self` has alone. The block stays taken as long as the box is
+        // borrowed, unless it is reclaimed; and then the run is over, which the reference does not
+        // outlast.
         unsafe { self.value.as_mut() }
     }
 
@@ -108,7 +111,8 @@ impl<T: ?Sized> PoolBox<T> {
     {
         let kept = ManuallyDrop::new(self);
         kept.pool.turn(kept.value.cast(), Kind::Own, Kind::Lent);
-        // SAFETY: it was this box's, given up, and the block is a lent one now.
+        // SAFETY: the value was this box's, which is not dropped, and its block is a lent one now:
+        // the right kind by the field's invariant, since `turn` changes an own block's.
         unsafe { Lent::from_raw(kept.value, kept.pool) }
     }
 }

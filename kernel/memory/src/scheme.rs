@@ -121,18 +121,20 @@ impl Headed {
     /// [`Error::NotAllocated`] when the header says that it is of another kind, or free.
     pub(crate) unsafe fn give(&mut self, place: usize, kind: Kind) -> Result<usize, Error> {
         let at = (place / UNIT) as u32 - 1;
-        // SAFETY: a header, by the caller's promise and as `take` wrote it.
+        // SAFETY: `take` wrote a header there when it returned the place, which it did by the
+        // caller's promise; the block is taken, so that nothing else has been written to it since.
         let Header { units, align, kind: found, .. } = unsafe { self.header(at).read() };
         if found != Some(kind) {
             return Err(Error::NotAllocated);
         }
         self.mark(at, None);
         let (size, align) = (units as usize * UNIT, 1 << align);
-        // SAFETY: a layout that `take` has made before.
+        // SAFETY: the header has the size and alignment of the layout that `take` made and checked.
         let layout = unsafe { Layout::from_size_align_unchecked(size, align) };
-        // SAFETY: the block begins there, in the region.
+        // SAFETY: `take` put the value that many bytes behind the start of a block in the region.
         let block = unsafe { self.base.add(place - lead(align)) };
-        // SAFETY: `take` had it for that layout, and nobody uses it any more.
+        // SAFETY: `take` got the block from the scheme for that layout. Nobody uses it any more,
+        // says the caller; and the header, marked as free, is in no list.
         unsafe { self.scheme.deallocate(block, layout) };
         Ok(units as usize)
     }
@@ -143,7 +145,8 @@ impl Headed {
     /// [`Error::NotAllocated`] when it is not of the kind `from`.
     pub(crate) fn turn(&mut self, place: usize, from: Kind, into: Kind) -> Result<usize, Error> {
         let at = (place / UNIT) as u32 - 1;
-        // SAFETY: as in `give`; only boxes ask, for the place of their own value.
+        // SAFETY: only boxes ask, for the place of their own value, which `take` returned; it wrote
+        // a header there, and the block has been taken ever since.
         let Header { units, kind, .. } = unsafe { self.header(at).read() };
         if kind != Some(from) {
             return Err(Error::NotAllocated);
@@ -161,7 +164,8 @@ impl Headed {
         if self.owned == NIL {
             return None;
         }
-        // SAFETY: the list has own blocks only, by the caller's promise unused.
+        // SAFETY: the list has the headers of own blocks, and a value's place, which `take`
+        // returned, is right behind its header. By the caller's promise nobody uses them.
         unsafe { self.give((self.owned as usize + 1) * UNIT, Kind::Own).ok() }
     }
 
@@ -172,8 +176,9 @@ impl Headed {
 
     /// Sets a block's kind, and has it in the list of own blocks if it is one.
     fn mark(&mut self, at: u32, kind: Option<Kind>) {
-        // SAFETY: `at` is an allocated block's header, and so are its neighbours in the list.
-        // They are touched here only, inside the exclusion.
+        // SAFETY: `at` is an allocated block's header, says each caller, and its neighbours in the
+        // list are others', apart from it and from each other. Headers are touched in this file
+        // only, inside the pool's exclusion, so that no other reference to one lives meanwhile.
         unsafe {
             let header = self.header(at).as_mut();
             if core::mem::replace(&mut header.kind, kind) == Some(Kind::Own) {
@@ -199,7 +204,8 @@ impl Headed {
 
     /// Where the header is that is so many units from the region's start.
     fn header(&self, at: u32) -> NonNull<Header> {
-        // SAFETY: callers name units of the region.
+        // SAFETY: the callers name units of the region: what `take` computed, or stands in a
+        // header.
         unsafe { self.base.cast::<Header>().add(at as usize) }
     }
 }

@@ -29,7 +29,8 @@ struct Counted<T> {
 // back from another thread is what the pool's exclusion is for.
 unsafe impl<T: Send + Sync> Send for Shared<T> {}
 
-// SAFETY: as above: `&Shared<T>` gives out `&T` and further shares.
+// SAFETY: `&Shared<T>` gives out `&T`, and further shares, with which another thread may come to be
+// the one that drops the `T`: it is both `Sync` and `Send`.
 unsafe impl<T: Send + Sync> Sync for Shared<T> {}
 
 impl<T> Shared<T> {

@@ -5,6 +5,7 @@ mod common;
 use common::pool;
 use proptest::prelude::*;
 use reflex_memory::{Content, Exposed, OutOfBounds, Pool};
+use std::thread;
 
 fn bytes() -> &'static Pool {
     pool(1_024, 0, 16, Content::Bytes).unwrap()
@@ -57,4 +58,57 @@ fn offsets_that_overflow_are_out_of_bounds() {
     let exposed = Exposed::new(bytes().bytes(10).unwrap());
     assert_eq!(exposed.write(usize::MAX, &[1]), Err(OutOfBounds));
     assert_eq!(exposed.read(usize::MAX - 3, &mut [0; 8]), Err(OutOfBounds));
+}
+
+/// What tests with threads repeat: enough to meet, and few enough for an interpreter.
+const ROUNDS: usize = if cfg!(miri) { 50 } else { 20_000 };
+
+/// Words are neither torn nor lost while others write around them.
+#[test]
+fn threads_that_share_bytes_get_whole_words() {
+    let exposed = Exposed::new(bytes().bytes(83).unwrap());
+    exposed.write(0, &[0; 83]).unwrap();
+    thread::scope(|scope| {
+        for value in [0x11, 0xee] {
+            let exposed = &exposed;
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    // From within the first word into the bytes behind the last.
+                    let offset = 1 + round % 7;
+                    exposed.write(offset, &[value; 83][offset..]).unwrap();
+                }
+            });
+        }
+        for _ in 0..ROUNDS {
+            let mut copy = [0; 83];
+            exposed.read(0, &mut copy).unwrap();
+            for word in copy[8..80].chunks(8) {
+                assert!([0, 0x11, 0xee].contains(&word[0]) && word == [word[0]; 8], "{copy:?}");
+            }
+            assert_eq!(copy[0], 0);
+        }
+    });
+}
+
+/// Each thread writes bytes of its own, and all of them arrive, though they share words.
+#[test]
+fn threads_that_write_beside_each_other_lose_nothing() {
+    const LENGTH: usize = 21;
+    let exposed = Exposed::new(bytes().bytes(LENGTH).unwrap());
+    exposed.write(0, &[0; LENGTH]).unwrap();
+    thread::scope(|scope| {
+        for thread in 0..3 {
+            let exposed = &exposed;
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    for at in (thread..LENGTH).step_by(3) {
+                        exposed.write(at, &[round as u8]).unwrap();
+                        let mut byte = [0];
+                        exposed.read(at, &mut byte).unwrap();
+                        assert_eq!(byte, [round as u8], "byte {at}");
+                    }
+                }
+            });
+        }
+    });
 }

@@ -22,7 +22,8 @@ fn run<R>(pool: &'static Pool, work: impl for<'run> FnOnce(Own<'run>) -> R) -> R
 unsafe fn reclaim(pool: &Pool) -> usize {
     let mut cursor = Cursor::default();
     for steps in 1.. {
-        // SAFETY: the caller's promise.
+        // SAFETY: the run that had the `Own` is over, and left nothing that is used, says the
+        // caller.
         match unsafe { pool.reclaim(cursor) } {
             Some(next) => cursor = next,
             None => return steps,

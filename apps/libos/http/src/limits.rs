@@ -25,10 +25,16 @@ pub struct Limits {
     pub head: u32,
     /// How long a request body may take.
     pub body: u32,
-    /// How long a response may make no progress because the peer does not read.
+    /// The period in which the peer has to take some of a response: [`progress`](Self::progress)
+    /// bytes, or all that is left when that is less.
     pub stall: u32,
+    /// How many bytes the peer has to take in each [`stall`](Self::stall) seconds. A response of
+    /// *n* bytes then occupies its connection for at most `stall * (n / progress + 1)` seconds. At
+    /// least 1.
+    pub progress: usize,
     /// How long the peer's bytes are read and dropped after the last response, so that it sees
-    /// the response before it sees a reset.
+    /// the response before it sees a reset. It gets longer while it takes what was sent, as with
+    /// [`stall`](Self::stall).
     pub linger: u32,
     /// The longest request body that is read (and dropped), in bytes; a longer one is answered
     /// with 413.
@@ -45,6 +51,9 @@ impl Default for Limits {
             head: 10,
             body: 30,
             stall: 30,
+            // 34 bytes a second: a ninth of what a satellite telephone of 2,400 bit/s takes. As it
+            // is the sum of a period that counts, a link may fall silent for most of one.
+            progress: 1024,
             linger: 5,
             body_bytes: 65_536,
             large_heads: 16,

@@ -31,6 +31,10 @@ pub trait Stream: Clone {
     /// is room again.
     fn send(&mut self, bytes: &[u8]) -> usize;
 
+    /// How many bytes of the send buffer the peer has not acknowledged; `None` when that cannot be
+    /// told at present.
+    fn untaken(&mut self) -> Option<usize>;
+
     /// Ends sending, once everything in the send buffer has been sent. Receiving goes on.
     fn close(&mut self);
 
@@ -145,7 +149,11 @@ impl<C: Stream> Service<C> {
                 continue;
             };
             if session.deadline() <= uptime {
-                session.expire(&mut self.server, &mut Direct(stream));
+                let Some(untaken) = stream.untaken() else {
+                    self.deadlines.file(slot, uptime.saturating_add(1));
+                    continue;
+                };
+                session.expire(untaken, &mut self.server, &mut Direct(stream));
             }
             self.obey(slot);
         }

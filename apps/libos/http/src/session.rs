@@ -49,6 +49,15 @@ pub enum Wants {
     Abort,
 }
 
+/// How the peer takes what it was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reader {
+    /// Enough of it in this period, or all.
+    Steady,
+    /// Not enough yet.
+    Slow,
+}
+
 /// The answer when all rooms for large heads are taken.
 const OVERLOADED: Plan = Plan::refusal(Status::ServiceUnavailable);
 
@@ -72,6 +81,9 @@ pub struct Session {
     /// The peer has sent its last byte.
     ended: bool,
     deadline: u32,
+    /// How many bytes the peer had not taken when the period began in which it has to take some of
+    /// them; 0 while there is no such period.
+    owed: usize,
     /// In `Head`, how many bytes of the head are kept. Otherwise, how many of `kept` are unsent.
     filled: usize,
     /// How many bytes of `kept[..filled]` have been sent; while writing.
@@ -92,6 +104,7 @@ impl Default for Session {
             persistence: Persistence::Closed,
             ended: false,
             deadline: u32::MAX,
+            owed: 0,
             filled: 0,
             sent: 0,
             body: b"",
@@ -115,6 +128,7 @@ impl Session {
         self.state = State::Dead;
         self.ended = false;
         self.deadline = u32::MAX;
+        self.owed = 0;
         self.sent = 0;
         self.body = b"";
     }
@@ -143,26 +157,73 @@ impl Session {
         self.ended = true;
     }
 
-    /// The deadline has passed.
+    /// The deadline has passed. Of the bytes that were written, the peer has not taken `untaken`.
     ///
     /// A request that did not arrive in time is answered with 408; a connection that is silent is
-    /// closed; one whose peer does not read, or does not close, is aborted.
-    pub fn expire(&mut self, server: &mut Server, out: &mut impl Output) {
-        server.counters.timed_out += 1;
+    /// closed; one whose peer does not close is aborted. While the peer takes what was sent, at
+    /// [the least rate](crate::Limits::progress) or faster, it gets more time; a connection whose
+    /// peer takes less is aborted.
+    pub fn expire(&mut self, untaken: usize, server: &mut Server, out: &mut impl Output) {
         match self.state {
-            State::Head if self.filled == 0 => {
+            // Room may have become free that nobody was told of.
+            State::Response => {
+                if self.flush(server, out) == Reader::Slow {
+                    self.give_up(server);
+                }
+            }
+            State::Head if self.filled == 0 && untaken == 0 => {
+                server.counters.timed_out += 1;
                 self.state = State::Lingering;
                 self.deadline = server.after(server.limits().linger);
             }
+            State::Head if self.filled == 0 => self.await_reader(untaken, server),
+            State::Lingering if untaken > 0 => self.await_reader(untaken, server),
             State::Head | State::Body { .. } if !self.has_unsent() => {
+                server.counters.timed_out += 1;
                 self.forget_head(server);
                 self.respond(Plan::refusal(Status::RequestTimeout), server, out);
             }
+            State::Body { .. } => self.give_up(server),
             _ => {
-                self.state = State::Dead;
-                self.deadline = u32::MAX;
+                server.counters.timed_out += 1;
+                self.die();
             }
         }
+    }
+
+    /// All is written, but the peer has not taken the last `untaken` bytes.
+    fn await_reader(&mut self, untaken: usize, server: &mut Server) {
+        // Before the first period there was no time in which it had to take anything.
+        if self.owed == 0 {
+            self.owed = untaken;
+            self.deadline = server.after(server.limits().stall);
+        } else if self.judge(untaken, server) == Reader::Slow {
+            self.give_up(server);
+        }
+    }
+
+    /// Whether the peer, which has not taken `left` bytes, has taken enough in this period; a new
+    /// one then begins. Otherwise it has until the deadline.
+    fn judge(&mut self, left: usize, server: &Server) -> Reader {
+        let limits = server.limits();
+        if self.owed.saturating_sub(left) < limits.progress.max(1) {
+            return Reader::Slow;
+        }
+        self.owed = left;
+        self.deadline = server.after(limits.stall);
+        Reader::Steady
+    }
+
+    /// The peer does not read.
+    fn give_up(&mut self, server: &mut Server) {
+        server.counters.timed_out += 1;
+        server.counters.too_slow += 1;
+        self.die();
+    }
+
+    fn die(&mut self) {
+        self.state = State::Dead;
+        self.deadline = u32::MAX;
     }
 
     /// Takes received bytes, answers the requests among them, and says how many bytes it took.
@@ -192,7 +253,9 @@ impl Session {
     #[inline]
     pub fn output(&mut self, server: &mut Server, out: &mut impl Output) {
         match self.state {
-            State::Response => self.flush(server, out),
+            State::Response => {
+                self.flush(server, out);
+            }
             State::Body { .. } if self.has_unsent() => self.flush_kept(out),
             _ => {}
         }
@@ -362,13 +425,14 @@ impl Session {
             _ => self.body = &body[written - head..],
         }
         self.state = State::Response;
+        self.owed = self.unsent();
         self.deadline = server.after(server.limits().stall);
         self.flush(server, out);
     }
 
-    /// Writes what is unsent of a response.
-    fn flush(&mut self, server: &mut Server, out: &mut impl Output) {
-        let before = self.unsent();
+    /// Writes what is unsent of a response. The send buffer is full as long as something is, so
+    /// that there is room for as much as the peer has taken.
+    fn flush(&mut self, server: &mut Server, out: &mut impl Output) -> Reader {
         if self.filled > 0 {
             self.flush_kept(out);
         }
@@ -380,9 +444,11 @@ impl Session {
             self.body = &self.body[written..];
         }
         match self.unsent() {
-            0 => self.finish(server),
-            after if after < before => self.deadline = server.after(server.limits().stall),
-            _ => {}
+            0 => {
+                self.finish(server);
+                Reader::Steady
+            }
+            left => self.judge(left, server),
         }
     }
 
@@ -407,6 +473,7 @@ impl Session {
     /// A response has been written.
     #[inline]
     fn finish(&mut self, server: &Server) {
+        self.owed = 0;
         if self.persistence == Persistence::Closed {
             self.state = State::Lingering;
             self.deadline = server.after(server.limits().linger);

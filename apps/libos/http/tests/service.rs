@@ -20,6 +20,8 @@ struct State {
     to_wrap: usize,
     send: Vec<u8>,
     room: usize,
+    /// What the peer has not taken; `None` when nobody can tell.
+    untaken: Option<usize>,
     short: bool,
     closed: bool,
     aborted: bool,
@@ -34,6 +36,7 @@ impl Fake {
             to_wrap: RING,
             send: Vec::new(),
             room,
+            untaken: Some(0),
             short: false,
             closed: false,
             aborted: false,
@@ -79,6 +82,10 @@ impl Stream for Fake {
         state.room -= count;
         state.send.extend_from_slice(&bytes[..count]);
         count
+    }
+
+    fn untaken(&mut self) -> Option<usize> {
+        self.0.borrow().untaken
     }
 
     fn close(&mut self) {
@@ -167,6 +174,79 @@ fn time_outs_reach_exactly_whom_they_concern() {
     assert_eq!(aborted, [Some(67), Some(36), None]);
     assert_eq!(responses(&slow.0.borrow().send, &["GET"])[0].status, 408);
     assert!(silent.0.borrow().send.is_empty());
+}
+
+/// A peer that reads `rate` bytes of `/big` each `every` seconds, through a send buffer of 8 KB.
+/// Returns when it had all of it and the connection was closed, or when it was aborted instead.
+fn read_slowly(rate: usize, every: u32, fields: &str) -> Result<u32, u32> {
+    const BUFFER: usize = 8192;
+    let mut service = service(1);
+    let stream = Fake::new(BUFFER);
+    service.accepted(0, stream.clone());
+    stream.0.borrow_mut().receive.extend(request("/big", fields));
+    service.ready(0);
+    let mut taken = 0;
+    for second in 1..100_000 {
+        let announce = {
+            let mut state = stream.0.borrow_mut();
+            if second % every == 0 {
+                taken = (taken + rate).min(state.send.len());
+            }
+            state.untaken = Some(state.send.len() - taken);
+            state.room = BUFFER - (state.send.len() - taken);
+            // As the stack does it: when half of the buffer is free.
+            state.room >= BUFFER / 2 && std::mem::take(&mut state.short)
+        };
+        if announce {
+            service.ready(0);
+        }
+        service.tick(second, None);
+        let state = stream.0.borrow();
+        assert_eq!(
+            service.counters().too_slow,
+            u64::from(state.aborted && state.send.len() > taken)
+        );
+        if state.aborted && state.send.len() > taken {
+            return Err(second);
+        }
+        if state.closed && state.send.len() == taken {
+            assert_eq!(responses(&state.send, &["GET"])[0].body, common::BIG);
+            return Ok(second);
+        }
+    }
+    panic!("the connection is held for ever");
+}
+
+#[test]
+fn a_slow_reader_gets_its_answer_and_a_stingy_one_does_not_hold_the_connection() {
+    for fields in ["", "Connection: close\r\n"] {
+        // 1,024 bytes in 30 seconds are enough, however they come.
+        for (rate, every) in [(35, 1), (512, 15), (1024, 30), (1400, 30), (9000, 30)] {
+            let done = read_slowly(rate, every, fields).expect("it reads fast enough");
+            println!("{rate} bytes each {every} s, {fields:?}: {done} s");
+            assert!(done < 30 * (21_000 / 1024 + 1) + 100);
+        }
+        for (rate, every) in [(0, 1), (1, 1), (1, 30), (33, 1), (1000, 30), (8000, 62)] {
+            let cut = read_slowly(rate, every, fields).expect_err("it reads too slowly");
+            println!("{rate} bytes each {every} s, {fields:?}: cut off after {cut} s");
+            assert!(cut <= 62);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_told_now_is_asked_again() {
+    let mut service = service(1);
+    let stream = Fake::new(100_000);
+    service.accepted(0, stream.clone());
+    stream.0.borrow_mut().untaken = None;
+    for second in 1..100 {
+        service.tick(second, None);
+        assert!(!stream.0.borrow().closed);
+    }
+    stream.0.borrow_mut().untaken = Some(0);
+    service.tick(100, None);
+    assert!(stream.0.borrow().closed);
 }
 
 #[test]

@@ -22,6 +22,7 @@ const PERIODS: Limits = Limits {
     head: 10 + 101,
     body: 30 + 101,
     stall: 30 + 101,
+    progress: 1024,
     linger: 5 + 101,
     body_bytes: 0,
     large_heads: 0,
@@ -33,10 +34,10 @@ fn a_silent_connection_is_closed_without_a_word() {
         let (mut server, mut session, mut out) = session_after(input.as_bytes(), usize::MAX);
         assert_eq!(session.deadline(), PERIODS.idle);
         let before = out.bytes.len();
-        session.expire(&mut server, &mut out);
+        session.expire(0, &mut server, &mut out);
         assert_eq!((session.wants(), out.bytes.len()), (Wants::Close, before));
         assert_eq!(session.deadline(), PERIODS.linger);
-        session.expire(&mut server, &mut out);
+        session.expire(0, &mut server, &mut out);
         assert_eq!((session.wants(), session.deadline()), (Wants::Abort, u32::MAX));
         assert_eq!(server.counters.timed_out, 2);
     }
@@ -51,7 +52,7 @@ fn a_slow_head_gets_no_more_time_for_more_bytes() {
         session.input(b"X: y\r\n", &mut server, &mut out);
         assert_eq!(session.deadline(), PERIODS.head);
     }
-    session.expire(&mut server, &mut out);
+    session.expire(0, &mut server, &mut out);
     assert_eq!(responses(&out.bytes, &["GET"])[0].status, 408);
     assert_eq!(session.wants(), Wants::Close);
     // What arrives now is dropped.
@@ -75,7 +76,7 @@ fn a_slow_body_is_answered_with_408() {
     let head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n123";
     let (mut server, mut session, mut out) = session_after(head, usize::MAX);
     assert_eq!(session.deadline(), PERIODS.body);
-    session.expire(&mut server, &mut out);
+    session.expire(0, &mut server, &mut out);
     assert_eq!(responses(&out.bytes, &["POST"])[0].status, 408);
     assert_eq!(session.wants(), Wants::Close);
 }
@@ -88,11 +89,70 @@ fn a_peer_that_does_not_read_is_aborted() {
     server.tick(120, None);
     session.output(&mut server, &mut out);
     assert_eq!(session.deadline(), PERIODS.stall);
-    out.room = 1000;
+    out.room = PERIODS.progress - 1;
+    session.output(&mut server, &mut out);
+    assert_eq!(session.deadline(), PERIODS.stall, "too little");
+    out.room = 1;
     session.output(&mut server, &mut out);
     assert_eq!(session.deadline(), PERIODS.stall + 20);
-    session.expire(&mut server, &mut out);
+    session.expire(0, &mut server, &mut out);
     assert_eq!(session.wants(), Wants::Abort);
+    assert_eq!((server.counters.timed_out, server.counters.too_slow), (1, 1));
+}
+
+/// A byte now and then was progress enough once.
+#[test]
+fn a_peer_that_reads_byte_by_byte_does_not_hold_the_connection() {
+    let request = b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n";
+    let (mut server, mut session, mut out) = session_after(request, 100);
+    for second in 101..=PERIODS.stall {
+        server.tick(second, None);
+        out.room = 1;
+        session.output(&mut server, &mut out);
+    }
+    assert_eq!((session.wants(), session.deadline()), (Wants::Room, PERIODS.stall));
+    session.expire(0, &mut server, &mut out);
+    assert_eq!(session.wants(), Wants::Abort);
+}
+
+#[test]
+fn room_that_nobody_was_told_of_counts() {
+    let request = b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n";
+    let (mut server, mut session, mut out) = session_after(request, 100);
+    out.room = 1024;
+    server.tick(PERIODS.stall, None);
+    session.expire(0, &mut server, &mut out);
+    assert_eq!((session.wants(), session.deadline()), (Wants::Room, PERIODS.stall + 31));
+    assert_eq!((server.counters.timed_out, server.counters.too_slow), (0, 0));
+}
+
+/// What was written before the end is still on its way when the time to linger is over.
+#[test]
+fn the_end_of_a_response_is_waited_for_while_the_peer_takes_it() {
+    let last = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    let (mut server, mut session, mut out) = session_after(last.as_bytes(), usize::MAX);
+    assert_eq!((session.wants(), session.deadline()), (Wants::Close, PERIODS.linger));
+    let mut now = PERIODS.linger;
+    for untaken in [5000, 3976, 2000, 976] {
+        server.tick(now, None);
+        session.expire(untaken, &mut server, &mut out);
+        assert_eq!((session.wants(), session.deadline()), (Wants::Close, now + 31), "{untaken}");
+        now += 31;
+    }
+    let mut stingy = session;
+    server.tick(now, None);
+    stingy.expire(1, &mut server, &mut out);
+    assert_eq!((stingy.wants(), stingy.deadline()), (Wants::Abort, u32::MAX));
+    assert_eq!((server.counters.timed_out, server.counters.too_slow), (1, 1));
+    // Between requests, too.
+    let next = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let (mut server, mut session, mut out) = session_after(next, usize::MAX);
+    session.expire(700, &mut server, &mut out);
+    assert_eq!((session.wants(), session.deadline()), (Wants::Input, PERIODS.stall));
+    // All of it was taken: the connection is silent now.
+    session.expire(0, &mut server, &mut out);
+    assert_eq!((session.wants(), session.deadline()), (Wants::Close, PERIODS.linger));
+    assert_eq!((server.counters.timed_out, server.counters.too_slow), (1, 0));
 }
 
 #[test]
@@ -139,7 +199,7 @@ fn large_heads_share_their_room_and_give_it_back() {
         session.open(&mut server);
         assert_eq!(session.input(head.as_bytes(), &mut server, &mut out), head.len(), "{end}");
         match end {
-            0 => session.expire(&mut server, &mut out),
+            0 => session.expire(0, &mut server, &mut out),
             1 => session.reset(&mut server),
             _ => session.open(&mut server),
         }

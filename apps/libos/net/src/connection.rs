@@ -217,6 +217,20 @@ impl<K: Kernel> Connection<K> {
         self.look(|endpoint| room(endpoint.socket()))
     }
 
+    /// Bytes that were queued to be sent and that the peer has not acknowledged, also after
+    /// [`close`](Self::close). `None` while the stack is at work on the connection.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn unacknowledged(&self) -> Result<Option<usize>, Error> {
+        self.with(|record| match &mut record.endpoint {
+            Some(endpoint) if record.phase != Phase::Connecting => {
+                Some(endpoint.socket().send_queue())
+            }
+            _ => None,
+        })
+    }
+
     /// Sends what is queued and then a FIN: nothing more can be sent. The peer may go on
     /// sending until it closes too.
     pub fn close(&self) {

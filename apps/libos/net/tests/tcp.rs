@@ -367,3 +367,42 @@ fn a_new_connection_does_not_show_what_the_last_one_left() {
     let (second, ..) = open();
     assert_eq!((second.slot(), second.receivable()), (first.slot(), Ok(0)));
 }
+
+/// What is queued counts as unacknowledged until the peer says that it has it, closed or not.
+#[test]
+fn what_the_peer_has_not_acknowledged_is_told() {
+    let clock = Clock::default();
+    clock.set(Instant::from_nanos(1_000_000_000));
+    let host = Host::new(&clock, 1, 9);
+    let trace = Trace::default();
+    let service = host.kernel.context(Noting::new("c", &trace), 1 << 20);
+    let connector = host.net.connector().connections(1).serve(service).unwrap();
+    host.exchange(&clock, &introduce(host.address));
+    let connection = connector.connect(SocketAddrV4::new(PEER, 9)).unwrap();
+    assert_eq!(connection.unacknowledged(), Ok(None), "nothing is known of it yet");
+    host.kernel.run_until_idle();
+    let syn = segments(&host.sent(&clock)).remove(0);
+    let from = syn.sequence.wrapping_add(1);
+    let acknowledge = |taken: u32| {
+        let ack = Segment::new(9, syn.source, ACK, 501, from.wrapping_add(taken));
+        host.exchange(&clock, &ack.frame(host.mac, host.address));
+    };
+    let answer = Segment::new(9, syn.source, SYN | ACK, 500, from);
+    host.exchange(&clock, &answer.frame(host.mac, host.address));
+    assert_eq!(connection.unacknowledged(), Ok(Some(0)));
+    assert_eq!(connection.send(&[7; 1000]), Ok(1000));
+    host.kernel.run_until_idle();
+    host.sent(&clock);
+    assert_eq!(connection.unacknowledged(), Ok(Some(1000)), "sent is not taken");
+    acknowledge(300);
+    assert_eq!(connection.unacknowledged(), Ok(Some(700)));
+    connection.close();
+    host.kernel.run_until_idle();
+    host.sent(&clock);
+    assert_eq!(connection.unacknowledged(), Ok(Some(700)));
+    acknowledge(1000);
+    assert_eq!(connection.unacknowledged(), Ok(Some(0)));
+    connection.abort();
+    host.kernel.run_until_idle();
+    assert_eq!(connection.unacknowledged(), Err(Error::Closed));
+}

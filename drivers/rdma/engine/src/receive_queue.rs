@@ -1,7 +1,7 @@
 //! Posted receives: a queue pair's own, or one shared by many.
 
 use crate::gather::total;
-use crate::{Error, ReceiveRequest, Segment};
+use crate::{Error, MAX_MESSAGE, ReceiveRequest, Segment};
 use alloc::boxed::Box;
 use alloc::vec;
 
@@ -58,7 +58,8 @@ impl ReceiveQueue {
         self.limit = limit;
     }
 
-    /// Appends a receive.
+    /// Appends a receive. It takes messages of at most [`MAX_MESSAGE`] bytes, however much longer
+    /// it is.
     ///
     /// # Errors
     /// [`Error::QueueFull`], [`Error::TooManySegments`], [`Error::MessageTooLong`].
@@ -71,7 +72,7 @@ impl ReceiveQueue {
         if self.count() == self.capacity {
             return Err(Error::QueueFull);
         }
-        let length = total(request.segments).ok_or(Error::MessageTooLong)?;
+        let length = total(request.segments).ok_or(Error::MessageTooLong)?.min(MAX_MESSAGE);
         let slot = self.slot(self.tail);
         let start = slot * self.width as usize;
         self.segments[start..start + count].copy_from_slice(request.segments);
@@ -148,5 +149,27 @@ impl Held {
     #[inline]
     pub(crate) fn segments(&self) -> &[Segment] {
         self.segments.get(..self.count as usize).unwrap_or(&[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Held, ReceiveQueue};
+    use crate::{MAX_MESSAGE, ReceiveRequest, Region, Segment};
+
+    #[test]
+    fn a_receive_takes_no_more_than_the_longest_message() {
+        let mut queue = ReceiveQueue::new(2, 2);
+        let half = |length| Segment { region: Region(0), offset: 0, length };
+        for (segments, takes) in [
+            ([half(MAX_MESSAGE / 2), half(MAX_MESSAGE / 2)], MAX_MESSAGE),
+            ([half(MAX_MESSAGE / 2), half(MAX_MESSAGE)], MAX_MESSAGE),
+            ([half(MAX_MESSAGE / 2), half(MAX_MESSAGE / 2 - 1)], MAX_MESSAGE - 1),
+        ] {
+            queue.post(&ReceiveRequest { id: 1, segments: &segments }).expect("there is room");
+            let mut held = Held::new(2);
+            assert!(queue.take(&mut held));
+            assert_eq!(held.length, takes);
+        }
     }
 }

@@ -26,8 +26,8 @@ refusals! {
     StaleDuplicate: "a duplicate read or atomic is not the one that came before",
     /// Not the opcode that has to follow. RC: NAK, invalid request; UC: the message is dropped.
     Sequence: "the opcode does not follow the one before",
-    /// More or less payload than the opcode has, or than announced. RC: NAK, invalid request;
-    /// others: dropped.
+    /// More or less payload than the opcode has, or than announced; or a longer message announced
+    /// than [there are](crate::MAX_MESSAGE). RC: NAK, invalid request; others: dropped.
     Length: "the payload's length is not what it has to be",
     /// The queue pair does not permit the operation. RC: NAK, invalid request; UC: dropped.
     Permission: "the queue pair does not permit the operation",

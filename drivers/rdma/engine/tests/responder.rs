@@ -193,6 +193,29 @@ fn nak_invalid_request_for_lengths_that_lie() {
     }
 }
 
+/// A region that long is not at hand here, so what is refused before any is looked up is all that
+/// tells the two sides of the limit apart.
+#[test]
+fn nak_invalid_request_for_messages_beyond_the_longest() {
+    for opcode in [
+        Opcode::RcWriteFirst,
+        Opcode::RcWriteOnly,
+        Opcode::RcWriteOnlyImmediate,
+        Opcode::RcReadRequest,
+    ] {
+        for length in [MAX_MESSAGE + 1, 1 << 31, u32::MAX] {
+            let mut bench = Bench::reliable();
+            bench.receive(64);
+            let craft = bench.craft(opcode, 0).reth(|reth| reth.length = length);
+            is_fatal(&mut bench, &craft, INVALID, Refusal::Length);
+        }
+        let mut bench = Bench::reliable();
+        bench.receive(64);
+        let craft = bench.craft(opcode, 0).reth(|reth| reth.length = MAX_MESSAGE);
+        is_fatal(&mut bench, &craft, ACCESS, Refusal::Access);
+    }
+}
+
 #[test]
 fn nak_remote_access_error_for_key_bounds_and_permission() {
     type Change = (&'static str, fn(&mut Reth));
@@ -228,7 +251,7 @@ fn nak_remote_access_error_for_key_bounds_and_permission() {
     let craft = bench.craft(Opcode::RcWriteFirst, 0).reth(|reth| reth.length = 1025);
     is_fatal(&mut bench, &craft, ACCESS, Refusal::Access);
     let mut bench = Bench::reliable();
-    let craft = bench.craft(Opcode::RcWriteFirst, 0).reth(|reth| reth.length = u32::MAX);
+    let craft = bench.craft(Opcode::RcWriteFirst, 0).reth(|reth| reth.length = MAX_MESSAGE);
     is_fatal(&mut bench, &craft, ACCESS, Refusal::Access);
     // The region permits less.
     for (opcode, access) in [
@@ -619,6 +642,13 @@ fn an_unreliable_connection_drops_what_has_a_hole() {
     assert_eq!(bench.refused(Refusal::NoReceive), 1);
     send(&mut bench, Opcode::UcWriteMiddle, 79);
     assert_eq!(bench.state(), State::Rts);
+}
+
+#[test]
+fn an_unreliable_connection_drops_messages_beyond_the_longest() {
+    let mut bench = Bench::new(Plan::new(Transport::Unreliable));
+    let craft = bench.craft(Opcode::UcWriteFirst, 0).reth(|reth| reth.length = MAX_MESSAGE + 1);
+    is_dropped(&mut bench, &craft, Refusal::Length);
 }
 
 #[test]

@@ -32,7 +32,8 @@ impl Buffer {
     pub fn write(&self, bytes: &[u8]) {
         assert!(self.writable && bytes.len() <= self.length as usize, "not the device's to write");
         let memory = with_exposed_provenance_mut::<u8>(self.address as usize);
-        // SAFETY: as in `read`, and it fits.
+        // SAFETY: a buffer the driver has lent, which it touches no more, apart from `bytes`, which
+        // are the test's; they fit, as was just asserted.
         unsafe { memory.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 }
@@ -88,7 +89,8 @@ impl DeviceRing {
         self.seen = self.seen.wrapping_add(1);
         let at =
             with_exposed_provenance_mut::<u8>(self.descriptors as usize + 16 * usize::from(id));
-        // SAFETY: within the table of descriptors.
+        // SAFETY: the id is less than the size, so that the descriptor is within the table, which
+        // the driver keeps; it wrote it before it showed the id, whose index was read with acquire.
         let (address, length, flags) = unsafe {
             (
                 at.cast::<u64>().read_volatile(),
@@ -104,7 +106,8 @@ impl DeviceRing {
     pub fn write_used(&mut self, id: u32, written: u32) {
         let place = 4 + 8 * usize::from(self.used_index % self.size);
         let at = with_exposed_provenance_mut::<u32>(self.used as usize + place);
-        // SAFETY: within the used ring.
+        // SAFETY: the place is less than the size, so that the element is within the used ring,
+        // which the driver keeps; it reads it after the index that is stored with release.
         unsafe {
             at.write_volatile(id);
             at.add(1).write_volatile(written);

@@ -199,7 +199,8 @@ impl LocalApic {
 
     #[inline]
     fn read(&self, register: u32) -> u32 {
-        // SAFETY: as in `write`.
+        // SAFETY: `enable`'s caller has had the registers mapped, or the processor has x2APIC, and
+        // then every register that is read here is an MSR. Reading changes none.
         unsafe {
             if self.base != 0 {
                 ((self.base + u64::from(register)) as *const u32).read_volatile()

@@ -55,7 +55,7 @@ pub unsafe fn measure(features: &Features, apic: &LocalApic, pm_timer: Option<u1
     if let Some((tsc_hz, apic_hz)) = by_cpuid(features) {
         return Rates { tsc_hz, apic_hz, error_ppm: 100, source: Source::Cpuid };
     }
-    // SAFETY: the caller's duty is the same.
+    // SAFETY: ring 0, and nobody else uses the 8254 or port 0x61, says the caller.
     let pit = unsafe { Pit::start() };
     let mut measured = pit.and_then(|mut pit| {
         watch(apic, PIT_HZ, || u32::from(pit.count()), 0xffff).map(|rates| (rates, Source::Pit))
@@ -181,7 +181,8 @@ impl Pit {
     /// # Safety
     /// Ring 0; nobody else uses the ports.
     unsafe fn start() -> Option<Self> {
-        // SAFETY: the caller's duty; these ports are the 8254's on every PC.
+        // SAFETY: ring 0, and nobody else uses the ports, says the caller; they are the 8254's on
+        // every PC, and port 0x61's other bits stay as they are.
         unsafe {
             let mut gate = Port::<u8>::new(Self::GATE);
             let old = gate.read();
@@ -196,7 +197,7 @@ impl Pit {
     }
 
     fn count(&mut self) -> u16 {
-        // SAFETY: `start`'s caller vouched for the ports.
+        // SAFETY: ring 0, and nobody else uses the ports, says `start`'s caller.
         unsafe {
             Port::new(Self::COMMAND).write(0b1000_0000_u8); // latch channel 2
             let mut channel = Port::<u8>::new(Self::CHANNEL_2);

@@ -50,7 +50,9 @@ pub unsafe fn switch(save: *mut usize, target: usize) {
 /// nothing else uses; `entry` does not return.
 #[inline(always)]
 pub unsafe fn start(save: *mut usize, top: usize, entry: Entry, arguments: [u64; 3]) {
-    // SAFETY: as in `switch`; the arguments are where a call's are.
+    // SAFETY: all registers are declared as changed but rbx and rbp, which are saved; this stack
+    // comes back as it was left when somebody goes on with it. The other is empty and nobody's,
+    // says the caller, and the arguments are in the registers where the C convention has them.
     unsafe {
         asm!(
             "push rbp",
@@ -91,7 +93,9 @@ pub unsafe extern "C" fn resume(target: usize) -> ! {
 /// As [`start`]; nothing on the present stack is needed any more.
 #[inline(always)]
 pub unsafe fn restart(top: usize, entry: Entry, arguments: [u64; 3]) -> ! {
-    // SAFETY: as in `start`; there is no coming back.
+    // SAFETY: the stack is mapped and nobody else's, or this one, of which nothing is needed any
+    // more, says the caller; the arguments are in the registers where the C convention has them;
+    // there is no coming back, so nothing is to be saved.
     unsafe {
         asm!(
             "mov rsp, r9",

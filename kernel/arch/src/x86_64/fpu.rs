@@ -15,6 +15,7 @@ pub const MXCSR_DEFAULT: u32 = 0x1f80;
 #[inline]
 pub unsafe fn reset() {
     let mxcsr = MXCSR_DEFAULT;
-    // SAFETY: `mxcsr` is a live local with no reserved bit set; the rest is the caller's duty.
+    // SAFETY: `mxcsr` is a live local with no reserved bit set; nobody needs the floating point
+    // state that is lost, says the caller.
     unsafe { asm!("fninit", "ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, readonly)) };
 }

@@ -183,7 +183,8 @@ pub unsafe extern "C" fn spurious() {
 /// Every vector a device may raise has an entry, and the interrupt stacks are set up.
 #[inline(always)]
 pub unsafe fn enable() {
-    // SAFETY: the caller's duty. Not `nomem`: what an interrupt changes must be read again.
+    // SAFETY: every interrupt that can come has its entry, says the caller. Not `nomem`: what an
+    // interrupt changes must be read again.
     unsafe { asm!("sti", options(nostack)) }
 }
 
@@ -211,6 +212,7 @@ pub fn enabled() -> bool {
 /// As [`enable`].
 #[inline(always)]
 pub unsafe fn enable_and_halt() {
-    // SAFETY: the caller's duty.
+    // SAFETY: every interrupt that can come has its entry, says the caller. Not `nomem`: what the
+    // interrupt that ends the halt has changed must be read again.
     unsafe { asm!("sti", "hlt", options(nostack)) }
 }

@@ -94,7 +94,9 @@ impl IoApic {
     }
 
     fn write(&mut self, register: u32, value: u32) {
-        // SAFETY: as in `read`.
+        // SAFETY: `new`'s caller vouched for the address: a select register, and 16 bytes on, the
+        // window to the selected one. What values of one controller do is done one after the other,
+        // says the caller, so that nobody selects in between.
         unsafe {
             (self.base as *mut u32).write_volatile(register);
             ((self.base + 0x10) as *mut u32).write_volatile(value);

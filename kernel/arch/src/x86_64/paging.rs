@@ -12,6 +12,7 @@ use ::x86_64::registers::control::{Cr0, Cr0Flags, Cr3, Cr3Flags, Cr4, Cr4Flags};
 use ::x86_64::registers::model_specific::{Efer, EferFlags};
 use ::x86_64::structures::paging::PhysFrame;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Bytes of a page.
 pub const PAGE: u64 = 4096;
@@ -341,14 +342,19 @@ impl Entry {
     }
 
     fn get(self) -> u64 {
-        // SAFETY: `of` made it point into a live table; volatile, as the processor reads and
-        // writes it too.
-        unsafe { self.0.read_volatile() }
+        self.word().load(Relaxed)
     }
 
     fn set(self, value: u64) {
-        // SAFETY: as in `get`; the tree is only changed through `&mut AddressSpace`.
-        unsafe { self.0.write_volatile(value) }
+        self.word().store(value, Relaxed);
+    }
+
+    fn word<'a>(self) -> &'a AtomicU64 {
+        // SAFETY: `of` made it point to an aligned word in a table of the tree, whose frames are
+        // there as long as the space. It is accessed as an atomic only, but for the zeroes that
+        // `new_table` wrote before it was in the tree: the processor reads it, and sets bits in it,
+        // at any time.
+        unsafe { AtomicU64::from_ptr(self.0) }
     }
 }
 
@@ -365,7 +371,8 @@ fn descend(entry: Entry, frames: Frames<'_>) -> Result<u64, Error> {
 
 fn new_table(frames: Frames<'_>) -> Result<u64, Error> {
     let frame = frames().ok_or(Error::OutOfFrames)?;
-    // SAFETY: `AddressSpace::new`'s caller vouched for the frames.
+    // SAFETY: `AddressSpace::new`'s caller vouched for the frames: a page, aligned, writable at its
+    // address, and nobody else's. It is in no tree yet.
     unsafe { (frame as Table).write([0; 512]) };
     Ok(frame)
 }

@@ -35,7 +35,8 @@ pub unsafe fn exit(status: u8, sleep: Option<&SleepControl>) -> ! {
             match control {
                 // SAFETY: the firmware says that this is the control register.
                 Register::Port(port) => unsafe { Port::new(*port).write(value) },
-                // SAFETY: as above, and the caller has it mapped.
+                // SAFETY: the firmware says that this is the control register, and the caller has
+                // it mapped.
                 Register::Memory(address) => unsafe { (*address as *mut u8).write_volatile(value) },
             }
         }

@@ -37,11 +37,11 @@ struct Registers {
 /// # Safety
 /// Ring 0; nobody else uses ports 0x70 and 0x71 meanwhile.
 pub unsafe fn read() -> Option<u64> {
-    // SAFETY: the caller's duty.
+    // SAFETY: ring 0, and nobody else uses the two ports, says the caller.
     let mut previous = unsafe { registers()? };
     // Two equal readings: none was torn by an update between its registers.
     for _ in 0..10 {
-        // SAFETY: the caller's duty.
+        // SAFETY: ring 0, and nobody else uses the two ports, says the caller.
         let next = unsafe { registers()? };
         if next == previous {
             return decode(next);
@@ -52,9 +52,13 @@ pub unsafe fn read() -> Option<u64> {
 }
 
 /// All registers, read while no update is in progress.
+///
+/// # Safety
+/// As for [`read`].
 unsafe fn registers() -> Option<Registers> {
     let read = |register: u8| -> u8 {
-        // SAFETY: the caller's duty; bit 7 clear leaves NMIs on.
+        // SAFETY: in ring 0 an access of these ports is allowed, and nobody else selects a register
+        // in between, says the caller; bit 7 clear leaves NMIs on.
         unsafe {
             Port::new(0x70).write(register);
             Port::new(0x71).read()

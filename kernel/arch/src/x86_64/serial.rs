@@ -152,19 +152,22 @@ impl Receiver {
 
     /// Takes a byte. When none is [ready](ReceiveStatus::ready), it means nothing.
     pub fn take(&self) -> u8 {
-        // SAFETY: as in `status`; nobody else takes received bytes.
+        // SAFETY: `Serial::new`'s caller vouched for these ports. There is one receiver, so nobody
+        // else takes received bytes.
         unsafe { Port::new(self.base + DATA).read() }
     }
 
     /// Interrupts from now on while there is something to take.
     pub fn enable(&self) {
-        // SAFETY: as in `status`; nobody else enables interrupts of the port.
+        // SAFETY: `Serial::new`'s caller vouched for these ports. There is one receiver, so nobody
+        // else enables the port's interrupts.
         unsafe { Port::new(self.base + INTERRUPT_ENABLE).write(RECEIVED_DATA_AVAILABLE) }
     }
 
     /// Interrupts no more, and takes the wire down.
     pub fn disable(&self) {
-        // SAFETY: as in `enable`.
+        // SAFETY: `Serial::new`'s caller vouched for these ports. There is one receiver, so nobody
+        // else enables or disables the port's interrupts.
         unsafe { Port::new(self.base + INTERRUPT_ENABLE).write(0u8) }
     }
 }

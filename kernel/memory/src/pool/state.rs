@@ -156,7 +156,8 @@ impl State {
     /// [`Error::NotAllocated`]: there is no block of the kind.
     pub(super) unsafe fn give_step(&mut self, place: usize, kind: Kind) -> Poll<Result<(), Error>> {
         let granules = match &mut self.scheme {
-            // SAFETY: the caller's promise.
+            // SAFETY: the place is a block's, which a scheme's pool got from `take`, and nobody
+            // uses the value any more, says the caller.
             Some(scheme) => unsafe { scheme.give(place, kind)? },
             None => 1 << ready!(self.blocks.give_step((place >> self.shift) as u32, kind))?,
         };
@@ -190,7 +191,7 @@ impl State {
     /// Nobody uses own blocks any more.
     pub(super) unsafe fn reclaim_step(&mut self, from: Cursor) -> Option<Cursor> {
         if let Some(scheme) = &mut self.scheme {
-            // SAFETY: the caller's promise.
+            // SAFETY: nobody uses own blocks any more, says the caller.
             let granules = unsafe { scheme.reclaim()? };
             self.given(granules, Kind::Own);
             return Some(from);
@@ -199,7 +200,8 @@ impl State {
             let (Ok(next) | Err(next)) = self.blocks.find_own(from.0, LOOKED_AT)?;
             return Some(Cursor(next));
         }
-        // SAFETY: the caller's promise. Should it take another step, the block is there still.
+        // SAFETY: an own block begins there, as was just seen, and nobody uses own blocks any more,
+        // says the caller. Should it take another step, the block is there still.
         let _again_or_done = unsafe { self.give_step((from.0 as usize) << self.shift, Kind::Own) };
         Some(from)
     }

@@ -192,9 +192,6 @@ impl Responder {
             return Err(Fault::Invalid(Refusal::Permission));
         }
         let index = self.resources.vacant().ok_or(Fault::Invalid(Refusal::TooManyReads))?;
-        if reth.length > MAX_MESSAGE {
-            return Err(Fault::Invalid(Refusal::Length));
-        }
         let place = find(reth, Access::REMOTE_READ, parts, memory, reth.length)?;
         let Reth { address, key, length } = *reth;
         let asked = Asked::Read { place, address, key, length };
@@ -260,7 +257,7 @@ impl Responder {
     }
 }
 
-/// Where the peer wants access.
+/// Where the peer wants access to as many bytes as a message may have.
 #[inline]
 pub(super) fn find<M: Memory>(
     reth: &Reth,
@@ -271,6 +268,9 @@ pub(super) fn find<M: Memory>(
 ) -> Result<Place, Fault> {
     if !parts.settings.access.contains(access) {
         return Err(Fault::Invalid(Refusal::Permission));
+    }
+    if length > MAX_MESSAGE {
+        return Err(Fault::Invalid(Refusal::Length));
     }
     if length == 0 {
         return Ok(NOWHERE);
