@@ -3,6 +3,7 @@
 use crate::queue::{Queue, Rank};
 use crate::table::NONE;
 use crate::trouble::{Notice, Troubles};
+use crate::id::Generation;
 use crate::{ContextId, Error, EventId, Limits};
 use alloc::vec::Vec;
 
@@ -43,8 +44,9 @@ pub(crate) struct ContextRecord<C> {
     pub(crate) preempted: bool,
     /// It is to be held as soon as no handler is on its stack.
     pub(crate) stopping: bool,
-    /// What it is called at present.
-    pub(crate) name: ContextId,
+    /// How often its place has been given to another. Its name is made of this where it is needed,
+    /// since mostly only the place is.
+    pub(crate) generation: Generation,
     /// Neighbours among the ready, or the preempted (`next` was preempted before this one).
     pub(crate) next: u16,
     pub(crate) previous: u16,
@@ -130,7 +132,7 @@ impl<C: Copy> Contexts<C> {
             active: 0,
             preempted: false,
             stopping: false,
-            name: ContextId::new(NOBODY, 0),
+            generation: Generation::FIRST,
             next: NOBODY,
             previous: NOBODY,
             serving: NONE,
@@ -162,8 +164,7 @@ impl<C: Copy> Contexts<C> {
         let record = self.at(index);
         record.machine = machine;
         record.room = room(limits);
-        record.name = ContextId::new(index, 0);
-        Ok(record.name)
+        Ok(self.name(index))
     }
 
     /// Gives a place to another context, whose name is returned.
@@ -171,9 +172,9 @@ impl<C: Copy> Contexts<C> {
     /// # Errors
     /// [`Error::UsedUp`].
     pub(crate) fn rename(&mut self, context: u16) -> Result<ContextId, Error> {
-        let name = &mut self.at(context).name;
-        *name = name.next()?;
-        Ok(*name)
+        let generation = &mut self.at(context).generation;
+        *generation = generation.next()?;
+        Ok(self.name(context))
     }
 
     /// The account of a context that is held anew, for whoever has its place now.
@@ -185,7 +186,7 @@ impl<C: Copy> Contexts<C> {
     /// The index of a context that exists under this name.
     pub(crate) fn index(&self, context: ContextId) -> Result<u16, Error> {
         let index = usize::from(context.index);
-        let named = index < self.count && self.records[index % MOST].name == context;
+        let named = index < self.count && self.name(context.index) == context;
         if named { Ok(context.index) } else { Err(Error::NoContext) }
     }
 
@@ -198,7 +199,7 @@ impl<C: Copy> Contexts<C> {
     /// The name of a context that is known to exist.
     #[inline(always)]
     pub(crate) fn name(&self, context: u16) -> ContextId {
-        self.records[usize::from(context) % MOST].name
+        ContextId::at(context, self.records[usize::from(context) % MOST].generation)
     }
 
     /// A context that is known to exist; the remainder only spares the check.

@@ -234,11 +234,16 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// [`Error::Stale`].
     pub fn look_up(&mut self, id: EventId) -> Result<Info, Error> {
         let record = self.table.live_at(id)?;
-        let disabled = [
-            (Gate::KEEPING, Meanwhile::Keep),
-            (Gate::COUNTING, Meanwhile::Count),
-            (Gate::DISCARDING, Meanwhile::Discard),
-        ];
+        let gate = record.gate;
+        let disabled = if !gate.has(Gate::DISABLED) {
+            None
+        } else if gate.has(Gate::KEEPING) {
+            Some(Meanwhile::Keep)
+        } else if gate.has(Gate::COUNTING) {
+            Some(Meanwhile::Count)
+        } else {
+            Some(Meanwhile::Discard)
+        };
         let context = record.context;
         let mut info = Info {
             context: self.contexts.name(context),
@@ -246,7 +251,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
                 priority: record.priority,
                 accumulation: record.accumulation,
             },
-            disabled: disabled.into_iter().find(|(gate, _)| record.gate.has(*gate)).map(|at| at.1),
+            disabled,
             pending: record.pending,
             runs: false,
         };

@@ -43,7 +43,7 @@ impl<S: 'static> StateCell<S> {
 pub(crate) struct StateId(u64);
 
 impl StateId {
-    /// That of no state.
+    /// Of no state: in a handler, that it is for none.
     const NONE: Self = Self(0);
 
     /// Another than any before. There are more than can be used up.
@@ -72,7 +72,7 @@ impl AnyState {
     /// No state, of no type that a handler could be for.
     pub(crate) fn nothing() -> Self {
         enum Nothing {}
-        Self { cell: NonNull::dangling(), of: TypeId::of::<Nothing>(), id: StateId::NONE }
+        Self { cell: NonNull::dangling(), of: TypeId::of::<Nothing>(), id: StateId(u64::MAX) }
     }
 
     /// Where the cell is: at the start of a block of its context's event memory.
@@ -173,11 +173,49 @@ pub(crate) struct Loose {
     state: StateId,
 }
 
+/// What a loose handler has captured.
+pub(crate) struct Captured(Handler);
+
+/// The memory of a loose handler, without a look at what is in it.
+pub(crate) struct Block {
+    of: Handler,
+    pool: &'static Pool,
+}
+
 // SAFETY: what handlers capture is `Send`, as `bind` and `beside` demand, and those of the kernel's
-// own are safe to drop in any context; nobody else has it.
+// own are safe to drop in any context; nobody else has it. Event memory is given back anywhere.
 unsafe impl Send for Loose {}
 
+// SAFETY: as for `Loose`, which it was a part of.
+unsafe impl Send for Captured {}
+
+// SAFETY: as for `Loose`, which it was a part of.
+unsafe impl Send for Block {}
+
+impl Drop for Loose {
+    fn drop(&mut self) {
+        drop(Captured(self.handler));
+        drop(Block { of: self.handler, pool: self.pool });
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has the handler, so it does not run and is not called again.
+        unsafe { self.0.drop_captured() }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has the handler, which was bound in this pool; nothing is kept beside it,
+        // as that is done with a registration's only.
+        unsafe { self.of.free(self.pool) }
+    }
+}
+
 impl Loose {
+
     /// Binds `handler` to `state`, in `pool`.
     pub(crate) fn bind<S, F>(
         state: AnyState,
@@ -242,7 +280,14 @@ impl Loose {
 
     /// The handler, which is a registration's from here on.
     pub(crate) fn keep(self) -> Handler {
-        ManuallyDrop::new(self).handler
+        ManuallyDrop::new(self).handler()
+    }
+
+    /// What it has captured, and the block that this is in: to be dropped in this order, and if what is
+    /// captured is not dropped to its end, it is forgotten with the block.
+    pub(crate) fn split(self) -> (Captured, Block) {
+        let Self { handler, pool, .. } = *ManuallyDrop::new(self);
+        (Captured(handler), Block { of: handler, pool })
     }
 
     /// Whether it may be a handler of the context that has this memory and this state. Wherever a
@@ -252,11 +297,14 @@ impl Loose {
     /// [`Error::Foreign`] when it lies in another context's memory; [`Error::WrongState`] when it is
     /// for another state.
     pub(crate) fn fits(&self, pool: &'static Pool, state: AnyState) -> Result<(), Error> {
-        if !core::ptr::eq(self.pool, pool) {
-            return Err(Error::Foreign);
+        if self.state == state.id {
+            // Whose state it is, so is the memory that the handler was bound in for it.
+            return Ok(());
         }
-        let fits = self.state == StateId::NONE || self.state == state.id;
-        if fits { Ok(()) } else { Err(Error::WrongState) }
+        if self.state != StateId::NONE {
+            return Err(Error::WrongState);
+        }
+        if core::ptr::eq(self.pool, pool) { Ok(()) } else { Err(Error::Foreign) }
     }
 
     /// Becomes the handler of a registration in place of `former`, and takes over what is kept
@@ -267,22 +315,11 @@ impl Loose {
     /// The caller is in a section.
     pub(crate) unsafe fn succeed(self, former: Handler) -> Self {
         // SAFETY: both are live: one is loose, the other a registration's.
-        let (header, old) = unsafe { (self.handler.0.as_ref(), former.0.as_ref()) };
+        let (header, old) = unsafe { (self.handler().0.as_ref(), former.0.as_ref()) };
         header.extras.set(old.extras.take());
         let pool = self.pool;
         self.keep();
         Self { handler: former, pool, state: StateId::NONE }
-    }
-}
-
-impl Drop for Loose {
-    fn drop(&mut self) {
-        // SAFETY: nobody else has it, so it does not run and is not called again; nothing is kept
-        // beside it, as that is done with a registration's only.
-        unsafe {
-            self.handler.drop_captured();
-            self.handler.free(self.pool);
-        }
     }
 }
 

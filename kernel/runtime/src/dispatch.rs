@@ -8,7 +8,9 @@ use crate::{extras, idle, job, registry};
 use core::ptr::NonNull;
 use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
-use reflex_event::{Activation, ContextId, Core, Error, EventId, Finished, Next, Outcome, Start};
+use reflex_event::{
+    Activation, ContextId, ContextIndex, Core, Error, EventId, Finished, Next, Outcome, Start,
+};
 
 /// Where a context's stack is.
 #[derive(Clone, Copy)]
@@ -72,7 +74,7 @@ pub(crate) fn activate_held(event: EventId, count: u32) -> Result<(), Error> {
         Some(Start { from, to, handler, activation }) => {
             let words =
                 [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
-            begin_on(from, to, perform, words);
+            begin_on(from, to.place(), perform, words);
             Ok(())
         }
         None => activate_queued(event, count),
@@ -177,7 +179,7 @@ pub(crate) fn block(from: ContextId, next: Next) {
 
 /// Suspends `from`, if there is one, and begins on the empty stack of `to`.
 #[inline(always)]
-fn begin_on(from: Option<ContextId>, to: ContextId, entry: Entry, words: [u64; 3]) {
+fn begin_on(from: Option<ContextId>, to: ContextIndex, entry: Entry, words: [u64; 3]) {
     // SAFETY: in a section, and the borrow ends with what is taken from it.
     let core = unsafe { CORE.get() };
     let top = core.machine(to).top;
@@ -210,7 +212,7 @@ pub(crate) fn go_to(next: Next) -> ! {
 /// Begins on the empty stack of `to`, dropping the present one. Apart, because the compiler would
 /// save registers for it where nothing is begun.
 #[inline(never)]
-fn start_anew(to: ContextId) -> ! {
+fn start_anew(to: ContextIndex) -> ! {
     // SAFETY: in a section, and the borrow ends with what is taken from it.
     let top = unsafe { CORE.get() }.machine(to).top;
     // SAFETY: the present stack is the idle one, or that of a context whose handler is done.

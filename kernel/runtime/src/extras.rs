@@ -66,11 +66,17 @@ pub(crate) fn erase(filter: Lent<impl Fn(u32) -> bool + Send + 'static>) -> Lent
 /// The extras of a registration. The caller is in a section, in which the registration does not
 /// end while the result is in use.
 pub(crate) fn of<'a>(event: EventId) -> Result<&'a Extras, Error> {
-    // SAFETY: in a section; the borrows end in their statements.
+    // SAFETY: in a section; the borrow ends in this statement.
+    let handler = unsafe { CORE.get() }.handler(event)?;
+    // SAFETY: a live registration's handler is live.
+    if let Some(extras) = unsafe { handler.extras() } {
+        return Ok(extras);
+    }
+    // SAFETY: in a section; the borrow ends in this statement.
     let context = unsafe { CORE.get() }.look_up(event)?.context;
     let (pool, _) = registry::parts(context)?;
-    // SAFETY: as above; a live registration's handler is live, and was bound in that pool.
-    unsafe { CORE.get().handler(event)?.extras_in(pool) }
+    // SAFETY: as above; it was bound in that pool.
+    unsafe { handler.extras_in(pool) }
 }
 
 /// Makes the extras of a registration if it has none: to be called before the section in which

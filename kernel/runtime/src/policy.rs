@@ -8,7 +8,7 @@
 use crate::dispatch::{CORE, note, timestamp};
 use crate::exclude::ContextSet;
 use crate::local::Local;
-use crate::registry::{self, ContextOptions, MOST_CONTEXTS};
+use crate::registry::{self, ContextOptions, MOST_CONTEXTS, Place};
 use crate::runtime::Runtime;
 use crate::section::section;
 use reflex_event::{
@@ -143,7 +143,12 @@ pub(crate) fn refuse(context: ContextId) -> Error {
 /// # Errors
 /// [`Error::NotAllowed`], [`Error::NoContext`].
 pub(crate) fn permit(context: ContextId, executor: Executor) -> Result<(), Error> {
-    let allowed = registry::at(context)?.lineage.policy.executors.contains(executor);
+    permit_at(registry::at(context)?, executor)
+}
+
+/// [`permit`], for a context that has been looked up.
+pub(crate) fn permit_at(place: &Place, executor: Executor) -> Result<(), Error> {
+    let allowed = place.lineage.policy.executors.contains(executor);
     if allowed { Ok(()) } else { Err(Error::NotAllowed) }
 }
 

@@ -232,12 +232,18 @@ fn make(
 
 /// A context. The caller is in a section, and takes no second borrow meanwhile.
 pub(crate) fn at<'a>(context: ContextId) -> Result<&'a mut Place, Error> {
-    if name(context.index)? != context {
+    // SAFETY: the caller's duty; the borrow ends in this statement.
+    if !unsafe { CORE.get() }.exists(context) {
         return Err(Error::NoContext);
     }
+    existing(context.index)
+}
+
+/// The context at a place, which exists. The caller is as for [`at`].
+pub(crate) fn existing<'a>(index: u16) -> Result<&'a mut Place, Error> {
     // SAFETY: the caller's duty.
     let places = unsafe { PLACES.get() };
-    places.get_mut(usize::from(context.index)).map(|place| &mut **place).ok_or(Error::NoContext)
+    places.get_mut(usize::from(index)).map(|place| &mut **place).ok_or(Error::NoContext)
 }
 
 /// The name of the context at a place. The caller is in a section.

@@ -432,16 +432,16 @@ where
     unsafe extern "C" fn call(header: NonNull<Header>, event: u64, _: u32) {
         // SAFETY: the caller's duty; `Self` begins with its header.
         let act = unsafe { header.cast::<Self>().as_ref() };
-        let former = guard::guarded(|| {
+        guard::guarded(|| {
             act.begun.set(true);
-            let (event, work) = (EventId::from_word(event), act.work.take()?);
+            let Some(work) = act.work.take() else { return };
+            let event = EventId::from_word(event);
             let (teller, outcome, former) = work.run(event);
             // It is running, so it is registered.
             let _ = table::end(event);
             teller.tell(outcome);
-            Some(former)
+            drop_each(former);
         });
-        drop_each(former.unwrap_or_default());
     }
 
     /// # Safety
@@ -466,13 +466,15 @@ where
     }
 }
 
-/// Drops handlers that were replaced, in their own context: when one fails at it, so has the context,
-/// and the others go all the same.
+/// Drops handlers that are nobody's any more, in their own context: when one fails at it, so has the
+/// context, and the others go all the same.
 fn drop_each(mut handlers: Named) {
     while let Some((_, handler)) = handlers.pop() {
-        (handlers, ()) = guard::rescued(handlers, drop, move |_| {
-            guard::unguarded(move || drop(handler));
+        let Some((captured, block)) = handler.map(Loose::split) else { continue };
+        let rest = guard::rescued((block, handlers), drop, move |_| {
+            guard::unguarded(move || drop(captured));
         });
+        (_, handlers) = rest.0;
     }
 }
 

@@ -185,12 +185,12 @@ impl Kernel for Runtime {
         F: Fn(&mut S, Activation) + Send + 'static,
     {
         let (pool, state) = section(|| {
-            policy::permit(context.id(), Executor::Direct)?;
-            supervise::living(context.id())?;
-            let parts = registry::parts(context.id())?;
+            let place = registry::at(context.id())?;
+            policy::permit_at(place, Executor::Direct)?;
+            supervise::living(place)?;
             // Cut off in between, the bound handler would be lost.
             guard::open();
-            Ok(parts)
+            Ok((place.pool, place.state))
         })?;
         let registered = Loose::bind(state, handler, pool)
             .and_then(|handler| table::register(context.id(), registration, handler));

@@ -15,7 +15,7 @@ use crate::bound::Handler;
 use crate::dispatch::{CORE, activate_deferred};
 use crate::estate::Phase;
 use crate::guard::Rescue;
-use crate::registry::{self, ContextOptions};
+use crate::registry::{self, ContextOptions, Place};
 use crate::report::{Obituary, Reason, Registers, Text};
 use crate::runtime::Runtime;
 use crate::section::section;
@@ -199,11 +199,10 @@ pub(crate) fn prepare(
 ///
 /// # Errors
 /// [`Error::Busy`] when it has been given up and not been restarted.
-pub(crate) fn living(context: ContextId) -> Result<Option<&'static Supervision>, Error> {
-    let supervision = registry::supervision(context)?;
-    match supervision.map(|supervision| supervision.life.get()) {
+pub(crate) fn living(place: &Place) -> Result<Option<&'static Supervision>, Error> {
+    match place.supervision.map(|supervision| supervision.life.get()) {
         Some(Life::Dying | Life::Down) => Err(Error::Busy),
-        _ => Ok(supervision),
+        _ => Ok(place.supervision),
     }
 }
 

@@ -17,9 +17,10 @@ pub(crate) fn register(
 ) -> Result<EventId, Error> {
     loop {
         let registered = section(|| {
-            let limited = admit(context, &handler)?;
-            // SAFETY: it is live, as it has not been dropped.
-            unsafe { calls::route(handler.handler(), limited) };
+            if admit(context, &handler)? {
+                // SAFETY: it is live, as it has not been dropped.
+                unsafe { calls::route(handler.handler(), true) };
+            }
             // SAFETY: in a section, and the borrow ends in this statement.
             unsafe { CORE.get() }.register(context, registration, handler.handler())
         });
@@ -52,7 +53,7 @@ pub(crate) fn register(
 fn admit(context: ContextId, handler: &Loose) -> Result<bool, Error> {
     let place = registry::at(context)?;
     handler.fits(place.pool, place.state)?;
-    Ok(supervise::living(context)?.is_some_and(|living| living.budget.is_some()))
+    Ok(supervise::living(place)?.is_some_and(|living| living.budget.is_some()))
 }
 
 /// Gives a registration of a context another handler. What is pending stays for that one, and so do
@@ -117,7 +118,7 @@ pub(crate) fn end(event: EventId) -> Result<u32, Error> {
         let ended = core.unregister(event)?;
         let due = core.preemption_due();
         note(if due { Outcome::Preempt } else { Outcome::Continue });
-        let place = registry::at(ended.context)?;
+        let place = registry::existing(ended.context.index)?;
         if ended.handler.is_some() {
             // Cut off in between, the handler would be lost.
             guard::open();

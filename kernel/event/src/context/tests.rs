@@ -9,7 +9,7 @@ fn worn(left: u64) -> (Core<u32>, ContextId) {
     core.reserve(1, 1).unwrap();
     let first = core.add_context((), Limits::NONE).unwrap();
     let name = ContextId::new(first.index, ContextId::LAST_GENERATION - left);
-    core.contexts.at(first.index).name = name;
+    core.contexts.at(first.index).generation = Generation::of(name);
     core.hold(name).unwrap();
     (core, name)
 }

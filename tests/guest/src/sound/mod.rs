@@ -3,3 +3,4 @@
 //! it let.
 
 mod identity;
+mod replacement;
