@@ -1,9 +1,9 @@
 //! What the dispatcher knows of a context.
 
+use crate::id::Generation;
 use crate::queue::{Queue, Rank};
 use crate::table::NONE;
 use crate::trouble::{Notice, Troubles};
-use crate::id::Generation;
 use crate::{ContextId, Error, EventId, Limits};
 use alloc::vec::Vec;
 

@@ -7,11 +7,10 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
-extern crate std;
 
 mod activate;
 mod ceiling;
+mod children;
 mod condition;
 mod context;
 mod control;
@@ -34,11 +33,12 @@ mod trouble;
 pub use self::core::{Core, Finished, Next, Outcome};
 pub use activate::{AtOnce, Start};
 pub use ceiling::Ceiling;
+pub use children::{Begin, Cause, Children, Claim, Effects, Phase};
 pub use condition::Condition;
 pub use control::{Trait, Unregistered};
 pub use hold::Wait;
 pub use id::{Context, ContextId, ContextIndex, EventId, TimerId};
-pub use kernel::Kernel;
+pub use kernel::{EventSystem, Kernel};
 pub use latency::{BUCKETS, Latency};
 pub use policy::{Executor, Executors, MOST_NAMES, NameSet, Names, Policy};
 pub use priority::Priority;

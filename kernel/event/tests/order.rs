@@ -65,7 +65,11 @@ fn inheritance_is_handed_over() {
     };
     // `high` needs something of the shared context, and ends.
     assert_eq!(core.activate(asked, 1, || 0), Ok(Outcome::Continue), "an equal does not preempt");
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(shared.place())), "`slow`, before `middle`");
+    assert_eq!(
+        core.finish(),
+        Finished::Next(Next::Resume(shared.place())),
+        "`slow`, before `middle`"
+    );
     assert_eq!(core.finish(), Finished::Next(Next::Start(shared.place())));
     assert_eq!(core.begin(|| 0).0, "asked");
     assert_eq!(core.finish(), Finished::Next(Next::Resume(busy.place())));
@@ -88,7 +92,11 @@ fn who_excludes_inherits() {
     assert_eq!(core.activate(between, 1, || 0), Ok(Outcome::Preempt));
     assert_eq!(run_next(&mut core), "between");
     assert_eq!(core.activate(high, 1, || 0), Ok(Outcome::Preempt));
-    assert_eq!(core.preempt(), Some(Next::Resume(holder.place())), "`low` goes on, at `high`'s priority");
+    assert_eq!(
+        core.preempt(),
+        Some(Next::Resume(holder.place())),
+        "`low` goes on, at `high`'s priority"
+    );
     assert_eq!(core.readmit(other, middle), Err(Error::NotAllowed));
     assert_eq!(core.readmit(other, holder), Ok(Outcome::Preempt));
     assert_eq!(core.preempt(), Some(Next::Start(other.place())));
@@ -232,7 +240,8 @@ fn made_up_names_are_refused() {
             assert_eq!(core.next_of(id), Err(Error::Stale));
         }
     }
-    for (index, generation) in [(0, 1), (0, 1 << 16), (0, 1 << 32), (1, 0), (256, 0), (u16::MAX, 0)] {
+    for (index, generation) in [(0, 1), (0, 1 << 16), (0, 1 << 32), (1, 0), (256, 0), (u16::MAX, 0)]
+    {
         let nobody = ContextId::new(index, generation);
         assert_eq!(core.hold(nobody), Err(Error::NoContext));
         assert_eq!(core.serving(nobody), None);

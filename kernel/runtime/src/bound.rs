@@ -1,6 +1,7 @@
 //! A handler bound to its context's state.
 
 use crate::extras::Extras;
+use crate::section::{Section, section};
 use core::any::TypeId;
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
@@ -44,7 +45,7 @@ pub(crate) struct StateId(u64);
 
 impl StateId {
     /// Of no state: in a handler, that it is for none.
-    const NONE: Self = Self(0);
+    pub(crate) const NONE: Self = Self(0);
 
     /// Another than any before. There are more than can be used up.
     fn fresh() -> Self {
@@ -61,6 +62,10 @@ pub(crate) struct AnyState {
     of: TypeId,
     id: StateId,
 }
+
+// SAFETY: it is the cell's name. To look into the cell takes a proof that nobody else does, wherever
+// the name has come from.
+unsafe impl Send for AnyState {}
 
 impl AnyState {
     /// The state that is, or is to be, in a cell that lives as long as there are handlers for it.
@@ -108,18 +113,12 @@ pub(crate) struct Header {
 pub(crate) struct Kind {
     /// Calls it, and nothing else.
     pub(crate) call: Call,
-    /// Drops what it has captured.
-    pub(crate) drop: unsafe fn(NonNull<Header>),
-    /// Does instead what is left to do about a handler whose call, or drop, was cut off.
-    pub(crate) forget: unsafe fn(NonNull<Header>),
+    /// Drops what it has captured, if that is more than forgetting it.
+    pub(crate) drop: Option<unsafe fn(NonNull<Header>)>,
+    /// Does what is left to do about it when its call, or its drop, was cut off, if that is more than
+    /// forgetting it: what an application's handler has captured may be half changed.
+    pub(crate) forget: Option<unsafe fn(NonNull<Header>)>,
 }
-
-/// In what condition the captured values are of a handler that was cut off nobody knows: nobody is to
-/// drop them.
-///
-/// # Safety
-/// None.
-pub(crate) unsafe fn forget(_: NonNull<Header>) {}
 
 impl Header {
     pub(crate) const fn new(kind: &'static Kind) -> Self {
@@ -129,7 +128,7 @@ impl Header {
 
 /// A handler and the state it is for, in its context's event memory.
 #[repr(C)]
-struct Bound<S: 'static, F> {
+pub(crate) struct Bound<S: 'static, F> {
     header: Header,
     state: NonNull<StateCell<S>>,
     handler: F,
@@ -153,7 +152,27 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
         }
     }
 
-    const KIND: Kind = Kind { call: Self::call, drop: Self::drop, forget };
+    const KIND: Kind = Kind {
+        call: Self::call,
+        drop: if core::mem::needs_drop::<F>() { Some(Self::drop) } else { None },
+        forget: None,
+    };
+
+    /// Binds `handler` to the state in `cell`, in `pool`; gives it back when there is no memory.
+    pub(crate) fn bind(
+        state: NonNull<StateCell<S>>,
+        handler: F,
+        pool: &'static Pool,
+    ) -> Result<Handler, (Error, F)>
+    where
+        F: Send,
+    {
+        let bound = Self { header: Header::new(&Self::KIND), state, handler };
+        let bound = pool.alloc(bound).map_err(|bound| (Error::OutOfMemory, bound.value.handler))?;
+        let (bound, _) = bound.into_raw();
+        // SAFETY: a `Bound` begins with its header, which was made for it just now.
+        Ok(unsafe { Handler::new(bound.cast()) })
+    }
 
     /// # Safety
     /// `header` is that of a live `Self`, which nobody uses again.
@@ -163,169 +182,14 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
     }
 }
 
-/// A handler that is no registration's: not yet, or not any more. It is released when it is dropped,
-/// which is not to be in a section: what it has captured may be much.
-pub(crate) struct Loose {
-    handler: Handler,
-    pool: &'static Pool,
-    /// The state it is for; [`StateId::NONE`] when it reaches none, or one that the kernel keeps for
-    /// the context beside its own.
-    state: StateId,
-}
-
-/// What a loose handler has captured.
-pub(crate) struct Captured(Handler);
-
-/// The memory of a loose handler, without a look at what is in it.
-pub(crate) struct Block {
-    of: Handler,
-    pool: &'static Pool,
-}
-
-// SAFETY: what handlers capture is `Send`, as `bind` and `beside` demand, and those of the kernel's
-// own are safe to drop in any context; nobody else has it. Event memory is given back anywhere.
-unsafe impl Send for Loose {}
-
-// SAFETY: as for `Loose`, which it was a part of.
-unsafe impl Send for Captured {}
-
-// SAFETY: as for `Loose`, which it was a part of.
-unsafe impl Send for Block {}
-
-impl Drop for Loose {
-    fn drop(&mut self) {
-        drop(Captured(self.handler));
-        drop(Block { of: self.handler, pool: self.pool });
-    }
-}
-
-impl Drop for Captured {
-    fn drop(&mut self) {
-        // SAFETY: nobody else has the handler, so it does not run and is not called again.
-        unsafe { self.0.drop_captured() }
-    }
-}
-
-impl Drop for Block {
-    fn drop(&mut self) {
-        // SAFETY: nobody else has the handler, which was bound in this pool; nothing is kept beside it,
-        // as that is done with a registration's only.
-        unsafe { self.of.free(self.pool) }
-    }
-}
-
-impl Loose {
-
-    /// Binds `handler` to `state`, in `pool`.
-    pub(crate) fn bind<S, F>(
-        state: AnyState,
-        handler: F,
-        pool: &'static Pool,
-    ) -> Result<Self, Error>
-    where
-        S: 'static,
-        F: Fn(&mut S, Activation) + Send + 'static,
-    {
-        let cell = state.downcast::<S>().ok_or(Error::WrongState)?;
-        let bound = Bound { header: Header::new(&Bound::<S, F>::KIND), state: cell, handler };
-        let (bound, _) = pool.alloc(bound).map_err(|_| Error::OutOfMemory)?.into_raw();
-        // SAFETY: a `Bound` begins with its header, which was made for it just now.
-        let handler = unsafe { Handler::new(bound.cast()) };
-        Ok(Self { handler, pool, state: state.id })
-    }
-
-    /// Binds `handler` to a state that the kernel keeps for a context beside the context's own, in
-    /// `pool`, which is that context's.
-    pub(crate) fn beside<S, F>(
-        cell: &'static StateCell<S>,
-        handler: F,
-        pool: &'static Pool,
-    ) -> Result<Self, Error>
-    where
-        S: 'static,
-        F: Fn(&mut S, Activation) + Send + 'static,
-    {
-        let loose = Self::bind(AnyState::new(NonNull::from(cell)), handler, pool)?;
-        Ok(Self { handler: loose.keep(), pool, state: StateId::NONE })
-    }
-
-    /// The handler of the kernel's own that `header` is the beginning of.
-    ///
-    /// # Safety
-    /// As [`Handler::new`]; the block is one of `pool`'s, and the handler may be called whatever the
-    /// state of the context is that the pool belongs to.
-    pub(crate) unsafe fn own(header: NonNull<Header>, pool: &'static Pool) -> Self {
-        // SAFETY: the caller's duty.
-        Self { handler: unsafe { Handler::new(header) }, pool, state: StateId::NONE }
-    }
-
-    /// A handler that does nothing, for an event that is not called.
-    pub(crate) fn nothing(pool: &'static Pool) -> Result<Self, Error> {
-        /// Sound to call with anything.
-        unsafe extern "C" fn call(_: NonNull<Header>, _: u64, _: u32) {}
-
-        /// Sound to call with anything: there is nothing to drop.
-        unsafe fn drop(_: NonNull<Header>) {}
-
-        let header = Header::new(&Kind { call, drop, forget });
-        let (header, _) = pool.alloc(header).map_err(|_| Error::OutOfMemory)?.into_raw();
-        // SAFETY: a kind with nothing to drop, which reaches no state.
-        Ok(unsafe { Self::own(header, pool) })
-    }
-
-    /// The handler, which stays whose it is.
-    pub(crate) fn handler(&self) -> Handler {
-        self.handler
-    }
-
-    /// The handler, which is a registration's from here on.
-    pub(crate) fn keep(self) -> Handler {
-        ManuallyDrop::new(self).handler()
-    }
-
-    /// What it has captured, and the block that this is in: to be dropped in this order, and if what is
-    /// captured is not dropped to its end, it is forgotten with the block.
-    pub(crate) fn split(self) -> (Captured, Block) {
-        let Self { handler, pool, .. } = *ManuallyDrop::new(self);
-        (Captured(handler), Block { of: handler, pool })
-    }
-
-    /// Whether it may be a handler of the context that has this memory and this state. Wherever a
-    /// handler becomes a registration's, this is what is asked.
-    ///
-    /// # Errors
-    /// [`Error::Foreign`] when it lies in another context's memory; [`Error::WrongState`] when it is
-    /// for another state.
-    pub(crate) fn fits(&self, pool: &'static Pool, state: AnyState) -> Result<(), Error> {
-        if self.state == state.id {
-            // Whose state it is, so is the memory that the handler was bound in for it.
-            return Ok(());
-        }
-        if self.state != StateId::NONE {
-            return Err(Error::WrongState);
-        }
-        if core::ptr::eq(self.pool, pool) { Ok(()) } else { Err(Error::Foreign) }
-    }
-
-    /// Becomes the handler of a registration in place of `former`, and takes over what is kept
-    /// beside that, having nothing of the kind itself. The former one is returned.
-    ///
-    /// # Safety
-    /// `former` is a registration's, lies in the same memory and does not run; nobody calls it again.
-    /// The caller is in a section.
-    pub(crate) unsafe fn succeed(self, former: Handler) -> Self {
-        // SAFETY: both are live: one is loose, the other a registration's.
-        let (header, old) = unsafe { (self.handler().0.as_ref(), former.0.as_ref()) };
-        header.extras.set(old.extras.take());
-        let pool = self.pool;
-        self.keep();
-        Self { handler: former, pool, state: StateId::NONE }
-    }
-}
-
 /// A handler, as the event core keeps it.
 #[derive(Clone, Copy)]
 pub(crate) struct Handler(NonNull<Header>);
+
+// SAFETY: what a handler has captured may be dropped in any context, since it is `Send` or by the
+// duty of whoever made the handler; what lies beside it is reached in sections, and it is called in
+// its own context alone.
+unsafe impl Send for Handler {}
 
 impl Handler {
     /// The handler that `header` is the beginning of.
@@ -371,9 +235,12 @@ impl Handler {
     /// Keeps `extras` beside the handler; hands them back if there are some already.
     ///
     /// # Safety
-    /// The handler has not been released; `extras` are in the pool it was bound in. The caller is
-    /// in a section.
-    pub(crate) unsafe fn give_extras(self, extras: Lent<Extras>) -> Option<Lent<Extras>> {
+    /// The handler has not been released; `extras` are in the pool it was bound in.
+    pub(crate) unsafe fn give_extras(
+        self,
+        _: &Section,
+        extras: Lent<Extras>,
+    ) -> Option<Lent<Extras>> {
         // SAFETY: the caller's duty.
         let header = unsafe { self.0.as_ref() };
         if header.extras.get().is_some() {
@@ -392,6 +259,15 @@ impl Handler {
         unsafe { self.0.as_ref() }.call.set(call);
     }
 
+    /// Whether dispatch calls `call`.
+    ///
+    /// # Safety
+    /// The handler has not been released.
+    pub(crate) unsafe fn calls(self, call: Call) -> bool {
+        // SAFETY: the caller's duty.
+        core::ptr::fn_addr_eq(unsafe { self.0.as_ref() }.call.get(), call)
+    }
+
     /// What can be done with handlers of its type.
     ///
     /// # Safety
@@ -401,53 +277,119 @@ impl Handler {
         unsafe { self.0.as_ref() }.kind
     }
 
-    /// Drops the handler and what is kept beside it, and frees their memory.
+    /// Takes over what is kept beside `old`, having nothing of the kind itself.
     ///
     /// # Safety
-    /// The handler is not running and nobody calls it again; `pool` is the one it was bound in.
-    /// The caller is in a section.
-    pub(crate) unsafe fn release(self, pool: &'static Pool) {
+    /// Both are live and bound in the same pool.
+    pub(crate) unsafe fn adopt(self, _: &Section, old: Self) {
         // SAFETY: the caller's duty.
-        unsafe {
-            self.drop_extras(pool);
-            self.drop_captured();
-            self.free(pool);
+        let (header, old) = unsafe { (self.0.as_ref(), old.0.as_ref()) };
+        header.extras.set(old.extras.take());
+    }
+
+    /// Ends what is kept beside the handler, but for a filter. The first of three parts in which a
+    /// handler is released.
+    ///
+    /// # Safety
+    /// Nobody but the caller uses the handler or its extras; `pool` is the one it was bound in.
+    pub(crate) unsafe fn drop_extras(self, cs: &Section, pool: &'static Pool) {
+        // SAFETY: the caller's duty.
+        let header = unsafe { self.0.as_ref() };
+        let Some(extras) = header.extras.get() else { return };
+        // SAFETY: they are live as long as the handler has them.
+        let filtered = unsafe {
+            extras.as_ref().end_timers(cs);
+            extras.as_ref().has_filter()
+        };
+        if !filtered {
+            header.extras.set(None);
+            // SAFETY: whoever gave them gave them up by `into_raw`; they are taken out above.
+            drop(unsafe { Lent::from_raw(extras, pool) });
         }
     }
 
-    /// Drops what is kept beside the handler. The first of the three parts of a
-    /// [`release`](Self::release), of which each may be in a section of its own.
+    /// Whether there is application's code to be run when it is dropped.
     ///
     /// # Safety
-    /// Nobody but the caller uses the handler or its extras; the caller is in a section.
-    pub(crate) unsafe fn drop_extras(self, pool: &'static Pool) {
-        // SAFETY: the caller's duty; `extras_in` made the pointer by `into_raw`.
+    /// The handler has not been released.
+    pub(crate) unsafe fn must_drop(self) -> bool {
+        // SAFETY: the caller's duty.
+        unsafe { self.kind().drop.is_some() || self.has_filter() }
+    }
+
+    /// Whether there is a filter beside it.
+    ///
+    /// # Safety
+    /// The handler has not been released.
+    pub(crate) unsafe fn has_filter(self) -> bool {
+        // SAFETY: the caller's duty.
+        unsafe { self.extras() }.is_some_and(Extras::has_filter)
+    }
+
+    /// Drops the filter beside the handler, if there is one, and what the handler has captured: the
+    /// second part, which is application's code. What does not have this part is forgotten.
+    ///
+    /// # Safety
+    /// Nobody but the caller uses the handler, which does not run and had the first part; it is not used
+    /// again but for the third. `pool` is the one it was bound in.
+    pub(crate) unsafe fn drop_all(self, pool: &'static Pool) {
+        // SAFETY: the caller's duty.
         unsafe {
-            if let Some(extras) = self.0.as_ref().extras.take() {
-                drop(Lent::from_raw(extras, pool));
+            self.drop_filter(pool);
+            self.drop_captured();
+        }
+    }
+
+    /// Drops the filter beside the handler, if there is one.
+    ///
+    /// # Safety
+    /// As for [`drop_all`](Self::drop_all).
+    pub(crate) unsafe fn drop_filter(self, pool: &'static Pool) {
+        // SAFETY: the caller's duty.
+        if let Some(extras) = unsafe { self.extras() } {
+            drop(section(|cs| extras.take_filter(cs)));
+            // SAFETY: the caller's duty: without a filter, they are freed.
+            section(|cs| unsafe { self.drop_extras(cs, pool) });
+        }
+    }
+
+    /// Drops what the handler has captured.
+    ///
+    /// # Safety
+    /// As for [`drop_all`](Self::drop_all), but for the filter.
+    pub(crate) unsafe fn drop_captured(self) {
+        // SAFETY: the caller's duty.
+        unsafe {
+            if let Some(drop) = self.kind().drop {
+                drop(self.0);
             }
         }
     }
 
-    /// Drops what the handler has captured: the second part, in a section or not. What does not
-    /// have this part is forgotten.
+    /// Drops a handler that was never registered, and frees its memory. Not in a section.
     ///
     /// # Safety
-    /// Nobody but the caller uses the handler, which does not run; it is not used again but for
-    /// the third part.
-    pub(crate) unsafe fn drop_captured(self) {
-        // SAFETY: the caller's duty.
-        unsafe { (self.kind().drop)(self.0) }
+    /// Nobody else has seen it; `pool` is the one it was bound in.
+    pub(crate) unsafe fn discard(self, pool: &'static Pool) {
+        // SAFETY: the caller's duty: it has nothing beside it.
+        unsafe {
+            self.drop_captured();
+            self.free(pool);
+        }
     }
 
     /// Does what is left to do about a handler whose call, or drop, was cut off: instead of the second
     /// part.
     ///
     /// # Safety
-    /// As [`drop_captured`](Self::drop_captured); whoever called or dropped it does not go on.
+    /// As for [`drop_all`](Self::drop_all); whoever called or dropped it does not go on.
     pub(crate) unsafe fn forget(self) {
         // SAFETY: the caller's duty.
-        unsafe { (self.kind().forget)(self.0) }
+        unsafe {
+            if let Some(forget) = self.kind().forget {
+                forget(self.0);
+            }
+        }
     }
 
     /// Frees the handler's memory: the third part, in a section or not.

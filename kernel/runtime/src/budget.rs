@@ -2,13 +2,16 @@
 //!
 //! While a handler of a budgeted context runs, the context's timer ticks, a fraction of the budget
 //! apart. Ticks count only when they find that context running: what a handler waits for, and what
-//! it is preempted for, is not its own time. Such contexts' handlers are [called](crate::calls) by way
-//! of this; nobody else pays for it.
+//! it is preempted for, is not its own time. Such contexts' handlers are [called](crate::calls)
+//! by way of this; nobody else pays for it.
+//!
+//! A filter has its owner's budget for each call, or a usual one, and ticks of its own: it keeps all
+//! others waiting, so there is none without an end ([`attempt`](mod@crate::attempt)).
 
 use crate::bound::{Handler, Header};
-use crate::dispatch::CORE;
+use crate::dispatch::running;
 use crate::report::Reason;
-use crate::section::section;
+use crate::section::{Section, section};
 use crate::supervise::Supervision;
 use crate::{contain, registry, timer};
 use core::cell::Cell;
@@ -16,7 +19,10 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 /// Ticks in a budget. One that takes longer is noticed within a tick.
-const TICKS: u32 = 8;
+pub(crate) const TICKS: u32 = 8;
+
+/// Between two ticks of a filter whose owner has no budget.
+pub(crate) const FILTER_TICK: Duration = Duration::from_nanos(100_000_000 / TICKS as u64);
 
 /// A context's budget.
 pub(crate) struct Budget {
@@ -33,23 +39,26 @@ impl Budget {
         Self { tick, counted: Cell::new(0) }
     }
 
+    /// Between two ticks of a filter.
+    pub(crate) fn filter_tick(&self) -> Duration {
+        if self.tick.is_zero() { FILTER_TICK } else { self.tick }
+    }
+
     /// Whether there is one.
     pub(crate) fn is_some(&self) -> bool {
         !self.tick.is_zero()
     }
 }
 
-/// A tick of a context that is up. The caller is in a section.
-pub(crate) fn tick(supervision: &'static Supervision) {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    if unsafe { CORE.get() }.running().map(|context| context.index) != Some(supervision.index.get())
-    {
+/// A tick of a context that is up.
+pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
+    if running(cs).map(|context| context.index) != Some(supervision.index.get()) {
         return;
     }
     let counted = &supervision.budget.counted;
     counted.set(counted.get() + 1);
     if counted.get() >= TICKS {
-        contain::doom(supervision, Reason::Overrun);
+        contain::doom(cs, supervision, Reason::Overrun);
     }
 }
 
@@ -57,26 +66,44 @@ pub(crate) fn tick(supervision: &'static Supervision) {
 ///
 /// # Safety
 /// As for the handler's own call.
-pub(crate) unsafe extern "C" fn limited(header: NonNull<Header>, event: u64, count: u32) {
-    with_budget(|supervision| {
+pub(crate) unsafe extern "C" fn limited_call(header: NonNull<Header>, event: u64, count: u32) {
+    begin();
+    // SAFETY: the caller's duty.
+    unsafe { (Handler::new(header).kind().call)(header, event, count) };
+    end();
+}
+
+/// The running context's time begins, if it is limited.
+fn begin() {
+    with_budget(|cs, supervision| {
         let Budget { tick, counted } = &supervision.budget;
         counted.set(0);
         // The timer is the context's for good.
-        let _ = timer::arm(supervision.timer.get(), timer::now() + *tick, Some(*tick));
-    });
-    // SAFETY: the caller's duty.
-    unsafe { (Handler::new(header).kind().call)(header, event, count) };
-    with_budget(|supervision| {
-        let _ = timer::disarm(supervision.timer.get());
+        let _ = timer::arm(cs, supervision.timer.get(), timer::now() + *tick, Some(*tick));
     });
 }
 
-fn with_budget(work: impl FnOnce(&'static Supervision)) {
-    section(|| {
-        // SAFETY: in a section, and the borrow ends in this statement.
-        let running = unsafe { CORE.get() }.running();
-        if let Some(Ok(Some(supervision))) = running.map(registry::supervision) {
-            work(supervision);
+fn end() {
+    with_budget(|cs, supervision| {
+        let _ = timer::disarm(cs, supervision.timer.get());
+    });
+}
+
+/// Runs `work` of the running context's with the time that a handler has.
+pub(crate) fn limited(work: impl FnOnce()) {
+    begin();
+    work();
+    end();
+}
+
+fn with_budget(work: impl FnOnce(&Section, &'static Supervision)) {
+    section(|cs| {
+        let running = running(cs);
+        if let Some(Ok(Some(supervision))) =
+            running.map(|context| registry::supervision(cs, context))
+            && !supervision.budget.tick.is_zero()
+        {
+            work(cs, supervision);
         }
     });
 }

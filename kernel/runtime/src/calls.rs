@@ -12,22 +12,22 @@
 //! of a former handler, or of a former wish, can come back.
 
 use crate::bound::{Call, Handler};
-use crate::dispatch::CORE;
-use crate::{budget, deadline, registry};
+use crate::dispatch::with_core;
+use crate::section::Section;
+use crate::{budget, deadline, registry, retire};
 use reflex_event::{Error, EventId};
 
-/// Has dispatch call `handler`, which is or becomes a registration's, as is asked for. The caller is
-/// in a section.
+/// Has dispatch call `handler`, which is or becomes a registration's, as is asked for.
 ///
 /// # Safety
 /// The handler is live.
-pub(crate) unsafe fn route(handler: Handler, limited: bool) {
+pub(crate) unsafe fn route(_: &Section, handler: Handler, limited: bool) {
     // SAFETY: the caller's duty.
     let (own, extras) = unsafe { (handler.kind().call, handler.extras()) };
     let timed = extras.is_some_and(|extras| extras.deadline.get() != 0);
     let call: Call = match (limited, timed) {
         (false, false) => own,
-        (true, false) => budget::limited,
+        (true, false) => budget::limited_call,
         (false, true) => deadline::timed,
         (true, true) => deadline::timed_and_limited,
     };
@@ -35,16 +35,20 @@ pub(crate) unsafe fn route(handler: Handler, limited: bool) {
     unsafe { handler.set_call(call) }
 }
 
-/// [`route`] for a registration that there is. The caller is in a section.
+/// [`route`] for a registration that there is. One that is only there [to be dropped](retire) is never
+/// called any more, whatever is asked for.
 ///
 /// # Errors
 /// [`Error::Stale`].
-pub(crate) fn route_anew(event: EventId) -> Result<(), Error> {
-    // SAFETY: in a section; the borrow ends with what is taken from it.
-    let core = unsafe { CORE.get() };
-    let (context, handler) = (core.look_up(event)?.context, core.handler(event)?);
-    let limited = registry::supervision(context)?.is_some_and(|it| it.budget.is_some());
+pub(crate) fn route_anew(cs: &Section, event: EventId) -> Result<(), Error> {
+    let (context, handler) =
+        with_core(cs, |core| Ok((core.look_up(event)?.context, core.handler(event)?)))?;
+    let limited = registry::supervision(cs, context)?.is_some_and(|it| it.budget.is_some());
     // SAFETY: a live registration's handler is live.
-    unsafe { route(handler, limited) };
+    unsafe {
+        if !retire::is_last(handler) {
+            route(cs, handler, limited);
+        }
+    }
     Ok(())
 }

@@ -3,16 +3,17 @@
 //! A ring is a context whose handlers are never run. Its activations queue by priority, as many as
 //! there are registrations, so that none is ever lost; readers take them through a ring of fixed
 //! size, which is filled from the queue in its order. What does not fit waits behind it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::Loose;
-use crate::dispatch::{CORE, note, note_if_due, timestamp};
+use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::local::Local;
+use crate::loose::Loose;
 use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
 use crate::section::section;
 use crate::{policy, table};
 use reflex_event::{
-    Activation, Context, ContextId, Error, EventId, Executor, Kernel, Registration,
+    Activation, Context, ContextId, Error, EventId, EventSystem, Executor, Registration,
 };
 use reflex_memory::completion::{CompletionRing, Producer, Reader};
 
@@ -27,7 +28,6 @@ type Entry = [u64; 2];
 pub struct Completions {
     context: ContextId,
     reader: Reader<'static, Entry>,
-    /// Reached only in a section.
     producer: &'static Local<Producer<'static, Entry>>,
     /// Places of the ring.
     size: usize,
@@ -55,9 +55,9 @@ impl Completions {
     /// Registers an event whose activations come into the ring.
     ///
     /// # Errors
-    /// Those of [`Kernel::register`].
+    /// Those of [`EventSystem::register`].
     pub fn register(&self, registration: Registration) -> Result<EventId, Error> {
-        let (pool, _) = section(|| registry::parts(self.context))?;
+        let (pool, _) = section(|cs| registry::parts(cs, self.context))?;
         table::register(self.context, registration, Loose::nothing(pool)?)
     }
 
@@ -67,9 +67,8 @@ impl Completions {
     /// # Errors
     /// [`Error::NoContext`].
     pub fn notify(&self, event: Option<EventId>) -> Result<(), Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            note(unsafe { CORE.get() }.set_taken(self.context, event, timestamp())?);
+        section(|cs| {
+            note(with_core(cs, |core| core.set_taken(self.context, event, timestamp()))?);
             Ok(())
         })
     }
@@ -101,20 +100,23 @@ impl Completions {
     }
 
     fn fill_one(&self) -> bool {
-        section(|| {
-            // SAFETY: in a section, and the borrows end in it.
-            let (core, producer) = unsafe { (CORE.get(), self.producer.get()) };
-            if producer.len() == self.size {
-                return false;
-            }
-            // The context is a ring's, so its activations can be taken.
-            let Ok(Some(activation)) = core.take(self.context) else { return false };
-            let entry = [activation.event.into_word(), u64::from(activation.count)];
-            // There is room: only the producer fills the ring.
-            let moved = producer.push(entry).is_ok();
-            // What was taken may have lent its priority to whoever excludes the ring.
-            note_if_due(core);
-            moved
+        section(|cs| {
+            self.producer.with(cs, |producer| {
+                if producer.len() == self.size {
+                    return false;
+                }
+                let taken = with_core(cs, |core| {
+                    let taken = core.take(self.context);
+                    // What is taken may have lent its priority to whoever excludes the ring.
+                    note_if_due(core);
+                    taken
+                });
+                // The context is a ring's, so its activations can be taken.
+                let Ok(Some(activation)) = taken else { return false };
+                let entry = [activation.event.into_word(), u64::from(activation.count)];
+                // There is room: only the producer fills the ring.
+                producer.push(entry).is_ok()
+            })
         })
     }
 }

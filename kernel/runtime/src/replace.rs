@@ -11,21 +11,22 @@
 //! 3. in one section the context's state becomes the new one: old handles are refused from there on;
 //! 4. one registration after the other gets its new handler; its timer, its filter, its deadline and
 //!    what it has pending stay;
-//! 5. it is told how it went, and what the old handlers have captured is dropped.
+//! 5. it is told how it went, and what is left of the application's is dropped.
 //!
 //! All but the application's parts, in 2 and 5, is guarded: the context is not given up in between.
-//! Whatever else may end the replacement without an outcome drops its [`Teller`], who then says that
+//! Whatever else may end the replacement without an outcome drops its [`Teller`], which then says that
 //! the context was given up: whoever waits is told in every case.
 
-use crate::bound::{AnyState, Header, Kind, Loose, StateCell};
-use crate::dispatch::{self, CORE, note, timestamp};
-use crate::guard;
+use crate::attempt::attempt;
+use crate::bound::{AnyState, Header, Kind, StateCell};
+use crate::dispatch::{self, note, timestamp, with_core};
 use crate::local::Local;
-use crate::registry;
+use crate::loose::Loose;
+use crate::rebinding::{Rebinding, Service};
 use crate::runtime::Runtime;
 use crate::section::section;
-use crate::table;
 use crate::wait::Waiter;
+use crate::{guard, registry, table};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,10 +36,9 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use reflex_event::{
-    Activation, Condition, Context, ContextId, Error, EventId, Kernel, Priority, Registration,
-    Trouble,
+    Condition, Context, ContextId, Error, EventId, EventSystem, Priority, Registration, Trouble,
 };
-use reflex_memory::{Lent, Pool};
+use reflex_memory::Lent;
 
 /// Why a context was not replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,104 +76,15 @@ impl From<Error> for ReplaceError {
     }
 }
 
-/// Something that registers with a context as it needs to, like an open port with a registration a
-/// connection, and takes part in the replacement of that context.
-pub trait Service<New: 'static>: Send {
-    /// Gives each of its registrations that has none yet a new handler. Called twice or more.
-    ///
-    /// # Errors
-    /// Those of [`Rebinding::bind`].
-    fn bind(&mut self, rebinding: &mut Rebinding<New>) -> Result<(), Error>;
-
-    /// From here on it registers with the new context. Called in a section.
-    fn hand_over(&mut self, context: Context<New>);
-}
-
-/// Registrations, each with its handler to come; or, when it has come, with the former one.
-type Named = Vec<(EventId, Option<Loose>)>;
-
-/// The registrations of a context, each with its handler to come.
-pub struct Rebinding<New: 'static> {
-    context: ContextId,
-    pool: &'static Pool,
-    /// The state to come.
-    state: AnyState,
-    /// Sorted by identifier when `sorted` says so. Without a handler they are to be ended.
-    named: Named,
-    sorted: usize,
-    of: PhantomData<fn(&mut New)>,
-}
-
-// SAFETY: the state's cell is empty, or has the state of a context in whose runs alone it is looked
-// at; the rest is `Send`.
-unsafe impl<New> Send for Rebinding<New> {}
-
-impl<New: 'static> Rebinding<New> {
-    /// The context, as it will be.
-    pub fn context(&self) -> Context<New> {
-        Context::new(self.context)
-    }
-
-    /// Gives a registration `handler`, unless it has been named before, or has ended.
-    ///
-    /// # Errors
-    /// [`Error::Foreign`] when it is another context's; [`Error::NoContext`] when the context has
-    /// ended; [`Error::OutOfMemory`] when the context's event memory, or the heap, is exhausted.
-    pub fn bind(
-        &mut self,
-        event: EventId,
-        handler: impl Fn(&mut New, Activation) + Send + 'static,
-    ) -> Result<(), Error> {
-        if self.is_to_be_named(event)? {
-            self.named.push((event, Some(Loose::bind(self.state, handler, self.pool)?)));
-        }
-        Ok(())
-    }
-
-    /// Names a registration as one to be ended, unless it has been named before, or has ended.
-    ///
-    /// # Errors
-    /// As [`bind`](Self::bind).
-    pub fn end(&mut self, event: EventId) -> Result<(), Error> {
-        if self.is_to_be_named(event)? {
-            self.named.push((event, None));
-        }
-        Ok(())
-    }
-
-    /// Whether a registration is the context's and has not been named: then there is room for it.
-    fn is_to_be_named(&mut self, event: EventId) -> Result<bool, Error> {
-        if self.names(event) {
-            return Ok(false);
-        }
-        // SAFETY: in a section, and the borrow ends in it.
-        match section(|| unsafe { CORE.get() }.owns(self.context, event)) {
-            Ok(()) => {}
-            Err(Error::Stale) => return Ok(false),
-            Err(error) => return Err(error),
-        }
-        self.named.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-        Ok(true)
-    }
-
-    fn names(&self, event: EventId) -> bool {
-        let (sorted, rest) = self.named.split_at(self.sorted);
-        sorted.binary_search_by_key(&event.into_word(), |(event, _)| event.into_word()).is_ok()
-            || rest.iter().any(|(named, _)| *named == event)
-    }
-
-    fn sort(&mut self) {
-        self.named.sort_unstable_by_key(|(event, _)| event.into_word());
-        self.sorted = self.named.len();
-    }
-}
-
 /// What becomes of registrations that nobody has named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Others {
     Refused,
     Ended,
 }
+
+/// What takes part in a replacement.
+type Services<New> = Vec<Box<dyn Service<New>>>;
 
 /// A replacement about to be made; see [`Runtime::replacement`].
 #[must_use = "a context is replaced by `submit` or `apply`"]
@@ -182,13 +93,14 @@ pub struct Replacement<New: 'static> {
     context: ContextId,
     /// Before the cell, which its handlers are bound to.
     rebinding: Rebinding<New>,
-    _cell: Lent<StateCell<New>>,
-    services: Vec<Box<dyn Service<New>>>,
+    /// Until it is the context's.
+    cell: Option<Lent<StateCell<New>>>,
+    services: Services<New>,
     others: Others,
     priority: Option<Priority>,
 }
 
-/// How a replacement went, shared by both sides. Reached only in a section.
+/// How a replacement went, shared by both sides.
 struct Shared<New> {
     outcome: Option<Result<Context<New>, ReplaceError>>,
     notify: Option<EventId>,
@@ -203,18 +115,18 @@ pub struct Pending<New: 'static> {
 impl<New: 'static> Pending<New> {
     /// How it went; `None` as long as it is under way.
     pub fn outcome(&self) -> Option<Result<Context<New>, ReplaceError>> {
-        // SAFETY: in a section, and the borrow ends in it.
-        section(|| unsafe { self.shared.get() }.outcome)
+        section(|cs| self.shared.with(cs, |shared| shared.outcome))
     }
 
     /// Has `event` activated when there is an [outcome](Self::outcome), which may be now.
     pub fn notify(&self, event: EventId) {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let shared = unsafe { self.shared.get() };
-            shared.notify = Some(event);
-            if shared.outcome.is_some() {
-                let _ = dispatch::activate_deferred(event, 1);
+        section(|cs| {
+            let done = self.shared.with(cs, |shared| {
+                shared.notify = Some(event);
+                shared.outcome.is_some()
+            });
+            if done {
+                let _ = dispatch::activate_deferred(cs, event, 1);
             }
         });
     }
@@ -235,21 +147,22 @@ impl<New: 'static> Pending<New> {
     }
 }
 
-/// Who says how it went: at the latest when this is dropped.
+/// What says how it went: at the latest when it is dropped.
 struct Teller<New: 'static>(Arc<Local<Shared<New>>>);
 
 impl<New: 'static> Teller<New> {
     /// Says how it went, unless that has been said.
     fn tell(&self, outcome: Result<Context<New>, ReplaceError>) {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let shared = unsafe { self.0.get() };
-            if shared.outcome.is_some() {
-                return;
-            }
-            shared.outcome = Some(outcome);
-            if let Some(event) = shared.notify {
-                let _ = dispatch::activate_deferred(event, 1);
+        section(|cs| {
+            let notify = self.0.with(cs, |shared| {
+                if shared.outcome.is_some() {
+                    return None;
+                }
+                shared.outcome = Some(outcome);
+                shared.notify
+            });
+            if let Some(event) = notify {
+                let _ = dispatch::activate_deferred(cs, event, 1);
             }
         });
     }
@@ -268,23 +181,20 @@ impl Runtime {
     /// [`Error::NoContext`], [`Error::OutOfMemory`]; [`Error::NotAllowed`] for a cloner's child, and
     /// for a context whose handlers are never run: a cloner's front, a completion ring.
     pub fn replacement<New: 'static>(self, context: ContextId) -> Result<Replacement<New>, Error> {
-        let pool = section(|| {
-            let place = registry::at(context)?;
-            let (member, pool) = (place.member.is_some(), place.pool);
-            // SAFETY: in a section, and the borrow ends in this statement.
-            let (condition, _) = unsafe { CORE.get() }.condition(context)?;
-            let apart = member || condition == Condition::Taken;
-            if apart { Err(Error::NotAllowed) } else { Ok(pool) }
+        let pool = section(|cs| {
+            let place = registry::at(cs, context)?;
+            let (condition, _) = with_core(cs, |core| core.condition(context))?;
+            let apart = place.member.get(cs).is_some() || condition == Condition::Taken;
+            if apart { Err(Error::NotAllowed) } else { Ok(place.pool) }
         })?;
         let cell: Lent<StateCell<New>> =
             pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?;
         let (cell, _) = cell.into_raw();
-        let (state, named, of) = (AnyState::new(cell), Vec::new(), PhantomData);
-        let rebinding = Rebinding { context, pool, state, named, sorted: 0, of };
+        let rebinding = Rebinding::new(context, pool, cell);
         // SAFETY: given up two lines above; handlers refer to it, and are gone before it.
-        let _cell = unsafe { Lent::from_raw(cell, pool) };
+        let cell = Some(unsafe { Lent::from_raw(cell, pool) });
         let (services, others, priority) = (Vec::new(), Others::Refused, None);
-        Ok(Replacement { kernel: self, context, rebinding, _cell, services, others, priority })
+        Ok(Replacement { kernel: self, context, rebinding, cell, services, others, priority })
     }
 }
 
@@ -322,8 +232,8 @@ impl<New: 'static> Replacement<New> {
         Old: 'static,
         C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
     {
-        let (kernel, context, pool) = (self.kernel, self.context, self.rebinding.pool);
-        let (_, old) = section(|| registry::parts(context))?;
+        let (kernel, context) = (self.kernel, self.context);
+        let (pool, old) = section(|cs| registry::parts(cs, context))?;
         old.downcast::<Old>().ok_or(Error::WrongState)?;
         let memory = pool.alloc(MaybeUninit::uninit()).map_err(|_| Error::OutOfMemory)?;
         let priority = match self.priority {
@@ -332,10 +242,9 @@ impl<New: 'static> Replacement<New> {
         };
         let shared = Arc::new(Local::new(Shared { outcome: None, notify: None }));
         let pending = Pending { kernel, shared: shared.clone() };
-        let (teller, of) = (Teller(shared), PhantomData);
-        let work = Work { teller, plan: self, memory, old, convert, of };
-        let header = Header::new(&Act::<Old, New, C>::KIND);
-        let act: Act<Old, New, C> = Act { header, begun: Cell::new(false), work: Cell::new(Some(work)) };
+        let work = Work { teller: Teller(shared), plan: self, memory, old, convert };
+        let (header, of) = (Header::new(&Act::<Old, New, C>::KIND), PhantomData::<fn(Old)>);
+        let act = Act { header, begun: Cell::new(false), work: Cell::new(Some(work)), of };
         let (act, _) = pool.alloc(act).map_err(|_| Error::OutOfMemory)?.into_raw();
         // SAFETY: an `Act` begins with its header, whose kind is its own; it was given up above.
         // All that it has may be dropped anywhere; it looks itself whether the state is still `old`.
@@ -366,7 +275,7 @@ impl<New: 'static> Replacement<New> {
 /// The highest priority of a context's registrations: a section each.
 fn highest(context: ContextId) -> Result<Priority, Error> {
     let mut highest = Priority::LOWEST;
-    each(context, |event, priority| {
+    table::each(context, |event, priority| {
         let _ = event;
         highest = highest.max(priority);
         Ok::<_, Error>(())
@@ -374,34 +283,8 @@ fn highest(context: ContextId) -> Result<Priority, Error> {
     Ok(highest)
 }
 
-/// Calls `visit` for each registration of a context, outside of sections. Those that are made
-/// meanwhile may be left out.
-fn each<E: From<Error>>(
-    context: ContextId,
-    mut visit: impl FnMut(EventId, Priority) -> Result<(), E>,
-) -> Result<(), E> {
-    // SAFETY: in a section, and the borrow ends in it.
-    let mut at = section(|| unsafe { CORE.get() }.first_of(context))?;
-    while let Some(event) = at {
-        let seen = section(|| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let core = unsafe { CORE.get() };
-            Ok::<_, Error>((core.look_up(event)?.registration.priority, core.next_of(event)?))
-        });
-        let Ok((priority, next)) = seen else {
-            // Ended meanwhile: from the start again, which meets others twice.
-            // SAFETY: as above.
-            at = section(|| unsafe { CORE.get() }.first_of(context))?;
-            continue;
-        };
-        visit(event, priority)?;
-        at = next;
-    }
-    Ok(())
-}
-
 /// All that a replacement needs when it runs.
-struct Work<Old: 'static, New: 'static, C> {
+struct Work<New: 'static, C> {
     /// First, so that whoever waits is told whatever becomes of the rest.
     teller: Teller<New>,
     plan: Replacement<New>,
@@ -409,7 +292,6 @@ struct Work<Old: 'static, New: 'static, C> {
     /// The state to be replaced.
     old: AnyState,
     convert: C,
-    of: PhantomData<fn(Old)>,
 }
 
 /// The handler of a replacement.
@@ -418,30 +300,23 @@ struct Act<Old: 'static, New: 'static, C> {
     header: Header,
     /// The work is being done, or dropped.
     begun: Cell<bool>,
-    work: Cell<Option<Work<Old, New, C>>>,
+    work: Cell<Option<Work<New, C>>>,
+    of: PhantomData<fn(Old)>,
 }
 
 impl<Old: 'static, New: 'static, C> Act<Old, New, C>
 where
     C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
 {
-    const KIND: Kind = Kind { call: Self::call, drop: Self::drop, forget: Self::forget };
+    const KIND: Kind =
+        Kind { call: Self::call, drop: Some(Self::drop), forget: Some(Self::forget) };
 
     /// # Safety
     /// `header` is that of a live `Self`, and no other handler of its context runs.
     unsafe extern "C" fn call(header: NonNull<Header>, event: u64, _: u32) {
         // SAFETY: the caller's duty; `Self` begins with its header.
         let act = unsafe { header.cast::<Self>().as_ref() };
-        guard::guarded(|| {
-            act.begun.set(true);
-            let Some(work) = act.work.take() else { return };
-            let event = EventId::from_word(event);
-            let (teller, outcome, former) = work.run(event);
-            // It is running, so it is registered.
-            let _ = table::end(event);
-            teller.tell(outcome);
-            drop_each(former);
-        });
+        act.run(EventId::from_word(event));
     }
 
     /// # Safety
@@ -457,107 +332,79 @@ where
     /// # Safety
     /// As [`drop`](Self::drop); whoever called or dropped it does not go on.
     unsafe fn forget(header: NonNull<Header>) {
-        // SAFETY: the caller's duty; `Self` begins with its header. What has not been begun is whole.
-        unsafe {
-            if !header.cast::<Self>().as_ref().begun.get() {
-                Self::drop(header);
-            }
+        // SAFETY: the caller's duty; `Self` begins with its header. What has not been begun is whole,
+        // since that is said before anything of it is touched.
+        let work = unsafe {
+            let act = header.cast::<Self>().as_ref();
+            if act.begun.get() { None } else { act.work.take() }
+        };
+        if let Some(Work { teller, plan, memory, old: _, convert }) = work {
+            // What the conversion has captured is the application's.
+            let _ = section(|cs| attempt(cs, plan.context, || drop(convert)));
+            Kept::<Old, New> { teller, plan, memory, old: None }.stopped();
         }
     }
-}
 
-/// Drops handlers that are nobody's any more, in their own context: when one fails at it, so has the
-/// context, and the others go all the same.
-fn drop_each(mut handlers: Named) {
-    while let Some((_, handler)) = handlers.pop() {
-        let Some((captured, block)) = handler.map(Loose::split) else { continue };
-        let rest = guard::rescued((block, handlers), drop, move |_| {
-            guard::unguarded(move || drop(captured));
-        });
-        (_, handlers) = rest.0;
-    }
-}
-
-/// Whom to tell how it went, and the handlers that are nobody's any more.
-type Done<New> = (Teller<New>, Result<Context<New>, ReplaceError>, Named);
-
-/// What is to be cleared away when the context is given up in the middle of its replacement.
-struct Rescued<New: 'static> {
-    teller: Teller<New>,
-    plan: Replacement<New>,
-    memory: Lent<MaybeUninit<New>>,
-}
-
-// SAFETY: handlers, services and what `convert` has not been given are `Send`; the memory holds
-// nothing; the rest is touched in sections.
-unsafe impl<New> Send for Rescued<New> {}
-
-impl<New: 'static> Rescued<New> {
-    /// Runs the application's part, in which the context may be given up.
-    fn during<R>(self, work: impl FnOnce() -> R) -> (Self, R) {
-        guard::rescued(self, drop, move |_| guard::unguarded(work))
-    }
-
-    /// Nothing has changed.
-    fn refused(self, error: ReplaceError) -> Done<New> {
-        (self.teller, Err(error), self.plan.rebinding.named)
-    }
-}
-
-impl<Old, New, C> Work<Old, New, C>
-where
-    C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
-{
-    /// Does it.
-    fn run(self, own: EventId) -> Done<New> {
-        let Self { teller, mut plan, memory, old, convert, .. } = self;
-        let taken = plan.name_all(own).and_then(|()| take_state::<Old>(plan.context, old));
-        let rescued = Rescued { teller, plan, memory };
-        let (cell, state) = match taken {
-            Ok(taken) => taken,
-            Err(refused) => {
-                let (rescued, ()) = rescued.during(move || drop(convert));
-                return rescued.refused(refused);
-            }
-        };
-        // SAFETY: valid and ours alone: taken out of its cell. What is left is treated as not
-        // there, until something is written to it.
-        let value = unsafe { state.read() };
-        let (rescued, converted) = rescued.during(move || convert(value));
-        let fresh = match converted {
-            Ok(fresh) => fresh,
-            Err(value) => {
-                // SAFETY: the state's own memory, which stays, as does its cell.
-                unsafe {
-                    state.write(value);
-                    cell.as_ref().put(&mut *state);
+    /// Does the work. What is the application's, and is not needed any more, is dropped last, where
+    /// nothing is guarded.
+    fn run(&self, own: EventId) {
+        let (value, convert, services) = (Cell::new(None), Cell::new(None), Cell::new(Vec::new()));
+        guard::keep(
+            || {
+                self.begun.set(true);
+                let Work { teller, mut plan, memory, old, convert: by } =
+                    self.work.take().ok_or(())?;
+                convert.set(Some(by));
+                let taken = plan.name_all(own).and_then(|()| take_state::<Old>(plan.context, old));
+                match taken {
+                    Ok(old) => {
+                        // SAFETY: valid and ours alone: taken out of its cell. What is left is
+                        // treated as not there, until something is written to it.
+                        value.set(Some(unsafe { old.1.read() }));
+                        Ok(Kept { teller, plan, memory, old: Some(old) })
+                    }
+                    Err(refused) => {
+                        services.set(plan.services);
+                        end(own, &teller, Err(refused));
+                        Err(())
+                    }
                 }
-                return rescued.refused(ReplaceError::Declined);
-            }
-        };
-        let Rescued { teller, plan, mut memory } = rescued;
-        memory.write(fresh);
-        let (place, pool) = memory.into_raw();
-        // SAFETY: written above, given up by its box, and it stays for ever, like every state.
-        let fresh: &'static mut New = unsafe { place.cast::<New>().as_mut() };
-        let (context, former) = plan.switch(own, fresh);
-        // Nobody is left who refers to the old cell or state: the former handlers are only dropped.
-        // SAFETY: both lie in blocks of their own that were given up when they were made.
-        unsafe {
-            let state = NonNull::new_unchecked(state.cast::<MaybeUninit<Old>>());
-            drop(Lent::from_raw(state, pool));
-            drop(Lent::from_raw(cell, pool));
-        }
-        (teller, Ok(context), former)
+            },
+            |_| &[],
+            Kept::stopped,
+            |_| convert.take().zip(value.take()).map(|(convert, value)| convert(value)),
+            |Kept { teller, mut plan, memory, old }, converted| {
+                let (Some((cell, state)), Some(converted)) = (old, converted) else { return };
+                let outcome = match converted {
+                    Ok(fresh) => Ok(plan.replace(own, memory, fresh, (cell, state))),
+                    Err(value) => {
+                        // SAFETY: the state's own memory, which stays, as does its cell.
+                        unsafe {
+                            state.write(value);
+                            cell.as_ref().put(&mut *state.as_ptr());
+                        }
+                        Err(ReplaceError::Declined)
+                    }
+                };
+                services.set(plan.services);
+                end(own, &teller, outcome);
+            },
+        );
     }
 }
+
+/// A replacement ends, and so does its registration. It is running, so it is registered.
+fn end<New>(own: EventId, teller: &Teller<New>, outcome: Result<Context<New>, ReplaceError>) {
+    let _ = table::end(own);
+    teller.tell(outcome);
+}
+
+/// A state that was taken out of its cell.
+type Taken<Old> = (NonNull<StateCell<Old>>, NonNull<Old>);
 
 /// Takes a context's state out of its cell, if it is still `old`, which is an `Old`.
-fn take_state<Old: 'static>(
-    context: ContextId,
-    old: AnyState,
-) -> Result<(NonNull<StateCell<Old>>, *mut Old), ReplaceError> {
-    let (_, present) = section(|| registry::parts(context))?;
+fn take_state<Old: 'static>(context: ContextId, old: AnyState) -> Result<Taken<Old>, ReplaceError> {
+    let (_, present) = section(|cs| registry::parts(cs, context))?;
     if present.id() != old.id() {
         return Err(Error::WrongState.into());
     }
@@ -565,7 +412,28 @@ fn take_state<Old: 'static>(
     // SAFETY: a context's cell lives as long as it has this state, and is looked at in runs of its
     // handlers alone, of which this is one.
     let state = unsafe { cell.as_ref() }.take().ok_or(Error::Busy)?;
-    Ok((cell, state))
+    Ok((cell, NonNull::from(state)))
+}
+
+/// What is to be cleared away when the context is given up in the middle of its replacement.
+struct Kept<Old: 'static, New: 'static> {
+    teller: Teller<New>,
+    plan: Replacement<New>,
+    memory: Lent<MaybeUninit<New>>,
+    old: Option<Taken<Old>>,
+}
+
+// SAFETY: handlers, services and what `convert` has not been given are `Send`; the memory holds
+// nothing; the old state's is used in its own context alone; the rest is touched in sections.
+unsafe impl<Old, New> Send for Kept<Old, New> {}
+
+impl<Old: 'static, New: 'static> Kept<Old, New> {
+    fn stopped(mut self) {
+        self.teller.tell(Err(ReplaceError::Stopped));
+        // What the services have captured is the application's.
+        let services = core::mem::take(&mut self.plan.services);
+        let _ = section(|cs| attempt(cs, self.plan.context, || drop(services)));
+    }
 }
 
 impl<New: 'static> Replacement<New> {
@@ -576,7 +444,7 @@ impl<New: 'static> Replacement<New> {
         }
         self.rebinding.sort();
         let (rebinding, others) = (&mut self.rebinding, self.others);
-        each(self.context, |event, _| {
+        table::each(self.context, |event, _| {
             if event == own || rebinding.names(event) {
                 return Ok(());
             }
@@ -587,59 +455,66 @@ impl<New: 'static> Replacement<New> {
         })
     }
 
-    /// Makes `fresh` the context's state, and gives every registration its new handler. Returns the
-    /// former ones. It cannot fail any more: what was registered since the application handed its
-    /// state over, by others than services, and what there is no memory for, is ended, and told as
-    /// [`Trouble::RegistrationLost`].
-    fn switch(mut self, own: EventId, fresh: &'static mut New) -> (Context<New>, Named) {
-        let (context, state) = (self.context, self.rebinding.state);
+    /// Makes `fresh` the context's state, and gives every registration its new handler. It cannot fail
+    /// any more: what was registered since the application handed its state over, by others than
+    /// services, and what there is no memory for, is ended, and told as [`Trouble::RegistrationLost`].
+    fn replace<Old>(
+        &mut self,
+        own: EventId,
+        mut memory: Lent<MaybeUninit<New>>,
+        fresh: New,
+        (old_cell, old_state): Taken<Old>,
+    ) -> Context<New> {
+        let (context, state) = (self.context, self.rebinding.state());
+        memory.write(fresh);
+        let (place, pool) = memory.into_raw();
         if let Some(cell) = state.downcast::<New>() {
-            // SAFETY: the cell is kept for ever from here on: its box is given up below.
-            let block = NonNull::from(&mut *fresh).cast();
-            unsafe { cell.as_ref() }.put(fresh);
-            while !self.try_switch(own, block) {}
+            // SAFETY: written above, given up by its box, and it stays for ever, like every state. The
+            // cell is kept as long as the context has this state: its box is given up below.
+            unsafe { cell.as_ref().put(place.cast::<New>().as_mut()) };
         }
-        let fresh = Context::new(context);
-        let Self { rebinding, _cell, .. } = self;
-        let _ = _cell.into_raw();
-        let mut former = rebinding.named;
-        for (event, handler) in &mut former {
-            match handler.take() {
-                // Refused when it has ended meanwhile.
-                Some(new) => {
-                    let rebound = table::rebind(context, *event, new);
-                    *handler = Some(rebound.unwrap_or_else(|(_, new)| new));
-                }
-                None => drop(table::end(*event)),
-            }
+        while !self.try_switch(own, place.cast()) {}
+        if let Some(cell) = self.cell.take() {
+            let _ = cell.into_raw();
         }
-        (fresh, former)
+        for (event, handler) in self.rebinding.take() {
+            // Either is refused when the registration has ended meanwhile.
+            let _ = match handler {
+                Some(handler) => table::rebind(context, event, handler),
+                None => table::end(event).map(drop),
+            };
+        }
+        // SAFETY: nobody is left who refers to the old cell or state; both lie in blocks of their own
+        // that were given up when they were made.
+        unsafe {
+            drop(Lent::from_raw(old_state.cast::<MaybeUninit<Old>>(), pool));
+            drop(Lent::from_raw(old_cell, pool));
+        }
+        Context::new(context)
     }
 
     /// Makes the state to come, which lies in `block`, the context's, unless there have come
     /// registrations meanwhile that nobody has named.
     fn try_switch(&mut self, own: EventId, block: NonNull<()>) -> bool {
-        let (context, state) = (self.context, self.rebinding.state);
-        // SAFETY: in a section, and the borrow ends in it.
-        let last = section(|| unsafe { CORE.get() }.first_of(context));
+        let (context, state) = (self.context, self.rebinding.state());
+        let last = section(|cs| with_core(cs, |core| core.first_of(context)));
         for service in &mut self.services {
             // Without memory for new handlers, some stay unnamed.
             let _ = service.bind(&mut self.rebinding);
         }
         self.rebinding.sort();
         let rebinding = &self.rebinding;
-        let _ = each(context, |event, _| {
+        let _ = table::each(context, |event, _| {
             if event != own && !rebinding.names(event) && table::end(event).is_ok() {
-                section(|| lost(context));
+                lost(context);
             }
             Ok::<_, Error>(())
         });
         let (services, fresh) = (&mut self.services, Context::new(context));
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            let unchanged = unsafe { CORE.get() }.first_of(context) == last;
-            if unchanged && let Ok(place) = registry::at(context) {
-                place.state = state;
+        section(|cs| {
+            let unchanged = with_core(cs, |core| core.first_of(context)) == last;
+            if unchanged && let Ok(place) = registry::at(cs, context) {
+                place.state.set(cs, state);
                 if let Some(supervision) = place.supervision {
                     supervision.replaced([state.block(), block]);
                 }
@@ -650,11 +525,12 @@ impl<New: 'static> Replacement<New> {
     }
 }
 
-/// A registration of a context was ended that nobody had named. The caller is in a section.
+/// A registration of a context was ended that nobody had named.
 fn lost(context: ContextId) {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    let told = unsafe { CORE.get() }.report(context, Trouble::RegistrationLost, timestamp());
-    if let Ok(outcome) = told {
-        note(outcome);
-    }
+    section(|cs| {
+        let trouble = Trouble::RegistrationLost;
+        if let Ok(outcome) = with_core(cs, |core| core.report(context, trouble, timestamp())) {
+            note(outcome);
+        }
+    });
 }

@@ -1,14 +1,15 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
-use crate::bound::Loose;
-use crate::dispatch::{self, CORE, Stack, note, timestamp};
+use crate::dispatch::{self, CORE, Stack, note, running, timestamp, with_core};
+use crate::loose::Loose;
 use crate::memory::{self, StackSource};
 use crate::policy::Origin;
 use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::Print;
-use crate::section::section;
+use crate::section::{self, Outermost, Section, section};
 use crate::{
-    attempt, contain, extras, guard, idle, inbox, policy, random, report, supervise, table, timer,
+    attempt, contain, extras, guard, idle, inbox, interrupt, policy, random, report, supervise,
+    table, timer,
 };
 use alloc::boxed::Box;
 use core::convert::Infallible;
@@ -19,8 +20,8 @@ use reflex_arch::calibration::Rates;
 use reflex_arch::clock::Clock;
 use reflex_arch::cpu::Features;
 use reflex_event::{
-    Activation, Context, ContextId, Core, Error, EventId, Executor, Instant, Kernel, Latency,
-    Priority, Registration, TimerId, Trouble,
+    Activation, Context, ContextId, Core, Error, EventId, EventSystem, Executor, Instant, Kernel,
+    Latency, Priority, Registration, TimerId, Trouble,
 };
 use reflex_memory::Pool;
 
@@ -50,7 +51,7 @@ pub struct Timekeeping {
     pub rates: Rates,
 }
 
-/// The kernel. Whoever has one may use all that [`Kernel`] and this type offer.
+/// The kernel. Whoever has one may use all that [`EventSystem`] and this type offer.
 #[derive(Clone, Copy, Debug)]
 pub struct Runtime(());
 
@@ -63,19 +64,20 @@ pub struct Runtime(());
 /// # Errors
 /// [`Error::OutOfMemory`] and [`Error::HeapExhausted`] when the machine has too little memory.
 pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
-    // SAFETY: at start-up, before anything else runs.
-    unsafe { CORE.set(Core::new(Stack::NONE)) };
-    // SAFETY: the caller's duty.
-    unsafe { memory::init(platform.memory, platform.stacks) };
-    registry::init()?;
-    // SAFETY: at start-up, before anything else runs.
-    unsafe { CORE.get() }.reserve(platform.events, registry::MOST_CONTEXTS)?;
-    let kernel = Runtime::KERNEL;
-    contain::init();
-    report::init(platform.print);
-    timer::init(platform.time, platform.events)?;
-    inbox::init(kernel)?;
-    Ok(kernel)
+    // SAFETY: the kernel's start is a section.
+    let cs = unsafe { Section::assume() };
+    CORE.set(cs, Core::new(Stack::NONE));
+    // SAFETY: the caller's duty: nothing else runs, and the memory is nobody's.
+    unsafe {
+        memory::init(platform.memory, platform.stacks);
+        registry::init(cs)?;
+        contain::init();
+        report::init(platform.print);
+        timer::init(cs, platform.time, platform.events)?;
+        inbox::init()?;
+    }
+    with_core(cs, |core| core.reserve(platform.events, registry::MOST_CONTEXTS))?;
+    Ok(Runtime::KERNEL)
 }
 
 impl Runtime {
@@ -86,12 +88,15 @@ impl Runtime {
     /// returns the image stays alive, halting whenever there is nothing to do.
     ///
     /// # Errors
-    /// Those of making a context.
+    /// Those of making a context; [`Error::NotAllowed`] when it has been called before.
     pub fn enter(
         self,
         stack: usize,
         main: impl FnOnce() + Send + 'static,
     ) -> Result<Infallible, Error> {
+        if !section::is_outermost() || section(running).is_some() || !interrupt::in_interrupt() {
+            return Err(Error::NotAllowed);
+        }
         let main: Option<Box<dyn FnOnce() + Send>> = Some(Box::new(main));
         let origin = Origin::System;
         let options =
@@ -105,7 +110,8 @@ impl Runtime {
             }
         })?;
         self.activate(event, 1)?;
-        idle::enter()
+        // SAFETY: the one section that is open is that of the kernel's start, as asked above.
+        idle::enter(&mut unsafe { Outermost::assume() })
     }
 
     /// Makes a context. A cold path.
@@ -136,21 +142,19 @@ impl Runtime {
     }
 
     /// Seeds the generator with 256 bits of hardware randomness. Before that,
-    /// [`Kernel::random`] panics.
+    /// [`EventSystem::random`] panics.
     pub fn seed(self, seed: [u8; 32]) {
         random::seed(seed);
     }
 
     /// Live registrations.
     pub fn registered(self) -> u32 {
-        // SAFETY: in a section.
-        section(|| unsafe { CORE.get() }.registered())
+        section(|cs| with_core(cs, |core| core.registered()))
     }
 
     /// How long activations of `priority` have waited for their handlers, in time stamp counts.
     pub fn latency(self, priority: Priority) -> Latency {
-        // SAFETY: in a section.
-        section(|| unsafe { CORE.get() }.latency(priority))
+        section(|cs| with_core(cs, |core| core.latency(priority)))
     }
 
     /// Time stamp counts since the image's start that were not spent halted.
@@ -159,7 +163,7 @@ impl Runtime {
     }
 }
 
-impl Kernel for Runtime {
+impl EventSystem for Runtime {
     #[inline]
     fn now(&self) -> Instant {
         timer::now()
@@ -167,11 +171,11 @@ impl Kernel for Runtime {
 
     #[inline(always)]
     fn section<R>(&self, work: impl FnOnce() -> R) -> R {
-        section(work)
+        section(|_| work())
     }
 
     fn pool<S>(&self, context: Context<S>) -> Result<&'static Pool, Error> {
-        section(|| registry::parts(context.id()).map(|(pool, _)| pool))
+        section(|cs| registry::parts(cs, context.id()).map(|(pool, _)| pool))
     }
 
     fn register<S, F>(
@@ -184,22 +188,26 @@ impl Kernel for Runtime {
         S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
-        let (pool, state) = section(|| {
-            let place = registry::at(context.id())?;
-            policy::permit_at(place, Executor::Direct)?;
+        let (pool, state) = section(|cs| {
+            let place = registry::at(cs, context.id())?;
+            policy::permit_at(cs, place, Executor::Direct)?;
             supervise::living(place)?;
             // Cut off in between, the bound handler would be lost.
-            guard::open();
-            Ok((place.pool, place.state))
+            guard::open(cs);
+            Ok((place.pool, place.state.get(cs)))
         })?;
-        let registered = Loose::bind(state, handler, pool)
-            .and_then(|handler| table::register(context.id(), registration, handler));
+        // What is refused is dropped where nothing is guarded any more.
+        let registered = match Loose::bind(state, handler, pool) {
+            Ok(handler) => table::try_register(context.id(), registration, handler)
+                .map_err(|(error, handler)| (error, Some(handler), None)),
+            Err((error, handler)) => Err((error, None, Some(handler))),
+        };
         guard::close();
-        registered
+        registered.map_err(|(error, ..)| error)
     }
 
     fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {
-        section(|| policy::permit_kind(context, kind))
+        section(|cs| policy::permit_kind(cs, context, kind))
     }
 
     fn unregister(&self, event: EventId) -> Result<(), Error> {
@@ -207,9 +215,8 @@ impl Kernel for Runtime {
     }
 
     fn set_priority(&self, event: EventId, priority: Priority) -> Result<(), Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            note(unsafe { CORE.get() }.set_priority(event, priority)?);
+        section(|cs| {
+            note(with_core(cs, |core| core.set_priority(event, priority))?);
             Ok(())
         })
     }
@@ -221,7 +228,7 @@ impl Kernel for Runtime {
 
     fn timer(&self, event: EventId) -> Result<TimerId, Error> {
         extras::make(event)?;
-        timer::with_room(|| extras::add_timer(event))
+        timer::with_room(|cs| extras::add_timer(cs, event))
     }
 
     fn arm(
@@ -230,31 +237,30 @@ impl Kernel for Runtime {
         deadline: Instant,
         period: Option<Duration>,
     ) -> Result<(), Error> {
-        section(|| timer::arm(timer, deadline, period))
+        section(|cs| timer::arm(cs, timer, deadline, period))
     }
 
     fn disarm(&self, timer: TimerId) -> Result<(), Error> {
-        section(|| timer::disarm(timer))
+        section(|cs| timer::disarm(cs, timer))
     }
 
     fn release(&self, timer: TimerId) -> Result<(), Error> {
-        section(|| timer::remove(timer))
+        section(|cs| timer::remove(cs, timer))
     }
 
     fn report(&self, context: ContextId, trouble: Trouble) -> Result<(), Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            note(unsafe { CORE.get() }.report(context, trouble, timestamp())?);
+        section(|cs| {
+            note(with_core(cs, |core| core.report(context, trouble, timestamp()))?);
             Ok(())
         })
     }
 
     fn on_end(&self, context: ContextId, event: EventId) -> Result<(), Error> {
-        section(|| registry::at(context)?.mourn(event))
+        section(|cs| registry::at(cs, context)?.mourn(cs, event))
     }
 
     fn failures(&self, context: ContextId) -> Result<u64, Error> {
-        section(|| supervise::deaths(context))
+        section(|cs| supervise::deaths(cs, context))
     }
 
     #[inline]
@@ -262,26 +268,40 @@ impl Kernel for Runtime {
         guard::guarded(work)
     }
 
-    #[inline]
-    fn unguarded<R>(&self, work: impl FnOnce() -> R) -> R {
-        guard::unguarded(work)
-    }
-
-    fn contained<R>(&self, context: ContextId, work: impl FnOnce() -> R) -> Option<R> {
-        section(|| attempt::attempt(context, work))
-    }
-
-    #[inline]
-    fn rescued<T: Send + 'static, R>(
-        &self,
-        value: T,
-        rescue: fn(T),
-        work: impl FnOnce(&mut T) -> R,
-    ) -> (T, R) {
-        guard::rescued(value, rescue, work)
-    }
-
     fn random(&self, bytes: &mut [u8]) {
         random::fill(bytes);
+    }
+}
+
+impl Kernel for Runtime {
+    #[inline]
+    fn keep<T: Send + 'static, V, R>(
+        &self,
+        take: impl FnOnce() -> Result<T, R>,
+        bytes: fn(&mut T) -> &[u8],
+        cleanup: fn(T),
+        work: impl FnOnce(&[u8]) -> V,
+        finish: impl FnOnce(T, V) -> R,
+    ) -> R {
+        guard::keep(take, bytes, cleanup, work, finish)
+    }
+
+    #[inline]
+    fn lend<T: Send + 'static, V, R>(
+        &self,
+        take: impl FnOnce() -> Result<T, R>,
+        work: impl FnOnce(&mut T) -> V,
+        finish: impl FnOnce(T, V) -> R,
+    ) -> R {
+        guard::lend(take, work, finish)
+    }
+
+    fn contained<T, R>(
+        &self,
+        context: ContextId,
+        value: T,
+        work: impl FnOnce(&T) -> R,
+    ) -> Option<(T, R)> {
+        section(|cs| attempt::attempt_on(cs, context, value, work))
     }
 }

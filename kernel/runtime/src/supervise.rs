@@ -10,15 +10,16 @@
 //! Giving up is `contain`'s, cleaning up is the [supervisor](crate::supervisor)'s, the beginning of a
 //! life is `birth`'s. Here is what they have in common: what is kept of such a context, and what is
 //! decided about it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
-use crate::dispatch::{CORE, activate_deferred};
+use crate::dispatch::{activate_deferred, with_core};
 use crate::estate::Phase;
-use crate::guard::Rescue;
 use crate::registry::{self, ContextOptions, Place};
 use crate::report::{Obituary, Reason, Registers, Text};
 use crate::runtime::Runtime;
-use crate::section::section;
+use crate::scope::Scope;
+use crate::section::{Section, section};
 use crate::timer::{self, Due};
 use crate::{birth, budget, contain, supervisor};
 use alloc::boxed::Box;
@@ -27,7 +28,7 @@ use core::fmt::Write;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::time::Duration;
-use reflex_event::{ContextId, Error, EventId, Instant, Kernel, TimerId, Trouble};
+use reflex_event::{ContextId, Error, EventId, EventSystem, Instant, TimerId, Trouble};
 
 pub use crate::estate::{account_heap, lost_heap};
 
@@ -81,6 +82,9 @@ pub struct Stopped {
     pub failures: u32,
     /// Bytes of the global heap that were lost with it this time.
     pub lost: u64,
+    /// Values that have been forgotten so far, each time included: code of the context had borrowed
+    /// them when it was given up, and may have left them half changed.
+    pub forgotten: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,7 +96,7 @@ pub(crate) enum Life {
     Down,
 }
 
-/// What is kept of a supervised context, for ever. Reached only in a section, or as each use says.
+/// What is kept of a supervised context, for ever.
 pub(crate) struct Supervision {
     /// The context's place: its name changes from one life of a cloner's child to the next.
     pub(crate) index: Cell<u16>,
@@ -107,7 +111,10 @@ pub(crate) struct Supervision {
     pub(crate) registers: Cell<Registers>,
     /// A handler to be forgotten.
     pub(crate) unfinished: Cell<Option<Handler>>,
-    pub(crate) rescues: Cell<Option<NonNull<Rescue>>>,
+    /// What is still to be ended of what it had begun.
+    pub(crate) scopes: Cell<Option<NonNull<Scope>>>,
+    /// Values that were forgotten, since code of its that was given up may have been changing them.
+    pub(crate) forgotten: Cell<u32>,
     pub(crate) phase: Cell<Phase>,
     /// Its stack, without the reserve under it.
     pub(crate) stack: Range<usize>,
@@ -133,21 +140,30 @@ pub(crate) struct Supervision {
     told: Cell<bool>,
 }
 
+// SAFETY: there is one core, and who reaches the cells is in a section; or has the context at its
+// mercy: it is the context itself, or the supervisor, once the context has been given up.
+unsafe impl Sync for Supervision {}
+
 impl Supervision {
     pub(crate) fn reserve(&self) -> Range<usize> {
         self.stack.start - contain::RESERVE..self.stack.start
     }
 
-    /// The context's present name. The caller is in a section and has no borrow of the core.
-    pub(crate) fn context(&self) -> ContextId {
+    /// The context's present name.
+    pub(crate) fn context(&self, cs: &Section) -> ContextId {
         let index = self.index.get();
         // A context does not cease to exist.
-        registry::name(index).unwrap_or(ContextId::new(index, 0))
+        registry::name(cs, index).unwrap_or(ContextId::new(index, 0))
     }
 
-    pub(crate) fn obituary(&self) -> Obituary {
-        let context = self.context();
-        let name = registry::at(context).map_or("", |place| place.name);
+    /// Counts values that are forgotten.
+    pub(crate) fn forget(&self, values: u32) {
+        self.forgotten.set(self.forgotten.get().saturating_add(values));
+    }
+
+    pub(crate) fn obituary(&self, cs: &Section) -> Obituary {
+        let context = self.context(cs);
+        let name = registry::at(cs, context).map_or("", |place| place.name);
         let (event, reason, text) = (self.event.get(), self.reason.get(), self.text.get());
         Obituary { context, name, event, reason, text }
     }
@@ -173,7 +189,8 @@ pub(crate) fn prepare(
         event: Cell::new(None),
         registers: Cell::new(Registers::NONE),
         unfinished: Cell::new(None),
-        rescues: Cell::new(None),
+        scopes: Cell::new(None),
+        forgotten: Cell::new(0),
         phase: Cell::new(Phase::FIRST),
         stack,
         constructor: Cell::new(None),
@@ -191,52 +208,66 @@ pub(crate) fn prepare(
         watcher: Cell::new(None),
         told: Cell::new(true),
     }));
-    supervision.timer.set(timer::with_room(|| timer::add(Due::Life(supervision)))?);
+    supervision.timer.set(timer::with_room(|cs| timer::add(cs, Due::Life(supervision)))?);
     Ok(Some(supervision))
 }
 
-/// What is kept of a context that may be registered with. The caller is in a section.
+/// What is kept of a context that may be registered with.
 ///
 /// # Errors
 /// [`Error::Busy`] when it has been given up and not been restarted.
 pub(crate) fn living(place: &Place) -> Result<Option<&'static Supervision>, Error> {
-    match place.supervision.map(|supervision| supervision.life.get()) {
-        Some(Life::Dying | Life::Down) => Err(Error::Busy),
-        _ => Ok(place.supervision),
+    let Some(supervision) = place.supervision else { return Ok(None) };
+    match supervision.life.get() {
+        Life::Beginning | Life::Up => Ok(Some(supervision)),
+        Life::Dying | Life::Down => Err(Error::Busy),
     }
 }
 
-/// How often a context has been given up. The caller is in a section.
-pub(crate) fn deaths(context: ContextId) -> Result<u64, Error> {
-    Ok(registry::supervision(context)?.map_or(0, |supervision| supervision.deaths.get()))
+/// Whether a context's handlers may run.
+///
+/// # Errors
+/// [`Error::Busy`] when it is held until its life begins.
+pub(crate) fn up(cs: &Section, context: ContextId) -> Result<(), Error> {
+    let Some(supervision) = registry::supervision(cs, context)? else { return Ok(()) };
+    match supervision.life.get() {
+        Life::Up => Ok(()),
+        Life::Beginning | Life::Dying | Life::Down => Err(Error::Busy),
+    }
+}
+
+/// How often a context has been given up.
+pub(crate) fn deaths(cs: &Section, context: ContextId) -> Result<u64, Error> {
+    Ok(registry::supervision(cs, context)?.map_or(0, |supervision| supervision.deaths.get()))
 }
 
 impl Supervision {
-    /// Gives up a context that has not come up at all. The caller is in a section.
-    pub(crate) fn refused(&'static self, error: Error) {
+    /// Gives up a context that has not come up at all.
+    pub(crate) fn refused(&'static self, cs: &Section, error: Error) {
         let mut text = Text::EMPTY;
         let _ = write!(text, "{error}");
         self.reason.set(Reason::Refused);
         self.text.set(text);
         self.event.set(None);
-        log::error!("{}", self.obituary());
-        self.failed();
+        log::error!("{}", self.obituary(cs));
+        self.failed(cs);
     }
 
-    /// The context has failed, and is down. The caller is in a section.
-    pub(crate) fn failed(&'static self) {
+    /// The context has failed, and is down.
+    pub(crate) fn failed(&'static self, cs: &Section) {
         self.life.set(Life::Down);
         self.tells.set(false);
         self.failures.set(self.failures.get().saturating_add(1));
         self.told.set(false);
-        if self.on_failure.get() == OnFailure::Restart {
-            self.restart_later();
+        match self.on_failure.get() {
+            OnFailure::Restart => self.restart_later(cs),
+            OnFailure::Ignore | OnFailure::Halt => {}
         }
-        self.inform();
+        self.inform(cs);
     }
 
-    /// Sets the timer for the restart. The caller is in a section.
-    fn restart_later(&'static self) {
+    /// Sets the timer for the restart.
+    pub(crate) fn restart_later(&'static self, cs: &Section) {
         let Backoff { initial, longest } = self.backoff.get();
         let now = timer::now();
         let wait = if now.since(self.since.get()) > longest.max(initial) {
@@ -246,29 +277,28 @@ impl Supervision {
         };
         self.wait.set(wait.saturating_mul(2).min(longest.max(initial)));
         // The timer is the context's for good.
-        let _ = timer::arm(self.timer.get(), now + wait, None);
+        let _ = timer::arm(cs, self.timer.get(), now + wait, None);
     }
 
-    /// Tells the watcher, if there is one. The caller is in a section.
-    fn inform(&'static self) {
+    /// Tells the watcher, if there is one.
+    fn inform(&'static self, cs: &Section) {
         if self.told.get() {
             return;
         }
         let Some(watcher) = self.watcher.get() else { return };
-        // SAFETY: in a section, and the borrow ends in this statement.
-        let Ok(info) = unsafe { CORE.get() }.look_up(watcher) else { return };
+        let Ok(info) = with_core(cs, |core| core.look_up(watcher)) else { return };
         self.told.set(true);
-        let _ = activate_deferred(watcher, 1);
+        let _ = activate_deferred(cs, watcher, 1);
         // The watcher's context exists, since its registration does.
         let _ = Runtime::KERNEL.report(info.context, Trouble::HandlerStopped);
     }
 
-    /// The context's timer has gone off. The caller is in a section.
-    pub(crate) fn due(&'static self) {
+    /// The context's timer has gone off.
+    pub(crate) fn due(&'static self, cs: &Section) {
         match self.life.get() {
-            Life::Up => budget::tick(self),
+            Life::Up => budget::tick(cs, self),
             Life::Beginning | Life::Dying => {}
-            Life::Down => supervisor::restart(self),
+            Life::Down => supervisor::restart(cs, self),
         }
     }
 
@@ -280,8 +310,8 @@ impl Supervision {
         }
     }
 
-    /// A new life begins. The caller is in a section.
-    pub(crate) fn born(&self) {
+    /// A new life begins.
+    pub(crate) fn born(&self, _: &Section) {
         self.life.set(Life::Up);
         self.since.set(timer::now());
         self.heap.set(0);
@@ -296,14 +326,14 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when its failure is the image's.
     pub fn watch(self, context: ContextId, event: EventId) -> Result<(), Error> {
-        section(|| {
-            let supervision = registry::supervision(context)?.ok_or(Error::NotAllowed)?;
+        section(|cs| {
+            let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
             supervision.watcher.set(Some(event));
             if supervision.life.get() == Life::Down {
                 // Whoever was told may have failed while it was at it.
                 let waits = supervision.on_failure.get() == OnFailure::Ignore;
                 supervision.told.set(supervision.told.get() && !waits);
-                supervision.inform();
+                supervision.inform(cs);
             }
             Ok(())
         })
@@ -315,14 +345,15 @@ impl Runtime {
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when its failure is the image's, or it has not
     /// failed.
     pub fn stopped(self, context: ContextId) -> Result<Stopped, Error> {
-        section(|| {
-            let supervision = registry::supervision(context)?.ok_or(Error::NotAllowed)?;
+        section(|cs| {
+            let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
             let failures = supervision.failures.get();
             if failures == 0 {
                 return Err(Error::NotAllowed);
             }
-            let Obituary { context, name, reason, text, .. } = supervision.obituary();
-            Ok(Stopped { context, name, reason, text, failures, lost: supervision.lost.get() })
+            let Obituary { context, name, reason, text, .. } = supervision.obituary(cs);
+            let (lost, forgotten) = (supervision.lost.get(), supervision.forgotten.get());
+            Ok(Stopped { context, name, reason, text, failures, lost, forgotten })
         })
     }
 
@@ -332,15 +363,15 @@ impl Runtime {
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when it cannot be restarted, as it has no
     /// constructor; [`Error::Busy`] when it is not down.
     pub fn restart(self, context: ContextId) -> Result<(), Error> {
-        section(|| {
-            let supervision = registry::supervision(context)?.ok_or(Error::NotAllowed)?;
+        section(|cs| {
+            let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
             if supervision.constructor.get().is_none() {
                 return Err(Error::NotAllowed);
             }
             if supervision.life.get() != Life::Down {
                 return Err(Error::Busy);
             }
-            supervision.restart_later();
+            supervision.restart_later(cs);
             Ok(())
         })
     }
@@ -350,6 +381,6 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when its failure is the image's.
     pub fn give_up(self, context: ContextId) -> Result<(), Error> {
-        section(|| contain::request(context))
+        section(|cs| contain::request(cs, context))
     }
 }

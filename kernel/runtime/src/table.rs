@@ -1,12 +1,16 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
-use crate::bound::{Handler, Loose};
-use crate::dispatch::{CORE, note};
-use crate::section::section;
-use crate::{calls, guard, memory, policy, registry, supervise};
-use reflex_event::{Chunk, ContextId, Error, EventId, Outcome, Record, Registration, Unregistered};
+use crate::bound::Handler;
+use crate::dispatch::{note_if_due, with_core};
+use crate::loose::Loose;
+use crate::section::{Section, section};
+use crate::{calls, memory, policy, registry, retire, supervise};
+use reflex_event::{
+    Chunk, ContextId, Error, EventId, Priority, Record, Registration, Unregistered,
+};
+use reflex_memory::Pool;
 
-/// Registers a handler. Others may run meanwhile.
+/// Registers a handler, which is dropped when it is refused. Others may run meanwhile.
 ///
 /// # Errors
 /// As [`admit`], and those of the core.
@@ -15,26 +19,43 @@ pub(crate) fn register(
     registration: Registration,
     handler: Loose,
 ) -> Result<EventId, Error> {
+    try_register(context, registration, handler).map_err(|(error, _)| error)
+}
+
+/// [`register`], which gives back a handler that is refused.
+pub(crate) fn try_register(
+    context: ContextId,
+    registration: Registration,
+    handler: Loose,
+) -> Result<EventId, (Error, Loose)> {
+    match place(context, registration, &handler) {
+        Ok(event) => {
+            handler.keep();
+            Ok(event)
+        }
+        Err(error) => Err((error, handler)),
+    }
+}
+
+fn place(
+    context: ContextId,
+    registration: Registration,
+    handler: &Loose,
+) -> Result<EventId, Error> {
     loop {
-        let registered = section(|| {
-            if admit(context, &handler)? {
+        let registered = section(|cs| {
+            if admit(cs, context, handler)? {
                 // SAFETY: it is live, as it has not been dropped.
-                unsafe { calls::route(handler.handler(), true) };
+                unsafe { calls::route(cs, handler.handler(), true) };
             }
-            // SAFETY: in a section, and the borrow ends in this statement.
-            unsafe { CORE.get() }.register(context, registration, handler.handler())
+            with_core(cs, |core| core.register(context, registration, handler.handler()))
         });
         let refused = match registered {
-            Ok(event) => {
-                handler.keep();
-                return Ok(event);
-            }
             Err(Error::TableFull) => Error::TableFull,
-            Err(Error::LimitReached) => return Err(section(|| policy::refuse(context))),
-            refused => return refused,
+            Err(Error::LimitReached) => return Err(section(|cs| policy::refuse(cs, context))),
+            registered => return registered,
         };
-        // SAFETY: in a section, and the borrow ends in it.
-        match section(|| unsafe { CORE.get() }.needs_chunk()) {
+        match section(|cs| with_core(cs, |core| core.needs_chunk())) {
             Ok(true) => grow()?,
             // Somebody else has made room since.
             Ok(false) => {}
@@ -44,47 +65,50 @@ pub(crate) fn register(
 }
 
 /// Whether a handler may become one of a context's, and whether its calls are then limited in time.
-/// Every handler comes through here on its way to a registration. The caller is in a section.
+/// Every handler comes through here on its way to a registration.
 ///
 /// # Errors
 /// [`Error::NoContext`], [`Error::Busy`] when the context has been given up and not been restarted;
 /// [`Error::Foreign`] and [`Error::WrongState`] when the handler lies in another context's memory, or
 /// is for a state that this context has not, or has no more.
-fn admit(context: ContextId, handler: &Loose) -> Result<bool, Error> {
-    let place = registry::at(context)?;
-    handler.fits(place.pool, place.state)?;
+fn admit(cs: &Section, context: ContextId, handler: &Loose) -> Result<bool, Error> {
+    let place = registry::at(cs, context)?;
+    handler.fits(place.pool, place.state.get(cs))?;
     Ok(supervise::living(place)?.is_some_and(|living| living.budget.is_some()))
 }
 
 /// Gives a registration of a context another handler. What is pending stays for that one, and so do
-/// its timers, its filter and its deadline. Returns the former handler; or the new one, with the
-/// reason, when it is refused. Either had better be dropped outside of sections.
+/// its timers, its filter and its deadline. The former handler, or the new one if that is refused, is
+/// dropped [later](retire::later).
 ///
 /// # Errors
 /// As [`admit`]; [`Error::Stale`]; [`Error::Foreign`] when the registration is another context's;
 /// [`Error::Busy`] when its handler is on the context's stack.
-pub(crate) fn rebind(
-    context: ContextId,
-    event: EventId,
-    handler: Loose,
-) -> Result<Loose, (Error, Loose)> {
-    section(|| {
-        let admitted = admit(context, &handler).and_then(|limited| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            let former = unsafe { CORE.get() }.rebind(context, event, handler.handler())?;
-            Ok((limited, former))
+pub(crate) fn rebind(context: ContextId, event: EventId, handler: Loose) -> Result<(), Error> {
+    section(|cs| {
+        let admitted = admit(cs, context, &handler).and_then(|limited| {
+            let (former, priority) = with_core(cs, |core| {
+                let priority = core.look_up(event)?.registration.priority;
+                Ok((core.rebind(context, event, handler.handler())?, priority))
+            })?;
+            Ok((limited, former, priority))
         });
-        let (limited, former) = match admitted {
-            Ok(admitted) => admitted,
-            Err(error) => return Err((error, handler)),
-        };
-        let new = handler.handler();
-        // SAFETY: the core gave the former one back, so it does not run and is never called again; it
-        // lies in the context's memory, as all handlers of its registrations do. The new one is live.
-        unsafe {
-            let former = handler.succeed(former);
-            calls::route(new, limited);
-            Ok(former)
+        let handler = handler.keep();
+        match admitted {
+            // SAFETY: the core gave the former one back, so it does not run and is never called again;
+            // it lies in the context's memory, as all handlers of its registrations do, and as the new
+            // one does. That is live.
+            Ok((limited, former, priority)) => unsafe {
+                handler.adopt(cs, former);
+                calls::route(cs, handler, limited);
+                retire::later(cs, context, former, priority);
+                Ok(())
+            },
+            Err(error) => {
+                // SAFETY: nobody else has seen it, and it was bound in that context's memory.
+                unsafe { retire::later(cs, context, handler, Priority::DEFAULT) };
+                Err(error)
+            }
         }
     })
 }
@@ -100,66 +124,106 @@ fn grow() -> Result<(), Error> {
     }
     // SAFETY: a chunk is its records, which are all written; the memory is ours for ever.
     let chunk = unsafe { place.cast::<Chunk<Handler>>().as_mut() };
-    // SAFETY: in a section, and the borrow ends in it. Given back it is lost: that happens once,
-    // when the table has become full meanwhile.
-    let _ = section(|| unsafe { CORE.get() }.supply(chunk));
+    // Given back it is lost: that happens once, when the table has become full meanwhile.
+    let _ = section(|cs| with_core(cs, |core| core.supply(chunk)));
     Ok(())
 }
 
-/// Ends a registration, and drops its handler unless that runs; returns how many occurrences it was
-/// not told of. Not in one section: what the handler has captured may be much.
+/// Calls `visit` for each registration of a context, outside of sections. Those that are made
+/// meanwhile may be left out.
+pub(crate) fn each<E: From<Error>>(
+    context: ContextId,
+    mut visit: impl FnMut(EventId, Priority) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut at = section(|cs| with_core(cs, |core| core.first_of(context)))?;
+    while let Some(event) = at {
+        let seen = section(|cs| {
+            with_core(cs, |core| {
+                let priority = core.look_up(event)?.registration.priority;
+                // SAFETY: a live registration's handler is live.
+                let last = unsafe { retire::is_last(core.handler(event)?) };
+                Ok::<_, Error>((priority, last, core.next_of(event)?))
+            })
+        });
+        let Ok((priority, last, next)) = seen else {
+            // Ended meanwhile: from the start again, which meets others twice.
+            at = section(|cs| with_core(cs, |core| core.first_of(context)))?;
+            continue;
+        };
+        // One that has ended is only there to be dropped.
+        if !last {
+            visit(event, priority)?;
+        }
+        at = next;
+    }
+    Ok(())
+}
+
+/// What the end of a registration leaves to its own context, which has called for it.
+struct Left {
+    handler: Handler,
+    context: ContextId,
+    pool: &'static Pool,
+}
+
+/// Ends a registration; returns how many occurrences its handler was not told of. What that has
+/// captured is dropped in its context: by this, or [later](retire::later).
 ///
 /// # Errors
 /// [`Error::Stale`].
 pub(crate) fn end(event: EventId) -> Result<u32, Error> {
-    let (ended, pool, member, extras) = section(|| {
-        // SAFETY: in a section, and the borrow ends with the two calls.
-        let core = unsafe { CORE.get() };
-        let ended = core.unregister(event)?;
-        let due = core.preemption_due();
-        note(if due { Outcome::Preempt } else { Outcome::Continue });
-        let place = registry::existing(ended.context.index)?;
-        if ended.handler.is_some() {
-            // Cut off in between, the handler would be lost.
-            guard::open();
-        } else if let Some(member) = place.member {
-            member.left(ended.context);
-        }
-        // SAFETY: the core gave it back, and it has not been released.
-        let extras = ended.handler.is_some_and(|handler| unsafe { handler.extras() }.is_some());
-        Ok((ended, place.pool, place.member, extras))
-    })?;
-    if let Some(handler) = ended.handler {
-        // SAFETY: the core gave it back, so it does not run and is never called again.
-        unsafe {
-            if extras {
-                section(|| handler.drop_extras(pool));
-            }
-            handler.drop_captured();
-            handler.free(pool);
-        }
-        if let Some(member) = member {
-            section(|| member.left(ended.context));
-        }
-        guard::close();
+    let (dropped, left) = section(|cs| end_in(cs, event))?;
+    if let Some(Left { handler, context, pool }) = left {
+        // SAFETY: `end_in` says so.
+        unsafe { retire::drop_here(handler, context, pool) };
     }
-    Ok(ended.dropped)
+    Ok(dropped)
 }
 
-/// Ends a registration, and drops its handler unless that runs. The caller is in a section.
-pub(crate) fn unregister(event: EventId) -> Result<Unregistered<()>, Error> {
-    // SAFETY: in a section, and the borrow ends with the call.
-    let core = unsafe { CORE.get() };
-    let Unregistered { context, handler, dropped } = core.unregister(event)?;
-    let due = core.preemption_due();
+/// Ends a registration. What its handler has captured is dropped [later](retire::later).
+///
+/// # Errors
+/// [`Error::Stale`].
+pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<(), Error> {
+    // The section is the caller's, so its context is not at home.
+    let (_, left) = section(|_| end_in(cs, event))?;
+    debug_assert!(left.is_none());
+    Ok(())
+}
+
+/// Ends a registration. If its context is [at home](retire::is_at_home), the handler is handed out to be
+/// dropped there: it is not used by anybody else any more, and has been noted as unfinished.
+fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
+    let (ended, priority) = with_core(cs, |core| {
+        // SAFETY: a live registration's handler is live.
+        let drops = unsafe { core.handler(event)?.must_drop() };
+        let info = if drops { Some(core.look_up(event)?) } else { None };
+        let ended = core.unregister(event);
+        note_if_due(core);
+        Ok((ended?, info.map(|info| info.registration.priority)))
+    })?;
+    let Unregistered { context, handler, dropped } = ended;
+    let place = registry::existing(cs, context.index)?;
+    let pool = place.pool;
     if let Some(handler) = handler {
-        let (pool, _) = registry::parts(context)?;
         // SAFETY: the core gave it back, so it does not run and is never called again.
-        unsafe { handler.release(pool) };
+        unsafe { handler.drop_extras(cs, pool) };
+        if let Some(priority) = priority {
+            if retire::is_at_home(cs, context) {
+                if let Some(supervision) = place.supervision {
+                    supervision.unfinished.set(Some(handler));
+                }
+                return Ok((dropped, Some(Left { handler, context, pool })));
+            }
+            // SAFETY: as above.
+            unsafe { retire::later(cs, context, handler, priority) };
+            return Ok((dropped, None));
+        }
+        // SAFETY: as above; there is nothing to drop.
+        unsafe { handler.free(pool) };
     }
-    note(if due { Outcome::Preempt } else { Outcome::Continue });
-    if let Some(member) = registry::at(context)?.member {
-        member.left(context);
+    if let Some(member) = place.member.get(cs) {
+        member.left(cs);
     }
-    Ok(Unregistered { context, handler: None, dropped })
+    Ok((dropped, None))
 }

@@ -3,14 +3,15 @@
 //!
 //! Only the context waits. Its other events stay queued meanwhile, since one of its handlers is
 //! under way; every other context runs.
+#![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::Loose;
-use crate::dispatch::{self, CORE};
+use crate::dispatch::{self, with_core};
+use crate::loose::Loose;
 use crate::runtime::Runtime;
 use crate::section::{self, section};
-use crate::{policy, registry, table, timer};
+use crate::{caller, policy, registry, table, timer};
 use core::time::Duration;
-use reflex_event::{Error, EventId, Executor, Kernel, Priority, Registration, Trait, Wait};
+use reflex_event::{Error, EventId, EventSystem, Executor, Priority, Registration, Trait, Wait};
 
 /// An event that the context it was made in waits for. Whatever activates events can activate it;
 /// what occurs while nobody waits is not lost.
@@ -33,20 +34,18 @@ impl Waiter {
     /// own priority when it has occurred.
     ///
     /// # Errors
-    /// [`Error::Busy`] outside any context, [`Error::NotAllowed`] when the context's policy does
-    /// not let it wait; those of [`Kernel::register`].
+    /// [`Error::Busy`] outside any context and in a filter, [`Error::NotAllowed`] when the context's policy does
+    /// not let it wait; those of [`EventSystem::register`].
     pub fn new(kernel: Runtime) -> Result<Self, Error> {
-        // SAFETY: in a section, and the borrow ends in it.
-        let context = section(|| unsafe { CORE.get() }.running()).ok_or(Error::Busy)?;
-        let (pool, _) = section(|| {
-            policy::permit(context, Executor::Waiting)?;
-            registry::parts(context)
+        let context = caller::own()?;
+        let (pool, _) = section(|cs| {
+            policy::permit(cs, context, Executor::Waiting)?;
+            registry::parts(cs, context)
         })?;
         let handler = Loose::nothing(pool)?;
         let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
         let event = table::register(context, registration, handler)?;
-        // SAFETY: in a section, and the borrow ends in it.
-        section(|| unsafe { CORE.get() }.set_trait(event, Trait::Wakes, true))?;
+        section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Wakes, true)))?;
         Ok(Self { kernel, event })
     }
 
@@ -61,25 +60,22 @@ impl Waiter {
     /// [`Error::NotAllowed`] in another context than the one it was made in, [`Error::Busy`] when
     /// dispatch is deferred, [`Error::Stale`] when the event was unregistered.
     pub fn wait(&self) -> Result<Waited, Error> {
-        if section::deferred() {
-            return Err(Error::Busy);
-        }
         loop {
             // A section a look: the one in which it goes on is that of whoever has woken it.
-            let waited = section(|| {
-                // SAFETY: in the outermost section; the borrow ends with the statement.
-                let core = unsafe { CORE.get() };
-                let from = core.running();
-                match core.wait(self.event)? {
+            let waited = section::outermost(|outermost| {
+                let (from, wait) =
+                    with_core(outermost, |core| (core.running(), core.wait(self.event)));
+                match wait? {
                     Wait::Occurred(count) => Ok(Some(Waited::Occurred(count))),
                     Wait::TimedOut => Ok(Some(Waited::TimedOut)),
                     // Somebody runs who can wait, so there is a context.
                     Wait::Blocked(next) => from.map_or(Err(Error::Busy), |from| {
-                        dispatch::block(from, next);
+                        dispatch::block(outermost, from, next);
                         Ok(None)
                     }),
                 }
-            })?;
+            });
+            let waited = waited.unwrap_or(Err(Error::Busy))?;
             if let Some(waited) = waited {
                 return Ok(waited);
             }

@@ -23,7 +23,6 @@ mod emulator;
 mod forward;
 mod outcome;
 mod running;
-mod spawn;
 mod tap;
 mod versions;
 
@@ -31,6 +30,7 @@ use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -44,6 +44,7 @@ pub use running::{Interrupter, Running};
 pub use tap::{Offloads, Tap, TapError};
 pub use versions::{OLDEST, Version};
 
+use crate::process;
 use crate::protocol::Protocol;
 
 /// The file of the firmware qboot, in QEMU's folders.
@@ -367,7 +368,9 @@ impl Machine {
                 .fd_mappings(vec![FdMapping { parent_fd, child_fd: TAP_DESCRIPTOR }])
                 .map_err(|error| failed(io::Error::other(error)))?;
         }
-        let child = spawn::spawn_tied(command).map_err(failed)?;
+        // A terminal's Ctrl-C is for this process, not for QEMU.
+        command.process_group(0);
+        let child = process::spawn_tied(command).map_err(failed)?;
         Ok(Running::new(child, self))
     }
 

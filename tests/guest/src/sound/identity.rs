@@ -180,9 +180,7 @@ impl<const TAG: u64> Form<TAG> {
 /// A handler that is being registered while its context is replaced, twice, so that the state's cell
 /// is where the first one's was: it is refused, or ended, and never sees a state of another type.
 #[reflex::test(group = "icount")]
-fn a_handler_registered_meanwhile_sees_its_own_state_or_none(
-    system: System,
-) -> Result<(), Error> {
+fn a_handler_registered_meanwhile_sees_its_own_state_or_none(system: System) -> Result<(), Error> {
     static SEEN: AtomicU64 = AtomicU64::new(0);
     static CALLED: AtomicU32 = AtomicU32::new(0);
     static REPLACED: AtomicU32 = AtomicU32::new(0);

@@ -163,7 +163,9 @@ impl Random {
 enum Plan {
     Done,
     /// One registration is not named, and is to be ended, or not.
-    Unnamed { ended: bool },
+    Unnamed {
+        ended: bool,
+    },
     Foreign,
     Declined,
     /// The conversion panics.
@@ -263,9 +265,13 @@ impl Simulation {
             4..8 => self.change(),
             8..12 => self.look(),
             _ => match self.subject {
-                Subject::Small(context) if self.random.chance(50) => self.replace::<_, Wide>(context),
+                Subject::Small(context) if self.random.chance(50) => {
+                    self.replace::<_, Wide>(context)
+                }
                 Subject::Small(context) => self.replace::<_, Boxed>(context),
-                Subject::Wide(context) if self.random.chance(50) => self.replace::<_, Small>(context),
+                Subject::Wide(context) if self.random.chance(50) => {
+                    self.replace::<_, Small>(context)
+                }
                 Subject::Wide(context) => self.replace::<_, Boxed>(context),
                 Subject::Boxed(context) if self.random.chance(50) => {
                     self.replace::<_, Small>(context)
@@ -293,16 +299,7 @@ impl Simulation {
             kernel.register(context.handle(), EACH, serving(system, slot, stamp))
         })?;
         let (filtered, deadline, time_out, timer, held) = (false, false, false, None, None);
-        self.events.push(Event {
-            id,
-            slot,
-            stamp,
-            filtered,
-            deadline,
-            time_out,
-            timer,
-            held,
-        });
+        self.events.push(Event { id, slot, stamp, filtered, deadline, time_out, timer, held });
         Ok(())
     }
 
@@ -477,7 +474,8 @@ impl Simulation {
         let left_out_event = left_out.map(|at| self.events[at].id);
         self.outcomes[3] += u32::from(late != NONE);
         match &outcome {
-            _ => {} }
+            _ => {}
+        }
         let was_ok = outcome.is_ok();
         match outcome {
             Ok(context) => {
@@ -513,7 +511,11 @@ impl Simulation {
             }
         }
         assert!(plan != Plan::Failed || died > 0);
-        log::info!("DEBUG {plan:?} died {died} late {late} events {} ok {}", self.events.len(), was_ok);
+        log::info!(
+            "DEBUG {plan:?} died {died} late {late} events {} ok {}",
+            self.events.len(),
+            was_ok
+        );
         if died > 0 {
             self.is_gone(late);
             return self.live_again(died);
