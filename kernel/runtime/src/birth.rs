@@ -2,8 +2,9 @@
 //! context itself: contained as everything that runs there, and as often as it takes.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
+use crate::bound::{AnyState, Header, Kind, StateCell};
 use crate::dispatch::{activate_deferred, note, running, with_core};
+use crate::loose::Loose;
 use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::{Reason, Registers, Text};
 use crate::runtime::Runtime;
@@ -17,7 +18,7 @@ use reflex_event::{Context, ContextId, Error, EventId, Priority, Registration};
 use reflex_memory::{Own, Pool};
 
 /// Makes a cell for the state in the context's pool, and the handler that runs the constructor.
-type Prepare = unsafe fn(NonNull<()>, &'static Pool) -> Result<(AnyState, Handler), Error>;
+type Prepare = unsafe fn(NonNull<()>, &'static Pool) -> Result<(AnyState, Loose), Error>;
 
 /// What makes a context's state.
 #[derive(Clone, Copy)]
@@ -44,25 +45,26 @@ where
     C: Fn(Context<S>, Own<'_>) -> Result<S, E> + Send + Sync + 'static,
     E: Display,
 {
-    const KIND: Kind = Kind { call: Self::call, drop: None };
+    const KIND: Kind = Kind { call: Self::call, drop: None, forget: None };
 
     /// # Safety
     /// `constructor` is a `C` that lives for ever.
     unsafe fn prepare(
         constructor: NonNull<()>,
         pool: &'static Pool,
-    ) -> Result<(AnyState, Handler), Error> {
+    ) -> Result<(AnyState, Loose), Error> {
         // SAFETY: the caller's duty.
         let constructor = unsafe { constructor.cast::<C>().as_ref() };
         let cell = pool.alloc(StateCell::<S>::empty()).map_err(|_| Error::OutOfMemory)?;
         let cell = NonNull::from(cell.leak());
-        let state = AnyState::at(cell);
+        let state = AnyState::new(cell);
         // SAFETY: leaked: it stays at least as long as there are handlers for it.
         let cell = unsafe { cell.as_ref() };
         let begin = Self { header: Header::new(&Self::KIND), cell, constructor };
         match pool.alloc(begin) {
-            // SAFETY: a `Begin` begins with its header, which was made for it just now.
-            Ok(begin) => Ok((state, unsafe { Handler::new(begin.into_raw().0.cast()) })),
+            // SAFETY: a `Begin` begins with its header, which was made for it just now; it looks for
+            // no state in its cell.
+            Ok(begin) => Ok((state, unsafe { Loose::own(begin.into_raw().0.cast(), pool) })),
             Err(_) => {
                 // SAFETY: nobody else has seen the cell, which has no state to be dropped.
                 unsafe { registry::free_block(state.block(), pool) };
@@ -144,9 +146,8 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
     let registered = table::register(context, registration, handler);
     let event = registered.inspect_err(|_| {
         supervision.life.set(Life::Down);
-        // SAFETY: nobody else has seen the two.
-        unsafe { handler.discard(pool) };
-        // SAFETY: as above; there is no state in the cell to be dropped.
+        // SAFETY: nobody else has seen it, and the handler is gone; there is no state in it to be
+        // dropped.
         unsafe { registry::free_block(state.block(), pool) };
     })?;
     section(|cs| {

@@ -6,6 +6,7 @@ use core::any::TypeId;
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use reflex_event::{Activation, Error, EventId};
 use reflex_memory::{Lent, Pool};
 
@@ -37,11 +38,29 @@ impl<S: 'static> StateCell<S> {
     }
 }
 
-/// A pointer to a [`StateCell`] that remembers of what type.
+/// Which of all states that there have been: no two have the same number, wherever they lay and
+/// whatever their types.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StateId(u64);
+
+impl StateId {
+    /// Of no state: in a handler, that it is for none.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// Another than any before. There are more than can be used up.
+    fn fresh() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Relaxed) + 1)
+    }
+}
+
+/// A state: where its cell is, of what type it is, and which. An address serves one state after the
+/// other, and so says nothing of either.
 #[derive(Clone, Copy)]
 pub(crate) struct AnyState {
     cell: NonNull<()>,
     of: TypeId,
+    id: StateId,
 }
 
 // SAFETY: it is the cell's name. To look into the cell takes a proof that nobody else does, wherever
@@ -49,24 +68,26 @@ pub(crate) struct AnyState {
 unsafe impl Send for AnyState {}
 
 impl AnyState {
-    pub(crate) fn new<S: 'static>(cell: &'static StateCell<S>) -> Self {
-        Self { cell: NonNull::from(cell).cast(), of: TypeId::of::<S>() }
-    }
-
-    /// The state in a cell that lives as long as there are handlers for it.
-    pub(crate) fn at<S: 'static>(cell: NonNull<StateCell<S>>) -> Self {
-        Self { cell: cell.cast(), of: TypeId::of::<S>() }
+    /// The state that is, or is to be, in a cell that lives as long as there are handlers for it.
+    /// To be called once a state: what it returns stands for that from then on.
+    pub(crate) fn new<S: 'static>(cell: NonNull<StateCell<S>>) -> Self {
+        Self { cell: cell.cast(), of: TypeId::of::<S>(), id: StateId::fresh() }
     }
 
     /// No state, of no type that a handler could be for.
     pub(crate) fn nothing() -> Self {
         enum Nothing {}
-        Self { cell: NonNull::dangling(), of: TypeId::of::<Nothing>() }
+        Self { cell: NonNull::dangling(), of: TypeId::of::<Nothing>(), id: StateId(u64::MAX) }
     }
 
     /// Where the cell is: at the start of a block of its context's event memory.
     pub(crate) fn block(self) -> NonNull<()> {
         self.cell
+    }
+
+    /// Which it is.
+    pub(crate) fn id(self) -> StateId {
+        self.id
     }
 
     /// The cell, if its state is an `S`.
@@ -81,7 +102,8 @@ pub(crate) type Call = unsafe extern "C" fn(NonNull<Header>, u64, u32);
 /// What every bound handler begins with, whatever its type.
 #[repr(C)]
 pub(crate) struct Header {
-    /// First, where dispatch finds it without knowing this type.
+    /// First, where dispatch finds it without knowing this type. It follows from what the context
+    /// and the registration ask for, and is never kept elsewhere: see [`crate::calls`].
     call: Cell<Call>,
     kind: &'static Kind,
     extras: Cell<Option<NonNull<Extras>>>,
@@ -89,10 +111,13 @@ pub(crate) struct Header {
 
 /// What can be done with bound handlers of one type.
 pub(crate) struct Kind {
-    /// Calls it: what dispatch calls unless that was [diverted](Handler::divert).
+    /// Calls it, and nothing else.
     pub(crate) call: Call,
     /// Drops what it has captured, if that is more than forgetting it.
     pub(crate) drop: Option<unsafe fn(NonNull<Header>)>,
+    /// Does what is left to do about it when its call, or its drop, was cut off, if that is more than
+    /// forgetting it: what an application's handler has captured may be half changed.
+    pub(crate) forget: Option<unsafe fn(NonNull<Header>)>,
 }
 
 impl Header {
@@ -103,7 +128,7 @@ impl Header {
 
 /// A handler and the state it is for, in its context's event memory.
 #[repr(C)]
-struct Bound<S: 'static, F> {
+pub(crate) struct Bound<S: 'static, F> {
     header: Header,
     state: NonNull<StateCell<S>>,
     handler: F,
@@ -130,7 +155,24 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
     const KIND: Kind = Kind {
         call: Self::call,
         drop: if core::mem::needs_drop::<F>() { Some(Self::drop) } else { None },
+        forget: None,
     };
+
+    /// Binds `handler` to the state in `cell`, in `pool`; gives it back when there is no memory.
+    pub(crate) fn bind(
+        state: NonNull<StateCell<S>>,
+        handler: F,
+        pool: &'static Pool,
+    ) -> Result<Handler, (Error, F)>
+    where
+        F: Send,
+    {
+        let bound = Self { header: Header::new(&Self::KIND), state, handler };
+        let bound = pool.alloc(bound).map_err(|bound| (Error::OutOfMemory, bound.value.handler))?;
+        let (bound, _) = bound.into_raw();
+        // SAFETY: a `Bound` begins with its header, which was made for it just now.
+        Ok(unsafe { Handler::new(bound.cast()) })
+    }
 
     /// # Safety
     /// `header` is that of a live `Self`, which nobody uses again.
@@ -150,24 +192,6 @@ pub(crate) struct Handler(NonNull<Header>);
 unsafe impl Send for Handler {}
 
 impl Handler {
-    /// Binds `handler` to `state`, in `pool`.
-    pub(crate) fn bind<S, F>(
-        state: AnyState,
-        handler: F,
-        pool: &'static Pool,
-    ) -> Result<Self, (Error, F)>
-    where
-        S: 'static,
-        F: Fn(&mut S, Activation) + Send + 'static,
-    {
-        let Some(state) = state.downcast::<S>() else { return Err((Error::WrongState, handler)) };
-        let bound = Bound { header: Header::new(&Bound::<S, F>::KIND), state, handler };
-        let bound = pool.alloc(bound).map_err(|bound| (Error::OutOfMemory, bound.value.handler))?;
-        let (bound, _) = bound.into_raw();
-        // SAFETY: a `Bound` begins with its header, which was made for it just now.
-        Ok(unsafe { Self::new(bound.cast()) })
-    }
-
     /// The handler that `header` is the beginning of.
     ///
     /// # Safety
@@ -175,16 +199,6 @@ impl Handler {
     /// kind is right, and safe to drop in any context.
     pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
         Self(header)
-    }
-
-    /// A handler that does nothing, for an event that is not called.
-    pub(crate) fn nothing(pool: &'static Pool) -> Result<Self, Error> {
-        /// Sound to call with anything.
-        unsafe extern "C" fn call(_: NonNull<Header>, _: u64, _: u32) {}
-
-        let header = Header::new(&Kind { call, drop: None });
-        let header = pool.alloc(header).map_err(|_| Error::OutOfMemory)?;
-        Ok(Self(header.into_raw().0))
     }
 
     /// The handler as a machine word: the address of a place that begins with the function to
@@ -236,13 +250,13 @@ impl Handler {
         None
     }
 
-    /// Makes dispatch call `call` instead of what it called, which is returned.
+    /// Has dispatch call `call`.
     ///
     /// # Safety
-    /// The handler is live; `call` is sound to call where the former was.
-    pub(crate) unsafe fn divert(self, call: Call) -> Call {
+    /// The handler is live; `call` is its kind's, or does no more with the handler than calling that.
+    pub(crate) unsafe fn set_call(self, call: Call) {
         // SAFETY: the caller's duty.
-        unsafe { self.0.as_ref() }.call.replace(call)
+        unsafe { self.0.as_ref() }.call.set(call);
     }
 
     /// Whether dispatch calls `call`.
@@ -361,6 +375,20 @@ impl Handler {
         unsafe {
             self.drop_captured();
             self.free(pool);
+        }
+    }
+
+    /// Does what is left to do about a handler whose call, or drop, was cut off: instead of the second
+    /// part.
+    ///
+    /// # Safety
+    /// As for [`drop_all`](Self::drop_all); whoever called or dropped it does not go on.
+    pub(crate) unsafe fn forget(self) {
+        // SAFETY: the caller's duty.
+        unsafe {
+            if let Some(forget) = self.kind().forget {
+                forget(self.0);
+            }
         }
     }
 

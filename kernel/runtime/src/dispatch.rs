@@ -9,7 +9,9 @@ use crate::{extras, idle, job, registry, retire};
 use core::mem::offset_of;
 use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
-use reflex_event::{Activation, ContextId, Core, Error, EventId, Finished, Next, Outcome, Start};
+use reflex_event::{
+    Activation, ContextId, ContextIndex, Core, Error, EventId, Finished, Next, Outcome, Start,
+};
 
 /// Where a context's stack is.
 #[derive(Clone, Copy)]
@@ -105,7 +107,7 @@ pub(crate) fn activate_held(
         Some(Start { from, to, handler, activation }) => {
             let words =
                 [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
-            begin_on(outermost, from, to, perform, words);
+            begin_on(outermost, from, to.place(), perform, words);
             Ok(())
         }
         None => activate_queued(outermost, event, count),
@@ -221,7 +223,7 @@ fn saved(outermost: &mut Outermost, context: ContextId) -> *mut usize {
 fn begin_on(
     outermost: &mut Outermost,
     from: Option<ContextId>,
-    to: ContextId,
+    to: ContextIndex,
     entry: Entry,
     words: [u64; 3],
 ) {
@@ -258,7 +260,7 @@ pub(crate) fn go_to(outermost: &mut Outermost, next: Next) -> ! {
 /// Begins on the empty stack of `to`, dropping the present one. Apart, because the compiler would
 /// save registers for it where nothing is begun.
 #[inline(never)]
-fn start_anew(outermost: &mut Outermost, to: ContextId) -> ! {
+fn start_anew(outermost: &mut Outermost, to: ContextIndex) -> ! {
     let top = borrow_core(outermost).machine(to).top;
     let words = begin(outermost);
     assert_not_borrowed();

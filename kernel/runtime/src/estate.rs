@@ -155,9 +155,10 @@ impl Supervision {
         let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return Ended::All };
         if let Some(handler) = self.unfinished.get() {
             // SAFETY: it was being called, or dropped, by somebody who does not go on. What it
-            // has captured is forgotten; a filter beside it is not.
+            // has captured is forgotten, unless it is known to be whole; a filter beside it is not.
             unsafe {
                 section(|cs| handler.drop_extras(cs, pool));
+                handler.forget();
                 if handler.has_filter() {
                     supervisor::set_heir_of(Some(self));
                     return Ended::Handler(Remains { handler, pool, captured: false });

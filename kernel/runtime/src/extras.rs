@@ -1,7 +1,6 @@
 //! What a few registrations have beside a handler: a filter, a time-out, a timer.
 
 use crate::attempt::attempt;
-use crate::bound::Call;
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::section::{Section, section};
 use crate::timer::{self, Due};
@@ -21,8 +20,8 @@ const NO_TIMER: TimerId = TimerId { index: 0, generation: 0 };
 pub(crate) struct Extras {
     /// Taken out while it is asked.
     filter: Cell<Option<Lent<Filter>>>,
-    /// Changes with the filter.
-    version: Cell<u32>,
+    /// Another with each filter.
+    version: Cell<u64>,
     /// What tells that the event did not occur in time.
     time_out: Cell<TimerId>,
     /// The time it has for that, in nanoseconds; 0 for any.
@@ -31,8 +30,6 @@ pub(crate) struct Extras {
     timer: Cell<TimerId>,
     /// In what time its handler is to have ended, in microseconds; 0 in any.
     pub(crate) deadline: Cell<u32>,
-    /// What dispatch called before the call was diverted because of that.
-    pub(crate) diverted: Cell<Option<Call>>,
 }
 
 // Two granules, not four: every timer has this.
@@ -47,7 +44,6 @@ impl Default for Extras {
             within: Cell::new(0),
             timer: Cell::new(NO_TIMER),
             deadline: Cell::new(0),
-            diverted: Cell::new(None),
         }
     }
 }
@@ -62,10 +58,14 @@ pub(crate) fn erase(filter: Lent<impl Fn(u32) -> bool + Send + 'static>) -> Lent
 /// The extras of a registration. In the section in which the
 /// result is in use the registration does not end.
 pub(crate) fn of<'a>(cs: &Section, event: EventId) -> Result<&'a Extras, Error> {
+    let handler = with_core(cs, |core| core.handler(event))?;
+    // SAFETY: a live registration's handler is live.
+    if let Some(extras) = unsafe { handler.extras() } {
+        return Ok(extras);
+    }
     let context = with_core(cs, |core| core.look_up(event))?.context;
     let (pool, _) = registry::parts(cs, context)?;
-    let handler = with_core(cs, |core| core.handler(event))?;
-    // SAFETY: a live registration's handler is live, and was bound in that pool.
+    // SAFETY: as above, and it was bound in that pool.
     unsafe { handler.extras_in(pool) }
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn set_filter(
     filter: &mut Option<Lent<Filter>>,
 ) -> Result<(), Error> {
     let extras = of(cs, event)?;
-    extras.version.set(extras.version.get().wrapping_add(1));
+    extras.version.set(extras.version.get() + 1);
     *filter = extras.filter.replace(filter.take());
     watch(cs, event, extras)
 }

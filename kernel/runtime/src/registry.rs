@@ -144,7 +144,7 @@ pub(crate) fn add_by<S: Send + 'static>(
     let context = add_any(options, scheme, |pool| {
         let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
         let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
-        Ok(AnyState::new(cell))
+        Ok(AnyState::new(NonNull::from(cell)))
     })?;
     Ok(Context::new(context))
 }
@@ -230,11 +230,16 @@ fn make(
 
 /// A context.
 pub(crate) fn at(cs: &Section, context: ContextId) -> Result<&'static Place, Error> {
-    if name(cs, context.index)? != context {
-        return Err(Error::NoContext);
+    if with_core(cs, |core| core.exists(context)) {
+        existing(cs, context.index)
+    } else {
+        Err(Error::NoContext)
     }
-    let place =
-        cpu::this().places.with(cs, |places| places.get(usize::from(context.index)).copied());
+}
+
+/// The context at a place, whatever it is called now.
+pub(crate) fn existing(cs: &Section, index: u16) -> Result<&'static Place, Error> {
+    let place = cpu::this().places.with(cs, |places| places.get(usize::from(index)).copied());
     place.ok_or(Error::NoContext)
 }
 

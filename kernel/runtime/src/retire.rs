@@ -48,7 +48,7 @@ pub(crate) unsafe fn later(cs: &Section, context: ContextId, handler: Handler, p
         return;
     }
     // SAFETY: the caller's duty; `last` is sound to call with anything.
-    unsafe { handler.divert(last) };
+    unsafe { handler.set_call(last) };
     let registration = Registration { priority, accumulation: Accumulation::Each };
     match with_core(cs, |core| -> Result<Outcome, Error> {
         if core.condition(context)?.0 == Condition::Taken {
