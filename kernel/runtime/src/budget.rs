@@ -8,14 +8,13 @@
 //! A filter has its owner's budget for each call, or a usual one, and ticks of its own: it keeps all
 //! others waiting, so there is none without an end ([`attempt`](mod@crate::attempt)).
 
-use crate::bound::{Handler, Header};
 use crate::dispatch::running;
+use crate::handler::{Called, Way};
 use crate::report::Reason;
 use crate::section::{Section, section};
 use crate::supervise::Supervision;
 use crate::{contain, registry, timer};
 use core::cell::Cell;
-use core::ptr::NonNull;
 use core::time::Duration;
 
 /// Ticks in a budget. One that takes longer is noticed within a tick.
@@ -62,15 +61,13 @@ pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
     }
 }
 
-/// Calls a handler whose time is limited.
-///
-/// # Safety
-/// As for the handler's own call.
-pub(crate) unsafe extern "C" fn limited_call(header: NonNull<Header>, event: u64, count: u32) {
-    begin();
-    // SAFETY: the caller's duty.
-    unsafe { (Handler::new(header).kind().call)(header, event, count) };
-    end();
+/// The way of handlers whose time is limited.
+pub(crate) struct Limited;
+
+impl Way for Limited {
+    fn call(called: Called) {
+        limited(|| called.own());
+    }
 }
 
 /// The running context's time begins, if it is limited.

@@ -1,7 +1,7 @@
 //! Dispatch: the processor goes to the best context, on that context's own stack.
 
-use crate::bound::Handler;
 use crate::cpu::{self, Cpu};
+use crate::handler::Handler;
 use crate::local::{Borrow, assert_not_borrowed};
 use crate::scope::Scopes;
 use crate::section::{self, DISPATCH, Free, Outermost, Section};

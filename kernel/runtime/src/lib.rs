@@ -33,6 +33,7 @@ mod estate;
 mod exclude;
 mod extras;
 mod guard;
+mod handler;
 mod idle;
 mod inbox;
 mod inherit;

@@ -1,9 +1,10 @@
 //! Contexts as the machine has them: a stack, a state, event memory, a name.
 
-use crate::bound::{AnyState, Handler, StateCell};
+use crate::bound::{AnyState, StateCell};
 use crate::cpu;
 use crate::crew::{Crew, Membership};
 use crate::dispatch::{Stack, with_core};
+use crate::handler::Handler;
 use crate::inherit::Heirlooms;
 use crate::local::{Local, LocalCell};
 use crate::policy::{self, Lineage, Origin};
@@ -266,6 +267,13 @@ pub(crate) fn forget_state(cs: &Section, context: ContextId) {
     if let Ok(place) = at(cs, context) {
         place.state.set(cs, AnyState::nothing());
     }
+}
+
+/// Frees the memory of a value that is forgotten.
+pub(crate) fn forget<T: ?Sized>(value: Lent<T>) {
+    let (value, pool) = value.into_raw();
+    // SAFETY: given up in the line above, and nobody uses it any more.
+    unsafe { free_block(value.cast(), pool) };
 }
 
 /// Frees a block of event memory without a look at what is in it.
