@@ -111,7 +111,7 @@ impl Runtime {
         })?;
         self.activate(event, 1)?;
         // SAFETY: the one section that is open is that of the kernel's start, as asked above.
-        idle::enter(&mut unsafe { Outermost::assume() })
+        dispatch::leave_stack(&mut unsafe { Outermost::assume() }, idle::stack())
     }
 
     /// Makes a context. A cold path.
