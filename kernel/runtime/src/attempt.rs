@@ -59,11 +59,20 @@ pub(crate) struct UnderWay(NonNull<Attempt>);
 // SAFETY: it is looked at in the section in which the call was made, on the same stack.
 unsafe impl Send for UnderWay {}
 
+impl UnderWay {
+    /// The call.
+    fn look<'a>(self) -> &'a Attempt {
+        // SAFETY: it is under way, as it takes itself off when it is over, and those around it are; of
+        // one that is under way only cells are changed, and where to come back to.
+        unsafe { self.0.as_ref() }
+    }
+}
+
 /// What is called, and what it has returned.
 struct Work<F, R> {
     work: Option<F>,
     result: Option<R>,
-    attempt: NonNull<Attempt>,
+    attempt: UnderWay,
 }
 
 /// Calls `work`, which is code of the context `owner`; `None` when it has failed. Nothing of the core
@@ -89,8 +98,9 @@ pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> 
     };
     // All access goes through this pointer until the call is over.
     let place = NonNull::from(&mut attempt);
-    let mut work = Work { work: Some(work), result: None, attempt: place };
-    cpu::this().attempt.set(cs, Some(UnderWay(place)));
+    let attempt_under_way = UnderWay(place);
+    let mut work = Work { work: Some(work), result: None, attempt: attempt_under_way };
+    cpu::this().attempt.set(cs, Some(attempt_under_way));
     // SAFETY: both are live until the call is over, and `call` is for a `Work` of these types.
     let failed = unsafe {
         let saved = &raw mut (*place.as_ptr()).saved;
@@ -140,8 +150,7 @@ fn call_of<F: FnOnce() -> R, R>(_: &Work<F, R>) -> unsafe extern "C" fn(*mut ())
 unsafe extern "C" fn call<F: FnOnce() -> R, R>(work: *mut ()) {
     // SAFETY: the caller's duty.
     let work = unsafe { &mut *work.cast::<Work<F, R>>() };
-    // SAFETY: live, and only its cells are changed meanwhile.
-    let entered = unsafe { &(*work.attempt.as_ptr()).entered };
+    let entered = &work.attempt.look().entered;
     entered.set(true);
     work.result = work.work.take().map(|work| work());
     // From here on there is nothing to be given up any more.
@@ -155,13 +164,18 @@ pub(crate) fn is_under_way(cs: &Section) -> bool {
 
 /// The call in which a panic or a fault has just happened, if it can be given up. Interrupts were
 /// not masked.
-pub(crate) fn latest(cs: &Section) -> Option<&Attempt> {
+pub(crate) fn latest() -> Option<&'static Attempt> {
+    if !section::deferred() {
+        return None;
+    }
+    // SAFETY: a section is open, and what has opened it does not go on before the caller has, or gives
+    // the call up.
+    let cs = unsafe { Section::assume() };
     innermost(cs).filter(|attempt| attempt.owner.is_some() && attempt.is_outside(cs))
 }
 
 fn innermost(cs: &Section) -> Option<&Attempt> {
-    // SAFETY: the call is under way, as it takes itself off when it is over.
-    cpu::this().attempt.get(cs).map(|attempt| unsafe { attempt.0.as_ref() })
+    cpu::this().attempt.get(cs).map(UnderWay::look)
 }
 
 /// The timer's interrupt has come in a section, and interrupts are masked. Gives up the code that has
@@ -176,8 +190,7 @@ pub(crate) fn tick(cs: &Section) {
             attempt.counted.set(attempt.counted.get() + 1);
         }
         overdue |= attempt.is_overdue();
-        // SAFETY: those around one that is under way are under way.
-        at = attempt.outer.map(|outer| unsafe { outer.0.as_ref() });
+        at = attempt.outer.map(UnderWay::look);
     }
     let ends = latest.is_overdue() && latest.is_outside(cs);
     // One that has used up its time is to be found in code of its own: at times that do not keep step

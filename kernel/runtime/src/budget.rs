@@ -2,20 +2,19 @@
 //!
 //! While a handler of a budgeted context runs, the context's timer ticks, a fraction of the budget
 //! apart. Ticks count only when they find that context running: what a handler waits for, and what
-//! it is preempted for, is not its own time. The calls of such contexts' handlers are diverted for
-//! this; nobody else pays for it.
+//! it is preempted for, is not its own time. Such contexts' handlers are [called](crate::calls)
+//! by way of this; nobody else pays for it.
 //!
 //! A filter has its owner's budget for each call, or a usual one, and ticks of its own: it keeps all
 //! others waiting, so there is none without an end ([`attempt`](mod@crate::attempt)).
 
-use crate::bound::{Call, Handler, Header};
 use crate::dispatch::running;
+use crate::handler::{Called, Way};
 use crate::report::Reason;
 use crate::section::{Section, section};
 use crate::supervise::Supervision;
 use crate::{contain, registry, timer};
 use core::cell::Cell;
-use core::ptr::NonNull;
 use core::time::Duration;
 
 /// Ticks in a budget. One that takes longer is noticed within a tick.
@@ -44,9 +43,9 @@ impl Budget {
         if self.tick.is_zero() { FILTER_TICK } else { self.tick }
     }
 
-    /// What dispatch is to call for handlers of the context, if not what is usual.
-    pub(crate) fn call(&self) -> Option<Call> {
-        (!self.tick.is_zero()).then_some(call)
+    /// Whether there is one.
+    pub(crate) fn is_some(&self) -> bool {
+        !self.tick.is_zero()
     }
 }
 
@@ -62,15 +61,13 @@ pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
     }
 }
 
-/// Calls a handler whose time is limited.
-///
-/// # Safety
-/// As for what it would be called by otherwise.
-unsafe extern "C" fn call(header: NonNull<Header>, event: u64, count: u32) {
-    begin();
-    // SAFETY: the caller's duty.
-    unsafe { (Handler::new(header).kind().call)(header, event, count) };
-    end();
+/// The way of handlers whose time is limited.
+pub(crate) struct Limited;
+
+impl Way for Limited {
+    fn call(called: Called) {
+        limited(|| called.own());
+    }
 }
 
 /// The running context's time begins, if it is limited.

@@ -9,9 +9,9 @@
 //! set by [`init`](crate::init).
 
 use crate::attempt::UnderWay;
-use crate::bound::Handler;
 use crate::dispatch::Stack;
 use crate::exclude::ContextSet;
+use crate::handler::Handler;
 use crate::inbox::{Slot, Slots};
 use crate::interrupt::Line;
 use crate::job::{self, Job, Work};
