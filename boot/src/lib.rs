@@ -12,6 +12,8 @@
 extern crate alloc;
 
 #[cfg(not(test))]
+mod configuration_space;
+#[cfg(not(test))]
 pub mod devices;
 mod early;
 mod exclusion;

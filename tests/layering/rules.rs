@@ -17,7 +17,9 @@ pub(crate) const RULES: &[Rule] = &[
     ),
     // Drivers.
     rule("reflex-driver-api", Kind::Pure, &["reflex-memory"]),
-    rule("reflex-virtio-bus", Kind::Machine, &["reflex-driver-api", "reflex-memory"]),
+    rule("reflex-pci", Kind::Machine, &[]),
+    rule("reflex-pci-fake", Kind::Fake, &["reflex-pci"]),
+    rule("reflex-virtio-bus", Kind::Machine, &["reflex-driver-api", "reflex-memory", "reflex-pci"]),
     rule("reflex-virtio-net", Kind::Machine, DRIVER),
     rule("reflex-virtio-rng", Kind::Machine, DRIVER),
     rule("reflex-virtio-fake", Kind::Fake, &["reflex-memory", "reflex-virtio-bus"]),
@@ -57,6 +59,7 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-timer",
             "reflex-runtime",
             "reflex-driver-api",
+            "reflex-pci",
             "reflex-virtio-bus",
             "reflex-virtio-net",
             "reflex-virtio-rng",
