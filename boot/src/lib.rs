@@ -36,6 +36,8 @@ pub mod memory_map;
 mod runtime_symbols;
 mod string;
 #[cfg(not(test))]
+mod watchdog;
+#[cfg(not(test))]
 mod wiring;
 
 pub use command_line::CommandLine;

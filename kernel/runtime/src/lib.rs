@@ -51,6 +51,7 @@ mod supervisor;
 mod table;
 mod timer;
 mod wait;
+pub mod watchdog;
 
 pub use cloner::{Cloner, ClonerOptions};
 pub use completions::Completions;

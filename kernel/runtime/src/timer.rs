@@ -8,6 +8,7 @@ use crate::local::Local;
 use crate::runtime::Timekeeping;
 use crate::section::{PENDING, section};
 use crate::supervise::Supervision;
+use crate::watchdog;
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) enum Due {
     TimeOut(u64),
     /// A supervised context has run for a while, or been down for one.
     Life(&'static Supervision),
+    /// The watchdog is to be fed.
+    Watchdog,
 }
 
 /// The time stamp counter's meaning, and the interrupt controller. Both are set at start-up and
@@ -241,6 +244,10 @@ pub(crate) fn expire(when: When) {
         Due::TimeOut(event) => extras::timed_out(EventId::from_word(event)),
         Due::Life(supervision) => {
             supervision.due();
+            Ok(())
+        }
+        Due::Watchdog => {
+            watchdog::feed();
             Ok(())
         }
     };
