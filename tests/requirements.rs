@@ -47,11 +47,14 @@ fn tests(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2).filter(|quoted| quoted.contains(".rs::"))
 }
 
-/// Whether a row is a requirement's: `A-3.1.1`, `C-1`.
+/// Whether a row is a requirement's: one or two capital letters and a number, `A-3.1.1`, `C-1`,
+/// `GR-1`.
 fn is_id(cell: &str) -> bool {
-    let rest = cell.strip_prefix(['A', 'C', 'E', 'G', 'K', 'N']);
-    rest.and_then(|rest| rest.strip_prefix('-'))
-        .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+    let Some((letters, number)) = cell.split_once('-') else { return false };
+    (1..=2).contains(&letters.len())
+        && letters.bytes().all(|byte| byte.is_ascii_uppercase())
+        && number.starts_with(|first: char| first.is_ascii_digit())
+        && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 /// Everything that is wrong with a table; `exists` says whether there is such a test.
@@ -116,20 +119,37 @@ fn a_wrong_table_is_noticed() {
         | A-5 | `a.rs::good` |\n\
         | A-5 | `a.rs::good` |\n\
         | A-7 | `a.rs::good` |\n\
+        | GR-1 | `a.rs::good` |\n\
+        | GR-2 | `a.rs::good` |\n\
+        | SO-4 | surely |\n\
         | a promise | `c.rs::bad` |\n";
-    let faults = faults(table, "A-1 A-2 A-3 A-4 A-5 A-6", |test| test.ends_with("::good"));
+    let ids = "A-1 A-2 A-3 A-4 A-5 A-6 GR-1 SO-3 SO-4";
+    let faults = faults(table, ids, |test| test.ends_with("::good"));
     let fault = |fault: fn(String) -> Fault, about: &str| fault(about.to_owned());
     assert_eq!(
         faults,
         [
             fault(Fault::NoTest, "b.rs::bad"),
             fault(Fault::NoProof, "A-4"),
+            fault(Fault::NoProof, "SO-4"),
             fault(Fault::NoTest, "c.rs::bad"),
             fault(Fault::Repeated, "A-5"),
             fault(Fault::Missing, "A-6"),
+            fault(Fault::Missing, "SO-3"),
             fault(Fault::Unknown, "A-7"),
+            fault(Fault::Unknown, "GR-2"),
         ]
     );
+}
+
+#[test]
+fn an_id_is_one_or_two_letters_and_a_number() {
+    for id in ["A-3.1.1", "C-1", "GR-1", "SO-12"] {
+        assert!(is_id(id), "{id}");
+    }
+    for other in ["", "id", "-1", "A-", "A-.1", "A-b", "ABC-1", "gr-1", "GR1", "a promise-1"] {
+        assert!(!is_id(other), "{other}");
+    }
 }
 
 #[test]

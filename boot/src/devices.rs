@@ -166,7 +166,7 @@ impl Pin {
     /// Sends the pin's interrupts to `vector` from now on.
     pub(crate) fn route(mut self, vector: Vector, trigger: Trigger, polarity: Polarity) {
         let (number, processor) = (vector.number(), self.processor);
-        section(|| self.io_apic.route(self.pin, number, processor, trigger, polarity));
+        section(|_| self.io_apic.route(self.pin, number, processor, trigger, polarity));
     }
 }
 
@@ -323,7 +323,7 @@ pub(crate) fn mask_pins(machine: &Machine) {
     for controller in controllers(machine) {
         // One that cannot be mapped now leads nobody anywhere later.
         if let Ok(mut io_apic) = open_controller(controller) {
-            section(|| io_apic.mask_all());
+            section(|_| io_apic.mask_all());
         }
     }
 }
@@ -349,5 +349,5 @@ fn open_controller(controller: &Controller) -> Result<IoApic, PinError> {
     mapped.map_err(|_| PinError::OutOfMemory)?;
     // SAFETY: the firmware's or the usual address, mapped; all that is done with controllers is
     // done in sections, one after the other.
-    Ok(section(|| unsafe { IoApic::new(controller.address, controller.first) }))
+    Ok(section(|_| unsafe { IoApic::new(controller.address, controller.first) }))
 }

@@ -149,11 +149,11 @@ fn guarded_stack(bytes: usize, reserve: usize) -> Option<Range<usize>> {
     let start = whole.cast::<u8>().addr().get();
     for guard in (start as u64..(start + under) as u64).step_by(page) {
         // The table for a split large page is filled outside of the section.
-        while let Some(large) = section::section(|| with_map(|map| map.large_page(guard)))? {
+        while let Some(large) = section::section(|_| with_map(|map| map.large_page(guard)))? {
             let split = large.split(&mut frame).ok()?;
-            section::section(|| with_map(|map| map.put(split)))?;
+            section::section(|_| with_map(|map| map.put(split)))?;
         }
-        section::section(|| with_map(|map| map.unmap_guard(guard, &mut frame)))?.ok()?;
+        section::section(|_| with_map(|map| map.unmap_guard(guard, &mut frame)))?.ok()?;
     }
     Some(start + under..start + whole.len())
 }
@@ -199,7 +199,7 @@ fn with_map<R>(work: impl FnOnce(&mut AddressSpace) -> R) -> Option<R> {
 
 /// Maps a device's registers, wherever they are, uncached.
 pub(crate) fn map_device(address: u64, length: u64) -> Result<(), reflex_arch::Error> {
-    section::section(|| {
+    section::section(|_| {
         let mapped = with_map(|map| map.map_device(address, length, &mut frame));
         mapped.expect("set before any device is looked for")
     })

@@ -1,12 +1,13 @@
 //! The command line, and from there to the subcommands, each in a file of its own.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::packages::Installing;
-use crate::{bench, console, image, new, run, test};
+use crate::{bench, console, image, machine, new, run, test};
 
 /// Build, boot, test and measure Reflex appliances under QEMU.
 #[derive(Debug, Parser)]
@@ -26,6 +27,11 @@ struct Cli {
     /// Never install a missing program (QEMU); say how to instead
     #[arg(long, global = true)]
     no_install: bool,
+
+    /// The QEMU to use: its program, or a folder that it was installed or unpacked into
+    /// [env: REFLEX_QEMU] [default: qemu-system-x86_64 of the search path]
+    #[arg(long, global = true, value_name = "PATH")]
+    qemu: Option<PathBuf>,
 
     #[command(subcommand)]
     command: Command,
@@ -56,6 +62,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let cli = Cli::parse_from(arguments);
     let installing = if cli.no_install { Installing::Refused } else { Installing::Allowed };
+    if let Some(qemu) = &cli.qemu {
+        machine::choose(qemu);
+    }
     let result = match cli.command {
         Command::Run(arguments) => run::run(arguments, installing),
         Command::Test(arguments) => test::run(arguments, installing),

@@ -1,12 +1,16 @@
-//! Programs of the system that the command needs, and how to have them installed.
+//! Programs of the system that the command needs, and how to have them installed: by one of the
+//! package managers in [`manager`], which may add packages and never removes one.
+
+mod installation;
+mod manager;
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::Path;
-use std::process::Command;
-
-use anyhow::{Context, Result, bail};
+use std::process::ExitStatus;
 
 use crate::console;
+use crate::machine::{self, Emulator};
+use installation::{Installation, Rights};
+pub use manager::PackageManager;
 
 /// A program and the package it comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,23 +37,6 @@ pub enum Installing {
     Allowed,
     /// Only say how.
     Refused,
-}
-
-/// A system's package manager.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PackageManager {
-    /// Debian, Ubuntu.
-    Apt,
-    /// Fedora, RHEL.
-    Dnf,
-    /// Arch.
-    Pacman,
-    /// Alpine.
-    Apk,
-    /// openSUSE.
-    Zypper,
-    /// macOS.
-    Brew,
 }
 
 impl Package {
@@ -87,141 +74,142 @@ impl Package {
             (Package::Gdb, _) => "gdb",
         }
     }
-}
 
-impl PackageManager {
-    /// All of them, in the order they are looked for.
-    pub const ALL: [PackageManager; 6] = [
-        PackageManager::Apt,
-        PackageManager::Dnf,
-        PackageManager::Pacman,
-        PackageManager::Apk,
-        PackageManager::Zypper,
-        PackageManager::Brew,
-    ];
-
-    /// Its program.
-    pub fn program(self) -> &'static str {
-        match self {
-            PackageManager::Apt => "apt-get",
-            PackageManager::Dnf => "dnf",
-            PackageManager::Pacman => "pacman",
-            PackageManager::Apk => "apk",
-            PackageManager::Zypper => "zypper",
-            PackageManager::Brew => "brew",
-        }
-    }
-
-    /// The first one that `is_there` says yes to.
-    pub fn find(is_there: impl Fn(&str) -> bool) -> Option<PackageManager> {
-        PackageManager::ALL.into_iter().find(|manager| is_there(manager.program()))
-    }
-
-    /// The words that install packages without asking.
-    pub fn install_command(self, packages: &[Package]) -> Vec<&'static str> {
-        let mut words = match self {
-            PackageManager::Apt => vec!["apt-get", "install", "-y", "--no-install-recommends"],
-            PackageManager::Dnf => vec!["dnf", "install", "-y"],
-            PackageManager::Pacman => vec!["pacman", "-S", "--noconfirm", "--needed"],
-            PackageManager::Apk => vec!["apk", "add"],
-            PackageManager::Zypper => vec!["zypper", "--non-interactive", "install"],
-            PackageManager::Brew => vec!["brew", "install"],
-        };
-        words.extend(packages.iter().map(|package| package.name(self)));
-        words
-    }
-
-    /// The words that fetch the lists of packages, where that is a step of its own.
-    fn update_command(self) -> Option<Vec<&'static str>> {
-        match self {
-            PackageManager::Apt => Some(vec!["apt-get", "update"]),
-            PackageManager::Pacman => Some(vec!["pacman", "-Sy", "--noconfirm"]),
-            PackageManager::Apk => Some(vec!["apk", "update"]),
-            _ => None,
-        }
-    }
-
-    /// Whether the lists of packages have never been fetched, as on a fresh container.
-    fn lists_are_empty(self) -> bool {
-        let folder = match self {
-            PackageManager::Apt => "/var/lib/apt/lists",
-            PackageManager::Pacman => "/var/lib/pacman/sync",
-            _ => return false,
-        };
-        let holds = |name: &str| match self {
-            PackageManager::Apt => name.contains("_Packages"),
-            _ => name.ends_with(".db"),
-        };
-        let Ok(mut entries) = Path::new(folder).read_dir() else { return true };
-        !entries.any(|entry| entry.is_ok_and(|entry| holds(&entry.file_name().to_string_lossy())))
+    /// Whether it need not be installed.
+    fn is_there(self) -> bool {
+        let named = self == Package::Qemu && machine::named().is_some();
+        named || which::which(self.program()).is_ok()
     }
 }
 
-/// How this process gets the right to install.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rights {
-    /// It has it.
-    Own,
-    /// Through sudo.
-    Sudo,
-    /// Not at all.
-    None,
+/// Why a program is not there and was not installed.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// There is nothing to install it with.
+    #[error(
+        "{missing} is not installed, and no package manager was found (apt-get, dnf, pacman, apk, \
+         zypper, brew): install it by hand"
+    )]
+    NoPackageManager {
+        /// The programs.
+        missing: String,
+    },
+    /// The user does not want it installed.
+    #[error("{missing} is not installed; install it with:\n    {typed}")]
+    Refused {
+        /// The programs.
+        missing: String,
+        /// What to type.
+        typed: String,
+    },
+    /// This user may not install.
+    #[error(
+        "{missing} is not installed, and installing it needs root (there is no sudo); as root, \
+         type:\n    {typed}"
+    )]
+    NeedsRoot {
+        /// The programs.
+        missing: String,
+        /// What to type.
+        typed: String,
+    },
+    /// Other packages would have to go.
+    #[error(
+        "{missing} is not installed, and installing it would remove {}: nothing was done. Install it \
+         by hand as you see fit{}; this would remove nothing and fails until that is settled:\n    \
+         {typed}",
+        removed.join(", "),
+        if *emulator { ", or name another QEMU with --qemu PATH or REFLEX_QEMU=PATH (the folder of \
+                        an unpacked one will do)" } else { "" }
+    )]
+    WouldRemove {
+        /// The programs.
+        missing: String,
+        /// The packages that stand in the way.
+        removed: Vec<String>,
+        /// Whether the emulator is among the programs.
+        emulator: bool,
+        /// What was not done.
+        typed: String,
+    },
+    /// The package manager could not be started.
+    #[error("{program} could not be started: {source}")]
+    NotStarted {
+        /// The program.
+        program: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The package manager failed.
+    #[error("`{typed}` failed ({status})")]
+    Failed {
+        /// What was run.
+        typed: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// It was installed, and is not there.
+    #[error("`{typed}` succeeded, but there still is no {program}")]
+    StillMissing {
+        /// What was run.
+        typed: String,
+        /// The program.
+        program: &'static str,
+    },
+    /// The user could not be asked.
+    #[error("the terminal cannot be read: {0}")]
+    Terminal(#[from] io::Error),
 }
 
-fn rights(manager: PackageManager, root: bool, sudo: bool) -> Rights {
-    match (manager, root, sudo) {
-        // Homebrew installs as the user and refuses root.
-        (PackageManager::Brew, _, _) | (_, true, _) => Rights::Own,
-        (_, false, true) => Rights::Sudo,
-        (_, false, false) => Rights::None,
-    }
+/// The QEMU of this process, installed first if there is none and that may be.
+///
+/// # Errors
+/// When there is none and none was installed, or it cannot be used.
+pub fn emulator(installing: Installing) -> anyhow::Result<&'static Emulator> {
+    require(&[Package::Qemu], installing)?;
+    Ok(Emulator::of_process()?)
 }
 
-/// Sees to it that the programs are there: returns at once if they are, installs them if it
-/// may, and else fails with the command to type.
-pub fn require(packages: &[Package], installing: Installing) -> Result<()> {
-    let is_there = |program: &str| which::which(program).is_ok();
-    let missing: Vec<Package> =
-        packages.iter().copied().filter(|package| !is_there(package.program())).collect();
+/// Sees to it that the programs are there: returns at once if they are, and else installs them if it
+/// may.
+///
+/// # Errors
+/// With what the user can do, when a program is missing still.
+pub fn require(packages: &[Package], installing: Installing) -> Result<(), InstallError> {
+    let missing: Vec<Package> = packages.iter().copied().filter(|p| !p.is_there()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|package| package.program()).collect();
     let names = names.join(", ");
+    let is_there = |program: &str| which::which(program).is_ok();
     let Some(manager) = PackageManager::find(is_there) else {
-        bail!(
-            "{names} is not installed, and no package manager was found (apt-get, dnf, pacman, \
-             apk, zypper, brew): install it by hand"
-        );
+        return Err(InstallError::NoPackageManager { missing: names });
     };
-    let rights = rights(manager, nix::unistd::geteuid().is_root(), is_there("sudo"));
-    let typed = typed(manager, &missing, rights);
+    let rights = Rights::here(manager, is_there("sudo"));
+    let installation = Installation::new(manager, &missing, names.clone(), rights);
+    let typed = installation.typed.clone();
     if installing == Installing::Refused {
-        bail!("{names} is not installed; install it with:\n    {typed}");
+        return Err(InstallError::Refused { missing: names, typed });
     }
     if rights == Rights::None {
-        bail!(
-            "{names} is not installed, and installing it needs root (there is no sudo); as root, \
-             type:\n    {typed}"
-        );
+        return Err(InstallError::NeedsRoot { missing: names, typed });
     }
     if io::stdin().is_terminal() && io::stderr().is_terminal() {
         if !agreed(&names, &typed)? {
-            bail!("{names} is not installed; install it with:\n    {typed}");
+            return Err(InstallError::Refused { missing: names, typed });
         }
     } else {
         console::step("Installing", format!("{names} is missing: {typed}"));
     }
-    install(manager, &missing, rights)?;
-    match missing.iter().find(|package| !is_there(package.program())) {
-        Some(package) => {
-            bail!("`{typed}` succeeded, but there still is no {}", package.program())
-        }
+    installation.run()?;
+    match missing.iter().find(|package| !package.is_there()) {
+        Some(package) => Err(InstallError::StillMissing { typed, program: package.program() }),
         None => Ok(()),
     }
 }
 
-fn agreed(names: &str, typed: &str) -> Result<bool> {
+fn agreed(names: &str, typed: &str) -> io::Result<bool> {
     eprint!("{names} is not installed. Install it with `{typed}`? [y/N] ");
     io::stderr().flush()?;
     let mut answer = String::new();
@@ -229,90 +217,9 @@ fn agreed(names: &str, typed: &str) -> Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
 }
 
-/// Installs, fetching the lists of packages first if there are none, and once more if the
-/// installation fails: the lists may be too old.
-fn install(manager: PackageManager, packages: &[Package], rights: Rights) -> Result<()> {
-    let update = || match manager.update_command() {
-        Some(words) => execute(&words, rights),
-        None => Ok(()),
-    };
-    if manager.lists_are_empty() {
-        update()?;
-    }
-    let words = manager.install_command(packages);
-    if let Err(first) = execute(&words, rights) {
-        if manager.update_command().is_none() {
-            return Err(first);
-        }
-        console::warning(format!("{first:#}; trying again with new lists of packages"));
-        update()?;
-        execute(&words, rights)?;
-    }
-    Ok(())
-}
-
-fn execute(words: &[&str], rights: Rights) -> Result<()> {
-    let mut all: Vec<&str> = Vec::new();
-    if rights == Rights::Sudo {
-        all.push("sudo");
-        if !io::stdin().is_terminal() {
-            // Fails at once where sudo would wait for a password nobody types.
-            all.push("-n");
-        }
-        all.extend(["env", "DEBIAN_FRONTEND=noninteractive"]);
-    }
-    all.extend(words);
-    let status = Command::new(all[0])
-        .args(&all[1..])
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdout(io::stderr())
-        .status()
-        .with_context(|| format!("{} could not be started", all[0]))?;
-    if !status.success() {
-        bail!("`{}` failed ({status})", words.join(" "));
-    }
-    Ok(())
-}
-
-/// The command as a person types it.
-fn typed(manager: PackageManager, packages: &[Package], rights: Rights) -> String {
-    let words = manager.install_command(packages).join(" ");
-    if rights == Rights::Sudo { format!("sudo {words}") } else { words }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_package_manager_there_is_taken() {
-        assert_eq!(PackageManager::find(|p| p == "apk"), Some(PackageManager::Apk));
-        assert_eq!(PackageManager::find(|_| true), Some(PackageManager::Apt));
-        assert_eq!(PackageManager::find(|_| false), None);
-    }
-
-    #[test]
-    fn the_command_names_each_systems_package() {
-        let typed =
-            |manager, rights| typed(manager, &[Package::Qemu, Package::ApacheBench], rights);
-        assert_eq!(
-            typed(PackageManager::Apt, Rights::Sudo),
-            "sudo apt-get install -y --no-install-recommends qemu-system-x86 apache2-utils"
-        );
-        assert_eq!(
-            typed(PackageManager::Dnf, Rights::Own),
-            "dnf install -y qemu-system-x86-core httpd-tools"
-        );
-        assert_eq!(typed(PackageManager::Brew, Rights::Own), "brew install qemu httpd");
-    }
-
-    #[test]
-    fn rights_are_roots_or_sudos() {
-        assert_eq!(rights(PackageManager::Apt, true, false), Rights::Own);
-        assert_eq!(rights(PackageManager::Apt, false, true), Rights::Sudo);
-        assert_eq!(rights(PackageManager::Apt, false, false), Rights::None);
-        assert_eq!(rights(PackageManager::Brew, false, false), Rights::Own);
-    }
 
     #[test]
     fn what_is_there_needs_no_installation() {

@@ -18,7 +18,7 @@ use crate::machine::{
     Accel, Forward, Machine, Model, Network, Offloads, Outcome, Running, Status, Tap, check_ports,
     free_port,
 };
-use crate::packages::{Installing, Package, require};
+use crate::packages::{self, Installing};
 use crate::project::{Image, Project, Settings};
 use crate::protocol::{Event, Line, Protocol};
 use stats::Stats;
@@ -132,7 +132,7 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     let settings = source.settings();
     // What can fail at once comes before what takes time.
     let network = network(&arguments, &settings)?;
-    require(&[Package::Qemu], installing)?;
+    packages::emulator(installing)?;
     let (name, file) = source.file()?;
     let machine = machine(&arguments, &settings, &file, network);
     let gdb = arguments.gdb.then(|| debugger_port(&file));

@@ -2,8 +2,11 @@
 //!
 //! Three parts, each a file: programs of the host ([`host`]), tests inside images ([`guest`]),
 //! and end-to-end tests, which are host programs that boot images themselves. What cannot run
-//! has failed, unless `--allow-skip` is given; then it is named and counted apart.
+//! has failed, unless `--allow-skip` is given; then it is named and counted apart. When a newest QEMU is
+//! given, the [`essentials`] of the last two parts follow with it.
 
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,16 +14,17 @@ use anyhow::{Context, Result};
 
 use crate::build::{build, variable};
 use crate::console;
-use crate::machine::Model;
-use crate::packages::{Installing, Package, require};
+use crate::machine::{self, Emulator, Model};
+use crate::packages::{self, Installing, Package, require};
 use crate::project::{Image, Project};
 
+mod essentials;
 pub mod guest;
 mod host;
 mod tally;
 
 use guest::TestImage;
-use host::CargoTest;
+use host::{CargoTest, Selected};
 use tally::{Skipping, Tally};
 
 /// The package of this repository whose tests boot images themselves.
@@ -30,6 +34,8 @@ const CLIENTS: [Package; 5] =
     [Package::Qemu, Package::Curl, Package::ApacheBench, Package::Wrk, Package::Ping];
 /// Tells tests of the host that they may skip what this computer does not allow.
 pub const ALLOW_SKIP: &str = "REFLEX_ALLOW_SKIP";
+/// The environment variable that names the newest QEMU, as `--newest-qemu` does.
+const NEWEST: &str = "REFLEX_QEMU_NEWEST";
 
 /// What `test` is told.
 #[derive(Debug, clap::Args)]
@@ -46,6 +52,10 @@ pub struct Arguments {
     /// Seed of all random choices [default: a new one, printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Also run the essentials with this QEMU, the newest at hand; named as for --qemu
+    /// [env: REFLEX_QEMU_NEWEST]
+    #[arg(long, value_name = "PATH")]
+    newest_qemu: Option<PathBuf>,
 }
 
 /// Runs the subcommand.
@@ -54,10 +64,22 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     let seed = arguments.seed.unwrap_or_else(new_seed);
     console::note("Seed", format!("{seed} (repeat with --seed {seed})"));
     let skipping = if arguments.allow_skip { Skipping::Allowed } else { Skipping::Fails };
-    let run = Run { project, arguments, installing, skipping, seed };
-    let mut parts = vec![("host", run.host_tests()?), ("image", run.image_tests())];
-    if run.project.host_packages.iter().any(|package| package == END_TO_END) {
-        parts.push(("end-to-end", run.end_to_end_tests()?));
+    let emulator = packages::emulator(installing);
+    match &emulator {
+        Ok(emulator) => console::note("Emulator", emulator),
+        Err(error) => console::warning(format!("no test can boot a guest: {error:#}")),
+    }
+    let run = Run { project, arguments, installing, skipping, seed, emulator };
+    let mut parts = vec![("host", run.host_tests()?), ("image", run.image_tests(None))];
+    if run.has_end_to_end_tests() {
+        parts.push(("end-to-end", run.end_to_end_tests(None)?));
+    }
+    match run.newest() {
+        Some(Ok(newest)) => parts.push(("newest QEMU", run.essentials(&newest)?)),
+        Some(Err(error)) => {
+            parts.push(("newest QEMU", run.cannot_run(essentials::NAME, &error.into())));
+        }
+        None => {}
     }
     Ok(run.report(&parts))
 }
@@ -69,9 +91,32 @@ struct Run {
     installing: Installing,
     skipping: Skipping,
     seed: u64,
+    /// The QEMU that guests run in, or why there is none.
+    emulator: Result<&'static Emulator>,
 }
 
 impl Run {
+    fn has_end_to_end_tests(&self) -> bool {
+        self.project.host_packages.iter().any(|package| package == END_TO_END)
+    }
+
+    /// The newest QEMU, if one was given.
+    fn newest(&self) -> Option<Result<Emulator, machine::EmulatorError>> {
+        let variable = || std::env::var_os(NEWEST).filter(|path| !path.is_empty());
+        let path = self.arguments.newest_qemu.clone().or_else(|| variable().map(PathBuf::from))?;
+        Some(Emulator::at(&path))
+    }
+
+    /// The essentials, with this QEMU.
+    fn essentials(&self, newest: &Emulator) -> Result<Tally> {
+        console::step("Repeating", format!("{} ({newest})", essentials::NAME));
+        let mut tally = self.image_tests(Some(newest));
+        if self.has_end_to_end_tests() {
+            tally += self.end_to_end_tests(Some(newest))?;
+        }
+        Ok(tally)
+    }
+
     fn filter(&self) -> Option<&str> {
         self.arguments.filter.as_deref()
     }
@@ -86,51 +131,58 @@ impl Run {
         let selection: Vec<String> =
             packages.flat_map(|name| ["--package".to_owned(), name.clone()]).collect();
         if !selection.is_empty() {
-            tally += self.cargo_test(selection, Vec::new())?;
+            tally += self.cargo_test(selection, self.selected(), Vec::new())?;
         }
         for package in &self.project.testable_libraries {
             let selection = vec!["--package".to_owned(), package.clone(), "--lib".to_owned()];
-            tally += self.cargo_test(selection, Vec::new())?;
+            tally += self.cargo_test(selection, self.selected(), Vec::new())?;
         }
         Ok(tally)
+    }
+
+    /// The tests that were asked for.
+    fn selected(&self) -> Selected {
+        self.filter().map_or(Selected::All, |filter| Selected::Containing(filter.to_owned()))
     }
 
     fn cargo_test(
         &self,
         selection: Vec<String>,
-        mut environment: Vec<(String, String)>,
+        tests: Selected,
+        mut environment: Vec<(String, OsString)>,
     ) -> Result<Tally> {
         let names: Vec<&str> =
             selection.iter().filter(|word| !word.starts_with("--")).map(String::as_str).collect();
         console::step("Testing", format!("on the host: {}", names.join(", ")));
-        environment.push(("PROPTEST_RNG_SEED".to_owned(), self.seed.to_string()));
-        environment.push(("REFLEX_SEED".to_owned(), self.seed.to_string()));
+        environment.push(("PROPTEST_RNG_SEED".to_owned(), self.seed.to_string().into()));
+        environment.push(("REFLEX_SEED".to_owned(), self.seed.to_string().into()));
         if self.skipping == Skipping::Allowed {
-            environment.push((ALLOW_SKIP.to_owned(), "1".to_owned()));
+            environment.push((ALLOW_SKIP.to_owned(), "1".into()));
         }
         CargoTest {
             root: &self.project.root,
             selection,
-            filter: self.filter(),
+            tests,
             environment,
             skipping: self.skipping,
         }
         .run()
     }
 
-    fn image_tests(&self) -> Tally {
+    /// Tests inside images; those of the essentials with the newest QEMU, if one is given.
+    fn image_tests(&self, newest: Option<&Emulator>) -> Tally {
         let images: Vec<&Image> = self.project.test_images().collect();
         if images.is_empty() {
             return Tally::default();
         }
-        if let Err(error) = require(&[Package::Qemu], self.installing) {
-            return self.cannot_run("in-image tests", &error);
+        if let (None, Err(error)) = (newest, &self.emulator) {
+            return self.cannot_run("in-image tests", error);
         }
         let mut tally = Tally::default();
         let mut boots = Vec::new();
         for image in images {
             match build(image) {
-                Ok(file) => boots.extend(self.boots_of(image, &file)),
+                Ok(file) => boots.extend(self.boots_of(image, &file, newest)),
                 Err(error) => {
                     console::error(format!("{error:#}"));
                     tally += Tally::FAILURE;
@@ -154,7 +206,7 @@ impl Run {
         tally
     }
 
-    fn boots_of(&self, image: &Image, file: &std::path::Path) -> Vec<TestImage> {
+    fn boots_of(&self, image: &Image, file: &Path, newest: Option<&Emulator>) -> Vec<TestImage> {
         // A filter that names the image takes all its tests.
         let filter = self.filter().filter(|filter| !image.name.contains(filter));
         let boot = |model| TestImage {
@@ -162,21 +214,29 @@ impl Run {
             memory_mib: image.settings.memory,
             filter: filter.map(str::to_owned),
             append: format!("test.seed={}", self.seed),
+            emulator: newest.cloned(),
+            group: newest.map(|_| essentials::GROUP.to_owned()),
             ..TestImage::new(&format!("{} {}", image.name, model_name(model)), file)
         };
         image.settings.machines().into_iter().map(boot).collect()
     }
 
-    fn end_to_end_tests(&self) -> Result<Tally> {
-        if let Err(error) = require(&CLIENTS, self.installing) {
-            return Ok(self.cannot_run("end-to-end tests", &error));
+    /// End-to-end tests; those of the essentials with the newest QEMU, if one is given.
+    fn end_to_end_tests(&self, newest: Option<&Emulator>) -> Result<Tally> {
+        if let (None, Err(error)) = (newest, &self.emulator) {
+            return Ok(self.cannot_run("end-to-end tests", error));
         }
-        let mut environment = Vec::new();
+        if let Err(error) = require(&CLIENTS, self.installing) {
+            return Ok(self.cannot_run("end-to-end tests", &error.into()));
+        }
+        let named = newest.map(|newest| newest.named().to_owned()).or_else(machine::named);
+        let mut environment: Vec<(String, OsString)> = Vec::new();
+        environment.extend(named.map(|path| (machine::QEMU_VARIABLE.to_owned(), path.into())));
         for image in &self.project.images {
             let file = build(image).context("end-to-end tests need every image");
             match file {
                 Ok(file) => {
-                    environment.push((variable(&image.name), file.display().to_string()));
+                    environment.push((variable(&image.name), file.into()));
                 }
                 Err(error) => {
                     console::error(format!("{error:#}"));
@@ -184,7 +244,33 @@ impl Run {
                 }
             }
         }
-        self.cargo_test(vec!["--package".to_owned(), END_TO_END.to_owned()], environment)
+        let selection = vec!["--package".to_owned(), END_TO_END.to_owned()];
+        match newest {
+            None => self.cargo_test(selection, self.selected(), environment),
+            Some(_) => self.essential_end_to_end_tests(selection, environment),
+        }
+    }
+
+    /// Those of the essentials; one that is not there has failed.
+    fn essential_end_to_end_tests(
+        &self,
+        selection: Vec<String>,
+        environment: Vec<(String, OsString)>,
+    ) -> Result<Tally> {
+        let wanted = |name: &&str| self.filter().is_none_or(|filter| name.contains(filter));
+        let names: Vec<String> =
+            essentials::END_TO_END.into_iter().filter(wanted).map(str::to_owned).collect();
+        let count = names.len();
+        if count == 0 {
+            return Ok(Tally::default());
+        }
+        let mut tally = self.cargo_test(selection, Selected::Exactly(names), environment)?;
+        let absent = count.saturating_sub(tally.total());
+        if absent > 0 {
+            console::error(format!("{absent} of the essential end-to-end tests did not run"));
+            tally += Tally { failed: absent, ..Tally::default() };
+        }
+        Ok(tally)
     }
 
     fn cannot_run(&self, what: &str, error: &anyhow::Error) -> Tally {
@@ -209,6 +295,12 @@ impl Run {
             sum += *tally;
         }
         println!("{sum}");
+        if self.has_end_to_end_tests() && self.newest().is_none() && self.filter().is_none() {
+            console::warning(format!(
+                "not run: {}: name one with --newest-qemu PATH or {NEWEST}=PATH",
+                essentials::NAME
+            ));
+        }
         match (sum.total(), self.filter()) {
             (0, Some(filter)) => {
                 console::error(format!("no test has `{filter}` in its name"));

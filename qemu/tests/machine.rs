@@ -2,17 +2,24 @@
 //! death by signal.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use reflex_qemu::machine::{Forward, Machine, MachineError, Network, Status};
+use reflex_qemu::machine::{Emulator, Forward, Machine, MachineError, Network, Status};
 use reflex_qemu::protocol::{Event, Protocol};
 
 const LONG: Duration = Duration::from_secs(30);
 
+/// The program that stands in for QEMU.
+fn emulator() -> Emulator {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake/qemu-system-x86_64");
+    Emulator::at(Path::new(program)).unwrap()
+}
+
 /// A machine that runs `script` in place of QEMU.
 fn fake(script: &str) -> Machine {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake/qemu-system-x86_64");
-    Machine::new(program).program(program).append(script).timeout(LONG)
+    Machine::new(program).emulator(emulator()).append(script).timeout(LONG)
 }
 
 fn status(script: &str) -> Status {
@@ -172,7 +179,7 @@ fn a_taken_port_is_found_before_the_boot() {
 
 #[test]
 fn an_image_that_is_not_there_is_named() {
-    let Err(error) = Machine::new("/no/such/image").program("/bin/true").spawn() else {
+    let Err(error) = Machine::new("/no/such/image").emulator(emulator()).spawn() else {
         panic!("it started")
     };
     assert!(error.to_string().contains("/no/such/image"));

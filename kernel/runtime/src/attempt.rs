@@ -6,12 +6,12 @@
 //! a handler of its had failed.
 
 use crate::contain::doom;
-use crate::dispatch::CORE;
+use crate::dispatch::with_core;
 use crate::guard::DOOMED;
-use crate::local::Local;
+use crate::local::LocalCell;
 use crate::registry;
 use crate::report::Reason;
-use crate::section;
+use crate::section::{self, Section};
 use crate::supervise::{OnFailure, Supervision};
 use core::cell::Cell;
 use core::ptr::NonNull;
@@ -28,9 +28,15 @@ pub(crate) struct Attempt {
     reason: Cell<Reason>,
 }
 
-/// The innermost that is under way. Reached only in a section, in which nobody else runs: they are
-/// all on one stack.
-static LATEST: Local<Option<NonNull<Attempt>>> = Local::new(None);
+/// A call that is under way.
+#[derive(Clone, Copy)]
+struct UnderWay(NonNull<Attempt>);
+
+// SAFETY: it is looked at in the section in which the call was made, on the same stack.
+unsafe impl Send for UnderWay {}
+
+/// The innermost: they are all on one stack.
+static LATEST: LocalCell<Option<UnderWay>> = LocalCell::new(None);
 
 /// What is called, and what it has returned.
 struct Work<F, R> {
@@ -38,33 +44,30 @@ struct Work<F, R> {
     result: Option<R>,
 }
 
-/// Calls `work`, which is code of the context `owner`; `None` when it has failed. The caller is in a
-/// section, and has no borrow of the core.
-pub(crate) fn attempt<R>(owner: ContextId, work: impl FnOnce() -> R) -> Option<R> {
-    let supervision = registry::supervision(owner).ok().flatten();
+/// Calls `work`, which is code of the context `owner`; `None` when it has failed. Nothing
+/// of the core is borrowed meanwhile.
+pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> R) -> Option<R> {
+    let supervision = registry::supervision(cs, owner).ok().flatten();
     let Some(owner) = supervision.filter(|owner| owner.on_failure.get() != OnFailure::Halt) else {
         return Some(work());
     };
     let mut work = Work { work: Some(work), result: None };
-    // SAFETY: in a section, and the borrow ends in this statement.
-    let latest = unsafe { LATEST.get() };
     let reason = Cell::new(Reason::Panic);
-    let (depth, guards, outer) = (section::depth(), guards(), *latest);
+    let (depth, guards, outer) = (section::depth(), guards(cs), LATEST.get(cs));
     let mut attempt = Attempt { saved: 0, depth, guards, owner, reason };
     // All access goes through this pointer until the call is over.
     let place = NonNull::from(&mut attempt);
-    *latest = Some(place);
+    LATEST.set(cs, Some(UnderWay(place)));
     // SAFETY: both are live until the call is over, and `call` is for a `Work` of these types.
     let failed = unsafe {
         let saved = &raw mut (*place.as_ptr()).saved;
         context::attempt(saved, call_of(&work), (&raw mut work).cast())
     };
-    // SAFETY: as above.
-    unsafe { *LATEST.get() = outer };
+    LATEST.set(cs, outer);
     if failed == 0 {
         return work.result;
     }
-    doom(owner, attempt.reason.get());
+    doom(cs, owner, attempt.reason.get());
     // What it has captured is in a state that nobody knows.
     core::mem::forget(work);
     None
@@ -84,21 +87,16 @@ unsafe extern "C" fn call<F: FnOnce() -> R, R>(work: *mut ()) {
 }
 
 /// Guarded calls that are open on the running context's stack.
-fn guards() -> u32 {
-    // SAFETY: in a section, and the borrow ends with what is taken from it.
-    let core = unsafe { CORE.get() };
-    core.running().map_or(0, |running| core.machine(running).guards & !DOOMED)
+fn guards(cs: &Section) -> u32 {
+    with_core(cs, |core| core.running().map_or(0, |running| core.machine(running).guards & !DOOMED))
 }
 
 /// The call in which a panic or a fault has just happened, if it can be given up. Interrupts were
 /// not masked.
-pub(crate) fn latest() -> Option<&'static Attempt> {
-    if !section::deferred() {
-        return None;
-    }
-    // SAFETY: in a section; the call is under way, as it takes itself off when it is over.
-    let attempt = unsafe { (*LATEST.get())?.as_ref() };
-    (attempt.depth == section::depth() && attempt.guards == guards()).then_some(attempt)
+pub(crate) fn latest(cs: &Section) -> Option<&Attempt> {
+    // SAFETY: the call is under way, as it takes itself off when it is over.
+    let attempt = unsafe { LATEST.get(cs)?.0.as_ref() };
+    (attempt.depth == section::depth() && attempt.guards == guards(cs)).then_some(attempt)
 }
 
 impl Attempt {

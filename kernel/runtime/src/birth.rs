@@ -2,7 +2,7 @@
 //! context itself: contained as everything that runs there, and as often as it takes.
 
 use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
-use crate::dispatch::{CORE, activate_deferred, note};
+use crate::dispatch::{activate_deferred, note, running, with_core};
 use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::{Reason, Registers, Text};
 use crate::runtime::Runtime;
@@ -76,8 +76,8 @@ where
         // SAFETY: the caller's duty; `Self` begins with its header.
         let begin = unsafe { header.cast::<Self>().as_ref() };
         let Some(supervision) = started(EventId::from_word(event)) else { return };
-        let context = section(|| supervision.context());
-        let Ok((pool, _)) = section(|| registry::parts(context)) else { return };
+        let context = section(|cs| supervision.context(cs));
+        let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return };
         // SAFETY: the pool is that of the running context, whose code the constructor is; it has
         // to accept any lifetime, and lends nothing to another flow of control. The pool is not
         // reclaimed before the context has been given up.
@@ -109,11 +109,10 @@ where
 
 /// The running context's constructor is to run, once.
 fn started(event: EventId) -> Option<&'static Supervision> {
-    section(|| {
-        let _ = table::unregister(event);
-        // SAFETY: in a section, and the borrow ends in this statement.
-        let running = unsafe { CORE.get() }.running()?;
-        registry::supervision(running).ok()?
+    section(|cs| {
+        let _ = table::unregister(cs, event);
+        let running = running(cs)?;
+        registry::supervision(cs, running).ok()?
     })
 }
 
@@ -126,17 +125,17 @@ fn refuse(supervision: &'static Supervision, words: Text) -> ! {
 /// Begins a life of a context that is down.
 pub(crate) fn begin(supervision: &'static Supervision) {
     if let Err(error) = try_begin(supervision) {
-        section(|| supervision.refused(error));
+        section(|cs| supervision.refused(cs, error));
     }
 }
 
 fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
-    let context = section(|| supervision.context());
+    let context = section(|cs| supervision.context(cs));
     let construct = supervision.constructor.get().ok_or(Error::NotAllowed)?;
     if supervision.life.get() != Life::Down {
         return Err(Error::Busy);
     }
-    let (pool, _) = section(|| registry::parts(context))?;
+    let (pool, _) = section(|cs| registry::parts(cs, context))?;
     // SAFETY: the two were made for each other by `Runtime::construct`.
     let (state, handler) = unsafe { (construct.prepare)(construct.constructor, pool) }?;
     let registration = Registration { priority: construct.priority, ..Registration::default() };
@@ -145,17 +144,16 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
     let event = registered.inspect_err(|_| {
         supervision.life.set(Life::Down);
         // SAFETY: nobody else has seen the two; in a section.
-        section(|| unsafe { handler.release(pool) });
+        section(|cs| unsafe { handler.release(cs, pool) });
         // SAFETY: as above; there is no state in the cell to be dropped.
         unsafe { registry::free_block(state.block(), pool) };
     })?;
-    section(|| {
-        registry::at(context)?.state = state;
+    section(|cs| {
+        registry::at(cs, context)?.state.set(cs, state);
         supervision.blocks.set([Some(state.block()), None]);
-        supervision.born();
-        // SAFETY: in a section, and the borrow ends in this statement.
-        note(unsafe { CORE.get() }.release(context)?);
-        activate_deferred(event, 1)
+        supervision.born(cs);
+        note(with_core(cs, |core| core.release(context))?);
+        activate_deferred(cs, event, 1)
     })
 }
 
@@ -196,7 +194,8 @@ impl Runtime {
             return Err(Error::NotAllowed);
         }
         let context = registry::add_down(options, scheme)?;
-        let supervision = section(|| registry::supervision(context))?.ok_or(Error::NotAllowed)?;
+        let supervision =
+            section(|cs| registry::supervision(cs, context))?.ok_or(Error::NotAllowed)?;
         supervision.constructor.set(Some(construct));
         begin(supervision);
         Ok(context)
@@ -207,10 +206,9 @@ impl Runtime {
     /// # Errors
     /// [`Error::Busy`] outside any context.
     pub fn own<R>(self, work: impl for<'run> FnOnce(Own<'run>) -> R) -> Result<R, Error> {
-        let pool = section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            let running = unsafe { CORE.get() }.running().ok_or(Error::Busy)?;
-            registry::parts(running).map(|(pool, _)| pool)
+        let pool = section(|cs| {
+            let running = running(cs).ok_or(Error::Busy)?;
+            registry::parts(cs, running).map(|(pool, _)| pool)
         })?;
         // SAFETY: the pool is that of the running context, whose code `work` is; it has to accept
         // any lifetime, and lends nothing to another flow of control. The pool is not reclaimed

@@ -1,6 +1,7 @@
 //! A handler bound to its context's state.
 
 use crate::extras::Extras;
+use crate::section::Section;
 use core::any::TypeId;
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
@@ -42,6 +43,10 @@ pub(crate) struct AnyState {
     cell: NonNull<()>,
     of: TypeId,
 }
+
+// SAFETY: it is the cell's name. To look into the cell takes a proof that nobody else does, wherever
+// the name has come from.
+unsafe impl Send for AnyState {}
 
 impl AnyState {
     pub(crate) fn new<S: 'static>(cell: &'static StateCell<S>) -> Self {
@@ -136,6 +141,11 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
 #[derive(Clone, Copy)]
 pub(crate) struct Handler(NonNull<Header>);
 
+// SAFETY: what a handler has captured may be dropped in any context, since it is `Send` or by the
+// duty of whoever made the handler; what lies beside it is reached in sections, and it is called in
+// its own context alone.
+unsafe impl Send for Handler {}
+
 impl Handler {
     /// Binds `handler` to `state`, in `pool`.
     pub(crate) fn bind<S, F>(
@@ -210,9 +220,12 @@ impl Handler {
     /// Keeps `extras` beside the handler; hands them back if there are some already.
     ///
     /// # Safety
-    /// The handler has not been released; `extras` are in the pool it was bound in. The caller is
-    /// in a section.
-    pub(crate) unsafe fn give_extras(self, extras: Lent<Extras>) -> Option<Lent<Extras>> {
+    /// The handler has not been released; `extras` are in the pool it was bound in.
+    pub(crate) unsafe fn give_extras(
+        self,
+        _: &Section,
+        extras: Lent<Extras>,
+    ) -> Option<Lent<Extras>> {
         // SAFETY: the caller's duty.
         let header = unsafe { self.0.as_ref() };
         if header.extras.get().is_some() {
@@ -243,8 +256,8 @@ impl Handler {
     /// Takes over what is kept beside `old`, having nothing of the kind itself.
     ///
     /// # Safety
-    /// Both are live and bound in the same pool. The caller is in a section.
-    pub(crate) unsafe fn adopt(self, old: Self) {
+    /// Both are live and bound in the same pool.
+    pub(crate) unsafe fn adopt(self, _: &Section, old: Self) {
         // SAFETY: the caller's duty.
         let (header, old) = unsafe { (self.0.as_ref(), old.0.as_ref()) };
         header.extras.set(old.extras.take());
@@ -254,11 +267,10 @@ impl Handler {
     ///
     /// # Safety
     /// The handler is not running and nobody calls it again; `pool` is the one it was bound in.
-    /// The caller is in a section.
-    pub(crate) unsafe fn release(self, pool: &'static Pool) {
+    pub(crate) unsafe fn release(self, cs: &Section, pool: &'static Pool) {
         // SAFETY: the caller's duty.
         unsafe {
-            self.drop_extras(pool);
+            self.drop_extras(cs, pool);
             self.drop_captured();
             self.free(pool);
         }
@@ -268,12 +280,13 @@ impl Handler {
     /// [`release`](Self::release), of which each may be in a section of its own.
     ///
     /// # Safety
-    /// Nobody but the caller uses the handler or its extras; the caller is in a section.
-    pub(crate) unsafe fn drop_extras(self, pool: &'static Pool) {
+    /// Nobody but the caller uses the handler or its extras.
+    pub(crate) unsafe fn drop_extras(self, cs: &Section, pool: &'static Pool) {
         // SAFETY: the caller's duty; `extras_in` made the pointer by `into_raw`.
         unsafe {
             if let Some(extras) = self.0.as_ref().extras.take() {
-                drop(Lent::from_raw(extras, pool));
+                let extras = Lent::from_raw(extras, pool);
+                extras.end_timers(cs);
             }
         }
     }

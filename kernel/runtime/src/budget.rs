@@ -6,9 +6,9 @@
 //! this; nobody else pays for it.
 
 use crate::bound::{Call, Handler, Header};
-use crate::dispatch::CORE;
+use crate::dispatch::running;
 use crate::report::Reason;
-use crate::section::section;
+use crate::section::{Section, section};
 use crate::supervise::Supervision;
 use crate::{contain, registry, timer};
 use core::cell::Cell;
@@ -39,17 +39,15 @@ impl Budget {
     }
 }
 
-/// A tick of a context that is up. The caller is in a section.
-pub(crate) fn tick(supervision: &'static Supervision) {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    if unsafe { CORE.get() }.running().map(|context| context.index) != Some(supervision.index.get())
-    {
+/// A tick of a context that is up.
+pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
+    if running(cs).map(|context| context.index) != Some(supervision.index.get()) {
         return;
     }
     let counted = &supervision.budget.counted;
     counted.set(counted.get() + 1);
     if counted.get() >= TICKS {
-        contain::doom(supervision, Reason::Overrun);
+        contain::doom(cs, supervision, Reason::Overrun);
     }
 }
 
@@ -58,25 +56,26 @@ pub(crate) fn tick(supervision: &'static Supervision) {
 /// # Safety
 /// As for what it would be called by otherwise.
 unsafe extern "C" fn call(header: NonNull<Header>, event: u64, count: u32) {
-    with_budget(|supervision| {
+    with_budget(|cs, supervision| {
         let Budget { tick, counted } = &supervision.budget;
         counted.set(0);
         // The timer is the context's for good.
-        let _ = timer::arm(supervision.timer.get(), timer::now() + *tick, Some(*tick));
+        let _ = timer::arm(cs, supervision.timer.get(), timer::now() + *tick, Some(*tick));
     });
     // SAFETY: the caller's duty.
     unsafe { (Handler::new(header).kind().call)(header, event, count) };
-    with_budget(|supervision| {
-        let _ = timer::disarm(supervision.timer.get());
+    with_budget(|cs, supervision| {
+        let _ = timer::disarm(cs, supervision.timer.get());
     });
 }
 
-fn with_budget(work: impl FnOnce(&'static Supervision)) {
-    section(|| {
-        // SAFETY: in a section, and the borrow ends in this statement.
-        let running = unsafe { CORE.get() }.running();
-        if let Some(Ok(Some(supervision))) = running.map(registry::supervision) {
-            work(supervision);
+fn with_budget(work: impl FnOnce(&Section, &'static Supervision)) {
+    section(|cs| {
+        let running = running(cs);
+        if let Some(Ok(Some(supervision))) =
+            running.map(|context| registry::supervision(cs, context))
+        {
+            work(cs, supervision);
         }
     });
 }

@@ -167,7 +167,7 @@ impl<D: Send + 'static> Cloner<D> {
         let ClonerOptions { child, children, registration, heir_of } = options;
         match child.origin {
             Origin::ChildOf(parent) => {
-                section(|| policy::permit(parent, Executor::NewContext))?;
+                section(|cs| policy::permit(cs, parent, Executor::NewContext))?;
             }
             Origin::Caller | Origin::System => policy::permit_running(Executor::NewContext)?,
         }
@@ -184,7 +184,7 @@ impl<D: Send + 'static> Cloner<D> {
             let chair = (template, pull, handler.clone());
             data.push(seat(child, priority, crew, member, heir_of.is_some(), chair)?);
         }
-        let (pool, _) = section(|| registry::parts(front))?;
+        let (pool, _) = section(|cs| registry::parts(cs, front))?;
         let event = table::register(front, registration, Handler::nothing(pool)?)?;
         crew::watch(event)?;
         Ok(Self { kernel, crew, event, data: data.leak() })
@@ -282,7 +282,7 @@ where
     H: Fn(&mut S, D) + Send + 'static,
 {
     let context = registry::add(options, template.clone())?;
-    let (pool, cell) = section(|| registry::parts(context.id()))?;
+    let (pool, cell) = section(|cs| registry::parts(cs, context.id()))?;
     let cell = cell.downcast::<S>().ok_or(Error::WrongState)?;
     // SAFETY: a child's cell lives for ever.
     let state: &'static StateCell<S> = unsafe { cell.as_ref() };
@@ -318,6 +318,6 @@ impl Runtime {
     /// [`Error::NoContext`] when it has ended, [`Error::NotAllowed`] when it is no child of a
     /// cloner.
     pub fn end(self, child: ContextId) -> Result<(), Error> {
-        section(|| registry::at(child)?.member.ok_or(Error::NotAllowed))?.leave()
+        section(|cs| registry::at(cs, child)?.member.get(cs).ok_or(Error::NotAllowed))?.leave()
     }
 }

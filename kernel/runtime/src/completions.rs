@@ -5,7 +5,7 @@
 //! size, which is filled from the queue in its order. What does not fit waits behind it.
 
 use crate::bound::Handler;
-use crate::dispatch::{CORE, note, note_if_due, timestamp};
+use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::local::Local;
 use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
@@ -27,7 +27,6 @@ type Entry = [u64; 2];
 pub struct Completions {
     context: ContextId,
     reader: Reader<'static, Entry>,
-    /// Reached only in a section.
     producer: &'static Local<Producer<'static, Entry>>,
     /// Places of the ring.
     size: usize,
@@ -57,11 +56,11 @@ impl Completions {
     /// # Errors
     /// Those of [`Kernel::register`].
     pub fn register(&self, registration: Registration) -> Result<EventId, Error> {
-        let (pool, _) = section(|| registry::parts(self.context))?;
+        let (pool, _) = section(|cs| registry::parts(cs, self.context))?;
         let handler = Handler::nothing(pool)?;
         table::register(self.context, registration, handler).inspect_err(|_| {
             // SAFETY: nobody else has seen it; in a section.
-            section(|| unsafe { handler.release(pool) });
+            section(|cs| unsafe { handler.release(cs, pool) });
         })
     }
 
@@ -71,9 +70,8 @@ impl Completions {
     /// # Errors
     /// [`Error::NoContext`].
     pub fn notify(&self, event: Option<EventId>) -> Result<(), Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            note(unsafe { CORE.get() }.set_taken(self.context, event, timestamp())?);
+        section(|cs| {
+            note(with_core(cs, |core| core.set_taken(self.context, event, timestamp()))?);
             Ok(())
         })
     }
@@ -105,20 +103,23 @@ impl Completions {
     }
 
     fn fill_one(&self) -> bool {
-        section(|| {
-            // SAFETY: in a section, and the borrows end in it.
-            let (core, producer) = unsafe { (CORE.get(), self.producer.get()) };
-            if producer.len() == self.size {
-                return false;
-            }
-            // The context is a ring's, so its activations can be taken.
-            let Ok(Some(activation)) = core.take(self.context) else { return false };
-            let entry = [activation.event.into_word(), u64::from(activation.count)];
-            // There is room: only the producer fills the ring.
-            let moved = producer.push(entry).is_ok();
-            // What was taken may have lent its priority to whoever excludes the ring.
-            note_if_due(core);
-            moved
+        section(|cs| {
+            self.producer.with(cs, |producer| {
+                if producer.len() == self.size {
+                    return false;
+                }
+                let taken = with_core(cs, |core| {
+                    let taken = core.take(self.context);
+                    // What is taken may have lent its priority to whoever excludes the ring.
+                    note_if_due(core);
+                    taken
+                });
+                // The context is a ring's, so its activations can be taken.
+                let Ok(Some(activation)) = taken else { return false };
+                let entry = [activation.event.into_word(), u64::from(activation.count)];
+                // There is room: only the producer fills the ring.
+                producer.push(entry).is_ok()
+            })
         })
     }
 }

@@ -18,12 +18,12 @@
 //! *reserve* under the stack is mapped for as long as the kernel code needs it, and then the
 //! context is given up.
 
-use crate::dispatch::{self, CORE, note};
+use crate::dispatch::{self, note, running, with_core};
 use crate::exclude::ContextSet;
 use crate::guard::DOOMED;
-use crate::local::Local;
+use crate::local::LocalCell;
 use crate::report::{Reason, Registers, Text};
-use crate::section::{self, section};
+use crate::section::{self, Outermost, Section};
 use crate::supervise::{Life, OnFailure, Supervision};
 use crate::{attempt, job, memory, registry, supervisor};
 use core::fmt::{self, Write};
@@ -44,9 +44,8 @@ const PAGE_FAULT: u64 = 14;
 const INTERRUPTS: u64 = 1 << 9;
 const ALWAYS: u64 = 1 << 1;
 
-/// Contexts to be given up as soon as no guarded call is open on their stacks. Reached only in a
-/// section.
-static CONDEMNED: Local<ContextSet> = Local::new(ContextSet::NONE);
+/// Contexts to be given up as soon as no guarded call is open on their stacks.
+static CONDEMNED: LocalCell<ContextSet> = LocalCell::new(ContextSet::NONE);
 
 /// Where each context's reserve begins; 0 without one. Written once each, and read where nothing
 /// may be locked.
@@ -57,8 +56,12 @@ static RESERVES: [AtomicUsize; registry::MOST_CONTEXTS] =
 static OVERFLOWED: AtomicU32 = AtomicU32::new(0);
 
 /// Makes the job that buries contexts. It comes after all others, as it may not return.
-pub(crate) fn init() {
-    job::set_last(bury);
+///
+/// # Safety
+/// Called at start-up, before anything else runs.
+pub(crate) unsafe fn init() {
+    // SAFETY: the caller's duty.
+    unsafe { job::set_last(bury) }
 }
 
 /// Has the burial job run.
@@ -78,16 +81,19 @@ pub fn panicked(text: &dyn fmt::Display, registers: &Registers) {
     if !interrupt::enabled() {
         return;
     }
-    if let Some(attempt) = attempt::latest() {
-        tell(attempt.owner(), text);
-        let saved = attempt.fail(Reason::Panic);
-        // SAFETY: it is under way on this stack, and what it has called has panicked.
-        unsafe { context::give_up(saved) }
-    }
-    if section::deferred() {
-        return;
-    }
-    let Some(culprit) = section(culprit) else { return };
+    let culprit = section::either(
+        |cs| {
+            if let Some(attempt) = attempt::latest(cs) {
+                tell(attempt.owner(), text);
+                let saved = attempt.fail(Reason::Panic);
+                // SAFETY: it is under way on this stack, and what it has called has panicked.
+                unsafe { context::give_up(saved) }
+            }
+            None
+        },
+        |outermost| culprit(outermost),
+    );
+    let Some(culprit) = culprit else { return };
     tell(culprit, text);
     fail(culprit, Reason::Panic, registers)
 }
@@ -106,10 +112,12 @@ fn tell(culprit: &'static Supervision, text: &dyn fmt::Display) {
 /// The running context, which is supervised, has come to an end. The caller is in no section, on
 /// its stack.
 pub(crate) fn fail(culprit: &'static Supervision, reason: Reason, registers: &Registers) -> ! {
-    section::hold();
-    culprit.registers.set(*registers);
-    culprit.reason.set(reason);
-    bury_running()
+    let failed = section::outermost(|outermost| {
+        culprit.registers.set(*registers);
+        culprit.reason.set(reason);
+        bury_running(outermost)
+    });
+    failed.expect("a context fails in no section")
 }
 
 /// An exception. True when it has been dealt with, and the frame says where to go on.
@@ -119,11 +127,12 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
     }
     let unmasked = frame.rflags & INTERRUPTS != 0;
     let culprit = if unmasked && !section::deferred() {
-        section::hold();
-        let culprit = culprit();
+        // SAFETY: none is open.
+        let outermost = unsafe { Outermost::hold() };
+        let culprit = culprit(&outermost);
         if culprit.is_none() {
             // Nothing is lost: what was posted meanwhile is served at the next section's end.
-            section::give_up();
+            outermost.give_up();
         }
         culprit
     } else {
@@ -132,7 +141,9 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
     let overflow = frame.vector == PAGE_FAULT && overflows(frame.cr2 as usize);
     if unmasked
         && !overflow
-        && let Some(attempt) = attempt::latest()
+        && section::deferred()
+        // SAFETY: a section is open, and whoever has it does not run before this has returned.
+        && let Some(attempt) = attempt::latest(unsafe { Section::assume() })
     {
         frame.rdi = attempt.fail(exception(frame)) as u64;
         frame.rip = context::give_up as *const () as u64;
@@ -177,8 +188,7 @@ fn open_reserve(address: usize, stack_pointer: usize) -> bool {
     let Some(index) = owner(address) else { return false };
     // The access was one to the stack in use, a few words or a page's probe away; or one to the
     // running context's, by an interrupt's entry, which is on a stack of its own then.
-    // SAFETY: it only looks at one word, whoever is at work on the core.
-    let running = unsafe { CORE.get() }.running().is_some_and(|at| usize::from(at.index) == index);
+    let running = dispatch::peek_running().is_some_and(|at| usize::from(at.index) == index);
     let near = stack_pointer.abs_diff(address) <= RESERVE;
     let begin = RESERVES[index].load(Relaxed);
     if !(near || running) || !memory::open_reserve(begin..begin + RESERVE) {
@@ -189,35 +199,35 @@ fn open_reserve(address: usize, stack_pointer: usize) -> bool {
     true
 }
 
-/// The running context, if it can be given up where it is. The caller is in the outermost section.
-fn culprit() -> Option<&'static Supervision> {
-    // SAFETY: in a section, and the borrow ends in it.
-    let core = unsafe { CORE.get() };
-    let context = core.running()?;
-    if core.machine(context).guards & !DOOMED != 0 {
-        return None;
-    }
-    let supervision = registry::at(context).ok()?.supervision?;
+/// The running context, if it can be given up where it is. The section is the outermost.
+fn culprit(cs: &Section) -> Option<&'static Supervision> {
+    let context = with_core(cs, |core| {
+        let context = core.running()?;
+        (core.machine(context).guards & !DOOMED == 0).then_some(context)
+    })?;
+    let supervision = registry::at(cs, context).ok()?.supervision?;
     (supervision.on_failure.get() != OnFailure::Halt).then_some(supervision)
 }
 
-/// Has a context given up as soon as it can be. The caller is in a section.
-pub(crate) fn doom(supervision: &'static Supervision, reason: Reason) {
-    let context = supervision.context();
+/// Has a context given up as soon as it can be.
+pub(crate) fn doom(cs: &Section, supervision: &'static Supervision, reason: Reason) {
+    let context = supervision.context(cs);
     if supervision.life.get() != Life::Up {
         return;
     }
-    // SAFETY: in a section, and the borrows end in it.
-    let (core, condemned) = unsafe { (CORE.get(), CONDEMNED.get()) };
-    let guards = &mut core.machine(context).guards;
-    if *guards & DOOMED != 0 {
+    let guards = with_core(cs, |core| {
+        let guards = &mut core.machine(context).guards;
+        let before = *guards;
+        *guards |= DOOMED;
+        before
+    });
+    if guards & DOOMED != 0 {
         return;
     }
-    *guards |= DOOMED;
-    let open = *guards != DOOMED;
     supervision.reason.set(reason);
-    condemned.insert(context.index);
-    if !open {
+    CONDEMNED.set(cs, CONDEMNED.get(cs).with(context));
+    // Else it is given up when the last guarded call ends.
+    if guards == 0 {
         post();
     }
 }
@@ -226,53 +236,50 @@ pub(crate) fn doom(supervision: &'static Supervision, reason: Reason) {
 ///
 /// # Errors
 /// [`Error::NoContext`]; [`Error::NotAllowed`] when it is not supervised.
-pub(crate) fn request(context: ContextId) -> Result<(), Error> {
-    let supervision = registry::at(context)?.supervision.ok_or(Error::NotAllowed)?;
-    doom(supervision, Reason::Requested);
+pub(crate) fn request(cs: &Section, context: ContextId) -> Result<(), Error> {
+    let supervision = registry::at(cs, context)?.supervision.ok_or(Error::NotAllowed)?;
+    doom(cs, supervision, Reason::Requested);
     Ok(())
 }
 
 /// The burial job: gives up who is condemned, the running context last, because then it does not
 /// return.
-fn bury() {
+fn bury(outermost: &mut Outermost) {
+    let cs: &Section = outermost;
     let overflowed = OVERFLOWED.swap(0, Relaxed);
-    if let Some(Ok(Some(supervision))) = overflowed
-        .checked_sub(1)
-        .map(|index| registry::name(index as u16).and_then(registry::supervision))
-    {
-        doom(supervision, Reason::StackOverflow);
+    if let Some(Ok(Some(supervision))) = overflowed.checked_sub(1).map(|index| {
+        registry::name(cs, index as u16).and_then(|context| registry::supervision(cs, context))
+    }) {
+        doom(cs, supervision, Reason::StackOverflow);
     }
-    // SAFETY: in a section, as every job; the borrow ends with the copy.
-    let condemned = *unsafe { CONDEMNED.get() };
-    // SAFETY: as above.
-    let running = unsafe { CORE.get() }.running();
+    let condemned = CONDEMNED.get(cs);
+    let running = running(cs);
     let mut last = false;
     for index in condemned.indices() {
-        let Ok(context) = registry::name(index) else { continue };
-        // SAFETY: as above.
-        if unsafe { CORE.get() }.machine(context).guards != DOOMED {
+        let Ok(context) = registry::name(cs, index) else { continue };
+        if with_core(cs, |core| core.machine(context).guards) != DOOMED {
             continue;
         }
         if Some(context) == running {
             last = true;
-        } else if halts(context).is_none() {
-            let _ = give_up(context);
+        } else if halts(cs, context).is_none() {
+            let _ = give_up(cs, context);
         }
     }
     if last {
-        if let Some(reason) = running.and_then(halts) {
+        if let Some(reason) = running.and_then(|context| halts(cs, context)) {
             panic!("{reason}");
         }
-        if let Some(Ok(Some(culprit))) = running.map(registry::supervision) {
+        if let Some(Ok(Some(culprit))) = running.map(|context| registry::supervision(cs, context)) {
             culprit.registers.set(Registers::interrupted(&culprit.stack));
         }
-        bury_running()
+        bury_running(outermost)
     }
 }
 
 /// Why a context has been condemned whose end is the image's.
-fn halts(context: ContextId) -> Option<Reason> {
-    let supervision = registry::supervision(context).ok()??;
+fn halts(cs: &Section, context: ContextId) -> Option<Reason> {
+    let supervision = registry::supervision(cs, context).ok()??;
     (supervision.on_failure.get() == OnFailure::Halt).then(|| supervision.reason.get())
 }
 
@@ -282,59 +289,70 @@ fn halts(context: ContextId) -> Option<Reason> {
 /// The caller holds the outermost section; the stack is empty, and nobody else's.
 #[unsafe(naked)]
 unsafe extern "C" fn grave() {
-    core::arch::naked_asm!("call {bury}", "ud2", bury = sym bury_running)
+    core::arch::naked_asm!("call {bury}", "ud2", bury = sym bury_here)
 }
 
-/// Gives the running context up. The caller holds the outermost section, on that context's stack.
-extern "C" fn bury_running() -> ! {
+extern "C" fn bury_here() -> ! {
+    // SAFETY: `faulted` has left the outermost section open for this.
+    let mut outermost = unsafe { Outermost::assume() };
+    bury_running(&mut outermost)
+}
+
+/// Gives the running context up, on whose stack this is.
+fn bury_running(outermost: &mut Outermost) -> ! {
     // SAFETY: nothing of the dying context's is needed any more; the rounding mode was its own.
     unsafe { fpu::reset() };
-    // SAFETY: in a section; the borrow ends in this statement.
-    let next = unsafe { CORE.get() }.running().and_then(give_up);
-    dispatch::go_to(next.unwrap_or(Next::Idle))
+    let next = running(outermost).and_then(|context| give_up(outermost, context));
+    dispatch::go_to(outermost, next.unwrap_or(Next::Idle))
 }
 
 /// Gives a context up: its handler, and what is on its stack. The rest is the supervisor's, who is
 /// activated. Returns who runs next, if the context was running.
-fn give_up(context: ContextId) -> Option<Next> {
-    let supervision = registry::supervision(context).ok()??;
-    // SAFETY: in a section, and the borrows end before anything else runs.
-    let (core, condemned) = unsafe { (CORE.get(), CONDEMNED.get()) };
-    let stack = core.machine(context);
-    stack.guards = 0;
-    supervision.rescues.set(stack.rescues.take());
+fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
+    let supervision = registry::supervision(cs, context).ok()??;
+    let mut condemned = CONDEMNED.get(cs);
     condemned.remove(context.index);
-    let served = core.serving(context);
-    let priority = served.and_then(|event| core.look_up(event).ok());
+    CONDEMNED.set(cs, condemned);
+    let (served, priority, runs, saved) = with_core(cs, |core| {
+        let stack = core.machine(context);
+        stack.guards = 0;
+        supervision.rescues.set(stack.rescues.take());
+        let saved = stack.saved;
+        let served = core.serving(context);
+        let priority = served.and_then(|event| core.look_up(event).ok());
+        (served, priority, core.running() == Some(context), saved)
+    });
     let priority = priority.map_or(Priority::DEFAULT, |info| info.registration.priority);
     supervision.event.set(served);
     if !matches!(supervision.reason.get(), Reason::Panic | Reason::Refused) {
         // What it has said was of an earlier failure.
         supervision.text.set(Text::EMPTY);
     }
-    if core.running() != Some(context) {
+    if !runs {
         supervision.registers.set(match served {
             // SAFETY: it has a handler on its stack and does not run, so it was left.
-            Some(_) => unsafe { Registers::saved(core.machine(context).saved) },
+            Some(_) => unsafe { Registers::saved(saved) },
             None => Registers::NONE,
         });
     }
-    if supervisor::is_supervisor(context) {
+    if supervisor::is_supervisor(cs, context) {
         // It has no state that could be half changed: it goes on behind what it was doing.
-        let next = core.abandon(context).ok()?.1;
-        note(core.release(context).ok()?);
-        supervisor::go_on();
+        let (next, outcome) = with_core(cs, |core| {
+            let next = core.abandon(context).ok()?.1;
+            Some((next, core.release(context).ok()?))
+        })?;
+        note(outcome);
+        supervisor::go_on(cs);
         return next;
     }
     supervision.life.set(Life::Dying);
     // The handler that ran is ended here and now: in what state it is nobody knows, so nobody is
     // to drop it by unregistering it.
     if let Some(event) = served {
-        let _ = core.unregister(event);
+        let _ = with_core(cs, |core| core.unregister(event));
     }
-    supervisor::bury(supervision, priority);
-    // SAFETY: in a section, and the borrow ends in this statement.
-    let (unfinished, next) = unsafe { CORE.get() }.abandon(context).ok()?;
+    supervisor::bury(cs, supervision, priority);
+    let (unfinished, next) = with_core(cs, |core| core.abandon(context)).ok()?;
     supervision.unfinished.set(unfinished);
     next
 }

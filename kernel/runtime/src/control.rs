@@ -1,6 +1,6 @@
 //! Control of registrations beyond making and ending them.
 
-use crate::dispatch::{CORE, note, note_if_due, timestamp};
+use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::runtime::Runtime;
 use crate::section::section;
 use crate::{extras, registry, table, timer};
@@ -13,13 +13,13 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`].
     pub fn clean(self, event: EventId) -> Result<u32, Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let core = unsafe { CORE.get() };
-            let cleaned = core.clean(event)?;
-            // What was pending may have been what kept the running context running.
-            note_if_due(core);
-            Ok(cleaned)
+        section(|cs| {
+            with_core(cs, |core| {
+                let cleaned = core.clean(event)?;
+                // What was pending may have been what kept the running context running.
+                note_if_due(core);
+                Ok(cleaned)
+            })
         })
     }
 
@@ -37,9 +37,8 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`].
     pub fn disable(self, event: EventId, meanwhile: Meanwhile) -> Result<(), Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            note(unsafe { CORE.get() }.disable(event, meanwhile)?);
+        section(|cs| {
+            note(with_core(cs, |core| core.disable(event, meanwhile))?);
             Ok(())
         })
     }
@@ -50,9 +49,8 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`].
     pub fn enable(self, event: EventId) -> Result<u32, Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            let (counted, outcome) = unsafe { CORE.get() }.enable(event, timestamp())?;
+        section(|cs| {
+            let (counted, outcome) = with_core(cs, |core| core.enable(event, timestamp()))?;
             note(outcome);
             Ok(counted)
         })
@@ -63,8 +61,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`].
     pub fn look_up(self, event: EventId) -> Result<Info, Error> {
-        // SAFETY: in a section, and the borrow ends in it.
-        section(|| unsafe { CORE.get() }.look_up(event))
+        section(|cs| with_core(cs, |core| core.look_up(event)))
     }
 
     /// From now on an occurrence counts only if `filter`, which is told how many there are at
@@ -80,10 +77,10 @@ impl Runtime {
         filter: impl Fn(u32) -> bool + Send + 'static,
     ) -> Result<(), Error> {
         let info = self.look_up(event)?;
-        let (pool, _) = section(|| registry::parts(info.context))?;
+        let (pool, _) = section(|cs| registry::parts(cs, info.context))?;
         let filter = pool.alloc(filter).map_err(|_| Error::OutOfMemory)?;
         extras::make(event)?;
-        let old = section(|| extras::set_filter(event, Some(extras::erase(filter))))?;
+        let old = section(|cs| extras::set_filter(cs, event, Some(extras::erase(filter))))?;
         // Not in the section: it may do anything.
         drop(old);
         Ok(())
@@ -94,7 +91,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`], [`Error::OutOfMemory`].
     pub fn lift_filter(self, event: EventId) -> Result<(), Error> {
-        let old = section(|| extras::set_filter(event, None))?;
+        let old = section(|cs| extras::set_filter(cs, event, None))?;
         // Not in the section: it may do anything.
         drop(old);
         Ok(())
@@ -109,7 +106,7 @@ impl Runtime {
     /// [`Error::Stale`], [`Error::OutOfMemory`], [`Error::TableFull`].
     pub fn set_time_out(self, event: EventId, within: Option<Duration>) -> Result<(), Error> {
         extras::make(event)?;
-        timer::with_room(|| extras::set_time_out(event, within))
+        timer::with_room(|cs| extras::set_time_out(cs, event, within))
     }
 
     /// Has a context's handlers wait as soon as none of them is under way; true when that is so
@@ -118,8 +115,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`].
     pub fn stop(self, context: ContextId) -> Result<bool, Error> {
-        // SAFETY: in a section, and the borrow ends in it.
-        section(|| unsafe { CORE.get() }.stop(context))
+        section(|cs| with_core(cs, |core| core.stop(context)))
     }
 
     /// Lets a context's handlers run again that was stopped.
@@ -127,9 +123,8 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`]; [`Error::Busy`] when it was not stopped.
     pub fn start(self, context: ContextId) -> Result<(), Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            note(unsafe { CORE.get() }.start(context)?);
+        section(|cs| {
+            note(with_core(cs, |core| core.start(context))?);
             Ok(())
         })
     }
@@ -140,8 +135,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`], [`Error::NoContext`], [`Error::NotAllowed`].
     pub fn set_notice(self, context: ContextId, event: Option<EventId>) -> Result<(), Error> {
-        // SAFETY: in a section, and the borrow ends in it.
-        section(|| unsafe { CORE.get() }.set_notice(context, event))
+        section(|cs| with_core(cs, |core| core.set_notice(context, event)))
     }
 
     /// What trouble a context has had since this was last asked.
@@ -149,7 +143,6 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`].
     pub fn take_troubles(self, context: ContextId) -> Result<Troubles, Error> {
-        // SAFETY: in a section, and the borrow ends in it.
-        section(|| unsafe { CORE.get() }.take_troubles(context))
+        section(|cs| with_core(cs, |core| core.take_troubles(context)))
     }
 }

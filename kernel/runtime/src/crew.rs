@@ -18,9 +18,9 @@
 //! always the first idle child's start event, which is an ordinary event of that child.
 
 use crate::bound::Handler;
-use crate::dispatch::{CORE, note, timestamp};
+use crate::dispatch::{note, timestamp, with_core};
 use crate::local::Local;
-use crate::section::section;
+use crate::section::{Section, section};
 use crate::{inherit, policy, registry, table};
 use alloc::vec::Vec;
 use core::ptr::NonNull;
@@ -66,6 +66,7 @@ pub(crate) enum Begin {
 pub(crate) type Restore = unsafe fn(NonNull<()>, &'static Pool) -> Result<Handler, Error>;
 
 /// One child.
+#[derive(Clone, Copy)]
 pub(crate) struct Seat {
     context: ContextId,
     start: EventId,
@@ -82,6 +83,10 @@ pub(crate) struct Seat {
     restore: Restore,
 }
 
+// SAFETY: the chair is looked at by its child's own handlers, or by the supervisor when none of these
+// goes on; here it is a name.
+unsafe impl Send for Seat {}
+
 impl Seat {
     pub(crate) fn new(
         context: ContextId,
@@ -97,7 +102,7 @@ impl Seat {
     }
 }
 
-/// All children of one cloner. Reached only in a section.
+/// All children of one cloner.
 pub(crate) struct Crew {
     front: ContextId,
     seats: Vec<Seat>,
@@ -138,17 +143,16 @@ impl Crew {
     }
 
     /// Has the first idle child told of occurrences.
-    fn notify(&mut self) {
+    fn notify(&mut self, cs: &Section) {
         let first = self.seats.get(usize::from(self.idle)).map(|seat| seat.start);
-        // SAFETY: in a section, as whoever has the crew; the borrow ends in this statement.
-        let told = unsafe { CORE.get() }.set_notified(self.front, first, timestamp);
+        let told = with_core(cs, |core| core.set_notified(self.front, first, timestamp));
         if let Ok(outcome) = told {
             note(outcome);
         }
     }
 
     /// Takes a child out of the idle.
-    fn remove(&mut self, number: u16) {
+    fn remove(&mut self, cs: &Section, number: u16) {
         let seat = self.seat(number);
         let (previous, next) = (seat.previous, seat.next);
         if next != NOBODY {
@@ -159,44 +163,50 @@ impl Crew {
             return;
         }
         self.idle = next;
-        self.notify();
+        self.notify(cs);
     }
 
-    /// Puts a child first among the idle: its memory was touched last.
-    fn push(&mut self, number: u16) {
+    /// Puts a child first among the idle: its memory was touched last. Returns whom to tell of
+    /// that, which is to be done when the crew is not borrowed any more.
+    #[must_use]
+    fn push(&mut self, cs: &Section, number: u16) -> Option<EventId> {
         let next = core::mem::replace(&mut self.idle, number);
         if next != NOBODY {
             self.seat(next).previous = number;
         }
         let seat = self.seat(number);
         (seat.previous, seat.next, seat.phase) = (NOBODY, next, Phase::Idle);
-        self.notify();
-        if core::mem::take(&mut self.refused)
-            && let Some(event) = self.freed
-        {
-            activate(event);
-        }
+        self.notify(cs);
+        if core::mem::take(&mut self.refused) { self.freed } else { None }
     }
 }
 
-/// Activates an event that may have been ended. The caller is in a section.
-fn activate(event: EventId) {
-    let _ = crate::dispatch::activate_deferred(event, 1);
+/// Puts a child among the idle, and tells whoever has asked for one in vain.
+fn push(cs: &Section, crew: &Local<Crew>, number: u16) {
+    if let Some(event) = crew.with(cs, |crew| crew.push(cs, number)) {
+        activate(cs, event);
+    }
+}
+
+/// Activates an event that may have been ended.
+fn activate(cs: &Section, event: EventId) {
+    let _ = crate::dispatch::activate_deferred(cs, event, 1);
 }
 
 impl Membership {
     /// Adds a child to the crew, idle.
     pub(crate) fn join(crew: &'static Local<Crew>, mut seat: Seat) -> Result<(), Error> {
         seat.whole = seat.pool.available();
-        section(|| {
+        section(|cs| {
             let context = seat.context;
-            // SAFETY: in a section, and the borrow ends in it.
-            let members = unsafe { crew.get() };
-            let number = members.seats.len() as u16;
-            registry::at(context)?.member = Some(Self { crew, number });
-            // There is capacity: it was reserved with the crew.
-            members.seats.push(seat);
-            members.push(number);
+            let member = &registry::at(cs, context)?.member;
+            let number = crew.with(cs, |crew| {
+                // There is capacity: it was reserved with the crew.
+                crew.seats.push(seat);
+                (crew.seats.len() - 1) as u16
+            });
+            member.set(cs, Some(Self { crew, number }));
+            push(cs, crew, number);
             Ok(())
         })
     }
@@ -206,14 +216,14 @@ impl Membership {
     }
 
     /// Runs `work` on the crew and the child's number, in a section.
-    fn with<R>(self, work: impl FnOnce(&mut Crew, u16) -> R) -> R {
-        // SAFETY: in a section; `work` runs nobody else and does not come here again.
-        section(|| work(unsafe { self.crew.get() }, self.number))
+    #[cfg_attr(debug_assertions, track_caller)]
+    fn with<R>(self, work: impl FnOnce(&Section, &mut Crew, u16) -> R) -> R {
+        section(|cs| self.crew.with(cs, |crew| work(cs, crew, self.number)))
     }
 
     /// The child's start event has been activated: what for.
     pub(crate) fn begin(self) -> Begin {
-        self.with(|crew, number| {
+        self.with(|cs, crew, number| {
             match crew.seat(number).phase {
                 Phase::Claimed => return Begin::Nothing,
                 Phase::Lives => return Begin::Again,
@@ -227,40 +237,38 @@ impl Membership {
                 }
                 Phase::Idle => {}
             }
-            // SAFETY: in a section, and the borrow ends in this statement.
-            let Ok(Some(activation)) = (unsafe { CORE.get() }).take(crew.front) else {
+            let Ok(Some(activation)) = with_core(cs, |core| core.take(crew.front)) else {
                 return Begin::Nothing;
             };
             crew.seat(number).phase = Phase::Lives;
-            crew.remove(number);
+            crew.remove(cs, number);
             Begin::Occurred(activation)
         })
     }
 
     /// Lets a child that has just begun inherit what it is to inherit.
     pub(crate) fn inherit(self) {
-        let (from, to) = self.with(|crew, number| (crew.heir_of, crew.seat(number).context));
+        let (from, to) = self.with(|_, crew, number| (crew.heir_of, crew.seat(number).context));
         if let Some(from) = from
             && inherit::all(from, to).is_err()
         {
             // Its handler runs all the same; what it lacks its parent is told.
-            section(|| policy::refuse(from));
+            section(|cs| policy::refuse(cs, from));
         }
     }
 
     /// Whether the child's life is over: its handler has returned and it has no registrations.
     pub(crate) fn is_over(self) -> bool {
-        self.with(|crew, number| {
+        self.with(|cs, crew, number| {
             let context = crew.seat(number).context;
-            // SAFETY: in a section, and the borrow ends in this statement.
-            unsafe { CORE.get() }.condition(context).is_ok_and(|(_, live)| live == 1)
+            with_core(cs, |core| core.condition(context)).is_ok_and(|(_, live)| live == 1)
         })
     }
 
     /// The child's life is over and its state as new: it is idle, under another name. Runs in the
     /// child's context, on whose stack nothing is left but the start handler.
     pub(crate) fn end(self) {
-        let (pool, whole, context) = self.with(|crew, number| {
+        let (pool, whole, context) = self.with(|_, crew, number| {
             let Seat { pool, whole, context, .. } = *crew.seat(number);
             (pool, whole, context)
         });
@@ -272,45 +280,43 @@ impl Membership {
                 at = unsafe { pool.reclaim(from) };
             }
             // What is lent out comes back when it comes back.
-            self.with(|crew, number| crew.seat(number).whole = pool.available());
+            self.with(|_, crew, number| crew.seat(number).whole = pool.available());
         }
-        while let Some(mourner) = section(|| registry::at(context).ok()?.next_mourner()) {
-            section(|| activate(mourner));
+        while let Some(mourner) = section(|cs| registry::at(cs, context).ok()?.next_mourner(cs)) {
+            section(|cs| activate(cs, mourner));
         }
-        self.with(|crew, number| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            if let Ok(name) = unsafe { CORE.get() }.renew_running(context) {
-                crew.seat(number).context = name;
-                crew.push(number);
+        section(|cs| {
+            if let Ok(name) = with_core(cs, |core| core.renew_running(context)) {
+                self.crew.with(cs, |crew| crew.seat(self.number).context = name);
+                push(cs, self.crew, self.number);
             }
             // Else somebody has registered something with it meanwhile, or it is to stop.
         });
     }
 
-    /// A registration of the child has ended; if it was its last, its life is looked at. The caller
-    /// is in a section.
-    pub(crate) fn left(self, context: ContextId) {
-        // SAFETY: in a section, and the borrows end in it.
-        let (crew, core) = unsafe { (self.crew.get(), CORE.get()) };
-        let Seat { start, phase, .. } = *crew.seat(self.number);
-        let last = core.condition(context).is_ok_and(|(_, live)| live == 1);
-        if last && phase == Phase::Lives && core.serving(context) != Some(start) {
-            activate(start);
+    /// A registration of the child has ended; if it was its last, its life is looked at.
+    pub(crate) fn left(self, cs: &Section, context: ContextId) {
+        let Seat { start, phase, .. } = self.crew.with(cs, |crew| *crew.seat(self.number));
+        let alone = with_core(cs, |core| {
+            let last = core.condition(context).is_ok_and(|(_, live)| live == 1);
+            last && core.serving(context) != Some(start)
+        });
+        if alone && phase == Phase::Lives {
+            activate(cs, start);
         }
     }
 
     /// Ends every registration of a child but its start event: its life is over as soon as none
     /// of its handlers is on its stack.
     pub(crate) fn leave(self) -> Result<(), Error> {
-        let (context, start) = self.with(|crew, number| {
+        let (context, start) = self.with(|_, crew, number| {
             let seat = crew.seat(number);
             (seat.context, seat.start)
         });
         // The start event was registered first, so it comes last.
-        while section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            match unsafe { CORE.get() }.first_of(context) {
-                Ok(Some(event)) if event != start => table::unregister(event).map(|_| true),
+        while section(|cs| {
+            match with_core(cs, |core| core.first_of(context)) {
+                Ok(Some(event)) if event != start => table::unregister(cs, event).map(|_| true),
                 // Nothing is left, or it has come to its end with the last of them.
                 _ => Ok(false),
             }
@@ -324,78 +330,76 @@ impl Membership {
     /// # Safety
     /// Nothing of what ran in the context goes on, and nothing is on its stack.
     pub(crate) unsafe fn restore(self) -> Result<ContextId, Error> {
-        let (context, pool, limits, chair, restore, priority) = self.with(|crew, number| {
+        let (context, pool, limits, chair, restore, priority) = self.with(|_, crew, number| {
             let priority = crew.priority;
             let Seat { context, pool, limits, chair, restore, .. } = *crew.seat(number);
             (context, pool, limits, chair, restore, priority)
         });
-        // SAFETY: in a section, and the borrow ends in it.
-        let name = section(|| unsafe { CORE.get() }.renew(context, limits))?;
+        let name = section(|cs| with_core(cs, |core| core.renew(context, limits)))?;
         // SAFETY: the chair is the child's; the rest is the caller's duty.
         let handler = unsafe { restore(chair, pool) }?;
         let start = Registration { priority, ..Registration::default() };
         let start = table::register(name, start, handler)?;
-        self.with(|crew, number| {
-            let seat = crew.seat(number);
-            (seat.context, seat.start, seat.whole) = (name, start, pool.available());
-            if seat.phase == Phase::Idle {
-                crew.remove(number);
-            }
-            crew.push(number);
-            // SAFETY: in a section, and the borrow ends in this statement.
-            unsafe { CORE.get() }.release(name).map(note)
+        section(|cs| {
+            self.crew.with(cs, |crew| {
+                let seat = crew.seat(self.number);
+                (seat.context, seat.start, seat.whole) = (name, start, pool.available());
+                if seat.phase == Phase::Idle {
+                    crew.remove(cs, self.number);
+                }
+            });
+            push(cs, self.crew, self.number);
+            with_core(cs, |core| core.release(name)).map(note)
         })?;
         Ok(name)
     }
 }
 
 /// Gives occurrences of the cloner's event to an idle child, if there is one, nobody waits before
-/// them, and they are for one child. Returns the child's start event, which is to be activated. The
-/// caller is in a section.
+/// them, and they are for one child. Returns the child's start event, which is to be activated.
 pub(crate) fn offer(
+    cs: &Section,
     crew: &'static Local<Crew>,
     info: Info,
     event: EventId,
     count: u32,
 ) -> Option<EventId> {
-    // SAFETY: in a section, and the borrow ends in it.
-    let crew = unsafe { crew.get() };
     let counts = info.registration.accumulation == Accumulation::Count;
     if info.pending != 0 || info.disabled.is_some() || count != 1 && !counts {
         return None;
     }
-    if let Some(seat) = crew.seats.get_mut(usize::from(crew.given))
-        && let Phase::Given(given) = &mut seat.phase
-        && counts
-    {
-        // It has not begun yet.
-        given.count = given.count.checked_add(count)?;
-        return Some(seat.start);
-    }
-    let number = crew.idle;
-    if number == NOBODY {
-        return None;
-    }
-    crew.given = number;
-    crew.seat(number).phase = Phase::Given(Activation { event, count });
-    crew.remove(number);
-    Some(crew.seat(number).start)
+    crew.with(cs, |crew| {
+        if let Some(seat) = crew.seats.get_mut(usize::from(crew.given))
+            && let Phase::Given(given) = &mut seat.phase
+            && counts
+        {
+            // It has not begun yet.
+            given.count = given.count.checked_add(count)?;
+            return Some(seat.start);
+        }
+        let number = crew.idle;
+        if number == NOBODY {
+            return None;
+        }
+        crew.given = number;
+        crew.seat(number).phase = Phase::Given(Activation { event, count });
+        crew.remove(cs, number);
+        Some(crew.seat(number).start)
+    })
 }
 
 /// Makes a context, none of whose handlers is ever called, the front of a crew.
 pub(crate) fn set_front(crew: &'static Local<Crew>, front: ContextId) -> Result<(), Error> {
-    section(|| {
-        registry::at(front)?.front = Some(crew);
-        // SAFETY: in a section, and the borrow ends in this statement.
-        note(unsafe { CORE.get() }.set_taken(front, None, timestamp())?);
+    section(|cs| {
+        registry::at(cs, front)?.front.set(cs, Some(crew));
+        note(with_core(cs, |core| core.set_taken(front, None, timestamp()))?);
         Ok(())
     })
 }
 
 /// Has occurrences of a cloner's event [offered](offer) before they are queued.
 pub(crate) fn watch(event: EventId) -> Result<(), Error> {
-    // SAFETY: in a section, and the borrow ends in it.
-    section(|| unsafe { CORE.get() }.set_trait(event, Trait::Watched, true))
+    section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Watched, true)))
 }
 
 /// Claims an idle child for a source.
@@ -403,41 +407,41 @@ pub(crate) fn watch(event: EventId) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Busy`] when none is idle; whoever is to be [told](set_freed) will be when one is.
 pub(crate) fn claim(crew: &'static Local<Crew>) -> Result<(u16, &'static Pool), Error> {
-    section(|| {
-        // SAFETY: in a section, and the borrow ends in it.
-        let crew = unsafe { crew.get() };
-        let number = crew.idle;
-        if number == NOBODY {
-            crew.refused = true;
-            return Err(Error::Busy);
-        }
-        crew.seat(number).phase = Phase::Claimed;
-        crew.remove(number);
-        Ok((number, crew.seat(number).pool))
+    section(|cs| {
+        crew.with(cs, |crew| {
+            let number = crew.idle;
+            if number == NOBODY {
+                crew.refused = true;
+                return Err(Error::Busy);
+            }
+            crew.seat(number).phase = Phase::Claimed;
+            crew.remove(cs, number);
+            Ok((number, crew.seat(number).pool))
+        })
     })
 }
 
 /// Gives a claimed child back.
 pub(crate) fn give_back(crew: &'static Local<Crew>, number: u16) {
-    // SAFETY: in a section, and the borrow ends in it.
-    section(|| unsafe { crew.get() }.push(number));
+    section(|cs| push(cs, crew, number));
 }
 
 /// Has a claimed child begin, whose data is there. Returns its name.
 pub(crate) fn call(crew: &'static Local<Crew>, number: u16) -> ContextId {
-    section(|| {
-        // SAFETY: in a section, and the borrow ends in it.
-        let seat = unsafe { crew.get() }.seat(number);
-        seat.phase = Phase::Called;
-        activate(seat.start);
-        seat.context
+    section(|cs| {
+        let (start, context) = crew.with(cs, |crew| {
+            let seat = crew.seat(number);
+            seat.phase = Phase::Called;
+            (seat.start, seat.context)
+        });
+        activate(cs, start);
+        context
     })
 }
 
 /// Has `event` activated when a child has become idle after one was asked for in vain.
 pub(crate) fn set_freed(crew: &'static Local<Crew>, event: Option<EventId>) {
-    // SAFETY: in a section, and the borrow ends in it.
-    section(|| unsafe { crew.get() }.freed = event);
+    section(|cs| crew.with(cs, |crew| crew.freed = event));
 }
 
 /// Gives the event and every child another priority: a section a child.
@@ -446,22 +450,19 @@ pub(crate) fn set_priority(
     event: EventId,
     priority: Priority,
 ) -> Result<(), Error> {
-    section(|| -> Result<(), Error> {
-        // SAFETY: in a section, and the borrow ends in this statement.
-        unsafe { crew.get() }.priority = priority;
-        // SAFETY: as above.
-        note(unsafe { CORE.get() }.set_priority(event, priority)?);
+    section(|cs| -> Result<(), Error> {
+        crew.with(cs, |crew| crew.priority = priority);
+        note(with_core(cs, |core| core.set_priority(event, priority))?);
         Ok(())
     })?;
     let mut number = 0;
-    while section(|| {
-        // SAFETY: in a section, and the borrows end in it.
-        let (crew, core) = unsafe { (crew.get(), CORE.get()) };
-        let seat = crew.seats.get(number);
-        if let Some(Ok(outcome)) = seat.map(|seat| core.set_priority(seat.start, priority)) {
+    while section(|cs| {
+        let start = crew.with(cs, |crew| crew.seats.get(number).map(|seat| seat.start));
+        let set = start.map(|start| with_core(cs, |core| core.set_priority(start, priority)));
+        if let Some(Ok(outcome)) = set {
             note(outcome);
         }
-        seat.is_some()
+        start.is_some()
     }) {
         number += 1;
     }

@@ -5,9 +5,9 @@
 //! for it.
 
 use crate::bound::{Call, Handler, Header};
-use crate::dispatch::{CORE, note, timestamp};
+use crate::dispatch::{note, timestamp, with_core};
 use crate::runtime::Runtime;
-use crate::section::section;
+use crate::section::{Section, section};
 use crate::{extras, timer};
 use core::ptr::NonNull;
 use core::time::Duration;
@@ -23,18 +23,18 @@ impl Runtime {
     pub fn set_deadline(self, event: EventId, within: Option<Duration>) -> Result<(), Error> {
         let micros =
             within.map(|within| u32::try_from(within.as_micros()).unwrap_or(u32::MAX).max(1));
-        section(|| set(event, micros.unwrap_or(0)))
+        section(|cs| set(cs, event, micros.unwrap_or(0)))
     }
 }
 
-/// The caller is in a section.
-fn set(event: EventId, micros: u32) -> Result<(), Error> {
-    let extras = extras::of(event)?;
+///
+fn set(cs: &Section, event: EventId, micros: u32) -> Result<(), Error> {
+    let extras = extras::of(cs, event)?;
     extras.deadline.set(micros);
-    // SAFETY: in a section; the borrow ends with what is taken from it.
-    let core = unsafe { CORE.get() };
-    core.set_trait(event, Trait::Timed, micros != 0)?;
-    let handler = core.handler(event)?;
+    let handler = with_core(cs, |core| {
+        core.set_trait(event, Trait::Timed, micros != 0)?;
+        core.handler(event)
+    })?;
     match (extras.diverted.get(), micros) {
         (None, 1..) => {
             // SAFETY: the registration is live, so its handler is; `timed` calls what was called.
@@ -70,14 +70,14 @@ unsafe extern "C" fn timed(header: NonNull<Header>, event: u64, count: u32) {
 /// The running handler has ended, and was to do so in the given time.
 fn check(micros: u32) {
     let now = timestamp();
-    section(|| {
-        // SAFETY: in a section; the borrow ends with what is taken from it.
-        let core = unsafe { CORE.get() };
-        let (Some(context), Some(since)) = (core.running(), core.since()) else { return };
+    section(|cs| {
+        let (context, since) = with_core(cs, |core| (core.running(), core.since()));
+        let (Some(context), Some(since)) = (context, since) else { return };
         let taken = timer::at(now).since(timer::at(since));
         if micros != 0 && taken > Duration::from_micros(micros.into()) {
             // A running context exists.
-            if let Ok(outcome) = core.report(context, Trouble::DeadlineMissed, now) {
+            let told = with_core(cs, |core| core.report(context, Trouble::DeadlineMissed, now));
+            if let Ok(outcome) = told {
                 note(outcome);
             }
         }

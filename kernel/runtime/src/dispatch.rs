@@ -2,8 +2,8 @@
 
 use crate::bound::Handler;
 use crate::guard::Rescue;
-use crate::local::Later;
-use crate::section::{self, DISPATCH};
+use crate::local::{Later, assert_not_borrowed};
+use crate::section::{self, DISPATCH, Outermost, Section};
 use crate::{extras, idle, job, registry};
 use core::ptr::NonNull;
 use reflex_arch::clock;
@@ -23,13 +23,38 @@ pub(crate) struct Stack {
     pub(crate) rescues: Option<NonNull<Rescue>>,
 }
 
+// SAFETY: the values to be rescued are `Send`, and are reached by their own context, or by the
+// supervisor when that has been given up.
+unsafe impl Send for Stack {}
+
 impl Stack {
     /// No stack.
     pub(crate) const NONE: Self = Self { saved: 0, top: 0, guards: 0, rescues: None };
 }
 
-/// The event system's state, made first of all. Reached only in a section.
+/// The event system's state, made first of all.
 pub(crate) static CORE: Later<Core<Handler, Stack>> = Later::new();
+
+/// Runs `work` on the event system's state.
+#[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
+pub(crate) fn with_core<R>(cs: &Section, work: impl FnOnce(&mut Core<Handler, Stack>) -> R) -> R {
+    CORE.with(cs, work)
+}
+
+/// The context that runs; none in a job that has found the processor idle, and at start-up.
+#[inline(always)]
+pub(crate) fn running(cs: &Section) -> Option<ContextId> {
+    with_core(cs, |core| core.running())
+}
+
+/// The context that runs, for the handler of an exception, which may have come upon whoever is at
+/// work on the core's state.
+pub(crate) fn peek_running() -> Option<ContextId> {
+    // SAFETY: whoever is at work there does not go on meanwhile. These are two words that are each
+    // valid at any time.
+    unsafe { (*CORE.as_ptr()).running() }
+}
 
 /// Remembers a preemption that a call has made due which does not say so.
 pub(crate) fn note_if_due(core: &Core<Handler, Stack>) {
@@ -55,47 +80,40 @@ pub(crate) fn note(outcome: Outcome) {
 /// Activates `event`; a handler that is due at once is started on the spot.
 #[inline(always)]
 pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
-    if section::deferred() {
-        return activate_deferred(event, count);
-    }
-    section::hold();
-    let result = activate_held(event, count);
-    section::leave();
-    result
+    section::either(
+        |cs| activate_deferred(cs, event, count),
+        |outermost| activate_held(outermost, event, count),
+    )
 }
 
 /// Activates `event` in the outermost section, which stays open.
 #[inline(always)]
-pub(crate) fn activate_held(event: EventId, count: u32) -> Result<(), Error> {
-    // SAFETY: in a section, and the borrow ends before anything else runs.
-    match unsafe { CORE.get() }.start_at_once(event, count) {
+pub(crate) fn activate_held(
+    outermost: &mut Outermost,
+    event: EventId,
+    count: u32,
+) -> Result<(), Error> {
+    match with_core(outermost, |core| core.start_at_once(event, count)) {
         Some(Start { from, to, handler, activation }) => {
             let words =
                 [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
-            begin_on(from, to, perform, words);
+            begin_on(outermost, from, to, perform, words);
             Ok(())
         }
-        None => activate_queued(event, count),
+        None => activate_queued(outermost, event, count),
     }
 }
 
 /// Activates `event`, whose handler cannot be begun on the spot, in the outermost section; and
 /// goes to whoever has become the best to run by that.
 #[inline(never)]
-fn activate_queued(event: EventId, count: u32) -> Result<(), Error> {
-    // SAFETY: in a section, and the borrow ends before anything else runs.
-    let core = unsafe { CORE.get() };
-    match core.activate(event, count, timestamp)? {
+fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Result<(), Error> {
+    match with_core(outermost, |core| core.activate(event, count, timestamp))? {
         Outcome::Continue => {}
-        Outcome::Preempt => {
-            let from = core.running();
-            if let Some(next) = core.preempt() {
-                leave_for(from, next);
-            }
-        }
+        Outcome::Preempt => preempt(outermost),
         Outcome::Watched => {
-            if let Some(event) = extras::occurred(event, count)? {
-                return activate_held(event, 1);
+            if let Some(event) = extras::occurred(outermost, event, count)? {
+                return activate_held(outermost, event, 1);
             }
         }
     }
@@ -104,12 +122,11 @@ fn activate_queued(event: EventId, count: u32) -> Result<(), Error> {
 
 /// Activates `event` in a section; its handler runs when that ends, at the earliest.
 #[inline(never)]
-pub(crate) fn activate_deferred(event: EventId, count: u32) -> Result<(), Error> {
-    // SAFETY: in a section, and the borrow ends with the statement.
-    let outcome = unsafe { CORE.get() }.activate(event, count, timestamp)?;
+pub(crate) fn activate_deferred(cs: &Section, event: EventId, count: u32) -> Result<(), Error> {
+    let outcome = with_core(cs, |core| core.activate(event, count, timestamp))?;
     if outcome == Outcome::Watched {
-        return match extras::occurred(event, count)? {
-            Some(event) => activate_deferred(event, 1),
+        return match extras::occurred(cs, event, count)? {
+            Some(event) => activate_deferred(cs, event, 1),
             None => Ok(()),
         };
     }
@@ -118,41 +135,50 @@ pub(crate) fn activate_deferred(event: EventId, count: u32) -> Result<(), Error>
 }
 
 /// Serves the first of what waits, `bits` included: lets a context run that beats the present one,
-/// and returns when the present one is the best again; or runs one job. The caller holds the
-/// outermost section, gives it up and comes again for the rest: so nobody waits for more than one.
+/// and returns when the present one is the best again; or runs one job. The caller gives the
+/// section up and comes again for the rest: so nobody waits for more than one.
 #[inline(never)]
-pub(crate) fn service(bits: u64) {
+pub(crate) fn service(outermost: &mut Outermost, bits: u64) {
     let waiting = bits | section::take_pending();
     if waiting & DISPATCH == 0 {
-        let turn = job::turn(waiting);
+        let turn = job::turn(outermost, waiting);
         if waiting != turn {
             section::post(waiting & !turn);
         }
-        return job::run(turn);
+        return job::run(outermost, turn);
     }
     if waiting != DISPATCH {
         section::post(waiting & !DISPATCH);
     }
-    // SAFETY: in a section, and the borrow ends before anything else runs.
-    let core = unsafe { CORE.get() };
-    let from = core.running();
-    if let Some(next) = core.preempt() {
-        leave_for(from, next);
+    preempt(outermost);
+}
+
+/// Lets a context run that beats the present one, if there is one. Returns when the present one is
+/// the best again.
+#[inline(always)]
+fn preempt(outermost: &mut Outermost) {
+    let (from, next) = with_core(outermost, |core| (core.running(), core.preempt()));
+    if let Some(next) = next {
+        leave_for(outermost, from, next);
     }
 }
 
 /// Suspends `from` and goes to `next`. Returns when `from` is gone back to; never, when there
 /// was no context to suspend.
 #[inline(always)]
-fn leave_for(from: Option<ContextId>, next: Next) {
-    let Some(from) = from else { go_to(next) };
+fn leave_for(outermost: &mut Outermost, from: Option<ContextId>, next: Next) {
+    let Some(from) = from else { go_to(outermost, next) };
     match next {
-        Next::Start(to) => begin_on(Some(from), to, perform, begin()),
+        Next::Start(to) => {
+            let words = begin(outermost);
+            begin_on(outermost, Some(from), to, perform, words);
+        }
         Next::Resume(to) => {
-            // SAFETY: in a section, and the borrow ends with what is taken from it.
-            let core = unsafe { CORE.get() };
-            let target = core.machine(to).saved;
-            let save: *mut usize = &raw mut core.machine(from).saved;
+            let (save, target) = with_core(outermost, |core| {
+                let target = core.machine(to).saved;
+                (&raw mut core.machine(from).saved, target)
+            });
+            assert_not_borrowed();
             // SAFETY: `save` is the place of the present context, and contexts do not move; a
             // preempted context was left by `switch` or `start`, and the core names it once.
             unsafe { context::switch(save, target) }
@@ -162,32 +188,38 @@ fn leave_for(from: Option<ContextId>, next: Next) {
 }
 
 /// Suspends `from`, the present context, which the core has taken from the processor, and goes to
-/// `next`. Returns when `from` is gone back to. The caller holds the outermost section.
-pub(crate) fn block(from: ContextId, next: Next) {
+/// `next`. Returns when `from` is gone back to.
+pub(crate) fn block(outermost: &mut Outermost, from: ContextId, next: Next) {
     if next == Next::Idle {
-        // SAFETY: in a section, and the borrow ends with what is taken from it.
-        let save: *mut usize = &raw mut unsafe { CORE.get() }.machine(from).saved;
+        let top = registry::idle_stack_top();
+        let save = with_core(outermost, |core| &raw mut core.machine(from).saved);
+        assert_not_borrowed();
         // SAFETY: `save` is the place of the present context, and contexts do not move; the idle
         // stack is not in use while a context is, and its bottom does not return.
-        unsafe { context::start(save, registry::idle_stack_top(), idle::bottom, [0; 3]) }
+        unsafe { context::start(save, top, idle::bottom, [0; 3]) }
     } else {
-        leave_for(Some(from), next);
+        leave_for(outermost, Some(from), next);
     }
 }
 
 /// Suspends `from`, if there is one, and begins on the empty stack of `to`.
 #[inline(always)]
-fn begin_on(from: Option<ContextId>, to: ContextId, entry: Entry, words: [u64; 3]) {
-    // SAFETY: in a section, and the borrow ends with what is taken from it.
-    let core = unsafe { CORE.get() };
-    let top = core.machine(to).top;
-    match from {
-        Some(from) => {
-            let save: *mut usize = &raw mut core.machine(from).saved;
-            // SAFETY: `save` is the place of the present context, and contexts do not move; the
-            // stack of `to` is its own and empty, since it was idle; entries do not return.
-            unsafe { context::start(save, top, entry, words) }
-        }
+fn begin_on(
+    outermost: &mut Outermost,
+    from: Option<ContextId>,
+    to: ContextId,
+    entry: Entry,
+    words: [u64; 3],
+) {
+    let (top, save) = with_core(outermost, |core| {
+        let top = core.machine(to).top;
+        (top, from.map(|from| &raw mut core.machine(from).saved))
+    });
+    assert_not_borrowed();
+    match save {
+        // SAFETY: `save` is the place of the present context, and contexts do not move; the
+        // stack of `to` is its own and empty, since it was idle; entries do not return.
+        Some(save) => unsafe { context::start(save, top, entry, words) },
         // SAFETY: as above; the present stack is the idle one, which nobody goes back to.
         None => unsafe { context::restart(top, entry, words) },
     }
@@ -195,34 +227,36 @@ fn begin_on(from: Option<ContextId>, to: ContextId, entry: Entry, words: [u64; 3
 
 /// Goes to `next`, dropping the present stack.
 #[inline(always)]
-pub(crate) fn go_to(next: Next) -> ! {
-    // SAFETY: in a section, and the borrow ends with what is taken from it.
-    let core = unsafe { CORE.get() };
+pub(crate) fn go_to(outermost: &mut Outermost, next: Next) -> ! {
     match next {
-        Next::Start(to) => start_anew(to),
-        // SAFETY: the present stack is not needed any more; a preempted context was left by `switch`
-        // or `start`.
-        Next::Resume(to) => unsafe { context::resume(core.machine(to).saved) },
-        Next::Idle => idle::enter(),
+        Next::Start(to) => start_anew(outermost, to),
+        Next::Resume(to) => {
+            let target = with_core(outermost, |core| core.machine(to).saved);
+            assert_not_borrowed();
+            // SAFETY: the present stack is not needed any more; a preempted context was left by
+            // `switch` or `start`.
+            unsafe { context::resume(target) }
+        }
+        Next::Idle => idle::enter(outermost),
     }
 }
 
 /// Begins on the empty stack of `to`, dropping the present one. Apart, because the compiler would
 /// save registers for it where nothing is begun.
 #[inline(never)]
-fn start_anew(to: ContextId) -> ! {
-    // SAFETY: in a section, and the borrow ends with what is taken from it.
-    let top = unsafe { CORE.get() }.machine(to).top;
+fn start_anew(outermost: &mut Outermost, to: ContextId) -> ! {
+    let top = with_core(outermost, |core| core.machine(to).top);
+    let words = begin(outermost);
+    assert_not_borrowed();
     // SAFETY: the present stack is the idle one, or that of a context whose handler is done.
-    unsafe { context::restart(top, perform, begin()) }
+    unsafe { context::restart(top, perform, words) }
 }
 
 /// Takes the first activation of the context that is to run on its empty stack: the words for
-/// [`perform`]. The caller holds the outermost section.
+/// [`perform`].
 #[inline(always)]
-fn begin() -> [u64; 3] {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    let (handler, Activation { event, count }) = unsafe { CORE.get() }.begin(timestamp);
+fn begin(outermost: &mut Outermost) -> [u64; 3] {
+    let (handler, Activation { event, count }) = with_core(outermost, |core| core.begin(timestamp));
     [handler.into_word(), event.into_word(), u64::from(count)]
 }
 
@@ -284,11 +318,11 @@ extern "C" fn service_before() {
 
 /// A handler has returned.
 extern "C" fn finished() -> ! {
-    section::hold();
-    // SAFETY: in a section; the borrow ends in this statement.
-    match unsafe { CORE.get() }.finish() {
-        Finished::Next(next) => go_to(next),
-        Finished::Release(handler) => release(handler),
+    // SAFETY: sections end where they were opened, so a handler that has returned has left none.
+    let mut outermost = unsafe { Outermost::hold() };
+    match with_core(&outermost, |core| core.finish()) {
+        Finished::Next(next) => go_to(&mut outermost, next),
+        Finished::Release(handler) => release(&mut outermost, handler),
     }
 }
 
@@ -296,13 +330,13 @@ extern "C" fn finished() -> ! {
 /// call the kernel, so that comes before the choice of who runs next.
 #[cold]
 #[inline(never)]
-fn release(handler: Handler) -> ! {
-    // SAFETY: in a section; the borrow ends in this statement.
-    let context = unsafe { CORE.get() }.running();
-    if let Some(Ok((pool, _))) = context.map(registry::parts) {
+fn release(outermost: &mut Outermost, handler: Handler) -> ! {
+    if let Some(Ok((pool, _))) =
+        running(outermost).map(|context| registry::parts(outermost, context))
+    {
         // SAFETY: the core gave it back: it has returned and is never called again.
-        unsafe { handler.release(pool) };
+        unsafe { handler.release(outermost, pool) };
     }
-    // SAFETY: in a section; the borrow ends in this statement.
-    go_to(unsafe { CORE.get() }.leave())
+    let next = with_core(outermost, |core| core.leave());
+    go_to(outermost, next)
 }

@@ -7,7 +7,7 @@
 //! - whoever keeps something for it is told (`Kernel::on_end`);
 //! - what it took from the global heap is lost, and counted.
 
-use crate::dispatch::{CORE, activate_deferred};
+use crate::dispatch::{activate_deferred, with_core};
 use crate::guard::{DOOMED, Rescue};
 use crate::section::{self, section};
 use crate::supervise::{Life, Supervision};
@@ -38,13 +38,13 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 impl Supervision {
     /// Does a bounded piece of the cleaning up.
     pub(crate) fn step(&'static self) {
-        let context = section(|| self.context());
+        let context = section(|cs| self.context(cs));
         let next = match self.phase.get() {
             Phase::Tell => {
                 self.tell();
                 Phase::Readmit
             }
-            Phase::Readmit => match section(|| exclude::readmit_one(context)) {
+            Phase::Readmit => match section(|cs| exclude::readmit_one(cs, context)) {
                 true => Phase::Readmit,
                 false => Phase::Rescue,
             },
@@ -57,16 +57,16 @@ impl Supervision {
                 None => Phase::Unregister,
             },
             Phase::Unregister => self.unregister(context),
-            Phase::Mourn => match section(|| registry::at(context).ok()?.next_mourner()) {
+            Phase::Mourn => match section(|cs| registry::at(cs, context).ok()?.next_mourner(cs)) {
                 Some(event) => {
                     // Nobody registered any more is nobody to be told.
-                    let _ = section(|| activate_deferred(event, 1));
+                    let _ = section(|cs| activate_deferred(cs, event, 1));
                     Phase::Mourn
                 }
                 None => Phase::Reclaim(Cursor::default()),
             },
             Phase::Reclaim(cursor) => {
-                let pool = section(|| registry::parts(context)).map(|(pool, _)| pool);
+                let pool = section(|cs| registry::parts(cs, context)).map(|(pool, _)| pool);
                 // SAFETY: the context has been given up: nothing of its code goes on, and its
                 // stack and its state are never looked at again. Its handlers' captures are
                 // `Send`, so that no box of its own was among them.
@@ -82,7 +82,7 @@ impl Supervision {
 
     /// Says what has happened.
     fn tell(&'static self) {
-        let obituary = section(|| self.obituary());
+        let obituary = section(|cs| self.obituary(cs));
         log::error!("{obituary}");
         if report::take(obituary, self.registers.get(), &self.stack) {
             supervisor::print();
@@ -91,25 +91,27 @@ impl Supervision {
 
     /// Ends one registration.
     fn unregister(&'static self, context: ContextId) -> Phase {
-        let Ok((pool, _)) = section(|| registry::parts(context)) else { return Phase::Finish };
+        let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else {
+            return Phase::Finish;
+        };
         if let Some(handler) = self.unfinished.take() {
             // SAFETY: it was being called, or dropped, by somebody who does not go on. What it
             // has captured is forgotten.
             unsafe {
-                section(|| handler.drop_extras(pool));
+                section(|cs| handler.drop_extras(cs, pool));
                 handler.free(pool);
             }
             return Phase::Unregister;
         }
-        let ended = section(|| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let core = unsafe { CORE.get() };
-            let event = core.first_of(context).ok().flatten()?;
-            let handler = core.unregister(event).ok()?.handler;
+        let ended = section(|cs| {
+            let handler = with_core(cs, |core| {
+                let event = core.first_of(context).ok().flatten()?;
+                Some(core.unregister(event).ok()?.handler)
+            })?;
             if let Some(handler) = handler {
                 self.unfinished.set(Some(handler));
                 // SAFETY: the core gave it back, so it does not run and is never called again.
-                unsafe { handler.drop_extras(pool) };
+                unsafe { handler.drop_extras(cs, pool) };
             }
             Some(handler)
         });
@@ -131,8 +133,8 @@ impl Supervision {
 
     /// Everything has been given back but the state.
     fn finish(&'static self) {
-        let context = section(|| self.context());
-        let pool = section(|| registry::parts(context)).map(|(pool, _)| pool);
+        let context = section(|cs| self.context(cs));
+        let pool = section(|cs| registry::parts(cs, context)).map(|(pool, _)| pool);
         for block in self.blocks.take().into_iter().flatten() {
             if let Ok(pool) = pool {
                 // SAFETY: the block was a leaked one's, of the state or its cell, which nobody
@@ -141,25 +143,25 @@ impl Supervision {
             }
         }
         memory::close_reserve(self.reserve());
-        section(|| {
+        section(|cs| {
             if self.constructor.get().is_some() {
-                registry::forget_state(context);
+                registry::forget_state(cs, context);
             }
             let lost = self.heap.take().max(0) as u64;
             LOST.fetch_add(lost, Relaxed);
             self.lost.set(lost);
-            supervisor::cleaned_up(self);
-            self.failed();
+            supervisor::cleaned_up(cs, self);
+            self.failed(cs);
         });
         // A cloner's child is not restarted: it waits to be made again.
-        let member = section(|| registry::at(context).ok()?.member);
+        let member = section(|cs| registry::at(cs, context).ok()?.member.get(cs));
         if let Some(member) = member {
-            let _ = timer::disarm(self.timer.get());
+            let _ = section(|cs| timer::disarm(cs, self.timer.get()));
             self.life.set(Life::Beginning);
             // SAFETY: nothing of the context goes on, as said above.
             match unsafe { member.restore() } {
-                Ok(_) => section(|| self.born()),
-                Err(error) => section(|| self.refused(error)),
+                Ok(_) => section(|cs| self.born(cs)),
+                Err(error) => section(|cs| self.refused(cs, error)),
             }
         }
     }
@@ -172,21 +174,21 @@ pub fn account_heap(bytes: i64) {
     if !supervisor::is_made() || !section::is_outermost() {
         return;
     }
-    // SAFETY: in the outermost section, which has just been entered, so nobody has a borrow; this
-    // one ends in it.
-    let core = unsafe { CORE.get() };
-    let Some(context) = core.running() else { return };
-    // What a guarded call takes is not the context's.
-    if core.machine(context).guards & !DOOMED != 0 {
-        return;
-    }
-    if let Ok(Some(mut supervision)) = registry::supervision(context) {
-        if supervisor::is_supervisor(context) {
-            // What it gives back was the dead one's.
-            supervision = supervisor::heir_of().unwrap_or(supervision);
+    section(|cs| {
+        let context = with_core(cs, |core| {
+            let context = core.running()?;
+            // What a guarded call takes is not the context's.
+            (core.machine(context).guards & !DOOMED == 0).then_some(context)
+        });
+        let Some(context) = context else { return };
+        if let Ok(Some(mut supervision)) = registry::supervision(cs, context) {
+            if supervisor::is_supervisor(cs, context) {
+                // What it gives back was the dead one's.
+                supervision = supervisor::heir_of(cs).unwrap_or(supervision);
+            }
+            supervision.heap.set(supervision.heap.get() + bytes);
         }
-        supervision.heap.set(supervision.heap.get() + bytes);
-    }
+    });
 }
 
 /// Bytes of the global heap that were lost with contexts that were given up: what they had taken

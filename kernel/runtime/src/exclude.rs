@@ -3,10 +3,10 @@
 //! The contexts are held while the work lasts; all others may interrupt it. Whatever is activated
 //! for them meanwhile lends its priority to the context that does the work.
 
-use crate::dispatch::{CORE, note};
+use crate::dispatch::{note, running, with_core};
 use crate::registry;
 use crate::runtime::Runtime;
-use crate::section::section;
+use crate::section::{Section, section};
 use reflex_event::{ContextId, Error};
 
 /// Contexts, a bit each.
@@ -58,17 +58,15 @@ impl Runtime {
     /// [`Error::NoContext`]; [`Error::Busy`] when the running context is one of them, when another
     /// excludes one of them, or when dispatch is deferred. The work has not been done.
     pub fn exclude<R>(self, contexts: &[ContextId], work: impl FnOnce() -> R) -> Result<R, Error> {
-        // SAFETY: in a section, and the borrow ends in it.
-        let by = section(|| unsafe { CORE.get() }.running()).ok_or(Error::Busy)?;
+        let by = section(running).ok_or(Error::Busy)?;
         let mut exclusion = Exclusion { by, excluded: ContextSet::NONE };
         for &context in contexts {
             // A section each: the time does not add up.
-            section(|| {
-                // SAFETY: in a section, and the borrow ends in this statement.
-                if unsafe { CORE.get() }.exclude(context)? {
+            section(|cs| {
+                if with_core(cs, |core| core.exclude(context))? {
                     exclusion.excluded = exclusion.excluded.with(context);
-                    let place = registry::at(by)?;
-                    place.excluding = place.excluding.with(context);
+                    let excluding = &registry::at(cs, by)?.excluding;
+                    excluding.set(cs, excluding.get(cs).with(context));
                 }
                 Ok(())
             })?;
@@ -80,35 +78,35 @@ impl Runtime {
 impl Drop for Exclusion {
     fn drop(&mut self) {
         for index in self.excluded.indices() {
-            section(|| readmit(index, self.by));
+            section(|cs| readmit(cs, index, self.by));
         }
         // An exclusion around this one may have lent a priority, which has just been given back.
         // SAFETY: in a section, and the borrow ends in it.
-        let outer = section(|| registry::at(self.by).map(|place| place.excluding));
+        let outer = section(|cs| registry::at(cs, self.by).map(|place| place.excluding.get(cs)));
         for index in outer.unwrap_or_default().indices() {
-            // SAFETY: in a section, and the borrow ends in it. It is excluded already.
-            let _ = section(|| unsafe { CORE.get() }.exclude(registry::name(index)?));
+            let _ = section(|cs| with_core(cs, |core| core.exclude(registry::name(cs, index)?)));
         }
     }
 }
 
-/// The caller is in a section.
-fn readmit(index: u16, by: ContextId) {
-    if let Ok(place) = registry::at(by) {
-        place.excluding.remove(index);
+///
+fn readmit(cs: &Section, index: u16, by: ContextId) {
+    if let Ok(place) = registry::at(cs, by) {
+        let mut excluding = place.excluding.get(cs);
+        excluding.remove(index);
+        place.excluding.set(cs, excluding);
     }
     // One that has ended meanwhile is nobody to be let go on.
-    let Ok(context) = registry::name(index) else { return };
-    // SAFETY: in a section, and the borrow ends in this statement.
-    if let Ok(outcome) = unsafe { CORE.get() }.readmit(context, by) {
+    let Ok(context) = registry::name(cs, index) else { return };
+    if let Ok(outcome) = with_core(cs, |core| core.readmit(context, by)) {
         note(outcome);
     }
 }
 
 /// Ends an exclusion by a context that has been given up; true when there was one, and there may
-/// be more. The caller is in a section.
-pub(crate) fn readmit_one(by: ContextId) -> bool {
-    let excluding = registry::at(by).map(|place| place.excluding).unwrap_or_default();
+/// be more.
+pub(crate) fn readmit_one(cs: &Section, by: ContextId) -> bool {
+    let excluding = registry::at(cs, by).map(|place| place.excluding.get(cs)).unwrap_or_default();
     let index = excluding.indices().next();
-    index.inspect(|index| readmit(*index, by)).is_some()
+    index.inspect(|index| readmit(cs, *index, by)).is_some()
 }

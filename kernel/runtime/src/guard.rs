@@ -6,8 +6,8 @@
 //! be rescued: nodes on its own stack, which nobody uses any more once the context is given up.
 
 use crate::contain;
-use crate::dispatch::{CORE, Stack};
-use crate::section::section;
+use crate::dispatch::{Stack, with_core};
+use crate::section::{Section, section};
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
@@ -93,11 +93,10 @@ impl<T> Kept<T> {
     }
 }
 
-/// Opens a guarded call of the running context, which is ended by [`close`]. The caller is in a
-/// section, and has no borrow of the core.
+/// Opens a guarded call of the running context, which is ended by [`close`].
 #[inline(always)]
-pub(crate) fn open() {
-    on_stack(|stack| stack.guards += 1);
+pub(crate) fn open(cs: &Section) {
+    change(cs, |stack| stack.guards += 1);
 }
 
 /// Ends what [`open`] opened.
@@ -156,12 +155,15 @@ fn resume(guards: u32) {
 
 /// At start-up, and in a job while idle, there is no context, and nothing to be given up.
 #[inline(always)]
-fn on_stack(change: impl FnOnce(&mut Stack)) {
-    section(|| {
-        // SAFETY: in a section, and the borrow ends in it.
-        let core = unsafe { CORE.get() };
+fn on_stack(work: impl FnOnce(&mut Stack)) {
+    section(|cs| change(cs, work));
+}
+
+#[inline(always)]
+fn change(cs: &Section, work: impl FnOnce(&mut Stack)) {
+    with_core(cs, |core| {
         if let Some(context) = core.running() {
-            change(core.machine(context));
+            work(core.machine(context));
         }
     });
 }

@@ -1,6 +1,8 @@
 //! Nothing to do: the processor halts until an interrupt, and no wake-up is lost.
 
-use crate::{dispatch, registry, section};
+use crate::local::assert_not_borrowed;
+use crate::section::Outermost;
+use crate::{dispatch, registry};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use reflex_arch::{clock, context, interrupt};
 
@@ -25,10 +27,12 @@ pub(crate) fn woken() {
     }
 }
 
-/// Goes to the idle stack. The caller holds the outermost section.
-pub(crate) fn enter() -> ! {
+/// Goes to the idle stack.
+pub(crate) fn enter(_: &mut Outermost) -> ! {
+    let top = registry::idle_stack_top();
+    assert_not_borrowed();
     // SAFETY: the idle stack is used by nobody else, and nothing on it is ever gone back to.
-    unsafe { context::restart(registry::idle_stack_top(), bottom, [0; 3]) }
+    unsafe { context::restart(top, bottom, [0; 3]) }
 }
 
 /// The bottom of the idle stack.
@@ -41,9 +45,11 @@ pub(crate) unsafe extern "C" fn bottom(_: u64, _: u64, _: u64) -> ! {
 }
 
 extern "C" fn idle() -> ! {
+    // SAFETY: whoever has come here held it, and has gone for good.
+    let mut outermost = unsafe { Outermost::assume() };
     loop {
         interrupt::disable();
-        if section::give_up() {
+        if outermost.give_up() {
             SINCE.store(clock::tsc(), Relaxed);
             // SAFETY: the kernel has been started, so every vector has its entry. Masked since
             // before the last look at what waits: what comes now ends the halt.
@@ -52,7 +58,8 @@ extern "C" fn idle() -> ! {
             // SAFETY: as above.
             unsafe { interrupt::enable() };
         }
-        section::hold();
-        dispatch::service(0);
+        // SAFETY: given up above; an interrupt since then has left none open.
+        outermost = unsafe { Outermost::hold() };
+        dispatch::service(&mut outermost, 0);
     }
 }

@@ -1,15 +1,14 @@
 //! Signals fired where nothing may be activated: in interrupt context. They wait in a list
 //! without bound or memory of its own, and a job activates them.
 
-use crate::dispatch::CORE;
+use crate::dispatch::{activate_deferred, with_core};
 use crate::job::Job;
-use crate::local::Local;
-use crate::runtime::Runtime;
-use crate::section::section;
+use crate::local::{Fixed, Local};
+use crate::section::{Section, section};
 use alloc::boxed::Box;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
-use reflex_event::{Error, EventId, Kernel};
+use reflex_event::{Error, EventId};
 
 /// An event's place in the inbox. It is never freed, since interrupts may come to it at any time,
 /// but is another event's when its own has ended.
@@ -26,7 +25,7 @@ pub(crate) struct Slot {
 /// No event's word: generations are odd.
 const NOTHING: u64 = 0;
 
-/// All slots, and those that are nobody's. Reached only in a section.
+/// All slots, and those that are nobody's.
 struct Slots {
     newest: Option<&'static Slot>,
     free: Option<&'static Slot>,
@@ -48,15 +47,13 @@ impl Slot {
     /// many have been given out since the last look as there are to be looked at, or half as many.
     pub(crate) fn of(event: EventId) -> &'static Self {
         loop {
-            let (found, full) = section(|| {
-                // SAFETY: in a section, and the borrow ends in it.
-                let slots = unsafe { SLOTS.get() };
-                let Some(slot) = slots.free else { return (None, slots.is_full()) };
-                let next = slot.next.load(Relaxed);
-                // SAFETY: slots live for ever, and this list holds nothing else.
-                slots.free = unsafe { next.as_ref() };
-                slot.event.store(event.into_word(), Relaxed);
-                (Some(slot), false)
+            let (found, full) = section(|cs| {
+                SLOTS.with(cs, |slots| {
+                    let Some(slot) = slots.free else { return (None, slots.is_full()) };
+                    slots.free = slot.behind();
+                    slot.event.store(event.into_word(), Relaxed);
+                    (Some(slot), false)
+                })
             });
             match found {
                 Some(slot) => return slot,
@@ -68,8 +65,7 @@ impl Slot {
 
     /// The place that `event` has already, or one for it. In time in proportion to the places.
     pub(crate) fn again(event: EventId) -> &'static Self {
-        // SAFETY: in a section, and the borrow ends in it.
-        let mut at = section(|| unsafe { SLOTS.get() }.newest);
+        let mut at = newest();
         while let Some(slot) = at {
             if slot.event() == event {
                 return slot;
@@ -86,15 +82,20 @@ impl Slot {
             next: AtomicPtr::new(null_mut()),
             older: None,
         }));
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let slots = unsafe { SLOTS.get() };
-            slots.made += 1;
-            slot.older = slots.newest;
-            let slot: &'static Self = slot;
-            slots.newest = Some(slot);
-            slot
+        section(|cs| {
+            SLOTS.with(cs, |slots| {
+                slots.made += 1;
+                slot.older = slots.newest;
+                let slot: &'static Self = slot;
+                slots.newest = Some(slot);
+                slot
+            })
         })
+    }
+
+    /// The one behind it in its list.
+    fn behind(&self) -> Option<&'static Self> {
+        slot(self.next.load(Relaxed))
     }
 
     /// The event that is activated; when there is none, none that is ever registered.
@@ -104,19 +105,33 @@ impl Slot {
     }
 }
 
+/// The slot that was made last.
+fn newest() -> Option<&'static Slot> {
+    section(|cs| SLOTS.with(cs, |slots| slots.newest))
+}
+
+/// A slot, or the end of a list, as a link says it.
+fn address(slot: Option<&'static Slot>) -> *mut Slot {
+    slot.map_or(null_mut(), |slot| core::ptr::from_ref(slot).cast_mut())
+}
+
+/// The slot that a link says.
+fn slot(address: *mut Slot) -> Option<&'static Slot> {
+    // SAFETY: links are made by `address`, of slots, which live for ever.
+    unsafe { address.as_ref() }
+}
+
 /// Takes back the slots whose events have ended.
 fn sweep() {
     let mut used = 0;
-    // SAFETY: in a section, and the borrow ends in it.
-    let mut at = section(|| unsafe { SLOTS.get() }.newest);
+    let mut at = newest();
     while let Some(slot) = at {
-        section(|| {
+        section(|cs| {
             let word = slot.event.load(Relaxed);
             if word == NOTHING {
                 return;
             }
-            // SAFETY: in a section, and the borrow ends in this statement.
-            let live = unsafe { CORE.get() }.look_up(EventId::from_word(word)).is_ok();
+            let live = with_core(cs, |core| core.look_up(EventId::from_word(word))).is_ok();
             if live {
                 used += 1;
                 return;
@@ -128,19 +143,14 @@ fn sweep() {
                 used += 1;
                 return;
             }
-            // SAFETY: as above.
-            let slots = unsafe { SLOTS.get() };
-            let next = slots.free.map_or(null_mut(), |free| core::ptr::from_ref(free).cast_mut());
-            slot.next.store(next, Relaxed);
-            slots.free = Some(slot);
+            SLOTS.with(cs, |slots| {
+                slot.next.store(address(slots.free), Relaxed);
+                slots.free = Some(slot);
+            });
         });
         at = slot.older;
     }
-    section(|| {
-        // SAFETY: as above.
-        let slots = unsafe { SLOTS.get() };
-        slots.used = used;
-    });
+    section(|cs| SLOTS.with(cs, |slots| slots.used = used));
 }
 
 impl Slots {
@@ -153,13 +163,16 @@ impl Slots {
 /// The newest slot with firings to deliver.
 static NEWEST: AtomicPtr<Slot> = AtomicPtr::new(null_mut());
 
-static JOB: Local<Option<Job>> = Local::new(None);
+static JOB: Fixed<Job> = Fixed::new();
 
 /// Makes the job that empties the inbox.
-pub(crate) fn init(kernel: Runtime) -> Result<(), Error> {
-    let job = Job::new(move || drain(kernel))?;
-    // SAFETY: at start-up, before any interrupt.
-    unsafe { *JOB.get() = Some(job) };
+///
+/// # Safety
+/// Called at start-up, before anything else runs.
+pub(crate) unsafe fn init() -> Result<(), Error> {
+    let job = Job::in_section(|outermost| drain(outermost))?;
+    // SAFETY: the caller's duty.
+    unsafe { JOB.set(job) };
     Ok(())
 }
 
@@ -173,38 +186,32 @@ pub(crate) fn fire(slot: &'static Slot, event: EventId) {
     slot.fired.store(fired.saturating_add(1), Relaxed);
     if fired == 0 {
         slot.next.store(NEWEST.load(Relaxed), Relaxed);
-        NEWEST.store(core::ptr::from_ref(slot).cast_mut(), Relaxed);
+        NEWEST.store(address(Some(slot)), Relaxed);
     }
-    // SAFETY: written once, at start-up.
-    if let Some(job) = unsafe { *JOB.get() } {
-        job.post();
-    }
+    JOB.get().post();
 }
 
-fn drain(kernel: Runtime) {
+fn drain(cs: &Section) {
     let mut at = oldest();
-    // SAFETY: slots live for ever, and the list holds nothing else.
-    while let Some(slot) = unsafe { at.as_ref() } {
+    while let Some(slot) = at {
         // Before the count is taken: from then on an interrupt may link the slot anew.
-        at = slot.next.load(Relaxed);
+        at = slot.behind();
         let fired = slot.fired.swap(0, Relaxed);
         // A stale event has been unregistered meanwhile; an overrun leaves the most that can be
         // counted, which is what a counter's saturation means.
-        let _ = kernel.activate(slot.event(), fired);
+        let _ = activate_deferred(cs, slot.event(), fired);
     }
 }
 
 /// Takes the list, turned round: it is the order in which the signals were fired that counts.
 /// Interrupts leave a slot's link alone until its count has been taken.
-fn oldest() -> *mut Slot {
-    let mut at = NEWEST.swap(null_mut(), Relaxed);
-    let mut turned = null_mut();
-    // SAFETY: slots live for ever, and the list holds nothing else.
-    while let Some(slot) = unsafe { at.as_ref() } {
-        let older = slot.next.load(Relaxed);
-        slot.next.store(turned, Relaxed);
-        turned = at;
-        at = older;
+fn oldest() -> Option<&'static Slot> {
+    let mut at = slot(NEWEST.swap(null_mut(), Relaxed));
+    let mut turned = None;
+    while let Some(slot) = at {
+        at = slot.behind();
+        slot.next.store(address(turned), Relaxed);
+        turned = Some(slot);
     }
     turned
 }

@@ -4,7 +4,7 @@
 //! What is inherited is not a handler, which is bound to its context's state, but the way of
 //! registering it: that gives the heir a registration of its own with the same source.
 
-use crate::dispatch::CORE;
+use crate::dispatch::with_core;
 use crate::registry;
 use crate::runtime::Runtime;
 use crate::section::section;
@@ -15,7 +15,7 @@ use reflex_event::{Context, ContextId, Error, EventId};
 /// Registers with an heir what its parent has registered.
 type Recipe = dyn Fn(ContextId) -> Result<(), Error> + Send + Sync;
 
-/// What a context's children may inherit. Reached only in a section.
+/// What a context's children may inherit.
 pub(crate) struct Heirlooms(Vec<(EventId, Arc<Recipe>)>);
 
 impl Heirlooms {
@@ -25,14 +25,14 @@ impl Heirlooms {
 /// Registers with `to` all that `from` has made inheritable and still has registered itself.
 pub(crate) fn all(from: ContextId, to: ContextId) -> Result<(), Error> {
     let mut next = 0;
-    while let Some((event, recipe)) = section(|| {
-        let heirlooms = &registry::at(from).ok()?.heirlooms;
-        let found = heirlooms.0.get(next).map(|(event, recipe)| (*event, recipe.clone()));
+    while let Some((event, recipe)) = section(|cs| {
+        let found = registry::at(cs, from).ok()?.heirlooms.with(cs, |heirlooms| {
+            heirlooms.0.get(next).map(|(event, recipe)| (*event, recipe.clone()))
+        });
         next += 1;
         found
     }) {
-        // SAFETY: in a section, and the borrow ends in it.
-        if section(|| unsafe { CORE.get() }.look_up(event)).is_ok() {
+        if section(|cs| with_core(cs, |core| core.look_up(event))).is_ok() {
             recipe(to)?;
         }
     }
@@ -42,12 +42,11 @@ pub(crate) fn all(from: ContextId, to: ContextId) -> Result<(), Error> {
 /// Forgets what has ended: a section each.
 fn prune(owner: ContextId) {
     let mut at = 0;
-    while let Some(ended) = section(|| {
-        let heirlooms = &mut registry::at(owner).ok()?.heirlooms.0;
-        let event = heirlooms.get(at)?.0;
-        // SAFETY: in a section, and the borrow ends in this statement.
-        let ended = unsafe { CORE.get() }.look_up(event).is_err();
-        Some(ended.then(|| heirlooms.remove(at)))
+    while let Some(ended) = section(|cs| {
+        let heirlooms = &registry::at(cs, owner).ok()?.heirlooms;
+        let event = heirlooms.with(cs, |heirlooms| heirlooms.0.get(at).map(|(event, _)| *event))?;
+        let ended = with_core(cs, |core| core.look_up(event)).is_err();
+        Some(ended.then(|| heirlooms.with(cs, |heirlooms| heirlooms.0.remove(at))))
     }) {
         at += usize::from(ended.is_none());
     }
@@ -66,14 +65,14 @@ impl Runtime {
         recipe: impl Fn(Context<S>) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<(), Error> {
         let recipe: Arc<Recipe> = Arc::new(move |heir| recipe(Context::new(heir)));
-        // SAFETY: in a section, and the borrow ends in it.
-        let owner = section(|| unsafe { CORE.get() }.look_up(event))?.context;
+        let owner = section(|cs| with_core(cs, |core| core.look_up(event)))?.context;
         prune(owner);
-        section(|| {
-            let heirlooms = &mut registry::at(owner)?.heirlooms.0;
-            heirlooms.try_reserve(1).map_err(|_| Error::HeapExhausted)?;
-            heirlooms.push((event, recipe));
-            Ok(())
+        section(|cs| {
+            registry::at(cs, owner)?.heirlooms.with(cs, |heirlooms| {
+                heirlooms.0.try_reserve(1).map_err(|_| Error::HeapExhausted)?;
+                heirlooms.0.push((event, recipe));
+                Ok(())
+            })
         })
     }
 

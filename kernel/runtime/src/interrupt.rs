@@ -3,6 +3,7 @@
 use crate::inbox::{self, Slot};
 use crate::job::Job;
 use crate::local::Local;
+use crate::section::Outermost;
 use crate::timer::When;
 use crate::{dispatch, idle, measure, section, timer};
 use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
@@ -120,29 +121,30 @@ extern "C" fn reflex_interrupt(vector: u64) {
         measure::masked_until();
         return;
     }
-    section::hold();
+    // SAFETY: none is open, as asked above.
+    let mut outermost = unsafe { Outermost::hold() };
     measure::masked_until();
     // The line is not looked at any more once the next interrupt may be.
     if let Purpose::Event(event, _) = line.purpose {
         // SAFETY: an interrupt was taken, so they were enabled, and this one is acknowledged.
         unsafe { arch::enable() };
         // An event that has been unregistered concerns nobody any more.
-        let _ = dispatch::activate_held(event, 1);
+        let _ = dispatch::activate_held(&mut outermost, event, 1);
     } else {
-        serve_purpose(line.purpose);
+        serve_purpose(&mut outermost, line.purpose);
     }
-    leave();
+    leave(outermost);
 }
 
 /// Does what an interrupt is about that is not an occurrence by itself. Out of the way of those
-/// that are. The caller holds the outermost section, and has interrupts masked.
+/// that are. The caller has interrupts masked.
 #[inline(never)]
-fn serve_purpose(purpose: Purpose) {
+fn serve_purpose(outermost: &mut Outermost, purpose: Purpose) {
     // SAFETY: as in the caller.
     unsafe { arch::enable() };
     match purpose {
-        Purpose::Job(job) => dispatch::service(job.bits()),
-        Purpose::Timer(_) => timer::expire(When::Now),
+        Purpose::Job(job) => dispatch::service(outermost, job.bits()),
+        Purpose::Timer(_) => timer::expire(outermost, When::Now),
         _ => {}
     }
 }
@@ -151,27 +153,29 @@ fn serve_purpose(purpose: Purpose) {
 /// are masked from before the last look until the return. Else those that arrive between the two
 /// could pile up their frames on this stack without bound.
 #[inline(always)]
-fn leave() {
+fn leave(mut outermost: Outermost) {
     arch::disable();
     measure::masked_from();
-    while !section::give_up() {
-        serve();
+    while !outermost.give_up() {
+        outermost = serve();
     }
     measure::masked_until();
 }
 
 #[cold]
 #[inline(never)]
-fn serve() {
-    section::hold();
+fn serve() -> Outermost {
+    // SAFETY: the caller has given it up.
+    let mut outermost = unsafe { Outermost::hold() };
     measure::masked_until();
     // SAFETY: the interrupt that is being left was let through, and has been acknowledged.
     unsafe { arch::enable() };
-    if timer::take_pending() {
-        timer::expire(When::Now);
+    if timer::take_pending(&outermost) {
+        timer::expire(&mut outermost, When::Now);
     } else {
-        dispatch::service(0);
+        dispatch::service(&mut outermost, 0);
     }
     arch::disable();
     measure::masked_from();
+    outermost
 }

@@ -1,7 +1,7 @@
 //! Jobs: the bounded work between an interrupt and the activations it leads to.
 
-use crate::local::Local;
-use crate::section;
+use crate::local::{Fixed, Local, LocalCell};
+use crate::section::{self, Outermost, Section};
 use alloc::boxed::Box;
 use core::ptr::NonNull;
 use reflex_event::Error;
@@ -14,18 +14,25 @@ pub const MOST: usize = 62;
 pub(crate) const LAST: u64 = 1 << MOST;
 
 /// A job's work. It lives for ever and is called by nobody but [`run`].
-type Work = NonNull<dyn FnMut() + Send>;
+#[derive(Clone, Copy)]
+struct Work(NonNull<dyn FnMut(&mut Outermost) + Send>);
 
-/// The work of each job. Reached only in a section.
+// SAFETY: what it points to is `Send`.
+unsafe impl Send for Work {}
+
+/// The work of each job.
 static WORK: Local<[Option<Work>; MOST]> = Local::new([None; MOST]);
 
 /// The work of the last job. Written at start-up.
-static LAST_WORK: Local<fn()> = Local::new(|| ());
+static LAST_WORK: Fixed<fn(&mut Outermost)> = Fixed::new();
 
 /// Sets what the last job does.
-pub(crate) fn set_last(work: fn()) {
-    // SAFETY: at start-up, before anything else runs.
-    unsafe { *LAST_WORK.get() = work }
+///
+/// # Safety
+/// Called at start-up, before anything else runs.
+pub(crate) unsafe fn set_last(work: fn(&mut Outermost)) {
+    // SAFETY: the caller's duty.
+    unsafe { LAST_WORK.set(work) }
 }
 
 /// A job: it runs once for any number of times it was posted since it last ran, with dispatch
@@ -41,14 +48,21 @@ impl Job {
     ///
     /// # Errors
     /// [`Error::TableFull`] when there are [`MOST`] already.
-    pub fn new(work: impl FnMut() + Send + 'static) -> Result<Self, Error> {
-        let work: &'static mut (dyn FnMut() + Send) = Box::leak(Box::new(work));
-        section::section(|| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let table = unsafe { WORK.get() };
-            let place = table.iter().position(Option::is_none).ok_or(Error::TableFull)?;
-            table[place] = Some(NonNull::from(work));
-            Ok(Self { bits: 1 << place })
+    pub fn new(mut work: impl FnMut() + Send + 'static) -> Result<Self, Error> {
+        Self::in_section(move |_| work())
+    }
+
+    /// [`new`](Self::new), for work that is given the section it runs in.
+    pub(crate) fn in_section(
+        work: impl FnMut(&mut Outermost) + Send + 'static,
+    ) -> Result<Self, Error> {
+        let work: &'static mut (dyn FnMut(&mut Outermost) + Send) = Box::leak(Box::new(work));
+        section::section(|cs| {
+            WORK.with(cs, |table| {
+                let place = table.iter().position(Option::is_none).ok_or(Error::TableFull)?;
+                table[place] = Some(Work(NonNull::from(work)));
+                Ok(Self { bits: 1 << place })
+            })
         })
     }
 
@@ -72,35 +86,32 @@ impl Job {
     }
 }
 
-/// The bit of the job that ran last. Reached only in a section.
-static LATEST: Local<u64> = Local::new(0);
+/// The bit of the job that ran last.
+static LATEST: LocalCell<u64> = LocalCell::new(0);
 
 /// Whose turn it is of those whose bits are set: they take turns, so that one that posts itself
-/// keeps none from running. The caller is in a section.
+/// keeps none from running.
 #[inline(always)]
-pub(crate) fn turn(waiting: u64) -> u64 {
-    // SAFETY: in a section, and the borrow ends in this function.
-    let latest = unsafe { LATEST.get() };
-    let after = waiting & !(*latest | latest.wrapping_sub(1));
+pub(crate) fn turn(cs: &Section, waiting: u64) -> u64 {
+    let latest = LATEST.get(cs);
+    let after = waiting & !(latest | latest.wrapping_sub(1));
     let from = if after != 0 { after } else { waiting };
-    *latest = from & from.wrapping_neg();
-    *latest
+    let turn = from & from.wrapping_neg();
+    LATEST.set(cs, turn);
+    turn
 }
 
-/// Runs the job of a bit; without one, none. The caller is in a section.
+/// Runs the job of a bit; without one, none.
 #[inline(always)]
-pub(crate) fn run(bit: u64) {
+pub(crate) fn run(outermost: &mut Outermost, bit: u64) {
     let place = bit.trailing_zeros() as usize;
     if place < MOST {
-        // SAFETY: in a section; the pointer is copied out and the borrow ends here.
-        if let Some(mut work) = unsafe { WORK.get()[place] } {
+        if let Some(Work(mut work)) = WORK.with(outermost, |table| table[place]) {
             // SAFETY: the box was leaked, and this is the only place that calls it: jobs
             // run one after the other, in a section, and do not call this function.
-            unsafe { work.as_mut()() }
+            unsafe { work.as_mut()(outermost) }
         }
     } else if bit != 0 {
-        // SAFETY: written once, at start-up.
-        let last = unsafe { *LAST_WORK.get() };
-        last();
+        LAST_WORK.get()(outermost);
     }
 }

@@ -3,8 +3,8 @@
 //! What is taken is never given back, because what it is for (a context, a ring, a pool) lives
 //! as long as the image; inside a pool, memory comes and goes.
 
-use crate::dispatch::{CORE, note, timestamp};
-use crate::local::Local;
+use crate::dispatch::{note, timestamp, with_core};
+use crate::local::Fixed;
 use crate::{registry, section};
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -28,14 +28,14 @@ pub struct StackSource {
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static END: AtomicUsize = AtomicUsize::new(0);
-static STACKS: Local<Option<StackSource>> = Local::new(None);
+static STACKS: Fixed<StackSource> = Fixed::new();
 
 /// The exclusion of every pool: a section.
-struct Section;
+struct Deferral;
 
 // SAFETY: one core; while a section is open no other context and no job runs, and interrupt
 // code uses no pool. Sections nest. Both ends are compiler fences.
-unsafe impl Exclusion for Section {
+unsafe impl Exclusion for Deferral {
     #[inline(always)]
     fn enter(&self) {
         section::enter();
@@ -48,10 +48,10 @@ unsafe impl Exclusion for Section {
 
     /// The owner is a context, by its place. Whoever allocates has no borrow of the core.
     fn refused(&self, owner: u32) {
-        section::section(|| {
-            let Ok(context) = registry::name(owner as u16) else { return };
-            // SAFETY: in a section, and the borrow ends in this statement.
-            let told = unsafe { CORE.get() }.report(context, Trouble::PoolExhausted, timestamp());
+        section::section(|cs| {
+            let Ok(context) = registry::name(cs, owner as u16) else { return };
+            let told =
+                with_core(cs, |core| core.report(context, Trouble::PoolExhausted, timestamp()));
             if let Ok(outcome) = told {
                 note(outcome);
             }
@@ -63,13 +63,13 @@ unsafe impl Exclusion for Section {
 ///
 /// # Safety
 /// `memory` is mapped, readable and writable, and used by nobody else for as long as the image
-/// runs; what `stacks` returns is as its type says.
+/// runs; what `stacks` returns is as its type says. Called at start-up, before anything else runs.
 pub(crate) unsafe fn init(memory: NonNull<[u8]>, stacks: StackSource) {
     let start = memory.cast::<u8>().addr().get();
     NEXT.store(start, Relaxed);
     END.store(start + memory.len(), Relaxed);
-    // SAFETY: at start-up, before anything else runs.
-    unsafe { *STACKS.get() = Some(stacks) };
+    // SAFETY: the caller's duty.
+    unsafe { STACKS.set(stacks) };
 }
 
 /// Bytes that are still to be had.
@@ -80,7 +80,7 @@ pub fn available() -> usize {
 /// Takes `bytes` of memory at a multiple of `align`, a power of two; `None` when that much is
 /// not left. The contents are whatever the machine left there.
 pub fn take(bytes: usize, align: usize) -> Option<NonNull<[u8]>> {
-    section::section(|| {
+    section::section(|_| {
         let start = NEXT.load(Relaxed).checked_next_multiple_of(align)?;
         let end = start.checked_add(bytes).filter(|end| *end <= END.load(Relaxed))?;
         NEXT.store(end, Relaxed);
@@ -91,30 +91,22 @@ pub fn take(bytes: usize, align: usize) -> Option<NonNull<[u8]>> {
 
 /// Takes a stack; returns its upper end.
 pub(crate) fn stack(bytes: usize) -> Option<usize> {
-    // SAFETY: written once, at start-up.
     stack_above(bytes, 0).map(|stack| stack.end)
 }
 
 /// Takes a stack with a closed reserve under it.
 pub(crate) fn stack_above(bytes: usize, reserve: usize) -> Option<Range<usize>> {
-    (stacks()?.make)(bytes, reserve)
+    (STACKS.get().make)(bytes, reserve)
 }
 
 /// Maps a stack's reserve; false when that cannot be done.
 pub(crate) fn open_reserve(reserve: Range<usize>) -> bool {
-    stacks().is_some_and(|source| (source.open)(reserve))
+    (STACKS.get().open)(reserve)
 }
 
 /// Unmaps a stack's reserve, which nobody uses.
 pub(crate) fn close_reserve(reserve: Range<usize>) {
-    if let Some(source) = stacks() {
-        section::section(|| (source.close)(reserve));
-    }
-}
-
-fn stacks() -> Option<StackSource> {
-    // SAFETY: only read since start-up.
-    unsafe { *STACKS.as_ptr() }
+    section::section(|_| (STACKS.get().close)(reserve));
 }
 
 /// Makes a pool of `bytes`, bookkeeping included.
@@ -124,7 +116,7 @@ fn stacks() -> Option<StackSource> {
 pub fn pool(bytes: usize, granule: Granule, content: Content) -> Result<&'static Pool, Error> {
     let region = take(bytes, granule.bytes().max(16)).ok_or(Error::OutOfMemory)?;
     // SAFETY: `take` gives memory out once.
-    place(unsafe { Pool::new(region, granule, content, &Section) })
+    place(unsafe { Pool::new(region, granule, content, &Deferral) })
 }
 
 /// Makes a pool whose blocks are found by a scheme of its owner's.
@@ -133,7 +125,7 @@ pub fn pool(bytes: usize, granule: Granule, content: Content) -> Result<&'static
 /// [`Error::OutOfMemory`] when there is no memory for its bookkeeping, or the scheme's region is no
 /// good.
 pub(crate) fn pool_by(scheme: &'static mut dyn Scheme) -> Result<&'static Pool, Error> {
-    place(Pool::with_scheme(scheme, &Section))
+    place(Pool::with_scheme(scheme, &Deferral))
 }
 
 /// Puts a pool where it stays.

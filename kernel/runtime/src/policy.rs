@@ -5,12 +5,12 @@
 //! parent: neither limits nor memory, kinds of events, executors or time. `main` may do
 //! everything, and the library OS makes contexts [of its own](Origin::System).
 
-use crate::dispatch::{CORE, note, timestamp};
+use crate::dispatch::{note, running, timestamp, with_core};
 use crate::exclude::ContextSet;
 use crate::local::Local;
 use crate::registry::{self, ContextOptions, MOST_CONTEXTS};
 use crate::runtime::Runtime;
-use crate::section::section;
+use crate::section::{Section, section};
 use reflex_event::{
     Condition, Context, ContextId, Error, Executor, Limits, MOST_NAMES, NameSet, Names, Policy,
     Trouble,
@@ -38,10 +38,10 @@ pub(crate) struct Lineage {
     children: u16,
 }
 
-/// The names of kinds of events. Reached only in a section.
+/// The names of kinds of events.
 static KINDS: Local<Names> = Local::new(Names::EMPTY);
 
-/// The names of protected sections, and who may not interrupt them. Reached only in a section.
+/// The names of protected sections, and who may not interrupt them.
 static SECTIONS: Local<(Names, [ContextSet; MOST_NAMES])> =
     Local::new((Names::EMPTY, [ContextSet::NONE; MOST_NAMES]));
 
@@ -74,8 +74,7 @@ pub struct ContextInfo {
 
 /// Says what a context that is about to be made may have, and counts it as its parent's child.
 pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage), Error> {
-    // SAFETY: in a section, and the borrow ends in it.
-    let running = section(|| unsafe { CORE.get() }.running());
+    let running = section(running);
     let caller = running.filter(|_| options.origin != Origin::System);
     let parent = match options.origin {
         Origin::ChildOf(parent) => Some(parent),
@@ -83,18 +82,19 @@ pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage)
     };
     let mut options = options;
     for above in [caller, parent.filter(|_| parent != caller)].into_iter().flatten() {
-        let above = section(|| registry::at(above).map(|place| place.lineage))?;
+        let above = section(|cs| registry::at(cs, above).map(|place| place.lineage.get(cs)))?;
         options.limits = options.limits.within(above.limits);
         options.policy = options.policy.within(above.policy);
         options.memory = options.memory.min(above.memory);
     }
     if let Some(parent) = parent {
-        section(|| {
-            let above = &mut registry::at(parent)?.lineage;
+        section(|cs| {
+            let lineage = &registry::at(cs, parent)?.lineage;
+            let above = lineage.get(cs);
             if above.children >= above.policy.children {
-                return Err(refuse(parent));
+                return Err(refuse(cs, parent));
             }
-            above.children += 1;
+            lineage.set(cs, Lineage { children: above.children + 1, ..above });
             Ok(())
         })?;
     }
@@ -109,41 +109,40 @@ pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage)
 
 /// Takes back that a context was counted as a child.
 pub(crate) fn dismiss(parent: Option<ContextId>) {
-    section(|| {
-        if let Some(Ok(parent)) = parent.map(registry::at) {
-            parent.lineage.children -= 1;
+    section(|cs| {
+        if let Some(Ok(parent)) = parent.map(|parent| registry::at(cs, parent)) {
+            let lineage = parent.lineage.get(cs);
+            parent.lineage.set(cs, Lineage { children: lineage.children - 1, ..lineage });
         }
     });
 }
 
-/// Notes what a new context may not interrupt. The caller is in a section.
-pub(crate) fn enlist(context: ContextId, policy: Policy) {
-    // SAFETY: in a section, and the borrow ends in it.
-    let (_, excluded) = unsafe { SECTIONS.get() };
-    for place in policy.not_during.places() {
-        let set = &mut excluded[usize::from(place)];
-        *set = set.with(context);
-    }
+/// Notes what a new context may not interrupt.
+pub(crate) fn enlist(cs: &Section, context: ContextId, policy: Policy) {
+    SECTIONS.with(cs, |(_, excluded)| {
+        for place in policy.not_during.places() {
+            let set = &mut excluded[usize::from(place)];
+            *set = set.with(context);
+        }
+    });
 }
 
-/// Tells a context of a limit that it has reached; the error for whoever reached it. The caller is
-/// in a section.
+/// Tells a context of a limit that it has reached; the error for whoever reached it.
 #[cold]
-pub(crate) fn refuse(context: ContextId) -> Error {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    let told = unsafe { CORE.get() }.report(context, Trouble::LimitReached, timestamp());
+pub(crate) fn refuse(cs: &Section, context: ContextId) -> Error {
+    let told = with_core(cs, |core| core.report(context, Trouble::LimitReached, timestamp()));
     if let Ok(outcome) = told {
         note(outcome);
     }
     Error::LimitReached
 }
 
-/// Whether a context may name an executor. The caller is in a section.
+/// Whether a context may name an executor.
 ///
 /// # Errors
 /// [`Error::NotAllowed`], [`Error::NoContext`].
-pub(crate) fn permit(context: ContextId, executor: Executor) -> Result<(), Error> {
-    let allowed = registry::at(context)?.lineage.policy.executors.contains(executor);
+pub(crate) fn permit(cs: &Section, context: ContextId, executor: Executor) -> Result<(), Error> {
+    let allowed = registry::at(cs, context)?.lineage.get(cs).policy.executors.contains(executor);
     if allowed { Ok(()) } else { Err(Error::NotAllowed) }
 }
 
@@ -152,25 +151,27 @@ pub(crate) fn permit(context: ContextId, executor: Executor) -> Result<(), Error
 /// # Errors
 /// [`Error::NotAllowed`].
 pub(crate) fn permit_running(executor: Executor) -> Result<(), Error> {
-    section(|| {
-        // SAFETY: in a section, and the borrow ends in this statement.
-        let running = unsafe { CORE.get() }.running();
-        running.map_or(Ok(()), |context| permit(context, executor))
+    section(|cs| {
+        let running = running(cs);
+        running.map_or(Ok(()), |context| permit(cs, context, executor))
     })
 }
 
-/// Whether a context may register for a kind of events. The caller is in a section.
+/// Whether a context may register for a kind of events.
 ///
 /// # Errors
 /// [`Error::NotAllowed`], [`Error::NoContext`]; [`Error::TableFull`] when there are as many kinds
 /// as there can be.
-pub(crate) fn permit_kind(context: ContextId, kind: &'static str) -> Result<(), Error> {
-    let kinds = registry::at(context)?.lineage.policy.kinds;
+pub(crate) fn permit_kind(
+    cs: &Section,
+    context: ContextId,
+    kind: &'static str,
+) -> Result<(), Error> {
+    let kinds = registry::at(cs, context)?.lineage.get(cs).policy.kinds;
     if kinds == NameSet::ALL {
         return Ok(());
     }
-    // SAFETY: in a section, and the borrow ends in this statement.
-    let place = unsafe { KINDS.get() }.place(kind).ok_or(Error::TableFull)?;
+    let place = KINDS.with(cs, |kinds| kinds.place(kind)).ok_or(Error::TableFull)?;
     if kinds.contains(place) { Ok(()) } else { Err(Error::NotAllowed) }
 }
 
@@ -181,8 +182,7 @@ impl Runtime {
     /// [`Error::TableFull`] when there are as many kinds as there can be.
     pub fn kinds(self, names: impl IntoIterator<Item = &'static str>) -> Result<NameSet, Error> {
         names.into_iter().try_fold(NameSet::NONE, |set, name| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let place = section(|| unsafe { KINDS.get() }.place(name));
+            let place = section(|cs| KINDS.with(cs, |kinds| kinds.place(name)));
             Ok(set.with(place.ok_or(Error::TableFull)?))
         })
     }
@@ -192,8 +192,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::TableFull`] when there are as many as there can be.
     pub fn protected(self, name: &'static str) -> Result<Protected, Error> {
-        // SAFETY: in a section, and the borrow ends in it.
-        let place = section(|| unsafe { SECTIONS.get() }.0.place(name));
+        let place = section(|cs| SECTIONS.with(cs, |(names, _)| names.place(name)));
         place.map(Protected).ok_or(Error::TableFull)
     }
 
@@ -205,14 +204,13 @@ impl Runtime {
     pub fn protect<R>(self, which: Protected, work: impl FnOnce() -> R) -> Result<R, Error> {
         let (mut contexts, mut length) =
             ([ContextId { index: 0, generation: 0 }; MOST_CONTEXTS], 0);
-        let (set, running) = section(|| {
-            // SAFETY: in a section, and the borrows end in it.
-            let (sections, core) = unsafe { (SECTIONS.get(), CORE.get()) };
-            (sections.1[usize::from(which.0) % MOST_NAMES], core.running())
+        let (set, running) = section(|cs| {
+            let which = usize::from(which.0) % MOST_NAMES;
+            (SECTIONS.with(cs, |(_, excluded)| excluded[which]), running(cs))
         });
         for index in set.indices() {
             // A context's own handlers cannot interrupt it anyway.
-            if let Ok(context) = section(|| registry::name(index))
+            if let Ok(context) = section(|cs| registry::name(cs, index))
                 && Some(context) != running
             {
                 contexts[length] = context;
@@ -225,12 +223,11 @@ impl Runtime {
     /// What there is to see of each context.
     pub fn contexts(self) -> impl Iterator<Item = ContextInfo> {
         (0..MOST_CONTEXTS as u16).map_while(|index| {
-            section(|| {
-                let id = registry::name(index).ok()?;
-                let place = registry::at(id).ok()?;
-                let (name, parent) = (place.name, place.lineage.parent);
-                // SAFETY: in a section, and the borrow ends in this statement.
-                let (condition, registrations) = unsafe { CORE.get() }.condition(id).ok()?;
+            section(|cs| {
+                let id = registry::name(cs, index).ok()?;
+                let place = registry::at(cs, id).ok()?;
+                let (name, parent) = (place.name, place.lineage.get(cs).parent);
+                let (condition, registrations) = with_core(cs, |core| core.condition(id)).ok()?;
                 Some(ContextInfo { id, name, parent, condition, registrations })
             })
         })
@@ -241,7 +238,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`].
     pub fn policy(self, context: ContextId) -> Result<Policy, Error> {
-        section(|| registry::at(context).map(|place| place.lineage.policy))
+        section(|cs| registry::at(cs, context).map(|place| place.lineage.get(cs).policy))
     }
 
     /// The context that runs, if its state is an `S`.
@@ -250,13 +247,12 @@ impl Runtime {
     /// [`Error::Busy`] when none runs, [`Error::WrongState`] when its state is another.
     pub fn this<S: 'static>(self) -> Result<Context<S>, Error> {
         let running = self.running().ok_or(Error::Busy)?;
-        let (_, state) = section(|| registry::parts(running))?;
+        let (_, state) = section(|cs| registry::parts(cs, running))?;
         state.downcast::<S>().map(|_| Context::new(running)).ok_or(Error::WrongState)
     }
 
     /// The context that runs; `None` in a job.
     pub fn running(self) -> Option<ContextId> {
-        // SAFETY: in a section, and the borrow ends in it.
-        section(|| unsafe { CORE.get() }.running())
+        section(running)
     }
 }

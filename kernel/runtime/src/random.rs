@@ -1,7 +1,7 @@
 //! The kernel's generator of random numbers: ChaCha20, seeded once from the hardware.
 
 use crate::local::Local;
-use crate::section;
+use crate::section::section;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -9,8 +9,8 @@ static GENERATOR: Local<Option<ChaCha20Rng>> = Local::new(None);
 
 /// Seeds the generator with 256 bits of hardware randomness.
 pub(crate) fn seed(seed: [u8; 32]) {
-    // SAFETY: in a section, and nothing in it runs anybody else.
-    section::section(|| unsafe { *GENERATOR.get() = Some(ChaCha20Rng::from_seed(seed)) });
+    let seeded = ChaCha20Rng::from_seed(seed);
+    section(|cs| GENERATOR.with(cs, |generator| *generator = Some(seeded)));
 }
 
 /// Bytes made in one section.
@@ -19,10 +19,10 @@ const PIECE: usize = 256;
 /// Fills `bytes`.
 pub(crate) fn fill(bytes: &mut [u8]) {
     for piece in bytes.chunks_mut(PIECE) {
-        section::section(|| {
-            // SAFETY: in a section, and nothing below runs anybody else.
-            let generator = unsafe { GENERATOR.get() };
-            generator.as_mut().expect("seeded at start-up").fill_bytes(piece);
+        section(|cs| {
+            GENERATOR.with(cs, |generator| {
+                generator.as_mut().expect("seeded at start-up").fill_bytes(piece);
+            });
         });
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::bound::{AnyState, Handler, StateCell};
 use crate::crew::{Crew, Membership};
-use crate::dispatch::{CORE, Stack};
+use crate::dispatch::{CORE, Stack, with_core};
 use crate::exclude::ContextSet;
 use crate::inherit::Heirlooms;
-use crate::local::Local;
+use crate::local::{Fixed, Local, LocalCell};
 use crate::policy::{self, Lineage, Origin};
+use crate::section::{Section, section};
 use crate::supervise::{self, Backoff, Life, OnFailure, Supervision};
-use crate::{contain, memory, section, supervisor};
+use crate::{contain, memory, supervisor};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -73,21 +74,21 @@ impl ContextOptions {
 
 /// What the machine keeps of a context.
 pub(crate) struct Place {
-    pub(crate) state: AnyState,
+    pub(crate) state: LocalCell<AnyState>,
     pub(crate) pool: &'static Pool,
     pub(crate) name: &'static str,
     /// What is activated when the context is given up.
-    mourners: [Option<EventId>; MOURNERS],
+    mourners: LocalCell<[Option<EventId>; MOURNERS]>,
     /// The contexts that this one excludes for the time being.
-    pub(crate) excluding: ContextSet,
+    pub(crate) excluding: LocalCell<ContextSet>,
     /// Who made it, and what it may do.
-    pub(crate) lineage: Lineage,
+    pub(crate) lineage: LocalCell<Lineage>,
     /// What its children may inherit.
-    pub(crate) heirlooms: Heirlooms,
+    pub(crate) heirlooms: Local<Heirlooms>,
     /// Whose front it is, if it is a cloner's.
-    pub(crate) front: Option<&'static Local<Crew>>,
+    pub(crate) front: LocalCell<Option<&'static Local<Crew>>>,
     /// Whose child it is, if it is a cloner's.
-    pub(crate) member: Option<Membership>,
+    pub(crate) member: LocalCell<Option<Membership>>,
     /// What is kept of it if its failure is not the image's, or its time is limited.
     pub(crate) supervision: Option<&'static Supervision>,
 }
@@ -97,32 +98,41 @@ const MOURNERS: usize = 4;
 
 impl Place {
     /// Has `event` activated when the context is given up.
-    pub(crate) fn mourn(&mut self, event: EventId) -> Result<(), Error> {
-        let place = self.mourners.iter_mut().find(|place| place.is_none_or(|told| told == event));
+    pub(crate) fn mourn(&self, cs: &Section, event: EventId) -> Result<(), Error> {
+        let mut mourners = self.mourners.get(cs);
+        let place = mourners.iter_mut().find(|place| place.is_none_or(|told| told == event));
         *place.ok_or(Error::LimitReached)? = Some(event);
+        self.mourners.set(cs, mourners);
         Ok(())
     }
 
     /// Whom to tell next that the context was given up, each once.
-    pub(crate) fn next_mourner(&mut self) -> Option<EventId> {
-        self.mourners.iter_mut().find_map(Option::take)
+    pub(crate) fn next_mourner(&self, cs: &Section) -> Option<EventId> {
+        let mut mourners = self.mourners.get(cs);
+        let next = mourners.iter_mut().find_map(Option::take);
+        self.mourners.set(cs, mourners);
+        next
     }
 }
 
-/// Every context, by its index. Reached only in a section; it never moves, as all its room is
-/// reserved at the start. Pointers, since a place is too large to be put in there in a section.
-static PLACES: Local<Vec<&'static mut Place>> = Local::new(Vec::new());
+/// Every context, by its index. It never moves, as all its room is reserved at the start. Pointers,
+/// since a place is too large to be put in there in a section.
+static PLACES: Local<Vec<&'static Place>> = Local::new(Vec::new());
 
-static IDLE_STACK: Local<usize> = Local::new(0);
+/// The upper end of the idle stack.
+static IDLE_STACK: Fixed<usize> = Fixed::new();
 
 /// Makes room, and the idle stack.
-pub(crate) fn init() -> Result<(), Error> {
+///
+/// # Safety
+/// Called at start-up, before anything else runs.
+pub(crate) unsafe fn init(cs: &Section) -> Result<(), Error> {
     let top = memory::stack(8 << 10).ok_or(Error::OutOfMemory)?;
-    // SAFETY: at start-up, in the section the kernel starts in.
-    unsafe {
-        *IDLE_STACK.get() = top;
-        PLACES.get().try_reserve_exact(MOST_CONTEXTS).map_err(|_| Error::HeapExhausted)
-    }
+    // SAFETY: the caller's duty.
+    unsafe { IDLE_STACK.set(top) };
+    PLACES
+        .with(cs, |places| places.try_reserve_exact(MOST_CONTEXTS))
+        .map_err(|_| Error::HeapExhausted)
 }
 
 /// Makes a context. A cold path.
@@ -154,12 +164,11 @@ pub(crate) fn add_by<S: Send + 'static>(
 /// Makes a context whose state is yet to come: it is held, and down.
 pub(crate) fn add_down(options: ContextOptions, scheme: OwnScheme) -> Result<ContextId, Error> {
     let context = add_any(options, scheme, |_| Ok(AnyState::nothing()))?;
-    section::section(|| {
-        if let Some(supervision) = supervision(context)? {
+    section(|cs| {
+        if let Some(supervision) = supervision(cs, context)? {
             supervision.life.set(Life::Down);
         }
-        // SAFETY: in a section, and the borrow ends in this statement.
-        unsafe { CORE.get() }.hold(context)?;
+        with_core(cs, |core| core.hold(context))?;
         Ok(context)
     })
 }
@@ -198,68 +207,71 @@ fn make(
     let state = state(pool)?;
     let supervision = supervise::prepare(&options, stack)?;
     let place = Box::new(Place {
-        state,
+        state: LocalCell::new(state),
         pool,
         name: options.name,
-        mourners: [None; MOURNERS],
-        excluding: ContextSet::NONE,
-        lineage,
-        heirlooms: Heirlooms::NONE,
-        front: None,
-        member: None,
+        mourners: LocalCell::new([None; MOURNERS]),
+        excluding: LocalCell::new(ContextSet::NONE),
+        lineage: LocalCell::new(lineage),
+        heirlooms: Local::new(Heirlooms::NONE),
+        front: LocalCell::new(None),
+        member: LocalCell::new(None),
         supervision,
     });
-    section::section(|| {
-        // SAFETY: in a section; nothing below runs anybody else.
-        let (core, places) = unsafe { (CORE.get(), PLACES.get()) };
-        if places.len() == places.capacity() {
-            return Err(Error::TooManyContexts);
-        }
-        let id = core.add_context(Stack { top, ..Stack::NONE }, options.limits)?;
-        debug_assert_eq!(usize::from(id.index), places.len());
+    section(|cs| {
+        let id = PLACES.with(cs, |places| {
+            if places.len() == places.capacity() {
+                return Err(Error::TooManyContexts);
+            }
+            let stack = Stack { top, ..Stack::NONE };
+            let id = with_core(cs, |core| core.add_context(stack, options.limits))?;
+            debug_assert_eq!(usize::from(id.index), places.len());
+            places.push(Box::leak(place));
+            Ok(id)
+        })?;
         pool.set_owner(id.index.into());
-        places.push(Box::leak(place));
         if let Some(supervision) = supervision {
             supervision.index.set(id.index);
             if reserve != 0 {
                 contain::set_reserve(id, supervision.reserve().start);
             }
         }
-        policy::enlist(id, options.policy);
+        policy::enlist(cs, id, options.policy);
         Ok(id)
     })
 }
 
-/// A context. The caller is in a section, and takes no second borrow meanwhile.
-pub(crate) fn at<'a>(context: ContextId) -> Result<&'a mut Place, Error> {
-    if name(context.index)? != context {
+/// A context.
+pub(crate) fn at(cs: &Section, context: ContextId) -> Result<&'static Place, Error> {
+    if name(cs, context.index)? != context {
         return Err(Error::NoContext);
     }
-    // SAFETY: the caller's duty.
-    let places = unsafe { PLACES.get() };
-    places.get_mut(usize::from(context.index)).map(|place| &mut **place).ok_or(Error::NoContext)
+    let place = PLACES.with(cs, |places| places.get(usize::from(context.index)).copied());
+    place.ok_or(Error::NoContext)
 }
 
-/// The name of the context at a place. The caller is in a section.
-pub(crate) fn name(index: u16) -> Result<ContextId, Error> {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    unsafe { CORE.get() }.context_at(index)
+/// The name of the context at a place.
+pub(crate) fn name(cs: &Section, index: u16) -> Result<ContextId, Error> {
+    with_core(cs, |core| core.context_at(index))
 }
 
-/// A context's event memory and state. The caller is in a section.
-pub(crate) fn parts(context: ContextId) -> Result<(&'static Pool, AnyState), Error> {
-    at(context).map(|place| (place.pool, place.state))
+/// A context's event memory and state.
+pub(crate) fn parts(cs: &Section, context: ContextId) -> Result<(&'static Pool, AnyState), Error> {
+    at(cs, context).map(|place| (place.pool, place.state.get(cs)))
 }
 
-/// What is kept of a context that is supervised. The caller is in a section.
-pub(crate) fn supervision(context: ContextId) -> Result<Option<&'static Supervision>, Error> {
-    at(context).map(|place| place.supervision)
+/// What is kept of a context that is supervised.
+pub(crate) fn supervision(
+    cs: &Section,
+    context: ContextId,
+) -> Result<Option<&'static Supervision>, Error> {
+    at(cs, context).map(|place| place.supervision)
 }
 
-/// Forgets what a context's state is, and where. The caller is in a section.
-pub(crate) fn forget_state(context: ContextId) {
-    if let Ok(place) = at(context) {
-        place.state = AnyState::nothing();
+/// Forgets what a context's state is, and where.
+pub(crate) fn forget_state(cs: &Section, context: ContextId) {
+    if let Ok(place) = at(cs, context) {
+        place.state.set(cs, AnyState::nothing());
     }
 }
 
@@ -274,8 +286,7 @@ pub(crate) unsafe fn free_block(block: NonNull<()>, pool: &'static Pool) {
 
 /// The upper end of the idle stack.
 pub(crate) fn idle_stack_top() -> usize {
-    // SAFETY: written once, at start-up.
-    unsafe { *IDLE_STACK.get() }
+    *IDLE_STACK.get()
 }
 
 /// Who is running, for a crash report.
@@ -304,7 +315,7 @@ impl fmt::Display for Running {
 pub fn describe_running() -> Running {
     // SAFETY: as said above; a table caught in the middle of a change yields a wrong name at
     // worst, since all accesses below are checked.
-    let (core, places) = unsafe { (CORE.get(), PLACES.get()) };
+    let (core, places) = unsafe { (&mut *CORE.as_ptr(), &*PLACES.as_ptr()) };
     let running = core.running();
     let name = |id: ContextId| places.get(usize::from(id.index)).map(|place| (place.name, id));
     Running {

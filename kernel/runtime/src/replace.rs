@@ -13,12 +13,12 @@
 //!    pending stay.
 
 use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
-use crate::dispatch::{self, CORE};
+use crate::dispatch::{self, with_core};
 use crate::guard;
 use crate::local::Local;
 use crate::registry;
 use crate::runtime::Runtime;
-use crate::section::section;
+use crate::section::{Section, section};
 use crate::table;
 use crate::wait::Waiter;
 use alloc::boxed::Box;
@@ -150,7 +150,7 @@ impl<New: 'static> Drop for Rebinding<New> {
         for (_, handler) in self.named.drain(..) {
             if let Some(handler) = handler {
                 // SAFETY: nobody has seen it; in a section.
-                section(|| unsafe { handler.release(self.pool) });
+                section(|cs| unsafe { handler.release(cs, self.pool) });
             }
         }
     }
@@ -176,7 +176,7 @@ pub struct Replacement<New: 'static> {
     priority: Option<Priority>,
 }
 
-/// How a replacement went, shared by both sides. Reached only in a section.
+/// How a replacement went, shared by both sides.
 struct Shared<New> {
     outcome: Option<Result<Context<New>, ReplaceError>>,
     notify: Option<EventId>,
@@ -191,18 +191,18 @@ pub struct Pending<New: 'static> {
 impl<New: 'static> Pending<New> {
     /// How it went; `None` as long as it is under way.
     pub fn outcome(&self) -> Option<Result<Context<New>, ReplaceError>> {
-        // SAFETY: in a section, and the borrow ends in it.
-        section(|| unsafe { self.shared.get() }.outcome)
+        section(|cs| self.shared.with(cs, |shared| shared.outcome))
     }
 
     /// Has `event` activated when there is an [outcome](Self::outcome), which may be now.
     pub fn notify(&self, event: EventId) {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let shared = unsafe { self.shared.get() };
-            shared.notify = Some(event);
-            if shared.outcome.is_some() {
-                let _ = dispatch::activate_deferred(event, 1);
+        section(|cs| {
+            let done = self.shared.with(cs, |shared| {
+                shared.notify = Some(event);
+                shared.outcome.is_some()
+            });
+            if done {
+                let _ = dispatch::activate_deferred(cs, event, 1);
             }
         });
     }
@@ -225,12 +225,13 @@ impl<New: 'static> Pending<New> {
 
 /// Says how it went.
 fn tell<New: 'static>(shared: &Local<Shared<New>>, outcome: Result<Context<New>, ReplaceError>) {
-    section(|| {
-        // SAFETY: in a section, and the borrow ends in it.
-        let shared = unsafe { shared.get() };
-        shared.outcome = Some(outcome);
-        if let Some(event) = shared.notify {
-            let _ = dispatch::activate_deferred(event, 1);
+    section(|cs| {
+        let notify = shared.with(cs, |shared| {
+            shared.outcome = Some(outcome);
+            shared.notify
+        });
+        if let Some(event) = notify {
+            let _ = dispatch::activate_deferred(cs, event, 1);
         }
     });
 }
@@ -241,9 +242,9 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`], [`Error::OutOfMemory`]; [`Error::NotAllowed`] for a cloner's child.
     pub fn replacement<New: 'static>(self, context: ContextId) -> Result<Replacement<New>, Error> {
-        let pool = section(|| {
-            let place = registry::at(context)?;
-            if place.member.is_some() { Err(Error::NotAllowed) } else { Ok(place.pool) }
+        let pool = section(|cs| {
+            let place = registry::at(cs, context)?;
+            if place.member.get(cs).is_some() { Err(Error::NotAllowed) } else { Ok(place.pool) }
         })?;
         let (cell, _) = pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?.into_raw();
         let rebinding = Rebinding { context, pool, cell, named: Vec::new(), sorted: 0 };
@@ -289,7 +290,7 @@ impl<New: 'static> Replacement<New> {
         C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
     {
         let (kernel, context, pool) = (self.kernel, self.context, self.rebinding.pool);
-        let (_, old) = section(|| registry::parts(context))?;
+        let (_, old) = section(|cs| registry::parts(cs, context))?;
         let old = old.downcast::<Old>().ok_or(Error::WrongState)?;
         let memory = pool.alloc(MaybeUninit::uninit()).map_err(|_| Error::OutOfMemory)?;
         let priority = match self.priority {
@@ -308,7 +309,7 @@ impl<New: 'static> Replacement<New> {
         let registration = Registration { priority, ..Registration::default() };
         let event = table::register(context, registration, handler).inspect_err(|_| {
             // SAFETY: nobody else has seen it; in a section.
-            section(|| unsafe { handler.release(pool) });
+            section(|cs| unsafe { handler.release(cs, pool) });
         })?;
         kernel.activate(event, 1)?;
         Ok(pending)
@@ -348,18 +349,16 @@ fn each<E: From<Error>>(
     context: ContextId,
     mut visit: impl FnMut(EventId, Priority) -> Result<(), E>,
 ) -> Result<(), E> {
-    // SAFETY: in a section, and the borrow ends in it.
-    let mut at = section(|| unsafe { CORE.get() }.first_of(context))?;
+    let mut at = section(|cs| with_core(cs, |core| core.first_of(context)))?;
     while let Some(event) = at {
-        let seen = section(|| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let core = unsafe { CORE.get() };
-            Ok::<_, Error>((core.look_up(event)?.registration.priority, core.next_of(event)?))
+        let seen = section(|cs| {
+            with_core(cs, |core| {
+                Ok::<_, Error>((core.look_up(event)?.registration.priority, core.next_of(event)?))
+            })
         });
         let Ok((priority, next)) = seen else {
             // Ended meanwhile: from the start again, which meets others twice.
-            // SAFETY: as above.
-            at = section(|| unsafe { CORE.get() }.first_of(context))?;
+            at = section(|cs| with_core(cs, |core| core.first_of(context)))?;
             continue;
         };
         visit(event, priority)?;
@@ -441,7 +440,7 @@ where
         // SAFETY: the cell lives as long as the context has this state: nobody replaced it before
         // us, or the state would be found to be another below.
         let cell = unsafe { old.as_ref() };
-        let current = section(|| registry::parts(context))?.1.block();
+        let current = section(|cs| registry::parts(cs, context))?.1.block();
         if current != old.cast() {
             return Err(Error::WrongState.into());
         }
@@ -515,16 +514,15 @@ impl<New: 'static> Replacement<New> {
         let fresh = Context::new(context);
         let mut all = true;
         loop {
-            // SAFETY: in a section, and the borrow ends in it.
-            let last = section(|| unsafe { CORE.get() }.first_of(context));
+            let last = section(|cs| with_core(cs, |core| core.first_of(context)));
             all &= self.name_all(own).is_ok();
-            let switched = section(|| {
-                // SAFETY: in a section, and the borrow ends in this statement.
-                let unchanged = unsafe { CORE.get() }.first_of(context) == last;
-                if unchanged && let Ok(place) = registry::at(context) {
-                    place.state = AnyState::new(cell);
+            let switched = section(|cs| {
+                let unchanged = with_core(cs, |core| core.first_of(context)) == last;
+                if unchanged && let Ok(place) = registry::at(cs, context) {
+                    let new = AnyState::new(cell);
+                    place.state.set(cs, new);
                     if let Some(supervision) = place.supervision {
-                        supervision.replaced([place.state.block(), state]);
+                        supervision.replaced([new.block(), state]);
                     }
                     self.services.iter_mut().for_each(|service| service.hand_over(fresh));
                 }
@@ -541,35 +539,34 @@ impl<New: 'static> Replacement<New> {
             // There was no memory to give it a new handler, or to note that it is to be ended.
             let _ = each(context, |event, _| {
                 if event != own && !rebinding.names(event) {
-                    let _ = section(|| table::unregister(event));
+                    let _ = section(|cs| table::unregister(cs, event));
                 }
                 Ok::<_, Error>(())
             });
         }
         for (event, handler) in rebinding.named.drain(..) {
-            section(|| match handler {
+            section(|cs| match handler {
                 Some(handler) => {
-                    let _ = table::ready(context, handler);
-                    rebind(event, handler, pool);
+                    let _ = table::ready(cs, context, handler);
+                    rebind(cs, event, handler, pool);
                 }
-                None => drop(table::unregister(event)),
+                None => drop(table::unregister(cs, event)),
             });
         }
         fresh
     }
 }
 
-/// Gives a registration its new handler. The caller is in a section.
-fn rebind(event: EventId, handler: Handler, pool: &'static Pool) {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    match unsafe { CORE.get() }.rebind(event, handler) {
+/// Gives a registration its new handler.
+fn rebind(cs: &Section, event: EventId, handler: Handler, pool: &'static Pool) {
+    match with_core(cs, |core| core.rebind(event, handler)) {
         // SAFETY: both were bound in that pool; the old one is not called again.
         Ok(old) => unsafe {
-            handler.adopt(old);
-            old.release(pool);
+            handler.adopt(cs, old);
+            old.release(cs, pool);
         },
         // Ended meanwhile.
         // SAFETY: nobody has seen the new one.
-        Err(_) => unsafe { handler.release(pool) },
+        Err(_) => unsafe { handler.release(cs, pool) },
     }
 }

@@ -4,11 +4,10 @@
 //! The report is copied from the dead stack, so that the stack can be used again at once, and
 //! printed line by line at next to the lowest priority, so that nobody waits for it.
 
-use crate::local::{Later, Local};
+use crate::local::{Fixed, Local};
 use crate::section::section;
 use core::fmt::{self, Write};
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use reflex_arch::exception::{ExceptionFrame, name};
 use reflex_arch::interrupt;
 use reflex_event::{ContextId, EventId};
@@ -235,100 +234,119 @@ impl fmt::Display for Obituary {
 }
 
 struct Report {
-    obituary: Option<Obituary>,
+    obituary: Obituary,
     registers: Registers,
-    /// Where the bytes in [`STACK`] were.
+    /// Where the words in [`STACK`] were.
     from: usize,
     words: usize,
-    /// Lines that have been printed.
+    /// Lines that have been printed, or left out.
     printed: usize,
 }
 
-/// The report that is being printed. Reached by the supervisor's handlers alone, of which one runs
-/// at a time, while [`BUSY`] says that it is in use.
-static REPORT: Later<Report> = Later::new();
-static BUSY: AtomicBool = AtomicBool::new(false);
+/// The report that is being printed.
+static REPORT: Local<Option<Report>> = Local::new(None);
 
 /// The words of the report's stack. Apart, so that they take no room in the image.
 static STACK: Local<[u64; WORDS]> = Local::new([0; WORDS]);
 
-static PRINT: Local<Print> = Local::new(|_| ());
+static PRINT: Fixed<Print> = Fixed::new();
 
 /// Sets what prints a line.
-pub(crate) fn init(print: Print) {
-    let nothing =
-        Report { obituary: None, registers: Registers::NONE, from: 0, words: 0, printed: 0 };
-    // SAFETY: at start-up, before anything else runs.
-    unsafe { REPORT.set(nothing) };
-    // SAFETY: at start-up, before anything else runs.
-    unsafe { *PRINT.get() = print }
-}
-
-fn line(text: fmt::Arguments<'_>) {
-    // SAFETY: only read since start-up.
-    let print = unsafe { *PRINT.as_ptr() };
-    print(text);
+///
+/// # Safety
+/// Called at start-up, before anything else runs.
+pub(crate) unsafe fn init(print: Print) {
+    // SAFETY: the caller's duty.
+    unsafe { PRINT.set(print) }
 }
 
 /// Takes down what is to be printed of a context whose `stack` nobody uses any more. False when
 /// another report is being printed, and there will be none of this one.
 pub(crate) fn take(obituary: Obituary, registers: Registers, stack: &Range<usize>) -> bool {
-    if BUSY.swap(true, Relaxed) {
-        return false;
+    let bytes = LINE * size_of::<u64>();
+    let from = (registers.stack_pointer() as usize & !(bytes - 1)).max(stack.start);
+    let words = (stack.end.saturating_sub(from) / size_of::<u64>()).min(WORDS);
+    let taken = section(|cs| {
+        REPORT.with(cs, |report| {
+            let free = report.is_none();
+            if free {
+                *report = Some(Report { obituary, registers, from, words, printed: 0 });
+            }
+            free
+        })
+    });
+    // A section each: the time does not add up.
+    for first in (0..if taken { words } else { 0 }).step_by(LINE) {
+        section(|cs| {
+            STACK.with(cs, |copy| {
+                for (word, place) in copy[..words].iter_mut().enumerate().skip(first).take(LINE) {
+                    let at = from + word * size_of::<u64>();
+                    // SAFETY: within the stack, which is mapped, aligned, and whose owner is dead.
+                    *place =
+                        unsafe { core::ptr::with_exposed_provenance::<u64>(at).read_volatile() };
+                }
+            });
+        });
     }
-    // SAFETY: it was not in use, and only the caller's context comes here.
-    let (report, copy) = unsafe { (REPORT.get(), STACK.get()) };
-    report.obituary = Some(obituary);
-    report.registers = registers;
-    report.printed = 0;
-    let line = LINE * size_of::<u64>();
-    let from = (registers.stack_pointer() as usize & !(line - 1)).max(stack.start);
-    report.from = from;
-    report.words = (stack.end.saturating_sub(from) / size_of::<u64>()).min(WORDS);
-    for (place, word) in copy[..report.words].iter_mut().enumerate() {
-        let at = core::ptr::with_exposed_provenance::<u64>(from + place * size_of::<u64>());
-        // SAFETY: within the stack, which is mapped, aligned, and whose owner is dead.
-        *word = unsafe { at.read_volatile() };
+    taken
+}
+
+/// A line of a report.
+enum Line {
+    Contained(Obituary),
+    Register(&'static str, u64),
+    Stack(usize, [u64; LINE]),
+    /// Untouched stack is zero; gaps between the lines are read so.
+    LeftOut,
+    End,
+}
+
+impl Report {
+    /// The next line.
+    fn next(&mut self, stack: &[u64]) -> Line {
+        let number = self.printed;
+        self.printed += 1;
+        let Some(number) = number.checked_sub(1) else { return Line::Contained(self.obituary) };
+        if let Some((name, value)) = self.registers.iter().nth(number) {
+            return Line::Register(name, value);
+        }
+        let at = (number - self.registers.iter().count()) * LINE;
+        match stack.get(at..at + LINE) {
+            Some([0, 0, 0, 0]) if at > 0 && stack[at - LINE..at] == [0; LINE] => Line::LeftOut,
+            Some(&[a, b, c, d]) => {
+                Line::Stack(self.from + at * size_of::<u64>(), [a, b, c, d].map(u64::swap_bytes))
+            }
+            _ => Line::End,
+        }
     }
-    true
 }
 
 /// Prints the report's next line. False when that was the last.
 pub(crate) fn print() -> bool {
-    if !BUSY.load(Relaxed) {
-        return false;
-    }
-    // SAFETY: only the supervisor's handlers come here, of which one runs at a time.
-    let (report, stack) = unsafe { (REPORT.get(), STACK.get()) };
-    let stack = &stack[..report.words];
-    let number = report.printed;
-    report.printed += 1;
-    if number == 0 {
-        if let Some(obituary) = &report.obituary {
-            line(format_args!("#! contained {obituary}"));
+    let print = PRINT.get();
+    loop {
+        let next = section(|cs| {
+            REPORT.with(cs, |report| {
+                let words = report.as_ref()?.words;
+                let line = STACK.with(cs, |stack| report.as_mut()?.next(&stack[..words]).into());
+                if matches!(line, Some(Line::End)) {
+                    *report = None;
+                }
+                line
+            })
+        });
+        match next {
+            None => return false,
+            Some(Line::LeftOut) => continue,
+            Some(Line::Contained(obituary)) => print(format_args!("#! contained {obituary}")),
+            Some(Line::Register(name, value)) => {
+                print(format_args!("#! register {name} {value:016x}"));
+            }
+            Some(Line::Stack(at, [a, b, c, d])) => {
+                print(format_args!("#! stack {at:016x} {a:016x}{b:016x}{c:016x}{d:016x}"));
+            }
+            Some(Line::End) => print(format_args!("#! crash-end")),
         }
-        return true;
+        return !matches!(next, Some(Line::End));
     }
-    if let Some((name, value)) = report.registers.iter().nth(number - 1) {
-        line(format_args!("#! register {name} {value:016x}"));
-        return true;
-    }
-    let mut at = (number - 1 - report.registers.iter().count()) * LINE;
-    // Untouched stack is zero; gaps between the lines are read so.
-    while let Some(words @ [0, 0, 0, 0]) = stack.get(at..at + LINE)
-        && at > 0
-        && stack[at - LINE..at] == *words
-    {
-        at += LINE;
-        report.printed += 1;
-    }
-    if let Some(&[a, b, c, d]) = stack.get(at..at + LINE) {
-        let [a, b, c, d] = [a, b, c, d].map(u64::swap_bytes);
-        let address = report.from + at * size_of::<u64>();
-        line(format_args!("#! stack {address:016x} {a:016x}{b:016x}{c:016x}{d:016x}"));
-        return true;
-    }
-    line(format_args!("#! crash-end"));
-    section(|| BUSY.store(false, Relaxed));
-    false
 }

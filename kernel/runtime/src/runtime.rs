@@ -1,14 +1,15 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
 use crate::bound::{AnyState, Handler};
-use crate::dispatch::{self, CORE, Stack, note, timestamp};
+use crate::dispatch::{self, CORE, Stack, note, running, timestamp, with_core};
 use crate::memory::{self, StackSource};
 use crate::policy::Origin;
 use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::Print;
-use crate::section::section;
+use crate::section::{self, Outermost, Section, section};
 use crate::{
-    attempt, contain, extras, guard, idle, inbox, policy, random, report, supervise, table, timer,
+    attempt, contain, extras, guard, idle, inbox, interrupt, policy, random, report, supervise,
+    table, timer,
 };
 use alloc::boxed::Box;
 use core::convert::Infallible;
@@ -63,19 +64,20 @@ pub struct Runtime(());
 /// # Errors
 /// [`Error::OutOfMemory`] and [`Error::HeapExhausted`] when the machine has too little memory.
 pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
-    // SAFETY: at start-up, before anything else runs.
-    unsafe { CORE.set(Core::new(Stack::NONE)) };
-    // SAFETY: the caller's duty.
-    unsafe { memory::init(platform.memory, platform.stacks) };
-    registry::init()?;
-    // SAFETY: at start-up, before anything else runs.
-    unsafe { CORE.get() }.reserve(platform.events, registry::MOST_CONTEXTS)?;
-    let kernel = Runtime::KERNEL;
-    contain::init();
-    report::init(platform.print);
-    timer::init(platform.time, platform.events)?;
-    inbox::init(kernel)?;
-    Ok(kernel)
+    // SAFETY: the kernel's start is a section.
+    let cs = unsafe { Section::assume() };
+    CORE.set(cs, Core::new(Stack::NONE));
+    // SAFETY: the caller's duty: nothing else runs, and the memory is nobody's.
+    unsafe {
+        memory::init(platform.memory, platform.stacks);
+        registry::init(cs)?;
+        contain::init();
+        report::init(platform.print);
+        timer::init(cs, platform.time, platform.events)?;
+        inbox::init()?;
+    }
+    with_core(cs, |core| core.reserve(platform.events, registry::MOST_CONTEXTS))?;
+    Ok(Runtime::KERNEL)
 }
 
 impl Runtime {
@@ -86,12 +88,15 @@ impl Runtime {
     /// returns the image stays alive, halting whenever there is nothing to do.
     ///
     /// # Errors
-    /// Those of making a context.
+    /// Those of making a context; [`Error::NotAllowed`] when it has been called before.
     pub fn enter(
         self,
         stack: usize,
         main: impl FnOnce() + Send + 'static,
     ) -> Result<Infallible, Error> {
+        if !section::is_outermost() || section(running).is_some() || !interrupt::in_interrupt() {
+            return Err(Error::NotAllowed);
+        }
         let main: Option<Box<dyn FnOnce() + Send>> = Some(Box::new(main));
         let origin = Origin::System;
         let options =
@@ -105,7 +110,8 @@ impl Runtime {
             }
         })?;
         self.activate(event, 1)?;
-        idle::enter()
+        // SAFETY: the one section that is open is that of the kernel's start, as asked above.
+        idle::enter(&mut unsafe { Outermost::assume() })
     }
 
     /// Makes a context. A cold path.
@@ -143,14 +149,12 @@ impl Runtime {
 
     /// Live registrations.
     pub fn registered(self) -> u32 {
-        // SAFETY: in a section.
-        section(|| unsafe { CORE.get() }.registered())
+        section(|cs| with_core(cs, |core| core.registered()))
     }
 
     /// How long activations of `priority` have waited for their handlers, in time stamp counts.
     pub fn latency(self, priority: Priority) -> Latency {
-        // SAFETY: in a section.
-        section(|| unsafe { CORE.get() }.latency(priority))
+        section(|cs| with_core(cs, |core| core.latency(priority)))
     }
 
     /// Time stamp counts since the image's start that were not spent halted.
@@ -168,7 +172,7 @@ fn enlist(
 ) -> Result<EventId, Error> {
     table::register_for(context, Some(state), registration, handler).inspect_err(|_| {
         // SAFETY: nobody else has seen it; in a section.
-        section(|| unsafe { handler.release(pool) });
+        section(|cs| unsafe { handler.release(cs, pool) });
     })
 }
 
@@ -180,11 +184,11 @@ impl Kernel for Runtime {
 
     #[inline(always)]
     fn section<R>(&self, work: impl FnOnce() -> R) -> R {
-        section(work)
+        section(|_| work())
     }
 
     fn pool<S>(&self, context: Context<S>) -> Result<&'static Pool, Error> {
-        section(|| registry::parts(context.id()).map(|(pool, _)| pool))
+        section(|cs| registry::parts(cs, context.id()).map(|(pool, _)| pool))
     }
 
     fn register<S, F>(
@@ -197,12 +201,12 @@ impl Kernel for Runtime {
         S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
-        let (pool, state) = section(|| {
-            policy::permit(context.id(), Executor::Direct)?;
-            supervise::living(context.id())?;
-            let parts = registry::parts(context.id())?;
+        let (pool, state) = section(|cs| {
+            policy::permit(cs, context.id(), Executor::Direct)?;
+            supervise::living(cs, context.id())?;
+            let parts = registry::parts(cs, context.id())?;
             // Cut off in between, the bound handler would be lost.
-            guard::open();
+            guard::open(cs);
             Ok(parts)
         })?;
         let handler = Handler::bind(state, handler, pool);
@@ -213,7 +217,7 @@ impl Kernel for Runtime {
     }
 
     fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {
-        section(|| policy::permit_kind(context, kind))
+        section(|cs| policy::permit_kind(cs, context, kind))
     }
 
     fn unregister(&self, event: EventId) -> Result<(), Error> {
@@ -221,9 +225,8 @@ impl Kernel for Runtime {
     }
 
     fn set_priority(&self, event: EventId, priority: Priority) -> Result<(), Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            note(unsafe { CORE.get() }.set_priority(event, priority)?);
+        section(|cs| {
+            note(with_core(cs, |core| core.set_priority(event, priority))?);
             Ok(())
         })
     }
@@ -235,7 +238,7 @@ impl Kernel for Runtime {
 
     fn timer(&self, event: EventId) -> Result<TimerId, Error> {
         extras::make(event)?;
-        timer::with_room(|| extras::add_timer(event))
+        timer::with_room(|cs| extras::add_timer(cs, event))
     }
 
     fn arm(
@@ -244,31 +247,30 @@ impl Kernel for Runtime {
         deadline: Instant,
         period: Option<Duration>,
     ) -> Result<(), Error> {
-        section(|| timer::arm(timer, deadline, period))
+        section(|cs| timer::arm(cs, timer, deadline, period))
     }
 
     fn disarm(&self, timer: TimerId) -> Result<(), Error> {
-        section(|| timer::disarm(timer))
+        section(|cs| timer::disarm(cs, timer))
     }
 
     fn release(&self, timer: TimerId) -> Result<(), Error> {
-        section(|| timer::remove(timer))
+        section(|cs| timer::remove(cs, timer))
     }
 
     fn report(&self, context: ContextId, trouble: Trouble) -> Result<(), Error> {
-        section(|| {
-            // SAFETY: in a section, and the borrow ends in this statement.
-            note(unsafe { CORE.get() }.report(context, trouble, timestamp())?);
+        section(|cs| {
+            note(with_core(cs, |core| core.report(context, trouble, timestamp()))?);
             Ok(())
         })
     }
 
     fn on_end(&self, context: ContextId, event: EventId) -> Result<(), Error> {
-        section(|| registry::at(context)?.mourn(event))
+        section(|cs| registry::at(cs, context)?.mourn(cs, event))
     }
 
     fn failures(&self, context: ContextId) -> Result<u32, Error> {
-        section(|| supervise::deaths(context))
+        section(|cs| supervise::deaths(cs, context))
     }
 
     #[inline]
@@ -282,7 +284,7 @@ impl Kernel for Runtime {
     }
 
     fn contained<R>(&self, context: ContextId, work: impl FnOnce() -> R) -> Option<R> {
-        section(|| attempt::attempt(context, work))
+        section(|cs| attempt::attempt(cs, context, work))
     }
 
     #[inline]

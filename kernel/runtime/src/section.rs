@@ -4,9 +4,16 @@
 //! acknowledged and posts its job; the job and any dispatch wait until the outermost section
 //! ends. Nothing is lost in between, because the end first gives the section up and then looks
 //! for what was posted: an interrupt after the giving-up serves itself.
+//!
+//! That the caller is in a section is told by a [token](Section) in its arguments, which costs
+//! nothing and which safe code cannot make up. Whoever holds the [outermost](Outermost) section has
+//! a token of its own for that: only by it can the processor go to another stack, and as long as a
+//! value of the core is borrowed, it is borrowed too.
 
 use crate::dispatch;
 use crate::measure;
+use core::marker::PhantomData;
+use core::ops::Deref;
 use core::sync::atomic::Ordering::SeqCst;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, compiler_fence};
 
@@ -19,12 +26,130 @@ pub(crate) static PENDING: AtomicU64 = AtomicU64::new(0);
 /// The bit of [`PENDING`] that says a ready context beats the running one.
 pub(crate) const DISPATCH: u64 = 1 << 63;
 
+/// The proof that a section is open: whoever is given one may reach what belongs to the core.
+///
+/// It lasts as long as the section: its lifetime is that of the closure's run.
+///
+/// ```compile_fail
+/// let token = reflex_runtime::section::section(|cs| cs);
+/// ```
+///
+/// It stays with the flow of control whose section it is.
+///
+/// ```compile_fail
+/// fn send(_: impl Send) {}
+/// reflex_runtime::section::section(|cs| send(cs));
+/// ```
+///
+/// And it is not to be had in another way.
+///
+/// ```compile_fail
+/// let token = reflex_runtime::section::Section { here: core::marker::PhantomData };
+/// ```
+pub struct Section {
+    here: PhantomData<*mut ()>,
+}
+
+impl Section {
+    /// The token of the section that is open.
+    ///
+    /// # Safety
+    /// For as long as the result is in use, a section is open: whoever gives the outermost one up
+    /// meanwhile, to go to another stack, does not come back before it is held again.
+    #[inline(always)]
+    pub(crate) const unsafe fn assume<'a>() -> &'a Self {
+        &Self { here: PhantomData }
+    }
+}
+
+/// The proof that the one section that is open is the caller's to give up, and that nothing of the
+/// core is borrowed by it. There is one at a time.
+#[must_use = "the section stays open until it is given up or left"]
+pub(crate) struct Outermost {
+    section: Section,
+}
+
+impl Deref for Outermost {
+    type Target = Section;
+
+    #[inline(always)]
+    fn deref(&self) -> &Section {
+        &self.section
+    }
+}
+
+impl Outermost {
+    /// Takes charge of the outermost section, which is open.
+    ///
+    /// # Safety
+    /// The section is open, it is the only one, and nobody else is in charge of it; nothing of the
+    /// core is borrowed.
+    #[inline(always)]
+    pub(crate) const unsafe fn assume() -> Self {
+        Self { section: Section { here: PhantomData } }
+    }
+
+    /// Opens the outermost section.
+    ///
+    /// # Safety
+    /// None is open.
+    #[inline(always)]
+    pub(crate) unsafe fn hold() -> Self {
+        DEPTH.store(1, Relaxed);
+        measure::deferred_from();
+        compiler_fence(SeqCst);
+        // SAFETY: opened just now, and no other was.
+        unsafe { Self::assume() }
+    }
+
+    /// Gives the section up. False when something waits, which may be served at once.
+    #[inline(always)]
+    pub(crate) fn give_up(self) -> bool {
+        compiler_fence(SeqCst);
+        measure::deferred_until();
+        DEPTH.store(0, Relaxed);
+        compiler_fence(SeqCst);
+        PENDING.load(Relaxed) == 0
+    }
+
+    /// Ends the section, and does what has waited for it.
+    #[inline(always)]
+    pub(crate) fn leave(self) {
+        leave();
+    }
+}
+
 /// Runs `work` in a section.
 #[inline(always)]
-pub fn section<R>(work: impl FnOnce() -> R) -> R {
+pub fn section<R>(work: impl FnOnce(&Section) -> R) -> R {
     enter();
-    let result = work();
+    // SAFETY: opened in the line above, and not ended before `work` has returned.
+    let result = work(unsafe { Section::assume() });
     leave();
+    result
+}
+
+/// Runs `work` in the outermost section. `None` when one is open already: nothing has been done.
+#[inline(always)]
+pub(crate) fn outermost<R>(work: impl FnOnce(&mut Outermost) -> R) -> Option<R> {
+    either(|_| None, |outermost| Some(work(outermost)))
+}
+
+/// Runs `work` in the outermost section; or, when one is open already, `nested` in that.
+#[inline(always)]
+pub(crate) fn either<R>(
+    nested: impl FnOnce(&Section) -> R,
+    work: impl FnOnce(&mut Outermost) -> R,
+) -> R {
+    if deferred() {
+        // SAFETY: one is open. It was opened by who called this, and is not ended before that has
+        // gone on.
+        return nested(unsafe { Section::assume() });
+    }
+    // SAFETY: none is open.
+    let mut outermost = unsafe { Outermost::hold() };
+    let result = work(&mut outermost);
+    outermost.leave();
     result
 }
 
@@ -87,32 +212,15 @@ pub(crate) fn take_pending() -> u64 {
     PENDING.swap(0, Relaxed)
 }
 
-/// Opens the outermost section where none is open: the start of a service.
-#[inline(always)]
-pub(crate) fn hold() {
-    DEPTH.store(1, Relaxed);
-    measure::deferred_from();
-    compiler_fence(SeqCst);
-}
-
-/// Gives the outermost section up. False when something waits, which may be served at once.
-#[inline(always)]
-pub(crate) fn give_up() -> bool {
-    compiler_fence(SeqCst);
-    measure::deferred_until();
-    DEPTH.store(0, Relaxed);
-    compiler_fence(SeqCst);
-    PENDING.load(Relaxed) == 0
-}
-
 /// Does what has waited for the outermost section to end.
 #[cold]
 #[inline(never)]
 pub(crate) fn service() {
     loop {
-        hold();
-        dispatch::service(0);
-        if give_up() {
+        // SAFETY: called when none is open any more.
+        let mut outermost = unsafe { Outermost::hold() };
+        dispatch::service(&mut outermost, 0);
+        if outermost.give_up() {
             return;
         }
     }

@@ -12,13 +12,13 @@
 //! decided about it.
 
 use crate::bound::Handler;
-use crate::dispatch::{CORE, activate_deferred};
+use crate::dispatch::{activate_deferred, with_core};
 use crate::estate::Phase;
 use crate::guard::Rescue;
 use crate::registry::{self, ContextOptions};
 use crate::report::{Obituary, Reason, Registers, Text};
 use crate::runtime::Runtime;
-use crate::section::section;
+use crate::section::{Section, section};
 use crate::timer::{self, Due};
 use crate::{birth, budget, contain, supervisor};
 use alloc::boxed::Box;
@@ -92,7 +92,7 @@ pub(crate) enum Life {
     Down,
 }
 
-/// What is kept of a supervised context, for ever. Reached only in a section, or as each use says.
+/// What is kept of a supervised context, for ever.
 pub(crate) struct Supervision {
     /// The context's place: its name changes from one life of a cloner's child to the next.
     pub(crate) index: Cell<u16>,
@@ -133,21 +133,25 @@ pub(crate) struct Supervision {
     told: Cell<bool>,
 }
 
+// SAFETY: there is one core, and who reaches the cells is in a section; or has the context at its
+// mercy: it is the context itself, or the supervisor, once the context has been given up.
+unsafe impl Sync for Supervision {}
+
 impl Supervision {
     pub(crate) fn reserve(&self) -> Range<usize> {
         self.stack.start - contain::RESERVE..self.stack.start
     }
 
-    /// The context's present name. The caller is in a section and has no borrow of the core.
-    pub(crate) fn context(&self) -> ContextId {
+    /// The context's present name.
+    pub(crate) fn context(&self, cs: &Section) -> ContextId {
         let index = self.index.get();
         // A context does not cease to exist.
-        registry::name(index).unwrap_or(ContextId { index, generation: 0 })
+        registry::name(cs, index).unwrap_or(ContextId { index, generation: 0 })
     }
 
-    pub(crate) fn obituary(&self) -> Obituary {
-        let context = self.context();
-        let name = registry::at(context).map_or("", |place| place.name);
+    pub(crate) fn obituary(&self, cs: &Section) -> Obituary {
+        let context = self.context(cs);
+        let name = registry::at(cs, context).map_or("", |place| place.name);
         let (event, reason, text) = (self.event.get(), self.reason.get(), self.text.get());
         Obituary { context, name, event, reason, text }
     }
@@ -191,53 +195,56 @@ pub(crate) fn prepare(
         watcher: Cell::new(None),
         told: Cell::new(true),
     }));
-    supervision.timer.set(timer::with_room(|| timer::add(Due::Life(supervision)))?);
+    supervision.timer.set(timer::with_room(|cs| timer::add(cs, Due::Life(supervision)))?);
     Ok(Some(supervision))
 }
 
-/// What is kept of a context that may be registered with. The caller is in a section.
+/// What is kept of a context that may be registered with.
 ///
 /// # Errors
 /// [`Error::Busy`] when it has been given up and not been restarted.
-pub(crate) fn living(context: ContextId) -> Result<Option<&'static Supervision>, Error> {
-    let supervision = registry::supervision(context)?;
+pub(crate) fn living(
+    cs: &Section,
+    context: ContextId,
+) -> Result<Option<&'static Supervision>, Error> {
+    let supervision = registry::supervision(cs, context)?;
     match supervision.map(|supervision| supervision.life.get()) {
         Some(Life::Dying | Life::Down) => Err(Error::Busy),
         _ => Ok(supervision),
     }
 }
 
-/// How often a context has been given up. The caller is in a section.
-pub(crate) fn deaths(context: ContextId) -> Result<u32, Error> {
-    Ok(registry::supervision(context)?.map_or(0, |supervision| supervision.deaths.get()))
+/// How often a context has been given up.
+pub(crate) fn deaths(cs: &Section, context: ContextId) -> Result<u32, Error> {
+    Ok(registry::supervision(cs, context)?.map_or(0, |supervision| supervision.deaths.get()))
 }
 
 impl Supervision {
-    /// Gives up a context that has not come up at all. The caller is in a section.
-    pub(crate) fn refused(&'static self, error: Error) {
+    /// Gives up a context that has not come up at all.
+    pub(crate) fn refused(&'static self, cs: &Section, error: Error) {
         let mut text = Text::EMPTY;
         let _ = write!(text, "{error}");
         self.reason.set(Reason::Refused);
         self.text.set(text);
         self.event.set(None);
-        log::error!("{}", self.obituary());
-        self.failed();
+        log::error!("{}", self.obituary(cs));
+        self.failed(cs);
     }
 
-    /// The context has failed, and is down. The caller is in a section.
-    pub(crate) fn failed(&'static self) {
+    /// The context has failed, and is down.
+    pub(crate) fn failed(&'static self, cs: &Section) {
         self.life.set(Life::Down);
         self.tells.set(false);
         self.failures.set(self.failures.get().saturating_add(1));
         self.told.set(false);
         if self.on_failure.get() == OnFailure::Restart {
-            self.restart_later();
+            self.restart_later(cs);
         }
-        self.inform();
+        self.inform(cs);
     }
 
-    /// Sets the timer for the restart. The caller is in a section.
-    fn restart_later(&'static self) {
+    /// Sets the timer for the restart.
+    fn restart_later(&'static self, cs: &Section) {
         let Backoff { initial, longest } = self.backoff.get();
         let now = timer::now();
         let wait = if now.since(self.since.get()) > longest.max(initial) {
@@ -247,29 +254,28 @@ impl Supervision {
         };
         self.wait.set(wait.saturating_mul(2).min(longest.max(initial)));
         // The timer is the context's for good.
-        let _ = timer::arm(self.timer.get(), now + wait, None);
+        let _ = timer::arm(cs, self.timer.get(), now + wait, None);
     }
 
-    /// Tells the watcher, if there is one. The caller is in a section.
-    fn inform(&'static self) {
+    /// Tells the watcher, if there is one.
+    fn inform(&'static self, cs: &Section) {
         if self.told.get() {
             return;
         }
         let Some(watcher) = self.watcher.get() else { return };
-        // SAFETY: in a section, and the borrow ends in this statement.
-        let Ok(info) = unsafe { CORE.get() }.look_up(watcher) else { return };
+        let Ok(info) = with_core(cs, |core| core.look_up(watcher)) else { return };
         self.told.set(true);
-        let _ = activate_deferred(watcher, 1);
+        let _ = activate_deferred(cs, watcher, 1);
         // The watcher's context exists, since its registration does.
         let _ = Runtime::KERNEL.report(info.context, Trouble::HandlerStopped);
     }
 
-    /// The context's timer has gone off. The caller is in a section.
-    pub(crate) fn due(&'static self) {
+    /// The context's timer has gone off.
+    pub(crate) fn due(&'static self, cs: &Section) {
         match self.life.get() {
-            Life::Up => budget::tick(self),
+            Life::Up => budget::tick(cs, self),
             Life::Beginning | Life::Dying => {}
-            Life::Down => supervisor::restart(self),
+            Life::Down => supervisor::restart(cs, self),
         }
     }
 
@@ -281,8 +287,8 @@ impl Supervision {
         }
     }
 
-    /// A new life begins. The caller is in a section.
-    pub(crate) fn born(&self) {
+    /// A new life begins.
+    pub(crate) fn born(&self, _: &Section) {
         self.life.set(Life::Up);
         self.since.set(timer::now());
         self.heap.set(0);
@@ -297,14 +303,14 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when its failure is the image's.
     pub fn watch(self, context: ContextId, event: EventId) -> Result<(), Error> {
-        section(|| {
-            let supervision = registry::supervision(context)?.ok_or(Error::NotAllowed)?;
+        section(|cs| {
+            let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
             supervision.watcher.set(Some(event));
             if supervision.life.get() == Life::Down {
                 // Whoever was told may have failed while it was at it.
                 let waits = supervision.on_failure.get() == OnFailure::Ignore;
                 supervision.told.set(supervision.told.get() && !waits);
-                supervision.inform();
+                supervision.inform(cs);
             }
             Ok(())
         })
@@ -316,13 +322,13 @@ impl Runtime {
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when its failure is the image's, or it has not
     /// failed.
     pub fn stopped(self, context: ContextId) -> Result<Stopped, Error> {
-        section(|| {
-            let supervision = registry::supervision(context)?.ok_or(Error::NotAllowed)?;
+        section(|cs| {
+            let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
             let failures = supervision.failures.get();
             if failures == 0 {
                 return Err(Error::NotAllowed);
             }
-            let Obituary { context, name, reason, text, .. } = supervision.obituary();
+            let Obituary { context, name, reason, text, .. } = supervision.obituary(cs);
             Ok(Stopped { context, name, reason, text, failures, lost: supervision.lost.get() })
         })
     }
@@ -333,15 +339,15 @@ impl Runtime {
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when it cannot be restarted, as it has no
     /// constructor; [`Error::Busy`] when it is not down.
     pub fn restart(self, context: ContextId) -> Result<(), Error> {
-        section(|| {
-            let supervision = registry::supervision(context)?.ok_or(Error::NotAllowed)?;
+        section(|cs| {
+            let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
             if supervision.constructor.get().is_none() {
                 return Err(Error::NotAllowed);
             }
             if supervision.life.get() != Life::Down {
                 return Err(Error::Busy);
             }
-            supervision.restart_later();
+            supervision.restart_later(cs);
             Ok(())
         })
     }
@@ -351,6 +357,6 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when its failure is the image's.
     pub fn give_up(self, context: ContextId) -> Result<(), Error> {
-        section(|| contain::request(context))
+        section(|cs| contain::request(cs, context))
     }
 }

@@ -5,14 +5,14 @@
 //! What handlers have captured is application's code when it is dropped: when that fails too, the
 //! supervisor itself is given up. It has no state, and goes on behind it.
 
-use crate::dispatch::{CORE, activate_deferred, note};
+use crate::dispatch::{activate_deferred, note, with_core};
 use crate::estate::Phase;
 use crate::exclude::ContextSet;
 use crate::local::Local;
 use crate::policy::Origin;
 use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
-use crate::section::section;
+use crate::section::{Section, section};
 use crate::supervise::{OnFailure, Supervision};
 use crate::{birth, guard, report, timer};
 use alloc::boxed::Box;
@@ -33,7 +33,6 @@ struct Supervisor {
     heir_of: Option<&'static Supervision>,
 }
 
-/// Reached only in a section.
 static SUPERVISOR: Local<Supervisor> = Local::new(Supervisor {
     context: None,
     work: None,
@@ -86,107 +85,106 @@ fn make(kernel: Runtime) -> Result<(), Error> {
             print();
         }
     })?;
-    section(|| {
-        // SAFETY: in a section, and the borrow ends in it.
-        let supervisor = unsafe { SUPERVISOR.get() };
-        supervisor.context = Some(context);
-        (supervisor.work, supervisor.print) = (Some(work), Some(print));
+    section(|cs| {
+        SUPERVISOR.with(cs, |supervisor| {
+            supervisor.context = Some(context);
+            (supervisor.work, supervisor.print) = (Some(work), Some(print));
+        });
         // Somebody may have failed meanwhile.
-        activate(|supervisor| supervisor.work);
+        activate(cs, |supervisor| supervisor.work);
     });
     Ok(())
 }
 
-/// Activates one of the supervisor's events, if there is one. The caller is in a section.
-fn activate(which: impl FnOnce(&Supervisor) -> Option<EventId>) {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    if let Some(event) = which(unsafe { SUPERVISOR.get() }) {
+/// Activates one of the supervisor's events, if there is one.
+fn activate(cs: &Section, which: impl FnOnce(&Supervisor) -> Option<EventId>) {
+    if let Some(event) = SUPERVISOR.with(cs, |supervisor| which(supervisor)) {
         // It is registered for good; an overrun means that it is about to run.
-        let _ = activate_deferred(event, 1);
+        let _ = activate_deferred(cs, event, 1);
     }
 }
 
-/// Whether a context is the supervisor. The caller is in a section.
-pub(crate) fn is_supervisor(context: ContextId) -> bool {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    unsafe { SUPERVISOR.get() }.context.is_some_and(|supervisor| supervisor.id() == context)
+/// The supervisor's context, when it has been made.
+fn own(cs: &Section) -> Option<Context<()>> {
+    SUPERVISOR.with(cs, |supervisor| supervisor.context)
+}
+
+/// Whether a context is the supervisor.
+pub(crate) fn is_supervisor(cs: &Section, context: ContextId) -> bool {
+    own(cs).is_some_and(|own| own.id() == context)
 }
 
 /// Says what has become of the supervisor itself, which goes on.
 fn tell_own_failure() {
-    // SAFETY: in a section, and the borrow ends in it.
-    let context = section(|| unsafe { SUPERVISOR.get() }.context);
-    let own = context.map(|context| section(|| registry::supervision(context.id())));
-    if let Some(Ok(Some(own))) = own {
-        log::error!("{}", section(|| own.obituary()));
+    let own = section(|cs| registry::supervision(cs, own(cs)?.id()).ok().flatten());
+    if let Some(own) = own {
+        log::error!("{}", section(|cs| own.obituary(cs)));
         own.tells.set(false);
     }
 }
 
-/// The supervisor has been given up, and is to go on. The caller is in a section.
-pub(crate) fn go_on() {
+/// The supervisor has been given up, and is to go on.
+pub(crate) fn go_on(cs: &Section) {
     FAILED.store(true, Relaxed);
-    // SAFETY: in a section, and the borrow ends in this statement.
-    let context = unsafe { SUPERVISOR.get() }.context;
-    if let Some(context) = context
-        && let Ok((_, state)) = registry::parts(context.id())
+    if let Some(context) = own(cs)
+        && let Ok((_, state)) = registry::parts(cs, context.id())
         && let Some(cell) = state.downcast::<()>()
     {
         // SAFETY: the cell lives for ever; nobody is at it, as no handler of the context runs.
         unsafe { cell.as_ref() }.put(Box::leak(Box::new(())));
     }
-    // SAFETY: in a section, and the borrow ends in this statement.
-    unsafe { SUPERVISOR.get() }.heir_of = None;
-    activate(|supervisor| supervisor.work);
-    activate(|supervisor| supervisor.print);
+    SUPERVISOR.with(cs, |supervisor| supervisor.heir_of = None);
+    activate(cs, |supervisor| supervisor.work);
+    activate(cs, |supervisor| supervisor.print);
 }
 
-/// A context has been given up: it is to be cleaned up, at `priority`. The caller is in a section.
-pub(crate) fn bury(supervision: &'static Supervision, priority: Priority) {
+/// A context has been given up: it is to be cleaned up, at `priority`.
+pub(crate) fn bury(cs: &Section, supervision: &'static Supervision, priority: Priority) {
     supervision.phase.set(Phase::FIRST);
     supervision.deaths.set(supervision.deaths.get().wrapping_add(1));
-    // SAFETY: in a section, and the borrows end in it.
-    let (supervisor, core) = unsafe { (SUPERVISOR.get(), CORE.get()) };
-    supervisor.dying.insert(supervision.index.get());
-    let _ = timer::disarm(supervision.timer.get());
-    if let Some(work) = supervisor.work
-        && let Ok(info) = core.look_up(work)
-        && (info.pending == 0 && !info.runs || priority > info.registration.priority)
-        && let Ok(outcome) = core.set_priority(work, priority.max(LEAST))
-    {
+    let work = SUPERVISOR.with(cs, |supervisor| {
+        supervisor.dying.insert(supervision.index.get());
+        supervisor.work
+    });
+    let _ = timer::disarm(cs, supervision.timer.get());
+    let raised = work.and_then(|work| {
+        with_core(cs, |core| {
+            let info = core.look_up(work).ok()?;
+            let idle = info.pending == 0 && !info.runs;
+            (idle || priority > info.registration.priority)
+                .then(|| core.set_priority(work, priority.max(LEAST)))
+        })
+    });
+    if let Some(Ok(outcome)) = raised {
         note(outcome);
     }
-    activate(|supervisor| supervisor.work);
+    activate(cs, |supervisor| supervisor.work);
 }
 
-/// A context that is down is to be restarted. The caller is in a section.
-pub(crate) fn restart(supervision: &'static Supervision) {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    unsafe { SUPERVISOR.get() }.due.insert(supervision.index.get());
-    activate(|supervisor| supervisor.work);
+/// A context that is down is to be restarted.
+pub(crate) fn restart(cs: &Section, supervision: &'static Supervision) {
+    SUPERVISOR.with(cs, |supervisor| supervisor.due.insert(supervision.index.get()));
+    activate(cs, |supervisor| supervisor.work);
 }
 
-/// A context has been cleaned up. The caller is in a section.
-pub(crate) fn cleaned_up(supervision: &'static Supervision) {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    unsafe { SUPERVISOR.get() }.dying.remove(supervision.index.get());
+/// A context has been cleaned up.
+pub(crate) fn cleaned_up(cs: &Section, supervision: &'static Supervision) {
+    SUPERVISOR.with(cs, |supervisor| supervisor.dying.remove(supervision.index.get()));
 }
 
 /// Has the report printed that was taken down.
 pub(crate) fn print() {
-    section(|| activate(|supervisor| supervisor.print));
+    section(|cs| activate(cs, |supervisor| supervisor.print));
 }
 
 /// Says whose captures the supervisor drops.
 pub(crate) fn set_heir_of(dead: Option<&'static Supervision>) {
-    // SAFETY: in a section, and the borrow ends in it.
-    section(|| unsafe { SUPERVISOR.get() }.heir_of = dead);
+    section(|cs| SUPERVISOR.with(cs, |supervisor| supervisor.heir_of = dead));
 }
 
-/// Whose captures the supervisor drops. The caller is in a section.
-pub(crate) fn heir_of() -> Option<&'static Supervision> {
-    // SAFETY: in a section, and the borrow ends in this statement.
-    unsafe { SUPERVISOR.get() }.heir_of
+/// Whose captures the supervisor drops.
+pub(crate) fn heir_of(cs: &Section) -> Option<&'static Supervision> {
+    SUPERVISOR.with(cs, |supervisor| supervisor.heir_of)
 }
 
 /// Whether there may be contexts that are supervised.
@@ -200,25 +198,22 @@ fn work() {
         tell_own_failure();
     }
     for _ in 0..STEPS {
-        let next = section(|| {
-            // SAFETY: in a section, and the borrow ends in it.
-            let supervisor = unsafe { SUPERVISOR.get() };
-            let first = |set: ContextSet| set.indices().next();
-            first(supervisor.dying)
-                .map(|index| (index, false))
-                .or_else(|| first(supervisor.due).map(|index| (index, true)))
-                .map(|(index, due)| {
-                    if due {
-                        supervisor.due.remove(index);
-                    }
-                    (index, due)
-                })
+        let next = section(|cs| {
+            SUPERVISOR.with(cs, |supervisor| {
+                let first = |set: ContextSet| set.indices().next();
+                if let Some(index) = first(supervisor.dying) {
+                    return Some((index, false));
+                }
+                let index = first(supervisor.due)?;
+                supervisor.due.remove(index);
+                Some((index, true))
+            })
         });
         let Some((index, due)) = next else { return };
-        let supervision = section(|| registry::name(index).and_then(registry::supervision));
+        let supervision = section(|cs| registry::supervision(cs, registry::name(cs, index)?));
         let Ok(Some(supervision)) = supervision else { continue };
         // What goes wrong here is the kernel's own, but for what is called unguarded.
         guard::guarded(|| if due { birth::begin(supervision) } else { supervision.step() });
     }
-    section(|| activate(|supervisor| supervisor.work));
+    section(|cs| activate(cs, |supervisor| supervisor.work));
 }

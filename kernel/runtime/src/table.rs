@@ -1,8 +1,8 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
 use crate::bound::{AnyState, Handler};
-use crate::dispatch::{CORE, note};
-use crate::section::section;
+use crate::dispatch::{note, note_if_due, with_core};
+use crate::section::{Section, section};
 use crate::{guard, memory, policy, registry, supervise};
 use reflex_event::{Chunk, ContextId, Error, EventId, Outcome, Record, Registration, Unregistered};
 
@@ -27,22 +27,20 @@ pub(crate) fn register_for(
     handler: Handler,
 ) -> Result<EventId, Error> {
     loop {
-        let registered = section(|| {
-            let now = registry::at(context)?.state;
+        let registered = section(|cs| {
+            let now = registry::at(cs, context)?.state.get(cs);
             if state.is_some_and(|state| state.block() != now.block()) {
                 return Err(Error::WrongState);
             }
-            ready(context, handler)?;
-            // SAFETY: in a section, and the borrow ends in it.
-            unsafe { CORE.get() }.register(context, registration, handler)
+            ready(cs, context, handler)?;
+            with_core(cs, |core| core.register(context, registration, handler))
         });
         let refused = match registered {
             Err(Error::TableFull) => Error::TableFull,
-            Err(Error::LimitReached) => return Err(section(|| policy::refuse(context))),
+            Err(Error::LimitReached) => return Err(section(|cs| policy::refuse(cs, context))),
             registered => return registered,
         };
-        // SAFETY: in a section, and the borrow ends in it.
-        match section(|| unsafe { CORE.get() }.needs_chunk()) {
+        match section(|cs| with_core(cs, |core| core.needs_chunk())) {
             Ok(true) => grow()?,
             // Somebody else has made room since.
             Ok(false) => {}
@@ -51,9 +49,9 @@ pub(crate) fn register_for(
     }
 }
 
-/// Readies a handler for its context, which is to be alive. The caller is in a section.
-pub(crate) fn ready(context: ContextId, handler: Handler) -> Result<(), Error> {
-    if let Some(call) = supervise::living(context)?.and_then(|living| living.budget.call()) {
+/// Readies a handler for its context, which is to be alive.
+pub(crate) fn ready(cs: &Section, context: ContextId, handler: Handler) -> Result<(), Error> {
+    if let Some(call) = supervise::living(cs, context)?.and_then(|living| living.budget.call()) {
         // SAFETY: the handler is live, and nobody calls it yet; the call makes the usual one.
         unsafe { handler.divert(call) };
     }
@@ -71,9 +69,8 @@ fn grow() -> Result<(), Error> {
     }
     // SAFETY: a chunk is its records, which are all written; the memory is ours for ever.
     let chunk = unsafe { place.cast::<Chunk<Handler>>().as_mut() };
-    // SAFETY: in a section, and the borrow ends in it. Given back it is lost: that happens once,
-    // when the table has become full meanwhile.
-    let _ = section(|| unsafe { CORE.get() }.supply(chunk));
+    // Given back it is lost: that happens once, when the table has become full meanwhile.
+    let _ = section(|cs| with_core(cs, |core| core.supply(chunk)));
     Ok(())
 }
 
@@ -83,54 +80,52 @@ fn grow() -> Result<(), Error> {
 /// # Errors
 /// [`Error::Stale`].
 pub(crate) fn end(event: EventId) -> Result<u32, Error> {
-    let (ended, pool, member, extras) = section(|| {
-        // SAFETY: in a section, and the borrow ends with the two calls.
-        let core = unsafe { CORE.get() };
-        let ended = core.unregister(event)?;
-        let due = core.preemption_due();
-        note(if due { Outcome::Preempt } else { Outcome::Continue });
-        let place = registry::at(ended.context)?;
+    let (ended, pool, member, extras) = section(|cs| {
+        let ended = with_core(cs, |core| {
+            let ended = core.unregister(event);
+            note_if_due(core);
+            ended
+        })?;
+        let place = registry::at(cs, ended.context)?;
         if ended.handler.is_some() {
             // Cut off in between, the handler would be lost.
-            guard::open();
-        } else if let Some(member) = place.member {
-            member.left(ended.context);
+            guard::open(cs);
+        } else if let Some(member) = place.member.get(cs) {
+            member.left(cs, ended.context);
         }
         // SAFETY: the core gave it back, and it has not been released.
         let extras = ended.handler.is_some_and(|handler| unsafe { handler.extras() }.is_some());
-        Ok((ended, place.pool, place.member, extras))
+        Ok((ended, place.pool, place.member.get(cs), extras))
     })?;
     if let Some(handler) = ended.handler {
         // SAFETY: the core gave it back, so it does not run and is never called again.
         unsafe {
             if extras {
-                section(|| handler.drop_extras(pool));
+                section(|cs| handler.drop_extras(cs, pool));
             }
             handler.drop_captured();
             handler.free(pool);
         }
         if let Some(member) = member {
-            section(|| member.left(ended.context));
+            section(|cs| member.left(cs, ended.context));
         }
         guard::close();
     }
     Ok(ended.dropped)
 }
 
-/// Ends a registration, and drops its handler unless that runs. The caller is in a section.
-pub(crate) fn unregister(event: EventId) -> Result<Unregistered<()>, Error> {
-    // SAFETY: in a section, and the borrow ends with the call.
-    let core = unsafe { CORE.get() };
-    let Unregistered { context, handler, dropped } = core.unregister(event)?;
-    let due = core.preemption_due();
+/// Ends a registration, and drops its handler unless that runs.
+pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<Unregistered<()>, Error> {
+    let (ended, due) = with_core(cs, |core| (core.unregister(event), core.preemption_due()));
+    let Unregistered { context, handler, dropped } = ended?;
     if let Some(handler) = handler {
-        let (pool, _) = registry::parts(context)?;
+        let (pool, _) = registry::parts(cs, context)?;
         // SAFETY: the core gave it back, so it does not run and is never called again.
-        unsafe { handler.release(pool) };
+        unsafe { handler.release(cs, pool) };
     }
     note(if due { Outcome::Preempt } else { Outcome::Continue });
-    if let Some(member) = registry::at(context)?.member {
-        member.left(context);
+    if let Some(member) = registry::at(cs, context)?.member.get(cs) {
+        member.left(cs, context);
     }
     Ok(Unregistered { context, handler: None, dropped })
 }

@@ -4,9 +4,9 @@ use crate::dispatch::{activate_deferred, activate_held};
 use crate::extras;
 use crate::interrupt::Vector;
 use crate::job::Job;
-use crate::local::Local;
+use crate::local::{Fixed, Later};
 use crate::runtime::Timekeeping;
-use crate::section::{PENDING, section};
+use crate::section::{Outermost, PENDING, Section, section};
 use crate::supervise::Supervision;
 use crate::watchdog;
 use core::num::NonZeroU64;
@@ -30,13 +30,12 @@ pub(crate) enum Due {
     Watchdog,
 }
 
-/// The time stamp counter's meaning, and the interrupt controller. Both are set at start-up and
-/// only read since.
-static CLOCK: Local<Clock> = Local::new(Clock::new(0, 1_000_000_000));
-static APIC: Local<LocalApic> = Local::new(LocalApic::ABSENT);
+/// The time stamp counter's meaning, and the interrupt controller.
+static CLOCK: Fixed<Clock> = Fixed::new();
+static APIC: Fixed<LocalApic> = Fixed::new();
 
 /// The time stamp counter when the kernel was started.
-static ORIGIN: Local<u64> = Local::new(0);
+static ORIGIN: Fixed<u64> = Fixed::new();
 
 /// What the timer interrupt is for.
 struct Timers {
@@ -48,38 +47,38 @@ struct Timers {
     armed: u64,
 }
 
-/// Reached only in a section.
-static TIMERS: Local<Option<Timers>> = Local::new(None);
+static TIMERS: Later<Timers> = Later::new();
 
 /// Starts the clock and the timer's interrupt.
-pub(crate) fn init(time: Timekeeping, limit: usize) -> Result<(), Error> {
+///
+/// # Safety
+/// Called at start-up, before anything else runs.
+pub(crate) unsafe fn init(cs: &Section, time: Timekeeping, limit: usize) -> Result<(), Error> {
     // For what is due while dispatch is deferred, or when more timers are than one.
-    let job = Job::new(|| expire(When::Deferred))?;
+    let job = Job::in_section(|outermost| expire(outermost, When::Deferred))?;
     let vector = Vector::reserve()?;
     vector.expire(job);
     let mut apic = time.apic;
     apic.start_timer(&time.features, vector.number(), time.rates.apic_hz, time.rates.tsc_hz);
     let wheel = Wheel::new(limit).map_err(refusal)?;
-    // SAFETY: at start-up, before anything else runs.
+    // SAFETY: the caller's duty.
     unsafe {
-        *ORIGIN.get() = reflex_arch::clock::tsc();
-        *CLOCK.get() = time.clock;
-        *APIC.get() = apic;
-        *TIMERS.get() = Some(Timers { wheel, job, armed: u64::MAX });
+        ORIGIN.set(reflex_arch::clock::tsc());
+        CLOCK.set(time.clock);
+        APIC.set(apic);
     }
+    TIMERS.set(cs, Timers { wheel, job, armed: u64::MAX });
     Ok(())
 }
 
 #[inline(always)]
 fn clock() -> &'static Clock {
-    // SAFETY: only read since start-up; nobody takes a mutable borrow.
-    unsafe { &*CLOCK.as_ptr() }
+    CLOCK.get()
 }
 
 #[inline(always)]
 fn apic() -> &'static LocalApic {
-    // SAFETY: as in `clock`.
-    unsafe { &*APIC.as_ptr() }
+    APIC.get()
 }
 
 /// Time since the machine started.
@@ -95,8 +94,7 @@ pub(crate) fn at(count: u64) -> Instant {
 
 /// Time stamp counts since the kernel was started.
 pub(crate) fn counts() -> u64 {
-    // SAFETY: only read since start-up.
-    reflex_arch::clock::tsc() - unsafe { *ORIGIN.as_ptr() }
+    reflex_arch::clock::tsc() - ORIGIN.get()
 }
 
 /// Tells the interrupt controller that the interrupt in service has been taken care of.
@@ -111,12 +109,11 @@ pub(crate) fn interrupt_self(vector: u8) {
     apic().interrupt_self(vector);
 }
 
-/// Runs `work` on the timers. The caller is in a section.
+/// Runs `work` on the timers.
 #[inline(always)]
-fn with<R>(work: impl FnOnce(&mut Timers) -> R) -> R {
-    // SAFETY: in a section; `work` runs nobody else. Whoever calls has a [`Runtime`], or is called
-    // by the interrupt or the job: all of that `init` has come before.
-    work(unsafe { TIMERS.get().as_mut().unwrap_unchecked() })
+#[cfg_attr(debug_assertions, track_caller)]
+fn with<R>(cs: &Section, work: impl FnOnce(&mut Timers) -> R) -> R {
+    TIMERS.with(cs, work)
 }
 
 /// Runs `add` in a section in which there is room for another timer. The room is made outside of any,
@@ -124,7 +121,7 @@ fn with<R>(work: impl FnOnce(&mut Timers) -> R) -> R {
 ///
 /// # Errors
 /// [`Error::TableFull`], [`Error::HeapExhausted`], and those of `add`.
-pub(crate) fn with_room<R>(mut add: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
+pub(crate) fn with_room<R>(mut add: impl FnMut(&Section) -> Result<R, Error>) -> Result<R, Error> {
     loop {
         make_room()?;
         match section(&mut add) {
@@ -136,25 +133,26 @@ pub(crate) fn with_room<R>(mut add: impl FnMut() -> Result<R, Error>) -> Result<
 
 #[cold]
 fn make_room() -> Result<(), Error> {
-    while section(|| with(|timers| timers.wheel.needs_chunk())).map_err(refusal)? {
+    while section(|cs| with(cs, |timers| timers.wheel.needs_chunk())).map_err(refusal)? {
         let filler = Due::Event(0);
         let chunk = Chunk::new(filler).map_err(refusal)?;
         // Given back when the wheel has all it may have; it is dropped outside of the section.
-        let _unneeded = section(|| with(|timers| timers.wheel.supply(chunk)));
+        let _unneeded = section(|cs| with(cs, |timers| timers.wheel.supply(chunk)));
     }
     Ok(())
 }
 
-/// Makes a timer, for which there is room: see [`with_room`]. The caller is in a section.
-pub(crate) fn add(due: Due) -> Result<TimerId, Error> {
-    with(|timers| timers.wheel.insert(due).map(id).map_err(refusal))
+/// Makes a timer, for which there is room: see [`with_room`].
+pub(crate) fn add(cs: &Section, due: Due) -> Result<TimerId, Error> {
+    with(cs, |timers| timers.wheel.insert(due).map(id).map_err(refusal))
 }
 
-pub(crate) fn exists(timer: TimerId) -> bool {
-    with(|timers| timers.wheel.contains(key(timer)))
+pub(crate) fn exists(cs: &Section, timer: TimerId) -> bool {
+    with(cs, |timers| timers.wheel.contains(key(timer)))
 }
 
 pub(crate) fn arm(
+    cs: &Section,
     timer: TimerId,
     deadline: Instant,
     period: Option<Duration>,
@@ -164,7 +162,7 @@ pub(crate) fn arm(
         NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN)
     });
     let deadline = deadline.as_nanos();
-    with(|timers| {
+    with(cs, |timers| {
         let due = timers.wheel.arm(key(timer), deadline, period).map_err(refusal)?;
         if due < timers.armed {
             timers.interrupt_by(due);
@@ -173,13 +171,13 @@ pub(crate) fn arm(
     })
 }
 
-pub(crate) fn disarm(timer: TimerId) -> Result<(), Error> {
+pub(crate) fn disarm(cs: &Section, timer: TimerId) -> Result<(), Error> {
     // The interrupt may come for nothing: cheaper than finding out whether it is needed.
-    with(|timers| timers.wheel.disarm(key(timer)).map(drop).map_err(refusal))
+    with(cs, |timers| timers.wheel.disarm(key(timer)).map(drop).map_err(refusal))
 }
 
-pub(crate) fn remove(timer: TimerId) -> Result<(), Error> {
-    with(|timers| timers.wheel.remove(key(timer)).map(drop).map_err(refusal))
+pub(crate) fn remove(cs: &Section, timer: TimerId) -> Result<(), Error> {
+    with(cs, |timers| timers.wheel.remove(key(timer)).map(drop).map_err(refusal))
 }
 
 impl Timers {
@@ -213,13 +211,13 @@ pub(crate) enum When {
     Deferred,
 }
 
-/// Expires a timer and sets the next interrupt. The caller is in a section.
+/// Expires a timer and sets the next interrupt.
 ///
 /// When more timers are due the job is posted, and whoever has become the best to run is not kept
 /// waiting by the others' expiries.
 #[inline(never)]
-pub(crate) fn expire(when: When) {
-    let step = with(|timers| {
+pub(crate) fn expire(outermost: &mut Outermost, when: When) {
+    let step = with(outermost, |timers| {
         let now = clock().now();
         timers.armed = u64::MAX;
         let (step, next) = timers.wheel.expire_and_next(now);
@@ -237,13 +235,13 @@ pub(crate) fn expire(when: When) {
         Due::Event(event) => {
             let event = EventId::from_word(event);
             match when {
-                When::Now => activate_held(event, fired.count),
-                When::Deferred => activate_deferred(event, fired.count),
+                When::Now => activate_held(outermost, event, fired.count),
+                When::Deferred => activate_deferred(outermost, event, fired.count),
             }
         }
-        Due::TimeOut(event) => extras::timed_out(EventId::from_word(event)),
+        Due::TimeOut(event) => extras::timed_out(outermost, EventId::from_word(event)),
         Due::Life(supervision) => {
-            supervision.due();
+            supervision.due(outermost);
             Ok(())
         }
         Due::Watchdog => {
@@ -253,10 +251,10 @@ pub(crate) fn expire(when: When) {
     };
 }
 
-/// Takes the job back if it was posted and nothing else was: the caller, who holds the outermost
-/// section, is then to [`expire`] in its stead.
-pub(crate) fn take_pending() -> bool {
-    let job = with(|timers| timers.job.bits());
+/// Takes the job back if it was posted and nothing else was: the caller is then to [`expire`] in
+/// its stead.
+pub(crate) fn take_pending(cs: &Section) -> bool {
+    let job = with(cs, |timers| timers.job.bits());
     PENDING.compare_exchange(job, 0, Relaxed, Relaxed).is_ok()
 }
 

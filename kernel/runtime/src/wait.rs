@@ -5,7 +5,7 @@
 //! under way; every other context runs.
 
 use crate::bound::Handler;
-use crate::dispatch::{self, CORE};
+use crate::dispatch::{self, running, with_core};
 use crate::runtime::Runtime;
 use crate::section::{self, section};
 use crate::{policy, registry, table, timer};
@@ -36,20 +36,18 @@ impl Waiter {
     /// [`Error::Busy`] outside any context, [`Error::NotAllowed`] when the context's policy does
     /// not let it wait; those of [`Kernel::register`].
     pub fn new(kernel: Runtime) -> Result<Self, Error> {
-        // SAFETY: in a section, and the borrow ends in it.
-        let context = section(|| unsafe { CORE.get() }.running()).ok_or(Error::Busy)?;
-        let (pool, _) = section(|| {
-            policy::permit(context, Executor::Waiting)?;
-            registry::parts(context)
+        let context = section(running).ok_or(Error::Busy)?;
+        let (pool, _) = section(|cs| {
+            policy::permit(cs, context, Executor::Waiting)?;
+            registry::parts(cs, context)
         })?;
         let handler = Handler::nothing(pool)?;
         let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
         let event = table::register(context, registration, handler).inspect_err(|_| {
             // SAFETY: nobody else has seen it; in a section.
-            section(|| unsafe { handler.release(pool) });
+            section(|cs| unsafe { handler.release(cs, pool) });
         })?;
-        // SAFETY: in a section, and the borrow ends in it.
-        section(|| unsafe { CORE.get() }.set_trait(event, Trait::Wakes, true))?;
+        section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Wakes, true)))?;
         Ok(Self { kernel, event })
     }
 
@@ -64,25 +62,22 @@ impl Waiter {
     /// [`Error::NotAllowed`] in another context than the one it was made in, [`Error::Busy`] when
     /// dispatch is deferred, [`Error::Stale`] when the event was unregistered.
     pub fn wait(&self) -> Result<Waited, Error> {
-        if section::deferred() {
-            return Err(Error::Busy);
-        }
         loop {
             // A section a look: the one in which it goes on is that of whoever has woken it.
-            let waited = section(|| {
-                // SAFETY: in the outermost section; the borrow ends with the statement.
-                let core = unsafe { CORE.get() };
-                let from = core.running();
-                match core.wait(self.event)? {
+            let waited = section::outermost(|outermost| {
+                let (from, wait) =
+                    with_core(outermost, |core| (core.running(), core.wait(self.event)));
+                match wait? {
                     Wait::Occurred(count) => Ok(Some(Waited::Occurred(count))),
                     Wait::TimedOut => Ok(Some(Waited::TimedOut)),
                     // Somebody runs who can wait, so there is a context.
                     Wait::Blocked(next) => from.map_or(Err(Error::Busy), |from| {
-                        dispatch::block(from, next);
+                        dispatch::block(outermost, from, next);
                         Ok(None)
                     }),
                 }
-            })?;
+            });
+            let waited = waited.unwrap_or(Err(Error::Busy))?;
             if let Some(waited) = waited {
                 return Ok(waited);
             }

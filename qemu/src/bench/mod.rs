@@ -34,6 +34,7 @@ pub use figure::{Figure, Goal};
 use load::Plan;
 use subject::{Service, Subject};
 
+use crate::machine::Emulator;
 use crate::packages::{Installing, Package, require};
 use crate::peer::{self, Peer};
 use crate::{build, console};
@@ -90,6 +91,9 @@ pub struct Arguments {
     connections: Vec<u32>,
 }
 
+/// The parameter that has QEMU's version.
+const EMULATOR: &str = "qemu";
+
 /// Figures as they come, and what did not run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -98,6 +102,13 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// Notes the QEMU that the figures from this one on were measured in.
+    fn measured_in(&mut self, emulator: &Emulator, first: usize) {
+        for figure in &mut self.figures[first..] {
+            figure.parameters.insert(EMULATOR.to_owned(), emulator.version().to_string().into());
+        }
+    }
+
     fn add(&mut self, figure: Figure) {
         self.figures.push(figure);
     }
@@ -123,6 +134,8 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
         packages.push(Package::Wrk);
     }
     require(&packages, installing)?;
+    let emulator = Emulator::of_process()?;
+    console::note("Emulator", emulator);
     if let Some(file) = &arguments.json {
         // Found out before the measuring, not after.
         File::create(file).with_context(|| format!("{} cannot be written", file.display()))?;
@@ -136,8 +149,12 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
         let text = name.to_possible_value().map(|value| value.get_name().to_owned());
         let text = text.unwrap_or_default();
         console::step("Measuring", &text);
+        let first = report.figures.len();
         if let Err(error) = measure(name, &arguments, peer.as_ref(), &mut report) {
             report.failed(format!("{text}: {error:#}"));
+        }
+        if name != Name::Size {
+            report.measured_in(emulator, first);
         }
     }
     conclude(&arguments, peer.as_ref(), &report)

@@ -1,7 +1,5 @@
 //! `start`: from the start of QEMU to the first serial line and to the first HTTP reply.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -10,7 +8,7 @@ use super::figure::{Figure, Goal};
 use super::sample::median;
 use super::subject::{self, Service, Settings, Subject};
 use super::{Report, first_reply, link};
-use crate::machine::{Firmware, Model, Network, Offloads, QEMU, Tap};
+use crate::machine::{Emulator, Firmware, Model, Network, Offloads, QBOOT, Tap};
 
 const MEMORY_MIB: u32 = 128;
 const MAC: [u8; 6] = [0x52, 0x54, 0x00, 0x77, 0x00, 0x02];
@@ -51,8 +49,8 @@ struct Boot {
 /// first, against the second.
 pub(crate) fn run(subjects: &[Subject], pairs: u32, report: &mut Report) -> Result<()> {
     for case in &CASES {
-        if case.firmware == Firmware::Qboot && !has_qboot() {
-            eprintln!("  start: no qboot.rom in QEMU's data directories, {} left out", case.name);
+        if case.firmware == Firmware::Qboot && !Emulator::of_process()?.has_firmware(QBOOT) {
+            eprintln!("  start: no {QBOOT} in QEMU's data directories, {} left out", case.name);
             continue;
         }
         let mut boots: Vec<Vec<Boot>> = subjects.iter().map(|_| Vec::new()).collect();
@@ -148,12 +146,4 @@ fn figures(case: &Case, subjects: &[Subject], boots: &[Vec<Boot>]) -> Result<Vec
     }
     figures.push(reply);
     Ok(figures)
-}
-
-/// Whether QEMU has the firmware in one of its data directories.
-fn has_qboot() -> bool {
-    let Ok(output) = Command::new(QEMU).args(["-L", "help"]).output() else { return false };
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .any(|directory| Path::new(directory.trim()).join("qboot.rom").exists())
 }

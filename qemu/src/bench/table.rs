@@ -4,13 +4,16 @@ use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde_json::Value;
 
+use super::EMULATOR;
 use super::figure::Figure;
 
 /// One table of figures; the verdict column says `MISSED` where a goal is missed.
 pub(crate) fn render(figures: &[Figure]) -> String {
     let mut table = Table::new();
     table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["bench", "case", "value", "unit", "peer", "peer's", "ratio", "goal", ""]);
+    table.set_header([
+        "bench", "case", "value", "unit", "peer", "peer's", "ratio", "goal", "", "QEMU",
+    ]);
     for (case, figure) in rows(figures) {
         table.add_row([
             figure.bench.clone(),
@@ -22,6 +25,7 @@ pub(crate) fn render(figures: &[Figure]) -> String {
             figure.ratio.map(ratio).unwrap_or_default(),
             figure.goal.clone().unwrap_or_default(),
             verdict(figure).into(),
+            emulator(figure).into(),
         ]);
     }
     for column in [2, 5, 6] {
@@ -67,6 +71,12 @@ fn same_but_for_events<'a>(one: &'a Figure, other: &Figure) -> Option<&'a str> {
     (of_case && equal && other.parameters.contains_key("events")).then_some(case)
 }
 
+/// The numbers of QEMU's version, without the packager's words; nothing where no guest ran.
+fn emulator(figure: &Figure) -> &str {
+    let version = figure.parameters.get(EMULATOR).and_then(Value::as_str).unwrap_or_default();
+    version.split(' ').next().unwrap_or_default()
+}
+
 fn verdict(figure: &Figure) -> &'static str {
     match (&figure.goal, figure.met) {
         (_, Some(true)) => "met",
@@ -110,6 +120,14 @@ mod tests {
         let row = |case: &str| text.lines().find(|line| line.contains(case)).unwrap().to_string();
         assert!(row("httpd").contains("400,000") && row("httpd").contains("MISSED"), "{text}");
         assert!(row("hello").contains("met") && !row("hello").contains("MISSED"), "{text}");
+    }
+
+    #[test]
+    fn a_figure_tells_its_emulator() {
+        let booted =
+            Figure::new("start", "q35", 9.0, "ms").parameter(EMULATOR, "99.1.3 (Nobody's)");
+        let text = render(&[booted, Figure::new("size", "httpd", 9.0, "bytes")]);
+        assert!(text.contains("99.1.3") && !text.contains("Nobody"), "{text}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::{Accel, Entropy, Firmware, Machine, Model, Network};
+use super::{Accel, Entropy, Machine, Model, Network, versions};
 
 /// All arguments; `tap_descriptor` is where the child finds a tap device opened for it.
 pub(super) fn arguments(machine: &Machine, tap_descriptor: i32) -> Vec<OsString> {
@@ -20,12 +20,11 @@ pub(super) fn arguments(machine: &Machine, tap_descriptor: i32) -> Vec<OsString>
             Accel::Kvm => "kvm",
         },
     );
-    let rdrand = matches!(machine.entropy, Entropy::All | Entropy::Processor);
-    list.pair("-cpu", if rdrand { "max" } else { "max,-rdrand,-rdseed" });
+    list.pair("-cpu", versions::processor(machine));
     list.pair("-m", format!("{}M", machine.memory_mib));
-    list.pair("-smp", processors(machine));
-    if machine.firmware == Firmware::Qboot && machine.model == Model::Q35 {
-        list.pair("-bios", "qboot.rom");
+    list.pair("-smp", versions::processors(machine));
+    if let Some(firmware) = versions::firmware(machine) {
+        list.pair("-bios", firmware);
     }
     // The console is the process's standard output; a signal to QEMU is not the guest's.
     list.pair("-chardev", "stdio,id=console,signal=off");
@@ -52,19 +51,6 @@ pub(super) fn arguments(machine: &Machine, tap_descriptor: i32) -> Vec<OsString>
     list.0
 }
 
-/// How many processors there are, and how many there is room for.
-///
-/// With room for one only, QEMU's translator (before 8.1) leaves out the guest's memory barriers and
-/// locked instructions. Devices work in threads of their own all the same: the guest's "I am going to
-/// sleep" and the network card's "here is a frame" can then miss each other, and the frame lies there
-/// until another comes. Counting instructions takes turns in one thread anyway.
-fn processors(machine: &Machine) -> String {
-    match machine.cpus {
-        1 if machine.accel == Accel::Tcg && machine.icount.is_none() => "1,maxcpus=2".into(),
-        cpus => cpus.to_string(),
-    }
-}
-
 struct Arguments(Vec<OsString>);
 
 impl Arguments {
@@ -83,7 +69,7 @@ fn machine_model(machine: &Machine) -> &'static str {
         // What the image does not use is left out: the firmware then starts sooner. Graphics are
         // left as they are: without, SeaBIOS writes its greeting on the serial console.
         Model::Q35 => "q35,sata=off,usb=off,smbus=off,vmport=off",
-        // Without option ROMs QEMU takes qboot, which boots sooner than SeaBIOS.
+        // No option ROM has anything to do: the firmware (qboot) runs none.
         Model::Microvm => "microvm,pic=on,pit=on,rtc=on,isa-serial=on,x-option-roms=off",
     }
 }

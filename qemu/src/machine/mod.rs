@@ -1,5 +1,5 @@
-//! Virtual machines: what to boot ([`Machine`]), a machine that runs ([`Running`]) and how it
-//! ended ([`Outcome`]).
+//! Virtual machines: what to boot ([`Machine`]), by which QEMU ([`Emulator`]), a machine that runs
+//! ([`Running`]) and how it ended ([`Outcome`]).
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -19,31 +19,35 @@
 //! ```
 
 mod arguments;
+mod emulator;
 mod forward;
 mod outcome;
 mod running;
 mod spawn;
 mod tap;
+mod versions;
 
 use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 
+pub use emulator::{Emulator, EmulatorError, QEMU, VARIABLE as QEMU_VARIABLE, choose, named};
 pub use forward::{Forward, ForwardError, free_port};
 pub use outcome::{Outcome, Status};
 pub use running::{Interrupter, Running};
 pub use tap::{Offloads, Tap, TapError};
+pub use versions::{OLDEST, Version};
 
 use crate::protocol::Protocol;
 
-/// The emulator's program.
-pub const QEMU: &str = "qemu-system-x86_64";
+/// The file of the firmware qboot, in QEMU's folders.
+pub const QBOOT: &str = "qboot.rom";
 
 /// Which machine QEMU emulates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -68,7 +72,7 @@ pub enum Accel {
 /// Which firmware starts the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Firmware {
-    /// QEMU's own choice for the machine: SeaBIOS on q35, qboot on microvm.
+    /// The machine's usual one: SeaBIOS on q35, qboot on microvm.
     #[default]
     Usual,
     /// qboot everywhere: starts sooner, assigns no PCI BARs.
@@ -116,7 +120,7 @@ pub struct Icount {
 #[derive(Clone, Debug)]
 pub struct Machine {
     image: PathBuf,
-    program: Option<PathBuf>,
+    emulator: Option<Emulator>,
     memory_mib: u32,
     cpus: u32,
     model: Model,
@@ -136,12 +140,9 @@ pub struct Machine {
 /// Why a machine did not start, or did not do what was waited for.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
-    /// The emulator is not installed.
-    #[error(
-        "{QEMU} is not installed: run the command without --no-install to have it installed, or \
-         install your system's package (Debian: apt-get install qemu-system-x86)"
-    )]
-    QemuMissing,
+    /// There is no emulator to use.
+    #[error(transparent)]
+    Emulator(#[from] EmulatorError),
     /// The image file cannot be read.
     #[error("the image {path} cannot be read: {source}", path = path.display())]
     Image {
@@ -216,7 +217,7 @@ impl Machine {
     pub fn new(image: impl Into<PathBuf>) -> Machine {
         Machine {
             image: image.into(),
-            program: None,
+            emulator: None,
             memory_mib: 64,
             cpus: 1,
             model: Model::default(),
@@ -234,9 +235,9 @@ impl Machine {
         }
     }
 
-    /// Runs this program instead of `qemu-system-x86_64` of the search path.
-    pub fn program(mut self, program: impl Into<PathBuf>) -> Machine {
-        self.program = Some(program.into());
+    /// The QEMU it runs in; without a word, [that of the process](Emulator::of_process).
+    pub fn emulator(mut self, emulator: Emulator) -> Machine {
+        self.emulator = Some(emulator);
         self
     }
 
@@ -352,11 +353,12 @@ impl Machine {
 
     /// Starts the machine, after having checked what can be known before.
     pub fn spawn(self) -> Result<Running, MachineError> {
-        let program = self.check()?;
-        let mut command = Command::new(&program);
+        let emulator = self.check()?;
+        let mut command = emulator.command();
         command.args(self.arguments());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let failed = |source| MachineError::Spawn { program: program.clone(), source };
+        let failed =
+            |source| MachineError::Spawn { program: emulator.program().to_owned(), source };
         if let Network::Tap(tap) = &self.network
             && let Some(device) = tap.device()
         {
@@ -369,11 +371,11 @@ impl Machine {
         Ok(Running::new(child, self))
     }
 
-    /// Finds out before the boot what would fail, and returns the program to start.
-    fn check(&self) -> Result<PathBuf, MachineError> {
-        let program = match &self.program {
-            Some(program) => program.clone(),
-            None => which::which(QEMU).map_err(|_| MachineError::QemuMissing)?,
+    /// Finds out before the boot what would fail, and returns the emulator to start.
+    fn check(&self) -> Result<Emulator, MachineError> {
+        let emulator = match &self.emulator {
+            Some(emulator) => emulator.clone(),
+            None => Emulator::of_process()?.clone(),
         };
         std::fs::File::open(&self.image)
             .map_err(|source| MachineError::Image { path: self.image.clone(), source })?;
@@ -384,7 +386,7 @@ impl Machine {
         if let Network::User(forwards) = &self.network {
             check_ports(forwards)?;
         }
-        Ok(program)
+        Ok(emulator)
     }
 
     /// The guest's address on a tap, if it has a fixed one.

@@ -13,12 +13,12 @@ use indicatif::ProgressBar;
 use libtest_mimic::{Failed, Trial};
 
 use crate::crash::Symbols;
-use crate::machine::{Icount, Machine, Model, Network, Outcome, Running, Status};
+use crate::machine::{Emulator, Icount, Machine, Model, Network, Outcome, Running, Status};
 use crate::protocol::{Event, Line};
 
 /// The group whose tests run under `-icount`: in them a nanosecond is an instruction, the same
 /// in every run.
-const COUNTING_GROUP: &str = "icount";
+pub(super) const COUNTING_GROUP: &str = "icount";
 /// How many guests run at a time.
 const GUESTS: usize = 2;
 /// How long one test may take, boot included.
@@ -45,10 +45,12 @@ pub struct TestImage {
     pub memory_mib: Option<u32>,
     /// Only tests with this in their names.
     pub filter: Option<String>,
+    /// Only tests of this group.
+    pub group: Option<String>,
     /// Further words of the kernel command line.
     pub append: String,
-    /// Runs this program in place of QEMU.
-    pub program: Option<PathBuf>,
+    /// The QEMU it runs in; that of the process unless said.
+    pub emulator: Option<Emulator>,
     /// How long one test may take.
     pub limit: Duration,
 }
@@ -72,8 +74,9 @@ impl TestImage {
             model: Model::Q35,
             memory_mib: None,
             filter: None,
+            group: None,
             append: String::new(),
-            program: None,
+            emulator: None,
             limit: TEST_LIMIT,
         }
     }
@@ -84,8 +87,8 @@ impl TestImage {
             .memory_mib(self.memory_mib.unwrap_or(USUAL_MEMORY_MIB))
             .network(Network::User(Vec::new()))
             .append(&self.append);
-        if let Some(program) = &self.program {
-            machine = machine.program(program);
+        if let Some(emulator) = &self.emulator {
+            machine = machine.emulator(emulator.clone());
         }
         if let Some(filter) = &self.filter {
             machine = machine.append(format!("test.filter={filter}"));
@@ -114,6 +117,7 @@ impl TestImage {
                 }
             }
         }
+        groups.retain(|group| self.group.is_none() || group.name == self.group);
         Ok(groups)
     }
 

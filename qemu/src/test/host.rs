@@ -1,5 +1,6 @@
 //! Tests that are programs of the host: `cargo test`, shown as it runs and counted.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
@@ -16,12 +17,23 @@ pub(super) struct CargoTest<'a> {
     pub(super) root: &'a Path,
     /// Which packages and targets.
     pub(super) selection: Vec<String>,
-    /// Only tests with this in their names.
-    pub(super) filter: Option<&'a str>,
+    /// Which tests of these.
+    pub(super) tests: Selected,
     /// Further environment.
-    pub(super) environment: Vec<(String, String)>,
+    pub(super) environment: Vec<(String, OsString)>,
     /// What becomes of ignored tests.
     pub(super) skipping: Skipping,
+}
+
+/// Which tests of a package.
+#[derive(Clone, Debug)]
+pub(super) enum Selected {
+    /// Every one.
+    All,
+    /// Those with this in their names.
+    Containing(String),
+    /// Those of these names.
+    Exactly(Vec<String>),
 }
 
 impl CargoTest<'_> {
@@ -29,7 +41,12 @@ impl CargoTest<'_> {
     pub(super) fn run(&self) -> Result<Tally> {
         let mut command = cargo();
         command.args(["test", "--no-fail-fast"]).args(&self.selection);
-        command.args(self.filter).current_dir(self.root);
+        command.current_dir(self.root);
+        match &self.tests {
+            Selected::All => {}
+            Selected::Containing(filter) => _ = command.arg(filter),
+            Selected::Exactly(names) => _ = command.args(["--", "--exact"]).args(names),
+        }
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().context("cargo could not be started")?;

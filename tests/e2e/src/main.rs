@@ -4,6 +4,7 @@
 //! hand what no client would. At most two guests run at a time; every guest and every client has
 //! a hard time-out, and nothing else depends on how fast the machine is.
 
+mod benchmarks;
 mod console;
 mod containment;
 mod crashes;

@@ -6,7 +6,7 @@ use super::*;
 fn image(script: &str) -> TestImage {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake/qemu-system-x86_64");
     TestImage {
-        program: Some(program.into()),
+        emulator: Some(Emulator::at(Path::new(program)).unwrap()),
         append: format!("{script}\nexit 99\n"),
         limit: Duration::from_secs(20),
         ..TestImage::new("fake", Path::new(program))

@@ -1,9 +1,10 @@
 //! The command as a person starts it, on a project of its own and with a program that stands in
 //! for QEMU (`fake/qemu-system-x86_64`, which runs `FAKE_QEMU_SCRIPT`).
 
+mod installing;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Once;
@@ -50,6 +51,7 @@ fn reflex(script: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-reflex"));
     let path = format!("{FAKE}:{}", std::env::var("PATH").unwrap());
     command.env("PATH", path).env("FAKE_QEMU_SCRIPT", script).current_dir(project());
+    command.env_remove("REFLEX_QEMU").env_remove("REFLEX_QEMU_NEWEST");
     command.env("CARGO_TARGET_DIR", project().join("target")).stdin(Stdio::null());
     command
 }
@@ -249,53 +251,71 @@ fn a_filter_that_nothing_matches_is_no_success() {
     assert!(stderr(&output).contains("no test has `no-such-test` in its name"));
 }
 
-/// A search path with nothing but an `apt-get` that notes what it is told and, if told to
-/// install, puts the fake into the path.
-fn bare_system() -> tempfile::TempDir {
-    let home = tempfile::tempdir().unwrap();
-    let script = format!(
-        "#!/bin/sh\necho \"$@\" >> {0}/log\n[ \"$1\" = install ] && \
-         /bin/ln -s {FAKE}/qemu-system-x86_64 {0}/qemu-system-x86_64\nexit 0\n",
-        home.path().display()
-    );
-    let file = home.path().join("apt-get");
-    fs::write(&file, script).unwrap();
-    fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
-    home
-}
-
-fn run_on(home: &Path, options: &[&str]) -> Output {
-    let file = format!("{FAKE}/qemu-system-x86_64");
-    reflex("echo '#! exit 0'; exit 33")
-        .env("PATH", home)
-        .args(["run", &file, "--net", "none"])
-        .args(options)
-        .output()
-        .unwrap()
+/// Boots with the QEMU of this folder of stand-ins, named by the option or by the variable.
+fn boot_in(folder: &str, option: bool) -> Output {
+    let folder = format!("{FAKE}/{folder}");
+    let mut command = reflex("echo '#! exit 4'; exit 41");
+    // None is on the search path.
+    command.env("PATH", "/usr/bin:/bin").arg("run").arg(format!("{FAKE}/qemu-system-x86_64"));
+    command.args(["--net", "none"]);
+    match option {
+        true => command.args(["--qemu", &folder]),
+        false => command.env("REFLEX_QEMU", &folder),
+    };
+    command.output().unwrap()
 }
 
 #[test]
-fn a_missing_qemu_is_installed_and_said_so() {
-    if !nix::unistd::geteuid().is_root() {
-        // Without root the command rightly refuses; the other half of the test below covers it.
-        let output = run_on(bare_system().path(), &[]);
-        assert!(stderr(&output).contains("needs root"), "{}", stderr(&output));
-        return;
+fn the_qemu_that_is_named_is_used() {
+    for option in [true, false] {
+        let output = boot_in("", option);
+        assert_eq!(code(&output), 4, "{}", stderr(&output));
     }
-    let home = bare_system();
-    let output = run_on(home.path(), &[]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    assert!(stderr(&output).contains("Installing qemu-system-x86_64 is missing"));
-    let log = fs::read_to_string(home.path().join("log")).unwrap();
-    assert!(log.ends_with("install -y --no-install-recommends qemu-system-x86\n"), "{log}");
 }
 
 #[test]
-fn nothing_is_installed_when_that_is_refused() {
-    let home = bare_system();
-    let output = run_on(home.path(), &["--no-install"]);
+fn a_qemu_that_cannot_be_used_is_refused_by_a_sentence() {
+    for (folder, sentence) in [
+        ("old", "is QEMU 4.1.0 (Elder), which is too old: 7.2 is the oldest"),
+        ("aarch64", "it emulates aarch64, and images are made for x86_64"),
+        ("broken", "error while loading shared libraries: libslirp.so.0"),
+        ("nowhere", "there is no such file or folder"),
+    ] {
+        for option in [true, false] {
+            let output = boot_in(folder, option);
+            let text = stderr(&output);
+            assert_eq!(code(&output), 1, "{folder}: {text}");
+            assert!(text.contains(sentence), "{folder}: {text}");
+            assert!(!text.contains("Booting"), "{folder}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_heading_of_a_test_run_names_the_qemu() {
+    let script = "case \"$words\" in *test.list*) echo '#! test-list default boots';; \
+        *) echo '#! test-begin boots'; echo '#! test-pass boots';; esac; echo '#! exit 0'; exit 33";
+    let output = reflex(script).args(["test", "boots"]).output().unwrap();
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    assert!(stderr(&output).contains("Emulator QEMU 99.1.3, "), "{}", stderr(&output));
+}
+
+#[test]
+fn the_newest_qemu_repeats_the_counted_tests() {
+    let script = "case \"$words\" in \
+        *test.list*) echo '#! test-list default boots'; echo '#! test-list icount counts';; \
+        *icount*) echo '#! test-begin counts'; echo '#! test-pass counts';; \
+        *) echo '#! test-begin boots'; echo '#! test-pass boots';; esac; echo '#! exit 0'; exit 33";
+    let output = reflex(script).args(["test", "--newest-qemu", FAKE]).output().unwrap();
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{text}{}", stderr(&output));
+    assert!(
+        text.contains("image: 2 passed, 0 failed\nnewest QEMU: 1 passed, 0 failed\n"),
+        "{text}"
+    );
+    let newest = format!("{FAKE}/old");
+    let output = reflex(script).env("REFLEX_QEMU_NEWEST", newest).arg("test").output().unwrap();
     assert_eq!(code(&output), 1);
-    let text = stderr(&output);
-    assert!(text.contains("apt-get install -y"), "{text}");
-    assert!(!home.path().join("log").exists(), "apt-get was started");
+    assert!(stdout(&output).contains("newest QEMU: 0 passed, 1 failed\n"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("too old"), "{}", stderr(&output));
 }
