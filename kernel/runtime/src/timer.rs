@@ -245,7 +245,7 @@ pub(crate) fn expire(outermost: &mut Outermost, when: When) {
             Ok(())
         }
         Due::Watchdog => {
-            watchdog::feed();
+            watchdog::feed(outermost);
             Ok(())
         }
     };

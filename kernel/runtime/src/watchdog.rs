@@ -4,13 +4,12 @@
 //! An idle processor wakes up for the feeding; a handler that runs for long is interrupted for it.
 
 use crate::local::Local;
-use crate::section::section;
+use crate::section::{Section, section};
 use crate::timer::{self, Due};
 use core::time::Duration;
 use reflex_driver_api::Watchdog;
 use reflex_event::Error;
 
-/// Reached only in a section.
 static WATCHDOG: Local<Option<&'static mut dyn Watchdog>> = Local::new(None);
 
 /// Has `watchdog` fed once a `period` from now on.
@@ -18,19 +17,15 @@ static WATCHDOG: Local<Option<&'static mut dyn Watchdog>> = Local::new(None);
 /// # Errors
 /// [`Error::TableFull`], [`Error::HeapExhausted`].
 pub fn start(watchdog: &'static mut dyn Watchdog, period: Duration) -> Result<(), Error> {
-    // SAFETY: in a section, and nobody else is called in it.
-    section(|| unsafe { *WATCHDOG.get() = Some(watchdog) });
-    timer::with_room(|| {
-        let timer = timer::add(Due::Watchdog)?;
-        timer::arm(timer, timer::now() + period, Some(period))
+    section(|cs| WATCHDOG.with(cs, |place| *place = Some(watchdog)));
+    timer::with_room(|cs| {
+        let timer = timer::add(cs, Due::Watchdog)?;
+        timer::arm(cs, timer, timer::now() + period, Some(period))
     })
 }
 
-/// The caller is in a section.
+/// Feeds it, if there is one.
 #[cold]
-pub(crate) fn feed() {
-    // SAFETY: in a section, and the watchdog calls nobody in the kernel.
-    if let Some(watchdog) = unsafe { WATCHDOG.get() } {
-        watchdog.feed();
-    }
+pub(crate) fn feed(cs: &Section) {
+    WATCHDOG.with(cs, |place| place.iter_mut().for_each(|watchdog| watchdog.feed()));
 }
