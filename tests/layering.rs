@@ -1,6 +1,8 @@
 //! The import graph and the ground rules of each layer, asserted on the workspace as Cargo tells
 //! it, and on deliberately wrong ones.
 
+#[path = "layering/circles.rs"]
+mod circles;
 #[path = "layering/graph.rs"]
 mod graph;
 #[path = "layering/rules.rs"]
@@ -9,6 +11,7 @@ mod rules;
 mod sources;
 
 use cargo_metadata::{Metadata, MetadataCommand};
+use circles::{circles, imports, imports_of, upward};
 use graph::{Edge, Fault, Graph, Kind, Rule};
 use rules::RULES;
 use sources::{Lapse, code, files, lapses};
@@ -236,4 +239,43 @@ fn lapses_in_sources_are_noticed() {
 fn code_is_what_is_neither_comment_nor_text() {
     assert_eq!(code("a /* b */ c // d\ne").split_whitespace().collect::<Vec<_>>(), ["a", "c", "e"]);
     assert_eq!(code("f::<'a>('\\'', 'b', \"c\")").replace(' ', ""), "f::<'a>(,,)");
+}
+
+/// The crates whose files still import one another in circles. One that no longer does is to be
+/// taken off the list.
+const WITH_CIRCLES: &[&str] =
+    &["reflex-runtime", "reflex-net", "reflex-boot", "reflex", "cargo-reflex"];
+
+#[test]
+fn no_file_leads_back_to_itself() {
+    let metadata = metadata();
+    let mut wrong = Vec::new();
+    for package in metadata.workspace_packages() {
+        let folder = package.manifest_path.parent().expect("a manifest lies in a folder");
+        let sources = folder.join("src");
+        if sources.is_dir() {
+            let circles = circles(&imports(sources.as_std_path()));
+            if circles.is_empty() == WITH_CIRCLES.contains(&package.name.as_str()) {
+                wrong.push(format!("{}: {circles:?}", package.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_circle_of_files_is_noticed() {
+    let texts = [
+        ("a", "use crate::{b::{self, B}, other::Thing};"),
+        ("b", "fn f() { crate::c::d::g() }"),
+        ("c", "mod d; // crate::a"),
+        ("c::d", "use super::super::a::A; use core::fmt;"),
+        ("e", "use crate::a::A; const TEXT: &str = \"crate::f\";"),
+        ("f", "use crate::e;"),
+    ];
+    let sources = texts.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+    let imports = imports_of(&sources);
+    assert_eq!(circles(&imports), [["a", "b", "c::d"].map(str::to_owned)]);
+    assert_eq!(upward(&imports, &["a", "b", "c"]), ["a imports b", "b imports c::d"]);
+    assert_eq!(upward(&imports, &["c", "b", "a"]), ["c::d imports a"]);
 }

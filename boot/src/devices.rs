@@ -13,7 +13,7 @@ use reflex_arch::acpi::Controller;
 use reflex_arch::ioapic::{IoApic, Polarity, Trigger};
 use reflex_arch::{apic, ioapic};
 use reflex_driver_api::{Acknowledge, Interrupt, MsiMessage};
-use reflex_event::{EventId, Kernel};
+use reflex_event::{EventId, EventSystem};
 use reflex_memory::{Content, Granule};
 use reflex_runtime::interrupt::Vector;
 use reflex_runtime::job::Job;

@@ -49,8 +49,8 @@ pub use memory_map::Memory;
 pub use reflex_driver_api::{Acknowledge, Frame, Receive};
 pub use reflex_event::{
     Accumulation, Activation, Ceiling, Condition, Context, ContextId, Error as EventError, EventId,
-    Executor, Executors, Info, Instant, Kernel, Latency, Limits, Meanwhile, NameSet, Overload,
-    Policy, Priority, Registration, TimerId, Trouble,
+    EventSystem as Kernel, Executor, Executors, Info, Instant, Latency, Limits, Meanwhile, NameSet,
+    Overload, Policy, Priority, Registration, TimerId, Trouble,
 };
 pub use reflex_memory::{Lent, Own, Pool, PoolBox, PoolStats, Scheme, Shared};
 #[cfg(feature = "bench")]

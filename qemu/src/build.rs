@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, anyhow, bail};
 use cargo_metadata::Message;
 
+use crate::process;
 use crate::project::{Image, Project, cargo};
 
 /// Builds an image and returns the bootable file, with its debug information.
@@ -46,9 +47,13 @@ pub fn image(name: &str) -> Result<PathBuf> {
     }
     // One at a time: the second asker finds everything built.
     let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let project = Project::at(checkout.parent().unwrap_or(checkout))?;
-    build(project.image(Some(name))?)
+    let name = name.to_owned();
+    // Cargo may have something to download.
+    process::outside(move || {
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let project = Project::at(checkout.parent().unwrap_or(checkout))?;
+        build(project.image(Some(&name))?)
+    })
 }
 
 /// The environment variable that tells tests where the image of this name lies:

@@ -13,10 +13,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use crate::build::{build, variable};
-use crate::console;
 use crate::machine::{self, Emulator, Model};
 use crate::packages::{self, Installing, Package, require};
 use crate::project::{Image, Project};
+use crate::{console, namespace};
 
 mod essentials;
 pub mod guest;
@@ -61,17 +61,17 @@ pub struct Arguments {
 /// Runs the subcommand.
 pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     let project = Project::here()?;
+    let means = Means::provide(&project, installing);
     let seed = arguments.seed.unwrap_or_else(new_seed);
     console::note("Seed", format!("{seed} (repeat with --seed {seed})"));
     let skipping = if arguments.allow_skip { Skipping::Allowed } else { Skipping::Fails };
-    let emulator = packages::emulator(installing);
-    match &emulator {
+    match &means.emulator {
         Ok(emulator) => console::note("Emulator", emulator),
         Err(error) => console::warning(format!("no test can boot a guest: {error:#}")),
     }
-    let run = Run { project, arguments, installing, skipping, seed, emulator };
+    let run = Run { project, arguments, means, skipping, seed };
     let mut parts = vec![("host", run.host_tests()?), ("image", run.image_tests(None))];
-    if run.has_end_to_end_tests() {
+    if has_end_to_end_tests(&run.project) {
         parts.push(("end-to-end", run.end_to_end_tests(None)?));
     }
     match run.newest() {
@@ -84,22 +84,43 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     Ok(run.report(&parts))
 }
 
+/// What tests need beside what is built.
+struct Means {
+    /// The QEMU that guests run in.
+    emulator: Result<&'static Emulator>,
+    /// The programs that end-to-end tests use.
+    clients: Result<()>,
+    /// Networks that are not the computer's.
+    network: Result<()>,
+}
+
+impl Means {
+    /// Sees to it that there is what the project's tests need. First of all: it may have to ask, and
+    /// for a user without rights it starts this program again.
+    fn provide(project: &Project, installing: Installing) -> Means {
+        let emulator = packages::emulator(installing);
+        let clients = match has_end_to_end_tests(project) {
+            true => require(&CLIENTS, installing).map_err(Into::into),
+            false => Ok(()),
+        };
+        Means { emulator, clients, network: namespace::within(|| ()).map_err(Into::into) }
+    }
+}
+
+fn has_end_to_end_tests(project: &Project) -> bool {
+    project.host_packages.iter().any(|package| package == END_TO_END)
+}
+
 /// One run of everything.
 struct Run {
     project: Project,
     arguments: Arguments,
-    installing: Installing,
+    means: Means,
     skipping: Skipping,
     seed: u64,
-    /// The QEMU that guests run in, or why there is none.
-    emulator: Result<&'static Emulator>,
 }
 
 impl Run {
-    fn has_end_to_end_tests(&self) -> bool {
-        self.project.host_packages.iter().any(|package| package == END_TO_END)
-    }
-
     /// The newest QEMU, if one was given.
     fn newest(&self) -> Option<Result<Emulator, machine::EmulatorError>> {
         let variable = || std::env::var_os(NEWEST).filter(|path| !path.is_empty());
@@ -111,7 +132,7 @@ impl Run {
     fn essentials(&self, newest: &Emulator) -> Result<Tally> {
         console::step("Repeating", format!("{} ({newest})", essentials::NAME));
         let mut tally = self.image_tests(Some(newest));
-        if self.has_end_to_end_tests() {
+        if has_end_to_end_tests(&self.project) {
             tally += self.end_to_end_tests(Some(newest))?;
         }
         Ok(tally)
@@ -175,8 +196,16 @@ impl Run {
         if images.is_empty() {
             return Tally::default();
         }
-        if let (None, Err(error)) = (newest, &self.emulator) {
+        if let (None, Err(error)) = (newest, &self.means.emulator) {
             return self.cannot_run("in-image tests", error);
+        }
+        if let Err(error) = &self.means.network {
+            match self.skipping {
+                Skipping::Fails => return self.cannot_run("in-image tests", error),
+                Skipping::Allowed => {
+                    console::note("Network", format!("this computer's, for guests too: {error:#}"));
+                }
+            }
         }
         let mut tally = Tally::default();
         let mut boots = Vec::new();
@@ -190,18 +219,12 @@ impl Run {
             }
         }
         console::step("Testing", "in images");
-        let (trials, errors) = guest::trials(boots);
-        for error in errors {
-            console::error(format!("{error:#}"));
-            tally += Tally::FAILURE;
-        }
-        let one_at_a_time =
-            libtest_mimic::Arguments { test_threads: Some(1), ..Default::default() };
-        let conclusion = libtest_mimic::run(&one_at_a_time, trials);
-        tally += Tally {
-            passed: conclusion.num_passed as usize,
-            failed: conclusion.num_failed as usize,
-            skipped: conclusion.num_ignored as usize,
+        tally += match self.means.network {
+            Ok(()) => namespace::within(|| boot_all(boots)).unwrap_or_else(|error| {
+                console::error(error);
+                Tally::FAILURE
+            }),
+            Err(_) => boot_all(boots),
         };
         tally
     }
@@ -223,11 +246,11 @@ impl Run {
 
     /// End-to-end tests; those of the essentials with the newest QEMU, if one is given.
     fn end_to_end_tests(&self, newest: Option<&Emulator>) -> Result<Tally> {
-        if let (None, Err(error)) = (newest, &self.emulator) {
+        if let (None, Err(error)) = (newest, &self.means.emulator) {
             return Ok(self.cannot_run("end-to-end tests", error));
         }
-        if let Err(error) = require(&CLIENTS, self.installing) {
-            return Ok(self.cannot_run("end-to-end tests", &error.into()));
+        if let Err(error) = &self.means.clients {
+            return Ok(self.cannot_run("end-to-end tests", error));
         }
         let named = newest.map(|newest| newest.named().to_owned()).or_else(machine::named);
         let mut environment: Vec<(String, OsString)> = Vec::new();
@@ -295,7 +318,8 @@ impl Run {
             sum += *tally;
         }
         println!("{sum}");
-        if self.has_end_to_end_tests() && self.newest().is_none() && self.filter().is_none() {
+        if has_end_to_end_tests(&self.project) && self.newest().is_none() && self.filter().is_none()
+        {
             console::warning(format!(
                 "not run: {}: name one with --newest-qemu PATH or {NEWEST}=PATH",
                 essentials::NAME
@@ -314,6 +338,24 @@ impl Run {
             _ => ExitCode::SUCCESS,
         }
     }
+}
+
+/// Runs the tests of images, and prints what comes of each.
+fn boot_all(boots: Vec<TestImage>) -> Tally {
+    let mut tally = Tally::default();
+    let (trials, errors) = guest::trials(boots);
+    for error in errors {
+        console::error(format!("{error:#}"));
+        tally += Tally::FAILURE;
+    }
+    let one_at_a_time = libtest_mimic::Arguments { test_threads: Some(1), ..Default::default() };
+    let conclusion = libtest_mimic::run(&one_at_a_time, trials);
+    tally += Tally {
+        passed: conclusion.num_passed as usize,
+        failed: conclusion.num_failed as usize,
+        skipped: conclusion.num_ignored as usize,
+    };
+    tally
 }
 
 fn model_name(model: Model) -> &'static str {

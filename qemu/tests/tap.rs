@@ -1,5 +1,7 @@
-//! Tap devices as the kernel has them. Without the right to make one, the tests check that the
-//! missing right is named.
+//! Tap devices as the kernel has them, each test in a network of its own. Where `/dev/net/tun` cannot
+//! be opened, the tests check that this is said.
+
+mod own;
 
 use std::net::Ipv4Addr;
 
@@ -14,26 +16,11 @@ fn address(name: &str) -> Option<Ipv4Addr> {
         .find_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()))
 }
 
-/// The device, or `None` where this user may not make any.
-fn permitted(tap: Result<Tap, TapError>) -> Option<Tap> {
-    match tap {
-        Ok(tap) => Some(tap),
-        Err(TapError::NoRight) => {
-            assert!(TapError::NoRight.to_string().contains("CAP_NET_ADMIN"));
-            None
-        }
-        Err(error @ (TapError::NoAccess | TapError::NoDriver)) => {
-            assert!(error.to_string().contains("/dev/net/tun"));
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
-
 #[test]
 fn fresh_devices_have_networks_of_their_own_and_leave_nothing() {
-    let Some(one) = permitted(Tap::fresh(Offloads::Offered)) else { return };
-    let two = permitted(Tap::fresh(Offloads::Withheld)).unwrap();
+    own::network();
+    let Some(one) = own::permitted(Tap::fresh(Offloads::Offered)) else { return };
+    let two = Tap::fresh(Offloads::Withheld).unwrap();
     assert_ne!(one.name(), two.name());
     for tap in [&one, &two] {
         let (host, guest) = (tap.host().unwrap(), tap.guest().unwrap());
@@ -53,22 +40,15 @@ fn fresh_devices_have_networks_of_their_own_and_leave_nothing() {
 
 #[test]
 fn the_usual_network_is_one_commands_at_a_time() {
-    let first = match Tap::with_default_network(Offloads::Offered) {
-        // Another command of this computer has it: just what is to be seen here.
-        Err(TapError::Busy(_)) => None,
-        first => match permitted(first) {
-            Some(tap) => Some(tap),
-            None => return,
-        },
-    };
-    if let Some(tap) = &first {
-        assert_eq!(tap.host(), Some(Ipv4Addr::new(10, 77, 0, 1)));
-        assert_eq!(tap.guest(), Some(Ipv4Addr::new(10, 77, 0, 2)));
-        let again = Tap::existing(tap.name()).unwrap();
-        assert_eq!((again.host(), again.guest()), (tap.host(), tap.guest()));
-        assert_eq!(again.prefix_length(), 24);
-        let second = Tap::with_default_network(Offloads::Offered).unwrap_err();
-        assert!(matches!(second, TapError::Busy(_)), "{second}");
-        assert!(second.to_string().contains("another `cargo reflex run --net tap`"));
-    }
+    own::network();
+    let tap = own::permitted(Tap::with_default_network(Offloads::Offered));
+    let Some(tap) = tap else { return };
+    assert_eq!(tap.host(), Some(Ipv4Addr::new(10, 77, 0, 1)));
+    assert_eq!(tap.guest(), Some(Ipv4Addr::new(10, 77, 0, 2)));
+    let again = Tap::existing(tap.name()).unwrap();
+    assert_eq!((again.host(), again.guest()), (tap.host(), tap.guest()));
+    assert_eq!(again.prefix_length(), 24);
+    let second = Tap::with_default_network(Offloads::Offered).unwrap_err();
+    assert!(matches!(second, TapError::Busy(_)), "{second}");
+    assert!(second.to_string().contains("another `cargo reflex run --net tap`"));
 }

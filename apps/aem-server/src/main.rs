@@ -8,11 +8,11 @@
 #![no_std]
 #![no_main]
 
-use reflex::aem::{
+use reflex::{Activation, ConnectionError, ContextId, Error, EventError, System, println, status};
+use reflex_aem::{
     Listening, Socket, SocketState, TcpState, enter_keepalive, leave_keepalive, sockasync_accept,
     sockasync_close, sockasync_read, sockasync_sk, sockasync_sock,
 };
-use reflex::{Activation, ConnectionError, ContextId, Error, EventError, System, println, status};
 
 const SERVER_PORT: u16 = 7;
 const CONNECTIONS: u32 = 64;

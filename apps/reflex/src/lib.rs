@@ -16,7 +16,6 @@
 
 extern crate alloc;
 
-pub mod aem;
 mod batch;
 mod busy;
 mod cloner;
@@ -28,7 +27,6 @@ mod error;
 mod inherit;
 pub mod kind;
 pub mod net;
-pub mod netio;
 mod policy;
 pub mod rdma;
 mod replace;
@@ -55,10 +53,11 @@ pub use net::{
 pub use reflex_boot::context_config::Nonsense;
 pub use reflex_boot::devices::NicError;
 pub use reflex_boot::{
-    Accumulation, Activation, Cloner, Completions, Condition, ContextId, ContextInfo, EventError,
-    EventId, Executor, Executors, Info, Instant, Kernel, Latency, Lent, Limits, Meanwhile,
-    Overload, Pending, Policy, Pool, PoolStats, Priority, Protected, Registration, ReplaceError,
-    Runtime, Scheme, TimerId, Trouble, Waited, Waiter, exit as status, machine_line,
+    Accumulation, Activation, Ceiling, Cloner, Completions, Condition, ContextId, ContextInfo,
+    EventError, EventId, Executor, Executors, Info, Instant, Kernel, Latency, Lent, Limits,
+    Meanwhile, Overload, Pending, Policy, Pool, PoolStats, Priority, Protected, Registration,
+    ReplaceError, Runtime, Scheme, Shared, TimerId, Trouble, Waited, Waiter, exit as status,
+    machine_line,
 };
 #[cfg(feature = "bench")]
 pub use reflex_boot::{Acknowledge, Job, Vector, bench, measure};

@@ -106,7 +106,9 @@ where
     }
 
     /// Only occurrences count of whose data `filter` says so. It is asked where the event is
-    /// activated, with dispatch deferred: it is to be short, and a panic in it ends the image.
+    /// activated, with dispatch deferred: it is to be short. What goes wrong in it is the failure of
+    /// the handler's context, as with [`Runtime::filter`](crate::Runtime::filter), and then the data
+    /// is forgotten.
     pub fn filter<F>(self, filter: F) -> Subscription<X, A, F>
     where
         F: Fn(&X::Data) -> bool + Send + 'static,

@@ -1,6 +1,5 @@
 //! The machine, as an application has it.
 
-use crate::aem::Keepalives;
 use crate::net::{self, ConnectBuilder, ListenBuilder, Net, UdpBuilder};
 use crate::rdma::{self, Rdma};
 use crate::stats;
@@ -30,14 +29,13 @@ struct Parts {
     rdma: Once<Rdma>,
     /// Where sources hand occurrences to several registrations; made when it is first needed.
     backstage: Once<reflex_boot::Context<()>>,
-    keepalives: Keepalives,
 }
 
 impl System {
     pub(crate) fn new(kernel: Runtime, machine: &'static Machine) -> Self {
         let (net, rdma) = (Once::new(), Once::new());
-        let (backstage, keepalives) = (Once::new(), Keepalives::new());
-        let parts = Box::leak(Box::new(Parts { machine, net, rdma, backstage, keepalives }));
+        let backstage = Once::new();
+        let parts = Box::leak(Box::new(Parts { machine, net, rdma, backstage }));
         Self { kernel, parts }
     }
 
@@ -120,11 +118,6 @@ impl System {
             .backstage
             .try_call_once(|| self.kernel.context(ContextOptions::new("backstage"), ()))?;
         Ok(*made)
-    }
-
-    /// Which contexts stay alive for their handlers.
-    pub(crate) fn keepalives(self) -> &'static Keepalives {
-        &self.parts.keepalives
     }
 
     /// Prepares to listen on a TCP port.

@@ -1,6 +1,6 @@
 //! Data that several contexts and jobs share.
 
-use crate::Kernel;
+use crate::EventSystem;
 use spin::Mutex;
 
 /// A value that is only ever touched with dispatch deferred: sharing it needs no waiting, and
@@ -19,7 +19,7 @@ impl<T> Ceiling<T> {
     ///
     /// # Panics
     /// When `work` enters the same ceiling again: that could only deadlock.
-    pub fn with<K: Kernel, R>(&self, kernel: &K, work: impl FnOnce(&mut T) -> R) -> R {
+    pub fn with<K: EventSystem, R>(&self, kernel: &K, work: impl FnOnce(&mut T) -> R) -> R {
         kernel.section(|| {
             // One core and no preemption: the lock can only be taken by `work` itself.
             let mut value = self.value.try_lock().expect("a ceiling was entered twice");

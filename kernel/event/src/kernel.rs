@@ -7,11 +7,11 @@ use crate::{
 use core::time::Duration;
 use reflex_memory::Pool;
 
-/// The kernel as the library OS sees it: `kernel/runtime` in an image, a simulator on the host.
+/// The event system as applications have it, too.
 ///
-/// Every call is bounded and legal from any handler and any job. None is legal from interrupt
-/// context, where only a job may be posted.
-pub trait Kernel: Clone + Send + Sync + 'static {
+/// Every call is bounded and legal from any handler, any filter and any job. None is legal from
+/// interrupt context, where only a job may be posted.
+pub trait EventSystem: Clone + Send + Sync + 'static {
     /// Time since the machine started.
     fn now(&self) -> Instant;
 
@@ -129,32 +129,73 @@ pub trait Kernel: Clone + Send + Sync + 'static {
     /// Runs `work`, in which the calling context is not given up for having used up its time: for
     /// code that holds what is not the context's own. A panic or a fault in there is the kernel's
     /// own affair and ends the image. Application's code is called from there by
-    /// [`unguarded`](Self::unguarded) alone.
+    /// [`Kernel::keep`] and [`Kernel::lend`] alone.
     fn guarded<R>(&self, work: impl FnOnce() -> R) -> R;
-
-    /// Runs `work`, in which the calling context may be given up again: the application's part of
-    /// a guarded call.
-    fn unguarded<R>(&self, work: impl FnOnce() -> R) -> R;
-
-    /// Runs `work` in a section: code of `context`, on behalf of whoever has activated an event of
-    /// its. `None` when it has panicked or faulted, and that is the context's own failure: it is
-    /// given up then.
-    fn contained<R>(&self, context: ContextId, work: impl FnOnce() -> R) -> Option<R> {
-        let _ = context;
-        self.section(|| Some(work()))
-    }
-
-    /// Runs `work`, guarded, on a value that is not the calling context's own, and returns the
-    /// value. When the context is given up meanwhile, which it can be where `work` calls something
-    /// [`unguarded`](Self::unguarded), `rescue` gets the value, in a context of the kernel's: what
-    /// it does is to be short, and bounded.
-    fn rescued<T: Send + 'static, R>(
-        &self,
-        value: T,
-        rescue: fn(T),
-        work: impl FnOnce(&mut T) -> R,
-    ) -> (T, R);
 
     /// Fills `bytes` from the kernel's cryptographic generator.
     fn random(&self, bytes: &mut [u8]);
+}
+
+/// The kernel as the library OS sees it: `kernel/runtime` in an image, a simulator on the host.
+///
+/// What it has beyond the [`EventSystem`] is for code that calls application's code in the middle of
+/// its own work, and is to be left in order when that is given up and never goes on. Each call is one
+/// piece of such work, guarded but for the application's part of it; it lifts no other's guard. So
+/// there is nothing here that could leave somebody else's work undone, whoever calls it.
+///
+/// Applications have the [`EventSystem`] alone. With the whole kernel this is possible:
+///
+/// ```
+/// use reflex_event::Kernel;
+///
+/// fn doubled(kernel: &impl Kernel, value: u32) -> u32 {
+///     kernel.lend(|| Ok(value), |value| *value *= 2, |value, ()| value)
+/// }
+/// ```
+///
+/// And with the event system it is not:
+///
+/// ```compile_fail,E0599
+/// use reflex_event::EventSystem;
+///
+/// fn doubled(kernel: &impl EventSystem, value: u32) -> u32 {
+///     kernel.lend(|| Ok(value), |value| *value *= 2, |value, ()| value)
+/// }
+/// ```
+pub trait Kernel: EventSystem {
+    /// Takes a value, runs the application's `work` on bytes of it, and finishes with the two. Should
+    /// the code be given up in `work`, `cleanup` gets the value, which is whole: nothing could reach
+    /// more of it than bytes that do not change.
+    ///
+    /// All but `work` is [guarded](EventSystem::guarded). `cleanup` runs where it may keep others
+    /// waiting, so it is to be short, and bounded.
+    fn keep<T: Send + 'static, V, R>(
+        &self,
+        take: impl FnOnce() -> Result<T, R>,
+        bytes: fn(&mut T) -> &[u8],
+        cleanup: fn(T),
+        work: impl FnOnce(&[u8]) -> V,
+        finish: impl FnOnce(T, V) -> R,
+    ) -> R;
+
+    /// Takes a value, runs the application's `work` on it, and finishes with the two. Should the code
+    /// be given up in `work`, the value is forgotten, and counted: it may be half changed.
+    ///
+    /// All but `work` is [guarded](EventSystem::guarded).
+    fn lend<T: Send + 'static, V, R>(
+        &self,
+        take: impl FnOnce() -> Result<T, R>,
+        work: impl FnOnce(&mut T) -> V,
+        finish: impl FnOnce(T, V) -> R,
+    ) -> R;
+
+    /// Runs `work` on a value in a section: code of `context`, on behalf of whoever has activated an
+    /// event of its. `None` when it has panicked, faulted or used up its time, and that is the context's
+    /// own failure: it is given up then. The value is forgotten, and counted: it may be half changed.
+    fn contained<T, R>(
+        &self,
+        context: ContextId,
+        value: T,
+        work: impl FnOnce(&T) -> R,
+    ) -> Option<(T, R)>;
 }

@@ -1,31 +1,55 @@
 //! Application's code that is called in a section, on whoever's stack it may be: a filter. What goes
-//! wrong there is its owner's failure, not that of whoever has activated the event.
+//! wrong there is its owner's failure, not that of the context that has activated the event.
 //!
 //! A panic or a fault goes back to where the code was called, if no section and no guarded call has
-//! been opened since: in one of these it would be the kernel's. Then the owner is given up as if
-//! a handler of its had failed.
+//! been opened since: in one of these it would be the kernel's. So does code that takes longer than its
+//! owner's budget, when the timer's interrupt finds it so. What was begun since is
+//! [ended](crate::scope), and the owner is given up as if a handler of its had failed.
+//!
+//! What is left is the image's affair: code that goes on for ever in a section or a guarded call of its
+//! own, or uses up the stack there.
 
 use crate::contain::doom;
-use crate::dispatch::with_core;
-use crate::guard::DOOMED;
 use crate::local::LocalCell;
-use crate::registry;
 use crate::report::Reason;
+use crate::scope::{self, Scope};
 use crate::section::{self, Section};
 use crate::supervise::{OnFailure, Supervision};
+use crate::{budget, registry, timer};
 use core::cell::Cell;
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
+use core::time::Duration;
 use reflex_arch::context;
 use reflex_event::ContextId;
 
+/// Bytes of a stack that are enough for a filter: what overflows with so many left when it was called
+/// is its own doing.
+const AMPLE: usize = 4 << 10;
+
+/// How soon to look again for code that has used up its time, and was in the kernel's.
+const SOON: Duration = Duration::from_micros(5);
+
 /// A call that can be given up, on the stack of whoever makes it.
 pub(crate) struct Attempt {
+    outer: Option<UnderWay>,
     /// Where to come back to.
     saved: usize,
     depth: u32,
     guards: u32,
-    owner: &'static Supervision,
+    /// The innermost scope when it was made.
+    scope: Option<NonNull<Scope>>,
+    context: ContextId,
+    /// What is kept of the owner, if it can be given up.
+    owner: Option<&'static Supervision>,
     reason: Cell<Reason>,
+    /// The code has been entered and not been left.
+    entered: Cell<bool>,
+    /// Between two ticks.
+    tick: Duration,
+    /// When the next tick counts, in nanoseconds.
+    next: Cell<u64>,
+    counted: Cell<u32>,
 }
 
 /// A call that is under way.
@@ -35,28 +59,40 @@ struct UnderWay(NonNull<Attempt>);
 // SAFETY: it is looked at in the section in which the call was made, on the same stack.
 unsafe impl Send for UnderWay {}
 
-/// The innermost: they are all on one stack.
+/// The innermost: they are all on one stack. The timer's interrupt reads it, too.
 static LATEST: LocalCell<Option<UnderWay>> = LocalCell::new(None);
 
 /// What is called, and what it has returned.
 struct Work<F, R> {
     work: Option<F>,
     result: Option<R>,
+    attempt: NonNull<Attempt>,
 }
 
-/// Calls `work`, which is code of the context `owner`; `None` when it has failed. Nothing
-/// of the core is borrowed meanwhile.
+/// Calls `work`, which is code of the context `owner`; `None` when it has failed. Nothing of the core
+/// is borrowed meanwhile.
 pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> R) -> Option<R> {
     let supervision = registry::supervision(cs, owner).ok().flatten();
-    let Some(owner) = supervision.filter(|owner| owner.on_failure.get() != OnFailure::Halt) else {
-        return Some(work());
+    let tick = supervision.map_or(budget::FILTER_TICK, |owner| owner.budget.filter_tick());
+    let outer = LATEST.get(cs);
+    let (guards, scope) = scope::with(cs, |scopes| (scopes.open(), scopes.last));
+    let mut attempt = Attempt {
+        outer,
+        saved: 0,
+        depth: section::depth(),
+        guards,
+        scope,
+        context: owner,
+        owner: supervision.filter(|owner| owner.on_failure.get() != OnFailure::Halt),
+        reason: Cell::new(Reason::Panic),
+        entered: Cell::new(false),
+        tick,
+        next: Cell::new(timer::interrupt_within(cs, tick)),
+        counted: Cell::new(0),
     };
-    let mut work = Work { work: Some(work), result: None };
-    let reason = Cell::new(Reason::Panic);
-    let (depth, guards, outer) = (section::depth(), guards(cs), LATEST.get(cs));
-    let mut attempt = Attempt { saved: 0, depth, guards, owner, reason };
     // All access goes through this pointer until the call is over.
     let place = NonNull::from(&mut attempt);
+    let mut work = Work { work: Some(work), result: None, attempt: place };
     LATEST.set(cs, Some(UnderWay(place)));
     // SAFETY: both are live until the call is over, and `call` is for a `Work` of these types.
     let failed = unsafe {
@@ -67,10 +103,34 @@ pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> 
     if failed == 0 {
         return work.result;
     }
-    doom(cs, owner, attempt.reason.get());
+    // SAFETY: what it had begun is not gone on with: it has been given up.
+    let forgotten = unsafe { scope::end_since(attempt.scope) };
+    if let Some(owner) = attempt.owner {
+        owner.forget(forgotten);
+        doom(cs, owner, attempt.reason.get());
+    }
     // What it has captured is in a state that nobody knows.
     core::mem::forget(work);
     None
+}
+
+/// [Calls](attempt) `work` on a value, which is forgotten when that has failed.
+pub(crate) fn attempt_on<T, R>(
+    cs: &Section,
+    owner: ContextId,
+    value: T,
+    work: impl FnOnce(&T) -> R,
+) -> Option<(T, R)> {
+    let value = ManuallyDrop::new(value);
+    match attempt(cs, owner, || work(&value)) {
+        Some(result) => Some((ManuallyDrop::into_inner(value), result)),
+        None => {
+            if let Ok(Some(owner)) = registry::supervision(cs, owner) {
+                owner.forget(1);
+            }
+            None
+        }
+    }
 }
 
 /// What calls it.
@@ -83,26 +143,84 @@ fn call_of<F: FnOnce() -> R, R>(_: &Work<F, R>) -> unsafe extern "C" fn(*mut ())
 unsafe extern "C" fn call<F: FnOnce() -> R, R>(work: *mut ()) {
     // SAFETY: the caller's duty.
     let work = unsafe { &mut *work.cast::<Work<F, R>>() };
+    // SAFETY: live, and only its cells are changed meanwhile.
+    let entered = unsafe { &(*work.attempt.as_ptr()).entered };
+    entered.set(true);
     work.result = work.work.take().map(|work| work());
+    // From here on there is nothing to be given up any more.
+    entered.set(false);
 }
 
-/// Guarded calls that are open on the running context's stack.
-fn guards(cs: &Section) -> u32 {
-    with_core(cs, |core| core.running().map_or(0, |running| core.machine(running).guards & !DOOMED))
+/// Whether code is being called on behalf of another than the running context.
+pub(crate) fn is_under_way(cs: &Section) -> bool {
+    LATEST.get(cs).is_some()
 }
 
 /// The call in which a panic or a fault has just happened, if it can be given up. Interrupts were
 /// not masked.
 pub(crate) fn latest(cs: &Section) -> Option<&Attempt> {
+    innermost(cs).filter(|attempt| attempt.owner.is_some() && attempt.is_outside(cs))
+}
+
+fn innermost(cs: &Section) -> Option<&Attempt> {
     // SAFETY: the call is under way, as it takes itself off when it is over.
-    let attempt = unsafe { LATEST.get(cs)?.0.as_ref() };
-    (attempt.depth == section::depth() && attempt.guards == guards(cs)).then_some(attempt)
+    LATEST.get(cs).map(|attempt| unsafe { attempt.0.as_ref() })
+}
+
+/// The timer's interrupt has come in a section, and interrupts are masked. Gives up the code that has
+/// used up its time, if it is in there; then this does not return.
+pub(crate) fn tick(cs: &Section) {
+    let Some(latest) = innermost(cs) else { return };
+    let now = timer::now().as_nanos();
+    let (mut at, mut overdue) = (Some(latest), false);
+    while let Some(attempt) = at {
+        if now >= attempt.next.get() {
+            attempt.next.set(now + attempt.tick.as_nanos() as u64);
+            attempt.counted.set(attempt.counted.get() + 1);
+        }
+        overdue |= attempt.is_overdue();
+        // SAFETY: those around one that is under way are under way.
+        at = attempt.outer.map(|outer| unsafe { outer.0.as_ref() });
+    }
+    let ends = latest.is_overdue() && latest.is_outside(cs);
+    // One that has used up its time is to be found in code of its own: at times that do not keep step
+    // with what it does.
+    let soon = SOON + Duration::from_nanos(now % SOON.as_nanos() as u64);
+    timer::interrupt_again(if overdue && !ends { soon } else { latest.tick });
+    if !ends {
+        return;
+    }
+    if latest.owner.is_none() {
+        panic!("a filter of context {} takes longer than its time", latest.context.index);
+    }
+    let saved = latest.fail(Reason::Overrun);
+    // SAFETY: an interrupt was taken, so they were let through, and this one is acknowledged. The code
+    // that it has interrupted is on this stack, has been called by the attempt and has not returned.
+    unsafe { context::give_up(saved) }
 }
 
 impl Attempt {
     /// Whose code it is.
-    pub(crate) fn owner(&self) -> &'static Supervision {
+    pub(crate) fn owner(&self) -> Option<&'static Supervision> {
         self.owner
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.counted.get() >= budget::TICKS
+    }
+
+    /// Whether nothing of the kernel's has been called since that has not returned.
+    fn is_outside(&self, cs: &Section) -> bool {
+        // In this order: in a deeper section others are at work on the scopes.
+        self.entered.get()
+            && self.depth == section::depth()
+            && self.guards == scope::with(cs, |scopes| scopes.open())
+    }
+
+    /// Whether it began with so much room on its stack, which ends at `end`, that it is to blame
+    /// itself for an overflow.
+    pub(crate) fn had_room(&self, end: usize) -> bool {
+        self.saved.saturating_sub(end) >= AMPLE
     }
 
     /// Notes why it is given up; returns where it is to come back to: the argument for

@@ -1,5 +1,6 @@
 //! The beginning of a context's life, when its state is made by a constructor that runs in the
 //! context itself: contained as everything that runs there, and as often as it takes.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
 use crate::dispatch::{activate_deferred, note, running, with_core};
@@ -8,7 +9,7 @@ use crate::report::{Reason, Registers, Text};
 use crate::runtime::Runtime;
 use crate::section::section;
 use crate::supervise::{Life, OnFailure, Supervision};
-use crate::{contain, table};
+use crate::{caller, contain, table};
 use alloc::boxed::Box;
 use core::fmt::{Display, Write};
 use core::ptr::NonNull;
@@ -43,7 +44,7 @@ where
     C: Fn(Context<S>, Own<'_>) -> Result<S, E> + Send + Sync + 'static,
     E: Display,
 {
-    const KIND: Kind = Kind { call: Self::call, drop: Self::drop };
+    const KIND: Kind = Kind { call: Self::call, drop: None };
 
     /// # Safety
     /// `constructor` is a `C` that lives for ever.
@@ -101,10 +102,6 @@ where
         }
         refuse(supervision, words)
     }
-
-    /// # Safety
-    /// None: there is nothing to drop.
-    unsafe fn drop(_: NonNull<Header>) {}
 }
 
 /// The running context's constructor is to run, once.
@@ -124,6 +121,10 @@ fn refuse(supervision: &'static Supervision, words: Text) -> ! {
 
 /// Begins a life of a context that is down.
 pub(crate) fn begin(supervision: &'static Supervision) {
+    let member = section(|cs| registry::at(cs, supervision.context(cs)).ok()?.member.get(cs));
+    if let Some(member) = member {
+        return supervision.make_anew(member);
+    }
     if let Err(error) = try_begin(supervision) {
         section(|cs| supervision.refused(cs, error));
     }
@@ -143,8 +144,8 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
     let registered = table::register(context, registration, handler);
     let event = registered.inspect_err(|_| {
         supervision.life.set(Life::Down);
-        // SAFETY: nobody else has seen the two; in a section.
-        section(|cs| unsafe { handler.release(cs, pool) });
+        // SAFETY: nobody else has seen the two.
+        unsafe { handler.discard(pool) };
         // SAFETY: as above; there is no state in the cell to be dropped.
         unsafe { registry::free_block(state.block(), pool) };
     })?;
@@ -204,12 +205,10 @@ impl Runtime {
     /// Runs `work` with the right to boxes of the calling context's own.
     ///
     /// # Errors
-    /// [`Error::Busy`] outside any context.
+    /// [`Error::Busy`] outside any context, and in a filter.
     pub fn own<R>(self, work: impl for<'run> FnOnce(Own<'run>) -> R) -> Result<R, Error> {
-        let pool = section(|cs| {
-            let running = running(cs).ok_or(Error::Busy)?;
-            registry::parts(cs, running).map(|(pool, _)| pool)
-        })?;
+        let running = caller::own()?;
+        let pool = section(|cs| registry::parts(cs, running).map(|(pool, _)| pool))?;
         // SAFETY: the pool is that of the running context, whose code `work` is; it has to accept
         // any lifetime, and lends nothing to another flow of control. The pool is not reclaimed
         // before the context has been given up.

@@ -4,6 +4,9 @@
 //! apart. Ticks count only when they find that context running: what a handler waits for, and what
 //! it is preempted for, is not its own time. The calls of such contexts' handlers are diverted for
 //! this; nobody else pays for it.
+//!
+//! A filter has its owner's budget for each call, or a usual one, and ticks of its own: it keeps all
+//! others waiting, so there is none without an end ([`attempt`](mod@crate::attempt)).
 
 use crate::bound::{Call, Handler, Header};
 use crate::dispatch::running;
@@ -16,7 +19,10 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 /// Ticks in a budget. One that takes longer is noticed within a tick.
-const TICKS: u32 = 8;
+pub(crate) const TICKS: u32 = 8;
+
+/// Between two ticks of a filter whose owner has no budget.
+pub(crate) const FILTER_TICK: Duration = Duration::from_nanos(100_000_000 / TICKS as u64);
 
 /// A context's budget.
 pub(crate) struct Budget {
@@ -31,6 +37,11 @@ impl Budget {
             (budget / TICKS).max(Duration::from_nanos(reflex_timer::GRANULARITY_NS))
         });
         Self { tick, counted: Cell::new(0) }
+    }
+
+    /// Between two ticks of a filter.
+    pub(crate) fn filter_tick(&self) -> Duration {
+        if self.tick.is_zero() { FILTER_TICK } else { self.tick }
     }
 
     /// What dispatch is to call for handlers of the context, if not what is usual.
@@ -56,17 +67,33 @@ pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
 /// # Safety
 /// As for what it would be called by otherwise.
 unsafe extern "C" fn call(header: NonNull<Header>, event: u64, count: u32) {
+    begin();
+    // SAFETY: the caller's duty.
+    unsafe { (Handler::new(header).kind().call)(header, event, count) };
+    end();
+}
+
+/// The running context's time begins, if it is limited.
+fn begin() {
     with_budget(|cs, supervision| {
         let Budget { tick, counted } = &supervision.budget;
         counted.set(0);
         // The timer is the context's for good.
         let _ = timer::arm(cs, supervision.timer.get(), timer::now() + *tick, Some(*tick));
     });
-    // SAFETY: the caller's duty.
-    unsafe { (Handler::new(header).kind().call)(header, event, count) };
+}
+
+fn end() {
     with_budget(|cs, supervision| {
         let _ = timer::disarm(cs, supervision.timer.get());
     });
+}
+
+/// Runs `work` of the running context's with the time that a handler has.
+pub(crate) fn limited(work: impl FnOnce()) {
+    begin();
+    work();
+    end();
 }
 
 fn with_budget(work: impl FnOnce(&Section, &'static Supervision)) {
@@ -74,6 +101,7 @@ fn with_budget(work: impl FnOnce(&Section, &'static Supervision)) {
         let running = running(cs);
         if let Some(Ok(Some(supervision))) =
             running.map(|context| registry::supervision(cs, context))
+            && !supervision.budget.tick.is_zero()
         {
             work(cs, supervision);
         }

@@ -5,9 +5,10 @@
 //! on an idle child's empty stack; its data is built once, there or by the source in the child's
 //! memory, and the child ends with it, leaving its pool whole, unless it has registered something
 //! of its own.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::{AnyState, Handler, StateCell};
-use crate::crew::{self, Begin, Crew, Membership, Seat};
+use crate::crew::{self, Crew, Membership, Seat};
 use crate::guard;
 use crate::local::Local;
 use crate::policy::{self, Origin};
@@ -17,8 +18,11 @@ use crate::section::section;
 use crate::table;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::ptr::NonNull;
-use reflex_event::{Activation, ContextId, Error, EventId, Executor, Priority, Registration};
+use reflex_event::{
+    Activation, Begin, Cause, Claim, ContextId, Error, EventId, Executor, Priority, Registration,
+};
 use reflex_memory::Pool;
 
 /// What a cloner is made with.
@@ -40,8 +44,7 @@ pub struct Cloner<D: 'static> {
     kernel: Runtime,
     crew: &'static Local<Crew>,
     event: EventId,
-    /// Where each child's data is built, in its own memory. The one who has claimed the child may
-    /// reach it, and then the child.
+    /// Where each child finds its data, in its own memory.
     data: &'static [&'static Local<Option<D>>],
 }
 
@@ -60,8 +63,8 @@ struct Chair<S: 'static, D: 'static, P: 'static, H: 'static> {
     state: &'static StateCell<S>,
     /// Where the state is.
     memory: NonNull<S>,
-    /// A run has not come to its end: the state is to be made anew, whatever is there.
-    broken: bool,
+    /// The child was given up: its state is not as new, and is lost if it was in the middle of a run.
+    renewed: bool,
     data: &'static Local<Option<D>>,
     /// It makes registrations when it begins that are its parent's.
     inherits: bool,
@@ -83,14 +86,14 @@ where
         let data = match self.member.begin() {
             Begin::Nothing => return,
             Begin::Again => None,
-            Begin::Occurred(activation) => {
+            Begin::Life(Cause::Occurrence(activation)) => {
                 self.prepare();
                 (self.pull)(activation)
             }
-            Begin::Called => {
+            Begin::Life(Cause::Data) => {
+                let data = section(|cs| self.data.with(cs, Option::take));
                 self.prepare();
-                // SAFETY: whoever built it has called this child and reaches it no more.
-                unsafe { self.data.get() }.take()
+                data
             }
         };
         if let Some(data) = data
@@ -99,7 +102,7 @@ where
             (self.handler)(state, data);
             self.state.put(state);
         }
-        if self.member.is_over() {
+        if self.member.returned() {
             if let Some(state) = self.state.take() {
                 state.clone_from(&self.template);
                 self.state.put(state);
@@ -110,13 +113,21 @@ where
 
     /// Before a life begins.
     fn prepare(&mut self) {
-        if core::mem::take(&mut self.broken) {
-            let state = self.template.clone();
-            // SAFETY: the memory is the state's for ever; whoever had the former one has been
-            // given up in the middle of a run, and it is forgotten.
-            unsafe {
-                self.memory.write(state);
-                self.state.put(self.memory.as_mut());
+        if core::mem::take(&mut self.renewed) {
+            match self.state.take() {
+                Some(state) => {
+                    state.clone_from(&self.template);
+                    self.state.put(state);
+                }
+                None => {
+                    let state = self.template.clone();
+                    // SAFETY: the memory is the state's for ever; whoever had the former one has
+                    // been given up in the middle of a run, and it is forgotten.
+                    unsafe {
+                        self.memory.write(state);
+                        self.state.put(self.memory.as_mut());
+                    }
+                }
             }
         }
         if self.inherits {
@@ -131,13 +142,11 @@ where
     unsafe fn restore(chair: NonNull<()>, pool: &'static Pool) -> Result<Handler, Error> {
         // SAFETY: the caller's duty: nobody else refers to it.
         let chair = unsafe { chair.cast::<Self>().as_mut() };
-        chair.broken = true;
-        // SAFETY: the child has not been called; whoever built data for it reaches it no more.
-        *unsafe { chair.data.get() } = None;
+        chair.renewed = true;
         // SAFETY: the cell lives for ever, like the chair.
         let cell: &'static StateCell<Self> = unsafe { chair.own.as_ref() };
         cell.put(chair);
-        Handler::bind(AnyState::new(cell), Self::run, pool)
+        Handler::bind(AnyState::new(cell), Self::run, pool).map_err(|(error, _)| error)
     }
 }
 
@@ -179,10 +188,9 @@ impl<D: Send + 'static> Cloner<D> {
         let mut data = Vec::new();
         data.try_reserve_exact(usize::from(children)).map_err(|_| Error::HeapExhausted)?;
         for number in 0..children {
-            let member = Membership::of(crew, number);
             let (template, pull) = (template.clone(), pull.clone());
             let chair = (template, pull, handler.clone());
-            data.push(seat(child, priority, crew, member, heir_of.is_some(), chair)?);
+            data.push(seat(child, priority, crew, number, heir_of.is_some(), chair)?);
         }
         let (pool, _) = section(|cs| registry::parts(cs, front))?;
         let event = table::register(front, registration, Handler::nothing(pool)?)?;
@@ -198,26 +206,36 @@ impl<D: Send + 'static> Cloner<D> {
     /// Makes a child now, with data that `build` makes in the child's memory.
     ///
     /// # Errors
-    /// [`Error::Busy`] when all children are; see [`Cloner::on_idle`]. What `build` says.
+    /// [`Error::Busy`] when all children are, or the one whose data was being built has been given up
+    /// meanwhile; see [`Cloner::on_idle`]. What `build` says.
     pub fn start_with(
         &self,
         build: impl FnOnce(&'static Pool) -> Result<D, Error>,
     ) -> Result<ContextId, Error> {
-        let (number, pool) = crew::claim(self.crew)?;
-        // Should the source fail while it builds, the child is not lost.
-        let claim = Claim { crew: self.crew, number };
-        let (claim, built) =
-            guard::rescued(claim, Claim::give_back, |_| guard::unguarded(|| build(pool)));
-        let built = match built {
-            Ok(built) => built,
-            Err(error) => {
-                claim.give_back();
-                return Err(error);
-            }
+        let memory = Cell::new(None);
+        let take = || {
+            let (claim, pool) = crew::claim(self.crew).map_err(|error| Err((error, None)))?;
+            memory.set(Some(pool));
+            Ok(Claimed { crew: self.crew, claim })
         };
-        // SAFETY: claimed for us; the child does not look before it is called.
-        *unsafe { self.data[usize::from(number)].get() } = Some(built);
-        Ok(crew::call(self.crew, number))
+        // Should the source fail while it builds, the child is not lost.
+        let started = guard::keep(
+            take,
+            |_| &[],
+            Claimed::give_back,
+            |_| memory.get().ok_or(Error::Busy).and_then(build),
+            |claimed, built| match built {
+                Ok(built) => {
+                    self.call(claimed.claim, built).map_err(|built| (Error::Busy, Some(built)))
+                }
+                Err(error) => {
+                    claimed.give_back();
+                    Err((error, None))
+                }
+            },
+        );
+        // What was built in vain is dropped here, where nothing is guarded.
+        started.map_err(|(error, _)| error)
     }
 
     /// Makes a child now, with `data`.
@@ -225,10 +243,23 @@ impl<D: Send + 'static> Cloner<D> {
     /// # Errors
     /// The data, when all children are busy; see [`Cloner::on_idle`].
     pub fn start(&self, data: D) -> Result<ContextId, D> {
-        let Ok((number, _)) = crew::claim(self.crew) else { return Err(data) };
-        // SAFETY: as in `start_with`.
-        *unsafe { self.data[usize::from(number)].get() } = Some(data);
-        Ok(crew::call(self.crew, number))
+        let Ok((claim, _)) = crew::claim(self.crew) else { return Err(data) };
+        self.call(claim, data)
+    }
+
+    /// Has a claimed child begin with `data`, which is given back if it has been given up.
+    fn call(&self, claim: Claim, data: D) -> Result<ContextId, D> {
+        let mut data = Some(data);
+        let called = crew::call(self.crew, claim, |cs| {
+            // The child does not look before it has begun. What was there has been taken out when
+            // it last began.
+            self.data[usize::from(claim.child)].with(cs, |place| *place = data.take());
+        });
+        match (called, data) {
+            (None, Some(data)) => Err(data),
+            (Some(child), _) => Ok(child),
+            (None, None) => unreachable!("it is put where the child begins with it"),
+        }
     }
 
     /// From now on `event` is activated when a child has become idle after [`start`](Self::start)
@@ -252,14 +283,14 @@ impl<D: Send + 'static> Cloner<D> {
 }
 
 /// A child that a source has claimed.
-struct Claim {
+struct Claimed {
     crew: &'static Local<Crew>,
-    number: u16,
+    claim: Claim,
 }
 
-impl Claim {
+impl Claimed {
     fn give_back(self) {
-        crew::give_back(self.crew, self.number);
+        crew::give_back(self.crew, self.claim);
     }
 }
 
@@ -271,7 +302,7 @@ fn seat<S, D, P, H>(
     options: ContextOptions,
     priority: Priority,
     crew: &'static Local<Crew>,
-    member: Membership,
+    number: u16,
     inherits: bool,
     (template, pull, handler): (S, P, H),
 ) -> Result<&'static Local<Option<D>>, Error>
@@ -281,6 +312,7 @@ where
     P: Fn(Activation) -> Option<D> + Send + 'static,
     H: Fn(&mut S, D) + Send + 'static,
 {
+    let member = Membership::of(crew, number);
     let context = registry::add(options, template.clone())?;
     let (pool, cell) = section(|cs| registry::parts(cs, context.id()))?;
     let cell = cell.downcast::<S>().ok_or(Error::WrongState)?;
@@ -295,18 +327,19 @@ where
     let own = pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?.leak();
     let cell: &'static StateCell<Chair<S, D, P, H>> = own;
     let own = NonNull::from(cell);
-    let broken = false;
+    let renewed = false;
     let chair =
-        Chair { member, template, state, memory, broken, data, inherits, pull, handler, own };
+        Chair { member, template, state, memory, renewed, data, inherits, pull, handler, own };
     let (chair, _) = pool.alloc(chair).map_err(|_| Error::OutOfMemory)?.into_raw();
     // SAFETY: given up in the line above, it stays for ever.
     cell.put(unsafe { &mut *chair.as_ptr() });
-    let start = Handler::bind(AnyState::new(cell), Chair::<S, D, P, H>::run, pool)?;
+    let start = Handler::bind(AnyState::new(cell), Chair::<S, D, P, H>::run, pool);
+    let start = start.map_err(|(error, _)| error)?;
     let registration = Registration { priority, ..Registration::default() };
     let start = table::register(context.id(), registration, start)?;
     let restore = Chair::<S, D, P, H>::restore;
-    let limits = options.limits;
-    Membership::join(crew, Seat::new(context.id(), start, pool, limits, chair.cast(), restore))?;
+    let seat = Seat { pool, whole: 0, chair: chair.cast(), restore };
+    Membership::join(crew, number, (context.id(), start), options.limits, seat)?;
     Ok(data)
 }
 

@@ -3,6 +3,7 @@
 //! A ring is a context whose handlers are never run. Its activations queue by priority, as many as
 //! there are registrations, so that none is ever lost; readers take them through a ring of fixed
 //! size, which is filled from the queue in its order. What does not fit waits behind it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
@@ -12,7 +13,7 @@ use crate::runtime::Runtime;
 use crate::section::section;
 use crate::{policy, table};
 use reflex_event::{
-    Activation, Context, ContextId, Error, EventId, Executor, Kernel, Registration,
+    Activation, Context, ContextId, Error, EventId, EventSystem, Executor, Registration,
 };
 use reflex_memory::completion::{CompletionRing, Producer, Reader};
 
@@ -54,13 +55,13 @@ impl Completions {
     /// Registers an event whose activations come into the ring.
     ///
     /// # Errors
-    /// Those of [`Kernel::register`].
+    /// Those of [`EventSystem::register`].
     pub fn register(&self, registration: Registration) -> Result<EventId, Error> {
         let (pool, _) = section(|cs| registry::parts(cs, self.context))?;
         let handler = Handler::nothing(pool)?;
         table::register(self.context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|cs| unsafe { handler.release(cs, pool) });
+            // SAFETY: nobody else has seen it.
+            unsafe { handler.discard(pool) };
         })
     }
 

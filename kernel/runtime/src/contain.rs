@@ -17,12 +17,13 @@
 //! When kernel code runs on a stack that its context has used up, that is the context's fault: a
 //! *reserve* under the stack is mapped for as long as the kernel code needs it, and then the
 //! context is given up.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::dispatch::{self, note, running, with_core};
 use crate::exclude::ContextSet;
-use crate::guard::DOOMED;
 use crate::local::LocalCell;
 use crate::report::{Reason, Registers, Text};
+use crate::scope::{DOOMED, Scopes};
 use crate::section::{self, Outermost, Section};
 use crate::supervise::{Life, OnFailure, Supervision};
 use crate::{attempt, job, memory, registry, supervisor};
@@ -84,7 +85,9 @@ pub fn panicked(text: &dyn fmt::Display, registers: &Registers) {
     let culprit = section::either(
         |cs| {
             if let Some(attempt) = attempt::latest(cs) {
-                tell(attempt.owner(), text);
+                if let Some(owner) = attempt.owner() {
+                    tell(owner, text);
+                }
                 let saved = attempt.fail(Reason::Panic);
                 // SAFETY: it is under way on this stack, and what it has called has panicked.
                 unsafe { context::give_up(saved) }
@@ -140,10 +143,10 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
     };
     let overflow = frame.vector == PAGE_FAULT && overflows(frame.cr2 as usize);
     if unmasked
-        && !overflow
         && section::deferred()
         // SAFETY: a section is open, and whoever has it does not run before this has returned.
         && let Some(attempt) = attempt::latest(unsafe { Section::assume() })
+        && (!overflow || attempt.had_room(frame.cr2 as usize))
     {
         frame.rdi = attempt.fail(exception(frame)) as u64;
         frame.rip = context::give_up as *const () as u64;
@@ -203,7 +206,7 @@ fn open_reserve(address: usize, stack_pointer: usize) -> bool {
 fn culprit(cs: &Section) -> Option<&'static Supervision> {
     let context = with_core(cs, |core| {
         let context = core.running()?;
-        (core.machine(context).guards & !DOOMED == 0).then_some(context)
+        (core.machine(context).scopes.open() == 0).then_some(context)
     })?;
     let supervision = registry::at(cs, context).ok()?.supervision?;
     (supervision.on_failure.get() != OnFailure::Halt).then_some(supervision)
@@ -216,7 +219,7 @@ pub(crate) fn doom(cs: &Section, supervision: &'static Supervision, reason: Reas
         return;
     }
     let guards = with_core(cs, |core| {
-        let guards = &mut core.machine(context).guards;
+        let guards = &mut core.machine(context).scopes.guards;
         let before = *guards;
         *guards |= DOOMED;
         before
@@ -257,7 +260,7 @@ fn bury(outermost: &mut Outermost) {
     let mut last = false;
     for index in condemned.indices() {
         let Ok(context) = registry::name(cs, index) else { continue };
-        if with_core(cs, |core| core.machine(context).guards) != DOOMED {
+        if with_core(cs, |core| core.machine(context).scopes.guards) != DOOMED {
             continue;
         }
         if Some(context) == running {
@@ -315,8 +318,8 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     CONDEMNED.set(cs, condemned);
     let (served, priority, runs, saved) = with_core(cs, |core| {
         let stack = core.machine(context);
-        stack.guards = 0;
-        supervision.rescues.set(stack.rescues.take());
+        let scopes = core::mem::replace(&mut stack.scopes, Scopes::NONE);
+        supervision.scopes.set(scopes.last);
         let saved = stack.saved;
         let served = core.serving(context);
         let priority = served.and_then(|event| core.look_up(event).ok());
@@ -346,6 +349,9 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
         return next;
     }
     supervision.life.set(Life::Dying);
+    if let Some(member) = registry::at(cs, context).ok().and_then(|place| place.member.get(cs)) {
+        member.failed(cs);
+    }
     // The handler that ran is ended here and now: in what state it is nobody knows, so nobody is
     // to drop it by unregistering it.
     if let Some(event) = served {
@@ -353,6 +359,6 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     }
     supervisor::bury(cs, supervision, priority);
     let (unfinished, next) = with_core(cs, |core| core.abandon(context)).ok()?;
-    supervision.unfinished.set(unfinished);
+    supervision.leave_unfinished(cs, unfinished);
     next
 }

@@ -3,7 +3,7 @@
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::runtime::Runtime;
 use crate::section::section;
-use crate::{extras, registry, table, timer};
+use crate::{extras, registry, supervise, table, timer};
 use core::time::Duration;
 use reflex_event::{ContextId, Error, EventId, Info, Meanwhile, Troubles};
 
@@ -66,8 +66,9 @@ impl Runtime {
 
     /// From now on an occurrence counts only if `filter`, which is told how many there are at
     /// once, says so. It is asked where the event is activated, with dispatch deferred: it is to
-    /// be short. When it panics or faults, the event's context is given up, if that is what becomes of it
-    /// when a handler fails; an endless loop in it is the image's end.
+    /// be short. When it panics, faults or takes longer than the time budget of the event's context, or
+    /// than 100 ms if that has none, that context is given up, if that is what becomes of it when a
+    /// handler fails; else the image ends.
     ///
     /// # Errors
     /// [`Error::Stale`], [`Error::OutOfMemory`].
@@ -80,10 +81,11 @@ impl Runtime {
         let (pool, _) = section(|cs| registry::parts(cs, info.context))?;
         let filter = pool.alloc(filter).map_err(|_| Error::OutOfMemory)?;
         extras::make(event)?;
-        let old = section(|cs| extras::set_filter(cs, event, Some(extras::erase(filter))))?;
-        // Not in the section: it may do anything.
-        drop(old);
-        Ok(())
+        let mut filter = Some(extras::erase(filter));
+        let set = section(|cs| extras::set_filter(cs, event, &mut filter));
+        // The old one, or this one when it is refused.
+        extras::drop_filter(info.context, filter);
+        set
     }
 
     /// Lets every occurrence of an event count again.
@@ -91,10 +93,11 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`], [`Error::OutOfMemory`].
     pub fn lift_filter(self, event: EventId) -> Result<(), Error> {
-        let old = section(|cs| extras::set_filter(cs, event, None))?;
-        // Not in the section: it may do anything.
-        drop(old);
-        Ok(())
+        let context = self.look_up(event)?.context;
+        let mut filter = None;
+        let set = section(|cs| extras::set_filter(cs, event, &mut filter));
+        extras::drop_filter(context, filter);
+        set
     }
 
     /// From now on, when an event has not occurred `within` a time, counted from now and from each
@@ -113,17 +116,23 @@ impl Runtime {
     /// now. What is activated meanwhile is kept.
     ///
     /// # Errors
-    /// [`Error::NoContext`].
+    /// [`Error::NoContext`]; [`Error::Busy`] when it has been given up and not been restarted.
     pub fn stop(self, context: ContextId) -> Result<bool, Error> {
-        section(|cs| with_core(cs, |core| core.stop(context)))
+        section(|cs| {
+            supervise::up(cs, context)?;
+            with_core(cs, |core| core.stop(context))
+        })
     }
 
     /// Lets a context's handlers run again that was stopped.
     ///
     /// # Errors
-    /// [`Error::NoContext`]; [`Error::Busy`] when it was not stopped.
+    /// [`Error::NoContext`]; [`Error::Busy`] when it was not stopped, or has been given up and not
+    /// been restarted.
     pub fn start(self, context: ContextId) -> Result<(), Error> {
         section(|cs| {
+            // What has been given up is held too, and not until somebody starts it.
+            supervise::up(cs, context)?;
             note(with_core(cs, |core| core.start(context))?);
             Ok(())
         })

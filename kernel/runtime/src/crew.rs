@@ -1,63 +1,22 @@
-//! The children of a cloner, as far as they are the same whatever their state is: who is idle, who
-//! takes the next occurrence, when a life is over.
+//! The children of a cloner, as far as they are the same whatever their state is: what
+//! [`Children`] decides, carried out on the machine.
 //!
-//! ```text
-//!         an occurrence taken, its start begins
-//!   Idle ---------------------------------------> Lives --+ registrations of its own are left
-//!    |  \                                          ^  |   |
-//!    |   \ claimed by a source      begins         |  +<--+
-//!    |    +--> Claimed ---> Called ----------------+  |
-//!    |             data built                         |
-//!    +<-----------------------------------------------+
-//!           its handler has returned, nothing is left
-//! ```
-//!
-//! The event belongs to a context of its own, the front, which never runs: its activations are
-//! taken one by one ([`Core::take`](reflex_event::Core::take)) by the children. So occurrences
-//! that find all children busy wait as any others do, in order and counted. Whom to tell of one is
-//! always the first idle child's start event, which is an ordinary event of that child.
+//! A crew is borrowed in a section, together with the core, and never while anything else is called:
+//! what a change of its leads to is [carried out](carry_out) when the borrow has ended, since an
+//! activation may run a filter, which is an application's code.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
-use crate::dispatch::{note, timestamp, with_core};
+use crate::dispatch::{EventCore, activate_deferred, note, timestamp, with_core};
 use crate::local::Local;
 use crate::section::{Section, section};
 use crate::{inherit, policy, registry, table};
-use alloc::vec::Vec;
 use core::ptr::NonNull;
 use reflex_event::{
-    Accumulation, Activation, ContextId, Error, EventId, Info, Limits, Priority, Registration,
-    Trait,
+    Activation, Begin, Children, Claim, ContextId, Effects, Error, EventId, Info, Limits, Outcome,
+    Priority, Registration, Trait,
 };
 use reflex_memory::{Cursor, Pool};
-
-/// No child.
-const NOBODY: u16 = u16::MAX;
-
-/// What a child is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
-    Idle,
-    /// A source builds its data.
-    Claimed,
-    /// Its data is there, its handler is to run.
-    Called,
-    /// It has been given an occurrence.
-    Given(Activation),
-    /// Its handler runs, or has left registrations.
-    Lives,
-}
-
-/// What a child's start event has been activated for.
-pub(crate) enum Begin {
-    /// An occurrence of the cloner's event.
-    Occurred(Activation),
-    /// Data that a source has built.
-    Called,
-    /// To see whether its life is over.
-    Again,
-    /// Somebody else was faster.
-    Nothing,
-}
 
 /// How the start handler of a child that was given up is made anew.
 ///
@@ -65,54 +24,23 @@ pub(crate) enum Begin {
 /// The place is that of the child's chair, and none of the child's handlers is under way.
 pub(crate) type Restore = unsafe fn(NonNull<()>, &'static Pool) -> Result<Handler, Error>;
 
-/// One child.
+/// What is kept with each child.
 #[derive(Clone, Copy)]
 pub(crate) struct Seat {
-    context: ContextId,
-    start: EventId,
-    pool: &'static Pool,
+    pub(crate) pool: &'static Pool,
     /// Free bytes of its pool when it is idle.
-    whole: usize,
-    phase: Phase,
-    /// Neighbours among the idle.
-    previous: u16,
-    next: u16,
-    /// What it was made with.
-    limits: Limits,
-    chair: NonNull<()>,
-    restore: Restore,
+    pub(crate) whole: usize,
+    pub(crate) chair: NonNull<()>,
+    pub(crate) restore: Restore,
 }
 
 // SAFETY: the chair is looked at by its child's own handlers, or by the supervisor when none of these
 // goes on; here it is a name.
 unsafe impl Send for Seat {}
 
-impl Seat {
-    pub(crate) fn new(
-        context: ContextId,
-        start: EventId,
-        pool: &'static Pool,
-        limits: Limits,
-        chair: NonNull<()>,
-        restore: Restore,
-    ) -> Self {
-        let (previous, next) = (NOBODY, NOBODY);
-        let phase = Phase::Lives;
-        Self { context, start, pool, whole: 0, phase, previous, next, limits, chair, restore }
-    }
-}
-
-/// All children of one cloner.
+/// All children of one cloner. Reached only by [`with`].
 pub(crate) struct Crew {
-    front: ContextId,
-    seats: Vec<Seat>,
-    idle: u16,
-    /// Who was given an occurrence last.
-    given: u16,
-    /// Whom to tell when there is an idle child after one was asked for in vain.
-    freed: Option<EventId>,
-    refused: bool,
-    priority: Priority,
+    children: Children<Seat>,
     /// Whose registrations the children inherit.
     heir_of: Option<ContextId>,
 }
@@ -131,82 +59,52 @@ impl Crew {
         priority: Priority,
         heir_of: Option<ContextId>,
     ) -> Result<Self, Error> {
-        let mut seats = Vec::new();
-        seats.try_reserve_exact(usize::from(children)).map_err(|_| Error::HeapExhausted)?;
-        let (idle, given, freed, refused) = (NOBODY, NOBODY, None, false);
-        Ok(Self { front, seats, idle, given, freed, refused, priority, heir_of })
-    }
-
-    #[inline]
-    fn seat(&mut self, number: u16) -> &mut Seat {
-        &mut self.seats[usize::from(number)]
-    }
-
-    /// Has the first idle child told of occurrences.
-    fn notify(&mut self, cs: &Section) {
-        let first = self.seats.get(usize::from(self.idle)).map(|seat| seat.start);
-        let told = with_core(cs, |core| core.set_notified(self.front, first, timestamp));
-        if let Ok(outcome) = told {
-            note(outcome);
-        }
-    }
-
-    /// Takes a child out of the idle.
-    fn remove(&mut self, cs: &Section, number: u16) {
-        let seat = self.seat(number);
-        let (previous, next) = (seat.previous, seat.next);
-        if next != NOBODY {
-            self.seat(next).previous = previous;
-        }
-        if previous != NOBODY {
-            self.seat(previous).next = next;
-            return;
-        }
-        self.idle = next;
-        self.notify(cs);
-    }
-
-    /// Puts a child first among the idle: its memory was touched last. Returns whom to tell of
-    /// that, which is to be done when the crew is not borrowed any more.
-    #[must_use]
-    fn push(&mut self, cs: &Section, number: u16) -> Option<EventId> {
-        let next = core::mem::replace(&mut self.idle, number);
-        if next != NOBODY {
-            self.seat(next).previous = number;
-        }
-        let seat = self.seat(number);
-        (seat.previous, seat.next, seat.phase) = (NOBODY, next, Phase::Idle);
-        self.notify(cs);
-        if core::mem::take(&mut self.refused) { self.freed } else { None }
+        Ok(Self { children: Children::new(front, children, priority)?, heir_of })
     }
 }
 
-/// Puts a child among the idle, and tells whoever has asked for one in vain.
-fn push(cs: &Section, crew: &Local<Crew>, number: u16) {
-    if let Some(event) = crew.with(cs, |crew| crew.push(cs, number)) {
-        activate(cs, event);
+/// Runs `work` on a crew and the core. It calls nothing but these two.
+#[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
+fn with<R>(
+    cs: &Section,
+    crew: &Local<Crew>,
+    work: impl FnOnce(&mut Crew, &mut EventCore) -> R,
+) -> R {
+    crew.with(cs, |crew| with_core(cs, |core| work(crew, core)))
+}
+
+/// Carries out what a change has led to: in the section of the change, with nothing borrowed.
+#[inline(always)]
+fn carry_out(cs: &Section, Effects { outcome, activate }: Effects) {
+    note(outcome);
+    if let Some(event) = activate {
+        begin_deferred(cs, event);
     }
 }
 
 /// Activates an event that may have been ended.
-fn activate(cs: &Section, event: EventId) {
-    let _ = crate::dispatch::activate_deferred(cs, event, 1);
+fn begin_deferred(cs: &Section, event: EventId) {
+    let _ = activate_deferred(cs, event, 1);
 }
 
 impl Membership {
     /// Adds a child to the crew, idle.
-    pub(crate) fn join(crew: &'static Local<Crew>, mut seat: Seat) -> Result<(), Error> {
+    pub(crate) fn join(
+        crew: &'static Local<Crew>,
+        number: u16,
+        (context, start): (ContextId, EventId),
+        limits: Limits,
+        mut seat: Seat,
+    ) -> Result<(), Error> {
         seat.whole = seat.pool.available();
         section(|cs| {
-            let context = seat.context;
-            let member = &registry::at(cs, context)?.member;
-            let number = crew.with(cs, |crew| {
-                // There is capacity: it was reserved with the crew.
-                crew.seats.push(seat);
-                (crew.seats.len() - 1) as u16
-            });
-            member.set(cs, Some(Self { crew, number }));
-            push(cs, crew, number);
+            registry::at(cs, context)?.member.set(cs, Some(Self { crew, number }));
+            let names = (context, start);
+            let added = with(cs, crew, |crew, core| {
+                crew.children.add(core, names, limits, seat, timestamp)
+            })?;
+            carry_out(cs, added);
             Ok(())
         })
     }
@@ -215,41 +113,29 @@ impl Membership {
         Self { crew, number }
     }
 
-    /// Runs `work` on the crew and the child's number, in a section.
+    #[inline(always)]
     #[cfg_attr(debug_assertions, track_caller)]
-    fn with<R>(self, work: impl FnOnce(&Section, &mut Crew, u16) -> R) -> R {
-        section(|cs| self.crew.with(cs, |crew| work(cs, crew, self.number)))
+    fn with<R>(self, cs: &Section, work: impl FnOnce(&mut Crew, &mut EventCore, u16) -> R) -> R {
+        with(cs, self.crew, |crew, core| work(crew, core, self.number))
     }
 
     /// The child's start event has been activated: what for.
+    #[inline]
     pub(crate) fn begin(self) -> Begin {
-        self.with(|cs, crew, number| {
-            match crew.seat(number).phase {
-                Phase::Claimed => return Begin::Nothing,
-                Phase::Lives => return Begin::Again,
-                Phase::Called => {
-                    crew.seat(number).phase = Phase::Lives;
-                    return Begin::Called;
-                }
-                Phase::Given(activation) => {
-                    crew.seat(number).phase = Phase::Lives;
-                    return Begin::Occurred(activation);
-                }
-                Phase::Idle => {}
-            }
-            let Ok(Some(activation)) = with_core(cs, |core| core.take(crew.front)) else {
-                return Begin::Nothing;
-            };
-            crew.seat(number).phase = Phase::Lives;
-            crew.remove(cs, number);
-            Begin::Occurred(activation)
+        section(|cs| {
+            let (begin, outcome) =
+                self.with(cs, |crew, core, number| crew.children.begin(core, number, timestamp));
+            note(outcome);
+            begin
         })
     }
 
     /// Lets a child that has just begun inherit what it is to inherit.
     pub(crate) fn inherit(self) {
-        let (from, to) = self.with(|_, crew, number| (crew.heir_of, crew.seat(number).context));
-        if let Some(from) = from
+        let (from, to) = section(|cs| {
+            self.with(cs, |crew, _, number| (crew.heir_of, crew.children.names(number)))
+        });
+        if let (Some(from), Some((to, _))) = (from, to)
             && inherit::all(from, to).is_err()
         {
             // Its handler runs all the same; what it lacks its parent is told.
@@ -257,20 +143,19 @@ impl Membership {
         }
     }
 
-    /// Whether the child's life is over: its handler has returned and it has no registrations.
-    pub(crate) fn is_over(self) -> bool {
-        self.with(|cs, crew, number| {
-            let context = crew.seat(number).context;
-            with_core(cs, |core| core.condition(context)).is_ok_and(|(_, live)| live == 1)
-        })
+    /// The child's handler has returned: whether its life is over, as it has no registrations.
+    #[inline]
+    pub(crate) fn returned(self) -> bool {
+        section(|cs| self.with(cs, |crew, core, number| crew.children.returned(core, number)))
     }
 
     /// The child's life is over and its state as new: it is idle, under another name. Runs in the
     /// child's context, on whose stack nothing is left but the start handler.
     pub(crate) fn end(self) {
-        let (pool, whole, context) = self.with(|_, crew, number| {
-            let Seat { pool, whole, context, .. } = *crew.seat(number);
-            (pool, whole, context)
+        let (Seat { pool, whole, .. }, names) = section(|cs| {
+            self.with(cs, |crew, _, number| {
+                (*crew.children.machine(number), crew.children.names(number))
+            })
         });
         if pool.available() < whole {
             let mut at = Some(Cursor::default());
@@ -280,112 +165,103 @@ impl Membership {
                 at = unsafe { pool.reclaim(from) };
             }
             // What is lent out comes back when it comes back.
-            self.with(|_, crew, number| crew.seat(number).whole = pool.available());
+            let whole = pool.available();
+            section(|cs| {
+                self.with(cs, |crew, _, number| crew.children.machine(number).whole = whole);
+            });
         }
+        let Some((context, _)) = names else { return };
         while let Some(mourner) = section(|cs| registry::at(cs, context).ok()?.next_mourner(cs)) {
-            section(|cs| activate(cs, mourner));
+            section(|cs| begin_deferred(cs, mourner));
         }
         section(|cs| {
-            if let Ok(name) = with_core(cs, |core| core.renew_running(context)) {
-                self.crew.with(cs, |crew| crew.seat(self.number).context = name);
-                push(cs, self.crew, self.number);
-            }
-            // Else somebody has registered something with it meanwhile, or it is to stop.
+            let ended =
+                self.with(cs, |crew, core, number| crew.children.end(core, number, timestamp));
+            carry_out(cs, ended);
         });
     }
 
     /// A registration of the child has ended; if it was its last, its life is looked at.
-    pub(crate) fn left(self, cs: &Section, context: ContextId) {
-        let Seat { start, phase, .. } = self.crew.with(cs, |crew| *crew.seat(self.number));
-        let alone = with_core(cs, |core| {
-            let last = core.condition(context).is_ok_and(|(_, live)| live == 1);
-            last && core.serving(context) != Some(start)
-        });
-        if alone && phase == Phase::Lives {
-            activate(cs, start);
+    pub(crate) fn left(self, cs: &Section) {
+        if let Some(start) = self.with(cs, |crew, core, number| crew.children.left(core, number)) {
+            begin_deferred(cs, start);
         }
     }
 
     /// Ends every registration of a child but its start event: its life is over as soon as none
     /// of its handlers is on its stack.
     pub(crate) fn leave(self) -> Result<(), Error> {
-        let (context, start) = self.with(|_, crew, number| {
-            let seat = crew.seat(number);
-            (seat.context, seat.start)
-        });
-        // The start event was registered first, so it comes last.
-        while section(|cs| {
-            match with_core(cs, |core| core.first_of(context)) {
-                Ok(Some(event)) if event != start => table::unregister(cs, event).map(|_| true),
-                // Nothing is left, or it has come to its end with the last of them.
-                _ => Ok(false),
+        let names = section(|cs| self.with(cs, |crew, _, number| crew.children.names(number)));
+        let (context, start) = names.ok_or(Error::NoContext)?;
+        let ended = table::each(context, |event, _| {
+            if event != start {
+                let _ = section(|cs| table::unregister(cs, event));
             }
-        })? {}
-        Ok(())
+            Ok(())
+        });
+        match ended {
+            // It has come to its end with the last of them.
+            Err(Error::NoContext) => Ok(()),
+            ended => ended,
+        }
     }
 
-    /// A child was given up in the middle of a handler; its registrations are ended, its own
-    /// blocks reclaimed, it is held. It becomes idle again, under another name.
+    /// The child has been given up.
+    pub(crate) fn failed(self, cs: &Section) {
+        note(self.with(cs, |crew, core, number| crew.children.failed(core, number, timestamp)));
+    }
+
+    /// A child was given up, wherever it was; its registrations are ended, its own blocks reclaimed,
+    /// it is held. It is made anew under another name, and `begins` is called in the section in which
+    /// it goes on.
+    ///
+    /// What this has done when it fails is done again by the next try.
     ///
     /// # Safety
     /// Nothing of what ran in the context goes on, and nothing is on its stack.
-    pub(crate) unsafe fn restore(self) -> Result<ContextId, Error> {
-        let (context, pool, limits, chair, restore, priority) = self.with(|_, crew, number| {
-            let priority = crew.priority;
-            let Seat { context, pool, limits, chair, restore, .. } = *crew.seat(number);
-            (context, pool, limits, chair, restore, priority)
-        });
-        let name = section(|cs| with_core(cs, |core| core.renew(context, limits)))?;
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::TableFull`].
+    pub(crate) unsafe fn restore(self, begins: impl FnOnce(&Section)) -> Result<(), Error> {
+        let (Seat { pool, chair, restore, .. }, context, priority) = section(|cs| {
+            self.with(cs, |crew, core, number| {
+                let context = crew.children.renew(core, number)?;
+                let priority = crew.children.priority();
+                Ok::<_, Error>((*crew.children.machine(number), context, priority))
+            })
+        })?;
         // SAFETY: the chair is the child's; the rest is the caller's duty.
         let handler = unsafe { restore(chair, pool) }?;
         let start = Registration { priority, ..Registration::default() };
-        let start = table::register(name, start, handler)?;
-        section(|cs| {
-            self.crew.with(cs, |crew| {
-                let seat = crew.seat(self.number);
-                (seat.context, seat.start, seat.whole) = (name, start, pool.available());
-                if seat.phase == Phase::Idle {
-                    crew.remove(cs, self.number);
-                }
-            });
-            push(cs, self.crew, self.number);
-            with_core(cs, |core| core.release(name)).map(note)
+        let start = table::register(context, start, handler).inspect_err(|_| {
+            // SAFETY: nobody else has seen it.
+            unsafe { handler.discard(pool) };
         })?;
-        Ok(name)
+        let whole = pool.available();
+        section(|cs| {
+            begins(cs);
+            let restored = self.with(cs, |crew, core, number| {
+                crew.children.machine(number).whole = whole;
+                crew.children.restored(core, number, start, timestamp)
+            })?;
+            carry_out(cs, restored);
+            Ok(())
+        })
     }
 }
 
-/// Gives occurrences of the cloner's event to an idle child, if there is one, nobody waits before
-/// them, and they are for one child. Returns the child's start event, which is to be activated.
+/// Gives an occurrence of the cloner's event to an idle child, if there is one, nobody waits before
+/// it, and it is for one child. Returns whether it has, and the event that is to be activated for it.
 pub(crate) fn offer(
     cs: &Section,
     crew: &'static Local<Crew>,
     info: Info,
-    event: EventId,
-    count: u32,
-) -> Option<EventId> {
-    let counts = info.registration.accumulation == Accumulation::Count;
-    if info.pending != 0 || info.disabled.is_some() || count != 1 && !counts {
-        return None;
-    }
-    crew.with(cs, |crew| {
-        if let Some(seat) = crew.seats.get_mut(usize::from(crew.given))
-            && let Phase::Given(given) = &mut seat.phase
-            && counts
-        {
-            // It has not begun yet.
-            given.count = given.count.checked_add(count)?;
-            return Some(seat.start);
-        }
-        let number = crew.idle;
-        if number == NOBODY {
-            return None;
-        }
-        crew.given = number;
-        crew.seat(number).phase = Phase::Given(Activation { event, count });
-        crew.remove(cs, number);
-        Some(crew.seat(number).start)
-    })
+    activation: Activation,
+) -> Option<Option<EventId>> {
+    let offered =
+        with(cs, crew, |crew, core| crew.children.offer(core, info, activation, timestamp))?;
+    note(offered.outcome);
+    Some(offered.activate)
 }
 
 /// Makes a context, none of whose handlers is ever called, the front of a crew.
@@ -402,46 +278,59 @@ pub(crate) fn watch(event: EventId) -> Result<(), Error> {
     section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Watched, true)))
 }
 
-/// Claims an idle child for a source.
+/// Claims an idle child for a source, which builds data in the child's pool.
 ///
 /// # Errors
 /// [`Error::Busy`] when none is idle; whoever is to be [told](set_freed) will be when one is.
-pub(crate) fn claim(crew: &'static Local<Crew>) -> Result<(u16, &'static Pool), Error> {
+pub(crate) fn claim(crew: &'static Local<Crew>) -> Result<(Claim, &'static Pool), Error> {
     section(|cs| {
-        crew.with(cs, |crew| {
-            let number = crew.idle;
-            if number == NOBODY {
-                crew.refused = true;
-                return Err(Error::Busy);
-            }
-            crew.seat(number).phase = Phase::Claimed;
-            crew.remove(cs, number);
-            Ok((number, crew.seat(number).pool))
-        })
+        let (claim, outcome, pool) = with(cs, crew, |crew, core| {
+            let (claim, outcome) = crew.children.claim(core, timestamp)?;
+            Ok::<_, Error>((claim, outcome, crew.children.machine(claim.child).pool))
+        })?;
+        note(outcome);
+        Ok((claim, pool))
     })
 }
 
-/// Gives a claimed child back.
-pub(crate) fn give_back(crew: &'static Local<Crew>, number: u16) {
-    section(|cs| push(cs, crew, number));
+/// Gives a claimed child back, if the claim has not become void.
+pub(crate) fn give_back(crew: &'static Local<Crew>, claim: Claim) {
+    section(|cs| {
+        let given_back =
+            with(cs, crew, |crew, core| crew.children.give_back(core, claim, timestamp));
+        carry_out(cs, given_back);
+    });
 }
 
-/// Has a claimed child begin, whose data is there. Returns its name.
-pub(crate) fn call(crew: &'static Local<Crew>, number: u16) -> ContextId {
+/// Has a claimed child begin, once `put` has put its data where it finds it. Returns the child's
+/// name; `None` when it was given up meanwhile: then nothing has been put anywhere.
+pub(crate) fn call(
+    crew: &'static Local<Crew>,
+    claim: Claim,
+    put: impl FnOnce(&Section),
+) -> Option<ContextId> {
     section(|cs| {
-        let (start, context) = crew.with(cs, |crew| {
-            let seat = crew.seat(number);
-            seat.phase = Phase::Called;
-            (seat.start, seat.context)
+        let called = with(cs, crew, |crew, _| {
+            let start = crew.children.call(claim)?;
+            Ok((start, crew.children.names(claim.child)))
         });
-        activate(cs, start);
-        context
+        match called {
+            Ok((start, names)) => {
+                put(cs);
+                begin_deferred(cs, start);
+                names.map(|(context, _)| context)
+            }
+            Err(void) => {
+                carry_out(cs, void);
+                None
+            }
+        }
     })
 }
 
 /// Has `event` activated when a child has become idle after one was asked for in vain.
 pub(crate) fn set_freed(crew: &'static Local<Crew>, event: Option<EventId>) {
-    section(|cs| crew.with(cs, |crew| crew.freed = event));
+    section(|cs| with(cs, crew, |crew, _| crew.children.set_freed(event)));
 }
 
 /// Gives the event and every child another priority: a section a child.
@@ -451,20 +340,22 @@ pub(crate) fn set_priority(
     priority: Priority,
 ) -> Result<(), Error> {
     section(|cs| -> Result<(), Error> {
-        crew.with(cs, |crew| crew.priority = priority);
-        note(with_core(cs, |core| core.set_priority(event, priority))?);
+        note(with(cs, crew, |crew, core| {
+            crew.children.set_priority(priority);
+            core.set_priority(event, priority)
+        })?);
         Ok(())
     })?;
-    let mut number = 0;
+    let mut child = 0;
     while section(|cs| {
-        let start = crew.with(cs, |crew| crew.seats.get(number).map(|seat| seat.start));
-        let set = start.map(|start| with_core(cs, |core| core.set_priority(start, priority)));
-        if let Some(Ok(outcome)) = set {
-            note(outcome);
-        }
-        start.is_some()
+        let outcome = with(cs, crew, |crew, core| {
+            let (_, start) = crew.children.names(child)?;
+            // One that is down gets it when it is made anew.
+            Some(core.set_priority(start, priority).unwrap_or(Outcome::Continue))
+        });
+        outcome.map(note).is_some()
     }) {
-        number += 1;
+        child += 1;
     }
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! Dispatch: the processor goes to the best context, on that context's own stack.
 
 use crate::bound::Handler;
-use crate::guard::Rescue;
 use crate::local::{Later, assert_not_borrowed};
+use crate::scope::Scopes;
 use crate::section::{self, DISPATCH, Outermost, Section};
-use crate::{extras, idle, job, registry};
-use core::ptr::NonNull;
+use crate::{extras, idle, job, registry, retire};
 use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
 use reflex_event::{Activation, ContextId, Core, Error, EventId, Finished, Next, Outcome, Start};
@@ -17,28 +16,25 @@ pub(crate) struct Stack {
     pub(crate) saved: usize,
     /// Its upper end.
     pub(crate) top: usize,
-    /// How many calls are open on it that are not to be cut off: see [`crate::guard`].
-    pub(crate) guards: u32,
-    /// Values on it that outlive it.
-    pub(crate) rescues: Option<NonNull<Rescue>>,
+    /// What is open on it.
+    pub(crate) scopes: Scopes,
 }
-
-// SAFETY: the values to be rescued are `Send`, and are reached by their own context, or by the
-// supervisor when that has been given up.
-unsafe impl Send for Stack {}
 
 impl Stack {
     /// No stack.
-    pub(crate) const NONE: Self = Self { saved: 0, top: 0, guards: 0, rescues: None };
+    pub(crate) const NONE: Self = Self { saved: 0, top: 0, scopes: Scopes::NONE };
 }
 
+/// The event system's state.
+pub(crate) type EventCore = Core<Handler, Stack>;
+
 /// The event system's state, made first of all.
-pub(crate) static CORE: Later<Core<Handler, Stack>> = Later::new();
+pub(crate) static CORE: Later<EventCore> = Later::new();
 
 /// Runs `work` on the event system's state.
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]
-pub(crate) fn with_core<R>(cs: &Section, work: impl FnOnce(&mut Core<Handler, Stack>) -> R) -> R {
+pub(crate) fn with_core<R>(cs: &Section, work: impl FnOnce(&mut EventCore) -> R) -> R {
     CORE.with(cs, work)
 }
 
@@ -57,7 +53,7 @@ pub(crate) fn peek_running() -> Option<ContextId> {
 }
 
 /// Remembers a preemption that a call has made due which does not say so.
-pub(crate) fn note_if_due(core: &Core<Handler, Stack>) {
+pub(crate) fn note_if_due(core: &EventCore) {
     if core.preemption_due() {
         section::post(DISPATCH);
     }
@@ -81,7 +77,8 @@ pub(crate) fn note(outcome: Outcome) {
 #[inline(always)]
 pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
     section::either(
-        |cs| activate_deferred(cs, event, count),
+        // A section of its own: in a filter, nothing is cut off in there.
+        |_| section::section(|cs| activate_deferred(cs, event, count)),
         |outermost| activate_held(outermost, event, count),
     )
 }
@@ -322,7 +319,7 @@ extern "C" fn finished() -> ! {
     let mut outermost = unsafe { Outermost::hold() };
     match with_core(&outermost, |core| core.finish()) {
         Finished::Next(next) => go_to(&mut outermost, next),
-        Finished::Release(handler) => release(&mut outermost, handler),
+        Finished::Release(handler) => release(outermost, handler),
     }
 }
 
@@ -330,13 +327,9 @@ extern "C" fn finished() -> ! {
 /// call the kernel, so that comes before the choice of who runs next.
 #[cold]
 #[inline(never)]
-fn release(outermost: &mut Outermost, handler: Handler) -> ! {
-    if let Some(Ok((pool, _))) =
-        running(outermost).map(|context| registry::parts(outermost, context))
-    {
-        // SAFETY: the core gave it back: it has returned and is never called again.
-        unsafe { handler.release(outermost, pool) };
-    }
-    let next = with_core(outermost, |core| core.leave());
-    go_to(outermost, next)
+fn release(outermost: Outermost, handler: Handler) -> ! {
+    // SAFETY: the core gave it back: it has returned and is never called again.
+    let mut outermost = unsafe { retire::finish(outermost, handler) };
+    let next = with_core(&outermost, |core| core.leave());
+    go_to(&mut outermost, next)
 }

@@ -3,25 +3,29 @@
 //! - its registrations end, and what their handlers have captured is dropped; but the handler that
 //!   ran is forgotten, as is the state: in what condition they are nobody knows;
 //! - its own boxes are reclaimed all at once; what it has lent stays taken until it comes back;
-//! - values that the library OS held on its stack are rescued (`Kernel::rescued`);
-//! - whoever keeps something for it is told (`Kernel::on_end`);
+//! - what it had begun on behalf of others is [ended](crate::scope): whom it excluded runs again,
+//!   values that the library OS held on its stack are cleaned up, or forgotten, and counted, where it
+//!   may have been changing them;
+//! - whoever keeps something for it is told (`EventSystem::on_end`);
 //! - what it took from the global heap is lost, and counted.
+#![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::bound::Handler;
+use crate::crew::Membership;
 use crate::dispatch::{activate_deferred, with_core};
-use crate::guard::{DOOMED, Rescue};
-use crate::section::{self, section};
+use crate::scope::Scope;
+use crate::section::{self, Section, section};
 use crate::supervise::{Life, Supervision};
-use crate::{exclude, guard, memory, registry, report, supervisor, timer};
+use crate::{guard, memory, registry, report, supervisor, timer};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use reflex_event::ContextId;
-use reflex_memory::Cursor;
+use reflex_memory::{Cursor, Pool};
 
 /// How far the cleaning up has come.
 #[derive(Clone, Copy)]
 pub(crate) enum Phase {
     Tell,
-    Readmit,
-    Rescue,
+    Scopes,
     Unregister,
     Mourn,
     Reclaim(Cursor),
@@ -32,31 +36,87 @@ impl Phase {
     pub(crate) const FIRST: Self = Self::Tell;
 }
 
+/// What the end of a registration has left to be done.
+enum Ended {
+    Nothing,
+    /// Its handler is to be dropped.
+    Handler(Remains),
+    /// There was none.
+    All,
+}
+
+/// A handler of which there is something to be dropped, and whether that is all that it has captured, or
+/// the filter beside it alone.
+struct Remains {
+    handler: Handler,
+    pool: &'static Pool,
+    captured: bool,
+}
+
 /// Bytes of the global heap that were lost with contexts.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
 impl Supervision {
-    /// Does a bounded piece of the cleaning up.
+    /// Does a bounded piece of the cleaning up. What goes wrong there is the kernel's own, but for what
+    /// handlers have captured.
     pub(crate) fn step(&'static self) {
+        let Some(Remains { handler, pool, captured }) = guard::guarded(|| self.advance()) else {
+            return;
+        };
+        // SAFETY: the core gave it back, so it does not run and is never called again. When this does
+        // not come to its end, the rest is forgotten.
+        unsafe {
+            handler.drop_filter(pool);
+            if captured {
+                handler.drop_captured();
+            }
+        }
+        guard::guarded(|| {
+            supervisor::set_heir_of(None);
+            self.unfinished.set(None);
+            // SAFETY: as above.
+            unsafe { handler.free(pool) };
+        });
+    }
+
+    /// The context has been given up in a handler that had been ended. What was noted before is freed at
+    /// once: it was being dropped meanwhile, and is forgotten.
+    pub(crate) fn leave_unfinished(&self, cs: &Section, handler: Option<Handler>) {
+        let Some(handler) = handler else { return };
+        if let Some(before) = self.unfinished.replace(Some(handler))
+            && let Ok((pool, _)) = registry::parts(cs, self.context(cs))
+        {
+            // SAFETY: whoever was at it does not go on.
+            unsafe {
+                before.drop_extras(cs, pool);
+                before.free(pool);
+            }
+        }
+    }
+
+    /// Comes a piece further, unless that is application's code, to drop what is left of a handler.
+    fn advance(&'static self) -> Option<Remains> {
         let context = section(|cs| self.context(cs));
         let next = match self.phase.get() {
             Phase::Tell => {
                 self.tell();
-                Phase::Readmit
+                Phase::Scopes
             }
-            Phase::Readmit => match section(|cs| exclude::readmit_one(cs, context)) {
-                true => Phase::Readmit,
-                false => Phase::Rescue,
-            },
-            Phase::Rescue => match self.rescues.take() {
+            Phase::Scopes => match self.scopes.take() {
                 Some(node) => {
                     // SAFETY: the context has been given up, and the node is off the list.
-                    self.rescues.set(unsafe { Rescue::carry_out(node) });
-                    Phase::Rescue
+                    let (outer, forgotten) = unsafe { Scope::end(node) };
+                    self.scopes.set(outer);
+                    self.forget(forgotten);
+                    Phase::Scopes
                 }
                 None => Phase::Unregister,
             },
-            Phase::Unregister => self.unregister(context),
+            Phase::Unregister => match self.unregister(context) {
+                Ended::Handler(remains) => return Some(remains),
+                Ended::Nothing => Phase::Unregister,
+                Ended::All => Phase::Mourn,
+            },
             Phase::Mourn => match section(|cs| registry::at(cs, context).ok()?.next_mourner(cs)) {
                 Some(event) => {
                     // Nobody registered any more is nobody to be told.
@@ -75,9 +135,13 @@ impl Supervision {
                     None => Phase::Finish,
                 }
             }
-            Phase::Finish => return self.finish(),
+            Phase::Finish => {
+                self.finish();
+                return None;
+            }
         };
         self.phase.set(next);
+        None
     }
 
     /// Says what has happened.
@@ -90,18 +154,21 @@ impl Supervision {
     }
 
     /// Ends one registration.
-    fn unregister(&'static self, context: ContextId) -> Phase {
-        let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else {
-            return Phase::Finish;
-        };
-        if let Some(handler) = self.unfinished.take() {
+    fn unregister(&'static self, context: ContextId) -> Ended {
+        let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return Ended::All };
+        if let Some(handler) = self.unfinished.get() {
             // SAFETY: it was being called, or dropped, by somebody who does not go on. What it
-            // has captured is forgotten.
+            // has captured is forgotten; a filter beside it is not.
             unsafe {
                 section(|cs| handler.drop_extras(cs, pool));
+                if handler.has_filter() {
+                    supervisor::set_heir_of(Some(self));
+                    return Ended::Handler(Remains { handler, pool, captured: false });
+                }
+                self.unfinished.set(None);
                 handler.free(pool);
             }
-            return Phase::Unregister;
+            return Ended::Nothing;
         }
         let ended = section(|cs| {
             let handler = with_core(cs, |core| {
@@ -116,17 +183,11 @@ impl Supervision {
             Some(handler)
         });
         match ended {
-            None => Phase::Mourn,
-            Some(None) => Phase::Unregister,
+            None => Ended::All,
+            Some(None) => Ended::Nothing,
             Some(Some(handler)) => {
                 supervisor::set_heir_of(Some(self));
-                // SAFETY: as above. When this does not come to its end, the rest is forgotten.
-                guard::unguarded(|| unsafe { handler.drop_captured() });
-                supervisor::set_heir_of(None);
-                self.unfinished.set(None);
-                // SAFETY: as above.
-                unsafe { handler.free(pool) };
-                Phase::Unregister
+                Ended::Handler(Remains { handler, pool, captured: true })
             }
         }
     }
@@ -154,15 +215,31 @@ impl Supervision {
             self.failed(cs);
         });
         // A cloner's child is not restarted: it waits to be made again.
-        let member = section(|cs| registry::at(cs, context).ok()?.member.get(cs));
-        if let Some(member) = member {
-            let _ = section(|cs| timer::disarm(cs, self.timer.get()));
-            self.life.set(Life::Beginning);
-            // SAFETY: nothing of the context goes on, as said above.
-            match unsafe { member.restore() } {
-                Ok(_) => section(|cs| self.born(cs)),
-                Err(error) => section(|cs| self.refused(cs, error)),
+        if let Some(member) = section(|cs| registry::at(cs, context).ok()?.member.get(cs)) {
+            self.make_anew(member);
+        }
+    }
+
+    /// Makes a cloner's child anew that is down; when that cannot be done it is tried again after the
+    /// child's back-off.
+    pub(crate) fn make_anew(&'static self, member: Membership) {
+        let down = section(|cs| {
+            let _ = timer::disarm(cs, self.timer.get());
+            let down = self.life.get() == Life::Down;
+            if down {
+                self.life.set(Life::Beginning);
             }
+            down
+        });
+        if !down {
+            return;
+        }
+        // SAFETY: the context has been given up and cleaned up: nothing of it goes on.
+        if let Err(error) = unsafe { member.restore(|cs| self.born(cs)) } {
+            section(|cs| {
+                self.refused(cs, error);
+                self.restart_later(cs);
+            });
         }
     }
 }
@@ -178,7 +255,7 @@ pub fn account_heap(bytes: i64) {
         let context = with_core(cs, |core| {
             let context = core.running()?;
             // What a guarded call takes is not the context's.
-            (core.machine(context).guards & !DOOMED == 0).then_some(context)
+            (core.machine(context).scopes.open() == 0).then_some(context)
         });
         let Some(context) = context else { return };
         if let Ok(Some(mut supervision)) = registry::supervision(cs, context) {

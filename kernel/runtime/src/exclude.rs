@@ -3,10 +3,12 @@
 //! The contexts are held while the work lasts; all others may interrupt it. Whatever is activated
 //! for them meanwhile lends its priority to the context that does the work.
 
-use crate::dispatch::{note, running, with_core};
-use crate::registry;
+use crate::dispatch::{note, with_core};
 use crate::runtime::Runtime;
+use crate::scope::{self, Kind, Scope, Scopes};
 use crate::section::{Section, section};
+use crate::{caller, guard, registry};
+use core::ptr::NonNull;
 use reflex_event::{ContextId, Error};
 
 /// Contexts, a bit each.
@@ -44,9 +46,12 @@ impl ContextSet {
     }
 }
 
-/// Ends exclusions when dropped: also when the work is left in an unusual way.
+/// Contexts that are excluded in a scope of work.
+#[repr(C)]
 struct Exclusion {
+    scope: Scope,
     by: ContextId,
+    /// Those that are not excluded in a scope around this one too.
     excluded: ContextSet,
 }
 
@@ -56,57 +61,71 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::NoContext`]; [`Error::Busy`] when the running context is one of them, when another
-    /// excludes one of them, or when dispatch is deferred. The work has not been done.
+    /// excludes one of them, outside any context, or when dispatch is deferred, as in a filter. The
+    /// work has not been done.
     pub fn exclude<R>(self, contexts: &[ContextId], work: impl FnOnce() -> R) -> Result<R, Error> {
-        let by = section(running).ok_or(Error::Busy)?;
-        let mut exclusion = Exclusion { by, excluded: ContextSet::NONE };
-        for &context in contexts {
+        let by = caller::undeferred()?;
+        let scope = Scope::new(Kind::Exclusion);
+        let mut exclusion = Exclusion { scope, by, excluded: ContextSet::NONE };
+        // All access goes through this pointer until the scope is over.
+        let exclusion = NonNull::from(&mut exclusion);
+        // SAFETY: live until it is taken off below.
+        section(|cs| scope::with(cs, |scopes| unsafe { scopes.push(exclusion.cast()) }));
+        let result = contexts.iter().try_for_each(|&context| {
             // A section each: the time does not add up.
             section(|cs| {
                 if with_core(cs, |core| core.exclude(context))? {
-                    exclusion.excluded = exclusion.excluded.with(context);
-                    let excluding = &registry::at(cs, by)?.excluding;
-                    excluding.set(cs, excluding.get(cs).with(context));
+                    // SAFETY: live, and looked at by nobody else meanwhile.
+                    unsafe { (*exclusion.as_ptr()).excluded.insert(context.index) };
                 }
                 Ok(())
-            })?;
-        }
-        Ok(work())
+            })
+        });
+        let result = result.map(|()| work());
+        // What is readmitted would be excluded for good, were this cut off.
+        guard::guarded(|| {
+            section(|cs| scope::with(cs, Scopes::pop));
+            // SAFETY: off the list, and `work` is done.
+            unsafe { end(exclusion.cast()) };
+        });
+        result
     }
 }
 
-impl Drop for Exclusion {
-    fn drop(&mut self) {
-        for index in self.excluded.indices() {
-            section(|cs| readmit(cs, index, self.by));
-        }
-        // An exclusion around this one may have lent a priority, which has just been given back.
-        // SAFETY: in a section, and the borrow ends in it.
-        let outer = section(|cs| registry::at(cs, self.by).map(|place| place.excluding.get(cs)));
-        for index in outer.unwrap_or_default().indices() {
-            let _ = section(|cs| with_core(cs, |core| core.exclude(registry::name(cs, index)?)));
-        }
-    }
-}
-
+/// Ends an exclusion.
 ///
-fn readmit(cs: &Section, index: u16, by: ContextId) {
-    if let Ok(place) = registry::at(cs, by) {
-        let mut excluding = place.excluding.get(cs);
-        excluding.remove(index);
-        place.excluding.set(cs, excluding);
+/// # Safety
+/// The node is that of one, off its list, and not used again; nobody goes on with its work.
+pub(crate) unsafe fn end(node: NonNull<Scope>) {
+    // SAFETY: an exclusion begins with its node, and nobody else uses it any more.
+    let Exclusion { scope, by, excluded } = unsafe { node.cast::<Exclusion>().read() };
+    for index in excluded.indices() {
+        section(|cs| readmit(cs, index, by));
     }
+    // An exclusion around this one may have lent a priority, which has just been given back.
+    let mut around = scope.outer();
+    while let Some(node) = around {
+        // SAFETY: the scopes around one that is on a list, or has just been, are live.
+        let scope = unsafe { node.as_ref() };
+        if scope.is_exclusion() {
+            // SAFETY: as above; an exclusion begins with its node.
+            for index in unsafe { node.cast::<Exclusion>().as_ref() }.excluded.indices() {
+                // It is excluded already.
+                let _ = section(|cs| {
+                    let context = registry::name(cs, index)?;
+                    with_core(cs, |core| core.exclude(context))
+                });
+            }
+        }
+        around = scope.outer();
+    }
+}
+
+/// Lets a context run again that `by` has excluded.
+fn readmit(cs: &Section, index: u16, by: ContextId) {
     // One that has ended meanwhile is nobody to be let go on.
     let Ok(context) = registry::name(cs, index) else { return };
     if let Ok(outcome) = with_core(cs, |core| core.readmit(context, by)) {
         note(outcome);
     }
-}
-
-/// Ends an exclusion by a context that has been given up; true when there was one, and there may
-/// be more.
-pub(crate) fn readmit_one(cs: &Section, by: ContextId) -> bool {
-    let excluding = registry::at(cs, by).map(|place| place.excluding.get(cs)).unwrap_or_default();
-    let index = excluding.indices().next();
-    index.inspect(|index| readmit(cs, *index, by)).is_some()
 }

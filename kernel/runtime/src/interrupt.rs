@@ -3,9 +3,9 @@
 use crate::inbox::{self, Slot};
 use crate::job::Job;
 use crate::local::Local;
-use crate::section::Outermost;
+use crate::section::{Outermost, Section};
 use crate::timer::When;
-use crate::{dispatch, idle, measure, section, timer};
+use crate::{attempt, dispatch, idle, measure, section, timer};
 use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
 use reflex_driver_api::Acknowledge;
 use reflex_event::{Error, EventId};
@@ -115,7 +115,13 @@ extern "C" fn reflex_interrupt(vector: u64) {
         measure::interrupted();
         match line.purpose {
             Purpose::Event(event, slot) => inbox::fire(slot, event),
-            Purpose::Job(job) | Purpose::Timer(job) => job.post(),
+            Purpose::Job(job) => job.post(),
+            Purpose::Timer(job) => {
+                job.post();
+                // SAFETY: a section is open, and whoever has it does not run before this has returned;
+                // or it is given up where it is, and then the section stays.
+                attempt::tick(unsafe { Section::assume() });
+            }
             Purpose::Free | Purpose::Reserved => {}
         }
         measure::masked_until();

@@ -5,6 +5,7 @@
 //! parent: neither limits nor memory, kinds of events, executors or time. `main` may do
 //! everything, and the library OS makes contexts [of its own](Origin::System).
 
+use crate::caller;
 use crate::dispatch::{note, running, timestamp, with_core};
 use crate::exclude::ContextSet;
 use crate::local::Local;
@@ -74,8 +75,7 @@ pub struct ContextInfo {
 
 /// Says what a context that is about to be made may have, and counts it as its parent's child.
 pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage), Error> {
-    let running = section(running);
-    let caller = running.filter(|_| options.origin != Origin::System);
+    let caller = caller::any()?.filter(|_| options.origin != Origin::System);
     let parent = match options.origin {
         Origin::ChildOf(parent) => Some(parent),
         Origin::Caller | Origin::System => caller,
@@ -149,12 +149,9 @@ pub(crate) fn permit(cs: &Section, context: ContextId, executor: Executor) -> Re
 /// Whether whoever runs may name an executor.
 ///
 /// # Errors
-/// [`Error::NotAllowed`].
+/// [`Error::NotAllowed`]; [`Error::Busy`] in a filter.
 pub(crate) fn permit_running(executor: Executor) -> Result<(), Error> {
-    section(|cs| {
-        let running = running(cs);
-        running.map_or(Ok(()), |context| permit(cs, context, executor))
-    })
+    caller::any()?.map_or(Ok(()), |context| section(|cs| permit(cs, context, executor)))
 }
 
 /// Whether a context may register for a kind of events.
@@ -244,14 +241,14 @@ impl Runtime {
     /// The context that runs, if its state is an `S`.
     ///
     /// # Errors
-    /// [`Error::Busy`] when none runs, [`Error::WrongState`] when its state is another.
+    /// [`Error::Busy`] when none runs, or in a filter; [`Error::WrongState`] when its state is another.
     pub fn this<S: 'static>(self) -> Result<Context<S>, Error> {
-        let running = self.running().ok_or(Error::Busy)?;
+        let running = caller::own()?;
         let (_, state) = section(|cs| registry::parts(cs, running))?;
         state.downcast::<S>().map(|_| Context::new(running)).ok_or(Error::WrongState)
     }
 
-    /// The context that runs; `None` in a job.
+    /// The context that runs; `None` in a job. In a filter it is the one that has activated the event.
     pub fn running(self) -> Option<ContextId> {
         section(running)
     }

@@ -3,7 +3,6 @@
 use crate::bound::{AnyState, Handler, StateCell};
 use crate::crew::{Crew, Membership};
 use crate::dispatch::{CORE, Stack, with_core};
-use crate::exclude::ContextSet;
 use crate::inherit::Heirlooms;
 use crate::local::{Fixed, Local, LocalCell};
 use crate::policy::{self, Lineage, Origin};
@@ -79,8 +78,6 @@ pub(crate) struct Place {
     pub(crate) name: &'static str,
     /// What is activated when the context is given up.
     mourners: LocalCell<[Option<EventId>; MOURNERS]>,
-    /// The contexts that this one excludes for the time being.
-    pub(crate) excluding: LocalCell<ContextSet>,
     /// Who made it, and what it may do.
     pub(crate) lineage: LocalCell<Lineage>,
     /// What its children may inherit.
@@ -211,7 +208,6 @@ fn make(
         pool,
         name: options.name,
         mourners: LocalCell::new([None; MOURNERS]),
-        excluding: LocalCell::new(ContextSet::NONE),
         lineage: LocalCell::new(lineage),
         heirlooms: Local::new(Heirlooms::NONE),
         front: LocalCell::new(None),

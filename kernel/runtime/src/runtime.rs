@@ -1,6 +1,6 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
-use crate::bound::{AnyState, Handler};
+use crate::bound::Handler;
 use crate::dispatch::{self, CORE, Stack, note, running, timestamp, with_core};
 use crate::memory::{self, StackSource};
 use crate::policy::Origin;
@@ -20,8 +20,8 @@ use reflex_arch::calibration::Rates;
 use reflex_arch::clock::Clock;
 use reflex_arch::cpu::Features;
 use reflex_event::{
-    Activation, Context, ContextId, Core, Error, EventId, Executor, Instant, Kernel, Latency,
-    Priority, Registration, TimerId, Trouble,
+    Activation, Context, ContextId, Core, Error, EventId, EventSystem, Executor, Instant, Kernel,
+    Latency, Priority, Registration, TimerId, Trouble,
 };
 use reflex_memory::Pool;
 
@@ -51,7 +51,7 @@ pub struct Timekeeping {
     pub rates: Rates,
 }
 
-/// The kernel. Whoever has one may use all that [`Kernel`] and this type offer.
+/// The kernel. Whoever has one may use all that [`EventSystem`] and this type offer.
 #[derive(Clone, Copy, Debug)]
 pub struct Runtime(());
 
@@ -142,7 +142,7 @@ impl Runtime {
     }
 
     /// Seeds the generator with 256 bits of hardware randomness. Before that,
-    /// [`Kernel::random`] panics.
+    /// [`EventSystem::random`] panics.
     pub fn seed(self, seed: [u8; 32]) {
         random::seed(seed);
     }
@@ -163,20 +163,7 @@ impl Runtime {
     }
 }
 
-/// Registers a handler that has been bound to `state`.
-fn enlist(
-    context: ContextId,
-    registration: Registration,
-    handler: Handler,
-    (pool, state): (&'static Pool, AnyState),
-) -> Result<EventId, Error> {
-    table::register_for(context, Some(state), registration, handler).inspect_err(|_| {
-        // SAFETY: nobody else has seen it; in a section.
-        section(|cs| unsafe { handler.release(cs, pool) });
-    })
-}
-
-impl Kernel for Runtime {
+impl EventSystem for Runtime {
     #[inline]
     fn now(&self) -> Instant {
         timer::now()
@@ -209,11 +196,20 @@ impl Kernel for Runtime {
             guard::open(cs);
             Ok(parts)
         })?;
-        let handler = Handler::bind(state, handler, pool);
-        let registered =
-            handler.and_then(|handler| enlist(context.id(), registration, handler, (pool, state)));
+        // What is refused is dropped where nothing is guarded any more.
+        let registered = match Handler::bind(state, handler, pool) {
+            Ok(bound) => table::register_for(context.id(), Some(state), registration, bound)
+                .map_err(|error| (error, Some(bound), None)),
+            Err((error, handler)) => Err((error, None, Some(handler))),
+        };
         guard::close();
-        registered
+        registered.map_err(|(error, bound, _)| {
+            if let Some(bound) = bound {
+                // SAFETY: nobody else has seen it.
+                unsafe { bound.discard(pool) };
+            }
+            error
+        })
     }
 
     fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {
@@ -278,26 +274,40 @@ impl Kernel for Runtime {
         guard::guarded(work)
     }
 
-    #[inline]
-    fn unguarded<R>(&self, work: impl FnOnce() -> R) -> R {
-        guard::unguarded(work)
-    }
-
-    fn contained<R>(&self, context: ContextId, work: impl FnOnce() -> R) -> Option<R> {
-        section(|cs| attempt::attempt(cs, context, work))
-    }
-
-    #[inline]
-    fn rescued<T: Send + 'static, R>(
-        &self,
-        value: T,
-        rescue: fn(T),
-        work: impl FnOnce(&mut T) -> R,
-    ) -> (T, R) {
-        guard::rescued(value, rescue, work)
-    }
-
     fn random(&self, bytes: &mut [u8]) {
         random::fill(bytes);
+    }
+}
+
+impl Kernel for Runtime {
+    #[inline]
+    fn keep<T: Send + 'static, V, R>(
+        &self,
+        take: impl FnOnce() -> Result<T, R>,
+        bytes: fn(&mut T) -> &[u8],
+        cleanup: fn(T),
+        work: impl FnOnce(&[u8]) -> V,
+        finish: impl FnOnce(T, V) -> R,
+    ) -> R {
+        guard::keep(take, bytes, cleanup, work, finish)
+    }
+
+    #[inline]
+    fn lend<T: Send + 'static, V, R>(
+        &self,
+        take: impl FnOnce() -> Result<T, R>,
+        work: impl FnOnce(&mut T) -> V,
+        finish: impl FnOnce(T, V) -> R,
+    ) -> R {
+        guard::lend(take, work, finish)
+    }
+
+    fn contained<T, R>(
+        &self,
+        context: ContextId,
+        value: T,
+        work: impl FnOnce(&T) -> R,
+    ) -> Option<(T, R)> {
+        section(|cs| attempt::attempt_on(cs, context, value, work))
     }
 }

@@ -4,7 +4,7 @@ use crate::inbox::{self, Slot};
 use crate::interrupt;
 use crate::runtime::Runtime;
 use reflex_event::{
-    Accumulation, Activation, Context, Error, EventId, Kernel, Priority, Registration,
+    Accumulation, Activation, Context, Error, EventId, EventSystem, Priority, Registration,
 };
 
 /// How firings that arrive before the handler ran are delivered.
@@ -30,7 +30,7 @@ impl Signal {
     /// is 1 in semaphore mode.
     ///
     /// # Errors
-    /// Those of [`Kernel::register`].
+    /// Those of [`EventSystem::register`].
     pub fn new<S, F>(
         kernel: Runtime,
         context: Context<S>,

@@ -10,14 +10,15 @@
 //! Giving up is `contain`'s, cleaning up is the [supervisor](crate::supervisor)'s, the beginning of a
 //! life is `birth`'s. Here is what they have in common: what is kept of such a context, and what is
 //! decided about it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
 use crate::dispatch::{activate_deferred, with_core};
 use crate::estate::Phase;
-use crate::guard::Rescue;
 use crate::registry::{self, ContextOptions};
 use crate::report::{Obituary, Reason, Registers, Text};
 use crate::runtime::Runtime;
+use crate::scope::Scope;
 use crate::section::{Section, section};
 use crate::timer::{self, Due};
 use crate::{birth, budget, contain, supervisor};
@@ -27,7 +28,7 @@ use core::fmt::Write;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::time::Duration;
-use reflex_event::{ContextId, Error, EventId, Instant, Kernel, TimerId, Trouble};
+use reflex_event::{ContextId, Error, EventId, EventSystem, Instant, TimerId, Trouble};
 
 pub use crate::estate::{account_heap, lost_heap};
 
@@ -81,6 +82,9 @@ pub struct Stopped {
     pub failures: u32,
     /// Bytes of the global heap that were lost with it this time.
     pub lost: u64,
+    /// Values that have been forgotten so far, each time included: code of the context had borrowed
+    /// them when it was given up, and may have left them half changed.
+    pub forgotten: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,7 +111,10 @@ pub(crate) struct Supervision {
     pub(crate) registers: Cell<Registers>,
     /// A handler to be forgotten.
     pub(crate) unfinished: Cell<Option<Handler>>,
-    pub(crate) rescues: Cell<Option<NonNull<Rescue>>>,
+    /// What is still to be ended of what it had begun.
+    pub(crate) scopes: Cell<Option<NonNull<Scope>>>,
+    /// Values that were forgotten, since code of its that was given up may have been changing them.
+    pub(crate) forgotten: Cell<u32>,
     pub(crate) phase: Cell<Phase>,
     /// Its stack, without the reserve under it.
     pub(crate) stack: Range<usize>,
@@ -149,6 +156,11 @@ impl Supervision {
         registry::name(cs, index).unwrap_or(ContextId { index, generation: 0 })
     }
 
+    /// Counts values that are forgotten.
+    pub(crate) fn forget(&self, values: u32) {
+        self.forgotten.set(self.forgotten.get().saturating_add(values));
+    }
+
     pub(crate) fn obituary(&self, cs: &Section) -> Obituary {
         let context = self.context(cs);
         let name = registry::at(cs, context).map_or("", |place| place.name);
@@ -177,7 +189,8 @@ pub(crate) fn prepare(
         event: Cell::new(None),
         registers: Cell::new(Registers::NONE),
         unfinished: Cell::new(None),
-        rescues: Cell::new(None),
+        scopes: Cell::new(None),
+        forgotten: Cell::new(0),
         phase: Cell::new(Phase::FIRST),
         stack,
         constructor: Cell::new(None),
@@ -207,10 +220,22 @@ pub(crate) fn living(
     cs: &Section,
     context: ContextId,
 ) -> Result<Option<&'static Supervision>, Error> {
-    let supervision = registry::supervision(cs, context)?;
-    match supervision.map(|supervision| supervision.life.get()) {
-        Some(Life::Dying | Life::Down) => Err(Error::Busy),
-        _ => Ok(supervision),
+    let Some(supervision) = registry::supervision(cs, context)? else { return Ok(None) };
+    match supervision.life.get() {
+        Life::Beginning | Life::Up => Ok(Some(supervision)),
+        Life::Dying | Life::Down => Err(Error::Busy),
+    }
+}
+
+/// Whether a context's handlers may run.
+///
+/// # Errors
+/// [`Error::Busy`] when it is held until its life begins.
+pub(crate) fn up(cs: &Section, context: ContextId) -> Result<(), Error> {
+    let Some(supervision) = registry::supervision(cs, context)? else { return Ok(()) };
+    match supervision.life.get() {
+        Life::Up => Ok(()),
+        Life::Beginning | Life::Dying | Life::Down => Err(Error::Busy),
     }
 }
 
@@ -237,14 +262,15 @@ impl Supervision {
         self.tells.set(false);
         self.failures.set(self.failures.get().saturating_add(1));
         self.told.set(false);
-        if self.on_failure.get() == OnFailure::Restart {
-            self.restart_later(cs);
+        match self.on_failure.get() {
+            OnFailure::Restart => self.restart_later(cs),
+            OnFailure::Ignore | OnFailure::Halt => {}
         }
         self.inform(cs);
     }
 
     /// Sets the timer for the restart.
-    fn restart_later(&'static self, cs: &Section) {
+    pub(crate) fn restart_later(&'static self, cs: &Section) {
         let Backoff { initial, longest } = self.backoff.get();
         let now = timer::now();
         let wait = if now.since(self.since.get()) > longest.max(initial) {
@@ -329,7 +355,8 @@ impl Runtime {
                 return Err(Error::NotAllowed);
             }
             let Obituary { context, name, reason, text, .. } = supervision.obituary(cs);
-            Ok(Stopped { context, name, reason, text, failures, lost: supervision.lost.get() })
+            let (lost, forgotten) = (supervision.lost.get(), supervision.forgotten.get());
+            Ok(Stopped { context, name, reason, text, failures, lost, forgotten })
         })
     }
 

@@ -4,6 +4,7 @@
 //! It works at the priority of the handler that failed, some bounded [steps](crate::estate) a run.
 //! What handlers have captured is application's code when it is dropped: when that fails too, the
 //! supervisor itself is given up. It has no state, and goes on behind it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::dispatch::{activate_deferred, note, with_core};
 use crate::estate::Phase;
@@ -18,7 +19,7 @@ use crate::{birth, guard, report, timer};
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
-use reflex_event::{Context, ContextId, Error, EventId, Kernel, Priority, Registration};
+use reflex_event::{Context, ContextId, Error, EventId, EventSystem, Priority, Registration};
 
 /// The supervisor's events, and who waits for it.
 struct Supervisor {
@@ -212,8 +213,11 @@ fn work() {
         let Some((index, due)) = next else { return };
         let supervision = section(|cs| registry::supervision(cs, registry::name(cs, index)?));
         let Ok(Some(supervision)) = supervision else { continue };
-        // What goes wrong here is the kernel's own, but for what is called unguarded.
-        guard::guarded(|| if due { birth::begin(supervision) } else { supervision.step() });
+        if due {
+            guard::guarded(|| birth::begin(supervision));
+        } else {
+            supervision.step();
+        }
     }
     section(|cs| activate(cs, |supervisor| supervisor.work));
 }

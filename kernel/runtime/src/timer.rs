@@ -258,6 +258,28 @@ pub(crate) fn take_pending(cs: &Section) -> bool {
     PENDING.compare_exchange(job, 0, Relaxed, Relaxed).is_ok()
 }
 
+/// Has the timer's interrupt come within a time, if not before; says when that is, in nanoseconds. It
+/// may come for nothing.
+pub(crate) fn interrupt_within(cs: &Section, time: Duration) -> u64 {
+    let now = clock().now();
+    let at = now + time.as_nanos() as u64;
+    with(cs, |timers| {
+        if timers.armed <= now / GRANULARITY_NS {
+            // It has come, and the job has not run yet that sets the next one.
+            interrupt_again(time);
+        } else if at / GRANULARITY_NS + 1 < timers.armed {
+            timers.interrupt_at(at / GRANULARITY_NS + 1, now);
+        }
+    });
+    at
+}
+
+/// Has the timer's interrupt, which has come while dispatch is deferred, come again after a time at
+/// the latest. Legal in interrupt context.
+pub(crate) fn interrupt_again(time: Duration) {
+    apic().arm(time.as_nanos() as u64);
+}
+
 fn id(key: TimerKey) -> TimerId {
     TimerId { index: key.index, generation: key.generation }
 }

@@ -3,14 +3,15 @@
 //!
 //! Only the context waits. Its other events stay queued meanwhile, since one of its handlers is
 //! under way; every other context runs.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
-use crate::dispatch::{self, running, with_core};
+use crate::dispatch::{self, with_core};
 use crate::runtime::Runtime;
 use crate::section::{self, section};
-use crate::{policy, registry, table, timer};
+use crate::{caller, policy, registry, table, timer};
 use core::time::Duration;
-use reflex_event::{Error, EventId, Executor, Kernel, Priority, Registration, Trait, Wait};
+use reflex_event::{Error, EventId, EventSystem, Executor, Priority, Registration, Trait, Wait};
 
 /// An event that the context it was made in waits for. Whatever activates events can activate it;
 /// what occurs while nobody waits is not lost.
@@ -33,10 +34,10 @@ impl Waiter {
     /// own priority when it has occurred.
     ///
     /// # Errors
-    /// [`Error::Busy`] outside any context, [`Error::NotAllowed`] when the context's policy does
-    /// not let it wait; those of [`Kernel::register`].
+    /// [`Error::Busy`] outside any context and in a filter, [`Error::NotAllowed`] when the context's policy does
+    /// not let it wait; those of [`EventSystem::register`].
     pub fn new(kernel: Runtime) -> Result<Self, Error> {
-        let context = section(running).ok_or(Error::Busy)?;
+        let context = caller::own()?;
         let (pool, _) = section(|cs| {
             policy::permit(cs, context, Executor::Waiting)?;
             registry::parts(cs, context)
@@ -44,8 +45,8 @@ impl Waiter {
         let handler = Handler::nothing(pool)?;
         let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
         let event = table::register(context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|cs| unsafe { handler.release(cs, pool) });
+            // SAFETY: nobody else has seen it.
+            unsafe { handler.discard(pool) };
         })?;
         section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Wakes, true)))?;
         Ok(Self { kernel, event })

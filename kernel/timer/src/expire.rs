@@ -8,7 +8,7 @@
 //!                                  cascade  +--+---+
 //! ```
 
-use crate::slots::Slot;
+use crate::slot::Slot;
 use crate::store::{NIL, TimerKey};
 use crate::wheel::{GRANULARITY_BITS, Wheel, granule_of};
 

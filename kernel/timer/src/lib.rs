@@ -15,6 +15,7 @@ extern crate std;
 
 mod error;
 mod expire;
+mod slot;
 mod slots;
 mod store;
 mod wheel;

@@ -1,7 +1,7 @@
 //! Where the timers themselves are: chunks of a fixed size that never move.
 
 use crate::Error;
-use crate::slots::Slot;
+use crate::slot::Slot;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 

@@ -3,7 +3,6 @@
 use crate::{Chunk, Error, Fired, GRANULARITY_NS, Step, TimerKey, Wheel};
 use core::num::NonZeroU64;
 use proptest::prelude::*;
-use std::vec;
 use std::vec::Vec;
 
 /// A timer in a wheel that is given room for it.
@@ -13,6 +12,21 @@ fn insert<T: Copy>(wheel: &mut Wheel<T>, payload: T) -> Result<TimerKey, Error> 
         assert!(wheel.supply(Chunk::new(payload).unwrap()).is_none());
     }
     wheel.insert(payload)
+}
+
+/// Calls `expire` until there is nothing more to do, which is after no more than `most` calls: what
+/// fired, and how many calls moved timers.
+#[track_caller]
+fn settle<T: Copy>(wheel: &mut Wheel<T>, now: u64, most: usize) -> (Vec<Fired<T>>, usize) {
+    let (mut fired, mut cascading) = (Vec::new(), 0);
+    for _ in 0..most {
+        match wheel.expire(now) {
+            Step::Fired(timer) => fired.push(timer),
+            Step::Cascading => cascading += 1,
+            Step::Idle => return (fired, cascading),
+        }
+    }
+    panic!("it does not come to rest: {cascading} of {most} calls moved timers");
 }
 
 /// What the model knows of a timer.
@@ -266,21 +280,15 @@ proptest! {
         while let Some(next) = wheel.next_expiry() {
             now = now.max(next);
             wakings += 1;
-            loop {
-                match wheel.expire(now) {
-                    Step::Fired(fired) => {
-                        prop_assert_eq!(fired.deadline, deadlines[fired.payload]);
-                        prop_assert!(now >= fired.deadline);
-                        prop_assert!(now - fired.deadline < GRANULARITY_NS);
-                        left -= 1;
-                    }
-                    Step::Cascading => {}
-                    Step::Idle => break,
-                }
+            prop_assert!(wakings <= 10 * deadlines.len());
+            for fired in settle(&mut wheel, now, 10 * deadlines.len()).0 {
+                prop_assert_eq!(fired.deadline, deadlines[fired.payload]);
+                prop_assert!(now >= fired.deadline);
+                prop_assert!(now - fired.deadline < GRANULARITY_NS);
+                left -= 1;
             }
         }
         prop_assert_eq!(left, 0);
-        prop_assert!(wakings <= 10 * deadlines.len());
     }
 }
 
@@ -365,15 +373,11 @@ fn a_crowded_slot_is_spread_a_bounded_piece_a_call() {
     wheel.arm(past, 63 * GRANULARITY_NS, None).unwrap();
     wheel.disarm(keys[0]).unwrap();
     wheel.disarm(keys[999]).unwrap();
-    let (mut cascading, mut fired) = (1, vec![]);
+    let (mut cascading, mut fired) = (1, Vec::new());
     for now in [64 * 64 * GRANULARITY_NS, deadline] {
-        loop {
-            match wheel.expire(now) {
-                Step::Cascading => cascading += 1,
-                Step::Fired(timer) => fired.push((now, timer.payload)),
-                Step::Idle => break,
-            }
-        }
+        let (timers, moves) = settle(&mut wheel, now, 3 * TIMERS);
+        cascading += moves;
+        fired.extend(timers.iter().map(|timer| (now, timer.payload)));
     }
     // Two levels to come down, three timers a call.
     assert!((TIMERS / 3..=2 * (TIMERS / 3 + 2)).contains(&cascading), "{cascading}");
@@ -392,16 +396,11 @@ fn in_the_middle_of_a_cascade_the_next_expiry_is_not_late() {
         let key = insert(&mut wheel, late).unwrap();
         wheel.arm(key, slot + u64::from(late) * GRANULARITY_NS, None).unwrap();
     }
-    let mut cascading = 0;
-    let first = loop {
-        match wheel.expire(slot) {
-            Step::Cascading => assert_eq!(wheel.next_expiry(), Some(slot)),
-            step => break expect_fired(step),
-        }
-        cascading += 1;
-    };
-    assert_eq!(first.payload, 0);
-    assert_eq!(cascading, 7, "20 timers, three a call");
+    for _ in 0..7 {
+        assert_eq!(wheel.expire(slot), Step::Cascading, "20 timers, three a call");
+        assert_eq!(wheel.next_expiry(), Some(slot));
+    }
+    assert_eq!(expect_fired(wheel.expire(slot)).payload, 0);
 }
 
 /// However a timer is moved about, alone in its slot or among others, it goes behind those that
@@ -416,15 +415,8 @@ fn arming_anew_goes_to_the_end() {
         for order in [0, 1, 2, 2, 0] {
             assert_eq!(wheel.arm(keys[order], deadline, None), Ok(ahead));
         }
-        let mut fired = vec![];
-        loop {
-            match wheel.expire(deadline) {
-                Step::Fired(timer) => fired.push(timer.payload),
-                Step::Cascading => {}
-                Step::Idle => break,
-            }
-        }
-        assert_eq!(fired, [1, 2, 0]);
+        let fired = settle(&mut wheel, deadline, 20).0;
+        assert_eq!(fired.iter().map(|timer| timer.payload).collect::<Vec<_>>(), [1, 2, 0]);
     }
 }
 
@@ -468,19 +460,10 @@ fn a_million_timers_fire_in_order() {
         let key = insert(&mut wheel, n).unwrap();
         wheel.arm(key, deadline(n), None).unwrap();
     }
-    let (mut fired, mut before) = (0, (0, 0));
-    loop {
-        match wheel.expire(1 << 50) {
-            Step::Fired(timer) => {
-                assert_eq!(timer.deadline, deadline(timer.payload));
-                // All were armed in the order of their payloads.
-                let this = (timer.deadline.div_ceil(GRANULARITY_NS), timer.payload);
-                assert!(fired == 0 || before < this);
-                (fired, before) = (fired + 1, this);
-            }
-            Step::Cascading => {}
-            Step::Idle => break,
-        }
-    }
-    assert_eq!(fired, TIMERS);
+    let fired = settle(&mut wheel, 1 << 50, 10 * TIMERS as usize).0;
+    assert_eq!(fired.len(), TIMERS as usize);
+    assert!(fired.iter().all(|timer| timer.deadline == deadline(timer.payload)));
+    // All were armed in the order of their payloads.
+    let order = |timer: &Fired<u32>| (timer.deadline.div_ceil(GRANULARITY_NS), timer.payload);
+    assert!(fired.is_sorted_by_key(order));
 }

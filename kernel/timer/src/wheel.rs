@@ -1,7 +1,8 @@
 //! The wheel: reserving, arming and disarming timers.
 
 use crate::Error;
-use crate::slots::{Slot, Slots};
+use crate::slot::Slot;
+use crate::slots::Slots;
 use crate::store::{Chunk, NIL, Store, TimerKey};
 use core::num::NonZeroU64;
 

@@ -276,6 +276,8 @@ mod tests {
 
     #[test]
     fn a_refused_connection_is_a_failure() {
+        // Nobody else takes the port that is given back.
+        crate::namespace::enter().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(run(address, 1, Duration::from_millis(50)).is_err());
     }

@@ -79,6 +79,8 @@ mod tests {
 
     #[test]
     fn a_server_that_comes_late_is_found_and_one_that_closes_is_asked_again() {
+        // Nobody else takes the port that is given back.
+        crate::namespace::enter().unwrap();
         let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = reserved.local_addr().unwrap();
         drop(reserved);
@@ -110,6 +112,8 @@ mod tests {
 
     #[test]
     fn nobody_there_is_an_error_in_time() {
+        // Nobody else takes the port that is given back.
+        crate::namespace::enter().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(wait(address, b"ping", Duration::from_millis(100)).is_err());
     }

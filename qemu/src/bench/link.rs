@@ -1,10 +1,12 @@
 //! A tap device made ready for timing a boot: nothing of the host's own waiting shows.
 
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
 
 use anyhow::{Context, Result, ensure};
+
+use crate::interface;
 
 /// Flags of an address entry (`ATF_COM`, `ATF_PERM` of `linux/if_arp.h`).
 const COMPLETE: libc::c_int = 0x02;
@@ -21,32 +23,14 @@ const WAITING: libc::c_int = 32;
 /// once a second. Without the second, hundreds of stale connection attempts would wait for the
 /// guest when its network card comes up.
 pub(crate) fn prepare(interface: &str, guest: Ipv4Addr, mac: [u8; 6]) -> Result<()> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("a socket")?;
-    let mut queue = request(interface)?;
-    // The kernel's `ifr_qlen` is the same integer of the union.
-    queue.ifr_ifru.ifru_metric = WAITING;
-    // SAFETY: the socket is open, and SIOCSIFTXQLEN reads one `ifreq`, which lives across the
-    // call; the queue's length is the integer of the union that was just set.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFTXQLEN, &raw const queue) };
-    ensure!(result == 0, "{interface}'s queue: {}", io::Error::last_os_error());
-
+    interface::set_queue_length(interface, WAITING)
+        .with_context(|| format!("{interface}'s queue"))?;
+    let socket = interface::socket().context("a socket")?;
     let neighbour = neighbour(interface, guest, mac);
     // SAFETY: the socket is open, and SIOCSARP reads one `arpreq`, which lives across the call.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSARP, &raw const neighbour) };
     ensure!(result == 0, "{interface}'s neighbour: {}", io::Error::last_os_error());
     Ok(())
-}
-
-fn request(interface: &str) -> Result<libc::ifreq> {
-    ensure!(interface.len() < libc::IFNAMSIZ, "the interface name {interface} is too long");
-    let mut request = libc::ifreq {
-        ifr_name: [0; libc::IFNAMSIZ],
-        ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_metric: 0 },
-    };
-    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
-        *to = from as libc::c_char;
-    }
-    Ok(request)
 }
 
 fn neighbour(interface: &str, guest: Ipv4Addr, mac: [u8; 6]) -> libc::arpreq {

@@ -4,8 +4,8 @@
 //! A benchmark never fails for being slow: a goal missed is printed as such. It fails when
 //! something did not run. Each benchmark is a file of this directory that adds [`Figure`]s to a
 //! [`Report`]: [`events`], [`load`] (`http`, `echo`) with [`busy`], [`start`], [`size`],
-//! [`memory`], [`rdma`]. What is measured by a client of the host's is measured on tap devices,
-//! which need the right to make them.
+//! [`memory`], [`rdma`]. What is measured by a client of the host's is measured on tap devices, in a
+//! [network of the command's own](namespace).
 
 mod busy;
 mod echo_client;
@@ -37,7 +37,7 @@ use subject::{Service, Subject};
 use crate::machine::Emulator;
 use crate::packages::{Installing, Package, require};
 use crate::peer::{self, Peer};
-use crate::{build, console};
+use crate::{build, console, namespace};
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,8 +122,8 @@ impl Report {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// When a program it needs is missing, the Linux peer cannot be built, or the JSON file cannot be
-/// written. A benchmark that did not run shows in the exit status.
+/// When a program it needs is missing, the Linux peer cannot be built, a network of its own is
+/// refused, or the JSON file cannot be written. A benchmark that did not run shows in the exit status.
 pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     let names: Vec<Name> = match arguments.name {
         Some(name) => vec![name],
@@ -144,6 +144,8 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
         Some(Against::Linux) => Some(Peer::ensure().context("the Linux peer")?),
         None => None,
     };
+    // From here on nothing is downloaded, but by cargo, which stays outside.
+    namespace::enter()?;
     let mut report = Report::default();
     for name in names {
         let text = name.to_possible_value().map(|value| value.get_name().to_owned());

@@ -1,18 +1,21 @@
 //! The HTTP load generator `wrk`: its command line and what it prints.
 
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
 use super::load::Measured;
 use super::subject::PAGE;
+use crate::process;
 
 /// Keeps `connections` connections busy with requests for [`PAGE`] for that many seconds. One
 /// client thread: the emulator needs the machine's other processor.
 pub(crate) fn run(address: SocketAddr, connections: u32, seconds: u32) -> Result<Measured> {
     let mut command = command(address, connections, seconds);
-    let output = command.output().context("wrk cannot be run")?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = process::spawn_tied(command).context("wrk cannot be run")?;
+    let output = child.wait_with_output().context("wrk cannot be waited for")?;
     let text = String::from_utf8_lossy(&output.stdout);
     ensure!(
         output.status.success(),

@@ -24,7 +24,6 @@ mod events;
 mod forward;
 mod outcome;
 mod running;
-mod spawn;
 mod tap;
 mod versions;
 
@@ -32,6 +31,7 @@ use std::ffi::OsString;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -45,6 +45,7 @@ pub use running::{Interrupter, Running};
 pub use tap::{Offloads, Tap, TapError};
 pub use versions::{OLDEST, Version};
 
+use crate::process;
 use crate::protocol::Protocol;
 use events::Events;
 
@@ -394,7 +395,9 @@ impl Machine {
         }
         let mapped = command.fd_mappings(descriptors);
         mapped.map_err(|error| failed(io::Error::other(error)))?;
-        let child = spawn::spawn_tied(command).map_err(failed)?;
+        // A terminal's Ctrl-C is for this process, not for QEMU.
+        command.process_group(0);
+        let child = process::spawn_tied(command).map_err(failed)?;
         Ok(Running::new(child, self, events))
     }
 

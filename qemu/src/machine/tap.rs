@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use nix::ifaddrs::getifaddrs;
 
+use crate::interface::{self, netmask};
+
 /// Address of the host on the network of `--net tap`.
 const DEFAULT_HOST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
@@ -173,7 +175,8 @@ impl Tap {
                 interface,
             });
         }
-        device::configure(&name, host, 24)?;
+        interface::set_address(&name, host, 24)?;
+        interface::take_up(&name)?;
         Ok(Tap {
             name,
             host: Some(host),
@@ -206,21 +209,15 @@ fn neighbour(host: Ipv4Addr, prefix_length: u8) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from_bits(if next < broadcast { next } else { host.to_bits() - 1 }))
 }
 
-fn netmask(prefix_length: u8) -> Ipv4Addr {
-    let ones = u32::MAX.checked_shl(32 - u32::from(prefix_length.min(32))).unwrap_or(0);
-    Ipv4Addr::from_bits(ones)
-}
-
-#[cfg(target_os = "linux")]
 mod device {
-    //! The tun driver's and the interface's system calls.
+    //! The tun driver's system calls.
 
     use std::fs::OpenOptions;
     use std::io;
-    use std::net::{Ipv4Addr, UdpSocket};
-    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::fd::OwnedFd;
 
-    use super::{Offloads, TapError, netmask};
+    use super::{Offloads, TapError};
+    use crate::interface::{call, request};
 
     /// Makes an interface that lives as long as the descriptor.
     pub(super) fn create(name: &str, offloads: Offloads) -> Result<OwnedFd, TapError> {
@@ -244,73 +241,6 @@ mod device {
                 _ => TapError::System(error),
             }),
         }
-    }
-
-    /// Gives an interface its address and takes it up.
-    pub(super) fn configure(name: &str, host: Ipv4Addr, prefix_length: u8) -> io::Result<()> {
-        // Any socket of the family will do for these calls.
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let mut request = request(name)?;
-        request.ifr_ifru.ifru_addr = socket_address(host);
-        call(&socket, libc::SIOCSIFADDR, &mut request)?;
-        request.ifr_ifru.ifru_netmask = socket_address(netmask(prefix_length));
-        call(&socket, libc::SIOCSIFNETMASK, &mut request)?;
-        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-        call(&socket, libc::SIOCSIFFLAGS, &mut request)
-    }
-
-    fn request(name: &str) -> io::Result<libc::ifreq> {
-        let mut request = libc::ifreq {
-            ifr_name: [0; libc::IFNAMSIZ],
-            ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: 0 },
-        };
-        if name.is_empty() || name.len() >= libc::IFNAMSIZ {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "interface name too long"));
-        }
-        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-            *to = from as libc::c_char;
-        }
-        Ok(request)
-    }
-
-    fn socket_address(address: Ipv4Addr) -> libc::sockaddr {
-        let mut data = [0 as libc::c_char; 14];
-        // Port (2 bytes), then the address in network order.
-        for (to, from) in data[2..6].iter_mut().zip(address.octets()) {
-            *to = from as libc::c_char;
-        }
-        libc::sockaddr { sa_family: libc::AF_INET as libc::sa_family_t, sa_data: data }
-    }
-
-    fn call(
-        descriptor: &impl AsRawFd,
-        number: libc::Ioctl,
-        request: &mut libc::ifreq,
-    ) -> io::Result<()> {
-        // SAFETY: the descriptor is open for as long as it is borrowed, and each of the calls
-        // made through here (TUNSETIFF, SIOCSIF*) reads and writes one `ifreq`, which `request`
-        // points to.
-        let result = unsafe { libc::ioctl(descriptor.as_raw_fd(), number, request) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod device {
-    //! Only Linux has the tun driver.
-
-    use std::io;
-    use std::net::Ipv4Addr;
-    use std::os::fd::OwnedFd;
-
-    use super::{Offloads, TapError};
-
-    pub(super) fn create(_: &str, _: Offloads) -> Result<OwnedFd, TapError> {
-        Err(TapError::NoDriver)
-    }
-
-    pub(super) fn configure(_: &str, _: Ipv4Addr, _: u8) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

@@ -8,8 +8,8 @@ use std::process::Stdio;
 use anyhow::{Context, Result};
 
 use super::tally::{Skipping, Tally, ignored};
-use crate::console;
 use crate::project::cargo;
+use crate::{console, process};
 
 /// One call of `cargo test`.
 pub(super) struct CargoTest<'a> {
@@ -49,7 +49,7 @@ impl CargoTest<'_> {
         }
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().context("cargo could not be started")?;
+        let mut child = process::spawn_tied(command).context("cargo could not be started")?;
         let stdout = child.stdout.take().context("cargo has no output")?;
         let mut tally = Tally::default();
         for line in BufReader::new(stdout).split(b'\n') {

@@ -2,6 +2,8 @@
 //! for QEMU (`fake/qemu-system-x86_64`, which runs `FAKE_QEMU_SCRIPT`).
 
 mod installing;
+#[path = "../own/mod.rs"]
+mod own;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -46,8 +48,9 @@ fn project() -> PathBuf {
     root.join("app")
 }
 
-/// The command, with the fake first on the search path.
+/// The command, with the fake first on the search path, in a network of the test's own.
 fn reflex(script: &str) -> Command {
+    own::network();
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-reflex"));
     let path = format!("{FAKE}:{}", std::env::var("PATH").unwrap());
     command.env("PATH", path).env("FAKE_QEMU_SCRIPT", script).current_dir(project());
@@ -119,6 +122,7 @@ fn a_time_out_ends_the_guest() {
 
 #[test]
 fn the_port_to_try_is_told() {
+    own::network();
     let forward = Forward::free(Protocol::Tcp, 80);
     let file = format!("{FAKE}/qemu-system-x86_64");
     let script = "echo '#! listen tcp 80'; echo '#! listen udp 53'; echo '#! exit 0'; exit 33";
@@ -174,8 +178,54 @@ fn no_guest_outlives_a_killed_command() {
     assert_ends(guest);
 }
 
+/// The processes in a network, by the name that `/proc` has for it.
+fn processes_in(network: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().map_while(Result::ok);
+    let within = processes.filter(|process| {
+        let theirs = fs::read_link(process.path().join("ns/net"));
+        theirs.is_ok_and(|theirs| theirs.as_os_str() == network)
+    });
+    within.map(|process| process.file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn a_killed_benchmark_leaves_neither_guest_nor_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("told");
+    let script = format!(
+        "readlink /proc/self/ns/net > {0}.new; echo $$ >> {0}.new; \
+         mv {0}.new {0}; exec sleep 600",
+        told.display()
+    );
+    let mut command = reflex(&script);
+    command
+        .args(["bench", "memory"])
+        .env("REFLEX_IMAGE_HTTPD", format!("{FAKE}/qemu-system-x86_64"));
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + LIMIT;
+    let told = loop {
+        assert!(Instant::now() < deadline, "no guest was started");
+        match fs::read_to_string(&told) {
+            Ok(text) => break text,
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    let (network, guest) = told.trim().split_once('\n').unwrap();
+    assert_ne!(fs::read_link("/proc/thread-self/ns/net").unwrap().as_os_str(), network);
+    assert!(processes_in(network).contains(&guest.to_owned()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // It has no name: without a process in it, it is gone.
+    assert!(!fs::read_to_string("/proc/self/mountinfo").unwrap().contains(network));
+    while !processes_in(network).is_empty() {
+        assert!(Instant::now() < deadline, "{:?} are left", processes_in(network));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_taken_port_is_said_before_anything_is_built() {
+    own::network();
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = holder.local_addr().unwrap().port();
     let output = reflex("exit 0")

@@ -2,6 +2,7 @@
 
 use crate::guest::{Seats, tap};
 use crate::tools::{outcome, require};
+use reflex_qemu::build;
 use reflex_qemu::machine::Emulator;
 use reflex_qemu::project::cargo;
 use std::path::Path;
@@ -14,6 +15,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 fn a_small_run_names_its_emulator() {
     require();
     // What it measures, it measures on taps of its own: is that allowed?
+    let image = build::image("httpd").unwrap_or_else(|error| panic!("{error:#}"));
     let Some(tap) = tap() else { return };
     drop(tap);
     let _alone = Seats::all();
@@ -23,7 +25,7 @@ fn a_small_run_names_its_emulator() {
     let mut command = cargo();
     command.args(["reflex", "bench", "start", "--pairs", "1", "--json"]).arg(&file);
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    command.env("CARGO_TARGET_DIR", target);
+    command.env("CARGO_TARGET_DIR", target).env(build::variable("httpd"), image);
     let (success, output) = outcome(command, LIMIT);
     assert!(success, "{output}");
 

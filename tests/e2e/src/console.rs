@@ -4,6 +4,7 @@ use crate::guest::{Guest, PATIENCE, machine, user};
 use crate::tools::require;
 use reflex_qemu::build;
 use reflex_qemu::machine::{Firmware, Machine, Model};
+use reflex_qemu::process::spawn_tied;
 use reflex_qemu::project::cargo;
 use reflex_qemu::protocol::{Event, Protocol};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -116,7 +117,7 @@ fn a_burst_loses_nothing() {
     }
 }
 
-/// The ring is full all the time, and the sender waits.
+/// The reader waits until the ring is full and the sender held up, and goes on slowly.
 #[test]
 fn a_slow_reader_holds_the_sender_up_and_loses_nothing() {
     for model in [Model::Q35, Model::Microvm] {
@@ -162,7 +163,7 @@ fn what_is_piped_into_the_run_command_reaches_the_image() {
     command.arg("reflex").args(["run", "--net", "none", "--timeout", "120"]).arg(image);
     command.current_dir(checkout).env("CARGO_TARGET_DIR", target);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut run = Run(command.spawn().expect("the command starts"));
+    let mut run = Run(spawn_tied(command).expect("the command starts"));
     let mut stdin = run.0.stdin.take().expect("a pipe");
     let mut output = BufReader::new(run.0.stdout.take().expect("a pipe"));
     // At once: it waits until the image reads, the first byte included.

@@ -1,10 +1,11 @@
 //! Guests: images booted for one test.
 
 use crate::tools;
-use reflex_qemu::build;
 use reflex_qemu::machine::{Forward, Machine, Network, Offloads, Outcome, Running, Status, Tap};
 use reflex_qemu::protocol::Protocol;
 use reflex_qemu::test::ALLOW_SKIP;
+use reflex_qemu::{build, namespace, process};
+use std::fmt::Display;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -50,15 +51,44 @@ pub(crate) struct Guest {
     _seats: Option<Seats>,
 }
 
+/// Moves the test into a network of its own, where no other test and nothing else of this computer
+/// is. Where that is refused the test fails, saying what to do; only where skipping was allowed it
+/// stays in the computer's network, and `false` says so.
+pub(crate) fn enter_network() -> bool {
+    // Guests and clients end with this process, and it ends with the command that waits for it.
+    process::end_with_parent().unwrap_or_else(|error| panic!("{error}"));
+    match namespace::enter() {
+        Ok(()) => true,
+        Err(_) if skipping() => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn skipping() -> bool {
+    std::env::var_os(ALLOW_SKIP).is_some()
+}
+
+/// Whether a test may be skipped for this reason, which is then printed.
+pub(crate) fn skips(reason: &dyn Display) -> bool {
+    if skipping() {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        // Past the test harness, which keeps what a passing test prints to itself.
+        let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+    }
+    skipping()
+}
+
 /// A machine for an image of this repository.
 pub(crate) fn machine(image: &str) -> Machine {
     tools::require();
+    enter_network();
     let file = build::image(image).unwrap_or_else(|error| panic!("{image}: {error:#}"));
     Machine::new(file).timeout(LIFE)
 }
 
 /// User networking, with these ports of the guest reachable from the host.
 pub(crate) fn user(ports: &[(Protocol, u16)]) -> Network {
+    enter_network();
     let forward = |&(protocol, port): &(Protocol, u16)| Forward::free(protocol, port);
     Network::User(ports.iter().map(forward).collect())
 }
@@ -66,14 +96,13 @@ pub(crate) fn user(ports: &[(Protocol, u16)]) -> Network {
 /// A tap device of the test's own. Without the right to make one the test fails, saying which
 /// right is missing; only where skipping was allowed there is `None`, and the skip is printed.
 pub(crate) fn tap() -> Option<Tap> {
+    // A tap is made nowhere else.
+    if !enter_network() && skips(&"a network of its own is refused") {
+        return None;
+    }
     match Tap::fresh(Offloads::Offered) {
         Ok(tap) => Some(tap),
-        Err(error) if std::env::var_os(ALLOW_SKIP).is_some() => {
-            let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            // Past the test harness, which keeps what a passing test prints to itself.
-            let _ = writeln!(std::io::stderr(), "skipped: {test}: {error}");
-            None
-        }
+        Err(error) if skips(&error) => None,
         Err(error) => panic!("{error}"),
     }
 }

@@ -1,8 +1,9 @@
 //! The host drives guests: images booted in QEMU, spoken to by the clients that people use.
 //!
 //! What all tests stand on: [`guest`] boots, [`tools`] runs clients, [`http`] and [`wire`] say by
-//! hand what no client would. At most two guests run at a time; every guest and every client has
-//! a hard time-out, and nothing else depends on how fast the machine is.
+//! hand what no client would. Each test has a network of its own, which ends with it. At most two
+//! guests run at a time; every guest and every client has a hard time-out, and nothing else depends
+//! on how fast the machine is.
 
 mod benchmarks;
 mod console;
@@ -18,6 +19,7 @@ mod httpd;
 mod kinds;
 mod load;
 mod machines;
+mod network;
 mod outgoing;
 mod policy;
 mod project;

@@ -1,8 +1,9 @@
 //! `cargo reflex new`: an appliance outside this repository, as a user makes one.
 
-use crate::guest::PATIENCE;
+use crate::guest::{PATIENCE, enter_network};
 use crate::tools::{outcome, require};
 use reflex_qemu::machine::{Forward, Machine};
+use reflex_qemu::process::spawn_tied;
 use reflex_qemu::project::cargo;
 use reflex_qemu::protocol::Protocol;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -66,10 +67,12 @@ fn a_new_appliance_is_built_run_tested_and_shipped() {
     let report = succeeds(&folder, &["test"]);
     assert!(report.contains("3 passed, 0 failed"), "{report}");
 
+    // All is downloaded now.
+    enter_network();
     let forward = Forward::free(Protocol::Tcp, 7);
     let mut command = reflex(&folder, &["run", "--forward", &forward.to_string()]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let run = Run(command.spawn().expect("the command starts"));
+    let run = Run(spawn_tied(command).expect("the command starts"));
     assert_eq!(answer(forward.host_port, "hello, appliance"), "HELLO, APPLIANCE\n");
     drop(run);
 

@@ -2,6 +2,7 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use reflex_qemu::packages::{self, Installing, Package};
+use reflex_qemu::process;
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::sync::Once;
@@ -36,7 +37,8 @@ pub(crate) fn run(program: &str, arguments: &[&str], limit: Duration) -> String 
 /// Whether a program ended well, and what it has printed on both streams.
 pub(crate) fn outcome(mut command: Command, limit: Duration) -> (bool, String) {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let typed = format!("{command:?}");
+    let mut child = process::spawn_tied(command).unwrap_or_else(|error| panic!("{typed}: {error}"));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (stdout, stderr) = (stdout.map(collect), stderr.map(collect));
     let deadline = Instant::now() + limit;
@@ -53,7 +55,7 @@ pub(crate) fn outcome(mut command: Command, limit: Duration) -> (bool, String) {
     };
     let text = [stdout, stderr].into_iter().flatten().map(|reader| reader.join());
     let text: String = text.map(|text| text.expect("a reader does not panic")).collect();
-    assert!(status.is_some(), "{command:?} did not end within {limit:?}:\n{text}");
+    assert!(status.is_some(), "{typed} did not end within {limit:?}:\n{text}");
     (status.is_some_and(|status| status.success()), text)
 }
 

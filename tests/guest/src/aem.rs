@@ -3,13 +3,13 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::aem::{
-    Clean, Disable, Enable, Filter, Listening, LookUp, SetPriority, SetTimeOut, Socket, Unregister,
-    enter_keepalive, evctl, evtimer, leave_keepalive, sockasync_accept,
-};
 use reflex::{
     Activation, ContextId, Error, EventError, Kernel, Meanwhile, NetError, Priority, SignalMode,
     System,
+};
+use reflex_aem::{
+    Clean, Disable, Enable, Filter, Listening, LookUp, SetPriority, SetTimeOut, Socket, Unregister,
+    enter_keepalive, evctl, evtimer, leave_keepalive, sockasync_accept,
 };
 
 const NEVER: Duration = Duration::from_secs(100_000);

@@ -121,8 +121,8 @@ fn an_event_that_does_not_occur_in_time_is_told(system: System) -> Result<(), Er
     static TOLD: Told = Told::new();
     let (kernel, event) = event(system, Accumulation::Count, &TOLD)?;
     const WITHIN: Duration = Duration::from_millis(5);
-    kernel.set_time_out(event, Some(WITHIN))?;
     let began = system.now();
+    kernel.set_time_out(event, Some(WITHIN))?;
     while TOLD.runs.load(Relaxed) == 0 {
         core::hint::spin_loop();
     }

@@ -9,12 +9,14 @@ use crate::pool::pool_telling;
 use crate::{Clock, Random};
 use core::time::Duration;
 use reflex_event::{
-    Accumulation, Activation, Context, ContextId, Error, EventId, Instant, Kernel, Priority,
-    Registration, TimerId, Trouble,
+    Accumulation, Activation, Context, ContextId, Error, EventId, EventSystem, Instant, Kernel,
+    Priority, Registration, TimerId, Trouble,
 };
 use reflex_memory::Pool;
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 type State = Box<dyn Any + Send>;
@@ -63,6 +65,9 @@ struct Tables {
     preemptions: u64,
     /// An event to activate when so many sections of handlers have begun.
     interruption: Option<(u32, EventId)>,
+    /// Contexts to be given up when the outermost section ends.
+    doomed: BTreeSet<usize>,
+    forgotten: u64,
 }
 
 /// The simulated kernel; clones are the same kernel.
@@ -86,6 +91,8 @@ impl SimKernel {
             runs: 0,
             preemptions: 0,
             interruption: None,
+            doomed: BTreeSet::new(),
+            forgotten: 0,
         };
         Self { clock, tables: Arc::new(Mutex::new(tables)) }
     }
@@ -130,7 +137,10 @@ impl SimKernel {
     /// Gives a context up, which is not running: its registrations end, and whoever asked for it
     /// is told. What its state holds stays as it is.
     pub fn end<S>(&self, context: Context<S>) {
-        let at = usize::from(context.id().index);
+        self.end_at(usize::from(context.id().index));
+    }
+
+    fn end_at(&self, at: usize) {
         let (events, mourners) = {
             let mut tables = self.lock();
             tables.contexts[at].failures += 1;
@@ -156,8 +166,7 @@ impl SimKernel {
     /// Says whether that has happened.
     pub fn contain<S: Send + 'static>(&self, context: Context<S>, fresh: S) -> bool {
         let at = usize::from(context.id().index);
-        let run = std::panic::AssertUnwindSafe(|| self.run_until_idle());
-        let failed = std::panic::catch_unwind(run).is_err();
+        let failed = catch_unwind(AssertUnwindSafe(|| self.run_until_idle())).is_err();
         if failed {
             let mut tables = self.lock();
             (tables.current, tables.sections) = (-1, 0);
@@ -203,6 +212,16 @@ impl SimKernel {
     /// interrupt's job does: it runs when that section ends.
     pub fn activate_in_section(&self, event: EventId, number: u32) {
         self.lock().interruption = Some((number, event));
+    }
+
+    /// Registrations there are.
+    pub fn registrations(&self) -> usize {
+        self.lock().slots.iter().filter(|slot| slot.live).count()
+    }
+
+    /// Values that were forgotten so far, since code that was given up had borrowed them.
+    pub fn forgotten(&self) -> u64 {
+        self.lock().forgotten
     }
 
     /// Handler runs so far.
@@ -283,7 +302,7 @@ impl Tables {
     }
 }
 
-impl Kernel for SimKernel {
+impl EventSystem for SimKernel {
     fn now(&self) -> Instant {
         self.clock.now()
     }
@@ -306,12 +325,16 @@ impl Kernel for SimKernel {
             let _ = self.activate(event, 1);
         }
         let result = work();
-        let outermost = {
+        let (doomed, handler) = {
             let mut tables = self.lock();
             tables.sections -= 1;
-            tables.sections == 0 && tables.current >= 0
+            if tables.sections > 0 {
+                return result;
+            }
+            (std::mem::take(&mut tables.doomed), tables.current >= 0)
         };
-        if outermost {
+        doomed.into_iter().for_each(|at| self.end_at(at));
+        if handler {
             self.preempt();
         }
         result
@@ -470,37 +493,88 @@ impl Kernel for SimKernel {
         work()
     }
 
-    fn unguarded<R>(&self, work: impl FnOnce() -> R) -> R {
-        work()
-    }
-
-    fn rescued<T: Send + 'static, R>(
-        &self,
-        value: T,
-        rescue: fn(T),
-        work: impl FnOnce(&mut T) -> R,
-    ) -> (T, R) {
-        /// Rescues what is still there: when `work` has panicked.
-        struct Kept<T>(Option<T>, fn(T));
-
-        impl<T> Drop for Kept<T> {
-            fn drop(&mut self) {
-                if let Some(value) = self.0.take() {
-                    (self.1)(value);
-                }
-            }
-        }
-
-        let mut kept = Kept(Some(value), rescue);
-        let result = kept.0.as_mut().map(work);
-        match (kept.0.take(), result) {
-            (Some(value), Some(result)) => (value, result),
-            _ => unreachable!("it was put there"),
-        }
-    }
-
     fn random(&self, bytes: &mut [u8]) {
         self.lock().random.fill(bytes);
+    }
+}
+
+/// A value that is held meanwhile, in a scope that ends in an unusual way when `work` panics.
+struct Held<'a, T> {
+    value: Option<T>,
+    cleanup: Option<fn(T)>,
+    kernel: &'a SimKernel,
+}
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        match (self.value.take(), self.cleanup) {
+            (Some(value), Some(cleanup)) => cleanup(value),
+            (Some(value), None) => {
+                core::mem::forget(value);
+                self.kernel.lock().forgotten += 1;
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+impl Kernel for SimKernel {
+    fn keep<T: Send + 'static, V, R>(
+        &self,
+        take: impl FnOnce() -> Result<T, R>,
+        bytes: fn(&mut T) -> &[u8],
+        cleanup: fn(T),
+        work: impl FnOnce(&[u8]) -> V,
+        finish: impl FnOnce(T, V) -> R,
+    ) -> R {
+        let value = match take() {
+            Ok(value) => Some(value),
+            Err(result) => return result,
+        };
+        let mut held = Held { value, cleanup: Some(cleanup), kernel: self };
+        let result = work(held.value.as_mut().map_or(&[], bytes));
+        finish(held.value.take().expect("it was put there"), result)
+    }
+
+    fn lend<T: Send + 'static, V, R>(
+        &self,
+        take: impl FnOnce() -> Result<T, R>,
+        work: impl FnOnce(&mut T) -> V,
+        finish: impl FnOnce(T, V) -> R,
+    ) -> R {
+        let value = match take() {
+            Ok(value) => Some(value),
+            Err(result) => return result,
+        };
+        let mut held = Held { value, cleanup: None, kernel: self };
+        let result = work(held.value.as_mut().expect("it was put there"));
+        finish(held.value.take().expect("as above"), result)
+    }
+
+    fn contained<T, R>(
+        &self,
+        context: ContextId,
+        value: T,
+        work: impl FnOnce(&T) -> R,
+    ) -> Option<(T, R)> {
+        let value = ManuallyDrop::new(value);
+        self.section(|| {
+            let sections = self.lock().sections;
+            match catch_unwind(AssertUnwindSafe(|| work(&value))) {
+                Ok(result) => Some((ManuallyDrop::into_inner(value), result)),
+                Err(panic) => {
+                    let mut tables = self.lock();
+                    if tables.sections != sections {
+                        // In a section of its own: the kernel's own affair.
+                        drop(tables);
+                        resume_unwind(panic);
+                    }
+                    tables.forgotten += 1;
+                    tables.doomed.insert(usize::from(context.index));
+                    None
+                }
+            }
+        })
     }
 }
 

@@ -164,6 +164,37 @@ proptest! {
         }
     }
 
+    /// Fields that mean nothing to the server, however like those that do, and however often.
+    #[test]
+    fn unknown_fields_change_nothing(
+        name in prop_oneof![
+            prop::sample::select(vec![
+                "Hosts", "Most", "Hose", "Orange", "Ranga", "Expert", "Aspect", "If-Ranga", "If-Watch",
+                "Connectiom", "Konnection", "If-None-Watch", "Content-Lengtx", "Transfer-Encodinx",
+            ]).prop_map(str::to_owned),
+            "[a-zA-Z][-a-zA-Z]{0,19}".prop_filter("known", |name| {
+                !["host", "range", "expect", "if-range", "if-match", "connection", "if-none-match",
+                    "content-length", "transfer-encoding"]
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(name))
+            }),
+        ],
+        value in prop::sample::select(vec![
+            "", "h", "u@h", "bytes=1-2", "tea", "100-continue", "\"big\"", "*", "close", "5", "x", "chunked",
+        ]),
+        fields in prop::sample::select(vec![
+            "", "Range: bytes=1-2\r\n", "Range: bytes=1-2\r\nIf-Range: \"big\"\r\n",
+            "If-Match: \"big\"\r\n", "Expect: 100-continue\r\nContent-Length: 2\r\n",
+        ]),
+    ) {
+        let request = |extra: &str| {
+            talk(format!("GET /big HTTP/1.1\r\nHost: h\r\n{fields}{extra}\r\nxx"))
+        };
+        let extra = format!("{name}: {value}\r\n");
+        prop_assert_eq!(request(&extra), request(""), "{}", &extra);
+        prop_assert_eq!(request(&extra.repeat(2)), request(""), "{} twice", &extra);
+    }
+
     #[test]
     fn any_portions_of_room_change_nothing(
         input in fragments(),

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{BIG, DATE, ETAG, answer, responses, talk};
-use reflex_http::Wants;
+use reflex_http::{Limits, Wants};
 
 fn get(target: &str, fields: &str) -> common::Response {
     answer(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n{fields}\r\n"))
@@ -236,6 +236,27 @@ fn bodies_are_read_and_dropped() {
         assert_eq!((responses[0].status, responses[1].status), (status, 200), "{request}");
         assert_eq!(responses[1].field("etag"), Some("\"empty\""), "{request}");
     }
+}
+
+/// Up to the limit and not a byte beyond it.
+#[test]
+fn a_body_may_be_as_long_as_the_limit() {
+    let limit = Limits::default().body_bytes;
+    let request = |length: u64| {
+        let head = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+        head + &"x".repeat(length as usize)
+    };
+    for (length, status, wants) in [(limit, 405, Wants::Input), (limit + 1, 413, Wants::Close)] {
+        let outcome = talk(request(length));
+        let response = responses(&outcome.sent, &["POST"]).remove(0);
+        assert_eq!((response.status, outcome.wants), (status, wants), "{length}");
+    }
+}
+
+/// Only HTTP/1.1 asks for a Host (RFC 9112, section 3.2).
+#[test]
+fn an_old_request_needs_no_host() {
+    assert_eq!(answer("GET / HTTP/1.0\r\n\r\n").status, 200);
 }
 
 #[test]

@@ -81,6 +81,8 @@ enum Admission<T> {
     Ask(T),
     /// Nothing: it does not count, or only as a number.
     Drop(T),
+    /// Nothing: the filter has failed, and it was forgotten.
+    Forgotten,
     /// The handler is due. Data that is no longer needed is to be dropped.
     Activate(Option<T>),
     /// There is no room; true when that is news.
@@ -206,16 +208,17 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     /// Asks the filter. It may do anything, change itself included.
     #[cold]
     #[inline(never)]
-    fn ask(&self, data: T, count: u32) -> Admission<T> {
+    fn ask(&self, mut data: T, count: u32) -> Admission<T> {
         // In a section: while it is out, nobody passes without having been asked about.
         self.0.kernel.section(|| {
             if let Some((filter, version)) = self.with(State::take_filter) {
-                let passes = self.0.kernel.contained(self.0.context, || filter(&data));
-                let Some(passes) = passes else {
+                let contained = self.0.kernel.contained(self.0.context, data, |data| filter(data));
+                let Some((whole, passes)) = contained else {
                     // In what state it is nobody knows, so nobody is to drop it.
                     filter.forget();
-                    return Admission::Drop(data);
+                    return Admission::Forgotten;
                 };
+                data = whole;
                 // When it is not put back, it is dropped here.
                 let _outdated = self.with(|state| state.put_back(filter, version));
                 if !passes {
@@ -231,7 +234,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     #[inline(never)]
     fn settle(&self, admission: Admission<T>, event: Option<EventId>, count: u32) -> Result<(), T> {
         match admission {
-            Admission::Drop(_) | Admission::Ask(_) => {}
+            Admission::Drop(_) | Admission::Ask(_) | Admission::Forgotten => {}
             Admission::Activate(_) => self.activate(event, count),
             Admission::Full(data, news) => {
                 if news {
@@ -331,7 +334,8 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     }
 
     /// From now on only data counts of which `filter` says so; `None` lets all data count. It is
-    /// asked where the event is activated, in a section: it is to be short.
+    /// asked where the event is activated, in a section: it is to be short. When it fails, or takes
+    /// longer than its owner's budget, the owner is given up, and the data is forgotten.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].

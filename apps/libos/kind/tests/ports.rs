@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Log, Registering, kernel, latest, told};
-use reflex_event::{Context, Kernel, Meanwhile, Trouble};
+use reflex_event::{Context, EventSystem, Meanwhile, Trouble};
 use reflex_kind::{Counted, Each, Latest, Options, Shortage, Source};
 use reflex_testkit::SimKernel;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Log, Registering, Teller, kernel, latest, level, told};
 use proptest::prelude::*;
-use reflex_event::{Error, Kernel, Trouble};
+use reflex_event::{Error, EventSystem, Trouble};
 use reflex_kind::{Counted, Each, Latest, Source};
 use reflex_testkit::SimKernel;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

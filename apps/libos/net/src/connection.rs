@@ -2,6 +2,7 @@
 
 use crate::record::{Endpoint, Phase, Record, notice, request};
 use crate::{ConnectionError, Error, Net, TcpState, TcpStates};
+use core::cell::Cell;
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -28,7 +29,7 @@ enum Taken {
     Busy,
 }
 
-/// An endpoint that an application's handler is at work on.
+/// An endpoint whose unread bytes an application's handler looks at.
 struct Held<K: Kernel> {
     net: Net<K>,
     index: u32,
@@ -36,6 +37,30 @@ struct Held<K: Kernel> {
 }
 
 impl<K: Kernel> Held<K> {
+    /// The oldest unread bytes, as far as they are in one part.
+    fn unread(&mut self) -> &[u8] {
+        let socket = self.endpoint.socket();
+        let unread = socket.recv_queue();
+        // Refused only without unread bytes.
+        socket.peek(unread).unwrap_or(&[])
+    }
+
+    /// Forgets bytes that have been read: at most those that were handed out. Says how many that are,
+    /// and whether the peer is to be told at once.
+    fn consume(&mut self, bytes: usize) -> (usize, bool) {
+        let socket = self.endpoint.socket();
+        let unread = socket.recv_queue();
+        let consume = |part: &mut [u8]| {
+            let consumed = bytes.min(part.len());
+            (consumed, consumed)
+        };
+        // As above.
+        let consumed = socket.recv(consume).unwrap_or(0);
+        // A window that was half closed or more is worth telling of at once; otherwise it travels
+        // with the next segment.
+        (consumed, consumed > 0 && unread * 2 >= socket.recv_capacity())
+    }
+
     /// The handler does not go on.
     fn put_back(self) {
         let event = self.net.with(|shared| {
@@ -50,7 +75,7 @@ impl<K: Kernel> Held<K> {
 }
 
 /// Bytes that there is room for.
-fn room(socket: &Socket<'_>) -> usize {
+fn free(socket: &Socket<'_>) -> usize {
     if socket.may_send() { socket.send_capacity() - socket.send_queue() } else { 0 }
 }
 
@@ -101,28 +126,13 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::Closed`].
     pub fn receive(&self, read: impl FnOnce(&[u8]) -> usize) -> Result<usize, Error> {
-        let kernel = self.net.kernel();
-        kernel.guarded(|| {
-            let Taken::Endpoint(endpoint) = self.take(0)? else { return Ok(0) };
-            let (held, (consumed, reopened)) = self.hold(endpoint, |endpoint| {
-                let socket = endpoint.socket();
-                let unread = socket.recv_queue();
-                if unread == 0 {
-                    return (0, false);
-                }
-                let consume = |bytes: &mut [u8]| {
-                    let consumed = kernel.unguarded(|| read(bytes)).min(bytes.len());
-                    (consumed, consumed)
-                };
-                // Refused only without unread bytes.
-                let consumed = socket.recv(consume).unwrap_or(0);
-                // A window that was half closed or more is worth telling of at once; otherwise it
-                // travels with the next segment.
-                (consumed, consumed > 0 && unread * 2 >= socket.recv_capacity())
-            });
+        let finish = |mut held: Held<K>, consumed: usize| {
+            let (consumed, reopened) = held.consume(consumed);
             self.put(held.endpoint, reopened, false);
             Ok(consumed)
-        })
+        };
+        let take = || self.take_unread(0);
+        self.net.kernel().keep(take, Held::unread, Held::put_back, read, finish)
     }
 
     /// Queues as many of `bytes` as fit, and returns how many; none while the connection is not
@@ -162,35 +172,30 @@ impl<K: Kernel> Connection<K> {
         answer: &mut [u8],
         serve: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize),
     ) -> Result<usize, Error> {
-        let kernel = self.net.kernel();
-        kernel.guarded(|| {
-            let endpoint = match self.take(request::CLOSE | request::ABORT)? {
-                Taken::Endpoint(endpoint) => endpoint,
-                Taken::Busy => return Ok(0),
-            };
-            let (held, (consumed, turn, short)) = self.hold(endpoint, |endpoint| {
-                let socket = endpoint.socket();
-                let unread = socket.recv_queue();
-                let room = room(socket).min(answer.len());
-                let (mut consumed, mut written) = (0, 0);
-                if unread > 0 {
-                    let answer = &mut answer[..room];
-                    let consume = |bytes: &mut [u8]| {
-                        (consumed, written) = kernel.unguarded(|| serve(bytes, answer));
-                        consumed = consumed.min(bytes.len());
-                        written = written.min(room);
-                        (consumed, ())
-                    };
-                    // Refused only without unread bytes.
-                    let _ = socket.recv(consume);
-                }
-                let queued = socket.send_slice(&answer[..written]).unwrap_or(0);
-                let reopened = consumed > 0 && unread * 2 >= socket.recv_capacity();
-                (consumed, reopened || queued > 0, unread > consumed && written == room)
-            });
-            self.put(held.endpoint, turn, short);
+        let room = Cell::new(0);
+        let answer = Cell::new(answer);
+        let take = || {
+            let mut held = self.take_unread(request::CLOSE | request::ABORT)?;
+            room.set(free(held.endpoint.socket()));
+            Ok(held)
+        };
+        let work = |bytes: &[u8]| {
+            let whole = answer.take();
+            room.set(room.get().min(whole.len()));
+            let done = serve(bytes, &mut whole[..room.get()]);
+            answer.set(whole);
+            done
+        };
+        let finish = |mut held: Held<K>, (consumed, written): (usize, usize)| {
+            let unread = held.endpoint.socket().recv_queue();
+            let (consumed, reopened) = held.consume(consumed);
+            let written = written.min(room.get());
+            let queued = held.endpoint.socket().send_slice(&answer.take()[..written]).unwrap_or(0);
+            let short = unread > consumed && written == room.get();
+            self.put(held.endpoint, reopened || queued > 0, short);
             Ok(consumed)
-        })
+        };
+        self.net.kernel().keep(take, Held::unread, Held::put_back, work, finish)
     }
 
     /// Bytes that [`receive`](Self::receive) would find, in one or two parts.
@@ -206,7 +211,7 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::Closed`].
     pub fn sendable(&self) -> Result<usize, Error> {
-        self.look(|endpoint| room(endpoint.socket()))
+        self.look(|endpoint| free(endpoint.socket()))
     }
 
     /// Bytes that were queued to be sent and that the peer has not acknowledged, also after
@@ -343,16 +348,19 @@ impl<K: Kernel> Connection<K> {
         })?
     }
 
-    /// Runs `work` on the endpoint, which goes back to its record should the calling context be
-    /// given up meanwhile.
+    /// Takes the endpoint if it has unread bytes, and none of `requests` has been made; otherwise
+    /// returns what the caller is to return.
     #[inline]
-    fn hold<R>(
-        &self,
-        endpoint: Lent<Endpoint>,
-        work: impl FnOnce(&mut Endpoint) -> R,
-    ) -> (Held<K>, R) {
-        let held = Held { net: self.net.clone(), index: self.index, endpoint };
-        self.net.kernel().rescued(held, Held::put_back, |held| work(&mut held.endpoint))
+    fn take_unread(&self, requests: u8) -> Result<Held<K>, Result<usize, Error>> {
+        let mut endpoint = match self.take(requests).map_err(Err)? {
+            Taken::Endpoint(endpoint) => endpoint,
+            Taken::Busy => return Err(Ok(0)),
+        };
+        if endpoint.socket().recv_queue() == 0 {
+            self.put(endpoint, false, false);
+            return Err(Ok(0));
+        }
+        Ok(Held { net: self.net.clone(), index: self.index, endpoint })
     }
 
     #[inline]

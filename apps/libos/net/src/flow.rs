@@ -165,7 +165,8 @@ mod tests {
                 prop_assert_eq!(records.push(record), number);
             }
             let mut model: HashMap<u16, u32> = HashMap::new();
-            let mut buckets = 16;
+            // How many buckets there are, and how many chains of a smaller table are to be moved yet.
+            let (mut buckets, mut behind) = (16, None);
             for (step, number) in steps {
                 match step {
                     0..4 => {
@@ -183,17 +184,64 @@ mod tests {
                         }
                     }
                     6 => {
-                        if table.grow(std::vec![NONE; buckets * 2]).is_ok() {
-                            buckets *= 2;
+                        // Twice as large, as large, half as large.
+                        let wanted = buckets * 4 >> (number % 3 + 1);
+                        let fits = behind.is_none() && wanted > buckets;
+                        prop_assert_eq!(table.is_smaller_than(wanted), wanted > buckets);
+                        prop_assert_eq!(table.grow(std::vec![NONE; wanted]).is_ok(), fits);
+                        if fits {
+                            (behind, buckets) = (Some(buckets), wanted);
                         }
                     }
-                    _ => drop(table.grow_step(&mut records)),
+                    _ if table.is_growing() => {
+                        // A chain a step; the step after the last gives the smaller table back.
+                        let smaller = table.grow_step(&mut records).map(|table| table.len());
+                        let over = behind == Some(0);
+                        prop_assert_eq!(smaller, over.then_some(buckets / 2));
+                        behind = behind.filter(|_| !over).map(|chains| chains - 1);
+                    }
+                    _ => {}
                 }
+                prop_assert_eq!(table.is_growing(), behind.is_some());
                 for number in 0..40 {
                     let found = table.find(&records, &key(number), hash.of(&key(number)));
                     prop_assert_eq!(found, model.get(&number).copied());
                 }
             }
         }
+    }
+
+    /// Peers choose their ports and not the key: whichever it is, tuples are spread evenly, and
+    /// those that meet under one do not under another.
+    #[test]
+    fn tuples_are_spread_by_a_key_that_peers_do_not_know() {
+        const BUCKETS: u32 = 1024;
+        let tuples = || {
+            let vary = |number: u16| {
+                let word = u32::from(number) + 1;
+                let base = FlowKey { remote: 0, local: 2, remote_port: 0, local_port: 80 };
+                [
+                    FlowKey { remote: word, ..base },
+                    FlowKey { remote: word << 16, ..base },
+                    FlowKey { remote_port: number + 1, ..base },
+                    FlowKey { local_port: number + 1000, ..base },
+                    FlowKey { local: word << 8, ..base },
+                ]
+            };
+            (0..BUCKETS as u16).flat_map(vary)
+        };
+        let buckets = |seed: u8| {
+            let hash = FlowHash::new(&[seed; 16]);
+            tuples().map(|key| hash.of(&key) % BUCKETS).collect::<Vec<_>>()
+        };
+        let (one, other) = (buckets(1), buckets(2));
+        for places in [&one, &other] {
+            let mut counts = [0; BUCKETS as usize];
+            places.iter().for_each(|at| counts[*at as usize] += 1);
+            // Five are expected. More than 30 in any of so many: less than one in 10^9.
+            assert!(counts.iter().all(|count| *count <= 30), "{counts:?}");
+        }
+        let together = one.iter().zip(&other).filter(|(one, other)| one == other).count();
+        assert!(together <= 30, "{together}");
     }
 }

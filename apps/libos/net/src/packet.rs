@@ -141,7 +141,7 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
     }
     match header[9] {
         TCP if own => tcp(payload, remote, local),
-        UDP if own && station.beside.is_some() && is_beside(payload, station) => Ok(Class::Beside),
+        UDP if own && is_beside(payload, station) => Ok(Class::Beside),
         UDP if own || broadcast || station.address.is_none() => udp(payload, own, broadcast),
         // Echo requests to everyone are not answered: they serve to flood others.
         ICMP if own => Ok(Class::Icmp),
@@ -249,3 +249,6 @@ pub(crate) fn word(bytes: &[u8], offset: usize) -> u32 {
     let four = bytes.get(offset..).and_then(|rest| rest.first_chunk::<4>());
     four.map_or(0, |four| u32::from_be_bytes(*four))
 }
+
+#[cfg(test)]
+mod tests;

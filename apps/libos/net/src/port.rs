@@ -79,7 +79,7 @@ impl PortTable {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
 
     proptest! {
         #[test]
@@ -88,12 +88,21 @@ mod tests {
         ) {
             let mut table = PortTable::new();
             let mut model: HashMap<u16, u32> = HashMap::new();
+            let mut pages: HashSet<u16> = HashSet::new();
             for (open, port, owner) in steps {
                 // Some of these ports are on the last page.
                 let port = port.wrapping_sub(300);
+                let paged = pages.contains(&(port >> 8));
+                prop_assert_eq!(table.needs_page(port), !paged);
                 if open {
-                    let mut page = table.needs_page(port).then(PortTable::page);
+                    if !paged {
+                        prop_assert!(!table.open(port, owner, &mut None), "it has no page");
+                    }
+                    // A page that is not needed is left for another port.
+                    let mut page = Some(PortTable::page());
                     let opened = table.open(port, owner, &mut page);
+                    prop_assert_eq!(page.is_some(), paged);
+                    pages.insert(port >> 8);
                     prop_assert_eq!(opened, !model.contains_key(&port));
                     model.entry(port).or_insert(owner);
                 } else {
@@ -107,5 +116,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The number that stands for nobody, and those that are too large, own no port.
+    #[test]
+    fn owners_have_a_limit() {
+        let mut table = PortTable::new();
+        let most = PortTable::MOST as u32;
+        for owner in [most, most + 1, u32::MAX] {
+            assert!(!table.open(80, owner, &mut Some(PortTable::page())), "{owner}");
+            assert_eq!(table.get(80), None);
+        }
+        assert!(table.open(80, most - 1, &mut None));
+        assert_eq!(table.get(80), Some(most - 1));
     }
 }

@@ -13,7 +13,9 @@ use crate::shared::{Owner, Shared};
 use crate::wait::Waiter;
 use crate::{Error, Net, Stack, Transport, UdpService};
 use alloc::boxed::Box;
+use core::cell::Cell;
 use core::net::{Ipv4Addr, SocketAddrV4};
+use core::ops::Range;
 use reflex_driver_api::Frame;
 use reflex_event::{Accumulation, Context, EventId, Kernel, Priority, Registration};
 use reflex_memory::Pool;
@@ -246,9 +248,8 @@ impl<K: Kernel> UdpSocket<K> {
 
     /// Hands queued datagrams to `service`.
     pub(crate) fn hand_datagrams<S: UdpService<K>>(&self, service: &mut S) {
-        let kernel = self.net.kernel();
         for _ in 0..BATCH {
-            if !kernel.guarded(|| self.hand_datagram(service)) {
+            if !self.hand_datagram(service) {
                 return;
             }
         }
@@ -263,23 +264,35 @@ impl<K: Kernel> UdpSocket<K> {
 }
 
 impl<K: Kernel> UdpSocket<K> {
-    /// Hands the oldest datagram to `service`; false when there is none. To be called guarded.
+    /// Hands the oldest datagram to `service`; false when there is none.
     fn hand_datagram<S: UdpService<K>>(&self, service: &mut S) -> bool {
-        let kernel = self.net.kernel();
-        let frame = self.net.with(|shared| {
-            let record = &mut shared.sockets[self.index as usize];
-            shared.frames.pop(&mut record.queue)
-        });
-        let Some(frame) = frame else { return false };
+        let ends = Cell::new(None);
+        let take = || {
+            let frame = self.net.with(|shared| {
+                let record = &mut shared.sockets[self.index as usize];
+                shared.frames.pop(&mut record.queue)
+            });
+            let frame = frame.ok_or(false)?;
+            let Some(Layout { from, to, payload }) = layout(&frame) else {
+                self.net.with(|shared| shared.counters.bad_checksum += 1);
+                return Err(true);
+            };
+            ends.set(Some((from, to)));
+            Ok((frame, payload))
+        };
+        let work = |payload: &[u8]| {
+            if let Some((from, to)) = ends.get() {
+                service.datagram(self, Datagram { from, to, payload });
+            }
+        };
         // The frame's buffer is the device's, whatever becomes of the handler.
-        let (_, intact) = kernel.rescued(frame, drop, |frame| {
-            let datagram = datagram(frame);
-            datagram.map(|datagram| kernel.unguarded(|| service.datagram(self, datagram)))
-        });
-        if intact.is_none() {
-            self.net.with(|shared| shared.counters.bad_checksum += 1);
-        }
-        true
+        self.net.kernel().keep(
+            take,
+            |(frame, payload)| frame.get(payload.clone()).unwrap_or(&[]),
+            drop,
+            work,
+            |_, ()| true,
+        )
     }
 }
 
@@ -370,8 +383,15 @@ impl<K: Kernel> Shared<K> {
     }
 }
 
+/// Where in a frame a datagram is, and between whom.
+struct Layout {
+    from: SocketAddrV4,
+    to: SocketAddrV4,
+    payload: Range<usize>,
+}
+
 /// The datagram in a classified frame, if its checksum is right.
-fn datagram(frame: &Frame) -> Option<Datagram<'_>> {
+fn layout(frame: &Frame) -> Option<Layout> {
     let (packet, payload) = packet::packet(frame)?;
     let header = payload.first_chunk::<8>()?;
     if !packet::is_intact(packet, payload) {
@@ -381,10 +401,12 @@ fn datagram(frame: &Frame) -> Option<Datagram<'_>> {
     let endpoint = |at: usize, port: [u8; 2]| {
         SocketAddrV4::new(Ipv4Addr::from(packet::word(packet, at)), u16::from_be_bytes(port))
     };
-    Some(Datagram {
+    payload.get(8..length)?;
+    let begin = ETHERNET + packet.len() - payload.len();
+    Some(Layout {
         from: endpoint(ADDRESSES, [header[0], header[1]]),
         to: endpoint(ADDRESSES + 4, [header[2], header[3]]),
-        payload: payload.get(8..length)?,
+        payload: begin + 8..begin + length,
     })
 }
 

@@ -74,7 +74,7 @@ fn the_next_life_takes_over_ports_and_memory() {
     let owner = host.kernel.context(Noting::new("owner", &trace), 1 << 20);
     let serve = || host.net.listen(80).connections(8).serve(owner);
     serve().unwrap();
-    let used = || reflex_event::Kernel::pool(&host.kernel, owner).unwrap().stats().allocated;
+    let used = || reflex_event::EventSystem::pool(&host.kernel, owner).unwrap().stats().allocated;
     let mut full = 0;
     for life in 0..50_u16 {
         for port in 0..8 {
@@ -131,7 +131,7 @@ impl UdpService<SimKernel> for Fragile {
 fn what_a_handler_had_in_hand_is_not_lost() {
     let (clock, host) = lone();
     let owner: Context<Fragile> = host.kernel.context(Fragile, 1 << 20);
-    let used = || reflex_event::Kernel::pool(&host.kernel, owner).unwrap().stats().allocated;
+    let used = || reflex_event::EventSystem::pool(&host.kernel, owner).unwrap().stats().allocated;
     let mut full = 0;
     for life in 0..40_u16 {
         host.net.listen(80).connections(4).serve(owner).unwrap();
@@ -156,7 +156,7 @@ fn what_a_handler_had_in_hand_is_not_lost() {
 fn a_socket_is_closed_and_taken_over_and_no_frame_is_lost() {
     let (clock, host) = lone();
     let owner: Context<Fragile> = host.kernel.context(Fragile, 1 << 20);
-    let used = || reflex_event::Kernel::pool(&host.kernel, owner).unwrap().stats().allocated;
+    let used = || reflex_event::EventSystem::pool(&host.kernel, owner).unwrap().stats().allocated;
     let datagram = |payload: &[u8]| udp(host.mac, host.address, (5000, 7), payload);
     let mut full = 0;
     for life in 0..200 {

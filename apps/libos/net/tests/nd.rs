@@ -6,7 +6,7 @@ mod common;
 use common::Host;
 use common::raw::{checksum, udp};
 use reflex_driver_api::{Frame, Hop, Link, NicError, Protocol};
-use reflex_event::{EventId, Instant, Kernel, Priority};
+use reflex_event::{EventId, EventSystem, Instant, Priority};
 use reflex_net::Error;
 use reflex_testkit::Clock;
 use std::net::{IpAddr, Ipv6Addr};

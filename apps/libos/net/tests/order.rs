@@ -4,7 +4,9 @@ mod common;
 
 use common::raw::{ACK, SYN, Segment, introduce, segments};
 use common::{Host, Noting, SimConnection, World};
-use reflex_event::{Accumulation, Activation, EventId, Instant, Kernel, Priority, Registration};
+use reflex_event::{
+    Accumulation, Activation, EventId, EventSystem, Instant, Priority, Registration,
+};
 use reflex_net::TcpService;
 use reflex_testkit::{Clock, Faults, Random, SimKernel, Trace};
 use std::sync::{Arc, Mutex};

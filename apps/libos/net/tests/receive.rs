@@ -5,7 +5,7 @@ mod common;
 use common::raw::{ACK, SYN, Segment, introduce, segments, udp};
 use common::{Host, Noting};
 use proptest::prelude::*;
-use reflex_event::{Accumulation, Activation, Instant, Kernel, Priority, Registration};
+use reflex_event::{Accumulation, Activation, EventSystem, Instant, Priority, Registration};
 use reflex_net::{Datagram, UdpService, UdpSocket};
 use reflex_testkit::{Clock, SimKernel, Trace};
 use std::sync::{Arc, Mutex};

@@ -1,8 +1,9 @@
 //! Queue pairs, as they are made.
 
-use crate::front::{Front, Phase, Posted, Reserved, Wishes, number};
-use crate::pair::{FRAMES, Pair};
+use crate::front::{Front, Posted, Reserved, Wishes, number};
+use crate::pair_state::{FRAMES, Pair};
 use crate::table::Name;
+use crate::work::Phase;
 use crate::{
     Access, CompletionQueue, Error, Event, ProtectionDomain, QueuePair, SharedReceiveQueue,
     Transport,

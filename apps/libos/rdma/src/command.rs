@@ -1,8 +1,8 @@
 //! What applications ask of the connection manager, carried out one after the other where it works.
 
-use crate::connection::PrivateData;
+use crate::connection_options::{Accept, Connect};
+use crate::private_data::PrivateData;
 use crate::table::Name;
-use crate::{Accept, Connect};
 use alloc::boxed::Box;
 use core::net::IpAddr;
 use reflex_rdma_wire::cm::{RejectReason, ServiceId};

@@ -1,8 +1,9 @@
 //! Completions, on their way to their handler.
 
-use crate::front::{Done, From, Shared};
+use crate::front::Shared;
 use crate::post::take_bytes;
 use crate::table::Name;
+use crate::work::{Done, From};
 use crate::{Attachment, Kind, Rdma, Status};
 use reflex_event::Kernel;
 use reflex_memory::Lent;
@@ -140,16 +141,12 @@ impl<K: Kernel> Rdma<K> {
         let inner = &self.0;
         let kernel = &inner.kernel;
         for _ in 0..BATCH {
-            // Its memory may be another context's, and goes back whatever becomes of the handler.
-            let handed = kernel.guarded(|| {
-                let Some(done) = inner.with(|shared| shared.take_completion(name)) else {
-                    return false;
-                };
-                let completion = Completion::new(done);
-                kernel.rescued(completion, drop, |it| kernel.unguarded(|| handle(it)));
-                true
-            });
-            if !handed {
+            let take = || {
+                let done = inner.with(|shared| shared.take_completion(name));
+                done.map(Completion::new).ok_or(false)
+            };
+            // What the handler was changing when it failed is forgotten, its memory with it.
+            if !kernel.lend(take, &mut handle, |_, ()| true) {
                 return;
             }
         }

@@ -8,8 +8,8 @@
 //! What others belong to goes first, so that nothing new can be made for it behind the search.
 
 use crate::Port;
-use crate::front::Done;
 use crate::table::Name;
+use crate::work::Done;
 use alloc::collections::VecDeque;
 use reflex_driver_api::Link;
 use reflex_event::Kernel;

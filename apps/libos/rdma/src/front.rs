@@ -2,18 +2,19 @@
 //! lies behind one dispatch ceiling, and is touched in short sections only.
 
 use crate::command::Command;
-use crate::connection::Occurred;
-use crate::pair::{Pair, Share};
-use crate::post::Address;
+use crate::connection_event::Occurred;
+use crate::counters::Counters as PortCounters;
+use crate::pair_state::{Pair, Share};
 use crate::table::{Name, Table};
+use crate::work::{Done, Phase, ReceiveWork, SendWork};
 use crate::{Error, Peer};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use reflex_event::{ContextId, EventId, Kernel};
-use reflex_rdma_device::{Parts, Regions};
-use reflex_rdma_engine::{Completion, Counters, Domain, Event, Flags, Status, Work};
+use reflex_rdma_device::Regions;
+use reflex_rdma_engine::{Completion, Counters, Domain, Event, Status};
 use reflex_rdma_wire::Qpn;
 use reflex_rdma_wire::cm::ServiceId;
 
@@ -33,47 +34,6 @@ impl Owner {
 /// A protection domain. What belongs to it is given up with it.
 pub(crate) struct DomainFront {
     pub(crate) owner: Owner,
-}
-
-/// A send on its way to the engine.
-pub(crate) struct SendWork {
-    pub(crate) tag: Tag,
-    pub(crate) work: Work,
-    pub(crate) flags: Flags,
-    pub(crate) to: Option<Address>,
-    pub(crate) parts: Parts,
-}
-
-/// What the application knows a send by.
-#[derive(Clone, Copy)]
-pub(crate) struct Tag {
-    pub(crate) id: u64,
-    pub(crate) signalled: bool,
-}
-
-/// A receive on its way to the engine.
-pub(crate) struct ReceiveWork {
-    pub(crate) id: u64,
-    pub(crate) parts: Parts,
-}
-
-/// How far a queue pair has come, as its application may know.
-///
-/// ```text
-///  Fresh --connect, accept--> Connecting --> Ready --> Failed
-///    | ^-------- refused ---------'           ^ |        ^
-///    `-------------- establish ---------------' `--------'
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Phase {
-    /// It takes receives, and has no peer.
-    Fresh,
-    /// As before, and a connection of its is on its way.
-    Connecting,
-    /// It takes sends.
-    Ready,
-    /// Everything posted is flushed.
-    Failed,
 }
 
 /// Work that may be posted, and how much more.
@@ -158,30 +118,6 @@ pub(crate) struct SharedFront {
     /// A limit to be set, and who is told when there are fewer receives.
     pub(crate) limit: Option<u32>,
     pub(crate) told: Option<EventId>,
-}
-
-/// A completion, with its memory.
-pub(crate) struct Done {
-    pub(crate) completion: Completion,
-    pub(crate) id: u64,
-    pub(crate) parts: Parts,
-    /// Where a place is free again when the application has it.
-    pub(crate) from: From,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
-    Sends,
-    Receives,
-    Shared(Name),
-}
-
-impl From {
-    /// Which of the queue pair's completion queues.
-    #[inline]
-    pub(crate) fn side(self) -> usize {
-        usize::from(self != Self::Sends)
-    }
 }
 
 /// A completion queue.
@@ -274,7 +210,7 @@ pub(crate) struct Shared {
     pub(crate) regions: Regions,
     pub(crate) commands: VecDeque<Command>,
     pub(crate) addresses: Vec<IpAddr>,
-    pub(crate) counters: crate::Counters,
+    pub(crate) counters: PortCounters,
     /// The last name of a connection.
     pub(crate) names: u32,
 }
@@ -296,6 +232,12 @@ pub(crate) fn slot(number: Qpn) -> u16 {
 }
 
 impl Shared {
+    /// A name for a connection.
+    pub(crate) fn name_connection(&mut self) -> u32 {
+        self.names = self.names.wrapping_add(1);
+        self.names
+    }
+
     /// The queue pair of that number.
     #[inline]
     pub(crate) fn pair(&mut self, number: Qpn) -> Result<&mut Front, Error> {

@@ -35,36 +35,48 @@ mod builder;
 mod command;
 mod completion_queue;
 mod connection;
+mod connection_event;
+mod connection_options;
+mod counters;
 mod domain;
 mod error;
 mod estate;
 mod front;
+mod inner;
+mod limits;
 mod negotiate;
 mod pair;
+mod pair_state;
 mod peer;
 mod port;
 mod post;
+mod private_data;
 mod queue_pair;
 mod rdma;
 mod region;
 mod report;
 mod service;
+mod service_state;
 mod shared_receive;
 mod table;
+mod work;
 
 pub use builder::QueuePairBuilder;
 pub use completion_queue::{Completion, CompletionQueue};
-pub use connection::{
-    Accept, Connect, Connection, ConnectionEvent, ConnectionManager, Failure, Happening,
-    PrivateData,
-};
+pub use connection::{Connection, ConnectionEvent, ConnectionManager};
+pub use connection_event::{Failure, Happening};
+pub use connection_options::{Accept, Connect};
+pub use counters::Counters;
 pub use domain::ProtectionDomain;
 pub use error::{Error, Refused};
+pub use inner::Place;
+pub use limits::Limits;
 pub use peer::Peer;
 pub use port::Port;
 pub use post::{Receive, Send};
+pub use private_data::PrivateData;
 pub use queue_pair::QueuePair;
-pub use rdma::{Counters, Limits, Place, Rdma};
+pub use rdma::Rdma;
 pub use reflex_rdma_engine::{
     Access, Attachment, Counters as PairCounters, Event, Kind, Refusal, Status,
 };

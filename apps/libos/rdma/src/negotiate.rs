@@ -1,12 +1,13 @@
 //! Connections, as they are asked for, answered and ended, and what their applications are told.
 
-use crate::connection::{ASKED, Failure, Happening, Occurred, PrivateData, REQUESTED, service};
-use crate::front::Phase;
-use crate::pair::{engine_time, source_port};
+use crate::connection_event::{ASKED, Failure, Happening, Occurred, REQUESTED};
+use crate::connection_options::{Accept, Connect, service};
+use crate::pair_state::{engine_time, source_port};
 use crate::port::Port;
-use crate::service::{Doing, Told};
+use crate::private_data::PrivateData;
+use crate::service_state::{Doing, Known, Told};
 use crate::table::Name;
-use crate::{Accept, Connect};
+use crate::work::Phase;
 use core::net::IpAddr;
 use core::ops::Bound;
 use reflex_driver_api::Link;
@@ -15,17 +16,6 @@ use reflex_rdma_engine::State;
 use reflex_rdma_engine::cm::{self, Agent, Parameters, Route};
 use reflex_rdma_wire::cm::{CommId, RejectReason};
 use reflex_rdma_wire::{Gid, Psn, Qpn};
-
-/// What is known of a connection.
-#[derive(Clone, Copy)]
-pub(crate) struct Known {
-    pub(crate) name: u32,
-    /// Who is told of it.
-    pub(crate) channel: Name,
-    pair: Option<Qpn>,
-    /// Events for which the channel keeps places.
-    promised: usize,
-}
 
 impl<K: Kernel> Port<K> {
     pub(crate) fn connect(

@@ -2,12 +2,14 @@
 //! time. Frames find their queue pairs, what applications ask for is done, timers expire.
 
 use crate::command::Command;
+use crate::counters::Counters;
 use crate::estate::Search;
-use crate::front::{Phase, slot};
-use crate::pair::{FRAMES, Pair, Share, source_port};
-use crate::rdma::{BEREAVED, CONNECTIONS, CONTROL, Inner};
-use crate::service::Service;
-use crate::{Counters, Peer};
+use crate::front::slot;
+use crate::inner::{BEREAVED, CONNECTIONS, CONTROL, Inner};
+use crate::pair_state::{FRAMES, Pair, Share, source_port};
+use crate::peer::Peer;
+use crate::service_state::Service;
+use crate::work::Phase;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;

@@ -1,6 +1,7 @@
 //! Queue pairs, as applications have them.
 
-use crate::front::{Front, Phase, Posted, ReceiveWork, SendWork, Tag};
+use crate::front::{Front, Posted};
+use crate::work::{Phase, ReceiveWork, SendWork, Tag};
 use crate::{Access, Error, Event, PairCounters, Peer, Rdma, Receive, Refused, Send, Transport};
 use alloc::boxed::Box;
 use reflex_event::{Accumulation, Context, Kernel, Priority, Registration};

@@ -1,119 +1,24 @@
 //! The port, as applications have it.
 
-use crate::command::Command;
+use crate::counters::Counters;
 use crate::front::{Channel, Completions, DomainFront, Owner, Shared};
-use crate::table::{Name, Table};
+use crate::inner::{BEREAVED, COMMANDS, CONNECTIONS, CONTROL, Events, Inner, Place, Started};
+use crate::limits::Limits;
+use crate::table::Table;
 use crate::{CompletionQueue, ConnectionEvent, ConnectionManager, Error, Port, ProtectionDomain};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use reflex_event::{
-    Accumulation, Ceiling, Context, EventId, Kernel, Priority, Registration, TimerId,
-};
-use reflex_rdma_device::{Lookup, Regions};
+use reflex_event::{Accumulation, Ceiling, Context, EventId, Kernel, Priority, Registration};
+use reflex_rdma_device::Regions;
 use reflex_rdma_engine::Domain;
-use reflex_rdma_wire::{Gid, PathMtu};
+use reflex_rdma_wire::PathMtu;
 use spin::Once;
-
-/// Where the port works: beside the IP stack, in whose context the events run that it registers.
-pub trait Place<K: Kernel>: Send + Sync {
-    /// Registers an event whose occurrences have the [`Port`] run under `number`.
-    ///
-    /// # Errors
-    /// Those of registering.
-    fn event(&self, priority: Priority, number: u32) -> Result<EventId, reflex_event::Error>;
-
-    /// Ends such an event, of that priority.
-    fn end(&self, event: EventId, priority: Priority);
-}
-
-/// How much a port is made for. Its tables are taken then.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// Queue pairs, at most 1024.
-    pub queue_pairs: u16,
-    /// Completion queues, and as many protection domains, shared receive queues and connection
-    /// managers.
-    pub queues: u16,
-    /// Memory regions, at most 4096.
-    pub regions: u16,
-    /// Connections that are, begin or have just ended, at most 65536.
-    pub connections: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { queue_pairs: 256, queues: 64, regions: 256, connections: 512 }
-    }
-}
-
-/// What a port has counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// Frames that came to the RoCE port.
-    pub frames: u64,
-    /// Of these, dropped: IP, UDP, BTH, their lengths, or the ICRC are wrong.
-    pub malformed: u64,
-    /// Dropped: for no queue pair.
-    pub no_queue_pair: u64,
-    /// Dropped: too many waited for the queue pair's priority, or the connection manager's.
-    pub queue_full: u64,
-    /// Refused by a queue pair, which knows why: see
-    /// [`QueuePair::counters`](crate::QueuePair::counters).
-    pub refused: u64,
-    /// Frames sent.
-    pub sent: u64,
-    /// Connection messages dropped: malformed, for nobody, in the wrong state.
-    pub connection_refused: u64,
-    /// Requests for connections that were rejected because their handler has not taken the events
-    /// before them.
-    pub unheard: u64,
-}
-
-impl Counters {
-    /// Adds what was counted apart.
-    pub(crate) fn add(&mut self, tally: &Self) {
-        self.frames += tally.frames;
-        self.malformed += tally.malformed;
-        self.no_queue_pair += tally.no_queue_pair;
-        self.queue_full += tally.queue_full;
-    }
-}
 
 /// A RoCEv2 port. Copies are of the same.
 pub struct Rdma<K: Kernel>(pub(crate) Arc<Inner<K>>);
-
-pub(crate) struct Inner<K: Kernel> {
-    pub(crate) kernel: K,
-    pub(crate) limits: Limits,
-    /// Largest payload of a packet.
-    pub(crate) mtu: PathMtu,
-    shared: Ceiling<Shared>,
-    place: Once<Started<K>>,
-}
-
-struct Started<K: Kernel> {
-    place: Box<dyn Place<K>>,
-    events: Events,
-}
-
-/// The port's own events.
-#[derive(Clone, Copy)]
-pub(crate) struct Events {
-    pub(crate) control: EventId,
-    pub(crate) connections: TimerId,
-    pub(crate) bereaved: EventId,
-}
-
-/// Under what the port's own events run; lower numbers are queue pairs.
-pub(crate) const CONTROL: u32 = 1 << 16;
-pub(crate) const CONNECTIONS: u32 = CONTROL + 1;
-pub(crate) const BEREAVED: u32 = CONTROL + 2;
-
-/// Commands that may wait.
-const COMMANDS: usize = 1 << 11;
 
 impl<K: Kernel> Clone for Rdma<K> {
     fn clone(&self) -> Self {
@@ -298,92 +203,6 @@ impl<K: Kernel> Rdma<K> {
             kernel.on_end(context.id(), bereaved)?;
             Ok(Owner { context: context.id(), failures })
         })
-    }
-}
-
-impl<K: Kernel> Inner<K> {
-    #[inline]
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Shared) -> R) -> R {
-        self.shared.with(&self.kernel, work)
-    }
-
-    pub(crate) fn place(&self) -> Result<&dyn Place<K>, Error> {
-        self.place.get().map(|started| &*started.place).ok_or(Error::NotStarted)
-    }
-
-    pub(crate) fn events(&self) -> Result<Events, Error> {
-        self.place.get().map(|started| started.events).ok_or(Error::NotStarted)
-    }
-
-    /// Activates an event of ours. It can only be refused when its registration has ended, and then
-    /// there is nobody to tell.
-    #[inline]
-    pub(crate) fn activate(&self, event: EventId) {
-        let _ = self.kernel.activate(event, 1);
-    }
-
-    /// Ends a registration of an application's. It may have ended with its context.
-    pub(crate) fn unregister(&self, event: EventId) {
-        let _ = self.kernel.unregister(event);
-    }
-
-    /// Puts what a context owns into a table.
-    fn insert<T>(
-        &self,
-        owner: Owner,
-        table: impl FnOnce(&mut Shared) -> &mut Table<T>,
-        entry: T,
-    ) -> Result<Name, Error> {
-        let name = self.with(|shared| table(shared).insert(entry));
-        let name = name.map_err(|_| Error::LimitReached)?;
-        if !owner.is_alive(&self.kernel) {
-            // It has been given up meanwhile, and the search for what it owned may be over.
-            self.activate(self.events()?.bereaved);
-        }
-        Ok(name)
-    }
-
-    /// Has the port carry out the command that `make` makes in a section, after those before it. When
-    /// that refuses, it is to have changed nothing.
-    pub(crate) fn command(
-        &self,
-        make: impl FnOnce(&mut Shared) -> Result<Command, Error>,
-    ) -> Result<(), Error> {
-        let control = self.events()?.control;
-        self.kernel.guarded(|| {
-            self.with(|shared| {
-                if shared.commands.len() == COMMANDS {
-                    return Err(Error::QueueFull);
-                }
-                let command = make(shared)?;
-                shared.commands.push_back(command);
-                Ok(())
-            })?;
-            self.activate(control);
-            Ok(())
-        })
-    }
-
-    /// Our address on the network of `remote`: of its family, and of the same reach.
-    pub(crate) fn local(&self, remote: IpAddr) -> Option<Gid> {
-        let near = |address: &IpAddr| match address {
-            IpAddr::V6(address) => address.is_unicast_link_local(),
-            IpAddr::V4(_) => false,
-        };
-        self.with(|shared| {
-            let own = shared
-                .addresses
-                .iter()
-                .find(|own| own.is_ipv4() == remote.is_ipv4() && near(own) == near(&remote));
-            own.map(|own| Gid::from(*own))
-        })
-    }
-}
-
-impl<K: Kernel> Lookup for Inner<K> {
-    #[inline]
-    fn regions<R>(&self, work: impl FnOnce(&mut Regions) -> R) -> R {
-        self.with(|shared| work(&mut shared.regions))
     }
 }
 

@@ -1,7 +1,8 @@
 //! From the engine to the application: completions with their memory, and what none of them tells.
 
-use crate::front::{Done, From, Shared, Tag};
-use crate::rdma::Inner;
+use crate::front::Shared;
+use crate::inner::Inner;
+use crate::work::{Done, From, Tag};
 use core::cell::RefCell;
 use reflex_event::{EventId, Kernel};
 use reflex_rdma_device::{Held, Parts};

@@ -1,9 +1,10 @@
 //! Receives that several queue pairs take.
 
 use crate::builder::DEEPEST;
-use crate::front::{Posted, ReceiveWork, SharedFront};
-use crate::pair::Share;
+use crate::front::{Posted, SharedFront};
+use crate::pair_state::Share;
 use crate::table::Name;
+use crate::work::ReceiveWork;
 use crate::{Access, Error, ProtectionDomain, Receive, Refused};
 use alloc::boxed::Box;
 use core::cell::RefCell;

@@ -5,7 +5,7 @@ mod common;
 
 use common::{ConnectionEvent, ETHERNET, Host, Pair, Region, World, mac_of};
 use proptest::prelude::*;
-use reflex_event::{Context, Kernel, Priority};
+use reflex_event::{Context, EventSystem, Priority};
 use reflex_rdma::{
     Access, Completion, Connect, Connection, Counters, Gid, Happening, PathMtu, Peer, Psn, QKey,
     Qpn, RKey, Receive, Refusal, Status, Transport,

@@ -9,7 +9,7 @@ use common::{
 };
 use core::marker::Send as Sending;
 use proptest::prelude::*;
-use reflex_event::{Accumulation, Context, EventId, Kernel, Priority, Registration};
+use reflex_event::{Accumulation, Context, EventId, EventSystem, Priority, Registration};
 use reflex_rdma::{
     Accept, Access, Completion, Connect, Error, Happening, Kind, Limits, PathMtu, Peer, Psn, QKey,
     RKey, Receive, Send, Status, Transport,

@@ -38,7 +38,7 @@ fn side(host: &Host) -> Side<'_> {
         app.happened.push((event.connection, event.what));
     };
     let connections = host.rdma.connections(context, Priority::DEFAULT, happened).unwrap();
-    let free = reflex_event::Kernel::pool(&host.kernel, context).unwrap().available();
+    let free = reflex_event::EventSystem::pool(&host.kernel, context).unwrap().available();
     Side { host, context, domain, queue, connections, free }
 }
 
@@ -69,7 +69,7 @@ impl Side<'_> {
 
     /// All memory has come back.
     fn assert_whole(&self) {
-        let pool = reflex_event::Kernel::pool(&self.host.kernel, self.context).unwrap();
+        let pool = reflex_event::EventSystem::pool(&self.host.kernel, self.context).unwrap();
         assert_eq!(pool.available(), self.free);
     }
 }

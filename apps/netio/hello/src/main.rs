@@ -2,8 +2,8 @@
 #![no_std]
 #![no_main]
 
-use reflex::netio::{netio_init, netio_run, netio_terminate};
 use reflex::{Error, System, println, status};
+use reflex_netio::{netio_init, netio_run, netio_terminate};
 
 #[reflex::main]
 fn main(system: System) -> Result<(), Error> {

@@ -4,8 +4,8 @@
 #![no_main]
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use reflex::netio::{netio_init, netio_run, netio_signal_fire, netio_signal_init, netio_terminate};
 use reflex::{Error, SignalMode, System, println, status};
+use reflex_netio::{netio_init, netio_run, netio_signal_fire, netio_signal_init, netio_terminate};
 
 static FIRED: AtomicBool = AtomicBool::new(false);
 

@@ -13,12 +13,12 @@
 //! Requests complete in order. A read or atomic is ended by its answer alone: an acknowledge of
 //! something behind it says that the answer was lost.
 
-use crate::requester::Requester;
+use crate::requester::{Answers, Requester};
 use crate::send_queue::SendQueue;
 use crate::settings::{ENDLESS, Settings};
-use crate::{Completion, Counters, Flags, Instant, Memory, Refusal, Report, Status, Work};
+use crate::{Counters, Instant, Memory, Refusal, Report, Status, Work};
 use reflex_rdma_wire::{
-    Aeth, Extension, Nak, Operation, Packet, Psn, Qpn, RnrTimer, Syndrome, Transport,
+    Aeth, Extension, Nak, Operation, Packet, Psn, RnrTimer, Syndrome, Transport,
 };
 
 /// What the queue pair is to do next.
@@ -59,27 +59,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) counters: &'a mut Counters,
 }
 
-/// Takes the oldest request off the queue, and tells of it where that was asked for.
-#[inline]
-pub(crate) fn finish<R: Report>(
-    number: Qpn,
-    queue: &mut SendQueue,
-    report: &mut R,
-    status: Status,
-    vendor: u8,
-) {
-    let entry = queue.entry(queue.head);
-    if status != Status::Success || entry.flags.contains(Flags::SIGNALLED) {
-        let kind = entry.work.kind();
-        report.complete(Completion {
-            length: entry.length,
-            vendor_error: vendor,
-            ..Completion::new(entry.id, number, kind, status)
-        });
-    }
-    queue.head = queue.head.wrapping_add(1);
-}
-
 impl Completer {
     /// Will expect answers from `first` on.
     pub(crate) fn new(first: Psn, settings: &Settings) -> Self {
@@ -92,8 +71,14 @@ impl Completer {
         }
     }
 
+    /// What the requester has to know of it.
     #[inline]
-    pub(crate) fn is_waiting_for_receiver(&self) -> bool {
+    pub(crate) fn answers(&self) -> Answers {
+        Answers { oldest: self.oldest, receiver_not_ready: self.is_waiting_for_receiver() }
+    }
+
+    #[inline]
+    fn is_waiting_for_receiver(&self) -> bool {
         matches!(self.wait, Wait::Receiver(_))
     }
 
@@ -212,7 +197,7 @@ impl Completer {
                 self.oldest = psn.next();
                 if ends {
                     parts.requester.reads -= 1;
-                    finish(parts.settings.number, parts.queue, report, Status::Success, 0);
+                    parts.queue.finish(parts.settings.number, report, Status::Success, 0);
                 }
                 self.progress(now, parts);
                 self.stalled(parts)
@@ -295,7 +280,7 @@ impl Completer {
                 break;
             }
             self.oldest = end;
-            finish(parts.settings.number, parts.queue, report, Status::Success, 0);
+            parts.queue.finish(parts.settings.number, report, Status::Success, 0);
         }
         if self.oldest != before {
             self.progress(now, parts);

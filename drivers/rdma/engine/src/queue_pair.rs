@@ -1,6 +1,6 @@
 //! A queue pair: its states, and the machines that work in them.
 
-use crate::completer::{self, Completer, Outcome, finish};
+use crate::completer::{self, Completer, Outcome};
 use crate::requester::{self, Requester};
 use crate::responder::{self, Responder, Verdict};
 use crate::send_queue::SendQueue;
@@ -100,7 +100,12 @@ impl QueuePair {
     #[inline]
     pub fn is_due(&self) -> bool {
         self.responder.is_due() && responder::replies(self.state)
-            || self.requester.is_due(&self.settings, self.state, &self.sends, &self.completer)
+            || self.requester.is_due(
+                &self.settings,
+                self.state,
+                &self.sends,
+                self.completer.answers(),
+            )
     }
 
     /// Changes the state, and the attributes. To RESET or ERR, all that is posted is flushed.
@@ -319,7 +324,12 @@ impl QueuePair {
         report: &mut R,
     ) -> u32 {
         let Self { settings, state, sends, requester, completer, .. } = self;
-        let parts = requester::Parts { settings, state: *state, queue: sends, completer };
+        let parts = requester::Parts {
+            settings,
+            state: *state,
+            queue: sends,
+            answers: completer.answers(),
+        };
         let count = requester.transmit(parts, budget, port, report);
         if count != 0 {
             completer.emitted(settings, requester, now);
@@ -363,7 +373,7 @@ impl QueuePair {
     #[cold]
     fn fail_sends<R: Report>(&mut self, status: Status, vendor: u8, report: &mut R) {
         if !self.sends.is_empty() {
-            finish(self.settings.number, &mut self.sends, report, status, vendor);
+            self.sends.finish(self.settings.number, report, status, vendor);
         }
         self.flush_sends(report);
         if self.settings.transport == Transport::Reliable {
@@ -388,7 +398,7 @@ impl QueuePair {
 
     fn flush_sends<R: Report>(&mut self, report: &mut R) {
         while !self.sends.is_empty() {
-            finish(self.settings.number, &mut self.sends, report, Status::Flushed, 0);
+            self.sends.finish(self.settings.number, report, Status::Flushed, 0);
         }
         self.sends.clear();
         // Nothing is outstanding any more: no answer is known, no time is waited for.

@@ -12,9 +12,8 @@
 //!      from anywhere
 //! ```
 //! Reads count as many numbers as their answers have packets. For UC and UD a request is complete
-//! when its last packet is emitted; for RC the [`Completer`] says when.
+//! when its last packet is emitted; for RC the completer says when.
 
-use crate::completer::{Completer, finish};
 use crate::send_queue::{Entry, SendQueue};
 use crate::settings::Settings;
 use crate::{
@@ -44,12 +43,21 @@ pub(crate) struct Requester {
     pub(crate) stalled: Option<Status>,
 }
 
-/// Whom the requester works with.
+/// How far the peer's answers have come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answers {
+    /// The oldest number that is not acknowledged.
+    pub(crate) oldest: Psn,
+    /// The peer has asked for a pause, since it has no receive posted.
+    pub(crate) receiver_not_ready: bool,
+}
+
+/// What the requester works with.
 pub(crate) struct Parts<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) state: State,
     pub(crate) queue: &'a mut SendQueue,
-    pub(crate) completer: &'a Completer,
+    pub(crate) answers: Answers,
 }
 
 /// Why the requester stopped.
@@ -75,17 +83,17 @@ impl Requester {
         port: &mut T,
         report: &mut R,
     ) -> u32 {
-        let Parts { settings, state, queue, completer } = parts;
+        let Parts { settings, state, queue, answers } = parts;
         let mut left = budget;
-        while left != 0 && self.is_due(settings, state, queue, completer) {
+        while left != 0 && self.is_due(settings, state, queue, answers) {
             if queue.next == queue.assigned {
                 self.assign(settings, queue);
             }
-            match self.message(settings, queue, completer.oldest, &mut left, port) {
+            match self.message(settings, queue, answers.oldest, &mut left, port) {
                 Ok(true) => {
                     queue.next = queue.next.wrapping_add(1);
                     if settings.transport != Transport::Reliable {
-                        finish(settings.number, queue, report, Status::Success, 0);
+                        queue.finish(settings.number, report, Status::Success, 0);
                     }
                 }
                 Ok(false) | Err(Pause::Window | Pause::Port) => break,
@@ -105,17 +113,17 @@ impl Requester {
         settings: &Settings,
         state: State,
         queue: &SendQueue,
-        completer: &Completer,
+        answers: Answers,
     ) -> bool {
         if queue.next == queue.tail
             || self.stalled.is_some()
             || !state.sends()
-            || completer.is_waiting_for_receiver()
+            || answers.receiver_not_ready
         {
             return false;
         }
         if settings.transport == Transport::Reliable
-            && self.cursor.since(completer.oldest) >= settings.window
+            && self.cursor.since(answers.oldest) >= settings.window
         {
             return false;
         }

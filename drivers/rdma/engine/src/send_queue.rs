@@ -11,7 +11,10 @@
 //! more than one apart.
 
 use crate::gather::total;
-use crate::{Attachment, Destination, Error, Flags, MAX_MESSAGE, Segment, SendRequest, Work};
+use crate::{
+    Attachment, Completion, Destination, Error, Flags, MAX_MESSAGE, Report, Segment, SendRequest,
+    Status, Work,
+};
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -57,6 +60,27 @@ pub(crate) struct SendQueue {
 }
 
 impl SendQueue {
+    /// Takes the oldest request off the queue, and tells of it where that was asked for.
+    #[inline]
+    pub(crate) fn finish<R: Report>(
+        &mut self,
+        number: Qpn,
+        report: &mut R,
+        status: Status,
+        vendor: u8,
+    ) {
+        let entry = self.entry(self.head);
+        if status != Status::Success || entry.flags.contains(Flags::SIGNALLED) {
+            let kind = entry.work.kind();
+            report.complete(Completion {
+                length: entry.length,
+                vendor_error: vendor,
+                ..Completion::new(entry.id, number, kind, status)
+            });
+        }
+        self.head = self.head.wrapping_add(1);
+    }
+
     pub(crate) fn new(transport: Transport, capacity: u32, segments: u32) -> Self {
         let capacity = capacity.min(1 << 16);
         let width = segments.min(1 << 8);

@@ -152,12 +152,15 @@ pub unsafe extern "C" fn attempt(
     )
 }
 
-/// Drops what an [`attempt`] has on the present stack, and has that return 1.
+/// Drops what an [`attempt`] has on the present stack, and has that return 1, with interrupts let
+/// through.
 ///
 /// # Safety
 /// `saved` is what the attempt has left there, it has not returned, and this is the stack it was
-/// made on; nothing of what it has called is gone on with.
+/// made on, with interrupts let through; nothing of what it has called is gone on with. An interrupt
+/// that is being served has been acknowledged.
 #[unsafe(naked)]
 pub unsafe extern "C" fn give_up(saved: usize) -> ! {
-    naked_asm!("mov rsp, rdi", "mov eax, 1", "ret")
+    // The flag is set last: interrupts find the stack as it is to be.
+    naked_asm!("mov rsp, rdi", "mov eax, 1", "sti", "ret")
 }

@@ -18,14 +18,12 @@ mod images;
 mod linux;
 
 use std::fmt::Display;
-use std::io::Write as _;
 use std::time::Duration;
 
 use reflex_qemu::build;
 use reflex_qemu::peer::{Ended, Hub, Peer, Session, Station};
-use reflex_qemu::test::ALLOW_SKIP;
 
-use crate::guest::{Guest, Seats};
+use crate::guest::{Guest, Seats, enter_network, skips};
 use crate::tools;
 
 /// How long any one exchange may take.
@@ -45,14 +43,12 @@ impl Lab {
         tools::require();
         let seats = Seats::all();
         let hub = Hub::new().unwrap_or_else(|error| panic!("no network for guests: {error}"));
-        match Peer::ensure() {
+        let peer = Peer::ensure();
+        // All is downloaded now.
+        enter_network();
+        match peer {
             Ok(peer) => Some(Lab { peer, hub, seats }),
-            Err(error) if std::env::var_os(ALLOW_SKIP).is_some() => {
-                let test = std::thread::current().name().unwrap_or("a test").to_owned();
-                // Past the test harness, which keeps what a passing test prints to itself.
-                let _ = writeln!(std::io::stderr(), "skipped: {test}: no Linux peer: {error:#}");
-                None
-            }
+            Err(error) if skips(&format_args!("no Linux peer: {error:#}")) => None,
             Err(error) => panic!(
                 "the Linux peer, which is made of Debian packages, cannot be made: {error:#} (pass \
                  --allow-skip to `cargo reflex test` to leave out what needs it)"

@@ -2,4 +2,7 @@
 //! says why each holds. A test here does in safe code alone what would be undefined behaviour, were
 //! it let.
 
+mod abandoned;
+mod dropped;
 mod identity;
+mod reentry;

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
-use reflex_event::{Context, Error, EventId, Kernel, Priority};
+use reflex_event::{Context, Error, EventId, EventSystem, Priority};
 use reflex_kind::{Accumulate, Delivery, Kind, Options, Source, Terms, Told, Trigger, subscribe};
 use reflex_testkit::{Clock, SimKernel};
 use std::sync::{Arc, Mutex};

@@ -4,7 +4,7 @@
 pub mod raw;
 
 use reflex_driver_api::Frame;
-use reflex_event::{Context, Instant, Kernel, Priority};
+use reflex_event::{Context, EventSystem, Instant, Priority};
 use reflex_net::{
     Address, Config, Connection, ConnectionError, Interrupts, Net, Stack, TcpService,
 };

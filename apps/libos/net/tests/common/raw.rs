@@ -1,6 +1,9 @@
 //! Frames made by hand, independently of the code under test.
 
 use std::net::Ipv4Addr;
+// Part of a `no_std` crate's own tests too.
+use std::vec;
+use std::vec::Vec;
 
 pub const MAC: [u8; 6] = [2, 0, 0, 0, 0, 99];
 pub const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 99);

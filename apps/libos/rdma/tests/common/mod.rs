@@ -4,7 +4,7 @@
 
 use reflex_driver_api::{Frame, Hop, Link, NextHop, NicError, Protocol};
 use reflex_event::{
-    Accumulation, Activation, Context, Error, EventId, Instant, Kernel, Priority, Registration,
+    Accumulation, Activation, Context, Error, EventId, EventSystem, Instant, Priority, Registration,
 };
 use reflex_memory::{Lent, Pool};
 use reflex_rdma::{Limits, Place, Port};

@@ -1,7 +1,7 @@
 //! `evtimer`: periodic timers.
 
-use crate::{Activation, Context, Error, EventId, Kernel, Priority, Registration, System};
 use core::time::Duration;
+use reflex::{Activation, Context, Error, EventId, Kernel, Priority, Registration, System};
 
 /// Makes a timer that expires after `interval` and from then on every `period`; only once when the
 /// period is zero. It ends with its registration.

@@ -4,15 +4,14 @@
 //! that wait. A connection that ends while it waits leaves the next one of its place to wait in its
 //! stead, so the queue is never longer than there may be connections.
 
-use super::socket::{Inner, Socket};
-use crate::net::{Connection, ListenBuilder, Listener, TcpService, TcpState};
-use crate::{
+use crate::socket::{Inner, Socket};
+use core::fmt;
+use reflex::net::{Connection, ListenBuilder, Listener, TcpService, TcpState};
+use reflex::{
     Activation, Context, Error, EventError, EventId, Kernel, Priority, Registration, Runtime,
     System,
 };
-use core::fmt;
-use reflex_boot::{Ceiling, Pool, Shared};
-use reflex_net::ConnectionError;
+use reflex::{Ceiling, ConnectionError, Pool, Shared};
 
 /// A socket that listens: the old one, as seen by the handler that is told of a new one.
 pub struct Listening {
@@ -100,7 +99,7 @@ impl Listening {
 }
 
 /// Listens at a port, and has `handler` told of each connection, with the old socket and the new:
-/// there is none when the event did not occur in its [time](super::SetTimeOut).
+/// there is none when the event did not occur in its [time](crate::SetTimeOut).
 ///
 /// The connections' sockets and handlers lie in the context's event memory, beside the buffers that
 /// `socket` asks for. Those that the handler has not been told of yet wait, also when the event is
@@ -163,11 +162,8 @@ fn accept<S: 'static>(
     mut activation: Activation,
     handler: &impl Fn(&mut S, Activation, &Listening, Option<&Socket<S>>),
 ) {
-    // What is popped is with the queue or rescued, whatever becomes of the handler.
-    kernel.guarded(|| match old.pop() {
-        None if activation.timed_out() => {
-            kernel.unguarded(|| handler(state, activation, old, None));
-        }
+    match old.pop() {
+        None if activation.timed_out() => handler(state, activation, old, None),
         None => {}
         Some((socket, more)) => {
             activation.count = 1;
@@ -176,12 +172,12 @@ fn accept<S: 'static>(
                 let _ = kernel.activate(activation.event, 1);
             }
             let Some(inner) = socket else { return };
-            let (new, ()) = kernel.rescued(Socket { inner, context }, drop, |new| {
-                kernel.unguarded(|| handler(state, activation, old, Some(new)));
-            });
+            // When the handler is given up its handle is forgotten, like all that it has on its stack.
+            let new = Socket { inner, context };
+            handler(state, activation, old, Some(&new));
             new.inner.follow_unread();
         }
-    });
+    }
 }
 
 /// What one place's connections have to tell.

@@ -2,7 +2,7 @@
 //! N-3).
 //!
 //! The names are that interface's, over the same events as everything else: an event loop is a
-//! [context](crate::Context) that owns the user's data and does not run before [`netio_run`];
+//! [context](reflex::Context) that owns the user's data and does not run before [`netio_run`];
 //! callbacks are handlers of its data. What a C program hangs into fields (`signal.cb`,
 //! `signal.data`) is given at initialisation here, as a handler without which there is no event.
 //!
@@ -14,13 +14,19 @@
 //! });
 //! netio_run(&ctx.evloop)?;
 //! ```
+#![no_std]
+#![forbid(unsafe_code)]
 
-use crate::{Context, Error, Signal, SignalMode, System, Tick, Timer};
+extern crate alloc;
+
 use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
-use reflex_boot::{EventId, Kernel, Priority, Registration};
+use reflex::{
+    Context, Error, EventId, Kernel, Priority, Registration, Signal, SignalMode, System, Tick,
+    Timer,
+};
 
 /// What [`netio_init`] makes.
 #[derive(Debug)]
@@ -107,13 +113,14 @@ pub fn netio_run<D: Send + 'static>(evloop: &EventLoop<D>) -> Result<(), Error> 
     }
     let started = evloop.clone();
     let registration = Registration { priority: Priority::HIGHEST, ..Registration::default() };
-    let first = kernel.register(evloop.context.inner, registration, move |data, activation| {
-        // Registered until now, as it runs.
-        let _ = kernel.unregister(activation.event);
-        if let Some(callback) = &started.first {
-            callback(data, &started);
-        }
-    })?;
+    let first =
+        kernel.register(evloop.context.handle(), registration, move |data, activation| {
+            // Registered until now, as it runs.
+            let _ = kernel.unregister(activation.event);
+            if let Some(callback) = &started.first {
+                callback(data, &started);
+            }
+        })?;
     kernel.activate(first, 1)?;
     kernel.start(evloop.context.id())?;
     waiter.wait()?;

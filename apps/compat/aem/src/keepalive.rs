@@ -1,11 +1,13 @@
 //! `enter_keepalive`: a context that stays alive for its handlers and does nothing else.
 
-use crate::{ContextId, Error, EventError, Runtime, System};
 use alloc::vec::Vec;
-use reflex_boot::{Ceiling, EventId, Kernel};
+use reflex::{Ceiling, EventId, Kernel};
+use reflex::{ContextId, Error, EventError, Runtime, System};
 
-/// Who is in keepalive, and who has been signalled before.
-pub(crate) struct Keepalives(Ceiling<Vec<Entry>>);
+/// Contexts in keepalive, and those that were signalled before they came.
+static KEEPALIVES: Keepalives = Keepalives(Ceiling::new(Vec::new()));
+
+struct Keepalives(Ceiling<Vec<Entry>>);
 
 struct Entry {
     context: ContextId,
@@ -14,10 +16,6 @@ struct Entry {
 }
 
 impl Keepalives {
-    pub(crate) const fn new() -> Self {
-        Self(Ceiling::new(Vec::new()))
-    }
-
     /// Lets `context` wait for `event`. False when it was signalled already.
     fn enter(&self, kernel: Runtime, context: ContextId, event: EventId) -> bool {
         self.0.with(&kernel, |entries| {
@@ -57,14 +55,14 @@ pub fn enter_keepalive(system: System) -> Result<(), Error> {
     let waiter = system.waiter()?;
     // Somebody runs, or there would be no waiter.
     let context = kernel.running().ok_or(EventError::Busy)?;
-    if system.keepalives().enter(kernel, context, waiter.event()) {
+    if KEEPALIVES.enter(kernel, context, waiter.event()) {
         waiter.wait()?;
     }
     Ok(())
 }
 
 /// Signals a context: it leaves [`enter_keepalive`], or will return from there at once. The calling
-/// context's name is [`Runtime::running`](crate::Runtime::running)'s answer.
+/// context's name is [`Runtime::running`](reflex::Runtime::running)'s answer.
 ///
 /// # Errors
 /// [`EventError::NoContext`] when there is no such context (any more).
@@ -72,7 +70,7 @@ pub fn leave_keepalive(system: System, context: ContextId) -> Result<(), Error> 
     let kernel = system.kernel();
     // Only to see whether it is there.
     kernel.policy(context)?;
-    if let Some(event) = system.keepalives().leave(kernel, context) {
+    if let Some(event) = KEEPALIVES.leave(kernel, context) {
         kernel.activate(event, 1)?;
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! `evctl`: control of an event by its identifier.
 
-use crate::{Error, EventId, Info, Kernel, Meanwhile, Priority, Runtime, System};
 use core::time::Duration;
+use reflex::{Error, EventId, Info, Kernel, Meanwhile, Priority, Runtime, System};
 
 /// Does `operation` to an event. Legal in any handler, the event's own included.
 ///
 /// # Errors
-/// [`EventError::Stale`](crate::EventError::Stale) when the event has ended; those of the operation.
+/// [`EventError::Stale`](reflex::EventError::Stale) when the event has ended; those of the operation.
 pub fn evctl<O: Operation>(
     system: System,
     event: EventId,
@@ -57,8 +57,8 @@ operation!(
 );
 operation!(
     /// From now on occurrences count only if this, which is told how many there are at once, says
-    /// so. It is asked where the event is activated, with dispatch deferred: it is to be short, and
-    /// a panic in it ends the image.
+    /// so. It is asked where the event is activated, with dispatch deferred: it is to be short. What
+    /// goes wrong in it is the failure of the event's context; see [`Runtime::filter`].
     Filter<F: Predicate>(filter: F) -> (), |kernel, event| kernel.filter(event, filter)
 );
 operation!(

@@ -5,12 +5,11 @@
 //! takes the notes and tells them. When the connection has ended, each event has its last run, which
 //! tells what is left and ends the registration.
 
-use crate::net::{Connection, TcpState, TcpStates};
-use crate::{Activation, Context, Error, EventError, EventId, Kernel, Priority, Runtime};
 use core::fmt;
 use core::ops::Deref;
-use reflex_boot::{Accumulation, Ceiling, Registration, Shared};
-use reflex_net::{ConnectionError, Error as NetError};
+use reflex::net::{Connection, TcpState, TcpStates};
+use reflex::{Accumulation, Ceiling, ConnectionError, NetError, Registration, Shared};
+use reflex::{Activation, Context, Error, EventError, EventId, Kernel, Priority, Runtime};
 
 /// A connection that was accepted by a process whose state is an `S`.
 ///

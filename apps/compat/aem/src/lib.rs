@@ -1,11 +1,11 @@
 //! The AEM interface: asynchronous events of control, network and timers.
 //!
 //! The names are that document's, over the same events as everything else: what it calls a process
-//! is a [context](crate::Context), a job's number is an [`EventId`](crate::EventId), and a negative
-//! value is an [`Error`](crate::Error). Every function that registers returns the identifier, with
+//! is a [context](reflex::Context), a job's number is an [`EventId`](reflex::EventId), and a negative
+//! value is an [`Error`](reflex::Error). Every function that registers returns the identifier, with
 //! which [`evctl`] controls the event.
 //!
-//! A handler is told the event as an [`Activation`](crate::Activation), all there is to know of what
+//! A handler is told the event as an [`Activation`](reflex::Activation), all there is to know of what
 //! has occurred, and the process's state. When the event was given a time in which to occur and has
 //! not, the handler is told so by `Activation::timed_out`.
 //!
@@ -18,6 +18,10 @@
 //!
 //! The parts: `control` is [`evctl`], `keepalive` and `timer` are what their names say; `accept`
 //! turns connections into a [`Socket`] each, and `socket` keeps who has asked for what occurs there.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
 
 mod accept;
 mod control;
@@ -25,13 +29,12 @@ mod keepalive;
 mod socket;
 mod timer;
 
-pub use crate::net::TcpState;
 pub use accept::{Listening, sockasync_accept};
 pub use control::{
     Clean, Disable, Enable, Filter, LookUp, Operation, SetPriority, SetTimeOut, Unregister, evctl,
 };
-pub(crate) use keepalive::Keepalives;
 pub use keepalive::{enter_keepalive, leave_keepalive};
+pub use reflex::net::TcpState;
 pub use socket::{
     Socket, SocketState, sockasync_close, sockasync_read, sockasync_sk, sockasync_sock,
 };
