@@ -18,20 +18,19 @@ pub(crate) fn find(machine: &Machine) -> Option<(Access, RangeInclusive<u8>)> {
         let ecam = unsafe { Ecam::map::<Identity>(space.base, buses.clone()) };
         return Some((Access::Ecam(ecam), buses));
     }
-    // SAFETY: the ports are where every PC has them, and a host bridge has answered there; interrupts'
-    // handlers do not use them, and what looks for devices does so at start-up or in `main`.
-    has_ports().then(|| (Access::Ports(unsafe { Ports::new() }), 0..=255))
+    ports().map(|ports| (Access::Ports(ports), 0..=255))
 }
 
-/// Whether configuration space can be reached by ports: a host bridge answers there.
-fn has_ports() -> bool {
+/// The ports to configuration space: a host bridge answers there.
+fn ports() -> Option<Ports> {
     const ADDRESS: u16 = 0xcf8;
     const DATA: u16 = 0xcfc;
     const ENABLE: u32 = 1 << 31;
-    // SAFETY: no machine has anything but PCI configuration space at these ports, and nobody
-    // else uses them at this time.
+    // SAFETY: no machine has anything but PCI configuration space at these ports. Interrupts' handlers
+    // do not use them, and what looks for devices does so at start-up or in `main`, one at a time.
     unsafe {
         Port::<u32>::new(ADDRESS).write(ENABLE);
-        Port::<u32>::new(ADDRESS).read() == ENABLE && Port::<u32>::new(DATA).read() != u32::MAX
+        let there = Port::<u32>::new(ADDRESS).read() == ENABLE;
+        (there && Port::<u32>::new(DATA).read() != u32::MAX).then(|| Ports::new())
     }
 }

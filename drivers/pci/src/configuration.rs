@@ -143,16 +143,7 @@ impl ConfigurationAccess for Ports {
     }
 
     fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
-        // SAFETY: the ports are ours by `new`'s contract; the accesses touch no memory. All three
-        // registers are declared as changed or given.
-        unsafe {
-            core::arch::asm!(
-                "out dx, eax", "mov eax, {data:e}", "add dx, 4", "out dx, eax",
-                data = in(reg) data,
-                inout("dx") 0xcf8u16 => _, inout("eax") address(function, offset) => _,
-                options(nomem, nostack),
-            );
-        }
+        self.write(function, offset & !3, Width::Word, data);
     }
 
     unsafe fn unsafe_clone(&self) -> Self {
@@ -163,30 +154,44 @@ impl ConfigurationAccess for Ports {
 #[cfg(target_arch = "x86_64")]
 impl Configuration for Ports {
     fn write_byte(&mut self, function: DeviceFunction, offset: u8, data: u8) {
-        // SAFETY: the ports are ours by `new`'s contract; the accesses touch no memory. All three
-        // registers are declared as changed or given.
-        unsafe {
-            core::arch::asm!(
-                "out dx, eax", "mov edx, {port:e}", "mov eax, {data:e}", "out dx, al",
-                data = in(reg) u32::from(data),
-                port = in(reg) 0xcfc_u32 + u32::from(offset & 3),
-                inout("dx") 0xcf8u16 => _, inout("eax") address(function, offset) => _,
-                options(nomem, nostack),
-            );
-        }
+        self.write(function, offset, Width::Byte, data.into());
     }
 
     fn write_half(&mut self, function: DeviceFunction, offset: u8, data: u16) {
-        // SAFETY: the ports are ours by `new`'s contract; the accesses touch no memory. All three
-        // registers are declared as changed or given.
+        self.write(function, offset & !1, Width::Half, data.into());
+    }
+}
+
+/// How much of a register is written.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+enum Width {
+    Byte,
+    Half,
+    Word,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Ports {
+    /// Writes a register, or a part of it; `offset` is a multiple of the width.
+    fn write(&mut self, function: DeviceFunction, offset: u8, width: Width, data: u32) {
+        use core::arch::asm;
+        let port = 0xcfc_u16 + u16::from(offset & 3);
+        // SAFETY: the ports are ours by `new`'s contract; the accesses touch no memory.
         unsafe {
-            core::arch::asm!(
-                "out dx, eax", "mov edx, {port:e}", "mov eax, {data:e}", "out dx, ax",
-                data = in(reg) u32::from(data),
-                port = in(reg) 0xcfc_u32 + u32::from(offset & 2),
-                inout("dx") 0xcf8u16 => _, inout("eax") address(function, offset) => _,
-                options(nomem, nostack),
-            );
+            let register = address(function, offset);
+            asm!("out dx, eax", in("dx") 0xcf8_u16, in("eax") register, options(nomem, nostack));
+            match width {
+                Width::Byte => {
+                    asm!("out dx, al", in("dx") port, in("al") data as u8, options(nomem, nostack));
+                }
+                Width::Half => {
+                    asm!("out dx, ax", in("dx") port, in("ax") data as u16, options(nomem, nostack));
+                }
+                Width::Word => {
+                    asm!("out dx, eax", in("dx") port, in("eax") data, options(nomem, nostack));
+                }
+            }
         }
     }
 }
