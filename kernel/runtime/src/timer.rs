@@ -8,6 +8,7 @@ use crate::job::Job;
 use crate::runtime::Timekeeping;
 use crate::section::{Outermost, Section, Start, section};
 use crate::supervise::Supervision;
+use crate::watchdog;
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) enum Due {
     TimeOut(u64),
     /// A supervised context has run for a while, or been down for one.
     Life(&'static Supervision),
+    /// The watchdog is to be fed.
+    Watchdog,
 }
 
 /// What the timer interrupt is for.
@@ -225,6 +228,10 @@ pub(crate) fn expire(outermost: &mut Outermost, when: When) {
         Due::TimeOut(event) => extras::timed_out(outermost, EventId::from_word(event)),
         Due::Life(supervision) => {
             supervision.due(outermost);
+            Ok(())
+        }
+        Due::Watchdog => {
+            watchdog::feed(outermost);
             Ok(())
         }
     };
