@@ -356,6 +356,7 @@ impl Handler {
     ///
     /// # Safety
     /// Nobody else has seen it; `pool` is the one it was bound in.
+    #[cold]
     pub(crate) unsafe fn discard(self, pool: &'static Pool) {
         // SAFETY: the caller's duty: it has nothing beside it.
         unsafe {

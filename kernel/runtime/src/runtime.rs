@@ -197,19 +197,20 @@ impl EventSystem for Runtime {
             Ok(parts)
         })?;
         // What is refused is dropped where nothing is guarded any more.
-        let registered = match Handler::bind(state, handler, pool) {
-            Ok(bound) => table::register_for(context.id(), Some(state), registration, bound)
-                .map_err(|error| (error, Some(bound), None)),
-            Err((error, handler)) => Err((error, None, Some(handler))),
-        };
-        guard::close();
-        registered.map_err(|(error, bound, _)| {
-            if let Some(bound) = bound {
-                // SAFETY: nobody else has seen it.
-                unsafe { bound.discard(pool) };
+        let bound = match Handler::bind(state, handler, pool) {
+            Ok(bound) => bound,
+            Err((error, _handler)) => {
+                guard::close();
+                return Err(error);
             }
-            error
-        })
+        };
+        let registered = table::register_for(context.id(), Some(state), registration, bound);
+        guard::close();
+        if registered.is_err() {
+            // SAFETY: nobody else has seen it.
+            unsafe { bound.discard(pool) };
+        }
+        registered
     }
 
     fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {
