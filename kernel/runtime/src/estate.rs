@@ -16,8 +16,8 @@ use crate::dispatch::{activate_deferred, with_core};
 use crate::scope::Scope;
 use crate::section::{self, Section, section};
 use crate::supervise::{Life, Supervision};
-use crate::{guard, memory, registry, report, supervisor, timer};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::{cpu, guard, memory, registry, report, supervisor, timer};
+use core::sync::atomic::Ordering::Relaxed;
 use reflex_event::ContextId;
 use reflex_memory::{Cursor, Pool};
 
@@ -52,9 +52,6 @@ struct Remains {
     pool: &'static Pool,
     captured: bool,
 }
-
-/// Bytes of the global heap that were lost with contexts.
-static LOST: AtomicU64 = AtomicU64::new(0);
 
 impl Supervision {
     /// Does a bounded piece of the cleaning up. What goes wrong there is the kernel's own, but for what
@@ -209,7 +206,7 @@ impl Supervision {
                 registry::forget_state(cs, context);
             }
             let lost = self.heap.take().max(0) as u64;
-            LOST.fetch_add(lost, Relaxed);
+            cpu::this().lost.fetch_add(lost, Relaxed);
             self.lost.set(lost);
             supervisor::cleaned_up(cs, self);
             self.failed(cs);
@@ -271,5 +268,5 @@ pub fn account_heap(bytes: i64) {
 /// Bytes of the global heap that were lost with contexts that were given up: what they had taken
 /// in their own handlers, less what they had given back.
 pub fn lost_heap() -> u64 {
-    LOST.load(Relaxed)
+    cpu::this().lost.load(Relaxed)
 }

@@ -163,11 +163,10 @@ pub(crate) unsafe fn finish(outermost: Outermost, handler: Handler) -> Outermost
         if let Some(supervision) = place.supervision {
             supervision.unfinished.set(Some(handler));
         }
-        outermost.leave();
+        let free = outermost.leave();
         // SAFETY: the caller's duty; noted in the lines above.
         budget::limited(|| unsafe { drop_here(handler, context, pool) });
-        // SAFETY: it was left above, and sections end where they were opened.
-        return unsafe { Outermost::hold() };
+        return free.hold();
     }
     // SAFETY: the caller's duty.
     unsafe { handler.free(pool) };

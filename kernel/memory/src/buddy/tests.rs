@@ -30,7 +30,7 @@ fn audit(buddy: &Buddy<'_>, free: &[bool]) {
         while block != NIL {
             let link = buddy.table.links[block as usize / 2];
             assert_eq!(link.previous, previous);
-            assert_eq!(buddy.table.states[block as usize], FREE | order as u8);
+            assert_eq!(buddy.table.states[block as usize], state_of(FREE, order));
             assert_eq!(block % (1 << order), 0, "aligned to its size");
             for granule in block..block + (1 << order) {
                 assert!(!core::mem::replace(&mut listed[granule as usize], true));
