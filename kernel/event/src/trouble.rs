@@ -24,11 +24,13 @@ pub enum Trouble {
     /// The memory of a context that this one answers for, and that has been given up, is not used
     /// again.
     MemoryQuarantined,
+    /// A registration was ended by its context's replacement, which had no handler for it.
+    RegistrationLost,
 }
 
 impl Trouble {
     /// How many kinds there are.
-    pub const KINDS: usize = 8;
+    pub const KINDS: usize = 9;
 
     /// Every kind.
     pub const ALL: [Self; Self::KINDS] = [
@@ -40,6 +42,7 @@ impl Trouble {
         Self::DeadlineMissed,
         Self::MemoryPressure,
         Self::MemoryQuarantined,
+        Self::RegistrationLost,
     ];
 }
 

@@ -1,9 +1,10 @@
 //! Contexts as the machine has them: a stack, a state, event memory, a name.
 
-use crate::bound::{AnyState, Handler, StateCell};
+use crate::bound::{AnyState, StateCell};
 use crate::cpu;
 use crate::crew::{Crew, Membership};
 use crate::dispatch::{Stack, with_core};
+use crate::handler::Handler;
 use crate::inherit::Heirlooms;
 use crate::local::{Local, LocalCell};
 use crate::policy::{self, Lineage, Origin};
@@ -149,7 +150,7 @@ pub(crate) fn add_by<S: Send + 'static>(
     let context = add_any(options, scheme, |pool| {
         let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
         let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
-        Ok(AnyState::new(cell))
+        Ok(AnyState::new(NonNull::from(cell)))
     })?;
     Ok(Context::new(context))
 }
@@ -239,11 +240,16 @@ fn make(
 
 /// A context.
 pub(crate) fn at(cs: &Section, context: ContextId) -> Result<&'static Place, Error> {
-    if name(cs, context.index)? != context {
-        return Err(Error::NoContext);
+    if with_core(cs, |core| core.exists(context)) {
+        existing(cs, context.index)
+    } else {
+        Err(Error::NoContext)
     }
-    let place =
-        cpu::this().places.with(cs, |places| places.get(usize::from(context.index)).copied());
+}
+
+/// The context at a place, whatever it is called now.
+pub(crate) fn existing(cs: &Section, index: u16) -> Result<&'static Place, Error> {
+    let place = cpu::this().places.with(cs, |places| places.get(usize::from(index)).copied());
     place.ok_or(Error::NoContext)
 }
 
@@ -257,11 +263,10 @@ pub(crate) fn parts(cs: &Section, context: ContextId) -> Result<(&'static Pool, 
     at(cs, context).map(|place| (place.pool.get(cs), place.state.get(cs)))
 }
 
-/// Whether what code of a context leaves behind that is given up may be used again: see
-/// [`quarantine`](crate::quarantine).
-pub(crate) fn reuses(cs: &Section, context: ContextId) -> bool {
+/// Whether the memory of code of a context may be used again when that has been given up.
+pub(crate) fn reuse(cs: &Section, context: ContextId) -> Reuse {
     let supervision = supervision(cs, context).ok().flatten();
-    supervision.is_none_or(|supervision| supervision.home.reuse.is_at_once())
+    supervision.map_or(Reuse::NEVER, |supervision| supervision.home.reuse)
 }
 
 /// What is kept of a context that is supervised.
@@ -276,6 +281,15 @@ pub(crate) fn supervision(
 pub(crate) fn forget_state(cs: &Section, context: ContextId) {
     if let Ok(place) = at(cs, context) {
         place.state.set(cs, AnyState::nothing());
+    }
+}
+
+/// Forgets a value, and frees its memory, if that may be used again.
+pub(crate) fn forget<T: ?Sized>(value: Lent<T>, reuse: Reuse) {
+    let (value, pool) = value.into_raw();
+    if reuse.is_at_once() {
+        // SAFETY: given up in the line above, and nobody uses it any more, or points to it.
+        unsafe { free_block(value.cast(), pool) };
     }
 }
 

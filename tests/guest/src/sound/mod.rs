@@ -7,3 +7,4 @@ mod dropped;
 mod identity;
 mod quarantine;
 mod reentry;
+mod replacement;
