@@ -5,7 +5,7 @@
 //! size, which is filled from the queue in its order. What does not fit waits behind it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::dispatch::{note, note_if_due, timestamp, with_core};
+use crate::dispatch::{borrow_core, note, note_if_due, timestamp, with_core};
 use crate::local::Local;
 use crate::loose::Loose;
 use crate::registry::{self, ContextOptions};
@@ -101,22 +101,19 @@ impl Completions {
 
     fn fill_one(&self) -> bool {
         section(|cs| {
-            self.producer.with(cs, |producer| {
-                if producer.len() == self.size {
-                    return false;
-                }
-                let taken = with_core(cs, |core| {
-                    let taken = core.take(self.context);
-                    // What is taken may have lent its priority to whoever excludes the ring.
-                    note_if_due(core);
-                    taken
-                });
-                // The context is a ring's, so its activations can be taken.
-                let Ok(Some(activation)) = taken else { return false };
-                let entry = [activation.event.into_word(), u64::from(activation.count)];
-                // There is room: only the producer fills the ring.
-                producer.push(entry).is_ok()
-            })
+            let mut producer = self.producer.borrow(cs);
+            if producer.len() == self.size {
+                return false;
+            }
+            let mut core = borrow_core(cs);
+            // The context is a ring's, so its activations can be taken.
+            let Ok(Some(activation)) = core.take(self.context) else { return false };
+            let entry = [activation.event.into_word(), u64::from(activation.count)];
+            // There is room: only the producer fills the ring.
+            let moved = producer.push(entry).is_ok();
+            // What was taken may have lent its priority to whoever excludes the ring.
+            note_if_due(&core);
+            moved
         })
     }
 }

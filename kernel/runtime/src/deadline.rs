@@ -4,12 +4,12 @@
 //! short because of it. Such events' handlers are [called](crate::calls) by way of this; nobody else
 //! pays for it.
 
-use crate::bound::{Call, Handler, Header};
+use crate::budget::Limited;
 use crate::dispatch::{note, timestamp, with_core};
+use crate::handler::{Called, Way};
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
-use crate::{budget, calls, extras, timer};
-use core::ptr::NonNull;
+use crate::{calls, extras, timer};
 use core::time::Duration;
 use reflex_event::{Error, EventId, Trait, Trouble};
 
@@ -34,32 +34,27 @@ fn set(cs: &Section, event: EventId, micros: u32) -> Result<(), Error> {
     calls::route_anew(cs, event)
 }
 
-/// Calls a handler that has a deadline.
-///
-/// # Safety
-/// As for the handler's own call.
-pub(crate) unsafe extern "C" fn timed(header: NonNull<Header>, event: u64, count: u32) {
-    // SAFETY: the caller's duty; the handler is being called, so it is live.
-    unsafe { within(Handler::new(header).kind().call, header, event, count) }
+/// The way of handlers that have a deadline.
+pub(crate) struct Timed;
+
+impl Way for Timed {
+    fn call(called: Called) {
+        within(called, Called::own);
+    }
 }
 
-/// Calls a handler that has a deadline, and whose time is limited too.
-///
-/// # Safety
-/// As for the handler's own call.
-pub(crate) unsafe extern "C" fn timed_and_limited(header: NonNull<Header>, event: u64, count: u32) {
-    // SAFETY: the caller's duty.
-    unsafe { within(budget::limited_call, header, event, count) }
+/// The way of handlers that have a deadline, and whose time is limited too.
+pub(crate) struct TimedAndLimited;
+
+impl Way for TimedAndLimited {
+    fn call(called: Called) {
+        within(called, Limited::call);
+    }
 }
 
-/// # Safety
-/// As for `call`.
-unsafe fn within(call: Call, header: NonNull<Header>, event: u64, count: u32) {
-    // SAFETY: the handler is being called, so it has not been released, nor have its extras.
-    let extras = unsafe { Handler::new(header).extras() };
-    let micros = extras.map_or(0, |extras| extras.deadline.get());
-    // SAFETY: the caller's duty.
-    unsafe { call(header, event, count) };
+fn within(called: Called, call: impl FnOnce(Called)) {
+    let micros = called.extras().map_or(0, |extras| extras.deadline.get());
+    call(called);
     check(micros);
 }
 

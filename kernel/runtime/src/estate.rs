@@ -10,16 +10,16 @@
 //! - what it took from the global heap is lost, and counted.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::Handler;
 use crate::crew::Membership;
 use crate::dispatch::{activate_deferred, with_core};
+use crate::handler::{Handler, Husk, Retired};
 use crate::scope::Scope;
 use crate::section::{self, Section, section};
 use crate::supervise::{Life, Supervision};
-use crate::{guard, memory, registry, report, supervisor, timer};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::{cpu, guard, memory, registry, report, supervisor, timer};
+use core::sync::atomic::Ordering::Relaxed;
 use reflex_event::ContextId;
-use reflex_memory::{Cursor, Pool};
+use reflex_memory::Cursor;
 
 /// How far the cleaning up has come.
 #[derive(Clone, Copy)]
@@ -45,37 +45,30 @@ enum Ended {
     All,
 }
 
-/// A handler of which there is something to be dropped, and whether that is all that it has captured, or
-/// the filter beside it alone.
-struct Remains {
-    handler: Handler,
-    pool: &'static Pool,
-    captured: bool,
+/// A handler of which there is something to be dropped: all that it has captured, or the filter beside
+/// it alone.
+enum Remains {
+    All(Retired),
+    Filter(Husk),
 }
-
-/// Bytes of the global heap that were lost with contexts.
-static LOST: AtomicU64 = AtomicU64::new(0);
 
 impl Supervision {
     /// Does a bounded piece of the cleaning up. What goes wrong there is the kernel's own, but for what
     /// handlers have captured.
     pub(crate) fn step(&'static self) {
-        let Some(Remains { handler, pool, captured }) = guard::guarded(|| self.advance()) else {
-            return;
-        };
-        // SAFETY: the core gave it back, so it does not run and is never called again. When this does
-        // not come to its end, the rest is forgotten.
-        unsafe {
-            handler.drop_filter(pool);
-            if captured {
-                handler.drop_captured();
+        // When this does not come to its end, the rest is forgotten.
+        let husk = match guard::guarded(|| self.advance()) {
+            None => return,
+            Some(Remains::All(handler)) => handler.drop_all(),
+            Some(Remains::Filter(husk)) => {
+                husk.drop_filter();
+                husk
             }
-        }
+        };
         guard::guarded(|| {
             supervisor::set_heir_of(None);
             self.unfinished.set(None);
-            // SAFETY: as above.
-            unsafe { handler.free(pool) };
+            husk.free();
         });
     }
 
@@ -87,10 +80,9 @@ impl Supervision {
             && let Ok((pool, _)) = registry::parts(cs, self.context(cs))
         {
             // SAFETY: whoever was at it does not go on.
-            unsafe {
-                before.drop_extras(cs, pool);
-                before.free(pool);
-            }
+            let husk = unsafe { Husk::take_over(before, pool) };
+            husk.end_extras(cs);
+            husk.free();
         }
     }
 
@@ -157,18 +149,17 @@ impl Supervision {
     fn unregister(&'static self, context: ContextId) -> Ended {
         let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return Ended::All };
         if let Some(handler) = self.unfinished.get() {
-            // SAFETY: it was being called, or dropped, by somebody who does not go on. What it
-            // has captured is forgotten, unless it is known to be whole; a filter beside it is not.
-            unsafe {
-                section(|cs| handler.drop_extras(cs, pool));
-                handler.forget();
-                if handler.has_filter() {
-                    supervisor::set_heir_of(Some(self));
-                    return Ended::Handler(Remains { handler, pool, captured: false });
-                }
-                self.unfinished.set(None);
-                handler.free(pool);
+            // SAFETY: it was being called, or dropped, by somebody who does not go on.
+            let handler = unsafe { Retired::take_over(handler, pool) };
+            section(|cs| handler.end_extras(cs));
+            // Unless it is known to be whole; a filter beside it is.
+            let husk = handler.forget();
+            if husk.has_filter() {
+                supervisor::set_heir_of(Some(self));
+                return Ended::Handler(Remains::Filter(husk));
             }
+            self.unfinished.set(None);
+            husk.free();
             return Ended::Nothing;
         }
         let ended = section(|cs| {
@@ -176,19 +167,20 @@ impl Supervision {
                 let event = core.first_of(context).ok().flatten()?;
                 Some(core.unregister(event).ok()?.handler)
             })?;
-            if let Some(handler) = handler {
+            Some(handler.map(|handler| {
                 self.unfinished.set(Some(handler));
                 // SAFETY: the core gave it back, so it does not run and is never called again.
-                unsafe { handler.drop_extras(cs, pool) };
-            }
-            Some(handler)
+                let handler = unsafe { Retired::take_over(handler, pool) };
+                handler.end_extras(cs);
+                handler
+            }))
         });
         match ended {
             None => Ended::All,
             Some(None) => Ended::Nothing,
             Some(Some(handler)) => {
                 supervisor::set_heir_of(Some(self));
-                Ended::Handler(Remains { handler, pool, captured: true })
+                Ended::Handler(Remains::All(handler))
             }
         }
     }
@@ -210,7 +202,7 @@ impl Supervision {
                 registry::forget_state(cs, context);
             }
             let lost = self.heap.take().max(0) as u64;
-            LOST.fetch_add(lost, Relaxed);
+            cpu::this().lost.fetch_add(lost, Relaxed);
             self.lost.set(lost);
             supervisor::cleaned_up(cs, self);
             self.failed(cs);
@@ -272,5 +264,5 @@ pub fn account_heap(bytes: i64) {
 /// Bytes of the global heap that were lost with contexts that were given up: what they had taken
 /// in their own handlers, less what they had given back.
 pub fn lost_heap() -> u64 {
-    LOST.load(Relaxed)
+    cpu::this().lost.load(Relaxed)
 }

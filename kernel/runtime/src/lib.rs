@@ -1,6 +1,6 @@
 //! The kernel at work on one core: interrupts, jobs, context stacks, dispatch, timers.
 //!
-//! This is the only crate with statics. It drives the pure [`reflex_event::Core`] from real
+//! What belongs to the core is one static, of `cpu`. The crate drives the pure [`reflex_event::Core`] from real
 //! interrupts and implements [`reflex_event::Kernel`] for the library OS.
 //!
 //! The order of things, which the modules follow:
@@ -9,7 +9,7 @@
 //! 2. [`job`]: bounded work with dispatch deferred, turning occurrences into activations;
 //! 3. [`section`](mod@section): the end of the outermost section is where dispatch happens;
 //! 4. `dispatch`: switch to the best context, on its own stack, and call the handler.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
 
@@ -25,6 +25,7 @@ mod cloner;
 mod completions;
 pub mod contain;
 mod control;
+mod cpu;
 mod crew;
 mod deadline;
 mod dispatch;
@@ -32,6 +33,7 @@ mod estate;
 mod exclude;
 mod extras;
 mod guard;
+mod handler;
 mod idle;
 mod inbox;
 mod inherit;
@@ -57,6 +59,7 @@ mod supervisor;
 mod table;
 mod timer;
 mod wait;
+pub mod watchdog;
 
 pub use cloner::{Cloner, ClonerOptions};
 pub use completions::Completions;

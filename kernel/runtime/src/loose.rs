@@ -1,17 +1,17 @@
 //! Handlers that are no registration's: not yet, or not any more.
 
-use crate::bound::{AnyState, Bound, Handler, Header, Kind, StateCell, StateId};
-use core::mem::ManuallyDrop;
+use crate::bound::{AnyState, Bound, StateCell, StateId};
+use crate::handler::{Handle, Header, Retired, Stateless};
 use core::ptr::NonNull;
-use reflex_event::{Activation, Error};
-use reflex_memory::Pool;
+use reflex_event::{Activation, Error, EventId};
+use reflex_memory::{Lent, Pool};
 
 /// A handler with what must be known of it wherever it changes hands: in what memory it lies, and what
 /// state it is for. It is discarded when it is dropped, which is to be outside of sections and guarded
 /// calls, since what it has captured is the application's.
 pub(crate) struct Loose {
-    handler: Handler,
-    pool: &'static Pool,
+    /// Until it is given away.
+    handler: Option<Retired>,
     /// [`StateId::NONE`] when it reaches no state, or one that the kernel keeps for the context beside
     /// the context's own.
     state: StateId,
@@ -31,7 +31,7 @@ impl Loose {
     {
         let Some(cell) = state.downcast::<S>() else { return Err((Error::WrongState, handler)) };
         let handler = Bound::bind(cell, handler, pool)?;
-        Ok(Self { handler, pool, state: state.id() })
+        Ok(Self { handler: Some(handler), state: state.id() })
     }
 
     /// Binds `handler` to a state that the kernel keeps for a context beside the context's own, in
@@ -47,38 +47,28 @@ impl Loose {
     {
         let handler = Bound::bind(NonNull::from(cell), handler, pool);
         let handler = handler.map_err(|(error, _)| error)?;
-        Ok(Self { handler, pool, state: StateId::NONE })
+        Ok(Self { handler: Some(handler), state: StateId::NONE })
     }
 
-    /// The handler of the kernel's own that `header` is the beginning of.
-    ///
-    /// # Safety
-    /// As [`Handler::new`]; the block is one of `pool`'s, and the handler may be called whatever the
-    /// state of the context is that the pool belongs to.
-    pub(crate) unsafe fn own(header: NonNull<Header>, pool: &'static Pool) -> Self {
-        // SAFETY: the caller's duty.
-        Self { handler: unsafe { Handler::new(header) }, pool, state: StateId::NONE }
+    /// A handler of the kernel's own.
+    pub(crate) fn own<T: Stateless>(handler: Lent<T>) -> Self {
+        Self { handler: Some(Retired::new(handler)), state: StateId::NONE }
     }
 
     /// A handler that does nothing, for an event that is not called.
     pub(crate) fn nothing(pool: &'static Pool) -> Result<Self, Error> {
-        /// Sound to call with anything.
-        unsafe extern "C" fn call(_: NonNull<Header>, _: u64, _: u32) {}
-
-        let header = Header::new(&Kind { call, drop: None, forget: None });
-        let (header, _) = pool.alloc(header).map_err(|_| Error::OutOfMemory)?.into_raw();
-        // SAFETY: a kind with nothing to drop, which reaches no state.
-        Ok(unsafe { Self::own(header, pool) })
+        let nothing = Nothing { _header: Header::of::<Nothing>() };
+        Ok(Self::own(pool.alloc(nothing).map_err(|_| Error::OutOfMemory)?))
     }
 
     /// The handler, which stays loose.
-    pub(crate) fn handler(&self) -> Handler {
-        self.handler
+    pub(crate) fn handler(&self) -> &Retired {
+        self.handler.as_ref().expect("it is there until it is kept")
     }
 
     /// The handler, which is whoever's it is given to from here on.
-    pub(crate) fn keep(self) -> Handler {
-        ManuallyDrop::new(self).handler
+    pub(crate) fn keep(mut self) -> Retired {
+        self.handler.take().expect("it is kept once")
     }
 
     /// Whether it may be a handler of the context that has this memory and this state. Wherever a
@@ -95,14 +85,28 @@ impl Loose {
         if self.state != StateId::NONE {
             return Err(Error::WrongState);
         }
-        if core::ptr::eq(self.pool, pool) { Ok(()) } else { Err(Error::Foreign) }
+        if core::ptr::eq(self.handler().pool(), pool) { Ok(()) } else { Err(Error::Foreign) }
     }
 }
 
 impl Drop for Loose {
     fn drop(&mut self) {
-        // SAFETY: nobody else has it, so it does not run and is not called again; it was bound in this
-        // pool.
-        unsafe { self.handler.discard(self.pool) }
+        if let Some(handler) = self.handler.take() {
+            handler.drop_captured().free();
+        }
     }
 }
+
+/// A handler that does nothing.
+#[repr(C)]
+struct Nothing {
+    _header: Header,
+}
+
+// SAFETY: it is its header.
+unsafe impl Handle for Nothing {
+    unsafe fn call(&self, _: EventId, _: u32) {}
+}
+
+// SAFETY: it reaches nothing.
+unsafe impl Stateless for Nothing {}

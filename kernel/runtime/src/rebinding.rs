@@ -123,8 +123,7 @@ impl<New: 'static> Drop for Rebinding<New> {
     fn drop(&mut self) {
         for (_, handler) in self.named.drain(..) {
             if let Some(handler) = handler {
-                // SAFETY: nobody has seen it, and it was bound in the context's pool.
-                unsafe { retire::unseen(handler.keep(), self.context, self.pool) };
+                retire::unseen(handler, self.context);
             }
         }
     }

@@ -18,8 +18,9 @@
 //! the context was given up: whoever waits is told in every case.
 
 use crate::attempt::attempt;
-use crate::bound::{AnyState, Header, Kind, StateCell};
+use crate::bound::{AnyState, StateCell};
 use crate::dispatch::{self, note, timestamp, with_core};
+use crate::handler::{Handle, Header, Stateless};
 use crate::local::Local;
 use crate::loose::Loose;
 use crate::rebinding::{Rebinding, Service};
@@ -243,12 +244,13 @@ impl<New: 'static> Replacement<New> {
         let shared = Arc::new(Local::new(Shared { outcome: None, notify: None }));
         let pending = Pending { kernel, shared: shared.clone() };
         let work = Work { teller: Teller(shared), plan: self, memory, old, convert };
-        let (header, of) = (Header::new(&Act::<Old, New, C>::KIND), PhantomData::<fn(Old)>);
-        let act = Act { header, begun: Cell::new(false), work: Cell::new(Some(work)), of };
-        let (act, _) = pool.alloc(act).map_err(|_| Error::OutOfMemory)?.into_raw();
-        // SAFETY: an `Act` begins with its header, whose kind is its own; it was given up above.
-        // All that it has may be dropped anywhere; it looks itself whether the state is still `old`.
-        let handler = unsafe { Loose::own(act.cast(), pool) };
+        let act: Act<Old, New, C> = Act {
+            _header: Header::of::<Act<Old, New, C>>(),
+            begun: Cell::new(false),
+            work: Cell::new(Some(work)),
+            of: PhantomData,
+        };
+        let handler = Loose::own(pool.alloc(act).map_err(|_| Error::OutOfMemory)?);
         let registration = Registration { priority, ..Registration::default() };
         let event = table::register(context, registration, handler)?;
         kernel.activate(event, 1)?;
@@ -297,7 +299,7 @@ struct Work<New: 'static, C> {
 /// The handler of a replacement.
 #[repr(C)]
 struct Act<Old: 'static, New: 'static, C> {
-    header: Header,
+    _header: Header,
     /// The work is being done, or dropped.
     begun: Cell<bool>,
     work: Cell<Option<Work<New, C>>>,
@@ -308,43 +310,6 @@ impl<Old: 'static, New: 'static, C> Act<Old, New, C>
 where
     C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
 {
-    const KIND: Kind =
-        Kind { call: Self::call, drop: Some(Self::drop), forget: Some(Self::forget) };
-
-    /// # Safety
-    /// `header` is that of a live `Self`, and no other handler of its context runs.
-    unsafe extern "C" fn call(header: NonNull<Header>, event: u64, _: u32) {
-        // SAFETY: the caller's duty; `Self` begins with its header.
-        let act = unsafe { header.cast::<Self>().as_ref() };
-        act.run(EventId::from_word(event));
-    }
-
-    /// # Safety
-    /// `header` is that of a live `Self`, which nobody uses again.
-    unsafe fn drop(header: NonNull<Header>) {
-        // SAFETY: the caller's duty; `Self` begins with its header.
-        unsafe {
-            header.cast::<Self>().as_ref().begun.set(true);
-            header.cast::<Self>().drop_in_place();
-        }
-    }
-
-    /// # Safety
-    /// As [`drop`](Self::drop); whoever called or dropped it does not go on.
-    unsafe fn forget(header: NonNull<Header>) {
-        // SAFETY: the caller's duty; `Self` begins with its header. What has not been begun is whole,
-        // since that is said before anything of it is touched.
-        let work = unsafe {
-            let act = header.cast::<Self>().as_ref();
-            if act.begun.get() { None } else { act.work.take() }
-        };
-        if let Some(Work { teller, plan, memory, old: _, convert }) = work {
-            // What the conversion has captured is the application's.
-            let _ = section(|cs| attempt(cs, plan.context, || drop(convert)));
-            Kept::<Old, New> { teller, plan, memory, old: None }.stopped();
-        }
-    }
-
     /// Does the work. What is the application's, and is not needed any more, is dropped last, where
     /// nothing is guarded.
     fn run(&self, own: EventId) {
@@ -391,6 +356,41 @@ where
             },
         );
     }
+}
+
+impl<Old: 'static, New: 'static, C> Drop for Act<Old, New, C> {
+    fn drop(&mut self) {
+        // Before anything of the work is touched: if that is not finished, it is not whole.
+        self.begun.set(true);
+    }
+}
+
+// SAFETY: it begins with its header. All that it has may be dropped anywhere.
+unsafe impl<Old: 'static, New: 'static, C> Handle for Act<Old, New, C>
+where
+    C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
+{
+    const FORGETS: bool = true;
+
+    unsafe fn call(&self, event: EventId, _: u32) {
+        self.run(event);
+    }
+
+    fn forget(&self) {
+        // What has not been begun is whole, since that is said before anything of it is touched.
+        let work = if self.begun.get() { None } else { self.work.take() };
+        if let Some(Work { teller, plan, memory, old: _, convert }) = work {
+            // What the conversion has captured is the application's.
+            let _ = section(|cs| attempt(cs, plan.context, || drop(convert)));
+            Kept::<Old, New> { teller, plan, memory, old: None }.stopped();
+        }
+    }
+}
+
+// SAFETY: it looks itself whether the state is still the one that it replaces.
+unsafe impl<Old: 'static, New: 'static, C> Stateless for Act<Old, New, C> where
+    C: FnOnce(Old) -> Result<New, Old> + Send + 'static
+{
 }
 
 /// A replacement ends, and so does its registration. It is running, so it is registered.

@@ -1,12 +1,13 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
-use crate::dispatch::{self, CORE, Stack, note, running, timestamp, with_core};
+use crate::cpu;
+use crate::dispatch::{self, Stack, note, running, timestamp, with_core};
 use crate::loose::Loose;
 use crate::memory::{self, StackSource};
 use crate::policy::Origin;
 use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::Print;
-use crate::section::{self, Outermost, Section, section};
+use crate::section::{self, Outermost, Start, section};
 use crate::{
     attempt, contain, extras, guard, idle, inbox, interrupt, policy, random, report, supervise,
     table, timer,
@@ -64,19 +65,18 @@ pub struct Runtime(());
 /// # Errors
 /// [`Error::OutOfMemory`] and [`Error::HeapExhausted`] when the machine has too little memory.
 pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
-    // SAFETY: the kernel's start is a section.
-    let cs = unsafe { Section::assume() };
-    CORE.set(cs, Core::new(Stack::NONE));
-    // SAFETY: the caller's duty: nothing else runs, and the memory is nobody's.
-    unsafe {
-        memory::init(platform.memory, platform.stacks);
-        registry::init(cs)?;
-        contain::init();
-        report::init(platform.print);
-        timer::init(cs, platform.time, platform.events)?;
-        inbox::init()?;
-    }
-    with_core(cs, |core| core.reserve(platform.events, registry::MOST_CONTEXTS))?;
+    // SAFETY: the caller's duty.
+    let start = &unsafe { Start::begin() };
+    cpu::this().core.set(start, Core::new(Stack::NONE));
+    // SAFETY: the caller's duty.
+    unsafe { memory::init(start, platform.memory, platform.stacks) };
+    registry::init(start)?;
+    policy::init(start);
+    contain::init(start);
+    report::init(start, platform.print);
+    timer::init(start, platform.time, platform.events)?;
+    inbox::init(start)?;
+    with_core(start, |core| core.reserve(platform.events, registry::MOST_CONTEXTS))?;
     Ok(Runtime::KERNEL)
 }
 
@@ -111,7 +111,7 @@ impl Runtime {
         })?;
         self.activate(event, 1)?;
         // SAFETY: the one section that is open is that of the kernel's start, as asked above.
-        idle::enter(&mut unsafe { Outermost::assume() })
+        dispatch::leave_stack(&mut unsafe { Outermost::assume() }, idle::stack())
     }
 
     /// Makes a context. A cold path.

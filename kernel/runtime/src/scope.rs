@@ -9,9 +9,8 @@
 //! Beside the list there is a count of [guarded](crate::guard) calls, in which nothing is given up.
 
 use crate::dispatch::with_core;
-use crate::local::Local;
 use crate::section::{Section, section};
-use crate::{contain, exclude};
+use crate::{contain, cpu};
 use core::ptr::NonNull;
 
 /// The bit of [`Scopes::guards`] that says the context is to be given up as soon as no guarded call
@@ -40,23 +39,13 @@ impl Scopes {
 // never goes on by the supervisor, and what is ended by it is `Send`.
 unsafe impl Send for Scopes {}
 
-/// What is open where no context runs: at start-up, and in a job while idle.
-static NOBODYS: Local<Scopes> = Local::new(Scopes::NONE);
-
 /// A node of the list, with which whatever is to be ended begins.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope {
     outer: Option<NonNull<Scope>>,
-    kind: Kind,
-}
-
-/// What a scope is the beginning of.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    /// A value that is held, which this ends.
-    Value(End),
-    /// An exclusion.
-    Exclusion,
+    end: End,
+    /// Whether it is an exclusion's.
+    exclusion: bool,
 }
 
 /// What ends a scope whose code never goes on; returns how many values are forgotten by that.
@@ -67,8 +56,14 @@ pub(crate) enum Kind {
 pub(crate) type End = unsafe fn(NonNull<Scope>) -> u32;
 
 impl Scope {
-    pub(crate) const fn new(kind: Kind) -> Self {
-        Self { outer: None, kind }
+    /// One that is ended by `end`.
+    pub(crate) const fn new(end: End) -> Self {
+        Self { outer: None, end, exclusion: false }
+    }
+
+    /// One of an exclusion, that is ended by `end`.
+    pub(crate) const fn of_exclusion(end: End) -> Self {
+        Self { outer: None, end, exclusion: true }
     }
 
     /// The scope around this one.
@@ -78,7 +73,7 @@ impl Scope {
 
     /// Whether it is an exclusion's.
     pub(crate) fn is_exclusion(&self) -> bool {
-        matches!(self.kind, Kind::Exclusion)
+        self.exclusion
     }
 
     /// Ends the scope, and returns the one around it and how many values are forgotten.
@@ -86,18 +81,12 @@ impl Scope {
     /// # Safety
     /// The node was on the list of a context that has been given up; it is not used again.
     pub(crate) unsafe fn end(node: NonNull<Self>) -> (Option<NonNull<Self>>, u32) {
-        // SAFETY: the stack that the node is on is still as it was left.
-        let Self { outer, kind } = *unsafe { node.as_ref() };
-        let forgotten = match kind {
-            // SAFETY: the node was made for this function; the rest is the caller's duty.
-            Kind::Value(end) => unsafe { end(node) },
-            Kind::Exclusion => {
-                // SAFETY: as above: it is the beginning of an exclusion.
-                unsafe { exclude::end(node) };
-                0
-            }
-        };
-        (outer, forgotten)
+        // SAFETY: the stack that the node is on is still as it was left, and the node was made for this
+        // function; the rest is the caller's duty.
+        unsafe {
+            let Self { outer, end, .. } = *node.as_ref();
+            (outer, end(node))
+        }
     }
 }
 
@@ -106,7 +95,7 @@ impl Scope {
 pub(crate) fn with<R>(cs: &Section, work: impl FnOnce(&mut Scopes) -> R) -> R {
     with_core(cs, |core| match core.running() {
         Some(context) => work(&mut core.machine(context).scopes),
-        None => NOBODYS.with(cs, work),
+        None => cpu::this().no_context.with(cs, work),
     })
 }
 

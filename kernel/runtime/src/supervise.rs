@@ -12,9 +12,9 @@
 //! decided about it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::Handler;
 use crate::dispatch::{activate_deferred, with_core};
 use crate::estate::Phase;
+use crate::handler::Handler;
 use crate::registry::{self, ContextOptions, Place};
 use crate::report::{Obituary, Reason, Registers, Text};
 use crate::runtime::Runtime;

@@ -1,14 +1,14 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
-use crate::bound::Handler;
 use crate::dispatch::{note_if_due, with_core};
+use crate::handler::{Handler, Retired, registered};
 use crate::loose::Loose;
+use crate::retire::Last;
 use crate::section::{Section, section};
 use crate::{calls, memory, policy, registry, retire, supervise};
 use reflex_event::{
     Chunk, ContextId, Error, EventId, Priority, Record, Registration, Unregistered,
 };
-use reflex_memory::Pool;
 
 /// Registers a handler, which is dropped when it is refused. Others may run meanwhile.
 ///
@@ -30,7 +30,8 @@ pub(crate) fn try_register(
 ) -> Result<EventId, (Error, Loose)> {
     match place(context, registration, &handler) {
         Ok(event) => {
-            handler.keep();
+            // It is the core's, until it gives it back.
+            let _ = handler.keep();
             Ok(event)
         }
         Err(error) => Err((error, handler)),
@@ -45,10 +46,9 @@ fn place(
     loop {
         let registered = section(|cs| {
             if admit(cs, context, handler)? {
-                // SAFETY: it is live, as it has not been dropped.
-                unsafe { calls::route(cs, handler.handler(), true) };
+                calls::route(cs, handler.handler().header(), true);
             }
-            with_core(cs, |core| core.register(context, registration, handler.handler()))
+            with_core(cs, |core| core.register(context, registration, handler.handler().handler()))
         });
         let refused = match registered {
             Err(Error::TableFull) => Error::TableFull,
@@ -89,24 +89,25 @@ pub(crate) fn rebind(context: ContextId, event: EventId, handler: Loose) -> Resu
         let admitted = admit(cs, context, &handler).and_then(|limited| {
             let (former, priority) = with_core(cs, |core| {
                 let priority = core.look_up(event)?.registration.priority;
-                Ok((core.rebind(context, event, handler.handler())?, priority))
+                Ok((core.rebind(context, event, handler.handler().handler())?, priority))
             })?;
             Ok((limited, former, priority))
         });
         let handler = handler.keep();
         match admitted {
-            // SAFETY: the core gave the former one back, so it does not run and is never called again;
-            // it lies in the context's memory, as all handlers of its registrations do, and as the new
-            // one does. That is live.
-            Ok((limited, former, priority)) => unsafe {
-                handler.adopt(cs, former);
-                calls::route(cs, handler, limited);
+            Ok((limited, former, priority)) => {
+                // SAFETY: the core gave it back, so it does not run and is never called again; it lies
+                // in the context's memory, as all handlers of its registrations do, and as the new one
+                // does.
+                let former = unsafe { Retired::take_over(former, handler.pool()) };
+                // The new one is the core's.
+                handler.header().adopt(cs, former.header());
+                calls::route(cs, handler.header(), limited);
                 retire::later(cs, context, former, priority);
                 Ok(())
-            },
+            }
             Err(error) => {
-                // SAFETY: nobody else has seen it, and it was bound in that context's memory.
-                unsafe { retire::later(cs, context, handler, Priority::DEFAULT) };
+                retire::later(cs, context, handler, Priority::DEFAULT);
                 Err(error)
             }
         }
@@ -140,8 +141,7 @@ pub(crate) fn each<E: From<Error>>(
         let seen = section(|cs| {
             with_core(cs, |core| {
                 let priority = core.look_up(event)?.registration.priority;
-                // SAFETY: a live registration's handler is live.
-                let last = unsafe { retire::is_last(core.handler(event)?) };
+                let last = registered(cs, core, event)?.goes_by::<Last>();
                 Ok::<_, Error>((priority, last, core.next_of(event)?))
             })
         });
@@ -161,9 +161,8 @@ pub(crate) fn each<E: From<Error>>(
 
 /// What the end of a registration leaves to its own context, which has called for it.
 struct Left {
-    handler: Handler,
+    handler: Retired,
     context: ContextId,
-    pool: &'static Pool,
 }
 
 /// Ends a registration; returns how many occurrences its handler was not told of. What that has
@@ -173,9 +172,8 @@ struct Left {
 /// [`Error::Stale`].
 pub(crate) fn end(event: EventId) -> Result<u32, Error> {
     let (dropped, left) = section(|cs| end_in(cs, event))?;
-    if let Some(Left { handler, context, pool }) = left {
-        // SAFETY: `end_in` says so.
-        unsafe { retire::drop_here(handler, context, pool) };
+    if let Some(Left { handler, context }) = left {
+        retire::drop_here(handler, context);
     }
     Ok(dropped)
 }
@@ -195,8 +193,7 @@ pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<(), Error> {
 /// dropped there: it is not used by anybody else any more, and has been noted as unfinished.
 fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
     let (ended, priority) = with_core(cs, |core| {
-        // SAFETY: a live registration's handler is live.
-        let drops = unsafe { core.handler(event)?.must_drop() };
+        let drops = registered(cs, core, event)?.must_drop();
         let info = if drops { Some(core.look_up(event)?) } else { None };
         let ended = core.unregister(event);
         note_if_due(core);
@@ -204,23 +201,22 @@ fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
     })?;
     let Unregistered { context, handler, dropped } = ended;
     let place = registry::existing(cs, context.index)?;
-    let pool = place.pool;
     if let Some(handler) = handler {
-        // SAFETY: the core gave it back, so it does not run and is never called again.
-        unsafe { handler.drop_extras(cs, pool) };
+        // SAFETY: the core gave it back, so it does not run and is never called again; it lies in its
+        // context's memory.
+        let handler = unsafe { Retired::take_over(handler, place.pool) };
+        handler.end_extras(cs);
         if let Some(priority) = priority {
             if retire::is_at_home(cs, context) {
                 if let Some(supervision) = place.supervision {
-                    supervision.unfinished.set(Some(handler));
+                    supervision.unfinished.set(Some(handler.handler()));
                 }
-                return Ok((dropped, Some(Left { handler, context, pool })));
+                return Ok((dropped, Some(Left { handler, context })));
             }
-            // SAFETY: as above.
-            unsafe { retire::later(cs, context, handler, priority) };
+            retire::later(cs, context, handler, priority);
             return Ok((dropped, None));
         }
-        // SAFETY: as above; there is nothing to drop.
-        unsafe { handler.free(pool) };
+        handler.drop_captured().free();
     }
     if let Some(member) = place.member.get(cs) {
         member.left(cs);

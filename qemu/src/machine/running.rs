@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::events::Events;
 use super::outcome::{Outcome, Status, judge, tail};
 use super::{Machine, MachineError};
 use crate::crash::{CrashCollector, CrashReport};
@@ -24,7 +25,7 @@ use crate::protocol::{Event, Line, Protocol};
 /// A console line is cut here, so that a guest gone mad cannot take the host's memory.
 const LONGEST_LINE: u64 = 64 * 1024;
 /// How long QEMU may take from closing its console to having ended.
-const END_GRACE: Duration = Duration::from_secs(5);
+const END_GRACE: Duration = Duration::from_secs(30);
 /// How many lines an error message shows.
 const TAIL: usize = 20;
 
@@ -42,6 +43,7 @@ pub struct Running {
     messages: Receiver<Message>,
     sender: Sender<Message>,
     stderr: Option<JoinHandle<String>>,
+    events: Option<Events>,
     started: Instant,
     lines: Vec<Line>,
     crash: CrashCollector,
@@ -50,7 +52,7 @@ pub struct Running {
     ended: bool,
     interrupted: bool,
     killed: bool,
-    _watch: Option<Sender<()>>,
+    watch: Option<Sender<()>>,
 }
 
 /// Wakes whoever reads a machine's lines, from another thread or a signal's.
@@ -90,7 +92,7 @@ impl Process {
 }
 
 impl Running {
-    pub(super) fn new(mut child: Child, machine: Machine) -> Running {
+    pub(super) fn new(mut child: Child, machine: Machine, events: Option<Events>) -> Running {
         let started = Instant::now();
         let (sender, messages) = mpsc::channel();
         let stdin = child.stdin.take();
@@ -121,6 +123,7 @@ impl Running {
             messages,
             sender,
             stderr,
+            events,
             started,
             lines: Vec::new(),
             crash: CrashCollector::default(),
@@ -128,7 +131,7 @@ impl Running {
             ended: false,
             interrupted: false,
             killed: false,
-            _watch: watch,
+            watch,
         }
     }
 
@@ -145,6 +148,11 @@ impl Running {
     /// The machine as it was asked for.
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// Ends the machine after this long from now, and not when its time-out had it.
+    pub fn end_after(&mut self, timeout: Duration) {
+        self.watch = Some(watch(self.process.clone(), timeout));
     }
 
     /// All lines taken so far.
@@ -385,7 +393,10 @@ impl Running {
         let status = match exit {
             _ if self.process.timed_out.load(Ordering::SeqCst) => Status::TimedOut,
             _ if self.killed => Status::Killed,
-            Some(exit) => judge(exit, &self.lines, &stderr),
+            Some(exit) => {
+                let watchdog_fired = self.events.take().is_some_and(Events::watchdog_fired);
+                judge(exit, &self.lines, &stderr, watchdog_fired)
+            }
             None => Status::Crashed("QEMU's exit code could not be read".to_owned()),
         };
         Outcome {

@@ -5,6 +5,7 @@
 
 mod contained;
 mod faults;
+mod standstill;
 
 use core::hint::{black_box, spin_loop};
 use core::time::Duration;
@@ -21,7 +22,10 @@ fn main(system: System) -> Result<(), Error> {
         Some("error") => Err(Error::Application("told to fail")),
         Some("panic") => panic_below(black_box(2)),
         Some("hang") => hang(),
-        Some("wait") => Ok(()),
+        Some("wait") => {
+            log::info!("waiting");
+            Ok(())
+        }
         Some("handler-panic") => in_handler(system, |()| panic_below(black_box(1))),
         Some("overflow") => in_handler(system, |()| {
             log::info!("went down {} frames", faults::descend(black_box(1)));
@@ -32,6 +36,10 @@ fn main(system: System) -> Result<(), Error> {
         Some("contained") => contained::serve(system),
         Some("overrun") => in_limited_handler(system),
         Some("section") => contained::fail_in_section(system),
+        Some("masked") => standstill::mask(),
+        Some("endless-section") => standstill::in_section(system),
+        Some("idle") => standstill::idle(system),
+        Some("busy") => standstill::busy(system),
         Some("invalid-opcode") => done(faults::invalid_opcode()),
         Some(_) => Err(Error::Application("by= names no known way to go wrong")),
     }
