@@ -259,6 +259,15 @@ impl<H: Copy, C: Copy> Core<H, C> {
         Ok(info)
     }
 
+    /// Whose a registration is.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn context_of(&mut self, id: EventId) -> Result<ContextId, Error> {
+        let context = self.table.live_at(id)?.context;
+        Ok(self.contexts.name(context))
+    }
+
     /// A registration's handler.
     ///
     /// # Errors

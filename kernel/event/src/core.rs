@@ -140,7 +140,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// What was given with a context, which must exist.
     #[inline(always)]
     pub fn machine(&mut self, context: impl Into<ContextIndex>) -> &mut C {
-        &mut self.contexts.at(context.into().0).machine
+        &mut self.contexts.at(context.into().index).machine
     }
 
     /// The name of the context at a place.
@@ -318,7 +318,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
             if top > others && self.express.index == NONE {
                 // It would only be queued to be taken out again.
                 self.set_current(top);
-                return Next::Start(ContextIndex(self.running));
+                return Next::Start(ContextIndex { index: self.running });
             }
             // Others of the same priority have waited longer.
             self.ready.push_back(&mut self.contexts, self.running, top);
@@ -333,15 +333,15 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if self.express.index != NONE {
             self.running = self.express.context;
             self.current = self.express.rank;
-            return Next::Start(ContextIndex(self.running));
+            return Next::Start(ContextIndex { index: self.running });
         }
         let (ready, preempted) = (self.ready.top(), self.preempted.top());
         if ready > preempted {
             self.set_current(ready);
             self.running = self.ready.pop(&mut self.contexts);
             return match self.contexts.at(self.running).active {
-                0 => Next::Start(ContextIndex(self.running)),
-                _ => Next::Resume(ContextIndex(self.running)),
+                0 => Next::Start(ContextIndex { index: self.running }),
+                _ => Next::Resume(ContextIndex { index: self.running }),
             };
         }
         self.set_current(preempted);
@@ -350,7 +350,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
             return Next::Idle;
         }
         self.running = self.preempted.pop(&mut self.contexts);
-        Next::Resume(ContextIndex(self.running))
+        Next::Resume(ContextIndex { index: self.running })
     }
 
     /// Another rank for the running context, when there is no express activation.

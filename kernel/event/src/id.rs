@@ -89,7 +89,7 @@ impl ContextId {
     /// Its place.
     #[inline(always)]
     pub const fn place(self) -> ContextIndex {
-        ContextIndex(self.index)
+        ContextIndex { index: self.index }
     }
 
     /// How often the place has been given to another.
@@ -120,12 +120,15 @@ impl fmt::Debug for ContextId {
 /// A context's place alone, for whoever knows that the context is there: dispatch, which the core has
 /// just told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ContextIndex(pub(crate) u16);
+pub struct ContextIndex {
+    /// Place among the contexts.
+    pub index: u16,
+}
 
 impl From<ContextId> for ContextIndex {
     #[inline(always)]
     fn from(context: ContextId) -> Self {
-        Self(context.index)
+        context.place()
     }
 }
 

@@ -19,7 +19,6 @@ use crate::{budget, registry, timer};
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-use core::time::Duration;
 use reflex_arch::context;
 use reflex_event::ContextId;
 
@@ -27,8 +26,8 @@ use reflex_event::ContextId;
 /// is its own doing.
 const AMPLE: usize = 4 << 10;
 
-/// How soon to look again for code that has used up its time, and was in the kernel's.
-const SOON: Duration = Duration::from_micros(5);
+/// Nanoseconds before another look for code that has used up its time, and was in the kernel's.
+const SOON: u64 = 5_000;
 
 /// A call that can be given up, on the stack of whoever makes it.
 pub(crate) struct Attempt {
@@ -45,9 +44,9 @@ pub(crate) struct Attempt {
     reason: Cell<Reason>,
     /// The code has been entered and not been left.
     entered: Cell<bool>,
-    /// Between two ticks.
-    tick: Duration,
-    /// When the next tick counts, in nanoseconds.
+    /// Nanoseconds between two ticks.
+    tick: u64,
+    /// When the next tick counts, in nanoseconds; 0 before there has been one.
     next: Cell<u64>,
     counted: Cell<u32>,
 }
@@ -79,7 +78,19 @@ struct Work<F, R> {
 /// is borrowed meanwhile.
 pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> R) -> Option<R> {
     let supervision = registry::supervision(cs, owner).ok().flatten();
+    attempt_by(cs, owner, supervision, work)
+}
+
+/// [Calls](attempt) `work`, which is code of a context of which `supervision` is kept.
+#[inline]
+pub(crate) fn attempt_by<R>(
+    cs: &Section,
+    context: ContextId,
+    supervision: Option<&'static Supervision>,
+    work: impl FnOnce() -> R,
+) -> Option<R> {
     let tick = supervision.map_or(budget::FILTER_TICK, |owner| owner.budget.filter_tick());
+    timer::interrupt_within(cs, tick);
     let outer = cpu::this().attempt.get(cs);
     let (guards, scope) = scope::with(cs, |scopes| (scopes.open(), scopes.last));
     let mut attempt = Attempt {
@@ -88,12 +99,12 @@ pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> 
         depth: section::depth(),
         guards,
         scope,
-        context: owner,
+        context,
         owner: supervision.filter(|owner| owner.on_failure.get() != OnFailure::Halt),
         reason: Cell::new(Reason::Panic),
         entered: Cell::new(false),
         tick,
-        next: Cell::new(timer::interrupt_within(cs, tick)),
+        next: Cell::new(0),
         counted: Cell::new(0),
     };
     // All access goes through this pointer until the call is over.
@@ -181,13 +192,15 @@ fn innermost(cs: &Section) -> Option<&Attempt> {
 /// The timer's interrupt has come in a section, and interrupts are masked. Gives up the code that has
 /// used up its time, if it is in there; then this does not return.
 pub(crate) fn tick(cs: &Section) {
-    let Some(latest) = innermost(cs) else { return };
+    let Some(latest) = innermost(cs) else { return timer::has_come() };
     let now = timer::now().as_nanos();
     let (mut at, mut overdue) = (Some(latest), false);
     while let Some(attempt) = at {
-        if now >= attempt.next.get() {
-            attempt.next.set(now + attempt.tick.as_nanos() as u64);
-            attempt.counted.set(attempt.counted.get() + 1);
+        let next = attempt.next.get();
+        if now >= next {
+            attempt.next.set(now + attempt.tick);
+            // The first one may come soon after the beginning.
+            attempt.counted.set(attempt.counted.get() + u32::from(next != 0));
         }
         overdue |= attempt.is_overdue();
         at = attempt.outer.map(UnderWay::look);
@@ -195,8 +208,8 @@ pub(crate) fn tick(cs: &Section) {
     let ends = latest.is_overdue() && latest.is_outside(cs);
     // One that has used up its time is to be found in code of its own: at times that do not keep step
     // with what it does.
-    let soon = SOON + Duration::from_nanos(now % SOON.as_nanos() as u64);
-    timer::interrupt_again(if overdue && !ends { soon } else { latest.tick });
+    let soon = SOON + now % SOON;
+    timer::interrupt_again(now, if overdue && !ends { soon } else { latest.tick });
     if !ends {
         return;
     }

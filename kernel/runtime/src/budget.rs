@@ -20,13 +20,15 @@ use core::time::Duration;
 /// Ticks in a budget. One that takes longer is noticed within a tick.
 pub(crate) const TICKS: u32 = 8;
 
-/// Between two ticks of a filter whose owner has no budget.
-pub(crate) const FILTER_TICK: Duration = Duration::from_nanos(100_000_000 / TICKS as u64);
+/// Nanoseconds between two ticks of a filter whose owner has no budget.
+pub(crate) const FILTER_TICK: u64 = 100_000_000 / TICKS as u64;
 
 /// A context's budget.
 pub(crate) struct Budget {
     /// Between two ticks; zero without a budget.
     tick: Duration,
+    /// Nanoseconds between two ticks of a filter.
+    filter_tick: u64,
     counted: Cell<u32>,
 }
 
@@ -35,12 +37,14 @@ impl Budget {
         let tick = budget.map_or(Duration::ZERO, |budget| {
             (budget / TICKS).max(Duration::from_nanos(reflex_timer::GRANULARITY_NS))
         });
-        Self { tick, counted: Cell::new(0) }
+        let filter_tick =
+            budget.map_or(FILTER_TICK, |_| u64::try_from(tick.as_nanos()).unwrap_or(FILTER_TICK));
+        Self { tick, filter_tick, counted: Cell::new(0) }
     }
 
-    /// Between two ticks of a filter.
-    pub(crate) fn filter_tick(&self) -> Duration {
-        if self.tick.is_zero() { FILTER_TICK } else { self.tick }
+    /// Nanoseconds between two ticks of a filter.
+    pub(crate) fn filter_tick(&self) -> u64 {
+        self.filter_tick
     }
 
     /// Whether there is one.
@@ -73,7 +77,7 @@ impl Way for Limited {
 /// The running context's time begins, if it is limited.
 fn begin() {
     with_budget(|cs, supervision| {
-        let Budget { tick, counted } = &supervision.budget;
+        let Budget { tick, counted, .. } = &supervision.budget;
         counted.set(0);
         // The timer is the context's for good.
         let _ = timer::arm(cs, supervision.timer.get(), timer::now() + *tick, Some(*tick));

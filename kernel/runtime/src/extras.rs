@@ -1,6 +1,6 @@
 //! What a few registrations have beside a handler: a filter, a time-out, a timer.
 
-use crate::attempt::attempt;
+use crate::attempt::{attempt, attempt_by};
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::handler::registered;
 use crate::section::{Section, section};
@@ -211,38 +211,46 @@ pub(crate) fn timed_out(cs: &Section, event: EventId) -> Result<(), Error> {
 #[cold]
 #[inline(never)]
 pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Option<EventId>, Error> {
-    let (info, handler) =
-        with_core(cs, |core| Ok::<_, Error>((core.look_up(event)?, registered(cs, core, event)?)))?;
-    let place = registry::at(cs, info.context)?;
+    let (context, handler) = with_core(cs, |core| {
+        Ok::<_, Error>((core.context_of(event)?, registered(cs, core, event)?))
+    })?;
+    let place = registry::at(cs, context)?;
     let extras = handler.extras();
     if let Some(crew) = place.front.get(cs)
         && !extras.is_some_and(Extras::watches)
-        && let Some(start) = crew::offer(cs, crew, info, Activation { event, count })
     {
-        return Ok(start);
+        let info = with_core(cs, |core| core.look_up(event))?;
+        if let Some(start) = crew::offer(cs, crew, info, Activation { event, count }) {
+            return Ok(start);
+        }
     }
+    let mut extras = extras;
     // Taken out while it is asked, as it may do anything, end this registration included.
-    if let Some(extras) = extras
-        && let Some(filter) = extras.filter.take()
+    if let Some(asked) = extras
+        && let Some(filter) = asked.filter.take()
     {
-        let version = extras.version.get();
-        let Some(pass) = attempt(cs, info.context, || filter(count)) else {
+        let version = asked.version.get();
+        let Some(pass) = attempt_by(cs, context, place.supervision, || filter(count)) else {
             // In what state it is nobody knows, so nobody is to drop it.
             registry::forget(filter);
             return Ok(None);
         };
-        match present(cs, event) {
-            Ok(Some(extras)) if extras.version.get() == version => extras.filter.set(Some(filter)),
-            changed => {
-                discard(cs, info.context, filter);
-                changed?;
+        extras = match present(cs, event) {
+            Ok(Some(now)) if now.version.get() == version => {
+                now.filter.set(Some(filter));
+                Some(now)
             }
-        }
+            changed => {
+                discard(cs, context, filter);
+                changed?;
+                present(cs, event)?
+            }
+        };
         if !pass {
             return Ok(None);
         }
     }
-    if let Some(extras) = present(cs, event)? {
+    if let Some(extras) = extras {
         extras.wait_anew(cs)?;
     }
     note(with_core(cs, |core| core.admit(event, count, timestamp()))?);

@@ -59,6 +59,7 @@ mod supervisor;
 mod table;
 mod timer;
 mod wait;
+pub mod watchdog;
 
 pub use cloner::{Cloner, ClonerOptions};
 pub use completions::Completions;

@@ -479,7 +479,7 @@ fn a_place_whose_generations_are_used_up_is_retired() {
     for index in 0..limit {
         wheel.store.entry_mut(index).generation = 0_u32.wrapping_sub(2 * 3);
     }
-    let mut names = vec![first];
+    let mut names = Vec::from([first]);
     for _ in 0..3 * limit {
         let key = wheel.insert(7).unwrap();
         assert!(wheel.contains(key));
