@@ -2,8 +2,8 @@
 //!
 //! There is one core, and so one block. With more of them each has its own, and [`this`] is what
 //! finds it: nothing else knows where it lies, but for the two words that `dispatch`'s entry in
-//! assembly reaches by their places in it. Shared by all cores is the machine's memory as far as it
-//! has not been given out, and that alone: see [`crate::memory`].
+//! assembly reaches by their places in it. Shared by all cores are the machine's memory as far as it
+//! has not been given out (see [`crate::memory`]), and the numbers of states.
 //!
 //! All of it is zero at the start, so that it takes no room in the image; what is not to be zero is
 //! set by [`init`](crate::init).
