@@ -141,4 +141,8 @@ fn tables_of_the_wrong_size_are_refused() {
     let mut link = [Link::default()];
     assert_eq!(Table::new(&mut link, &mut [0; 3]).unwrap_err(), Error::RegionTooSmall);
     assert!(Table::new(&mut link, &mut [0; 2]).is_ok());
+    // Memory that is asked for zeroed and never touched.
+    let mut states = vec![0; Buddy::MAX_GRANULES + 1];
+    assert_eq!(Table::new(&mut [], &mut states).unwrap_err(), Error::RegionTooLarge);
+    assert_eq!(Buddy::MAX_GRANULES, 1 << 31, "a block of the largest order");
 }
