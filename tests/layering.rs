@@ -304,13 +304,10 @@ fn unsafe_blocks_are_counted_and_nothing_else() {
 }
 
 /// What belongs to a core is one block; the others are what all cores share: memory that has not been
-/// given out, the last number of a state, the place of signals that cannot be, the watchdog.
+/// given out, the last number of a state, the place of signals that cannot be.
 #[test]
 fn what_belongs_to_a_core_is_one_block() {
-    assert_eq!(
-        statics_below("kernel/runtime/src"),
-        ["BLOCK", "END", "LAST", "NEXT", "NOBODYS", "WATCHDOG"]
-    );
+    assert_eq!(statics_below("kernel/runtime/src"), ["BLOCK", "END", "LAST", "NEXT", "NOBODYS"]);
     assert_eq!(
         statics("pub(crate) static A: u8 = 0; fn f(x: &'static u8) { static B: u8 = 0; }"),
         ["A", "B"]
