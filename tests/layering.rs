@@ -12,7 +12,7 @@ mod rules;
 #[path = "layering/sources.rs"]
 mod sources;
 
-use blocks::{BOUNDS, blocks, blocks_below};
+use blocks::{BOUNDS, blocks, blocks_below, statics, statics_below};
 use cargo_metadata::{Metadata, MetadataCommand};
 use circles::{circles, imports, imports_of, upward};
 use graph::{Edge, Fault, Graph, Kind, Rule};
@@ -344,4 +344,15 @@ fn the_sanitizer_runs_the_tests_of_every_crate_with_unsafe_code() {
     for name in sanitized {
         assert!(names.iter().any(|known| known == name), "{name} is no package");
     }
+}
+
+/// What belongs to a core is one block; the others are what all cores share: memory that has not been
+/// given out, the last number of a state, the place of signals that cannot be.
+#[test]
+fn what_belongs_to_a_core_is_one_block() {
+    assert_eq!(statics_below("kernel/runtime/src"), ["BLOCK", "END", "LAST", "NEXT", "NOBODYS"]);
+    assert_eq!(
+        statics("pub(crate) static A: u8 = 0; fn f(x: &'static u8) { static B: u8 = 0; }"),
+        ["A", "B"]
+    );
 }
