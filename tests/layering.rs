@@ -12,7 +12,7 @@ mod rules;
 #[path = "layering/sources.rs"]
 mod sources;
 
-use blocks::{BOUNDS, blocks, blocks_below};
+use blocks::{BOUNDS, blocks, blocks_below, statics, statics_below};
 use cargo_metadata::{Metadata, MetadataCommand};
 use circles::{circles, imports, imports_of, upward};
 use graph::{Edge, Fault, Graph, Kind, Rule};
@@ -301,4 +301,15 @@ fn unsafe_blocks_are_counted_and_nothing_else() {
     );
     assert_eq!(blocks("// unsafe { }\nconst A: &str = \"unsafe { }\";"), 0);
     assert_eq!(blocks("#[cfg(test)]\nmod tests { fn f() { unsafe { g() } } }"), 0);
+}
+
+/// What belongs to a core is one block; the others are what all cores share: memory that has not been
+/// given out, the last number of a state, the place of signals that cannot be.
+#[test]
+fn what_belongs_to_a_core_is_one_block() {
+    assert_eq!(statics_below("kernel/runtime/src"), ["BLOCK", "END", "LAST", "NEXT", "NOBODYS"]);
+    assert_eq!(
+        statics("pub(crate) static A: u8 = 0; fn f(x: &'static u8) { static B: u8 = 0; }"),
+        ["A", "B"]
+    );
 }
