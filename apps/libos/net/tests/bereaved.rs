@@ -8,6 +8,7 @@ use common::{Host, Noting, World, at};
 use reflex_event::{Context, Instant, Trouble};
 use reflex_net::{Datagram, Error, TcpService, UdpService, UdpSocket};
 use reflex_testkit::{Clock, SimKernel, Trace};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 type Connection = common::SimConnection;
@@ -196,12 +197,40 @@ fn a_connector_ends_with_its_context() {
     assert_eq!(trace.take(), ["s failed: the peer reset the connection"]);
     assert!(!connection.is_open());
     assert_eq!(connector.connect(at(server, 7)).err(), Some(Error::Closed));
-    // The next life has one of its own, and so have those who kept a copy of the former.
+    // The next life has one of its own, though it is in the same place; the former stays what it is.
     let again = client.net.connector().serve(talker).unwrap();
     again.connect(at(server, 7)).unwrap();
-    connector.connect(at(server, 7)).unwrap();
+    assert_eq!(connector.connect(at(server, 7)).err(), Some(Error::Closed));
     world.run_for(SECOND);
-    client.kernel.state(talker, |talker| assert_eq!(talker.connected, 3));
+    client.kernel.state(talker, |talker| assert_eq!(talker.connected, 2));
+}
+
+/// What is left of a life reaches nothing of the next, which has the same ports in the same places.
+#[test]
+fn handles_of_an_earlier_life_reach_nothing_of_a_later_one() {
+    let (clock, host) = lone();
+    let owner: Context<Fragile> = host.kernel.context(Fragile, 1 << 20);
+    let open = || {
+        let listener = host.net.listen(80).connections(4).serve(owner).unwrap();
+        (listener, host.net.udp(9).serve(owner).unwrap())
+    };
+    let (listener, socket) = open();
+    host.kernel.end(owner);
+    host.exchange(&clock, &Segment::new(4000, 80, SYN, 1, 0).frame(host.mac, host.address));
+    let (present, own) = open();
+    let half_open = |port| {
+        host.exchange(&clock, &Segment::new(port, 80, SYN, 1, 0).frame(host.mac, host.address));
+        present.half_open()
+    };
+    assert_eq!(half_open(4001), 1);
+    assert_eq!((listener.half_open(), listener.peak()), (0, 0));
+    listener.close();
+    assert_eq!(half_open(4002), 2, "it is not closed by a handle of the former life");
+    let peer = SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 9), 9);
+    assert_eq!(socket.send_to(b"late", peer), Err(Error::Closed));
+    assert_eq!(socket.registration(), None);
+    assert!(own.registration().is_some());
+    own.send_to(b"in time", peer).unwrap();
 }
 
 #[test]

@@ -352,6 +352,8 @@ impl Simulation {
         let (slow, kernel) = (self.random.chance(30), self.kernel);
         let count = 1 + self.random.below(4) as u32;
         let what = self.random.below(4);
+        // Another's time-out, which had to wait, may have missed its deadline by that.
+        let others = self.events.iter().any(|event| event.deadline && event.time_out);
         let event = &mut self.events[at];
         let id = self.home.id();
         kernel.take_troubles(id)?;
@@ -375,8 +377,8 @@ impl Simulation {
         assert_eq!(told, if passes { count } else { 0 }, "what its filter lets in");
         event.ran(told);
         let missed = kernel.take_troubles(id)?.count(Trouble::DeadlineMissed);
-        let late = event.deadline && slow;
-        assert_eq!(missed, if late { told } else { 0 }, "deadlines missed");
+        let late = if event.deadline && slow { told } else { 0 };
+        assert!(missed == late || others && missed > late, "{missed} deadlines missed, not {late}");
         match (what, event.timer) {
             (1, _) if event.time_out => {
                 kernel.activate(event.id, 1)?;
@@ -473,10 +475,6 @@ impl Simulation {
         let late = MEANWHILE.load(Relaxed);
         let left_out_event = left_out.map(|at| self.events[at].id);
         self.outcomes[3] += u32::from(late != NONE);
-        match &outcome {
-            _ => {}
-        }
-        let was_ok = outcome.is_ok();
         match outcome {
             Ok(context) => {
                 assert!(matches!(plan, Plan::Done | Plan::Unnamed { ended: true }), "{plan:?}");
@@ -498,7 +496,6 @@ impl Simulation {
                 self.outcomes[2] += 1;
             }
             Err(refused) => {
-                log::info!("DEBUG {refused}");
                 let expected = match plan {
                     Plan::Unnamed { ended: false } => left_out_event.map(ReplaceError::Unnamed),
                     Plan::Foreign => Some(ReplaceError::Event(EventError::Foreign)),
@@ -511,11 +508,6 @@ impl Simulation {
             }
         }
         assert!(plan != Plan::Failed || died > 0);
-        log::info!(
-            "DEBUG {plan:?} died {died} late {late} events {} ok {}",
-            self.events.len(),
-            was_ok
-        );
         if died > 0 {
             self.is_gone(late);
             return self.live_again(died);
@@ -547,7 +539,6 @@ impl Simulation {
         }
         self.subject = Subject::Small(self.home);
         let free = kernel.pool(self.home.handle())?.available();
-        log::info!("DEBUG free {free} died {died}");
         assert_eq!(*self.free.get_or_insert(free), free, "event memory was lost with it");
         Ok(())
     }
