@@ -127,7 +127,7 @@ fn its_own_boxes_come_back_and_lent_ones_are_waited_for(system: System) -> Resul
         })
         .on_failure(OnFailure::Ignore);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
-    let context = unsafe { builder.reuse_after_failure() }.build()?;
+    let context = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
     let pool = system.kernel().pool(context.handle())?;
     let lent = pool.alloc([7_u8; 500]).map_err(|_| "full")?;
     assert!(pool.stats().allocated > 32 * 256 + 3_000 + 500);
@@ -167,7 +167,7 @@ fn two_hundred_failures_leak_nothing(system: System) -> Result<(), Error> {
         .backoff(SOON, SOON)
         .budget(BUDGET);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
-    let context = unsafe { builder.reuse_after_failure() }.build()?;
+    let context = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
     let kernel = system.kernel();
     let pool = kernel.pool(context.handle())?;
     let mut before = None;
@@ -222,7 +222,7 @@ fn a_thousand_registrations_end_with_their_context(system: System) -> Result<(),
         .memory(1 << 20)
         .on_failure(OnFailure::Ignore);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
-    let context = unsafe { builder.reuse_after_failure() }.build()?;
+    let context = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
     until(|| TICKS.load(Relaxed) >= 1_000);
     fail(system, context, || panic!("a crowd"))?;
     // The supervisor may be one of those that are new.
@@ -616,7 +616,7 @@ fn a_filter_that_fails_ends_its_owner_alone(system: System) -> Result<(), Error>
         .on_failure(OnFailure::Ignore)
         .backoff(SOON, SOON);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
-    let owner = unsafe { builder.reuse_after_failure() }.build()?;
+    let owner = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
     let pool = kernel.pool(owner.handle())?;
     let above = system.context("above", ()).priority(Priority::HIGHEST).build()?;
     let other = system.context("other", ()).build()?;

@@ -249,7 +249,7 @@ fn an_own_scheme_survives_failures(system: System) -> Result<(), Error> {
         .on_failure(OnFailure::Ignore)
         .backoff(SOON, SOON);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
-    let context = unsafe { builder.reuse_after_failure() }.build()?;
+    let context = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
     let kernel = system.kernel();
     let pool = kernel.pool(context.handle())?;
     let mut blocks = None;

@@ -99,7 +99,7 @@ fn a_context_that_fails_gives_all_of_its_memory_back(system: System) -> Result<(
         .backoff(Duration::from_millis(1), Duration::from_millis(1))
         .on_failure(OnFailure::Restart);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
-    let culprit = unsafe { builder.reuse_after_failure() }.build()?;
+    let culprit = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
     let pool = system.kernel().pool(culprit.handle())?;
     let whole = || pool.stats().lent_blocks;
     let full = whole();

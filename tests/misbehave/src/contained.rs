@@ -50,7 +50,7 @@ pub(crate) fn serve(system: System) -> Result<(), Error> {
         .backoff(Duration::from_millis(5), Duration::from_millis(20))
         .budget(BUDGET);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
-    unsafe { fragile.reuse_after_failure() }.build()?;
+    fragile.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
     Ok(())
 }
 

@@ -318,7 +318,8 @@ fn memory_is_used_again_where_that_was_said(system: System) -> Result<(), Error>
         Ok::<_, Error>(())
     });
     // SAFETY: nothing here points to a frame or a box of the context's: the address is only compared.
-    let context = unsafe { context.reuse_after_failure() }.backoff(SOON, SOON).build()?;
+    let context =
+        context.after_failure(unsafe { reflex::Reuse::at_once() }).backoff(SOON, SOON).build()?;
     let kernel = system.kernel();
     let before = (system.quarantine(), STACK.load(Relaxed));
     let pool = kernel.pool(context.handle())?;
