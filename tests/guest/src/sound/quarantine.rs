@@ -5,12 +5,12 @@
 use crate::faults::Fault;
 use core::hint::black_box;
 use core::pin::{Pin, pin};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use lent::{Waiter, lend};
 use reflex::{
     Accumulation, Cloner, Context, Error, Kernel, OnFailure, Priority, Reason, Registration, Setup,
-    SignalMode, Stopped, System, Trouble,
+    SignalMode, Stopped, System, Tick, Trouble,
 };
 
 const EACH: Registration =
@@ -363,5 +363,34 @@ fn without_memory_there_is_no_other_life(system: System) -> Result<(), Error> {
         assert!(memory - system.available_memory() < 64 << 10);
     }
     assert_eq!(LIVES.load(Relaxed), 1);
+    Ok(())
+}
+
+/// A lock that a dead context held stays locked: that costs those who wait for it their own time, and
+/// nobody else.
+#[reflex::test(group = "quarantine")]
+fn a_lock_of_a_dead_context_is_the_affair_of_those_who_wait_for_it(
+    system: System,
+) -> Result<(), Error> {
+    static LOCK: AtomicBool = AtomicBool::new(false);
+    static TICKS: AtomicU32 = AtomicU32::new(0);
+    let holder = system.context("holder", ()).on_failure(OnFailure::Ignore).build()?;
+    let waits = system.context("waits", ()).on_failure(OnFailure::Ignore);
+    let waits = waits.budget(Duration::from_millis(10)).build()?;
+    let clock = system.context("clock", ()).priority(Priority::HIGH).build()?;
+    let timer = system.every(Duration::from_millis(1)).on(clock, |(), tick: Tick| {
+        TICKS.fetch_add(tick.count, Relaxed);
+    })?;
+    fail(system, holder, || {
+        assert!(!LOCK.swap(true, Relaxed));
+        panic!("with the lock");
+    })?;
+    let ticks = TICKS.load(Relaxed);
+    let stopped = fail(system, waits, || while LOCK.swap(true, Relaxed) {})?;
+    assert_eq!(stopped.reason, Reason::Overrun);
+    // Those above have gone on meanwhile, and those below go on now.
+    assert!(TICKS.load(Relaxed) > ticks);
+    assert!(LOCK.load(Relaxed));
+    timer.remove()?;
     Ok(())
 }
