@@ -69,6 +69,9 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
         Ok(emulator) => console::note("Emulator", emulator),
         Err(error) => console::warning(format!("no test can boot a guest: {error:#}")),
     }
+    if project.is_fresh() && arguments.filter.is_none() {
+        console::note("Building", "all that is tested, once: some minutes on two processors");
+    }
     let run = Run { project, arguments, means, skipping, seed };
     let mut parts = vec![("host", run.host_tests()?), ("image", run.image_tests(None))];
     if has_end_to_end_tests(&run.project) {
@@ -182,6 +185,7 @@ impl Run {
         }
         CargoTest {
             root: &self.project.root,
+            profile: self.project.host_profile.as_deref(),
             selection,
             tests,
             environment,
