@@ -86,6 +86,43 @@ fn other_features_are_noticed() {
     assert_eq!(differing(&one, &other), ["nix v0.31.3: net and net,user"]);
 }
 
+/// What would be no part of any program: test files beside a `main.rs` that does not name them.
+fn forgotten(main: &str, own_targets: &[&str], files: &[&str]) -> Vec<String> {
+    let named = |file: &&&str| {
+        let plain = main.contains(&format!("mod {file};"));
+        plain || main.contains(&format!("#[path = \"{file}.rs\"]")) || own_targets.contains(file)
+    };
+    let others = files.iter().filter(|file| **file != "main").filter(|file| !named(file));
+    others.map(|file| (*file).to_owned()).collect()
+}
+
+/// Where a package's tests are one program, each file of theirs is in it.
+#[test]
+fn no_test_file_is_forgotten() {
+    let mut programs = 0;
+    for package in metadata().workspace_packages() {
+        let folder = package.manifest_path.parent().expect("a manifest has a folder").join("tests");
+        let Ok(main) = std::fs::read_to_string(folder.join("main.rs")) else { continue };
+        let entries = folder.read_dir_utf8().expect("it is a folder");
+        let files: Vec<String> = entries
+            .filter_map(|entry| entry.ok()?.file_name().strip_suffix(".rs").map(str::to_owned))
+            .collect();
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let targets: Vec<&str> =
+            package.targets.iter().filter_map(|target| target.src_path.file_stem()).collect();
+        assert_eq!(forgotten(&main, &targets, &files), Vec::<String>::new(), "{}", package.name);
+        programs += 1;
+    }
+    assert!(programs >= 5, "{programs} packages have such a program");
+}
+
+#[test]
+fn a_forgotten_file_is_noticed() {
+    let main = "mod one;\n#[path = \"two.rs\"]\nmod second;\n";
+    let files = ["main", "one", "two", "three", "loom"];
+    assert_eq!(forgotten(main, &["loom"], &files), ["three"]);
+}
+
 /// The alias, a new project's alias and the tests name one profile, which unwinds as tests do.
 #[test]
 fn they_are_built_in_one_profile() {
