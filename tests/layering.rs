@@ -1,6 +1,8 @@
 //! The import graph and the ground rules of each layer, asserted on the workspace as Cargo tells
 //! it, and on deliberately wrong ones.
 
+#[path = "layering/blocks.rs"]
+mod blocks;
 #[path = "layering/circles.rs"]
 mod circles;
 #[path = "layering/graph.rs"]
@@ -10,6 +12,7 @@ mod rules;
 #[path = "layering/sources.rs"]
 mod sources;
 
+use blocks::{BOUNDS, blocks, blocks_below};
 use cargo_metadata::{Metadata, MetadataCommand};
 use circles::{circles, imports, imports_of, upward};
 use graph::{Edge, Fault, Graph, Kind, Rule};
@@ -278,4 +281,24 @@ fn a_circle_of_files_is_noticed() {
     assert_eq!(circles(&imports), [["a", "b", "c::d"].map(str::to_owned)]);
     assert_eq!(upward(&imports, &["a", "b", "c"]), ["a imports b", "b imports c::d"]);
     assert_eq!(upward(&imports, &["c", "b", "a"]), ["c::d imports a"]);
+}
+
+#[test]
+fn unsafe_blocks_do_not_grow() {
+    for (folder, bound) in BOUNDS {
+        let found = blocks_below(folder);
+        assert!(found <= bound, "{found} unsafe blocks in {folder}, at most {bound}");
+    }
+    assert!(blocks_below("kernel/runtime") > 20, "so few that something is amiss");
+}
+
+#[test]
+fn unsafe_blocks_are_counted_and_nothing_else() {
+    assert_eq!(blocks("fn f() { unsafe { g() } unsafe {\n h() } unsafe{} }"), 3);
+    assert_eq!(
+        blocks("unsafe fn f() {} unsafe impl A for B {} unsafe extern \"C\" { fn g(); }"),
+        0
+    );
+    assert_eq!(blocks("// unsafe { }\nconst A: &str = \"unsafe { }\";"), 0);
+    assert_eq!(blocks("#[cfg(test)]\nmod tests { fn f() { unsafe { g() } } }"), 0);
 }

@@ -3,14 +3,18 @@
 //! Three parts, each a file: programs of the host ([`host`]), tests inside images ([`guest`]),
 //! and end-to-end tests, which are host programs that boot images themselves. What cannot run
 //! has failed, unless `--allow-skip` is given; then it is named and counted apart. When a newest QEMU is
-//! given, the [`essentials`] of the last two parts follow with it.
+//! given, the [`essentials`] of the last two parts follow with it. All of it can be repeated, and run beside
+//! a [`load`] on the computer.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 use crate::build::{build, variable};
 use crate::machine::{self, Emulator, Model};
@@ -21,10 +25,12 @@ use crate::{console, namespace};
 mod essentials;
 pub mod guest;
 mod host;
+mod load;
 mod tally;
 
 use guest::TestImage;
 use host::{CargoTest, Selected};
+use load::Load;
 use tally::{Skipping, Tally};
 
 /// The package of this repository whose tests boot images themselves.
@@ -42,16 +48,27 @@ const NEWEST: &str = "REFLEX_QEMU_NEWEST";
 #[command(after_help = "Examples:\n  \
         cargo reflex test\n  \
         cargo reflex test preempt          tests with `preempt` in their names\n  \
-        cargo reflex test --seed 42        repeats a run's random choices")]
+        cargo reflex test --seed 42        repeats a run's random choices\n  \
+        cargo reflex test preempt --only image --repeat 100\n  \
+        cargo reflex test --repeat 3 --load 4    is everything green on a busy computer, too?")]
 pub struct Arguments {
     /// Only tests with this in their names
     filter: Option<String>,
+    /// Only this part
+    #[arg(long, value_name = "PART")]
+    only: Option<Part>,
     /// Let pass what this machine cannot run, naming it
     #[arg(long)]
     allow_skip: bool,
     /// Seed of all random choices [default: a new one, printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Run the tests N times, each time with the next seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Keep N threads busy meanwhile, to see which tests depend on the computer's speed
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1024))]
+    load: u32,
     /// Also run the essentials with this QEMU, the newest at hand; named as for --qemu
     /// [env: REFLEX_QEMU_NEWEST]
     #[arg(long, value_name = "PATH")]
@@ -62,8 +79,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     let project = Project::here()?;
     let means = Means::provide(&project, installing);
-    let seed = arguments.seed.unwrap_or_else(new_seed);
-    console::note("Seed", format!("{seed} (repeat with --seed {seed})"));
+    let first_seed = arguments.seed.unwrap_or_else(new_seed);
     let skipping = if arguments.allow_skip { Skipping::Allowed } else { Skipping::Fails };
     match &means.emulator {
         Ok(emulator) => console::note("Emulator", emulator),
@@ -72,19 +88,54 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     if project.is_fresh() && arguments.filter.is_none() {
         console::note("Building", "all that is tested, once: some minutes on two processors");
     }
-    let run = Run { project, arguments, means, skipping, seed };
-    let mut parts = vec![("host", run.host_tests()?), ("image", run.image_tests(None))];
-    if has_end_to_end_tests(&run.project) {
-        parts.push(("end-to-end", run.end_to_end_tests(None)?));
-    }
-    match run.newest() {
-        Some(Ok(newest)) => parts.push(("newest QEMU", run.essentials(&newest)?)),
-        Some(Err(error)) => {
-            parts.push(("newest QEMU", run.cannot_run(essentials::NAME, &error.into())));
+    let run = Run { project, arguments, means, skipping, built: RefCell::default() };
+    let rounds = run.arguments.repeat;
+    let _load = Load::start(run.arguments.load);
+    let mut sums: Vec<(Part, Tally)> = run.parts().map(|part| (part, Tally::default())).collect();
+    let mut failed = Vec::new();
+    for (round, seed) in (1..=rounds).zip(first_seed..) {
+        console::note("Seed", format!("{seed} (repeat with --seed {seed})"));
+        let mut sum_of_round = Tally::default();
+        for (part, sum) in &mut sums {
+            // Where the first round has found no test, no other will.
+            if round == 1 || sum.total() > 0 {
+                let tally = run.part(*part, seed)?;
+                *sum += tally;
+                sum_of_round += tally;
+            }
         }
-        None => {}
+        if sum_of_round.failed > 0 {
+            failed.push(seed);
+        }
+        if rounds > 1 {
+            console::note("Round", format!("{round} of {rounds}: {sum_of_round}"));
+        }
     }
-    Ok(run.report(&parts))
+    Ok(run.report(&sums, &failed))
+}
+
+/// What is tested in one go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Programs of the host
+    Host,
+    /// Tests inside images
+    Image,
+    /// Images that the host boots and talks to
+    EndToEnd,
+    /// The essentials with the newest QEMU
+    Newest,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Part::Host => "host",
+            Part::Image => "image",
+            Part::EndToEnd => "end-to-end",
+            Part::Newest => "newest QEMU",
+        }
+    }
 }
 
 /// What tests need beside what is built.
@@ -114,16 +165,43 @@ fn has_end_to_end_tests(project: &Project) -> bool {
     project.host_packages.iter().any(|package| package == END_TO_END)
 }
 
-/// One run of everything.
+/// Everything that is tested, in one round or in several.
 struct Run {
     project: Project,
     arguments: Arguments,
     means: Means,
     skipping: Skipping,
-    seed: u64,
+    /// The images that were built, by name.
+    built: RefCell<BTreeMap<String, PathBuf>>,
 }
 
 impl Run {
+    fn parts(&self) -> impl Iterator<Item = Part> {
+        let end_to_end = has_end_to_end_tests(&self.project).then_some(Part::EndToEnd);
+        let newest = self.newest().is_some().then_some(Part::Newest);
+        let parts = [Part::Host, Part::Image].into_iter().chain(end_to_end).chain(newest);
+        parts.filter(|part| self.arguments.only.is_none_or(|only| only == *part))
+    }
+
+    fn part(&self, part: Part, seed: u64) -> Result<Tally> {
+        match part {
+            Part::Host => self.host_tests(seed),
+            Part::Image => Ok(self.image_tests(None, seed)),
+            Part::EndToEnd => self.end_to_end_tests(None, seed),
+            Part::Newest => self.essentials(seed),
+        }
+    }
+
+    /// The image's bootable file, built at the first time.
+    fn build(&self, image: &Image) -> Result<PathBuf> {
+        if let Some(file) = self.built.borrow().get(&image.name) {
+            return Ok(file.clone());
+        }
+        let file = build(image)?;
+        self.built.borrow_mut().insert(image.name.clone(), file.clone());
+        Ok(file)
+    }
+
     /// The newest QEMU, if one was given.
     fn newest(&self) -> Option<Result<Emulator, machine::EmulatorError>> {
         let variable = || std::env::var_os(NEWEST).filter(|path| !path.is_empty());
@@ -131,12 +209,17 @@ impl Run {
         Some(Emulator::at(&path))
     }
 
-    /// The essentials, with this QEMU.
-    fn essentials(&self, newest: &Emulator) -> Result<Tally> {
+    /// The essentials, with the newest QEMU.
+    fn essentials(&self, seed: u64) -> Result<Tally> {
+        let newest = match self.newest() {
+            Some(Ok(newest)) => newest,
+            Some(Err(error)) => return Ok(self.cannot_run(essentials::NAME, &error.into())),
+            None => return Ok(Tally::default()),
+        };
         console::step("Repeating", format!("{} ({newest})", essentials::NAME));
-        let mut tally = self.image_tests(Some(newest));
+        let mut tally = self.image_tests(Some(&newest), seed);
         if has_end_to_end_tests(&self.project) {
-            tally += self.end_to_end_tests(Some(newest))?;
+            tally += self.end_to_end_tests(Some(&newest), seed)?;
         }
         Ok(tally)
     }
@@ -149,17 +232,17 @@ impl Run {
     /// it has one that can be tested. Packages with nothing to test are left out, though others
     /// may need them: an image's crate that brings its own panic handler cannot be built beside
     /// crates whose tests give a shared dependency its `std`.
-    fn host_tests(&self) -> Result<Tally> {
+    fn host_tests(&self, seed: u64) -> Result<Tally> {
         let mut tally = Tally::default();
         let packages = self.project.host_packages.iter().filter(|name| *name != END_TO_END);
         let selection: Vec<String> =
             packages.flat_map(|name| ["--package".to_owned(), name.clone()]).collect();
         if !selection.is_empty() {
-            tally += self.cargo_test(selection, self.selected(), Vec::new())?;
+            tally += self.cargo_test(selection, self.selected(), Vec::new(), seed)?;
         }
         for package in &self.project.testable_libraries {
             let selection = vec!["--package".to_owned(), package.clone(), "--lib".to_owned()];
-            tally += self.cargo_test(selection, self.selected(), Vec::new())?;
+            tally += self.cargo_test(selection, self.selected(), Vec::new(), seed)?;
         }
         Ok(tally)
     }
@@ -174,12 +257,13 @@ impl Run {
         selection: Vec<String>,
         tests: Selected,
         mut environment: Vec<(String, OsString)>,
+        seed: u64,
     ) -> Result<Tally> {
         let names: Vec<&str> =
             selection.iter().filter(|word| !word.starts_with("--")).map(String::as_str).collect();
         console::step("Testing", format!("on the host: {}", names.join(", ")));
-        environment.push(("PROPTEST_RNG_SEED".to_owned(), self.seed.to_string().into()));
-        environment.push(("REFLEX_SEED".to_owned(), self.seed.to_string().into()));
+        environment.push(("PROPTEST_RNG_SEED".to_owned(), seed.to_string().into()));
+        environment.push(("REFLEX_SEED".to_owned(), seed.to_string().into()));
         if self.skipping == Skipping::Allowed {
             environment.push((ALLOW_SKIP.to_owned(), "1".into()));
         }
@@ -195,7 +279,7 @@ impl Run {
     }
 
     /// Tests inside images; those of the essentials with the newest QEMU, if one is given.
-    fn image_tests(&self, newest: Option<&Emulator>) -> Tally {
+    fn image_tests(&self, newest: Option<&Emulator>, seed: u64) -> Tally {
         let images: Vec<&Image> = self.project.test_images().collect();
         if images.is_empty() {
             return Tally::default();
@@ -214,8 +298,8 @@ impl Run {
         let mut tally = Tally::default();
         let mut boots = Vec::new();
         for image in images {
-            match build(image) {
-                Ok(file) => boots.extend(self.boots_of(image, &file, newest)),
+            match self.build(image) {
+                Ok(file) => boots.extend(self.boots_of(image, &file, newest, seed)),
                 Err(error) => {
                     console::error(format!("{error:#}"));
                     tally += Tally::FAILURE;
@@ -233,14 +317,20 @@ impl Run {
         tally
     }
 
-    fn boots_of(&self, image: &Image, file: &Path, newest: Option<&Emulator>) -> Vec<TestImage> {
+    fn boots_of(
+        &self,
+        image: &Image,
+        file: &Path,
+        newest: Option<&Emulator>,
+        seed: u64,
+    ) -> Vec<TestImage> {
         // A filter that names the image takes all its tests.
         let filter = self.filter().filter(|filter| !image.name.contains(filter));
         let boot = |model| TestImage {
             model,
             memory_mib: image.settings.memory,
             filter: filter.map(str::to_owned),
-            append: format!("test.seed={}", self.seed),
+            append: format!("test.seed={seed}"),
             emulator: newest.cloned(),
             group: newest.map(|_| essentials::GROUP.to_owned()),
             ..TestImage::new(&format!("{} {}", image.name, model_name(model)), file)
@@ -249,7 +339,7 @@ impl Run {
     }
 
     /// End-to-end tests; those of the essentials with the newest QEMU, if one is given.
-    fn end_to_end_tests(&self, newest: Option<&Emulator>) -> Result<Tally> {
+    fn end_to_end_tests(&self, newest: Option<&Emulator>, seed: u64) -> Result<Tally> {
         if let (None, Err(error)) = (newest, &self.means.emulator) {
             return Ok(self.cannot_run("end-to-end tests", error));
         }
@@ -260,7 +350,7 @@ impl Run {
         let mut environment: Vec<(String, OsString)> = Vec::new();
         environment.extend(named.map(|path| (machine::QEMU_VARIABLE.to_owned(), path.into())));
         for image in &self.project.images {
-            let file = build(image).context("end-to-end tests need every image");
+            let file = self.build(image).context("end-to-end tests need every image");
             match file {
                 Ok(file) => {
                     environment.push((variable(&image.name), file.into()));
@@ -273,8 +363,8 @@ impl Run {
         }
         let selection = vec!["--package".to_owned(), END_TO_END.to_owned()];
         match newest {
-            None => self.cargo_test(selection, self.selected(), environment),
-            Some(_) => self.essential_end_to_end_tests(selection, environment),
+            None => self.cargo_test(selection, self.selected(), environment, seed),
+            Some(_) => self.essential_end_to_end_tests(selection, environment, seed),
         }
     }
 
@@ -283,6 +373,7 @@ impl Run {
         &self,
         selection: Vec<String>,
         environment: Vec<(String, OsString)>,
+        seed: u64,
     ) -> Result<Tally> {
         let wanted = |name: &&str| self.filter().is_none_or(|filter| name.contains(filter));
         let names: Vec<String> =
@@ -291,7 +382,7 @@ impl Run {
         if count == 0 {
             return Ok(Tally::default());
         }
-        let mut tally = self.cargo_test(selection, Selected::Exactly(names), environment)?;
+        let mut tally = self.cargo_test(selection, Selected::Exactly(names), environment, seed)?;
         let absent = count.saturating_sub(tally.total());
         if absent > 0 {
             console::error(format!("{absent} of the essential end-to-end tests did not run"));
@@ -313,17 +404,22 @@ impl Run {
         }
     }
 
-    /// Prints the closing lines.
-    fn report(&self, parts: &[(&str, Tally)]) -> ExitCode {
+    /// Prints the closing lines; `failed` are the seeds of the rounds in which a test has failed.
+    fn report(&self, parts: &[(Part, Tally)], failed: &[u64]) -> ExitCode {
         let mut sum = Tally::default();
         println!();
-        for (name, tally) in parts {
-            println!("{name}: {tally}");
+        for (part, tally) in parts {
+            println!("{}: {tally}", part.name());
             sum += *tally;
         }
         println!("{sum}");
-        if has_end_to_end_tests(&self.project) && self.newest().is_none() && self.filter().is_none()
-        {
+        if self.arguments.repeat > 1 {
+            let seeds: Vec<String> = failed.iter().map(u64::to_string).collect();
+            let seeds = if seeds.is_empty() { "none".to_owned() } else { seeds.join(", ") };
+            println!("{} rounds; seeds of those that failed: {seeds}", self.arguments.repeat);
+        }
+        let everything = self.filter().is_none() && self.arguments.only.is_none();
+        if everything && has_end_to_end_tests(&self.project) && self.newest().is_none() {
             console::warning(format!(
                 "not run: {}: name one with --newest-qemu PATH or {NEWEST}=PATH",
                 essentials::NAME

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use reflex_qemu::machine::{Emulator, Forward, Machine, MachineError, Network, Status};
 use reflex_qemu::protocol::{Event, Protocol};
 
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 /// The program that stands in for QEMU.
 fn emulator() -> Emulator {
@@ -62,15 +62,29 @@ fn a_failure_of_qemu_shows_its_words() {
 
 #[test]
 fn the_hard_time_out_ends_the_machine_though_nobody_reads() {
-    let started = Instant::now();
     let machine = fake("echo up; exec sleep 600").timeout(Duration::from_millis(300));
     let running = machine.spawn().unwrap();
-    let pid = running.pid();
+    let (pid, deadline) = (running.pid(), Instant::now() + LONG);
+    while alive(pid) {
+        assert!(Instant::now() < deadline, "it goes on");
+        std::thread::yield_now();
+    }
+    assert_eq!(running.finish().status, Status::TimedOut);
+}
+
+#[test]
+fn a_time_out_can_be_set_when_it_is_known_from_when_on() {
+    let mut running = fake("echo up; exec sleep 600").spawn().unwrap();
+    running.wait_for_text("up", LONG).unwrap();
+    running.end_after(Duration::from_millis(100));
     let outcome = running.finish();
     assert_eq!(outcome.status, Status::TimedOut);
     assert_eq!(outcome.lines[0].text, "up");
-    assert!(!alive(pid));
-    assert!(started.elapsed() < LONG);
+    // The one it was started with no longer counts.
+    let mut running =
+        fake("sleep 0.3; echo up").timeout(Duration::from_millis(200)).spawn().unwrap();
+    running.end_after(LONG);
+    running.wait_for_text("up", LONG).unwrap();
 }
 
 #[test]
@@ -149,6 +163,7 @@ fn waiting_ends_with_the_machine_and_shows_its_last_words() {
 #[test]
 fn waiting_too_long_says_for_what() {
     let mut running = fake("echo quiet; exec sleep 600").spawn().unwrap();
+    running.wait_for_text("quiet", LONG).unwrap();
     let error = running.wait_for_listen(Protocol::Udp, 7, Duration::from_millis(200)).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("udp port 7") && text.contains("quiet"), "{text}");

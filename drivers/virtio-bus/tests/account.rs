@@ -71,6 +71,8 @@ enum Lie {
     Back(u16),
     /// It is done with a slot that is not lent.
     NotLent,
+    /// It is done with a slot that it was not shown yet.
+    NotShown,
     /// It is done with a slot that there is not.
     NoSlot(u32),
 }
@@ -80,6 +82,7 @@ fn lie() -> impl Strategy<Value = Lie> {
         prop_oneof![Just(1), 1u16..20, 1u16..30_000].prop_map(Lie::Ahead),
         prop_oneof![Just(1), 1u16..20, 1u16..30_000].prop_map(Lie::Back),
         Just(Lie::NotLent),
+        Just(Lie::NotShown),
         prop_oneof![Just(0), any::<u32>()].prop_map(Lie::NoSlot),
     ]
 }
@@ -224,6 +227,10 @@ impl Pair {
             _ if due == 0 || !self.written.is_empty() => return false,
             Lie::NotLent => match (0..self.size).find(|slot| !self.is_lent(*slot)) {
                 Some(slot) => _ = self.ring.finish(slot.into(), 0),
+                None => return false,
+            },
+            Lie::NotShown => match self.offered.last() {
+                Some(buffer) => _ = self.ring.finish(buffer.slot.into(), 0),
                 None => return false,
             },
             Lie::NoSlot(far) => _ = self.ring.finish(far.max(self.size.into()), 0),

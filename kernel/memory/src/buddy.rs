@@ -46,6 +46,12 @@ const LENT: u8 = 0b0110_0000;
 /// The only tag with the highest bit, so that eight states are searched at once.
 const OWN: u8 = 0b1000_0000;
 
+/// The state of the granule where a block of an order begins.
+#[inline(always)]
+fn state_of(tag: u8, order: u32) -> u8 {
+    tag | order as u8
+}
+
 /// Who gives an allocated block back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -208,15 +214,15 @@ impl<'t> Buddy<'t> {
             have -= 1;
             let upper = block + (1 << have);
             self.heads[have as usize % ORDERS] = upper;
-            self.table.states[upper as usize] = FREE | have as u8;
+            self.table.states[upper as usize] = state_of(FREE, have);
             *self.link(upper) = Link { next: NIL, previous: NIL };
         }
         if have > order {
-            self.table.states[block as usize] = KEPT | have as u8;
+            self.table.states[block as usize] = state_of(KEPT, have);
             self.hand = block;
             return Poll::Pending;
         }
-        self.table.states[block as usize] = kind as u8 | order as u8;
+        self.table.states[block as usize] = state_of(kind as u8, order);
         Poll::Ready(Ok(block))
     }
 
@@ -231,7 +237,7 @@ impl<'t> Buddy<'t> {
             // state read is no left-over: a block that reaches over the buddy's first granule
             // from before it would be so large, and so aligned, that it would contain `block` too.
             let buddy = block ^ (1 << order);
-            if self.table.states.get(buddy as usize) != Some(&(FREE | order as u8)) {
+            if self.table.states.get(buddy as usize) != Some(&state_of(FREE, order)) {
                 self.hand = NIL;
                 self.insert(block, order);
                 return;
@@ -241,7 +247,7 @@ impl<'t> Buddy<'t> {
             order += 1;
         }
         self.hand = block;
-        self.table.states[block as usize] = KEPT | order as u8;
+        self.table.states[block as usize] = state_of(KEPT, order);
     }
 
     /// Whether nothing is in hand.
@@ -258,7 +264,7 @@ impl<'t> Buddy<'t> {
     /// Makes a kept block an allocated one again.
     #[inline(always)]
     pub(crate) fn hand_out(&mut self, block: u32, order: u32, kind: Kind) {
-        self.table.states[block as usize] = kind as u8 | order as u8;
+        self.table.states[block as usize] = state_of(kind as u8, order);
     }
 
     /// Makes an allocated block of a kind a kept one and returns its order.
@@ -274,7 +280,7 @@ impl<'t> Buddy<'t> {
     /// The same for one that is known to begin there, and its order.
     #[inline(always)]
     pub(crate) fn keep_at(&mut self, block: u32, order: u32) {
-        self.table.states[block as usize] = KEPT | order as u8;
+        self.table.states[block as usize] = state_of(KEPT, order);
     }
 
     /// The order of the allocated block of a kind that begins there.
@@ -286,7 +292,7 @@ impl<'t> Buddy<'t> {
     /// Whether an allocated block of a kind and order begins there.
     #[inline(always)]
     pub(crate) fn is_allocated(&self, block: u32, order: u32, kind: Kind) -> bool {
-        self.table.states.get(block as usize) == Some(&(kind as u8 | order as u8))
+        self.table.states.get(block as usize) == Some(&state_of(kind as u8, order))
     }
 
     /// Changes an allocated block's kind and returns its order.
@@ -339,7 +345,7 @@ impl<'t> Buddy<'t> {
     fn insert(&mut self, block: u32, order: u32) {
         let head = core::mem::replace(&mut self.heads[order as usize % ORDERS], block);
         self.occupied |= 1 << order;
-        self.table.states[block as usize] = FREE | order as u8;
+        self.table.states[block as usize] = state_of(FREE, order);
         *self.link(block) = Link { next: head, previous: NIL };
         if head != NIL {
             self.link(head).previous = block;

@@ -104,6 +104,16 @@ fn a_closure_is_called_and_dropped_through_its_trait() {
     assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (1, 0));
 }
 
+/// What may be half changed is not dropped; its memory comes back all the same.
+#[test]
+fn a_forgotten_value_gives_its_block_back_undropped() {
+    let pool = objects();
+    let (value, count) = tally();
+    let boxed: LentDyn<Tally> = pool.alloc(value).unwrap().unsize(|value| value);
+    boxed.forget();
+    assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (0, 0));
+}
+
 #[test]
 fn a_view_of_a_part_drops_the_whole() {
     let pool = objects();

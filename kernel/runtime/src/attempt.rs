@@ -10,7 +10,7 @@
 //! own, or uses up the stack there.
 
 use crate::contain::doom;
-use crate::local::LocalCell;
+use crate::cpu;
 use crate::report::Reason;
 use crate::scope::{self, Scope};
 use crate::section::{self, Section};
@@ -54,13 +54,10 @@ pub(crate) struct Attempt {
 
 /// A call that is under way.
 #[derive(Clone, Copy)]
-struct UnderWay(NonNull<Attempt>);
+pub(crate) struct UnderWay(NonNull<Attempt>);
 
 // SAFETY: it is looked at in the section in which the call was made, on the same stack.
 unsafe impl Send for UnderWay {}
-
-/// The innermost: they are all on one stack. The timer's interrupt reads it, too.
-static LATEST: LocalCell<Option<UnderWay>> = LocalCell::new(None);
 
 /// What is called, and what it has returned.
 struct Work<F, R> {
@@ -74,7 +71,7 @@ struct Work<F, R> {
 pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> R) -> Option<R> {
     let supervision = registry::supervision(cs, owner).ok().flatten();
     let tick = supervision.map_or(budget::FILTER_TICK, |owner| owner.budget.filter_tick());
-    let outer = LATEST.get(cs);
+    let outer = cpu::this().attempt.get(cs);
     let (guards, scope) = scope::with(cs, |scopes| (scopes.open(), scopes.last));
     let mut attempt = Attempt {
         outer,
@@ -93,13 +90,13 @@ pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> 
     // All access goes through this pointer until the call is over.
     let place = NonNull::from(&mut attempt);
     let mut work = Work { work: Some(work), result: None, attempt: place };
-    LATEST.set(cs, Some(UnderWay(place)));
+    cpu::this().attempt.set(cs, Some(UnderWay(place)));
     // SAFETY: both are live until the call is over, and `call` is for a `Work` of these types.
     let failed = unsafe {
         let saved = &raw mut (*place.as_ptr()).saved;
         context::attempt(saved, call_of(&work), (&raw mut work).cast())
     };
-    LATEST.set(cs, outer);
+    cpu::this().attempt.set(cs, outer);
     if failed == 0 {
         return work.result;
     }
@@ -153,7 +150,7 @@ unsafe extern "C" fn call<F: FnOnce() -> R, R>(work: *mut ()) {
 
 /// Whether code is being called on behalf of another than the running context.
 pub(crate) fn is_under_way(cs: &Section) -> bool {
-    LATEST.get(cs).is_some()
+    cpu::this().attempt.get(cs).is_some()
 }
 
 /// The call in which a panic or a fault has just happened, if it can be given up. Interrupts were
@@ -164,7 +161,7 @@ pub(crate) fn latest(cs: &Section) -> Option<&Attempt> {
 
 fn innermost(cs: &Section) -> Option<&Attempt> {
     // SAFETY: the call is under way, as it takes itself off when it is over.
-    LATEST.get(cs).map(|attempt| unsafe { attempt.0.as_ref() })
+    cpu::this().attempt.get(cs).map(|attempt| unsafe { attempt.0.as_ref() })
 }
 
 /// The timer's interrupt has come in a section, and interrupts are masked. Gives up the code that has

@@ -44,7 +44,7 @@ where
     C: Fn(Context<S>, Own<'_>) -> Result<S, E> + Send + Sync + 'static,
     E: Display,
 {
-    const KIND: Kind = Kind { call: Self::call, drop: Self::drop };
+    const KIND: Kind = Kind { call: Self::call, drop: None };
 
     /// # Safety
     /// `constructor` is a `C` that lives for ever.
@@ -102,10 +102,6 @@ where
         }
         refuse(supervision, words)
     }
-
-    /// # Safety
-    /// None: there is nothing to drop.
-    unsafe fn drop(_: NonNull<Header>) {}
 }
 
 /// The running context's constructor is to run, once.
@@ -148,8 +144,8 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
     let registered = table::register(context, registration, handler);
     let event = registered.inspect_err(|_| {
         supervision.life.set(Life::Down);
-        // SAFETY: nobody else has seen the two; in a section.
-        section(|cs| unsafe { handler.release(cs, pool) });
+        // SAFETY: nobody else has seen the two.
+        unsafe { handler.discard(pool) };
         // SAFETY: as above; there is no state in the cell to be dropped.
         unsafe { registry::free_block(state.block(), pool) };
     })?;

@@ -1,7 +1,7 @@
 //! A handler bound to its context's state.
 
 use crate::extras::Extras;
-use crate::section::Section;
+use crate::section::{Section, section};
 use core::any::TypeId;
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
@@ -91,8 +91,8 @@ pub(crate) struct Header {
 pub(crate) struct Kind {
     /// Calls it: what dispatch calls unless that was [diverted](Handler::divert).
     pub(crate) call: Call,
-    /// Drops what it has captured.
-    pub(crate) drop: unsafe fn(NonNull<Header>),
+    /// Drops what it has captured, if that is more than forgetting it.
+    pub(crate) drop: Option<unsafe fn(NonNull<Header>)>,
 }
 
 impl Header {
@@ -127,7 +127,10 @@ impl<S: 'static, F: Fn(&mut S, Activation) + 'static> Bound<S, F> {
         }
     }
 
-    const KIND: Kind = Kind { call: Self::call, drop: Self::drop };
+    const KIND: Kind = Kind {
+        call: Self::call,
+        drop: if core::mem::needs_drop::<F>() { Some(Self::drop) } else { None },
+    };
 
     /// # Safety
     /// `header` is that of a live `Self`, which nobody uses again.
@@ -152,14 +155,15 @@ impl Handler {
         state: AnyState,
         handler: F,
         pool: &'static Pool,
-    ) -> Result<Self, Error>
+    ) -> Result<Self, (Error, F)>
     where
         S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
-        let state = state.downcast::<S>().ok_or(Error::WrongState)?;
+        let Some(state) = state.downcast::<S>() else { return Err((Error::WrongState, handler)) };
         let bound = Bound { header: Header::new(&Bound::<S, F>::KIND), state, handler };
-        let (bound, _) = pool.alloc(bound).map_err(|_| Error::OutOfMemory)?.into_raw();
+        let bound = pool.alloc(bound).map_err(|bound| (Error::OutOfMemory, bound.value.handler))?;
+        let (bound, _) = bound.into_raw();
         // SAFETY: a `Bound` begins with its header, which was made for it just now.
         Ok(unsafe { Self::new(bound.cast()) })
     }
@@ -178,10 +182,7 @@ impl Handler {
         /// Sound to call with anything.
         unsafe extern "C" fn call(_: NonNull<Header>, _: u64, _: u32) {}
 
-        /// Sound to call with anything: there is nothing to drop.
-        unsafe fn drop(_: NonNull<Header>) {}
-
-        let header = Header::new(&Kind { call, drop });
+        let header = Header::new(&Kind { call, drop: None });
         let header = pool.alloc(header).map_err(|_| Error::OutOfMemory)?;
         Ok(Self(header.into_raw().0))
     }
@@ -244,6 +245,15 @@ impl Handler {
         unsafe { self.0.as_ref() }.call.replace(call)
     }
 
+    /// Whether dispatch calls `call`.
+    ///
+    /// # Safety
+    /// The handler has not been released.
+    pub(crate) unsafe fn calls(self, call: Call) -> bool {
+        // SAFETY: the caller's duty.
+        core::ptr::fn_addr_eq(unsafe { self.0.as_ref() }.call.get(), call)
+    }
+
     /// What can be done with handlers of its type.
     ///
     /// # Safety
@@ -263,43 +273,95 @@ impl Handler {
         header.extras.set(old.extras.take());
     }
 
-    /// Drops the handler and what is kept beside it, and frees their memory.
+    /// Ends what is kept beside the handler, but for a filter. The first of three parts in which a
+    /// handler is released.
     ///
     /// # Safety
-    /// The handler is not running and nobody calls it again; `pool` is the one it was bound in.
-    pub(crate) unsafe fn release(self, cs: &Section, pool: &'static Pool) {
+    /// Nobody but the caller uses the handler or its extras; `pool` is the one it was bound in.
+    pub(crate) unsafe fn drop_extras(self, cs: &Section, pool: &'static Pool) {
         // SAFETY: the caller's duty.
-        unsafe {
-            self.drop_extras(cs, pool);
-            self.drop_captured();
-            self.free(pool);
+        let header = unsafe { self.0.as_ref() };
+        let Some(extras) = header.extras.get() else { return };
+        // SAFETY: they are live as long as the handler has them.
+        let filtered = unsafe {
+            extras.as_ref().end_timers(cs);
+            extras.as_ref().has_filter()
+        };
+        if !filtered {
+            header.extras.set(None);
+            // SAFETY: whoever gave them gave them up by `into_raw`; they are taken out above.
+            drop(unsafe { Lent::from_raw(extras, pool) });
         }
     }
 
-    /// Drops what is kept beside the handler. The first of the three parts of a
-    /// [`release`](Self::release), of which each may be in a section of its own.
+    /// Whether there is application's code to be run when it is dropped.
     ///
     /// # Safety
-    /// Nobody but the caller uses the handler or its extras.
-    pub(crate) unsafe fn drop_extras(self, cs: &Section, pool: &'static Pool) {
-        // SAFETY: the caller's duty; `extras_in` made the pointer by `into_raw`.
+    /// The handler has not been released.
+    pub(crate) unsafe fn must_drop(self) -> bool {
+        // SAFETY: the caller's duty.
+        unsafe { self.kind().drop.is_some() || self.has_filter() }
+    }
+
+    /// Whether there is a filter beside it.
+    ///
+    /// # Safety
+    /// The handler has not been released.
+    pub(crate) unsafe fn has_filter(self) -> bool {
+        // SAFETY: the caller's duty.
+        unsafe { self.extras() }.is_some_and(Extras::has_filter)
+    }
+
+    /// Drops the filter beside the handler, if there is one, and what the handler has captured: the
+    /// second part, which is application's code. What does not have this part is forgotten.
+    ///
+    /// # Safety
+    /// Nobody but the caller uses the handler, which does not run and had the first part; it is not used
+    /// again but for the third. `pool` is the one it was bound in.
+    pub(crate) unsafe fn drop_all(self, pool: &'static Pool) {
+        // SAFETY: the caller's duty.
         unsafe {
-            if let Some(extras) = self.0.as_ref().extras.take() {
-                let extras = Lent::from_raw(extras, pool);
-                extras.end_timers(cs);
+            self.drop_filter(pool);
+            self.drop_captured();
+        }
+    }
+
+    /// Drops the filter beside the handler, if there is one.
+    ///
+    /// # Safety
+    /// As for [`drop_all`](Self::drop_all).
+    pub(crate) unsafe fn drop_filter(self, pool: &'static Pool) {
+        // SAFETY: the caller's duty.
+        if let Some(extras) = unsafe { self.extras() } {
+            drop(section(|cs| extras.take_filter(cs)));
+            // SAFETY: the caller's duty: without a filter, they are freed.
+            section(|cs| unsafe { self.drop_extras(cs, pool) });
+        }
+    }
+
+    /// Drops what the handler has captured.
+    ///
+    /// # Safety
+    /// As for [`drop_all`](Self::drop_all), but for the filter.
+    pub(crate) unsafe fn drop_captured(self) {
+        // SAFETY: the caller's duty.
+        unsafe {
+            if let Some(drop) = self.kind().drop {
+                drop(self.0);
             }
         }
     }
 
-    /// Drops what the handler has captured: the second part, in a section or not. What does not
-    /// have this part is forgotten.
+    /// Drops a handler that was never registered, and frees its memory. Not in a section.
     ///
     /// # Safety
-    /// Nobody but the caller uses the handler, which does not run; it is not used again but for
-    /// the third part.
-    pub(crate) unsafe fn drop_captured(self) {
-        // SAFETY: the caller's duty.
-        unsafe { (self.kind().drop)(self.0) }
+    /// Nobody else has seen it; `pool` is the one it was bound in.
+    pub(crate) unsafe fn discard(self, pool: &'static Pool) {
+        // SAFETY: the caller's duty: it has nothing beside it.
+        unsafe {
+            self.drop_captured();
+            self.free(pool);
+        }
     }
 
     /// Frees the handler's memory: the third part, in a section or not.

@@ -67,17 +67,33 @@ pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
 /// # Safety
 /// As for what it would be called by otherwise.
 unsafe extern "C" fn call(header: NonNull<Header>, event: u64, count: u32) {
+    begin();
+    // SAFETY: the caller's duty.
+    unsafe { (Handler::new(header).kind().call)(header, event, count) };
+    end();
+}
+
+/// The running context's time begins, if it is limited.
+fn begin() {
     with_budget(|cs, supervision| {
         let Budget { tick, counted } = &supervision.budget;
         counted.set(0);
         // The timer is the context's for good.
         let _ = timer::arm(cs, supervision.timer.get(), timer::now() + *tick, Some(*tick));
     });
-    // SAFETY: the caller's duty.
-    unsafe { (Handler::new(header).kind().call)(header, event, count) };
+}
+
+fn end() {
     with_budget(|cs, supervision| {
         let _ = timer::disarm(cs, supervision.timer.get());
     });
+}
+
+/// Runs `work` of the running context's with the time that a handler has.
+pub(crate) fn limited(work: impl FnOnce()) {
+    begin();
+    work();
+    end();
 }
 
 fn with_budget(work: impl FnOnce(&Section, &'static Supervision)) {
@@ -85,6 +101,7 @@ fn with_budget(work: impl FnOnce(&Section, &'static Supervision)) {
         let running = running(cs);
         if let Some(Ok(Some(supervision))) =
             running.map(|context| registry::supervision(cs, context))
+            && !supervision.budget.tick.is_zero()
         {
             work(cs, supervision);
         }

@@ -146,7 +146,7 @@ where
         // SAFETY: the cell lives for ever, like the chair.
         let cell: &'static StateCell<Self> = unsafe { chair.own.as_ref() };
         cell.put(chair);
-        Handler::bind(AnyState::new(cell), Self::run, pool)
+        Handler::bind(AnyState::new(cell), Self::run, pool).map_err(|(error, _)| error)
     }
 }
 
@@ -333,7 +333,8 @@ where
     let (chair, _) = pool.alloc(chair).map_err(|_| Error::OutOfMemory)?.into_raw();
     // SAFETY: given up in the line above, it stays for ever.
     cell.put(unsafe { &mut *chair.as_ptr() });
-    let start = Handler::bind(AnyState::new(cell), Chair::<S, D, P, H>::run, pool)?;
+    let start = Handler::bind(AnyState::new(cell), Chair::<S, D, P, H>::run, pool);
+    let start = start.map_err(|(error, _)| error)?;
     let registration = Registration { priority, ..Registration::default() };
     let start = table::register(context.id(), registration, start)?;
     let restore = Chair::<S, D, P, H>::restore;

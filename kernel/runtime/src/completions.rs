@@ -6,7 +6,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
-use crate::dispatch::{note, note_if_due, timestamp, with_core};
+use crate::dispatch::{borrow_core, note, note_if_due, timestamp, with_core};
 use crate::local::Local;
 use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
@@ -60,8 +60,8 @@ impl Completions {
         let (pool, _) = section(|cs| registry::parts(cs, self.context))?;
         let handler = Handler::nothing(pool)?;
         table::register(self.context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|cs| unsafe { handler.release(cs, pool) });
+            // SAFETY: nobody else has seen it.
+            unsafe { handler.discard(pool) };
         })
     }
 
@@ -105,22 +105,19 @@ impl Completions {
 
     fn fill_one(&self) -> bool {
         section(|cs| {
-            self.producer.with(cs, |producer| {
-                if producer.len() == self.size {
-                    return false;
-                }
-                let taken = with_core(cs, |core| {
-                    let taken = core.take(self.context);
-                    // What is taken may have lent its priority to whoever excludes the ring.
-                    note_if_due(core);
-                    taken
-                });
-                // The context is a ring's, so its activations can be taken.
-                let Ok(Some(activation)) = taken else { return false };
-                let entry = [activation.event.into_word(), u64::from(activation.count)];
-                // There is room: only the producer fills the ring.
-                producer.push(entry).is_ok()
-            })
+            let mut producer = self.producer.borrow(cs);
+            if producer.len() == self.size {
+                return false;
+            }
+            let mut core = borrow_core(cs);
+            // The context is a ring's, so its activations can be taken.
+            let Ok(Some(activation)) = core.take(self.context) else { return false };
+            let entry = [activation.event.into_word(), u64::from(activation.count)];
+            // There is room: only the producer fills the ring.
+            let moved = producer.push(entry).is_ok();
+            // What was taken may have lent its priority to whoever excludes the ring.
+            note_if_due(&core);
+            moved
         })
     }
 }

@@ -20,15 +20,13 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::dispatch::{self, note, running, with_core};
-use crate::exclude::ContextSet;
-use crate::local::LocalCell;
 use crate::report::{Reason, Registers, Text};
 use crate::scope::{DOOMED, Scopes};
-use crate::section::{self, Outermost, Section};
+use crate::section::{self, Free, Outermost, Section, Start, section};
 use crate::supervise::{Life, OnFailure, Supervision};
-use crate::{attempt, job, memory, registry, supervisor};
+use crate::{attempt, cpu, job, memory, registry, supervisor};
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 use reflex_arch::exception::ExceptionFrame;
 use reflex_arch::{context, fpu, interrupt};
 use reflex_event::{ContextId, Error, Next, Priority};
@@ -45,24 +43,9 @@ const PAGE_FAULT: u64 = 14;
 const INTERRUPTS: u64 = 1 << 9;
 const ALWAYS: u64 = 1 << 1;
 
-/// Contexts to be given up as soon as no guarded call is open on their stacks.
-static CONDEMNED: LocalCell<ContextSet> = LocalCell::new(ContextSet::NONE);
-
-/// Where each context's reserve begins; 0 without one. Written once each, and read where nothing
-/// may be locked.
-static RESERVES: [AtomicUsize; registry::MOST_CONTEXTS] =
-    [const { AtomicUsize::new(0) }; registry::MOST_CONTEXTS];
-
-/// The context whose stack overflowed in kernel code, plus 1.
-static OVERFLOWED: AtomicU32 = AtomicU32::new(0);
-
 /// Makes the job that buries contexts. It comes after all others, as it may not return.
-///
-/// # Safety
-/// Called at start-up, before anything else runs.
-pub(crate) unsafe fn init() {
-    // SAFETY: the caller's duty.
-    unsafe { job::set_last(bury) }
+pub(crate) fn init(start: &Start) {
+    job::set_last(start, bury);
 }
 
 /// Has the burial job run.
@@ -72,7 +55,7 @@ pub(crate) fn post() {
 
 /// Notes where a context's reserve is.
 pub(crate) fn set_reserve(context: ContextId, begin: usize) {
-    if let Some(place) = RESERVES.get(usize::from(context.index)) {
+    if let Some(place) = cpu::this().reserves.get(usize::from(context.index)) {
         place.store(begin, Relaxed);
     }
 }
@@ -82,20 +65,20 @@ pub fn panicked(text: &dyn fmt::Display, registers: &Registers) {
     if !interrupt::enabled() {
         return;
     }
-    let culprit = section::either(
-        |cs| {
-            if let Some(attempt) = attempt::latest(cs) {
-                if let Some(owner) = attempt.owner() {
-                    tell(owner, text);
-                }
-                let saved = attempt.fail(Reason::Panic);
-                // SAFETY: it is under way on this stack, and what it has called has panicked.
-                unsafe { context::give_up(saved) }
+    let culprit = if section::deferred() {
+        // SAFETY: one is open, and what has opened it does not go on before this has returned.
+        if let Some(attempt) = attempt::latest(unsafe { Section::assume() }) {
+            if let Some(owner) = attempt.owner() {
+                tell(owner, text);
             }
-            None
-        },
-        |outermost| culprit(outermost),
-    );
+            let saved = attempt.fail(Reason::Panic);
+            // SAFETY: it is under way on this stack, and what it has called has panicked.
+            unsafe { context::give_up(saved) }
+        }
+        None
+    } else {
+        section(culprit)
+    };
     let Some(culprit) = culprit else { return };
     tell(culprit, text);
     fail(culprit, Reason::Panic, registers)
@@ -130,12 +113,12 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
     }
     let unmasked = frame.rflags & INTERRUPTS != 0;
     let culprit = if unmasked && !section::deferred() {
-        // SAFETY: none is open.
-        let outermost = unsafe { Outermost::hold() };
+        // SAFETY: as asked above.
+        let outermost = unsafe { Free::assume() }.hold();
         let culprit = culprit(&outermost);
         if culprit.is_none() {
             // Nothing is lost: what was posted meanwhile is served at the next section's end.
-            outermost.give_up();
+            let _ = outermost.give_up();
         }
         culprit
     } else {
@@ -180,7 +163,7 @@ fn overflows(address: usize) -> bool {
 }
 
 fn owner(address: usize) -> Option<usize> {
-    RESERVES.iter().position(|begin| {
+    cpu::this().reserves.iter().position(|begin| {
         let begin = begin.load(Relaxed);
         begin != 0 && address.wrapping_sub(begin) < RESERVE
     })
@@ -193,11 +176,11 @@ fn open_reserve(address: usize, stack_pointer: usize) -> bool {
     // running context's, by an interrupt's entry, which is on a stack of its own then.
     let running = dispatch::peek_running().is_some_and(|at| usize::from(at.index) == index);
     let near = stack_pointer.abs_diff(address) <= RESERVE;
-    let begin = RESERVES[index].load(Relaxed);
+    let begin = cpu::this().reserves[index].load(Relaxed);
     if !(near || running) || !memory::open_reserve(begin..begin + RESERVE) {
         return false;
     }
-    OVERFLOWED.store(index as u32 + 1, Relaxed);
+    cpu::this().overflowed.store(index as u32 + 1, Relaxed);
     post();
     true
 }
@@ -228,7 +211,7 @@ pub(crate) fn doom(cs: &Section, supervision: &'static Supervision, reason: Reas
         return;
     }
     supervision.reason.set(reason);
-    CONDEMNED.set(cs, CONDEMNED.get(cs).with(context));
+    cpu::this().condemned.set(cs, cpu::this().condemned.get(cs).with(context));
     // Else it is given up when the last guarded call ends.
     if guards == 0 {
         post();
@@ -247,15 +230,18 @@ pub(crate) fn request(cs: &Section, context: ContextId) -> Result<(), Error> {
 
 /// The burial job: gives up who is condemned, the running context last, because then it does not
 /// return.
-fn bury(outermost: &mut Outermost) {
-    let cs: &Section = outermost;
-    let overflowed = OVERFLOWED.swap(0, Relaxed);
+fn bury() {
+    // SAFETY: a job: who runs it has the outermost section, and does not use that before this has
+    // returned.
+    let mut outermost = unsafe { Outermost::assume() };
+    let cs: &Section = &outermost;
+    let overflowed = cpu::this().overflowed.swap(0, Relaxed);
     if let Some(Ok(Some(supervision))) = overflowed.checked_sub(1).map(|index| {
         registry::name(cs, index as u16).and_then(|context| registry::supervision(cs, context))
     }) {
         doom(cs, supervision, Reason::StackOverflow);
     }
-    let condemned = CONDEMNED.get(cs);
+    let condemned = cpu::this().condemned.get(cs);
     let running = running(cs);
     let mut last = false;
     for index in condemned.indices() {
@@ -276,7 +262,7 @@ fn bury(outermost: &mut Outermost) {
         if let Some(Ok(Some(culprit))) = running.map(|context| registry::supervision(cs, context)) {
             culprit.registers.set(Registers::interrupted(&culprit.stack));
         }
-        bury_running(outermost)
+        bury_running(&mut outermost)
     }
 }
 
@@ -313,9 +299,9 @@ fn bury_running(outermost: &mut Outermost) -> ! {
 /// activated. Returns who runs next, if the context was running.
 fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     let supervision = registry::supervision(cs, context).ok()??;
-    let mut condemned = CONDEMNED.get(cs);
+    let mut condemned = cpu::this().condemned.get(cs);
     condemned.remove(context.index);
-    CONDEMNED.set(cs, condemned);
+    cpu::this().condemned.set(cs, condemned);
     let (served, priority, runs, saved) = with_core(cs, |core| {
         let stack = core.machine(context);
         let scopes = core::mem::replace(&mut stack.scopes, Scopes::NONE);
@@ -359,6 +345,6 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     }
     supervisor::bury(cs, supervision, priority);
     let (unfinished, next) = with_core(cs, |core| core.abandon(context)).ok()?;
-    supervision.unfinished.set(unfinished);
+    supervision.leave_unfinished(cs, unfinished);
     next
 }

@@ -81,10 +81,11 @@ impl Runtime {
         let (pool, _) = section(|cs| registry::parts(cs, info.context))?;
         let filter = pool.alloc(filter).map_err(|_| Error::OutOfMemory)?;
         extras::make(event)?;
-        let old = section(|cs| extras::set_filter(cs, event, Some(extras::erase(filter))))?;
-        // Not in the section: it may do anything.
-        drop(old);
-        Ok(())
+        let mut filter = Some(extras::erase(filter));
+        let set = section(|cs| extras::set_filter(cs, event, &mut filter));
+        // The old one, or this one when it is refused.
+        extras::drop_filter(info.context, filter);
+        set
     }
 
     /// Lets every occurrence of an event count again.
@@ -92,10 +93,11 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`], [`Error::OutOfMemory`].
     pub fn lift_filter(self, event: EventId) -> Result<(), Error> {
-        let old = section(|cs| extras::set_filter(cs, event, None))?;
-        // Not in the section: it may do anything.
-        drop(old);
-        Ok(())
+        let context = self.look_up(event)?.context;
+        let mut filter = None;
+        let set = section(|cs| extras::set_filter(cs, event, &mut filter));
+        extras::drop_filter(context, filter);
+        set
     }
 
     /// From now on, when an event has not occurred `within` a time, counted from now and from each

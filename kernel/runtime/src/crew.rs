@@ -193,15 +193,17 @@ impl Membership {
     pub(crate) fn leave(self) -> Result<(), Error> {
         let names = section(|cs| self.with(cs, |crew, _, number| crew.children.names(number)));
         let (context, start) = names.ok_or(Error::NoContext)?;
-        // The start event was registered first, so it comes last.
-        while section(|cs| {
-            match with_core(cs, |core| core.first_of(context)) {
-                Ok(Some(event)) if event != start => table::unregister(cs, event).map(|_| true),
-                // Nothing is left, or it has come to its end with the last of them.
-                Ok(_) | Err(_) => Ok(false),
+        let ended = table::each(context, |event, _| {
+            if event != start {
+                let _ = section(|cs| table::unregister(cs, event));
             }
-        })? {}
-        Ok(())
+            Ok(())
+        });
+        match ended {
+            // It has come to its end with the last of them.
+            Err(Error::NoContext) => Ok(()),
+            ended => ended,
+        }
     }
 
     /// The child has been given up.
@@ -233,7 +235,7 @@ impl Membership {
         let start = Registration { priority, ..Registration::default() };
         let start = table::register(context, start, handler).inspect_err(|_| {
             // SAFETY: nobody else has seen it.
-            section(|cs| unsafe { handler.release(cs, pool) });
+            unsafe { handler.discard(pool) };
         })?;
         let whole = pool.available();
         section(|cs| {

@@ -1,10 +1,12 @@
 //! Dispatch: the processor goes to the best context, on that context's own stack.
 
 use crate::bound::Handler;
-use crate::local::{Later, assert_not_borrowed};
+use crate::cpu::{self, Cpu};
+use crate::local::{Borrow, assert_not_borrowed};
 use crate::scope::Scopes;
-use crate::section::{self, DISPATCH, Outermost, Section};
-use crate::{extras, idle, job, registry};
+use crate::section::{self, DISPATCH, Free, Outermost, Section};
+use crate::{extras, idle, job, registry, retire};
+use core::mem::offset_of;
 use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
 use reflex_event::{Activation, ContextId, Core, Error, EventId, Finished, Next, Outcome, Start};
@@ -28,20 +30,24 @@ impl Stack {
 /// The event system's state.
 pub(crate) type EventCore = Core<Handler, Stack>;
 
-/// The event system's state, made first of all.
-pub(crate) static CORE: Later<EventCore> = Later::new();
-
 /// Runs `work` on the event system's state.
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn with_core<R>(cs: &Section, work: impl FnOnce(&mut EventCore) -> R) -> R {
-    CORE.with(cs, work)
+    cpu::this().core.with(cs, work)
+}
+
+/// The event system's state, for one statement: see [`Local::borrow`](crate::local::Local::borrow).
+#[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
+pub(crate) fn borrow_core(cs: &Section) -> Borrow<'_, EventCore> {
+    cpu::this().core.borrow(cs)
 }
 
 /// The context that runs; none in a job that has found the processor idle, and at start-up.
 #[inline(always)]
 pub(crate) fn running(cs: &Section) -> Option<ContextId> {
-    with_core(cs, |core| core.running())
+    borrow_core(cs).running()
 }
 
 /// The context that runs, for the handler of an exception, which may have come upon whoever is at
@@ -49,7 +55,7 @@ pub(crate) fn running(cs: &Section) -> Option<ContextId> {
 pub(crate) fn peek_running() -> Option<ContextId> {
     // SAFETY: whoever is at work there does not go on meanwhile. These are two words that are each
     // valid at any time.
-    unsafe { (*CORE.as_ptr()).running() }
+    unsafe { (*cpu::this().core.as_ptr()).running() }
 }
 
 /// Remembers a preemption that a call has made due which does not say so.
@@ -76,11 +82,15 @@ pub(crate) fn note(outcome: Outcome) {
 /// Activates `event`; a handler that is due at once is started on the spot.
 #[inline(always)]
 pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
-    section::either(
-        // A section of its own: in a filter, nothing is cut off in there.
-        |_| section::section(|cs| activate_deferred(cs, event, count)),
-        |outermost| activate_held(outermost, event, count),
-    )
+    match Outermost::open() {
+        Ok(mut outermost) => {
+            let result = activate_held(&mut outermost, event, count);
+            outermost.leave();
+            result
+        }
+        // A section of its own: where a filter activates, what goes wrong in here is not its.
+        Err(inner) => inner.section(|cs| activate_deferred(cs, event, count)),
+    }
 }
 
 /// Activates `event` in the outermost section, which stays open.
@@ -90,7 +100,8 @@ pub(crate) fn activate_held(
     event: EventId,
     count: u32,
 ) -> Result<(), Error> {
-    match with_core(outermost, |core| core.start_at_once(event, count)) {
+    let start = borrow_core(outermost).start_at_once(event, count);
+    match start {
         Some(Start { from, to, handler, activation }) => {
             let words =
                 [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
@@ -105,7 +116,8 @@ pub(crate) fn activate_held(
 /// goes to whoever has become the best to run by that.
 #[inline(never)]
 fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Result<(), Error> {
-    match with_core(outermost, |core| core.activate(event, count, timestamp))? {
+    let outcome = borrow_core(outermost).activate(event, count, timestamp)?;
+    match outcome {
         Outcome::Continue => {}
         Outcome::Preempt => preempt(outermost),
         Outcome::Watched => {
@@ -120,7 +132,7 @@ fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Res
 /// Activates `event` in a section; its handler runs when that ends, at the earliest.
 #[inline(never)]
 pub(crate) fn activate_deferred(cs: &Section, event: EventId, count: u32) -> Result<(), Error> {
-    let outcome = with_core(cs, |core| core.activate(event, count, timestamp))?;
+    let outcome = borrow_core(cs).activate(event, count, timestamp)?;
     if outcome == Outcome::Watched {
         return match extras::occurred(cs, event, count)? {
             Some(event) => activate_deferred(cs, event, 1),
@@ -154,7 +166,8 @@ pub(crate) fn service(outermost: &mut Outermost, bits: u64) {
 /// the best again.
 #[inline(always)]
 fn preempt(outermost: &mut Outermost) {
-    let (from, next) = with_core(outermost, |core| (core.running(), core.preempt()));
+    let from = running(outermost);
+    let next = borrow_core(outermost).preempt();
     if let Some(next) = next {
         leave_for(outermost, from, next);
     }
@@ -171,10 +184,8 @@ fn leave_for(outermost: &mut Outermost, from: Option<ContextId>, next: Next) {
             begin_on(outermost, Some(from), to, perform, words);
         }
         Next::Resume(to) => {
-            let (save, target) = with_core(outermost, |core| {
-                let target = core.machine(to).saved;
-                (&raw mut core.machine(from).saved, target)
-            });
+            let target = borrow_core(outermost).machine(to).saved;
+            let save = saved(outermost, from);
             assert_not_borrowed();
             // SAFETY: `save` is the place of the present context, and contexts do not move; a
             // preempted context was left by `switch` or `start`, and the core names it once.
@@ -189,7 +200,7 @@ fn leave_for(outermost: &mut Outermost, from: Option<ContextId>, next: Next) {
 pub(crate) fn block(outermost: &mut Outermost, from: ContextId, next: Next) {
     if next == Next::Idle {
         let top = registry::idle_stack_top();
-        let save = with_core(outermost, |core| &raw mut core.machine(from).saved);
+        let save = saved(outermost, from);
         assert_not_borrowed();
         // SAFETY: `save` is the place of the present context, and contexts do not move; the idle
         // stack is not in use while a context is, and its bottom does not return.
@@ -197,6 +208,12 @@ pub(crate) fn block(outermost: &mut Outermost, from: ContextId, next: Next) {
     } else {
         leave_for(outermost, Some(from), next);
     }
+}
+
+/// Where it is kept where a context's stack was left.
+#[inline(always)]
+fn saved(outermost: &mut Outermost, context: ContextId) -> *mut usize {
+    &raw mut borrow_core(outermost).machine(context).saved
 }
 
 /// Suspends `from`, if there is one, and begins on the empty stack of `to`.
@@ -208,15 +225,15 @@ fn begin_on(
     entry: Entry,
     words: [u64; 3],
 ) {
-    let (top, save) = with_core(outermost, |core| {
-        let top = core.machine(to).top;
-        (top, from.map(|from| &raw mut core.machine(from).saved))
-    });
-    assert_not_borrowed();
-    match save {
-        // SAFETY: `save` is the place of the present context, and contexts do not move; the
-        // stack of `to` is its own and empty, since it was idle; entries do not return.
-        Some(save) => unsafe { context::start(save, top, entry, words) },
+    let top = borrow_core(outermost).machine(to).top;
+    match from {
+        Some(from) => {
+            let save = saved(outermost, from);
+            assert_not_borrowed();
+            // SAFETY: `save` is the place of the present context, and contexts do not move; the
+            // stack of `to` is its own and empty, since it was idle; entries do not return.
+            unsafe { context::start(save, top, entry, words) }
+        }
         // SAFETY: as above; the present stack is the idle one, which nobody goes back to.
         None => unsafe { context::restart(top, entry, words) },
     }
@@ -228,7 +245,7 @@ pub(crate) fn go_to(outermost: &mut Outermost, next: Next) -> ! {
     match next {
         Next::Start(to) => start_anew(outermost, to),
         Next::Resume(to) => {
-            let target = with_core(outermost, |core| core.machine(to).saved);
+            let target = borrow_core(outermost).machine(to).saved;
             assert_not_borrowed();
             // SAFETY: the present stack is not needed any more; a preempted context was left by
             // `switch` or `start`.
@@ -242,7 +259,7 @@ pub(crate) fn go_to(outermost: &mut Outermost, next: Next) -> ! {
 /// save registers for it where nothing is begun.
 #[inline(never)]
 fn start_anew(outermost: &mut Outermost, to: ContextId) -> ! {
-    let top = with_core(outermost, |core| core.machine(to).top);
+    let top = borrow_core(outermost).machine(to).top;
     let words = begin(outermost);
     assert_not_borrowed();
     // SAFETY: the present stack is the idle one, or that of a context whose handler is done.
@@ -253,7 +270,7 @@ fn start_anew(outermost: &mut Outermost, to: ContextId) -> ! {
 /// [`perform`].
 #[inline(always)]
 fn begin(outermost: &mut Outermost) -> [u64; 3] {
-    let (handler, Activation { event, count }) = with_core(outermost, |core| core.begin(timestamp));
+    let (handler, Activation { event, count }) = borrow_core(outermost).begin(timestamp);
     [handler.into_word(), event.into_word(), u64::from(count)]
 }
 
@@ -279,8 +296,8 @@ unsafe extern "C" fn perform(handler: u64, event: u64, count: u64) -> ! {
         "pop rsi",
         "pop rdi",
         ".endif",
-        "mov dword ptr [rip + {depth}], 0",
-        "cmp qword ptr [rip + {pending}], 0",
+        "mov dword ptr [rip + {block} + {depth}], 0",
+        "cmp qword ptr [rip + {block} + {pending}], 0",
         "jne 3f",
         "2:",
         "call qword ptr [rdi]",
@@ -298,8 +315,9 @@ unsafe extern "C" fn perform(handler: u64, event: u64, count: u64) -> ! {
         "jmp 2b",
         measured = const cfg!(feature = "measure") as u32,
         until = sym deferred_until,
-        depth = sym section::DEPTH,
-        pending = sym section::PENDING,
+        block = sym cpu::BLOCK,
+        depth = const offset_of!(Cpu, depth),
+        pending = const offset_of!(Cpu, pending),
         service = sym service_before,
         finished = sym finished,
     )
@@ -316,10 +334,11 @@ extern "C" fn service_before() {
 /// A handler has returned.
 extern "C" fn finished() -> ! {
     // SAFETY: sections end where they were opened, so a handler that has returned has left none.
-    let mut outermost = unsafe { Outermost::hold() };
-    match with_core(&outermost, |core| core.finish()) {
+    let mut outermost = unsafe { Free::assume() }.hold();
+    let finished = borrow_core(&outermost).finish();
+    match finished {
         Finished::Next(next) => go_to(&mut outermost, next),
-        Finished::Release(handler) => release(&mut outermost, handler),
+        Finished::Release(handler) => release(outermost, handler),
     }
 }
 
@@ -327,13 +346,9 @@ extern "C" fn finished() -> ! {
 /// call the kernel, so that comes before the choice of who runs next.
 #[cold]
 #[inline(never)]
-fn release(outermost: &mut Outermost, handler: Handler) -> ! {
-    if let Some(Ok((pool, _))) =
-        running(outermost).map(|context| registry::parts(outermost, context))
-    {
-        // SAFETY: the core gave it back: it has returned and is never called again.
-        unsafe { handler.release(outermost, pool) };
-    }
-    let next = with_core(outermost, |core| core.leave());
-    go_to(outermost, next)
+fn release(outermost: Outermost, handler: Handler) -> ! {
+    // SAFETY: the core gave it back: it has returned and is never called again.
+    let mut outermost = unsafe { retire::finish(outermost, handler) };
+    let next = with_core(&outermost, |core| core.leave());
+    go_to(&mut outermost, next)
 }

@@ -14,10 +14,10 @@ use crate::bound::Handler;
 use crate::crew::Membership;
 use crate::dispatch::{activate_deferred, with_core};
 use crate::scope::Scope;
-use crate::section::{self, section};
+use crate::section::{self, Section, section};
 use crate::supervise::{Life, Supervision};
-use crate::{guard, memory, registry, report, supervisor, timer};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::{cpu, guard, memory, registry, report, supervisor, timer};
+use core::sync::atomic::Ordering::Relaxed;
 use reflex_event::ContextId;
 use reflex_memory::{Cursor, Pool};
 
@@ -39,23 +39,35 @@ impl Phase {
 /// What the end of a registration has left to be done.
 enum Ended {
     Nothing,
-    /// Its handler's captures are to be dropped.
-    Handler(Handler, &'static Pool),
+    /// Its handler is to be dropped.
+    Handler(Remains),
     /// There was none.
     All,
 }
 
-/// Bytes of the global heap that were lost with contexts.
-static LOST: AtomicU64 = AtomicU64::new(0);
+/// A handler of which there is something to be dropped, and whether that is all that it has captured, or
+/// the filter beside it alone.
+struct Remains {
+    handler: Handler,
+    pool: &'static Pool,
+    captured: bool,
+}
 
 impl Supervision {
     /// Does a bounded piece of the cleaning up. What goes wrong there is the kernel's own, but for what
     /// handlers have captured.
     pub(crate) fn step(&'static self) {
-        let Some((handler, pool)) = guard::guarded(|| self.advance()) else { return };
+        let Some(Remains { handler, pool, captured }) = guard::guarded(|| self.advance()) else {
+            return;
+        };
         // SAFETY: the core gave it back, so it does not run and is never called again. When this does
         // not come to its end, the rest is forgotten.
-        unsafe { handler.drop_captured() };
+        unsafe {
+            handler.drop_filter(pool);
+            if captured {
+                handler.drop_captured();
+            }
+        }
         guard::guarded(|| {
             supervisor::set_heir_of(None);
             self.unfinished.set(None);
@@ -64,9 +76,23 @@ impl Supervision {
         });
     }
 
-    /// Comes a piece further, unless that is a handler whose captures are to be dropped, and then its
-    /// memory freed.
-    fn advance(&'static self) -> Option<(Handler, &'static Pool)> {
+    /// The context has been given up in a handler that had been ended. What was noted before is freed at
+    /// once: it was being dropped meanwhile, and is forgotten.
+    pub(crate) fn leave_unfinished(&self, cs: &Section, handler: Option<Handler>) {
+        let Some(handler) = handler else { return };
+        if let Some(before) = self.unfinished.replace(Some(handler))
+            && let Ok((pool, _)) = registry::parts(cs, self.context(cs))
+        {
+            // SAFETY: whoever was at it does not go on.
+            unsafe {
+                before.drop_extras(cs, pool);
+                before.free(pool);
+            }
+        }
+    }
+
+    /// Comes a piece further, unless that is application's code, to drop what is left of a handler.
+    fn advance(&'static self) -> Option<Remains> {
         let context = section(|cs| self.context(cs));
         let next = match self.phase.get() {
             Phase::Tell => {
@@ -84,7 +110,7 @@ impl Supervision {
                 None => Phase::Unregister,
             },
             Phase::Unregister => match self.unregister(context) {
-                Ended::Handler(handler, pool) => return Some((handler, pool)),
+                Ended::Handler(remains) => return Some(remains),
                 Ended::Nothing => Phase::Unregister,
                 Ended::All => Phase::Mourn,
             },
@@ -127,11 +153,16 @@ impl Supervision {
     /// Ends one registration.
     fn unregister(&'static self, context: ContextId) -> Ended {
         let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return Ended::All };
-        if let Some(handler) = self.unfinished.take() {
+        if let Some(handler) = self.unfinished.get() {
             // SAFETY: it was being called, or dropped, by somebody who does not go on. What it
-            // has captured is forgotten.
+            // has captured is forgotten; a filter beside it is not.
             unsafe {
                 section(|cs| handler.drop_extras(cs, pool));
+                if handler.has_filter() {
+                    supervisor::set_heir_of(Some(self));
+                    return Ended::Handler(Remains { handler, pool, captured: false });
+                }
+                self.unfinished.set(None);
                 handler.free(pool);
             }
             return Ended::Nothing;
@@ -153,7 +184,7 @@ impl Supervision {
             Some(None) => Ended::Nothing,
             Some(Some(handler)) => {
                 supervisor::set_heir_of(Some(self));
-                Ended::Handler(handler, pool)
+                Ended::Handler(Remains { handler, pool, captured: true })
             }
         }
     }
@@ -175,7 +206,7 @@ impl Supervision {
                 registry::forget_state(cs, context);
             }
             let lost = self.heap.take().max(0) as u64;
-            LOST.fetch_add(lost, Relaxed);
+            cpu::this().lost.fetch_add(lost, Relaxed);
             self.lost.set(lost);
             supervisor::cleaned_up(cs, self);
             self.failed(cs);
@@ -237,5 +268,5 @@ pub fn account_heap(bytes: i64) {
 /// Bytes of the global heap that were lost with contexts that were given up: what they had taken
 /// in their own handlers, less what they had given back.
 pub fn lost_heap() -> u64 {
-    LOST.load(Relaxed)
+    cpu::this().lost.load(Relaxed)
 }

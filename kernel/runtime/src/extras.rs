@@ -5,7 +5,7 @@ use crate::bound::Call;
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::section::{Section, section};
 use crate::timer::{self, Due};
-use crate::{crew, policy, registry};
+use crate::{crew, policy, registry, retire};
 use core::cell::Cell;
 use core::time::Duration;
 use reflex_event::{Activation, ContextId, Error, EventId, TimerId, Trait};
@@ -17,7 +17,7 @@ pub(crate) type Filter = dyn Fn(u32) -> bool + Send;
 /// No timer. Generations of timers are odd.
 const NO_TIMER: TimerId = TimerId { index: 0, generation: 0 };
 
-///
+/// What is kept beside a handler.
 pub(crate) struct Extras {
     /// Taken out while it is asked.
     filter: Cell<Option<Lent<Filter>>>,
@@ -99,17 +99,16 @@ fn watch(cs: &Section, event: EventId, extras: &Extras) -> Result<(), Error> {
     with_core(cs, |core| core.set_trait(event, Trait::Watched, watched))
 }
 
-/// Gives the event another filter, or none; returns the one it had.
+/// Gives the event another filter, or none, for the one it had.
 pub(crate) fn set_filter(
     cs: &Section,
     event: EventId,
-    filter: Option<Lent<Filter>>,
-) -> Result<Option<Lent<Filter>>, Error> {
+    filter: &mut Option<Lent<Filter>>,
+) -> Result<(), Error> {
     let extras = of(cs, event)?;
     extras.version.set(extras.version.get().wrapping_add(1));
-    let old = extras.filter.replace(filter);
-    watch(cs, event, extras)?;
-    Ok(old)
+    *filter = extras.filter.replace(filter.take());
+    watch(cs, event, extras)
 }
 
 /// Sets in what time the event is to occur, beginning now and at each occurrence; or lifts that.
@@ -166,12 +165,22 @@ impl Extras {
         let _ = timer::remove(cs, self.time_out.get());
     }
 
+    /// Whether there is a filter.
+    pub(crate) fn has_filter(&self) -> bool {
+        let filter = self.filter.take();
+        let some = filter.is_some();
+        self.filter.set(filter);
+        some
+    }
+
+    /// Takes the filter out, for good.
+    pub(crate) fn take_filter(&self, _: &Section) -> Option<Lent<Filter>> {
+        self.filter.take()
+    }
+
     /// Whether there is something to watch for.
     fn watches(&self) -> bool {
-        let filter = self.filter.take();
-        let watches = filter.is_some() || self.within.get() != 0;
-        self.filter.set(filter);
-        watches
+        self.within.get() != 0 || self.has_filter()
     }
 
     fn wait_anew(&self, cs: &Section) -> Result<(), Error> {
@@ -249,6 +258,19 @@ fn present(cs: &Section, event: EventId) -> Result<Option<&Extras>, Error> {
     let handler = with_core(cs, |core| core.handler(event))?;
     // SAFETY: a live registration's handler is live.
     Ok(unsafe { handler.extras() })
+}
+
+/// Drops a filter that is no event's any more: here, if this is its owner's context, or as code of that.
+pub(crate) fn drop_filter(owner: ContextId, filter: Option<Lent<Filter>>) {
+    let Some(filter) = filter else { return };
+    let left = section(|cs| {
+        if retire::is_at_home(cs, owner) {
+            return Some(filter);
+        }
+        discard(cs, owner, filter);
+        None
+    });
+    drop(left);
 }
 
 /// Drops a filter that is no event's any more, as code of `owner`.

@@ -1,29 +1,25 @@
 //! Nothing to do: the processor halts until an interrupt, and no wake-up is lost.
 
+use crate::cpu::{self, Cpu};
 use crate::local::assert_not_borrowed;
 use crate::section::Outermost;
 use crate::{dispatch, registry};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 use reflex_arch::{clock, context, interrupt};
-
-/// When the present halt began; 0 when not halted.
-static SINCE: AtomicU64 = AtomicU64::new(0);
-
-/// Time stamp counts spent halted.
-static HALTED: AtomicU64 = AtomicU64::new(0);
 
 /// Time stamp counts spent halted since the start: all others were busy.
 pub(crate) fn halted() -> u64 {
-    HALTED.load(Relaxed)
+    cpu::this().halted.load(Relaxed)
 }
 
 /// An interrupt has ended a halt, if there was one.
 #[inline(always)]
 pub(crate) fn woken() {
-    let since = SINCE.load(Relaxed);
+    let Cpu { halted_since, halted, .. } = cpu::this();
+    let since = halted_since.load(Relaxed);
     if since != 0 {
-        SINCE.store(0, Relaxed);
-        HALTED.store(HALTED.load(Relaxed) + (clock::tsc() - since), Relaxed);
+        halted_since.store(0, Relaxed);
+        halted.store(halted.load(Relaxed) + (clock::tsc() - since), Relaxed);
     }
 }
 
@@ -49,8 +45,9 @@ extern "C" fn idle() -> ! {
     let mut outermost = unsafe { Outermost::assume() };
     loop {
         interrupt::disable();
-        if outermost.give_up() {
-            SINCE.store(clock::tsc(), Relaxed);
+        let free = outermost.give_up();
+        if !free.waits() {
+            cpu::this().halted_since.store(clock::tsc(), Relaxed);
             // SAFETY: the kernel has been started, so every vector has its entry. Masked since
             // before the last look at what waits: what comes now ends the halt.
             unsafe { interrupt::enable_and_halt() };
@@ -58,8 +55,7 @@ extern "C" fn idle() -> ! {
             // SAFETY: as above.
             unsafe { interrupt::enable() };
         }
-        // SAFETY: given up above; an interrupt since then has left none open.
-        outermost = unsafe { Outermost::hold() };
+        outermost = free.hold();
         dispatch::service(&mut outermost, 0);
     }
 }

@@ -1,10 +1,10 @@
 //! Signals fired where nothing may be activated: in interrupt context. They wait in a list
 //! without bound or memory of its own, and a job activates them.
 
+use crate::cpu;
 use crate::dispatch::{activate_deferred, with_core};
 use crate::job::Job;
-use crate::local::{Fixed, Local};
-use crate::section::{Section, section};
+use crate::section::{Section, Start, section};
 use alloc::boxed::Box;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -26,15 +26,13 @@ pub(crate) struct Slot {
 const NOTHING: u64 = 0;
 
 /// All slots, and those that are nobody's.
-struct Slots {
+pub(crate) struct Slots {
     newest: Option<&'static Slot>,
     free: Option<&'static Slot>,
     made: u32,
     /// How many had not outlived their events when it was last looked.
     used: u32,
 }
-
-static SLOTS: Local<Slots> = Local::new(Slots { newest: None, free: None, made: 0, used: 0 });
 
 /// Slots that are made before it is looked for the first time.
 const LEAST: u32 = 16;
@@ -48,7 +46,7 @@ impl Slot {
     pub(crate) fn of(event: EventId) -> &'static Self {
         loop {
             let (found, full) = section(|cs| {
-                SLOTS.with(cs, |slots| {
+                cpu::this().slots.with(cs, |slots| {
                     let Some(slot) = slots.free else { return (None, slots.is_full()) };
                     slots.free = slot.behind();
                     slot.event.store(event.into_word(), Relaxed);
@@ -83,7 +81,7 @@ impl Slot {
             older: None,
         }));
         section(|cs| {
-            SLOTS.with(cs, |slots| {
+            cpu::this().slots.with(cs, |slots| {
                 slots.made += 1;
                 slot.older = slots.newest;
                 let slot: &'static Self = slot;
@@ -107,7 +105,7 @@ impl Slot {
 
 /// The slot that was made last.
 fn newest() -> Option<&'static Slot> {
-    section(|cs| SLOTS.with(cs, |slots| slots.newest))
+    section(|cs| cpu::this().slots.with(cs, |slots| slots.newest))
 }
 
 /// A slot, or the end of a list, as a link says it.
@@ -143,36 +141,29 @@ fn sweep() {
                 used += 1;
                 return;
             }
-            SLOTS.with(cs, |slots| {
+            cpu::this().slots.with(cs, |slots| {
                 slot.next.store(address(slots.free), Relaxed);
                 slots.free = Some(slot);
             });
         });
         at = slot.older;
     }
-    section(|cs| SLOTS.with(cs, |slots| slots.used = used));
+    section(|cs| cpu::this().slots.with(cs, |slots| slots.used = used));
 }
 
 impl Slots {
+    pub(crate) const NONE: Self = Self { newest: None, free: None, made: 0, used: 0 };
+
     /// Whether it is time to look which have outlived their events.
     fn is_full(&self) -> bool {
         self.made >= 2 * self.used + LEAST
     }
 }
 
-/// The newest slot with firings to deliver.
-static NEWEST: AtomicPtr<Slot> = AtomicPtr::new(null_mut());
-
-static JOB: Fixed<Job> = Fixed::new();
-
 /// Makes the job that empties the inbox.
-///
-/// # Safety
-/// Called at start-up, before anything else runs.
-pub(crate) unsafe fn init() -> Result<(), Error> {
+pub(crate) fn init(start: &Start) -> Result<(), Error> {
     let job = Job::in_section(|outermost| drain(outermost))?;
-    // SAFETY: the caller's duty.
-    unsafe { JOB.set(job) };
+    cpu::this().inbox.set(start, job);
     Ok(())
 }
 
@@ -185,10 +176,10 @@ pub(crate) fn fire(slot: &'static Slot, event: EventId) {
     let fired = slot.fired.load(Relaxed);
     slot.fired.store(fired.saturating_add(1), Relaxed);
     if fired == 0 {
-        slot.next.store(NEWEST.load(Relaxed), Relaxed);
-        NEWEST.store(address(Some(slot)), Relaxed);
+        slot.next.store(cpu::this().newest.load(Relaxed), Relaxed);
+        cpu::this().newest.store(address(Some(slot)), Relaxed);
     }
-    JOB.get().post();
+    cpu::this().inbox.get().post();
 }
 
 fn drain(cs: &Section) {
@@ -206,7 +197,7 @@ fn drain(cs: &Section) {
 /// Takes the list, turned round: it is the order in which the signals were fired that counts.
 /// Interrupts leave a slot's link alone until its count has been taken.
 fn oldest() -> Option<&'static Slot> {
-    let mut at = slot(NEWEST.swap(null_mut(), Relaxed));
+    let mut at = slot(cpu::this().newest.swap(null_mut(), Relaxed));
     let mut turned = None;
     while let Some(slot) = at {
         at = slot.behind();

@@ -2,10 +2,9 @@
 
 use crate::inbox::{self, Slot};
 use crate::job::Job;
-use crate::local::Local;
-use crate::section::{Outermost, Section};
+use crate::section::{Free, Outermost, Section};
 use crate::timer::When;
-use crate::{attempt, dispatch, idle, measure, section, timer};
+use crate::{attempt, cpu, dispatch, idle, measure, timer};
 use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
 use reflex_driver_api::Acknowledge;
 use reflex_event::{Error, EventId};
@@ -25,15 +24,16 @@ enum Purpose {
     Timer(Job),
 }
 
-struct Line {
+/// What a vector does.
+pub(crate) struct Line {
     /// What quiets a device that interrupts by a level. Called in interrupt context only.
     acknowledge: Option<&'static mut dyn Acknowledge>,
     purpose: Purpose,
 }
 
-/// What each vector does. Written with interrupts masked, used in interrupt context.
-static LINES: Local<[Line; VECTORS]> =
-    Local::new([const { Line { acknowledge: None, purpose: Purpose::Free } }; VECTORS]);
+impl Line {
+    pub(crate) const FREE: Self = Self { acknowledge: None, purpose: Purpose::Free };
+}
 
 /// A vector of one's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,7 +91,7 @@ fn masked<R>(work: impl FnOnce(&mut [Line; VECTORS]) -> R) -> R {
     let were_enabled = arch::enabled();
     arch::disable();
     // SAFETY: interrupts are masked, and the borrow ends before they are not.
-    let result = work(unsafe { LINES.get() });
+    let result = work(unsafe { cpu::this().lines.get() });
     if were_enabled {
         // SAFETY: they were.
         unsafe { arch::enable() };
@@ -106,12 +106,12 @@ extern "C" fn reflex_interrupt(vector: u64) {
     idle::woken();
     let place = (vector as usize).wrapping_sub(usize::from(FIRST_VECTOR)) % VECTORS;
     // SAFETY: interrupts are masked.
-    let line = unsafe { &mut LINES.get()[place] };
+    let line = unsafe { &mut cpu::this().lines.get()[place] };
     if let Some(device) = &mut line.acknowledge {
         device.acknowledge();
     }
     timer::end_of_interrupt();
-    if section::deferred() {
+    let Ok(mut outermost) = Outermost::open() else {
         measure::interrupted();
         match line.purpose {
             Purpose::Event(event, slot) => inbox::fire(slot, event),
@@ -126,14 +126,11 @@ extern "C" fn reflex_interrupt(vector: u64) {
         }
         measure::masked_until();
         return;
-    }
-    // SAFETY: none is open, as asked above.
-    let mut outermost = unsafe { Outermost::hold() };
+    };
     measure::masked_until();
     // The line is not looked at any more once the next interrupt may be.
     if let Purpose::Event(event, _) = line.purpose {
-        // SAFETY: an interrupt was taken, so they were enabled, and this one is acknowledged.
-        unsafe { arch::enable() };
+        let_through();
         // An event that has been unregistered concerns nobody any more.
         let _ = dispatch::activate_held(&mut outermost, event, 1);
     } else {
@@ -146,8 +143,7 @@ extern "C" fn reflex_interrupt(vector: u64) {
 /// that are. The caller has interrupts masked.
 #[inline(never)]
 fn serve_purpose(outermost: &mut Outermost, purpose: Purpose) {
-    // SAFETY: as in the caller.
-    unsafe { arch::enable() };
+    let_through();
     match purpose {
         Purpose::Job(job) => dispatch::service(outermost, job.bits()),
         Purpose::Timer(_) => timer::expire(outermost, When::Now),
@@ -162,20 +158,29 @@ fn serve_purpose(outermost: &mut Outermost, purpose: Purpose) {
 fn leave(mut outermost: Outermost) {
     arch::disable();
     measure::masked_from();
-    while !outermost.give_up() {
-        outermost = serve();
+    loop {
+        let free = outermost.give_up();
+        if !free.waits() {
+            break;
+        }
+        outermost = serve(free);
     }
     measure::masked_until();
 }
 
+/// Lets interrupts through again in the course of one that has been acknowledged.
+#[inline(always)]
+fn let_through() {
+    // SAFETY: one was taken, so they were enabled.
+    unsafe { arch::enable() }
+}
+
 #[cold]
 #[inline(never)]
-fn serve() -> Outermost {
-    // SAFETY: the caller has given it up.
-    let mut outermost = unsafe { Outermost::hold() };
+fn serve(free: Free) -> Outermost {
+    let mut outermost = free.hold();
     measure::masked_until();
-    // SAFETY: the interrupt that is being left was let through, and has been acknowledged.
-    unsafe { arch::enable() };
+    let_through();
     if timer::take_pending(&outermost) {
         timer::expire(&mut outermost, When::Now);
     } else {

@@ -1,6 +1,6 @@
 //! The kernel at work on one core: interrupts, jobs, context stacks, dispatch, timers.
 //!
-//! This is the only crate with statics. It drives the pure [`reflex_event::Core`] from real
+//! What belongs to the core is one static, of `cpu`. The crate drives the pure [`reflex_event::Core`] from real
 //! interrupts and implements [`reflex_event::Kernel`] for the library OS.
 //!
 //! The order of things, which the modules follow:
@@ -9,7 +9,7 @@
 //! 2. [`job`]: bounded work with dispatch deferred, turning occurrences into activations;
 //! 3. [`section`](mod@section): the end of the outermost section is where dispatch happens;
 //! 4. `dispatch`: switch to the best context, on its own stack, and call the handler.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
 
@@ -24,6 +24,7 @@ mod cloner;
 mod completions;
 pub mod contain;
 mod control;
+mod cpu;
 mod crew;
 mod deadline;
 mod dispatch;
@@ -44,6 +45,7 @@ mod random;
 mod registry;
 mod replace;
 pub mod report;
+mod retire;
 mod runtime;
 mod scope;
 pub mod section;

@@ -5,11 +5,15 @@
 //! - [`LocalCell`] moves a small value in and out;
 //! - [`Fixed`] is made at start-up and only read since.
 
-use crate::section::Section;
+use crate::section::{Section, Start};
 use core::cell::{Cell, UnsafeCell};
 use core::mem::MaybeUninit;
+use core::ops::{Deref, DerefMut};
 #[cfg(debug_assertions)]
-use core::panic::Location;
+use {
+    crate::cpu,
+    core::{panic::Location, sync::atomic::Ordering::Relaxed},
+};
 
 /// A value of the core that is borrowed in a section, for the time of a closure.
 ///
@@ -18,6 +22,7 @@ use core::panic::Location;
 /// assertions notice that, and say where both were.
 pub(crate) struct Local<T> {
     value: UnsafeCell<T>,
+    #[cfg(debug_assertions)]
     borrowed: Borrowed,
 }
 
@@ -27,20 +32,36 @@ unsafe impl<T: Send> Sync for Local<T> {}
 
 impl<T> Local<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self { value: UnsafeCell::new(value), borrowed: Borrowed::NOT }
+        Self {
+            value: UnsafeCell::new(value),
+            #[cfg(debug_assertions)]
+            borrowed: Borrowed(Cell::new(None)),
+        }
     }
 
     /// Runs `work` on the value. It borrows the value once: what it calls does not come here again.
     #[inline(always)]
     #[cfg_attr(debug_assertions, track_caller)]
-    pub(crate) fn with<R>(&self, _: &Section, work: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(&self, cs: &Section, work: impl FnOnce(&mut T) -> R) -> R {
+        work(&mut self.borrow(cs))
+    }
+
+    /// Borrows the value: [`with`](Self::with) for the dispatcher, of whose instructions each counts
+    /// and which a compiler does not always put into its callers as a closure. What it returns is
+    /// to be given a name, as it lasts to the end of the statement otherwise.
+    #[inline(always)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub(crate) fn borrow<'a>(&'a self, _: &'a Section) -> Borrow<'a, T> {
+        #[cfg(debug_assertions)]
         self.borrowed.begin();
         // SAFETY: a section is open for as long as its token is borrowed, so nobody else is at the
-        // value; nor is the caller: `borrowed` says so, or has been seen to in a build where it
-        // does.
-        let result = work(unsafe { &mut *self.value.get() });
-        self.borrowed.end();
-        result
+        // value; nor is the caller: `borrowed` says so, or has said so in a build where it does.
+        let value = unsafe { &mut *self.value.get() };
+        Borrow {
+            value,
+            #[cfg(debug_assertions)]
+            borrowed: &self.borrowed,
+        }
     }
 
     /// Where the value is.
@@ -59,6 +80,36 @@ impl<T> Local<T> {
     pub(crate) unsafe fn get(&self) -> &mut T {
         // SAFETY: the caller's duty.
         unsafe { &mut *self.value.get() }
+    }
+}
+
+/// A borrowed value of the core.
+pub(crate) struct Borrow<'a, T> {
+    value: &'a mut T,
+    #[cfg(debug_assertions)]
+    borrowed: &'a Borrowed,
+}
+
+impl<T> Deref for Borrow<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        self.value
+    }
+}
+
+impl<T> DerefMut for Borrow<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        self.value
+    }
+}
+
+#[cfg(debug_assertions)]
+impl<T> Drop for Borrow<'_, T> {
+    fn drop(&mut self) {
+        self.borrowed.end();
     }
 }
 
@@ -83,8 +134,22 @@ impl<T> Later<T> {
     #[inline(always)]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn with<R>(&self, cs: &Section, work: impl FnOnce(&mut T) -> R) -> R {
-        // SAFETY: it has been set, as said above.
-        self.0.with(cs, |value| work(unsafe { value.assume_init_mut() }))
+        work(&mut self.borrow(cs))
+    }
+
+    /// Borrows the value, as [`Local::borrow`] does.
+    #[inline(always)]
+    #[cfg_attr(debug_assertions, track_caller)]
+    pub(crate) fn borrow<'a>(&'a self, _: &'a Section) -> Borrow<'a, T> {
+        #[cfg(debug_assertions)]
+        self.0.borrowed.begin();
+        // SAFETY: as for `Local`; and it has been set, as said above.
+        let value = unsafe { (*self.0.value.get()).assume_init_mut() };
+        Borrow {
+            value,
+            #[cfg(debug_assertions)]
+            borrowed: &self.0.borrowed,
+        }
     }
 
     /// Where the value is.
@@ -131,12 +196,10 @@ impl<T> Fixed<T> {
         Self(UnsafeCell::new(MaybeUninit::uninit()))
     }
 
-    /// Gives it its value.
-    ///
-    /// # Safety
-    /// Called at start-up, before anything reads it.
-    pub(crate) unsafe fn set(&self, value: T) {
-        // SAFETY: the caller's duty: nobody has a borrow.
+    /// Gives it its value, before anything reads it.
+    pub(crate) fn set(&self, _: &Start, value: T) {
+        // SAFETY: nothing else runs at the kernel's start, which reads no value before it has set it
+        // and sets it once.
         unsafe { &mut *self.0.get() }.write(value);
     }
 
@@ -148,65 +211,40 @@ impl<T> Fixed<T> {
     }
 }
 
-/// Who has borrowed a value: where, in builds with debug assertions; nothing in others.
-struct Borrowed(#[cfg(debug_assertions)] Cell<Option<&'static Location<'static>>>);
+/// Who has borrowed a value, and where.
+#[cfg(debug_assertions)]
+struct Borrowed(Cell<Option<&'static Location<'static>>>);
 
+#[cfg(debug_assertions)]
 impl Borrowed {
-    const NOT: Self = Self(
-        #[cfg(debug_assertions)]
-        Cell::new(None),
-    );
-
-    #[inline(always)]
-    #[cfg_attr(debug_assertions, track_caller)]
+    #[track_caller]
     fn begin(&self) {
-        #[cfg(debug_assertions)]
-        {
-            let here = Location::caller();
-            if let Some(first) = self.0.get() {
-                panic!("borrowed at {here} while it is borrowed at {first}");
-            }
-            self.0.set(Some(here));
-            live::one_more();
+        let here = Location::caller();
+        if let Some(first) = self.0.get() {
+            panic!("borrowed at {here} while it is borrowed at {first}");
         }
+        self.0.set(Some(here));
+        cpu::this().borrows.fetch_add(1, Relaxed);
     }
 
-    #[inline(always)]
     fn end(&self) {
-        #[cfg(debug_assertions)]
-        {
-            self.0.set(None);
-            live::one_less();
-        }
+        self.0.set(None);
+        cpu::this().borrows.fetch_sub(1, Relaxed);
     }
 }
 
-/// Asserts that nothing is borrowed, in builds with debug assertions: the processor is about to go
-/// to another stack.
+/// Asserts that nothing of the core is borrowed, in builds with debug assertions: the processor is
+/// about to go to another stack.
 #[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn assert_not_borrowed() {
     #[cfg(debug_assertions)]
-    live::assert_none();
+    assert_eq!(
+        cpu::this().borrows.load(Relaxed),
+        0,
+        "the processor changes stacks while values of the core are borrowed"
+    );
 }
 
-/// How many values are borrowed.
-#[cfg(debug_assertions)]
-mod live {
-    use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-
-    static BORROWS: AtomicU32 = AtomicU32::new(0);
-
-    pub(super) fn one_more() {
-        BORROWS.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn one_less() {
-        BORROWS.fetch_sub(1, Relaxed);
-    }
-
-    #[track_caller]
-    pub(super) fn assert_none() {
-        let borrows = BORROWS.load(Relaxed);
-        assert_eq!(borrows, 0, "the processor changes stacks with values of the core borrowed");
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -25,14 +25,30 @@ pub struct Section {
     pub longest: u64,
 }
 
+/// What is measured on a core.
 #[cfg(feature = "measure")]
-static DEFERRED_SINCE: AtomicU64 = AtomicU64::new(NEVER);
+pub(crate) struct Measured {
+    deferred_since: AtomicU64,
+    deferred_from: AtomicU64,
+    masked_since: AtomicU64,
+    masked: AtomicU64,
+    /// Found by where they end. There are fewer sections in the code than places here; those that
+    /// find none share the last.
+    sites: [Site; 512],
+}
+
 #[cfg(feature = "measure")]
-static DEFERRED_FROM: AtomicU64 = AtomicU64::new(0);
-#[cfg(feature = "measure")]
-static MASKED_SINCE: AtomicU64 = AtomicU64::new(NEVER);
-#[cfg(feature = "measure")]
-static MASKED: AtomicU64 = AtomicU64::new(0);
+impl Measured {
+    pub(crate) const NOTHING: Self = Self {
+        deferred_since: AtomicU64::new(NEVER),
+        deferred_from: AtomicU64::new(0),
+        masked_since: AtomicU64::new(NEVER),
+        masked: AtomicU64::new(0),
+        sites: [const {
+            Site { from: AtomicU64::new(0), until: AtomicU64::new(0), longest: AtomicU64::new(0) }
+        }; 512],
+    };
+}
 
 #[cfg(feature = "measure")]
 const NEVER: u64 = u64::MAX;
@@ -47,19 +63,19 @@ struct Site {
     longest: AtomicU64,
 }
 
-/// Found by where they end. There are fewer sections in the code than places here; those that find
-/// none share the last.
+/// What is measured on this core.
 #[cfg(feature = "measure")]
-static SITES: [Site; 512] = [const {
-    Site { from: AtomicU64::new(0), until: AtomicU64::new(0), longest: AtomicU64::new(0) }
-}; 512];
+#[inline(always)]
+fn measured() -> &'static Measured {
+    &crate::cpu::this().measured
+}
 
 /// What was seen since the last [`reset`]; `None` without the feature.
 pub fn longest() -> Option<Longest> {
     #[cfg(feature = "measure")]
     return Some(Longest {
-        masked: MASKED.load(Relaxed),
-        deferred: SITES.iter().map(|site| site.longest.load(Relaxed)).max().unwrap_or(0),
+        masked: measured().masked.load(Relaxed),
+        deferred: measured().sites.iter().map(|site| site.longest.load(Relaxed)).max().unwrap_or(0),
     });
     #[cfg(not(feature = "measure"))]
     None
@@ -68,10 +84,12 @@ pub fn longest() -> Option<Longest> {
 /// The sections seen since the last [`reset`], in no order; none without the feature.
 pub fn sections() -> impl Iterator<Item = Section> {
     #[cfg(feature = "measure")]
-    return SITES.iter().filter(|site| site.longest.load(Relaxed) != 0).map(|site| Section {
-        from: site.from.load(Relaxed),
-        until: site.until.load(Relaxed),
-        longest: site.longest.load(Relaxed),
+    return measured().sites.iter().filter(|site| site.longest.load(Relaxed) != 0).map(|site| {
+        Section {
+            from: site.from.load(Relaxed),
+            until: site.until.load(Relaxed),
+            longest: site.longest.load(Relaxed),
+        }
     });
     #[cfg(not(feature = "measure"))]
     core::iter::empty()
@@ -81,8 +99,8 @@ pub fn sections() -> impl Iterator<Item = Section> {
 pub fn reset() {
     #[cfg(feature = "measure")]
     {
-        MASKED.store(0, Relaxed);
-        for site in &SITES {
+        measured().masked.store(0, Relaxed);
+        for site in &measured().sites {
             site.longest.store(0, Relaxed);
         }
     }
@@ -92,9 +110,9 @@ pub fn reset() {
 #[inline(always)]
 pub(crate) fn deferred_from() {
     #[cfg(feature = "measure")]
-    if DEFERRED_SINCE.load(Relaxed) == NEVER {
-        DEFERRED_FROM.store(reflex_arch::cpu::here(), Relaxed);
-        DEFERRED_SINCE.store(reflex_arch::clock::tsc(), Relaxed);
+    if measured().deferred_since.load(Relaxed) == NEVER {
+        measured().deferred_from.store(reflex_arch::cpu::here(), Relaxed);
+        measured().deferred_since.store(reflex_arch::clock::tsc(), Relaxed);
     }
 }
 
@@ -102,7 +120,7 @@ pub(crate) fn deferred_from() {
 #[inline(always)]
 pub(crate) fn interrupted() {
     #[cfg(feature = "measure")]
-    DEFERRED_FROM.store(INTERRUPTED, Relaxed);
+    measured().deferred_from.store(INTERRUPTED, Relaxed);
 }
 
 /// The stretch ends.
@@ -119,16 +137,17 @@ pub(crate) fn deferred_until() {
 #[cfg(feature = "measure")]
 #[inline(never)]
 fn ended(now: u64, until: u64) {
-    let since = DEFERRED_SINCE.swap(NEVER, Relaxed);
+    let since = measured().deferred_since.swap(NEVER, Relaxed);
     if since == NEVER {
         return;
     }
-    let from = DEFERRED_FROM.load(Relaxed);
+    let from = measured().deferred_from.load(Relaxed);
     if from == INTERRUPTED {
         return;
     }
     let start = (until ^ from << 3) as usize;
-    let places = (start..start + SITES.len()).map(|at| &SITES[at % SITES.len()]);
+    let places = (start..start + measured().sites.len())
+        .map(|at| &measured().sites[at % measured().sites.len()]);
     let mut last = None;
     for site in places {
         last = Some(site);
@@ -151,8 +170,8 @@ fn ended(now: u64, until: u64) {
 #[inline(always)]
 pub(crate) fn masked_from() {
     #[cfg(feature = "measure")]
-    if MASKED_SINCE.load(Relaxed) == NEVER {
-        MASKED_SINCE.store(reflex_arch::clock::tsc(), Relaxed);
+    if measured().masked_since.load(Relaxed) == NEVER {
+        measured().masked_since.store(reflex_arch::clock::tsc(), Relaxed);
     }
 }
 
@@ -161,9 +180,9 @@ pub(crate) fn masked_from() {
 pub(crate) fn masked_until() {
     #[cfg(feature = "measure")]
     {
-        let since = MASKED_SINCE.swap(NEVER, Relaxed);
+        let since = measured().masked_since.swap(NEVER, Relaxed);
         if since != NEVER {
-            MASKED.fetch_max(reflex_arch::clock::tsc() - since, Relaxed);
+            measured().masked.fetch_max(reflex_arch::clock::tsc() - since, Relaxed);
         }
     }
 }

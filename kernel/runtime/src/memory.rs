@@ -4,8 +4,8 @@
 //! as long as the image; inside a pool, memory comes and goes.
 
 use crate::dispatch::{note, timestamp, with_core};
-use crate::local::Fixed;
-use crate::{registry, section};
+use crate::section::Start;
+use crate::{cpu, registry, section};
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -28,7 +28,6 @@ pub struct StackSource {
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static END: AtomicUsize = AtomicUsize::new(0);
-static STACKS: Fixed<StackSource> = Fixed::new();
 
 /// The exclusion of every pool: a section.
 struct Deferral;
@@ -63,13 +62,12 @@ unsafe impl Exclusion for Deferral {
 ///
 /// # Safety
 /// `memory` is mapped, readable and writable, and used by nobody else for as long as the image
-/// runs; what `stacks` returns is as its type says. Called at start-up, before anything else runs.
-pub(crate) unsafe fn init(memory: NonNull<[u8]>, stacks: StackSource) {
-    let start = memory.cast::<u8>().addr().get();
-    NEXT.store(start, Relaxed);
-    END.store(start + memory.len(), Relaxed);
-    // SAFETY: the caller's duty.
-    unsafe { STACKS.set(stacks) };
+/// runs; what `stacks` returns is as its type says.
+pub(crate) unsafe fn init(start: &Start, memory: NonNull<[u8]>, stacks: StackSource) {
+    let first = memory.cast::<u8>().addr().get();
+    NEXT.store(first, Relaxed);
+    END.store(first + memory.len(), Relaxed);
+    cpu::this().stacks.set(start, stacks);
 }
 
 /// Bytes that are still to be had.
@@ -96,17 +94,17 @@ pub(crate) fn stack(bytes: usize) -> Option<usize> {
 
 /// Takes a stack with a closed reserve under it.
 pub(crate) fn stack_above(bytes: usize, reserve: usize) -> Option<Range<usize>> {
-    (STACKS.get().make)(bytes, reserve)
+    (cpu::this().stacks.get().make)(bytes, reserve)
 }
 
 /// Maps a stack's reserve; false when that cannot be done.
 pub(crate) fn open_reserve(reserve: Range<usize>) -> bool {
-    (STACKS.get().open)(reserve)
+    (cpu::this().stacks.get().open)(reserve)
 }
 
 /// Unmaps a stack's reserve, which nobody uses.
 pub(crate) fn close_reserve(reserve: Range<usize>) {
-    section::section(|_| (STACKS.get().close)(reserve));
+    section::section(|_| (cpu::this().stacks.get().close)(reserve));
 }
 
 /// Makes a pool of `bytes`, bookkeeping included.

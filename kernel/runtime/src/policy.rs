@@ -6,12 +6,12 @@
 //! everything, and the library OS makes contexts [of its own](Origin::System).
 
 use crate::caller;
+use crate::cpu;
 use crate::dispatch::{note, running, timestamp, with_core};
 use crate::exclude::ContextSet;
-use crate::local::Local;
 use crate::registry::{self, ContextOptions, MOST_CONTEXTS};
 use crate::runtime::Runtime;
-use crate::section::{Section, section};
+use crate::section::{Section, Start, section};
 use reflex_event::{
     Condition, Context, ContextId, Error, Executor, Limits, MOST_NAMES, NameSet, Names, Policy,
     Trouble,
@@ -39,13 +39,6 @@ pub(crate) struct Lineage {
     children: u16,
 }
 
-/// The names of kinds of events.
-static KINDS: Local<Names> = Local::new(Names::EMPTY);
-
-/// The names of protected sections, and who may not interrupt them.
-static SECTIONS: Local<(Names, [ContextSet; MOST_NAMES])> =
-    Local::new((Names::EMPTY, [ContextSet::NONE; MOST_NAMES]));
-
 /// A protected section: a piece of work, known by name, that some contexts' handlers may not
 /// interrupt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +64,12 @@ pub struct ContextInfo {
     pub condition: Condition,
     /// Its live registrations.
     pub registrations: u32,
+}
+
+/// Makes the tables of names.
+pub(crate) fn init(start: &Start) {
+    cpu::this().kinds.set(start, Names::EMPTY);
+    cpu::this().protected.set(start, (Names::EMPTY, [ContextSet::NONE; MOST_NAMES]));
 }
 
 /// Says what a context that is about to be made may have, and counts it as its parent's child.
@@ -119,7 +118,7 @@ pub(crate) fn dismiss(parent: Option<ContextId>) {
 
 /// Notes what a new context may not interrupt.
 pub(crate) fn enlist(cs: &Section, context: ContextId, policy: Policy) {
-    SECTIONS.with(cs, |(_, excluded)| {
+    cpu::this().protected.with(cs, |(_, excluded)| {
         for place in policy.not_during.places() {
             let set = &mut excluded[usize::from(place)];
             *set = set.with(context);
@@ -168,7 +167,7 @@ pub(crate) fn permit_kind(
     if kinds == NameSet::ALL {
         return Ok(());
     }
-    let place = KINDS.with(cs, |kinds| kinds.place(kind)).ok_or(Error::TableFull)?;
+    let place = cpu::this().kinds.with(cs, |kinds| kinds.place(kind)).ok_or(Error::TableFull)?;
     if kinds.contains(place) { Ok(()) } else { Err(Error::NotAllowed) }
 }
 
@@ -179,7 +178,7 @@ impl Runtime {
     /// [`Error::TableFull`] when there are as many kinds as there can be.
     pub fn kinds(self, names: impl IntoIterator<Item = &'static str>) -> Result<NameSet, Error> {
         names.into_iter().try_fold(NameSet::NONE, |set, name| {
-            let place = section(|cs| KINDS.with(cs, |kinds| kinds.place(name)));
+            let place = section(|cs| cpu::this().kinds.with(cs, |kinds| kinds.place(name)));
             Ok(set.with(place.ok_or(Error::TableFull)?))
         })
     }
@@ -189,7 +188,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::TableFull`] when there are as many as there can be.
     pub fn protected(self, name: &'static str) -> Result<Protected, Error> {
-        let place = section(|cs| SECTIONS.with(cs, |(names, _)| names.place(name)));
+        let place = section(|cs| cpu::this().protected.with(cs, |(names, _)| names.place(name)));
         place.map(Protected).ok_or(Error::TableFull)
     }
 
@@ -203,7 +202,7 @@ impl Runtime {
             ([ContextId { index: 0, generation: 0 }; MOST_CONTEXTS], 0);
         let (set, running) = section(|cs| {
             let which = usize::from(which.0) % MOST_NAMES;
-            (SECTIONS.with(cs, |(_, excluded)| excluded[which]), running(cs))
+            (cpu::this().protected.with(cs, |(_, excluded)| excluded[which]), running(cs))
         });
         for index in set.indices() {
             // A context's own handlers cannot interrupt it anyway.

@@ -1,12 +1,13 @@
 //! Contexts as the machine has them: a stack, a state, event memory, a name.
 
 use crate::bound::{AnyState, Handler, StateCell};
+use crate::cpu;
 use crate::crew::{Crew, Membership};
-use crate::dispatch::{CORE, Stack, with_core};
+use crate::dispatch::{Stack, with_core};
 use crate::inherit::Heirlooms;
-use crate::local::{Fixed, Local, LocalCell};
+use crate::local::{Local, LocalCell};
 use crate::policy::{self, Lineage, Origin};
-use crate::section::{Section, section};
+use crate::section::{Section, Start, section};
 use crate::supervise::{self, Backoff, Life, OnFailure, Supervision};
 use crate::{contain, memory, supervisor};
 use alloc::boxed::Box;
@@ -112,24 +113,14 @@ impl Place {
     }
 }
 
-/// Every context, by its index. It never moves, as all its room is reserved at the start. Pointers,
-/// since a place is too large to be put in there in a section.
-static PLACES: Local<Vec<&'static Place>> = Local::new(Vec::new());
-
-/// The upper end of the idle stack.
-static IDLE_STACK: Fixed<usize> = Fixed::new();
-
 /// Makes room, and the idle stack.
-///
-/// # Safety
-/// Called at start-up, before anything else runs.
-pub(crate) unsafe fn init(cs: &Section) -> Result<(), Error> {
+pub(crate) fn init(start: &Start) -> Result<(), Error> {
     let top = memory::stack(8 << 10).ok_or(Error::OutOfMemory)?;
-    // SAFETY: the caller's duty.
-    unsafe { IDLE_STACK.set(top) };
-    PLACES
-        .with(cs, |places| places.try_reserve_exact(MOST_CONTEXTS))
-        .map_err(|_| Error::HeapExhausted)
+    cpu::this().idle_stack.set(start, top);
+    let mut places = Vec::new();
+    places.try_reserve_exact(MOST_CONTEXTS).map_err(|_| Error::HeapExhausted)?;
+    cpu::this().places.set(start, places);
+    Ok(())
 }
 
 /// Makes a context. A cold path.
@@ -215,7 +206,7 @@ fn make(
         supervision,
     });
     section(|cs| {
-        let id = PLACES.with(cs, |places| {
+        let id = cpu::this().places.with(cs, |places| {
             if places.len() == places.capacity() {
                 return Err(Error::TooManyContexts);
             }
@@ -242,7 +233,8 @@ pub(crate) fn at(cs: &Section, context: ContextId) -> Result<&'static Place, Err
     if name(cs, context.index)? != context {
         return Err(Error::NoContext);
     }
-    let place = PLACES.with(cs, |places| places.get(usize::from(context.index)).copied());
+    let place =
+        cpu::this().places.with(cs, |places| places.get(usize::from(context.index)).copied());
     place.ok_or(Error::NoContext)
 }
 
@@ -282,7 +274,7 @@ pub(crate) unsafe fn free_block(block: NonNull<()>, pool: &'static Pool) {
 
 /// The upper end of the idle stack.
 pub(crate) fn idle_stack_top() -> usize {
-    *IDLE_STACK.get()
+    *cpu::this().idle_stack.get()
 }
 
 /// Who is running, for a crash report.
@@ -311,7 +303,8 @@ impl fmt::Display for Running {
 pub fn describe_running() -> Running {
     // SAFETY: as said above; a table caught in the middle of a change yields a wrong name at
     // worst, since all accesses below are checked.
-    let (core, places) = unsafe { (&mut *CORE.as_ptr(), &*PLACES.as_ptr()) };
+    let (core, places) =
+        unsafe { (&mut *cpu::this().core.as_ptr(), &*cpu::this().places.as_ptr()) };
     let running = core.running();
     let name = |id: ContextId| places.get(usize::from(id.index)).map(|place| (place.name, id));
     Running {

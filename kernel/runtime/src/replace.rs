@@ -12,15 +12,14 @@
 //! 4. one registration after the other gets its new handler; its timer, its filter and what it has
 //!    pending stay.
 
+use crate::attempt::attempt;
 use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
 use crate::dispatch::{self, with_core};
-use crate::guard;
 use crate::local::Local;
-use crate::registry;
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
-use crate::table;
 use crate::wait::Waiter;
+use crate::{guard, registry, retire, table};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -117,7 +116,8 @@ impl<New: 'static> Rebinding<New> {
         self.named.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
         // SAFETY: the cell lives as long as handlers that are bound to it.
         let state = AnyState::new(unsafe { self.cell.as_ref() });
-        self.named.push((event, Some(Handler::bind(state, handler, self.pool)?)));
+        let bound = Handler::bind(state, handler, self.pool).map_err(|(error, _)| error)?;
+        self.named.push((event, Some(bound)));
         Ok(())
     }
 
@@ -149,8 +149,8 @@ impl<New: 'static> Drop for Rebinding<New> {
     fn drop(&mut self) {
         for (_, handler) in self.named.drain(..) {
             if let Some(handler) = handler {
-                // SAFETY: nobody has seen it; in a section.
-                section(|cs| unsafe { handler.release(cs, self.pool) });
+                // SAFETY: nobody has seen it, and it was bound in the context's pool.
+                unsafe { retire::unseen(handler, self.context, self.pool) };
             }
         }
     }
@@ -163,6 +163,9 @@ enum Others {
     Ended,
 }
 
+/// What takes part in a replacement.
+type Services<New> = Vec<Box<dyn Service<New>>>;
+
 /// A replacement about to be made; see [`Runtime::replacement`].
 #[must_use = "a context is replaced by `submit` or `apply`"]
 pub struct Replacement<New: 'static> {
@@ -171,7 +174,7 @@ pub struct Replacement<New: 'static> {
     /// Before the cell, which its handlers are bound to.
     rebinding: Rebinding<New>,
     _cell: Lent<StateCell<New>>,
-    services: Vec<Box<dyn Service<New>>>,
+    services: Services<New>,
     others: Others,
     priority: Option<Priority>,
 }
@@ -308,8 +311,8 @@ impl<New: 'static> Replacement<New> {
         let handler = unsafe { Handler::new(act.cast()) };
         let registration = Registration { priority, ..Registration::default() };
         let event = table::register(context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|cs| unsafe { handler.release(cs, pool) });
+            // SAFETY: nobody else has seen it.
+            unsafe { handler.discard(pool) };
         })?;
         kernel.activate(event, 1)?;
         Ok(pending)
@@ -335,36 +338,12 @@ impl<New: 'static> Replacement<New> {
 /// The highest priority of a context's registrations: a section each.
 fn highest(context: ContextId) -> Result<Priority, Error> {
     let mut highest = Priority::LOWEST;
-    each(context, |event, priority| {
+    table::each(context, |event, priority| {
         let _ = event;
         highest = highest.max(priority);
         Ok::<_, Error>(())
     })?;
     Ok(highest)
-}
-
-/// Calls `visit` for each registration of a context, outside of sections. Those that are made
-/// meanwhile may be left out.
-fn each<E: From<Error>>(
-    context: ContextId,
-    mut visit: impl FnMut(EventId, Priority) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut at = section(|cs| with_core(cs, |core| core.first_of(context)))?;
-    while let Some(event) = at {
-        let seen = section(|cs| {
-            with_core(cs, |core| {
-                Ok::<_, Error>((core.look_up(event)?.registration.priority, core.next_of(event)?))
-            })
-        });
-        let Ok((priority, next)) = seen else {
-            // Ended meanwhile: from the start again, which meets others twice.
-            at = section(|cs| with_core(cs, |core| core.first_of(context)))?;
-            continue;
-        };
-        visit(event, priority)?;
-        at = next;
-    }
-    Ok(())
 }
 
 /// All that a replacement needs when it runs.
@@ -387,7 +366,7 @@ impl<Old: 'static, New: 'static, C> Act<Old, New, C>
 where
     C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
 {
-    const KIND: Kind = Kind { call: Self::call, drop: Self::drop };
+    const KIND: Kind = Kind { call: Self::call, drop: Some(Self::drop) };
 
     /// # Safety
     /// `header` is that of a live `Self`, and no other handler of its context runs.
@@ -424,8 +403,11 @@ struct Kept<New: 'static> {
 unsafe impl<New> Send for Kept<New> {}
 
 impl<New: 'static> Kept<New> {
-    fn stopped(self) {
+    fn stopped(mut self) {
         tell(&self.shared, Err(ReplaceError::Stopped));
+        // What the services have captured is the application's.
+        let services = core::mem::take(&mut self.plan.services);
+        let _ = section(|cs| attempt(cs, self.plan.context, || drop(services)));
     }
 }
 
@@ -449,14 +431,16 @@ where
         // there, until something is written to it.
         let value = unsafe { state.read() };
         let kept = Kept { plan, memory, shared };
+        // The services are dropped where nothing is guarded any more.
+        let services = Cell::new(Vec::new());
         let convert = move |_: &[u8]| convert(value);
         guard::keep(
             || Ok(kept),
             |_| &[],
             Kept::stopped,
             convert,
-            move |kept, converted| {
-                let Kept { plan, mut memory, shared: _ } = kept;
+            |kept, converted| {
+                let Kept { mut plan, mut memory, shared: _ } = kept;
                 let fresh = match converted {
                     Ok(fresh) => fresh,
                     Err(value) => {
@@ -465,6 +449,7 @@ where
                             state.write(value);
                             cell.put(&mut *state);
                         }
+                        services.set(core::mem::take(&mut plan.services));
                         return Err(ReplaceError::Declined);
                     }
                 };
@@ -472,7 +457,8 @@ where
                 let (place, pool) = memory.into_raw();
                 // SAFETY: written above, given up by its box, and it stays for ever, like every state.
                 let fresh: &'static mut New = unsafe { place.cast::<New>().as_mut() };
-                let context = plan.switch(own, fresh);
+                let (context, left) = plan.switch(own, fresh);
+                services.set(left);
                 // Nobody is left who refers to the old cell or state.
                 // SAFETY: both lie in blocks of their own that were given up when they were made.
                 unsafe {
@@ -494,7 +480,7 @@ impl<New: 'static> Replacement<New> {
         }
         self.rebinding.sort();
         let (rebinding, others) = (&mut self.rebinding, self.others);
-        each(self.context, |event, _| {
+        table::each(self.context, |event, _| {
             if event == own || rebinding.names(event) {
                 return Ok(());
             }
@@ -507,9 +493,9 @@ impl<New: 'static> Replacement<New> {
 
     /// Makes `fresh` the context's state, and gives every registration its new handler. Cannot
     /// fail any more: what was registered since the application handed its state over, by others
-    /// than services, is ended.
-    fn switch(mut self, own: EventId, fresh: &'static mut New) -> Context<New> {
-        let (context, pool) = (self.context, self.rebinding.pool);
+    /// than services, is ended. Returns the services, to be dropped.
+    fn switch(mut self, own: EventId, fresh: &'static mut New) -> (Context<New>, Services<New>) {
+        let context = self.context;
         self.others = Others::Ended;
         // SAFETY: the cell is kept for ever from here on: its box is given up below.
         let cell: &'static StateCell<New> = unsafe { self.rebinding.cell.as_ref() };
@@ -536,12 +522,12 @@ impl<New: 'static> Replacement<New> {
                 break;
             }
         }
-        let Self { mut rebinding, _cell, .. } = self;
+        let Self { mut rebinding, _cell, services, .. } = self;
         let _ = _cell.into_raw();
         rebinding.sort();
         if !all {
             // There was no memory to give it a new handler, or to note that it is to be ended.
-            let _ = each(context, |event, _| {
+            let _ = table::each(context, |event, _| {
                 if event != own && !rebinding.names(event) {
                     let _ = section(|cs| table::unregister(cs, event));
                 }
@@ -552,25 +538,29 @@ impl<New: 'static> Replacement<New> {
             section(|cs| match handler {
                 Some(handler) => {
                     let _ = table::ready(cs, context, handler);
-                    rebind(cs, event, handler, pool);
+                    rebind(cs, context, event, handler);
                 }
-                None => drop(table::unregister(cs, event)),
+                None => {
+                    let _ = table::unregister(cs, event);
+                }
             });
         }
-        fresh
+        (fresh, services)
     }
 }
 
 /// Gives a registration its new handler.
-fn rebind(cs: &Section, event: EventId, handler: Handler, pool: &'static Pool) {
+fn rebind(cs: &Section, context: ContextId, event: EventId, handler: Handler) {
+    let info = with_core(cs, |core| core.look_up(event));
+    let priority = info.map_or(Priority::DEFAULT, |info| info.registration.priority);
     match with_core(cs, |core| core.rebind(event, handler)) {
         // SAFETY: both were bound in that pool; the old one is not called again.
         Ok(old) => unsafe {
             handler.adopt(cs, old);
-            old.release(cs, pool);
+            retire::later(cs, context, old, priority);
         },
         // Ended meanwhile.
-        // SAFETY: nobody has seen the new one.
-        Err(_) => unsafe { handler.release(cs, pool) },
+        // SAFETY: nobody has seen the new one, which was bound in that pool.
+        Err(_) => unsafe { retire::later(cs, context, handler, priority) },
     }
 }

@@ -4,8 +4,8 @@
 //! The report is copied from the dead stack, so that the stack can be used again at once, and
 //! printed line by line at next to the lowest priority, so that nobody waits for it.
 
-use crate::local::{Fixed, Local};
-use crate::section::section;
+use crate::cpu;
+use crate::section::{Start, section};
 use core::fmt::{self, Write};
 use core::ops::Range;
 use reflex_arch::exception::{ExceptionFrame, name};
@@ -206,7 +206,7 @@ impl Registers {
 pub type Print = fn(fmt::Arguments<'_>);
 
 /// Words of the stack that are reported, at most, and those in one line.
-const WORDS: usize = 1024;
+pub(crate) const WORDS: usize = 1024;
 const LINE: usize = 4;
 
 /// What is told of a context.
@@ -233,31 +233,21 @@ impl fmt::Display for Obituary {
     }
 }
 
-struct Report {
+/// A report that is being printed.
+pub(crate) struct Report {
     obituary: Obituary,
     registers: Registers,
-    /// Where the words in [`STACK`] were.
+    /// Where the words of the stack were.
     from: usize,
     words: usize,
     /// Lines that have been printed, or left out.
     printed: usize,
 }
 
-/// The report that is being printed.
-static REPORT: Local<Option<Report>> = Local::new(None);
-
-/// The words of the report's stack. Apart, so that they take no room in the image.
-static STACK: Local<[u64; WORDS]> = Local::new([0; WORDS]);
-
-static PRINT: Fixed<Print> = Fixed::new();
-
 /// Sets what prints a line.
-///
-/// # Safety
-/// Called at start-up, before anything else runs.
-pub(crate) unsafe fn init(print: Print) {
-    // SAFETY: the caller's duty.
-    unsafe { PRINT.set(print) }
+pub(crate) fn init(start: &Start, print: Print) {
+    cpu::this().report.set(start, None);
+    cpu::this().print.set(start, print);
 }
 
 /// Takes down what is to be printed of a context whose `stack` nobody uses any more. False when
@@ -267,7 +257,7 @@ pub(crate) fn take(obituary: Obituary, registers: Registers, stack: &Range<usize
     let from = (registers.stack_pointer() as usize & !(bytes - 1)).max(stack.start);
     let words = (stack.end.saturating_sub(from) / size_of::<u64>()).min(WORDS);
     let taken = section(|cs| {
-        REPORT.with(cs, |report| {
+        cpu::this().report.with(cs, |report| {
             let free = report.is_none();
             if free {
                 *report = Some(Report { obituary, registers, from, words, printed: 0 });
@@ -278,7 +268,7 @@ pub(crate) fn take(obituary: Obituary, registers: Registers, stack: &Range<usize
     // A section each: the time does not add up.
     for first in (0..if taken { words } else { 0 }).step_by(LINE) {
         section(|cs| {
-            STACK.with(cs, |copy| {
+            cpu::this().report_stack.with(cs, |copy| {
                 for (word, place) in copy[..words].iter_mut().enumerate().skip(first).take(LINE) {
                     let at = from + word * size_of::<u64>();
                     // SAFETY: within the stack, which is mapped, aligned, and whose owner is dead.
@@ -323,12 +313,14 @@ impl Report {
 
 /// Prints the report's next line. False when that was the last.
 pub(crate) fn print() -> bool {
-    let print = PRINT.get();
+    let print = cpu::this().print.get();
     loop {
         let next = section(|cs| {
-            REPORT.with(cs, |report| {
+            cpu::this().report.with(cs, |report| {
                 let words = report.as_ref()?.words;
-                let line = STACK.with(cs, |stack| report.as_mut()?.next(&stack[..words]).into());
+                let line = cpu::this()
+                    .report_stack
+                    .with(cs, |stack| report.as_mut()?.next(&stack[..words]).into());
                 if matches!(line, Some(Line::End)) {
                     *report = None;
                 }

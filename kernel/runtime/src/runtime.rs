@@ -1,12 +1,13 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
-use crate::bound::{AnyState, Handler};
-use crate::dispatch::{self, CORE, Stack, note, running, timestamp, with_core};
+use crate::bound::Handler;
+use crate::cpu;
+use crate::dispatch::{self, Stack, note, running, timestamp, with_core};
 use crate::memory::{self, StackSource};
 use crate::policy::Origin;
 use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::Print;
-use crate::section::{self, Outermost, Section, section};
+use crate::section::{self, Outermost, Start, section};
 use crate::{
     attempt, contain, extras, guard, idle, inbox, interrupt, policy, random, report, supervise,
     table, timer,
@@ -64,19 +65,18 @@ pub struct Runtime(());
 /// # Errors
 /// [`Error::OutOfMemory`] and [`Error::HeapExhausted`] when the machine has too little memory.
 pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
-    // SAFETY: the kernel's start is a section.
-    let cs = unsafe { Section::assume() };
-    CORE.set(cs, Core::new(Stack::NONE));
-    // SAFETY: the caller's duty: nothing else runs, and the memory is nobody's.
-    unsafe {
-        memory::init(platform.memory, platform.stacks);
-        registry::init(cs)?;
-        contain::init();
-        report::init(platform.print);
-        timer::init(cs, platform.time, platform.events)?;
-        inbox::init()?;
-    }
-    with_core(cs, |core| core.reserve(platform.events, registry::MOST_CONTEXTS))?;
+    // SAFETY: the caller's duty.
+    let start = &unsafe { Start::begin() };
+    cpu::this().core.set(start, Core::new(Stack::NONE));
+    // SAFETY: the caller's duty.
+    unsafe { memory::init(start, platform.memory, platform.stacks) };
+    registry::init(start)?;
+    policy::init(start);
+    contain::init(start);
+    report::init(start, platform.print);
+    timer::init(start, platform.time, platform.events)?;
+    inbox::init(start)?;
+    with_core(start, |core| core.reserve(platform.events, registry::MOST_CONTEXTS))?;
     Ok(Runtime::KERNEL)
 }
 
@@ -163,19 +163,6 @@ impl Runtime {
     }
 }
 
-/// Registers a handler that has been bound to `state`.
-fn enlist(
-    context: ContextId,
-    registration: Registration,
-    handler: Handler,
-    (pool, state): (&'static Pool, AnyState),
-) -> Result<EventId, Error> {
-    table::register_for(context, Some(state), registration, handler).inspect_err(|_| {
-        // SAFETY: nobody else has seen it; in a section.
-        section(|cs| unsafe { handler.release(cs, pool) });
-    })
-}
-
 impl EventSystem for Runtime {
     #[inline]
     fn now(&self) -> Instant {
@@ -209,11 +196,20 @@ impl EventSystem for Runtime {
             guard::open(cs);
             Ok(parts)
         })?;
-        let handler = Handler::bind(state, handler, pool);
-        let registered =
-            handler.and_then(|handler| enlist(context.id(), registration, handler, (pool, state)));
+        // What is refused is dropped where nothing is guarded any more.
+        let registered = match Handler::bind(state, handler, pool) {
+            Ok(bound) => table::register_for(context.id(), Some(state), registration, bound)
+                .map_err(|error| (error, Some(bound), None)),
+            Err((error, handler)) => Err((error, None, Some(handler))),
+        };
         guard::close();
-        registered
+        registered.map_err(|(error, bound, _)| {
+            if let Some(bound) = bound {
+                // SAFETY: nobody else has seen it.
+                unsafe { bound.discard(pool) };
+            }
+            error
+        })
     }
 
     fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {

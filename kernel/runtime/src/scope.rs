@@ -9,9 +9,8 @@
 //! Beside the list there is a count of [guarded](crate::guard) calls, in which nothing is given up.
 
 use crate::dispatch::with_core;
-use crate::local::Local;
 use crate::section::{Section, section};
-use crate::{contain, exclude};
+use crate::{contain, cpu, exclude};
 use core::ptr::NonNull;
 
 /// The bit of [`Scopes::guards`] that says the context is to be given up as soon as no guarded call
@@ -39,9 +38,6 @@ impl Scopes {
 // SAFETY: the nodes are on a stack; they are reached by the flow of control that is there, or when that
 // never goes on by the supervisor, and what is ended by it is `Send`.
 unsafe impl Send for Scopes {}
-
-/// What is open where no context runs: at start-up, and in a job while idle.
-static NOBODYS: Local<Scopes> = Local::new(Scopes::NONE);
 
 /// A node of the list, with which whatever is to be ended begins.
 #[derive(Clone, Copy)]
@@ -106,7 +102,7 @@ impl Scope {
 pub(crate) fn with<R>(cs: &Section, work: impl FnOnce(&mut Scopes) -> R) -> R {
     with_core(cs, |core| match core.running() {
         Some(context) => work(&mut core.machine(context).scopes),
-        None => NOBODYS.with(cs, work),
+        None => cpu::this().no_context.with(cs, work),
     })
 }
 

@@ -10,20 +10,15 @@
 //! a token of its own for that: only by it can the processor go to another stack, and as long as a
 //! value of the core is borrowed, it is borrowed too.
 
+use crate::cpu;
 use crate::dispatch;
 use crate::measure;
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::sync::atomic::Ordering::SeqCst;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, compiler_fence};
+use core::sync::atomic::{Ordering::Relaxed, compiler_fence};
 
-/// How many sections are open. Starts at 1: the kernel's start is a section.
-pub(crate) static DEPTH: AtomicU32 = AtomicU32::new(1);
-
-/// What waits for the outermost section to end: a bit for each job, and [`DISPATCH`].
-pub(crate) static PENDING: AtomicU64 = AtomicU64::new(0);
-
-/// The bit of [`PENDING`] that says a ready context beats the running one.
+/// The bit of [`Cpu::pending`](crate::cpu::Cpu::pending) that says a ready context beats the running one.
 pub(crate) const DISPATCH: u64 = 1 << 63;
 
 /// The proof that a section is open: whoever is given one may reach what belongs to the core.
@@ -89,33 +84,121 @@ impl Outermost {
         Self { section: Section { here: PhantomData } }
     }
 
-    /// Opens the outermost section.
-    ///
-    /// # Safety
-    /// None is open.
+    /// Opens the outermost section; or says that a section is open already.
     #[inline(always)]
-    pub(crate) unsafe fn hold() -> Self {
-        DEPTH.store(1, Relaxed);
+    pub(crate) fn open() -> Result<Self, Inner> {
+        if deferred() { Err(Inner { here: PhantomData }) } else { Ok(Self::hold()) }
+    }
+
+    /// Opens the outermost section where none is open.
+    #[inline(always)]
+    fn hold() -> Self {
+        cpu::this().depth.store(1, Relaxed);
         measure::deferred_from();
         compiler_fence(SeqCst);
         // SAFETY: opened just now, and no other was.
         unsafe { Self::assume() }
     }
 
-    /// Gives the section up. False when something waits, which may be served at once.
+    /// Gives the section up.
+    #[must_use = "what waits is not served by itself"]
     #[inline(always)]
-    pub(crate) fn give_up(self) -> bool {
+    pub(crate) fn give_up(self) -> Free {
         compiler_fence(SeqCst);
         measure::deferred_until();
-        DEPTH.store(0, Relaxed);
+        cpu::this().depth.store(0, Relaxed);
         compiler_fence(SeqCst);
-        PENDING.load(Relaxed) == 0
+        Free { here: PhantomData }
     }
 
     /// Ends the section, and does what has waited for it.
     #[inline(always)]
-    pub(crate) fn leave(self) {
+    pub(crate) fn leave(self) -> Free {
         leave();
+        Free { here: PhantomData }
+    }
+}
+
+/// The section has been given up by whoever has this, who has opened none since.
+pub(crate) struct Free {
+    here: PhantomData<*mut ()>,
+}
+
+impl Free {
+    /// The section is not open.
+    ///
+    /// # Safety
+    /// The caller has opened none, nor has anybody by whom it was called.
+    #[inline(always)]
+    pub(crate) const unsafe fn assume() -> Self {
+        Self { here: PhantomData }
+    }
+
+    /// Whether something waits, which may be served at once.
+    #[inline(always)]
+    pub(crate) fn waits(&self) -> bool {
+        cpu::this().pending.load(Relaxed) != 0
+    }
+
+    /// Opens the outermost section again.
+    #[inline(always)]
+    pub(crate) fn hold(self) -> Outermost {
+        Outermost::hold()
+    }
+}
+
+/// A section was open when it was asked.
+pub(crate) struct Inner {
+    here: PhantomData<*mut ()>,
+}
+
+impl Inner {
+    /// Runs `work` in a section in the one that is open. What waits is for whoever ends that.
+    #[inline(always)]
+    pub(crate) fn section<R>(self, work: impl FnOnce(&Section) -> R) -> R {
+        let depth = &cpu::this().depth;
+        depth.store(depth.load(Relaxed) + 1, Relaxed);
+        compiler_fence(SeqCst);
+        // SAFETY: opened just now, and not ended before `work` has returned.
+        let result = work(unsafe { Section::assume() });
+        compiler_fence(SeqCst);
+        depth.store(depth.load(Relaxed) - 1, Relaxed);
+        result
+    }
+}
+
+/// The kernel's start: the section that it is, in which nothing else runs.
+pub(crate) struct Start {
+    outermost: Outermost,
+}
+
+impl Deref for Start {
+    type Target = Section;
+
+    #[inline(always)]
+    fn deref(&self) -> &Section {
+        &self.outermost
+    }
+}
+
+impl Start {
+    /// Begins the kernel's start.
+    ///
+    /// # Safety
+    /// Called once, first of all, with interrupts masked; [`Runtime::enter`](crate::Runtime::enter)
+    /// gives the section up.
+    pub(crate) unsafe fn begin() -> Self {
+        Self { outermost: Outermost::hold() }
+    }
+
+    /// As if the kernel's start were going on.
+    ///
+    /// # Safety
+    /// Nobody else reaches what is set.
+    #[cfg(test)]
+    pub(crate) unsafe fn assume() -> Self {
+        // SAFETY: the caller's duty.
+        Self { outermost: unsafe { Outermost::assume() } }
     }
 }
 
@@ -132,25 +215,10 @@ pub fn section<R>(work: impl FnOnce(&Section) -> R) -> R {
 /// Runs `work` in the outermost section. `None` when one is open already: nothing has been done.
 #[inline(always)]
 pub(crate) fn outermost<R>(work: impl FnOnce(&mut Outermost) -> R) -> Option<R> {
-    either(|_| None, |outermost| Some(work(outermost)))
-}
-
-/// Runs `work` in the outermost section; or, when one is open already, `nested` in that.
-#[inline(always)]
-pub(crate) fn either<R>(
-    nested: impl FnOnce(&Section) -> R,
-    work: impl FnOnce(&mut Outermost) -> R,
-) -> R {
-    if deferred() {
-        // SAFETY: one is open. It was opened by who called this, and is not ended before that has
-        // gone on.
-        return nested(unsafe { Section::assume() });
-    }
-    // SAFETY: none is open.
-    let mut outermost = unsafe { Outermost::hold() };
+    let mut outermost = Outermost::open().ok()?;
     let result = work(&mut outermost);
     outermost.leave();
-    result
+    Some(result)
 }
 
 /// The two ends of a section as functions, for those who are told of them at start-up: the
@@ -162,7 +230,8 @@ pub fn ends() -> (fn(), fn()) {
 /// Opens a section.
 #[inline(always)]
 pub(crate) fn enter() {
-    DEPTH.store(DEPTH.load(Relaxed) + 1, Relaxed);
+    let depth = &cpu::this().depth;
+    depth.store(depth.load(Relaxed) + 1, Relaxed);
     measure::deferred_from();
     // Single core: only the compiler could move the work out of the section.
     compiler_fence(SeqCst);
@@ -172,13 +241,13 @@ pub(crate) fn enter() {
 #[inline(always)]
 pub(crate) fn leave() {
     compiler_fence(SeqCst);
-    let depth = DEPTH.load(Relaxed) - 1;
+    let depth = cpu::this().depth.load(Relaxed) - 1;
     if depth == 0 {
         measure::deferred_until();
     }
-    DEPTH.store(depth, Relaxed);
+    cpu::this().depth.store(depth, Relaxed);
     compiler_fence(SeqCst);
-    if depth == 0 && PENDING.load(Relaxed) != 0 {
+    if depth == 0 && cpu::this().pending.load(Relaxed) != 0 {
         service();
     }
 }
@@ -186,41 +255,40 @@ pub(crate) fn leave() {
 /// Whether a section is open.
 #[inline(always)]
 pub fn deferred() -> bool {
-    DEPTH.load(Relaxed) != 0
+    cpu::this().depth.load(Relaxed) != 0
 }
 
 /// How many sections are open.
 pub(crate) fn depth() -> u32 {
-    DEPTH.load(Relaxed)
+    cpu::this().depth.load(Relaxed)
 }
 
 /// Whether one section is open, and not another in it.
 #[inline(always)]
 pub(crate) fn is_outermost() -> bool {
-    DEPTH.load(Relaxed) == 1
+    cpu::this().depth.load(Relaxed) == 1
 }
 
 /// Marks jobs, or a dispatch, as waiting. Legal in interrupt context.
 #[inline(always)]
 pub(crate) fn post(bits: u64) {
-    PENDING.fetch_or(bits, Relaxed);
+    cpu::this().pending.fetch_or(bits, Relaxed);
 }
 
 /// Takes all that waits.
 #[inline(always)]
 pub(crate) fn take_pending() -> u64 {
-    PENDING.swap(0, Relaxed)
+    cpu::this().pending.swap(0, Relaxed)
 }
 
-/// Does what has waited for the outermost section to end.
+/// Does what has waited for the outermost section to end, which has ended.
 #[cold]
 #[inline(never)]
 pub(crate) fn service() {
     loop {
-        // SAFETY: called when none is open any more.
-        let mut outermost = unsafe { Outermost::hold() };
+        let mut outermost = Outermost::hold();
         dispatch::service(&mut outermost, 0);
-        if outermost.give_up() {
+        if !outermost.give_up().waits() {
             return;
         }
     }

@@ -9,20 +9,19 @@
 use crate::dispatch::{activate_deferred, note, with_core};
 use crate::estate::Phase;
 use crate::exclude::ContextSet;
-use crate::local::Local;
 use crate::policy::Origin;
 use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
 use crate::supervise::{OnFailure, Supervision};
-use crate::{birth, guard, report, timer};
+use crate::{birth, cpu, guard, report, timer};
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 use reflex_event::{Context, ContextId, Error, EventId, EventSystem, Priority, Registration};
 
 /// The supervisor's events, and who waits for it.
-struct Supervisor {
+pub(crate) struct Supervisor {
     context: Option<Context<()>>,
     work: Option<EventId>,
     print: Option<EventId>,
@@ -34,20 +33,17 @@ struct Supervisor {
     heir_of: Option<&'static Supervision>,
 }
 
-static SUPERVISOR: Local<Supervisor> = Local::new(Supervisor {
-    context: None,
-    work: None,
-    print: None,
-    dying: ContextSet::NONE,
-    due: ContextSet::NONE,
-    heir_of: None,
-});
-
-/// The supervisor has been made, or is being made.
-static MADE: AtomicBool = AtomicBool::new(false);
-
-/// The supervisor itself has been given up, and nobody has been told.
-static FAILED: AtomicBool = AtomicBool::new(false);
+impl Supervisor {
+    /// Before it has been made.
+    pub(crate) const NONE: Self = Self {
+        context: None,
+        work: None,
+        print: None,
+        dying: ContextSet::NONE,
+        due: ContextSet::NONE,
+        heir_of: None,
+    };
+}
 
 /// Steps of cleaning up before others of the same priority have their turn.
 const STEPS: u32 = 32;
@@ -63,12 +59,12 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Makes the supervisor, unless there is one. A cold path.
 pub(crate) fn ensure() -> Result<(), Error> {
-    if MADE.swap(true, Relaxed) {
+    if cpu::this().supervisor_made.swap(true, Relaxed) {
         return Ok(());
     }
     let made = make(Runtime::KERNEL);
     if made.is_err() {
-        MADE.store(false, Relaxed);
+        cpu::this().supervisor_made.store(false, Relaxed);
     }
     made
 }
@@ -87,7 +83,7 @@ fn make(kernel: Runtime) -> Result<(), Error> {
         }
     })?;
     section(|cs| {
-        SUPERVISOR.with(cs, |supervisor| {
+        cpu::this().supervisor.with(cs, |supervisor| {
             supervisor.context = Some(context);
             (supervisor.work, supervisor.print) = (Some(work), Some(print));
         });
@@ -99,7 +95,7 @@ fn make(kernel: Runtime) -> Result<(), Error> {
 
 /// Activates one of the supervisor's events, if there is one.
 fn activate(cs: &Section, which: impl FnOnce(&Supervisor) -> Option<EventId>) {
-    if let Some(event) = SUPERVISOR.with(cs, |supervisor| which(supervisor)) {
+    if let Some(event) = cpu::this().supervisor.with(cs, |supervisor| which(supervisor)) {
         // It is registered for good; an overrun means that it is about to run.
         let _ = activate_deferred(cs, event, 1);
     }
@@ -107,7 +103,7 @@ fn activate(cs: &Section, which: impl FnOnce(&Supervisor) -> Option<EventId>) {
 
 /// The supervisor's context, when it has been made.
 fn own(cs: &Section) -> Option<Context<()>> {
-    SUPERVISOR.with(cs, |supervisor| supervisor.context)
+    cpu::this().supervisor.with(cs, |supervisor| supervisor.context)
 }
 
 /// Whether a context is the supervisor.
@@ -126,7 +122,7 @@ fn tell_own_failure() {
 
 /// The supervisor has been given up, and is to go on.
 pub(crate) fn go_on(cs: &Section) {
-    FAILED.store(true, Relaxed);
+    cpu::this().supervisor_failed.store(true, Relaxed);
     if let Some(context) = own(cs)
         && let Ok((_, state)) = registry::parts(cs, context.id())
         && let Some(cell) = state.downcast::<()>()
@@ -134,7 +130,7 @@ pub(crate) fn go_on(cs: &Section) {
         // SAFETY: the cell lives for ever; nobody is at it, as no handler of the context runs.
         unsafe { cell.as_ref() }.put(Box::leak(Box::new(())));
     }
-    SUPERVISOR.with(cs, |supervisor| supervisor.heir_of = None);
+    cpu::this().supervisor.with(cs, |supervisor| supervisor.heir_of = None);
     activate(cs, |supervisor| supervisor.work);
     activate(cs, |supervisor| supervisor.print);
 }
@@ -143,7 +139,7 @@ pub(crate) fn go_on(cs: &Section) {
 pub(crate) fn bury(cs: &Section, supervision: &'static Supervision, priority: Priority) {
     supervision.phase.set(Phase::FIRST);
     supervision.deaths.set(supervision.deaths.get().wrapping_add(1));
-    let work = SUPERVISOR.with(cs, |supervisor| {
+    let work = cpu::this().supervisor.with(cs, |supervisor| {
         supervisor.dying.insert(supervision.index.get());
         supervisor.work
     });
@@ -164,13 +160,13 @@ pub(crate) fn bury(cs: &Section, supervision: &'static Supervision, priority: Pr
 
 /// A context that is down is to be restarted.
 pub(crate) fn restart(cs: &Section, supervision: &'static Supervision) {
-    SUPERVISOR.with(cs, |supervisor| supervisor.due.insert(supervision.index.get()));
+    cpu::this().supervisor.with(cs, |supervisor| supervisor.due.insert(supervision.index.get()));
     activate(cs, |supervisor| supervisor.work);
 }
 
 /// A context has been cleaned up.
 pub(crate) fn cleaned_up(cs: &Section, supervision: &'static Supervision) {
-    SUPERVISOR.with(cs, |supervisor| supervisor.dying.remove(supervision.index.get()));
+    cpu::this().supervisor.with(cs, |supervisor| supervisor.dying.remove(supervision.index.get()));
 }
 
 /// Has the report printed that was taken down.
@@ -180,27 +176,27 @@ pub(crate) fn print() {
 
 /// Says whose captures the supervisor drops.
 pub(crate) fn set_heir_of(dead: Option<&'static Supervision>) {
-    section(|cs| SUPERVISOR.with(cs, |supervisor| supervisor.heir_of = dead));
+    section(|cs| cpu::this().supervisor.with(cs, |supervisor| supervisor.heir_of = dead));
 }
 
 /// Whose captures the supervisor drops.
 pub(crate) fn heir_of(cs: &Section) -> Option<&'static Supervision> {
-    SUPERVISOR.with(cs, |supervisor| supervisor.heir_of)
+    cpu::this().supervisor.with(cs, |supervisor| supervisor.heir_of)
 }
 
 /// Whether there may be contexts that are supervised.
 pub(crate) fn is_made() -> bool {
-    MADE.load(Relaxed)
+    cpu::this().supervisor_made.load(Relaxed)
 }
 
 /// The supervisor's work: some steps of cleaning up, and restarts.
 fn work() {
-    if FAILED.swap(false, Relaxed) {
+    if cpu::this().supervisor_failed.swap(false, Relaxed) {
         tell_own_failure();
     }
     for _ in 0..STEPS {
         let next = section(|cs| {
-            SUPERVISOR.with(cs, |supervisor| {
+            cpu::this().supervisor.with(cs, |supervisor| {
                 let first = |set: ContextSet| set.indices().next();
                 if let Some(index) = first(supervisor.dying) {
                     return Some((index, false));

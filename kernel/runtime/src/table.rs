@@ -1,10 +1,13 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
 use crate::bound::{AnyState, Handler};
-use crate::dispatch::{note, note_if_due, with_core};
+use crate::dispatch::{note_if_due, with_core};
 use crate::section::{Section, section};
-use crate::{guard, memory, policy, registry, supervise};
-use reflex_event::{Chunk, ContextId, Error, EventId, Outcome, Record, Registration, Unregistered};
+use crate::{memory, policy, registry, retire, supervise};
+use reflex_event::{
+    Chunk, ContextId, Error, EventId, Priority, Record, Registration, Unregistered,
+};
+use reflex_memory::Pool;
 
 /// Registers a bound handler. Others may run meanwhile.
 pub(crate) fn register(
@@ -74,58 +77,101 @@ fn grow() -> Result<(), Error> {
     Ok(())
 }
 
-/// Ends a registration, and drops its handler unless that runs; returns how many occurrences it was
-/// not told of. Not in one section: what the handler has captured may be much.
+/// Calls `visit` for each registration of a context, outside of sections. Those that are made
+/// meanwhile may be left out.
+pub(crate) fn each<E: From<Error>>(
+    context: ContextId,
+    mut visit: impl FnMut(EventId, Priority) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut at = section(|cs| with_core(cs, |core| core.first_of(context)))?;
+    while let Some(event) = at {
+        let seen = section(|cs| {
+            with_core(cs, |core| {
+                let priority = core.look_up(event)?.registration.priority;
+                // SAFETY: a live registration's handler is live.
+                let last = unsafe { retire::is_last(core.handler(event)?) };
+                Ok::<_, Error>((priority, last, core.next_of(event)?))
+            })
+        });
+        let Ok((priority, last, next)) = seen else {
+            // Ended meanwhile: from the start again, which meets others twice.
+            at = section(|cs| with_core(cs, |core| core.first_of(context)))?;
+            continue;
+        };
+        // One that has ended is only there to be dropped.
+        if !last {
+            visit(event, priority)?;
+        }
+        at = next;
+    }
+    Ok(())
+}
+
+/// What the end of a registration leaves to its own context, which has called for it.
+struct Left {
+    handler: Handler,
+    context: ContextId,
+    pool: &'static Pool,
+}
+
+/// Ends a registration; returns how many occurrences its handler was not told of. What that has
+/// captured is dropped in its context: by this, or [later](retire::later).
 ///
 /// # Errors
 /// [`Error::Stale`].
 pub(crate) fn end(event: EventId) -> Result<u32, Error> {
-    let (ended, pool, member, extras) = section(|cs| {
-        let ended = with_core(cs, |core| {
-            let ended = core.unregister(event);
-            note_if_due(core);
-            ended
-        })?;
-        let place = registry::at(cs, ended.context)?;
-        if ended.handler.is_some() {
-            // Cut off in between, the handler would be lost.
-            guard::open(cs);
-        } else if let Some(member) = place.member.get(cs) {
-            member.left(cs);
-        }
-        // SAFETY: the core gave it back, and it has not been released.
-        let extras = ended.handler.is_some_and(|handler| unsafe { handler.extras() }.is_some());
-        Ok((ended, place.pool, place.member.get(cs), extras))
-    })?;
-    if let Some(handler) = ended.handler {
-        // SAFETY: the core gave it back, so it does not run and is never called again.
-        unsafe {
-            if extras {
-                section(|cs| handler.drop_extras(cs, pool));
-            }
-            handler.drop_captured();
-            handler.free(pool);
-        }
-        if let Some(member) = member {
-            section(|cs| member.left(cs));
-        }
-        guard::close();
+    let (dropped, left) = section(|cs| end_in(cs, event))?;
+    if let Some(Left { handler, context, pool }) = left {
+        // SAFETY: `end_in` says so.
+        unsafe { retire::drop_here(handler, context, pool) };
     }
-    Ok(ended.dropped)
+    Ok(dropped)
 }
 
-/// Ends a registration, and drops its handler unless that runs.
-pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<Unregistered<()>, Error> {
-    let (ended, due) = with_core(cs, |core| (core.unregister(event), core.preemption_due()));
-    let Unregistered { context, handler, dropped } = ended?;
+/// Ends a registration. What its handler has captured is dropped [later](retire::later).
+///
+/// # Errors
+/// [`Error::Stale`].
+pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<(), Error> {
+    // The section is the caller's, so its context is not at home.
+    let (_, left) = section(|_| end_in(cs, event))?;
+    debug_assert!(left.is_none());
+    Ok(())
+}
+
+/// Ends a registration. If its context is [at home](retire::is_at_home), the handler is handed out to be
+/// dropped there: it is not used by anybody else any more, and has been noted as unfinished.
+fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
+    let (ended, priority) = with_core(cs, |core| {
+        // SAFETY: a live registration's handler is live.
+        let drops = unsafe { core.handler(event)?.must_drop() };
+        let info = if drops { Some(core.look_up(event)?) } else { None };
+        let ended = core.unregister(event);
+        note_if_due(core);
+        Ok((ended?, info.map(|info| info.registration.priority)))
+    })?;
+    let Unregistered { context, handler, dropped } = ended;
+    let place = registry::at(cs, context)?;
+    let pool = place.pool;
     if let Some(handler) = handler {
-        let (pool, _) = registry::parts(cs, context)?;
         // SAFETY: the core gave it back, so it does not run and is never called again.
-        unsafe { handler.release(cs, pool) };
+        unsafe { handler.drop_extras(cs, pool) };
+        if let Some(priority) = priority {
+            if retire::is_at_home(cs, context) {
+                if let Some(supervision) = place.supervision {
+                    supervision.unfinished.set(Some(handler));
+                }
+                return Ok((dropped, Some(Left { handler, context, pool })));
+            }
+            // SAFETY: as above.
+            unsafe { retire::later(cs, context, handler, priority) };
+            return Ok((dropped, None));
+        }
+        // SAFETY: as above; there is nothing to drop.
+        unsafe { handler.free(pool) };
     }
-    note(if due { Outcome::Preempt } else { Outcome::Continue });
-    if let Some(member) = registry::at(cs, context)?.member.get(cs) {
+    if let Some(member) = place.member.get(cs) {
         member.left(cs);
     }
-    Ok(Unregistered { context, handler: None, dropped })
+    Ok((dropped, None))
 }

@@ -1,12 +1,12 @@
 //! Time: the clock, the timer wheel, and the one-shot interrupt that drives it.
 
+use crate::cpu;
 use crate::dispatch::{activate_deferred, activate_held};
 use crate::extras;
 use crate::interrupt::Vector;
 use crate::job::Job;
-use crate::local::{Fixed, Later};
 use crate::runtime::Timekeeping;
-use crate::section::{Outermost, PENDING, Section, section};
+use crate::section::{Outermost, Section, Start, section};
 use crate::supervise::Supervision;
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::Relaxed;
@@ -27,15 +27,8 @@ pub(crate) enum Due {
     Life(&'static Supervision),
 }
 
-/// The time stamp counter's meaning, and the interrupt controller.
-static CLOCK: Fixed<Clock> = Fixed::new();
-static APIC: Fixed<LocalApic> = Fixed::new();
-
-/// The time stamp counter when the kernel was started.
-static ORIGIN: Fixed<u64> = Fixed::new();
-
 /// What the timer interrupt is for.
-struct Timers {
+pub(crate) struct Timers {
     wheel: Wheel<Due>,
     /// The job that expires timers.
     job: Job,
@@ -44,13 +37,8 @@ struct Timers {
     armed: u64,
 }
 
-static TIMERS: Later<Timers> = Later::new();
-
 /// Starts the clock and the timer's interrupt.
-///
-/// # Safety
-/// Called at start-up, before anything else runs.
-pub(crate) unsafe fn init(cs: &Section, time: Timekeeping, limit: usize) -> Result<(), Error> {
+pub(crate) fn init(start: &Start, time: Timekeeping, limit: usize) -> Result<(), Error> {
     // For what is due while dispatch is deferred, or when more timers are than one.
     let job = Job::in_section(|outermost| expire(outermost, When::Deferred))?;
     let vector = Vector::reserve()?;
@@ -58,24 +46,21 @@ pub(crate) unsafe fn init(cs: &Section, time: Timekeeping, limit: usize) -> Resu
     let mut apic = time.apic;
     apic.start_timer(&time.features, vector.number(), time.rates.apic_hz, time.rates.tsc_hz);
     let wheel = Wheel::new(limit).map_err(refusal)?;
-    // SAFETY: the caller's duty.
-    unsafe {
-        ORIGIN.set(reflex_arch::clock::tsc());
-        CLOCK.set(time.clock);
-        APIC.set(apic);
-    }
-    TIMERS.set(cs, Timers { wheel, job, armed: u64::MAX });
+    cpu::this().origin.set(start, reflex_arch::clock::tsc());
+    cpu::this().clock.set(start, time.clock);
+    cpu::this().apic.set(start, apic);
+    cpu::this().timers.set(start, Timers { wheel, job, armed: u64::MAX });
     Ok(())
 }
 
 #[inline(always)]
 fn clock() -> &'static Clock {
-    CLOCK.get()
+    cpu::this().clock.get()
 }
 
 #[inline(always)]
 fn apic() -> &'static LocalApic {
-    APIC.get()
+    cpu::this().apic.get()
 }
 
 /// Time since the machine started.
@@ -91,7 +76,7 @@ pub(crate) fn at(count: u64) -> Instant {
 
 /// Time stamp counts since the kernel was started.
 pub(crate) fn counts() -> u64 {
-    reflex_arch::clock::tsc() - ORIGIN.get()
+    reflex_arch::clock::tsc() - cpu::this().origin.get()
 }
 
 /// Tells the interrupt controller that the interrupt in service has been taken care of.
@@ -110,7 +95,7 @@ pub(crate) fn interrupt_self(vector: u8) {
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]
 fn with<R>(cs: &Section, work: impl FnOnce(&mut Timers) -> R) -> R {
-    TIMERS.with(cs, work)
+    cpu::this().timers.with(cs, work)
 }
 
 /// Runs `add` in a section in which there is room for another timer. The room is made outside of any,
@@ -214,7 +199,8 @@ pub(crate) enum When {
 /// waiting by the others' expiries.
 #[inline(never)]
 pub(crate) fn expire(outermost: &mut Outermost, when: When) {
-    let step = with(outermost, |timers| {
+    let step = {
+        let mut timers = cpu::this().timers.borrow(outermost);
         let now = clock().now();
         timers.armed = u64::MAX;
         let (step, next) = timers.wheel.expire_and_next(now);
@@ -224,7 +210,7 @@ pub(crate) fn expire(outermost: &mut Outermost, when: When) {
             None => {}
         }
         step
-    });
+    };
     let Step::Fired(fired) = step else { return };
     // A stale event was unregistered while its timer was armed, and a full counter says as much
     // as a counter can.
@@ -248,7 +234,7 @@ pub(crate) fn expire(outermost: &mut Outermost, when: When) {
 /// its stead.
 pub(crate) fn take_pending(cs: &Section) -> bool {
     let job = with(cs, |timers| timers.job.bits());
-    PENDING.compare_exchange(job, 0, Relaxed, Relaxed).is_ok()
+    cpu::this().pending.compare_exchange(job, 0, Relaxed, Relaxed).is_ok()
 }
 
 /// Has the timer's interrupt come within a time, if not before; says when that is, in nanoseconds. It

@@ -6,9 +6,9 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::Handler;
-use crate::dispatch::{self, with_core};
+use crate::dispatch::{self, borrow_core, running, with_core};
 use crate::runtime::Runtime;
-use crate::section::{self, section};
+use crate::section::{Outermost, section};
 use crate::{caller, policy, registry, table, timer};
 use core::time::Duration;
 use reflex_event::{Error, EventId, EventSystem, Executor, Priority, Registration, Trait, Wait};
@@ -45,8 +45,8 @@ impl Waiter {
         let handler = Handler::nothing(pool)?;
         let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
         let event = table::register(context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it; in a section.
-            section(|cs| unsafe { handler.release(cs, pool) });
+            // SAFETY: nobody else has seen it.
+            unsafe { handler.discard(pool) };
         })?;
         section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Wakes, true)))?;
         Ok(Self { kernel, event })
@@ -65,23 +65,21 @@ impl Waiter {
     pub fn wait(&self) -> Result<Waited, Error> {
         loop {
             // A section a look: the one in which it goes on is that of whoever has woken it.
-            let waited = section::outermost(|outermost| {
-                let (from, wait) =
-                    with_core(outermost, |core| (core.running(), core.wait(self.event)));
-                match wait? {
-                    Wait::Occurred(count) => Ok(Some(Waited::Occurred(count))),
-                    Wait::TimedOut => Ok(Some(Waited::TimedOut)),
-                    // Somebody runs who can wait, so there is a context.
-                    Wait::Blocked(next) => from.map_or(Err(Error::Busy), |from| {
-                        dispatch::block(outermost, from, next);
-                        Ok(None)
-                    }),
-                }
-            });
-            let waited = waited.unwrap_or(Err(Error::Busy))?;
-            if let Some(waited) = waited {
-                return Ok(waited);
+            let mut outermost = Outermost::open().map_err(|_| Error::Busy)?;
+            let from = running(&outermost);
+            let wait = borrow_core(&outermost).wait(self.event);
+            // Somebody runs who can wait, so there is a context.
+            if let (Ok(Wait::Blocked(next)), Some(from)) = (wait, from) {
+                dispatch::block(&mut outermost, from, next);
+                outermost.leave();
+                continue;
             }
+            outermost.leave();
+            return match wait? {
+                Wait::Occurred(count) => Ok(Waited::Occurred(count)),
+                Wait::TimedOut => Ok(Waited::TimedOut),
+                Wait::Blocked(_) => Err(Error::Busy),
+            };
         }
     }
 

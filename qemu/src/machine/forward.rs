@@ -1,9 +1,10 @@
 //! Ports of the host that lead into a guest on user networking.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
@@ -113,51 +114,18 @@ fn probe(protocol: Protocol, port: u16) -> io::Result<()> {
     }
 }
 
-/// A free port below the range that clients' own ends are taken from, so that no connection
-/// made between now and QEMU's start can sit on it. No port is handed out twice, neither by this
-/// process nor by another one that asks here while this one lives.
+/// A free port below the range that clients' own ends are taken from, so that no connection made
+/// between now and QEMU's start can sit on it. This process hands no port out twice; that no other
+/// one takes it is certain only in a [network of one's own](crate::namespace).
 pub fn free_port(protocol: Protocol) -> u16 {
-    static TAKEN: Mutex<BTreeMap<(Protocol, u16), Reservation>> = Mutex::new(BTreeMap::new());
-    const FIRST: u32 = 20_000;
-    const COUNT: u32 = 12_000;
+    static TAKEN: Mutex<BTreeSet<(Protocol, u16)>> = Mutex::new(BTreeSet::new());
+    const PORTS: Range<u16> = 20_000..32_000;
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    // Processes that run side by side start at different places.
-    let start = std::process::id().wrapping_mul(7919);
-    for step in 0..COUNT {
-        let port = (FIRST + start.wrapping_add(step) % COUNT) as u16;
-        if taken.contains_key(&(protocol, port)) {
-            continue;
-        }
-        let Some(reservation) = reserve(protocol, port) else { continue };
-        if probe(protocol, port).is_ok() {
-            taken.insert((protocol, port), reservation);
-            return port;
-        }
-    }
-    // Every port of the range is taken: let the machine's start report it.
-    FIRST as u16
-}
-
-/// Tells other processes that a port is spoken for.
-#[cfg(target_os = "linux")]
-type Reservation = std::os::unix::net::UnixListener;
-
-/// A socket in Linux's abstract namespace: it has no file, and is gone with the process.
-#[cfg(target_os = "linux")]
-fn reserve(protocol: Protocol, port: u16) -> Option<Reservation> {
-    use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::net::{SocketAddr, UnixListener};
-
-    let name = SocketAddr::from_abstract_name(format!("reflex-port-{protocol}-{port}")).ok()?;
-    UnixListener::bind_addr(&name).ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-type Reservation = ();
-
-#[cfg(not(target_os = "linux"))]
-fn reserve(_: Protocol, _: u16) -> Option<Reservation> {
-    Some(())
+    let free = |&port: &u16| !taken.contains(&(protocol, port)) && probe(protocol, port).is_ok();
+    // When every port of the range is taken, the machine's start reports it.
+    let port = PORTS.into_iter().find(free).unwrap_or(PORTS.start);
+    taken.insert((protocol, port));
+    port
 }
 
 #[cfg(test)]
@@ -179,6 +147,7 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_found_and_another_is_offered() {
+        crate::namespace::enter().unwrap();
         let holder = TcpListener::bind("127.0.0.1:0").unwrap();
         let forward = Forward::tcp(holder.local_addr().unwrap().port(), 80);
         assert_eq!(forward.probe().unwrap_err().kind(), io::ErrorKind::AddrInUse);

@@ -24,7 +24,7 @@ use crate::protocol::{Event, Line, Protocol};
 /// A console line is cut here, so that a guest gone mad cannot take the host's memory.
 const LONGEST_LINE: u64 = 64 * 1024;
 /// How long QEMU may take from closing its console to having ended.
-const END_GRACE: Duration = Duration::from_secs(5);
+const END_GRACE: Duration = Duration::from_secs(30);
 /// How many lines an error message shows.
 const TAIL: usize = 20;
 
@@ -50,7 +50,7 @@ pub struct Running {
     ended: bool,
     interrupted: bool,
     killed: bool,
-    _watch: Option<Sender<()>>,
+    watch: Option<Sender<()>>,
 }
 
 /// Wakes whoever reads a machine's lines, from another thread or a signal's.
@@ -128,7 +128,7 @@ impl Running {
             ended: false,
             interrupted: false,
             killed: false,
-            _watch: watch,
+            watch,
         }
     }
 
@@ -145,6 +145,11 @@ impl Running {
     /// The machine as it was asked for.
     pub fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// Ends the machine after this long from now, and not when its time-out had it.
+    pub fn end_after(&mut self, timeout: Duration) {
+        self.watch = Some(watch(self.process.clone(), timeout));
     }
 
     /// All lines taken so far.

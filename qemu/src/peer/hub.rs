@@ -20,7 +20,7 @@ use crate::machine::Network;
 /// The longest frame that is passed on; a longer one ends its sender's connection.
 const LONGEST_FRAME: usize = 64 * 1024 + 64;
 /// A guest that takes nothing for so long is cut off, so that it does not hold the others up.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A network between guests. It ends with this value.
 pub struct Hub {

@@ -292,6 +292,33 @@ fn all_tests_come_in_one_report() {
     assert!(stderr(&output).contains("--seed 5"));
 }
 
+/// Each round has the next seed, which repeats it; those in which a test has failed are told.
+#[test]
+fn tests_are_repeated_beside_a_load() {
+    let script = "case \"$words\" in \
+        *test.list*) echo '#! test-list default counts';; \
+        *test.seed=6*) echo '#! test-begin counts'; echo '#! test-fail counts 1 is not 2'; \
+           echo '#! exit 108'; exit 249;; \
+        *) echo '#! test-begin counts'; echo '#! test-pass counts';; esac; echo '#! exit 0'; exit 33";
+    let repeat = |seed: &str, only: &[&str]| {
+        let words = ["test", "--seed", seed, "--repeat", "3", "--load", "2"];
+        reflex(script).args(words).args(only).output().unwrap()
+    };
+    let output = repeat("5", &[]);
+    assert_eq!(code(&output), 1, "{}{}", stdout(&output), stderr(&output));
+    let report = "host: 6 passed, 0 failed\nimage: 2 passed, 1 failed\n8 passed, 1 failed\n\
+                  3 rounds; seeds of those that failed: 6\n";
+    assert!(stdout(&output).ends_with(report), "{}", stdout(&output));
+    for seed in 5..=7 {
+        assert!(stderr(&output).contains(&format!("--seed {seed}")), "{}", stderr(&output));
+    }
+    let output = repeat("7", &["--only", "image"]);
+    assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+    let report = "\nimage: 3 passed, 0 failed\n3 passed, 0 failed\n\
+                  3 rounds; seeds of those that failed: none\n";
+    assert!(stdout(&output).ends_with(report), "{}", stdout(&output));
+}
+
 #[test]
 fn a_filter_that_nothing_matches_is_no_success() {
     let script = "echo '#! exit 0'; exit 33";

@@ -1,6 +1,6 @@
 //! What the host is told of an image that goes wrong, and that none of it is taken for success.
 
-use crate::guest::{Guest, machine};
+use crate::guest::{Guest, PATIENCE, machine};
 use reflex_qemu::crash::Symbols;
 use reflex_qemu::machine::{Machine, Outcome, Status};
 use std::time::Duration;
@@ -96,12 +96,17 @@ fn a_stack_overflow_is_stopped_at_the_guard_and_told() {
     assert!(report.contains("misbehave::faults::descend"), "{report}");
 }
 
+/// Waits until an image has said that it goes on, and gives it three seconds to do otherwise.
+fn goes_on(by: &str, text: &str) -> Outcome {
+    let mut guest = Guest::start(misbehaving(by));
+    guest.running.wait_for_text(text, PATIENCE).unwrap_or_else(|error| panic!("{error}"));
+    guest.running.end_after(Duration::from_secs(3));
+    guest.finish()
+}
+
 #[test]
 fn a_guest_that_hangs_is_ended_and_no_success() {
-    let machine = misbehaving("hang").timeout(Duration::from_secs(5));
-    let mut guest = Guest::start(machine);
-    guest.running.wait_for_text("hanging", Duration::from_secs(60)).expect("it starts to hang");
-    let outcome = guest.finish();
+    let outcome = goes_on("hang", "hanging");
     assert_eq!(outcome.status, Status::TimedOut);
     assert!(!outcome.status.success());
 }
@@ -109,6 +114,6 @@ fn a_guest_that_hangs_is_ended_and_no_success() {
 /// An image whose `main` has returned stays alive; it takes the host to end it.
 #[test]
 fn an_idle_image_stays_alive() {
-    let outcome = Guest::start(misbehaving("wait").timeout(Duration::from_secs(5))).finish();
+    let outcome = goes_on("wait", "waiting");
     assert_eq!(outcome.status, Status::TimedOut, "{}", outcome.tail(30));
 }

@@ -32,9 +32,9 @@ fn a_full_registration_holds_its_source_up_and_loses_nothing(system: System) -> 
             [(); 3].map(|()| source.deliver(2 * round + 1))
         });
         assert_eq!(refused, [Err(2 * round + 1); 3]);
-        wait(system, || RESUMED.load(Relaxed) == round + 1);
+        wait(|| RESUMED.load(Relaxed) == round + 1);
         assert_eq!(source.deliver(2 * round + 1), Ok(()));
-        wait(system, || NEXT.load(Relaxed) == 2 * round + 2);
+        wait(|| NEXT.load(Relaxed) == 2 * round + 2);
     }
     assert_eq!((RESUMED.load(Relaxed), TROUBLES.load(Relaxed)), (10, 10));
     Ok(())
@@ -75,13 +75,13 @@ fn the_owner_may_choose_to_shed_when_told_of_trouble(system: System) -> Result<(
         assert_eq!(source.deliver(1), Ok(()));
         assert_eq!(source.deliver(10), Err(10));
     });
-    wait(system, || SUM.load(Relaxed) == 1);
+    wait(|| SUM.load(Relaxed) == 1);
     kernel.section(|| {
         for data in [100, 1_000, 10_000] {
             assert_eq!(source.deliver(data), Ok(()));
         }
     });
-    wait(system, || SUM.load(Relaxed) == 101 && LIMITS.load(Relaxed) == 2);
+    wait(|| SUM.load(Relaxed) == 101 && LIMITS.load(Relaxed) == 2);
     assert_eq!(subscribed.shed(), 2);
     Ok(())
 }
@@ -204,7 +204,7 @@ fn data_lies_in_its_owners_memory_and_never_in_the_heap(system: System) -> Resul
     for _ in 0..100 {
         source.deliver([1; 32]).expect("it takes everything");
     }
-    wait(system, || TOLD.load(Relaxed) == 300);
+    wait(|| TOLD.load(Relaxed) == 300);
     assert_eq!(system.heap(), heap);
     Ok(())
 }

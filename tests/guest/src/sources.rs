@@ -35,7 +35,7 @@ fn a_hundred_handlers_are_each_told_once(system: System) -> Result<(), Error> {
         }
         for data in 0..20 {
             source.deliver(data).expect("it takes everything");
-            wait(system, || COUNTS[..handlers].iter().all(|count| count.load(Relaxed) == data + 1));
+            wait(|| COUNTS[..handlers].iter().all(|count| count.load(Relaxed) == data + 1));
         }
         all.iter().try_for_each(|one| one.unregister())?;
         assert_eq!(source.registrations(), 0);
@@ -81,10 +81,10 @@ fn a_handler_may_be_registered_twice(system: System) -> Result<(), Error> {
     let second = system.subscribe(source.clone()).on(context, handler)?;
     assert_ne!(first.event(), second.event());
     source.deliver(1).expect("it takes everything");
-    wait(system, || SUM.load(Relaxed) == 2);
+    wait(|| SUM.load(Relaxed) == 2);
     first.unregister()?;
     source.deliver(1).expect("it takes everything");
-    wait(system, || SUM.load(Relaxed) == 3);
+    wait(|| SUM.load(Relaxed) == 3);
     Ok(())
 }
 

@@ -25,7 +25,7 @@ fn by_level_until_deasserted_by_edge_once(system: System) -> Result<(), Error> {
     })?;
     for round in 1..=3 {
         line.assert();
-        wait(system, || LEVELS.load(Relaxed) == 5 * round && EDGES.load(Relaxed) == round);
+        wait(|| LEVELS.load(Relaxed) == 5 * round && EDGES.load(Relaxed) == round);
         pass(system, Duration::from_micros(200));
         assert_eq!((LEVELS.load(Relaxed), EDGES.load(Relaxed)), (5 * round, round));
         assert!(!line.is_asserted());
@@ -52,7 +52,7 @@ fn a_line_that_is_up_is_told_at_registration(system: System) -> Result<(), Error
             line.deassert();
         }
     })?;
-    wait(system, || RUNS.load(Relaxed) == 3);
+    wait(|| RUNS.load(Relaxed) == 3);
     pass(system, Duration::from_micros(200));
     assert_eq!(RUNS.load(Relaxed), 3);
     Ok(())
@@ -103,12 +103,12 @@ fn a_time_out_is_told_once_and_begins_anew(system: System) -> Result<(), Error> 
             }
         },
     )?;
-    wait(system, || LATE.load(Relaxed) == 1);
+    wait(|| LATE.load(Relaxed) == 1);
     pass(system, 3 * within);
     assert_eq!((DATA.load(Relaxed), LATE.load(Relaxed)), (0, 1));
     source.deliver(5).expect("it takes everything");
     assert_eq!(DATA.load(Relaxed), 5);
-    wait(system, || LATE.load(Relaxed) == 2);
+    wait(|| LATE.load(Relaxed) == 2);
     // Both at once, before the handler can run: it is told of what has occurred.
     source.deliver(5).expect("it takes everything");
     system.kernel().section(|| {
@@ -163,7 +163,7 @@ fn filters_choose_by_data_and_may_end_their_registration(system: System) -> Resu
 fn what_is_ready_at_submission_is_the_answer(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let alarm = Alarm::after(system, Duration::from_micros(100))?;
-    wait(system, || alarm.ready().is_some());
+    wait(|| alarm.ready().is_some());
     let context = system.context("waits", ()).build()?;
     let operation = || system.subscribe(alarm.clone());
     let run = |(): &mut (), _: reflex::Event<'_, reflex::kind::Expired>| {
@@ -172,7 +172,7 @@ fn what_is_ready_at_submission_is_the_answer(system: System) -> Result<(), Error
     assert!(matches!(operation().submit(context, run)?, Submission::Ready(_)));
     assert_eq!((RUNS.load(Relaxed), alarm.source().registrations()), (0, 0));
     assert!(matches!(operation().always_queue().submit(context, run)?, Submission::Pending(_)));
-    wait(system, || RUNS.load(Relaxed) == 1);
+    wait(|| RUNS.load(Relaxed) == 1);
     // A filter that does not let it pass leaves the operation waiting.
     let Submission::Pending(waiting) = operation().filter(|_| false).submit(context, run)? else {
         panic!("it does not count");

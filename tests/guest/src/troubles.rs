@@ -80,8 +80,9 @@ fn latencies_count_every_activation(system: System) -> Result<(), Error> {
 }
 
 /// A handler that ends after its deadline is told of as trouble; one that ends in time is not, and
-/// neither is one whose deadline was lifted.
-#[reflex::test]
+/// neither is one whose deadline was lifted. With instructions counted: on a busy host no
+/// handler is sure to end in time.
+#[reflex::test(group = "icount")]
 fn a_missed_deadline_is_told(system: System) -> Result<(), Error> {
     static MISSED: AtomicU32 = AtomicU32::new(0);
     static SLOW: AtomicBool = AtomicBool::new(false);

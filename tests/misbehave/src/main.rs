@@ -21,7 +21,10 @@ fn main(system: System) -> Result<(), Error> {
         Some("error") => Err(Error::Application("told to fail")),
         Some("panic") => panic_below(black_box(2)),
         Some("hang") => hang(),
-        Some("wait") => Ok(()),
+        Some("wait") => {
+            log::info!("waiting");
+            Ok(())
+        }
         Some("handler-panic") => in_handler(system, |()| panic_below(black_box(1))),
         Some("overflow") => in_handler(system, |()| {
             log::info!("went down {} frames", faults::descend(black_box(1)));

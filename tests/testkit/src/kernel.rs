@@ -214,6 +214,11 @@ impl SimKernel {
         self.lock().interruption = Some((number, event));
     }
 
+    /// Registrations there are.
+    pub fn registrations(&self) -> usize {
+        self.lock().slots.iter().filter(|slot| slot.live).count()
+    }
+
     /// Values that were forgotten so far, since code that was given up had borrowed them.
     pub fn forgotten(&self) -> u64 {
         self.lock().forgotten

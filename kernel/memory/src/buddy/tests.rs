@@ -30,7 +30,7 @@ fn audit(buddy: &Buddy<'_>, free: &[bool]) {
         while block != NIL {
             let link = buddy.table.links[block as usize / 2];
             assert_eq!(link.previous, previous);
-            assert_eq!(buddy.table.states[block as usize], FREE | order as u8);
+            assert_eq!(buddy.table.states[block as usize], state_of(FREE, order));
             assert_eq!(block % (1 << order), 0, "aligned to its size");
             for granule in block..block + (1 << order) {
                 assert!(!core::mem::replace(&mut listed[granule as usize], true));
@@ -141,4 +141,8 @@ fn tables_of_the_wrong_size_are_refused() {
     let mut link = [Link::default()];
     assert_eq!(Table::new(&mut link, &mut [0; 3]).unwrap_err(), Error::RegionTooSmall);
     assert!(Table::new(&mut link, &mut [0; 2]).is_ok());
+    // Memory that is asked for zeroed and never touched.
+    let mut states = vec![0; Buddy::MAX_GRANULES + 1];
+    assert_eq!(Table::new(&mut [], &mut states).unwrap_err(), Error::RegionTooLarge);
+    assert_eq!(Buddy::MAX_GRANULES, 1 << 31, "a block of the largest order");
 }

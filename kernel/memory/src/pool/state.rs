@@ -1,10 +1,10 @@
 //! What a pool's exclusion guards: who has how much of it.
 
 use super::{Granule, PoolStats};
+use crate::Error;
 use crate::buddy::Kind;
 use crate::magazine::Blocks;
 use crate::scheme::Headed;
-use crate::{Buddy, Error};
 use core::alloc::Layout;
 use core::task::{Poll, ready};
 
@@ -98,8 +98,8 @@ impl State {
         let order = Granule { shift: self.shift }.order_for(layout.size().max(layout.align()));
         let granules = match &self.scheme {
             Some(_) => Headed::granules_for(layout),
-            None if order < Buddy::ORDERS => 1 << order,
-            None => usize::MAX,
+            // A granule has 16 bytes at least, so that no order has as many as a word has bits.
+            None => 1 << order,
         };
         let withheld = if claim == Claim::Reserved { 0 } else { self.withheld };
         let taken = if granules > self.granules {

@@ -3,5 +3,6 @@
 //! it let.
 
 mod abandoned;
+mod dropped;
 mod identity;
 mod reentry;
