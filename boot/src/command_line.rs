@@ -5,6 +5,8 @@
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
+use core::ops::RangeInclusive;
+use core::str::FromStr;
 use log::LevelFilter;
 
 /// How the first network interface gets its address.
@@ -31,6 +33,9 @@ pub struct CommandLine<'a> {
     pub addressing: Addressing,
     /// `ip6`: an IPv6 address beside the link-local one, and the bits of it that name the network.
     pub ip6: Option<(Ipv6Addr, u8)>,
+    /// `watchdog`: seconds of standstill after which the machine's watchdog resets it, where it has
+    /// one; 0 when it is not to.
+    pub watchdog: u32,
     /// `log`: the least severe level that is written; `info` when not given.
     pub log: LevelFilter,
 }
@@ -50,7 +55,9 @@ pub enum Error {
     GatewayWithoutIp,
     /// The value of `log`.
     Log,
-    /// `ip`, `gw`, `ip6` or `log` is given twice.
+    /// The value of `watchdog`.
+    Watchdog,
+    /// `ip`, `gw`, `ip6`, `watchdog` or `log` is given twice.
     Repeated,
 }
 
@@ -65,12 +72,22 @@ impl fmt::Display for Error {
             Self::GatewayWithoutIp => "command line: gw: expected only beside ip=ADDRESS/PREFIX",
             Self::Ip6 => "command line: ip6: expected ADDRESS/PREFIX, such as ip6=fd00::2/64",
             Self::Log => "command line: log: expected off, error, warn, info, debug or trace",
-            Self::Repeated => "command line: expected each of ip, gw, ip6 and log only once",
+            Self::Watchdog => {
+                "command line: watchdog: expected seconds from 1 to 1800, or 0 for none"
+            }
+            Self::Repeated => {
+                "command line: expected each of ip, gw, ip6, watchdog and log only once"
+            }
         })
     }
 }
 
 impl core::error::Error for Error {}
+
+/// Seconds of standstill that are borne when nothing is said: many times what a busy host keeps a
+/// virtual machine waiting, and little for a person.
+const USUAL_WATCHDOG: u32 = 30;
+const MOST_WATCHDOG: u32 = 1800;
 
 impl<'a> CommandLine<'a> {
     /// Understands `text`.
@@ -80,12 +97,15 @@ impl<'a> CommandLine<'a> {
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let text = core::str::from_utf8(text).map_err(|_| Error::NotText)?;
         let (addressing, log) = (Addressing::Dhcp, LevelFilter::Info);
-        let mut line = Self { text, addressing, ip6: None, log };
-        if ["ip", "gw", "ip6", "log"].iter().any(|key| line.all(key).count() > 1) {
+        let mut line = Self { text, addressing, ip6: None, watchdog: USUAL_WATCHDOG, log };
+        if ["ip", "gw", "ip6", "watchdog", "log"].iter().any(|key| line.all(key).count() > 1) {
             return Err(Error::Repeated);
         }
         if let Some(level) = line.get("log") {
             line.log = parse_level(level).ok_or(Error::Log)?;
+        }
+        if let Some(value) = line.get("watchdog") {
+            line.watchdog = parse_number(value, 0..=MOST_WATCHDOG).ok_or(Error::Watchdog)?;
         }
         if let Some(value) = line.get("ip6") {
             line.ip6 = Some(parse_network6(value).ok_or(Error::Ip6)?);
@@ -159,8 +179,13 @@ fn parse_network6(text: &str) -> Option<(Ipv6Addr, u8)> {
 }
 
 fn parse_prefix(text: &str, most: u8) -> Option<u8> {
+    parse_number(text, 1..=most)
+}
+
+/// Digits alone: no sign.
+fn parse_number<T: FromStr + PartialOrd>(text: &str, range: RangeInclusive<T>) -> Option<T> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|prefix| digits && (1..=most).contains(prefix))
+    text.parse().ok().filter(|number| digits && range.contains(number))
 }
 
 #[cfg(test)]
@@ -175,6 +200,7 @@ mod tests {
     fn nothing_said_is_dhcp_and_info() {
         let line = parse("").unwrap();
         assert_eq!((line.addressing, line.log), (Addressing::Dhcp, LevelFilter::Info));
+        assert_eq!(line.watchdog, 30);
         assert_eq!(line.words().count(), 0);
     }
 
@@ -197,6 +223,13 @@ mod tests {
         let line = parse("ip6=fd00::2/64").unwrap();
         assert_eq!(line.ip6, Some(("fd00::2".parse().unwrap(), 64)));
         assert_eq!(line.addressing, Addressing::Dhcp);
+    }
+
+    #[test]
+    fn the_watchdog_may_be_quicker_slower_or_off() {
+        for (text, seconds) in [("watchdog=1", 1), ("watchdog=1800", 1800), ("watchdog=0", 0)] {
+            assert_eq!(parse(text).unwrap().watchdog, seconds);
+        }
     }
 
     #[test]
@@ -230,6 +263,11 @@ mod tests {
             ("ip6=ff02::1/64", Error::Ip6, "ip6:"),
             ("ip6=::ffff:10.0.0.1/96", Error::Ip6, "ip6:"),
             ("log=loud", Error::Log, "log:"),
+            ("watchdog", Error::Watchdog, "watchdog:"),
+            ("watchdog=-1", Error::Watchdog, "watchdog:"),
+            ("watchdog=1801", Error::Watchdog, "watchdog:"),
+            ("watchdog=1s", Error::Watchdog, "watchdog:"),
+            ("watchdog=1 watchdog=2", Error::Repeated, "once"),
             ("log=info log=off", Error::Repeated, "once"),
         ] {
             assert_eq!(parse(text).unwrap_err(), error, "{text}");

@@ -149,7 +149,7 @@ impl Console {
         }
     }
 
-    fn start_line(&mut self) {
+    pub(crate) fn start_line(&mut self) {
         if self.in_line {
             let _ = self.write_str("\n");
         }

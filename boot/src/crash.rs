@@ -13,7 +13,7 @@
 //!
 //! The kernel's runtime may contain a crash instead, through [`Hooks`].
 
-use crate::console::{self, Console};
+use crate::console::Console;
 use crate::exit;
 use crate::logger::Timestamp;
 use core::cell::Cell;
@@ -116,23 +116,15 @@ fn report(text: fmt::Arguments<'_>, registers: &Registers, status: u8) -> ! {
     match crashes {
         0 => {}
         // The report crashed: what of it is out must do.
-        1 => {
-            // SAFETY: nothing returns from here to the report that crashed or to whoever was
-            // writing before it, and with interrupts masked nobody else comes.
-            let console = unsafe { console::seize() };
+        1 => exit::exit_with(status, |console| {
             if !ANNOUNCED.load(Relaxed) {
-                let _ = console.write_str("#! crash while a crash was being reported\n");
+                console.write_str("#! crash while a crash was being reported\n")?;
             }
-            let _ = console.write_str("#! crash-end\n");
-            exit::exit(status)
-        }
+            console.write_str("#! crash-end\n")
+        }),
         _ => exit::turn_off(status),
     }
-    // SAFETY: nothing returns from here to whoever may be writing, and with interrupts masked
-    // nobody else comes.
-    let console = unsafe { console::seize() };
-    let _ = write_report(console, text, registers);
-    exit::exit(status)
+    exit::exit_with(status, |console| write_report(console, text, registers))
 }
 
 fn write_report(

@@ -2,6 +2,7 @@
 
 pub use crate::input::{Input, InputError, InputLine, console_input};
 
+use crate::configuration_space::{self, BAR_WINDOW};
 use crate::machine::Machine;
 use crate::wiring::map_device;
 use alloc::boxed::Box;
@@ -10,7 +11,6 @@ use core::fmt;
 use core::ptr::{self, NonNull};
 use reflex_arch::acpi::Controller;
 use reflex_arch::ioapic::{IoApic, Polarity, Trigger};
-use reflex_arch::port::Port;
 use reflex_arch::{apic, ioapic};
 use reflex_driver_api::{Acknowledge, Interrupt, MsiMessage};
 use reflex_event::{EventId, EventSystem};
@@ -19,14 +19,10 @@ use reflex_runtime::interrupt::Vector;
 use reflex_runtime::job::Job;
 use reflex_runtime::section::section;
 use reflex_runtime::{Runtime, memory};
-use reflex_virtio_bus::{Device, Ecam, Link, Ports, Quiet, mmio, pci};
+use reflex_virtio_bus::{Device, Link, Quiet, mmio, pci};
 use reflex_virtio_net::{Info, Receiver, Rings, Transmitter};
 use virtio_drivers::transport::DeviceType;
 use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
-
-/// Where BARs go that the firmware has left without an address: below the interrupt controllers,
-/// above what QEMU's machines use for memory.
-const BAR_WINDOW: core::ops::Range<u64> = 0xc000_0000..0xd000_0000;
 
 /// The I/O APIC of a machine whose firmware does not tell.
 const USUAL_CONTROLLER: Controller = Controller { address: 0xfec0_0000, first: 0 };
@@ -272,41 +268,17 @@ fn find(machine: &Machine) -> Vec<Device> {
     if words.contains("virtio_mmio.device=") {
         return probe(mmio::command_line_slots(words));
     }
-    let space = machine.firmware.and_then(|firmware| firmware.configuration_space);
-    // SAFETY: the firmware says where the space is, or the ports are where every PC has them, and a
-    // host bridge has answered there; interrupts' handlers do not use them. `Identity` maps BARs. A
-    // device of a kind is taken out of what is found by one caller, once; the others are dropped.
-    let found = unsafe {
-        match space {
-            Some(space) => {
-                let buses = space.first_bus..=space.last_bus;
-                let access = Ecam::map::<Identity>(space.base, buses.clone());
-                pci::discover::<Identity, _>(access, buses, BAR_WINDOW)
-            }
-            None if has_pci_ports() => {
-                pci::discover::<Identity, _>(Ports::new(), 0..=255, BAR_WINDOW)
-            }
-            None => return probe(mmio::microvm_slots().map(Ok)),
-        }
+    let Some((access, buses)) = configuration_space::find(machine) else {
+        return probe(mmio::microvm_slots().map(Ok));
     };
+    // SAFETY: the machine's own configuration space; `Identity` maps BARs. A device of a kind is taken
+    // out of what is found by one caller, once; the others are dropped.
+    let found = unsafe { pci::discover::<Identity, _>(access, buses, BAR_WINDOW) };
     let usable = found.into_iter().filter_map(|found| {
         let unusable = |error: &_| log::warn!("PCI {}: {error}", found.function);
         found.device.inspect_err(unusable).ok()
     });
     usable.collect()
-}
-
-/// Whether PCI configuration space can be reached by ports: a host bridge answers there.
-fn has_pci_ports() -> bool {
-    const ADDRESS: u16 = 0xcf8;
-    const DATA: u16 = 0xcfc;
-    const ENABLE: u32 = 1 << 31;
-    // SAFETY: no machine has anything but PCI configuration space at these ports, and nobody
-    // else uses them at this time.
-    unsafe {
-        Port::<u32>::new(ADDRESS).write(ENABLE);
-        Port::<u32>::new(ADDRESS).read() == ENABLE && Port::<u32>::new(DATA).read() != u32::MAX
-    }
 }
 
 fn probe(slots: impl Iterator<Item = Result<mmio::Slot, reflex_virtio_bus::Error>>) -> Vec<Device> {

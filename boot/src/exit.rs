@@ -1,6 +1,6 @@
 //! The end of an image, and its status.
 
-use crate::console;
+use crate::console::{self, Console};
 use core::cell::Cell;
 use core::fmt::{self, Write};
 use reflex_arch::acpi::SleepControl;
@@ -42,10 +42,18 @@ pub(crate) fn set_sleep_control(sleep: Option<SleepControl>) {
 
 /// Ends the image with `status`: writes the end marker and turns the machine off.
 pub fn exit(status: u8) -> ! {
+    exit_with(status, |_| Ok(()))
+}
+
+/// Ends the image with `status`, after some last words that nobody else's come between.
+pub(crate) fn exit_with(status: u8, words: impl FnOnce(&mut Console) -> fmt::Result) -> ! {
     reflex_arch::interrupt::disable();
     // SAFETY: nothing returns from here, and with interrupts masked nobody else comes: whoever may
-    // be writing never goes on.
+    // be writing never goes on. Should the last words crash, those that tell of it find them stopped
+    // for good.
     let console = unsafe { console::seize() };
+    let _ = words(console);
+    console.start_line();
     let _ = writeln!(console, "#! exit {status}");
     turn_off(status)
 }

@@ -12,6 +12,8 @@
 extern crate alloc;
 
 #[cfg(not(test))]
+mod configuration_space;
+#[cfg(not(test))]
 pub mod devices;
 mod early;
 mod exclusion;
@@ -33,6 +35,8 @@ pub mod memory_map;
 #[cfg(not(test))]
 mod runtime_symbols;
 mod string;
+#[cfg(not(test))]
+mod watchdog;
 #[cfg(not(test))]
 mod wiring;
 

@@ -3,7 +3,7 @@
 use crate::crash::{self, Hooks};
 use crate::exit::{BAD_BOOT, MAIN_FAILED, NO_ENTROPY, TOO_LITTLE_MEMORY, fail};
 use crate::machine::Machine;
-use crate::{Early, console, devices, exclusion, start};
+use crate::{Early, console, devices, exclusion, start, watchdog};
 use alloc::boxed::Box;
 use core::cell::{Cell, UnsafeCell};
 use core::fmt::Display;
@@ -111,6 +111,7 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
             ),
         ),
     }
+    watchdog::start(machine);
     match kernel.enter(MAIN_STACK, move || application(kernel, machine)) {
         Err(error) => fail(MAIN_FAILED, format_args!("`main` could not be started: {error}")),
     }

@@ -59,7 +59,10 @@ pub fn enter() -> Result<(), NamespaceError> {
         return Ok(());
     }
     match unshare(CloneFlags::CLONE_NEWNET) {
-        Ok(()) => interface::take_up("lo").map_err(NamespaceError::Loopback),
+        Ok(()) => {
+            drop_syns_of_a_burst();
+            interface::take_up("lo").map_err(NamespaceError::Loopback)
+        }
         Err(Errno::EPERM) if std::env::var_os(MARK).is_none() => {
             Err(NamespaceError::Refused(again_with_rights()))
         }
@@ -76,6 +79,17 @@ pub fn within<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, NamespaceEr
         let done = scope.spawn(|| enter().map(|()| work())).join();
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Has the kernel drop, in this network, a SYN for which a listener has no room.
+///
+/// With SYN cookies, Linux's default, it answers it, and then drops the acknowledgement for which there
+/// is no room either: the client believes in a connection that the server does not know of, and sends
+/// its request again and again, more and more seldom. QEMU's user network has room for one (it listens
+/// with a backlog of 1): on a busy host, some of fifty clients hung for a minute.
+fn drop_syns_of_a_burst() {
+    // Where it may not be set, bursts over user networking take longer.
+    let _ = std::fs::write("/proc/sys/net/ipv4/tcp_syncookies", "0");
 }
 
 /// Which network the calling thread is in; `None` without `/proc`.

@@ -23,6 +23,8 @@ use crate::project::{Image, Project, Settings};
 use crate::protocol::{Event, Line, Protocol};
 use stats::Stats;
 
+/// Exit status when the watchdog reset the guest.
+const STOOD_STILL: u8 = 123;
 /// Exit status when the time-out ended the guest, as of timeout(1).
 const TIMED_OUT: u8 = 124;
 /// Exit status when the guest ended without a status of its own.
@@ -47,8 +49,8 @@ const KVM_SILENCE: Duration = Duration::from_secs(10);
         Exits with the guest's status: 0 success, 1 main returned an error, 2 to 100 the\n\
         application's own, 101 panic, 102 processor exception, 103 bad kernel command line,\n\
         104 no network interface, 105 too little memory, 106 no random numbers, 107 boot\n\
-        protocol error. Else 124 timed out, 125 ended without a status, 126 QEMU failed,\n\
-        130 Ctrl-C.")]
+        protocol error. Else 123 reset by the watchdog, as its kernel stood still, 124 timed out,\n\
+        125 ended without a status, 126 QEMU failed, 130 Ctrl-C.")]
 pub struct Arguments {
     /// The appliance's name, or a bootable file; inside an appliance's folder it may be left out
     app: Option<String>,
@@ -226,7 +228,8 @@ fn machine(arguments: &Arguments, settings: &Settings, file: &Path, network: Net
         .cpus(arguments.cpus)
         .model(arguments.machine)
         .accel(arguments.accel)
-        .network(network);
+        .network(network)
+        .watchdog();
     for text in &arguments.append {
         machine = machine.append(text);
     }
@@ -384,6 +387,7 @@ impl Session<'_> {
         let code = match &outcome.status {
             Status::Exited(0) => 0,
             Status::Exited(status) => *status,
+            Status::StoodStill => STOOD_STILL,
             Status::TimedOut => TIMED_OUT,
             Status::Crashed(_) | Status::Killed => CRASHED,
             Status::QemuFailed(_) => QEMU_FAILED,

@@ -154,7 +154,7 @@ impl<New: TcpService<Runtime>> Tcp<New> {
 impl<New: TcpService<Runtime>> Service<New> for Tcp<New> {
     fn bind(&mut self, rebinding: &mut Rebinding<New>) -> Result<(), EventError> {
         if self.successor.is_none() {
-            self.successor = Some(self.served.prepare(rebinding.context()));
+            self.successor = Some(self.served.prepare(rebinding.context())?);
         }
         let mut at = 0;
         while let Some((event, connection, next)) = self.served.next(at) {

@@ -7,8 +7,10 @@ mod frame;
 mod interrupt;
 mod link;
 mod nic;
+mod watchdog;
 
 pub use frame::Frame;
 pub use interrupt::{Acknowledge, Interrupt, MsiMessage};
 pub use link::{Hop, Link, NextHop, Protocol};
 pub use nic::{NicCounters, NicError, Receive, Transmit};
+pub use watchdog::Watchdog;

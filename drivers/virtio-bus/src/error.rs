@@ -82,3 +82,13 @@ impl fmt::Display for Error {
 }
 
 impl core::error::Error for Error {}
+
+impl From<reflex_pci::Error> for Error {
+    fn from(error: reflex_pci::Error) -> Self {
+        match error {
+            reflex_pci::Error::BadBar => Self::BadBar,
+            reflex_pci::Error::OutsideBar => Self::BadCapability,
+            reflex_pci::Error::WindowFull => Self::WindowFull,
+        }
+    }
+}

@@ -15,7 +15,6 @@ extern crate alloc;
 extern crate std;
 
 mod capability;
-mod config_access;
 mod dma;
 mod doorbell;
 mod error;
@@ -25,12 +24,7 @@ pub mod mmio;
 mod msix;
 pub mod pci;
 mod queue;
-mod registers;
-#[cfg(test)]
-mod test_space;
-mod window;
 
-pub use config_access::{Ecam, Ports};
 pub use dma::Dma;
 pub use doorbell::Doorbell;
 pub use error::Error;

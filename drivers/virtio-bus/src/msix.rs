@@ -1,8 +1,8 @@
 //! The table of a device's message-signalled interrupts (PCI 3.0, 6.8.2).
 
 use crate::Error;
-use crate::registers::Registers;
 use reflex_driver_api::MsiMessage;
+use reflex_pci::Registers;
 
 /// Bytes of an entry: address low, address high, data, control.
 const ENTRY: usize = 16;

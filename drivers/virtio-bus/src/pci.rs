@@ -4,31 +4,22 @@
 //! microvm), and checks each virtio device's capabilities before it maps what they point to.
 //! BARs that have an address are used where they are.
 
-mod bars;
 mod transport;
 
 pub use transport::PciTransport;
 
 use crate::capability::{Capabilities, Place};
 use crate::msix::Table;
-use crate::registers::Registers;
-use crate::window::Window;
 use crate::{Device, Error, Link};
 use alloc::vec::Vec;
-use bars::Bars;
 use core::ops::{Range, RangeInclusive};
 use reflex_driver_api::Interrupt;
+use reflex_pci::{Bars, Registers, Window, functions, header_type, identity};
 use virtio_drivers::Hal;
 use virtio_drivers::transport::DeviceType;
 use virtio_drivers::transport::pci::VIRTIO_VENDOR_ID;
 use virtio_drivers::transport::pci::bus::{Command, ConfigurationAccess, DeviceFunction, PciRoot};
 
-/// Byte offsets in the configuration space's header.
-const IDENTITY: u8 = 0x00;
-const HEADER_TYPE: u8 = 0x0c;
-const BUS_NUMBERS: u8 = 0x18;
-/// What reads where no device is.
-const NOBODY: u32 = u32::MAX;
 /// The MSI-X control bits: all enabled, and all masked whatever the entries say.
 const MSIX_ENABLE: u32 = 1 << 31;
 const MSIX_MASK_ALL: u32 = 1 << 30;
@@ -61,9 +52,9 @@ pub unsafe fn discover<H: Hal, C: ConfigurationAccess + Copy>(
         if header_type(&access, function) != 0 {
             continue;
         }
-        let identity = access.read_word(function, IDENTITY);
-        if identity as u16 == VIRTIO_VENDOR_ID {
-            virtio.push((function, (identity >> 16) as u16, Bars::read(&mut root, function)));
+        let identity = identity(&access, function);
+        if identity.vendor == VIRTIO_VENDOR_ID {
+            virtio.push((function, identity.device, Bars::read(&mut root, function)));
         } else {
             others.push(function);
         }
@@ -80,7 +71,7 @@ pub unsafe fn discover<H: Hal, C: ConfigurationAccess + Copy>(
     virtio
         .into_iter()
         .map(|(function, id, bars)| {
-            let device = bars.and_then(|mut bars| {
+            let device = bars.map_err(Error::from).and_then(|mut bars| {
                 let kind = device_type(id)?;
                 let capabilities = Capabilities::read(|at| access.read_word(function, at))?;
                 bars.assign(&mut root, function, &mut window)?;
@@ -91,44 +82,6 @@ pub unsafe fn discover<H: Hal, C: ConfigurationAccess + Copy>(
             Found { function, device }
         })
         .collect()
-}
-
-/// All functions that exist, bus by bus.
-fn functions<C: ConfigurationAccess>(access: &C, buses: RangeInclusive<u8>) -> Vec<DeviceFunction> {
-    let mut found = Vec::new();
-    let mut seen = [false; 256];
-    let mut waiting = alloc::vec![*buses.start()];
-    // Each bus is walked once, whatever numbers the bridges show.
-    while let Some(bus) = waiting.pop() {
-        if !buses.contains(&bus) || core::mem::replace(&mut seen[usize::from(bus)], true) {
-            continue;
-        }
-        for device in 0..32 {
-            for function in 0..8 {
-                let function = DeviceFunction { bus, device, function };
-                if access.read_word(function, IDENTITY) == NOBODY {
-                    if function.function == 0 {
-                        break;
-                    }
-                    continue;
-                }
-                found.push(function);
-                if header_type(access, function) == 1 {
-                    waiting.push((access.read_word(function, BUS_NUMBERS) >> 8) as u8);
-                }
-                let multifunction = access.read_word(function, HEADER_TYPE) & 1 << 23 != 0;
-                if function.function == 0 && !multifunction {
-                    break;
-                }
-            }
-        }
-    }
-    found
-}
-
-/// 0 for an endpoint, 1 for a bridge.
-fn header_type<C: ConfigurationAccess>(access: &C, function: DeviceFunction) -> u8 {
-    (access.read_word(function, HEADER_TYPE) >> 16) as u8 & 0x7f
 }
 
 /// What a PCI device id stands for: 0x1040 and the virtio type, or a transitional id (4.1.2).
@@ -160,14 +113,14 @@ unsafe fn connect<H: Hal, C: ConfigurationAccess + Copy>(
 ) -> Result<Device, Error> {
     let msix = capabilities.msix.ok_or(Error::NoMsix)?;
     let map = |place: &Place| -> Result<Registers, Error> {
-        let address = bars.locate(place)?;
+        let address = locate(bars, place)?;
         let length = place.length as usize;
         // SAFETY: within a BAR of the device, which `discover`'s caller says `H` can map. A
         // mapping is for good.
         Ok(unsafe { Registers::new(H::mmio_phys_to_virt(address, length), length) })
     };
     // All places are checked before the device is touched.
-    bars.locate(&msix.table)?;
+    locate(bars, &msix.table)?;
     root.set_command(
         function,
         Command::MEMORY_SPACE | Command::BUS_MASTER | Command::INTERRUPT_DISABLE,
@@ -185,6 +138,11 @@ unsafe fn connect<H: Hal, C: ConfigurationAccess + Copy>(
     access.write_word(function, msix.capability, control & !MSIX_MASK_ALL | MSIX_ENABLE);
     let link = Link::Pci(PciTransport::new(kind, transport_parts, table));
     Ok(Device { kind, interrupt: Interrupt::Messages { vectors: msix.vectors }, link })
+}
+
+/// The physical address of a structure, when it lies in its BAR.
+fn locate(bars: &Bars, place: &Place) -> Result<u64, Error> {
+    Ok(bars.locate(place.bar, place.offset.into(), place.length.into())?)
 }
 
 #[cfg(test)]

@@ -127,14 +127,17 @@ impl<H: Hal> Queue<H> {
         device.queue_set(index, size.into(), at(0), at(layout.available), at(layout.used));
         // On an error the memory is leaked: the device was told of it.
         let doorbell = device.doorbell(index)?;
-        // SAFETY: all three offsets are within the memory, whose length is the layout's.
-        let (available, used) = unsafe { (base.add(layout.available), base.add(layout.used)) };
+        // SAFETY: all offsets are within the memory, whose length is the layout's; the elements begin
+        // behind the two words at `used`.
+        let (available, used, elements) = unsafe {
+            let used = base.add(layout.used);
+            (base.add(layout.available), used, used.add(4))
+        };
         Ok(Self {
             descriptors: base.cast(),
             available: available.cast(),
             used: used.cast(),
-            // SAFETY: behind the two words at `used`, and within the memory.
-            elements: unsafe { used.add(4) }.cast(),
+            elements: elements.cast(),
             mask: size - 1,
             offered: 0,
             published: 0,

@@ -322,6 +322,8 @@ impl<M: Copy> Children<M> {
                 self.at(child).context = name;
                 self.push(core, child, now)
             }
+            // There is no name left for another life: the child is retired.
+            Err(Error::UsedUp) => Effects::NONE,
             // It is to stop, and is looked at when it has been started again.
             Err(_) if self.is_alone(core, child) => {
                 Effects { activate: Some(self.at(child).start), ..Effects::NONE }

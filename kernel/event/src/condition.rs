@@ -52,7 +52,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
     ///
     /// # Errors
     /// [`Error::NoContext`] when it is not the running one; [`Error::Busy`] while it has other
-    /// registrations, or is excluded or to be stopped.
+    /// registrations, or is excluded or to be stopped; [`Error::UsedUp`] when its place has no name
+    /// left: the context goes on as it is.
     pub fn renew_running(&mut self, context: ContextId) -> Result<ContextId, Error> {
         let index = self.contexts.index(context)?;
         if index != self.running {
@@ -65,12 +66,12 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if !only || stopping || account.holds != 0 {
             return Err(Error::Busy);
         }
+        let name = self.contexts.rename(index)?;
+        let account = self.contexts.account(index);
         account.notice = Notice { event: None, troubles: Troubles::NONE };
         account.shed = 0;
         // It may have been the registration that told of trouble.
         self.table.at(serving).gate.set(Gate::NOTICE, false);
-        let record = self.contexts.at(index);
-        record.generation = record.generation.wrapping_add(1);
-        Ok(self.contexts.name(index))
+        Ok(name)
     }
 }

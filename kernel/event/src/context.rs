@@ -1,5 +1,6 @@
 //! What the dispatcher knows of a context.
 
+use crate::id::Generation;
 use crate::queue::{Queue, Rank};
 use crate::table::NONE;
 use crate::trouble::{Notice, Troubles};
@@ -43,8 +44,9 @@ pub(crate) struct ContextRecord<C> {
     pub(crate) preempted: bool,
     /// It is to be held as soon as no handler is on its stack.
     pub(crate) stopping: bool,
-    /// How often its place has been given to another.
-    pub(crate) generation: u16,
+    /// How often its place has been given to another. Its name is made of this where it is needed,
+    /// since mostly only the place is.
+    pub(crate) generation: Generation,
     /// Neighbours among the ready, or the preempted (`next` was preempted before this one).
     pub(crate) next: u16,
     pub(crate) previous: u16,
@@ -130,7 +132,7 @@ impl<C: Copy> Contexts<C> {
             active: 0,
             preempted: false,
             stopping: false,
-            generation: 0,
+            generation: Generation::FIRST,
             next: NOBODY,
             previous: NOBODY,
             serving: NONE,
@@ -165,6 +167,16 @@ impl<C: Copy> Contexts<C> {
         Ok(self.name(index))
     }
 
+    /// Gives a place to another context, whose name is returned.
+    ///
+    /// # Errors
+    /// [`Error::UsedUp`].
+    pub(crate) fn rename(&mut self, context: u16) -> Result<ContextId, Error> {
+        let generation = &mut self.at(context).generation;
+        *generation = generation.next()?;
+        Ok(self.name(context))
+    }
+
     /// The account of a context that is held anew, for whoever has its place now.
     pub(crate) fn renew(&mut self, context: u16, limits: Limits) {
         *self.account(context) = Account { holds: 1, ..Account::new(limits) };
@@ -174,16 +186,20 @@ impl<C: Copy> Contexts<C> {
     /// The index of a context that exists under this name.
     pub(crate) fn index(&self, context: ContextId) -> Result<u16, Error> {
         let index = usize::from(context.index);
-        let named =
-            index < self.count && self.records[index % MOST].generation == context.generation;
+        let named = index < self.count && self.name(context.index) == context;
         if named { Ok(context.index) } else { Err(Error::NoContext) }
+    }
+
+    /// The name of the context at a place.
+    pub(crate) fn named(&self, context: u16) -> Result<ContextId, Error> {
+        let exists = usize::from(context) < self.count;
+        if exists { Ok(self.name(context)) } else { Err(Error::NoContext) }
     }
 
     /// The name of a context that is known to exist.
     #[inline(always)]
     pub(crate) fn name(&self, context: u16) -> ContextId {
-        let generation = self.records[usize::from(context) % MOST].generation;
-        ContextId { index: context, generation }
+        ContextId::at(context, self.records[usize::from(context) % MOST].generation)
     }
 
     /// A context that is known to exist; the remainder only spares the check.
@@ -201,3 +217,6 @@ impl<C: Copy> Contexts<C> {
         &mut self.accounts[usize::from(context)]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,11 +234,16 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// [`Error::Stale`].
     pub fn look_up(&mut self, id: EventId) -> Result<Info, Error> {
         let record = self.table.live_at(id)?;
-        let disabled = [
-            (Gate::KEEPING, Meanwhile::Keep),
-            (Gate::COUNTING, Meanwhile::Count),
-            (Gate::DISCARDING, Meanwhile::Discard),
-        ];
+        let gate = record.gate;
+        let disabled = if !gate.has(Gate::DISABLED) {
+            None
+        } else if gate.has(Gate::KEEPING) {
+            Some(Meanwhile::Keep)
+        } else if gate.has(Gate::COUNTING) {
+            Some(Meanwhile::Count)
+        } else {
+            Some(Meanwhile::Discard)
+        };
         let context = record.context;
         let mut info = Info {
             context: self.contexts.name(context),
@@ -246,12 +251,21 @@ impl<H: Copy, C: Copy> Core<H, C> {
                 priority: record.priority,
                 accumulation: record.accumulation,
             },
-            disabled: disabled.into_iter().find(|(gate, _)| record.gate.has(*gate)).map(|at| at.1),
+            disabled,
             pending: record.pending,
             runs: false,
         };
         info.runs = self.contexts.at(context).serving == id.index;
         Ok(info)
+    }
+
+    /// Whose a registration is.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn context_of(&mut self, id: EventId) -> Result<ContextId, Error> {
+        let context = self.table.live_at(id)?.context;
+        Ok(self.contexts.name(context))
     }
 
     /// A registration's handler.
@@ -262,14 +276,23 @@ impl<H: Copy, C: Copy> Core<H, C> {
         Ok(self.table.live_at(id)?.handler.expect("a live registration has a handler"))
     }
 
-    /// Gives a registration another handler, and returns the one it had. What is pending is for
-    /// the new one.
+    /// Whether a registration is a context's.
     ///
     /// # Errors
-    /// [`Error::Stale`]; [`Error::Busy`] when the handler is on its context's stack.
-    pub fn rebind(&mut self, id: EventId, handler: H) -> Result<H, Error> {
-        let context = self.table.live_at(id)?.context;
-        if self.contexts.at(context).serving == id.index {
+    /// [`Error::NoContext`], [`Error::Stale`]; [`Error::Foreign`] when it is another's.
+    pub fn owns(&mut self, context: ContextId, id: EventId) -> Result<(), Error> {
+        let index = self.contexts.index(context)?;
+        if self.table.live_at(id)?.context == index { Ok(()) } else { Err(Error::Foreign) }
+    }
+
+    /// Gives a registration of a context another handler, and returns the one it had. What is
+    /// pending is for the new one.
+    ///
+    /// # Errors
+    /// As [`owns`](Self::owns); [`Error::Busy`] when the handler is on its context's stack.
+    pub fn rebind(&mut self, context: ContextId, id: EventId, handler: H) -> Result<H, Error> {
+        self.owns(context, id)?;
+        if self.contexts.at(context.index).serving == id.index {
             return Err(Error::Busy);
         }
         let old = self.table.at(id.index).handler.replace(handler);
@@ -299,15 +322,12 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// that.
     ///
     /// # Errors
-    /// [`Error::Stale`], [`Error::NoContext`]; [`Error::NotAllowed`] when it is another context's;
-    /// [`Error::Busy`] when what it has pending waits for room already.
+    /// As [`owns`](Self::owns); [`Error::Busy`] when what it has pending waits for room already.
     pub fn set_notice(&mut self, context: ContextId, id: Option<EventId>) -> Result<(), Error> {
         let index = self.contexts.index(context)?;
         if let Some(id) = id {
-            let record = self.table.live_at(id)?;
-            if record.context != index {
-                return Err(Error::NotAllowed);
-            }
+            self.owns(context, id)?;
+            let record = self.table.at(id.index);
             if record.gate.has(Gate::PARKED) {
                 return Err(Error::Busy);
             }

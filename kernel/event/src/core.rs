@@ -10,7 +10,7 @@ use crate::preempted::Preempted;
 use crate::queue::{Rank, rank};
 use crate::ready::Ready;
 use crate::table::{Chunk, NONE, Table};
-use crate::{Accumulation, Activation, ContextId, Error, EventId, Limits, Priority};
+use crate::{Accumulation, Activation, ContextId, ContextIndex, Error, EventId, Limits, Priority};
 
 /// The event system's state and its every transition, each of constant cost.
 ///
@@ -67,9 +67,9 @@ pub enum Outcome {
 #[must_use = "the core counts on this being run"]
 pub enum Next {
     /// The context takes its first activation on an empty stack: [`Core::begin`].
-    Start(ContextId),
+    Start(ContextIndex),
     /// The context goes on where it was preempted.
-    Resume(ContextId),
+    Resume(ContextIndex),
     /// Nothing is ready.
     Idle,
 }
@@ -139,8 +139,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
 
     /// What was given with a context, which must exist.
     #[inline(always)]
-    pub fn machine(&mut self, context: ContextId) -> &mut C {
-        &mut self.contexts.at(context.index).machine
+    pub fn machine(&mut self, context: impl Into<ContextIndex>) -> &mut C {
+        &mut self.contexts.at(context.into().index).machine
     }
 
     /// The name of the context at a place.
@@ -148,8 +148,13 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// # Errors
     /// [`Error::NoContext`].
     pub fn context_at(&self, index: u16) -> Result<ContextId, Error> {
-        self.contexts.index(self.contexts.name(index))?;
-        Ok(self.contexts.name(index))
+        self.contexts.named(index)
+    }
+
+    /// Whether there is a context of that name.
+    #[inline]
+    pub fn exists(&self, context: ContextId) -> bool {
+        self.contexts.index(context).is_ok()
     }
 
     /// Live registrations.
@@ -313,7 +318,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
             if top > others && self.express.index == NONE {
                 // It would only be queued to be taken out again.
                 self.set_current(top);
-                return Next::Start(self.contexts.name(self.running));
+                return Next::Start(ContextIndex { index: self.running });
             }
             // Others of the same priority have waited longer.
             self.ready.push_back(&mut self.contexts, self.running, top);
@@ -328,16 +333,15 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if self.express.index != NONE {
             self.running = self.express.context;
             self.current = self.express.rank;
-            return Next::Start(self.contexts.name(self.running));
+            return Next::Start(ContextIndex { index: self.running });
         }
         let (ready, preempted) = (self.ready.top(), self.preempted.top());
         if ready > preempted {
             self.set_current(ready);
             self.running = self.ready.pop(&mut self.contexts);
-            let name = self.contexts.name(self.running);
             return match self.contexts.at(self.running).active {
-                0 => Next::Start(name),
-                _ => Next::Resume(name),
+                0 => Next::Start(ContextIndex { index: self.running }),
+                _ => Next::Resume(ContextIndex { index: self.running }),
             };
         }
         self.set_current(preempted);
@@ -346,7 +350,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
             return Next::Idle;
         }
         self.running = self.preempted.pop(&mut self.contexts);
-        Next::Resume(self.contexts.name(self.running))
+        Next::Resume(ContextIndex { index: self.running })
     }
 
     /// Another rank for the running context, when there is no express activation.

@@ -288,7 +288,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// begins another in its place, held too.
     ///
     /// # Errors
-    /// [`Error::NoContext`], [`Error::Busy`].
+    /// [`Error::NoContext`], [`Error::Busy`]; [`Error::UsedUp`] when its place has no name left.
     pub fn renew(&mut self, context: ContextId, limits: Limits) -> Result<ContextId, Error> {
         let index = self.contexts.index(context)?;
         let record = self.contexts.at(index);
@@ -298,9 +298,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if self.contexts.account(index).first_owned != NONE {
             return Err(Error::Busy);
         }
-        let record = self.contexts.at(index);
-        record.generation = record.generation.wrapping_add(1);
+        let name = self.contexts.rename(index)?;
         self.contexts.renew(index, limits);
-        Ok(self.contexts.name(index))
+        Ok(name)
     }
 }

@@ -1,16 +1,135 @@
 //! Names of contexts, events and timers. All are small, `Copy`, and checked when used.
 
+use crate::Error;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 
 /// A context's name: its place and the generation of that place, so that the name of a context
-/// that has ended is refused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+/// that has ended is refused. A machine word.
+///
+/// A generation has 48 bits, since a place may be given to another every few microseconds, for
+/// years. None comes again: the place of the last one is [retired](Error::UsedUp).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
 pub struct ContextId {
     /// Place among the contexts.
     pub index: u16,
-    /// How often that place has been given to another.
-    pub generation: u16,
+    generation: Generation,
+}
+
+const _: () = assert!(size_of::<ContextId>() == 8);
+
+/// A generation of a context's place: 48 bits, in pieces that lie where they need no room beside an
+/// index.
+#[derive(Clone, Copy, Eq, PartialOrd, Ord)]
+#[repr(C, packed(2))]
+pub(crate) struct Generation {
+    upper: u16,
+    lower: u32,
+}
+
+impl PartialEq for Generation {
+    /// In one comparison.
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        u32::from(self.upper ^ other.upper) | (self.lower ^ other.lower) == 0
+    }
+}
+
+impl Hash for Generation {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.get().hash(state);
+    }
+}
+
+impl Generation {
+    pub(crate) const FIRST: Self = Self::new(0);
+
+    const fn new(generation: u64) -> Self {
+        Self { upper: (generation >> 32) as u16, lower: generation as u32 }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn of(context: ContextId) -> Self {
+        context.generation
+    }
+
+    const fn get(self) -> u64 {
+        (self.upper as u64) << 32 | self.lower as u64
+    }
+
+    /// The one after this.
+    ///
+    /// # Errors
+    /// [`Error::UsedUp`].
+    pub(crate) fn next(self) -> Result<Self, Error> {
+        if self.get() == ContextId::LAST_GENERATION {
+            return Err(Error::UsedUp);
+        }
+        Ok(Self::new(self.get() + 1))
+    }
+}
+
+impl ContextId {
+    /// The last generation of a place.
+    pub const LAST_GENERATION: u64 = (1 << 48) - 1;
+
+    /// The name of a place in one of its generations, of which the lower 48 bits count.
+    #[inline(always)]
+    pub const fn new(index: u16, generation: u64) -> Self {
+        Self::at(index, Generation::new(generation))
+    }
+
+    #[inline(always)]
+    pub(crate) const fn at(index: u16, generation: Generation) -> Self {
+        Self { index, generation }
+    }
+
+    /// Its place.
+    #[inline(always)]
+    pub const fn place(self) -> ContextIndex {
+        ContextIndex { index: self.index }
+    }
+
+    /// How often the place has been given to another.
+    #[inline(always)]
+    pub const fn generation(self) -> u64 {
+        self.generation.get()
+    }
+
+    /// The name in one machine word.
+    #[inline(always)]
+    pub const fn into_word(self) -> u64 {
+        self.generation() << 16 | self.index as u64
+    }
+
+    /// The name in a word.
+    #[inline(always)]
+    pub const fn from_word(word: u64) -> Self {
+        Self::new(word as u16, word >> 16)
+    }
+}
+
+impl fmt::Debug for ContextId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContextId({}.{})", self.index, self.generation())
+    }
+}
+
+/// A context's place alone, for whoever knows that the context is there: dispatch, which the core has
+/// just told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ContextIndex {
+    /// Place among the contexts.
+    pub index: u16,
+}
+
+impl From<ContextId> for ContextIndex {
+    #[inline(always)]
+    fn from(context: ContextId) -> Self {
+        context.place()
+    }
 }
 
 /// A registration's name: its place and the generation of that place, so that a stale name
@@ -19,7 +138,8 @@ pub struct ContextId {
 pub struct EventId {
     /// Place in the table of registrations.
     pub index: u32,
-    /// How often that place has been taken or given back; odd, so never 0.
+    /// How often that place has been taken or given back; odd, so never 0. None comes again: after
+    /// the last one the place is retired.
     pub generation: u32,
 }
 
@@ -77,6 +197,6 @@ impl<S> Copy for Context<S> {}
 
 impl<S> fmt::Debug for Context<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Context({}.{})", self.id.index, self.id.generation)
+        write!(f, "Context({}.{})", self.id.index, self.id.generation())
     }
 }

@@ -124,7 +124,7 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::NoContext`].
-    fn failures(&self, context: ContextId) -> Result<u32, Error>;
+    fn failures(&self, context: ContextId) -> Result<u64, Error>;
 
     /// Runs `work`, in which the calling context is not given up for having used up its time: for
     /// code that holds what is not the context's own. A panic or a fault in there is the kernel's

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod activate;
 mod ceiling;
@@ -37,7 +39,7 @@ pub use children::{Begin, Cause, Children, Claim, Effects, Phase};
 pub use condition::Condition;
 pub use control::{Trait, Unregistered};
 pub use hold::Wait;
-pub use id::{Context, ContextId, EventId, TimerId};
+pub use id::{Context, ContextId, ContextIndex, EventId, TimerId};
 pub use kernel::{EventSystem, Kernel};
 pub use latency::{BUCKETS, Latency};
 pub use policy::{Executor, Executors, MOST_NAMES, NameSet, Names, Policy};

@@ -113,8 +113,10 @@ pub enum Error {
     Stale,
     /// The name is of no context, or of one that has ended.
     NoContext,
-    /// The context's state is of another type than the handler's.
+    /// The context's state is of another type than the handler's, or has been replaced since.
     WrongState,
+    /// What is named is another context's.
+    Foreign,
     /// The table of registrations or timers is full.
     TableFull,
     /// There are as many contexts as there can be.
@@ -133,6 +135,8 @@ pub enum Error {
     Overrun,
     /// The context cannot do this now: it runs, or it has ended.
     Busy,
+    /// The place has been given to another as often as its names can tell apart.
+    UsedUp,
 }
 
 impl fmt::Display for Error {
@@ -140,7 +144,8 @@ impl fmt::Display for Error {
         f.write_str(match self {
             Self::Stale => "the identifier names nothing that is registered now",
             Self::NoContext => "there is no such context, or it has ended",
-            Self::WrongState => "the context's state has another type than the handler expects",
+            Self::WrongState => "the context's state is not the one that the handler is for",
+            Self::Foreign => "what is named is another context's",
             Self::TableFull => "the kernel's table has no free place",
             Self::TooManyContexts => "there are as many contexts as there can be",
             Self::LimitReached => "a limit of the context does not allow one more",
@@ -150,6 +155,7 @@ impl fmt::Display for Error {
             Self::HeapExhausted => "the global heap is exhausted",
             Self::Overrun => "more occurrences are pending than can be counted",
             Self::Busy => "the context cannot do this now",
+            Self::UsedUp => "the place has been given to another as often as is possible",
         })
     }
 }

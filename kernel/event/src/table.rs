@@ -7,6 +7,9 @@ use alloc::vec::Vec;
 /// Registrations a chunk.
 const CHUNK: usize = 256;
 
+/// The generation of a place that every name of has been given out.
+const USED_UP: u32 = 0;
+
 /// No place, no event.
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -15,8 +18,8 @@ pub struct Record<H> {
     pub(crate) handler: Option<H>,
     /// When the oldest occurrence that the handler has not been told of was queued.
     pub(crate) stamp: u64,
-    /// How often the place has been taken and given back: odd while a registration lives here,
-    /// also after it has wrapped around.
+    /// How often the place has been taken and given back: odd while a registration lives here. It
+    /// comes to 0 again when the place has been given back for the last time.
     pub(crate) generation: u32,
     /// Occurrences the handler has not been told of. If it is not 0 the registration is in its
     /// context's queue, unless its gate says otherwise.
@@ -155,7 +158,7 @@ impl<H> Table<H> {
             self.free = self.at(index).next;
         }
         let record = self.at(index);
-        let generation = record.generation.wrapping_add(1);
+        let generation = record.generation + 1;
         *record = Record { generation, ..Record::FREE };
         self.live += 1;
         Ok(EventId { index, generation })
@@ -176,14 +179,20 @@ impl<H> Table<H> {
         EventId { index, generation: record.generation.wrapping_sub(retired) }
     }
 
-    /// Gives a retired place back, and its handler to the caller.
+    /// Gives a retired place back, unless its generations are used up, and its handler to the caller.
     pub(crate) fn free(&mut self, index: u32) -> Option<H> {
         let free = self.free;
         let record = self.at(index);
         record.gate = Gate::OPEN;
-        record.next = free;
         let handler = record.handler.take();
-        self.free = index;
+        // Without a name left that nobody has had, it stays empty.
+        if record.generation != USED_UP {
+            record.next = free;
+            self.free = index;
+        }
         handler
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,11 +21,13 @@ pub enum Trouble {
     DeadlineMissed,
     /// The machine's memory has become scarce.
     MemoryPressure,
+    /// A registration was ended by its context's replacement, which had no handler for it.
+    RegistrationLost,
 }
 
 impl Trouble {
     /// How many kinds there are.
-    pub const KINDS: usize = 7;
+    pub const KINDS: usize = 8;
 
     /// Every kind.
     pub const ALL: [Self; Self::KINDS] = [
@@ -36,6 +38,7 @@ impl Trouble {
         Self::HandlerStopped,
         Self::DeadlineMissed,
         Self::MemoryPressure,
+        Self::RegistrationLost,
     ];
 }
 

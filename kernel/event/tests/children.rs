@@ -215,15 +215,21 @@ impl Machine {
 
     fn go(&mut self, next: Next) {
         match next {
-            Next::Start(context) => {
+            Next::Start(place) => {
+                let running = self.core.running().expect("it was just named");
+                assert_eq!(running.place(), place);
                 let (handler, _) = self.core.begin(|| 0);
-                let before = self.stacks.insert(context.index, (handler, Stage::Begin));
+                let before = self.stacks.insert(running.index, (handler, Stage::Begin));
                 assert_eq!(before, None);
                 if handler == Handler::Freed {
                     self.owed = false;
                 }
             }
-            Next::Resume(context) => assert!(self.stacks.contains_key(&context.index)),
+            Next::Resume(place) => {
+                let running = self.core.running().expect("it was just named");
+                assert_eq!(running.place(), place);
+                assert!(self.stacks.contains_key(&running.index));
+            }
             Next::Idle => {}
         }
     }

@@ -24,17 +24,17 @@ fn a_preempted_context_inherits_a_higher_activation() {
     let middle = core.register(m, registration(2, Accumulation::Count), "middle").unwrap();
 
     assert_eq!(core.activate(low, 1, || 0), Ok(Outcome::Preempt));
-    assert_eq!(core.preempt(), Some(Next::Start(l)));
+    assert_eq!(core.preempt(), Some(Next::Start(l.place())));
     assert_eq!(core.begin(|| 0).0, "low");
     assert_eq!(core.activate(middle, 1, || 0), Ok(Outcome::Preempt));
-    assert_eq!(core.preempt(), Some(Next::Start(m)));
+    assert_eq!(core.preempt(), Some(Next::Start(m.place())));
     assert_eq!(core.begin(|| 0).0, "middle");
 
     assert_eq!(core.activate(high, 1, || 0), Ok(Outcome::Preempt));
-    assert_eq!(core.preempt(), Some(Next::Resume(l)), "low ends first, at high's priority");
-    assert_eq!(core.finish(), Finished::Next(Next::Start(l)));
+    assert_eq!(core.preempt(), Some(Next::Resume(l.place())), "low ends first, at high's priority");
+    assert_eq!(core.finish(), Finished::Next(Next::Start(l.place())));
     assert_eq!(core.begin(|| 0).0, "high");
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(m)));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(m.place())));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 
@@ -65,10 +65,14 @@ fn inheritance_is_handed_over() {
     };
     // `high` needs something of the shared context, and ends.
     assert_eq!(core.activate(asked, 1, || 0), Ok(Outcome::Continue), "an equal does not preempt");
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(shared)), "`slow`, before `middle`");
-    assert_eq!(core.finish(), Finished::Next(Next::Start(shared)));
+    assert_eq!(
+        core.finish(),
+        Finished::Next(Next::Resume(shared.place())),
+        "`slow`, before `middle`"
+    );
+    assert_eq!(core.finish(), Finished::Next(Next::Start(shared.place())));
     assert_eq!(core.begin(|| 0).0, "asked");
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(busy)));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(busy.place())));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 
@@ -88,13 +92,17 @@ fn who_excludes_inherits() {
     assert_eq!(core.activate(between, 1, || 0), Ok(Outcome::Preempt));
     assert_eq!(run_next(&mut core), "between");
     assert_eq!(core.activate(high, 1, || 0), Ok(Outcome::Preempt));
-    assert_eq!(core.preempt(), Some(Next::Resume(holder)), "`low` goes on, at `high`'s priority");
+    assert_eq!(
+        core.preempt(),
+        Some(Next::Resume(holder.place())),
+        "`low` goes on, at `high`'s priority"
+    );
     assert_eq!(core.readmit(other, middle), Err(Error::NotAllowed));
     assert_eq!(core.readmit(other, holder), Ok(Outcome::Preempt));
-    assert_eq!(core.preempt(), Some(Next::Start(other)));
+    assert_eq!(core.preempt(), Some(Next::Start(other.place())));
     assert_eq!(core.begin(|| 0).0, "high");
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(middle)));
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(holder)));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(middle.place())));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(holder.place())));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 
@@ -116,7 +124,7 @@ fn inheriting_what_one_has_costs_no_turn() {
     assert_eq!(run_next(&mut core), "urgent");
     let _ = core.activate(equal, 1, || 0).unwrap();
     let _ = core.activate(kept_out, 1, || 0).unwrap();
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(holder)), "before `equal`");
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(holder.place())), "before `equal`");
 }
 
 /// Excluding once more passes priority on at once: what was to start before counts with the rest.
@@ -130,7 +138,7 @@ fn excluding_once_more_outdoes_what_was_due() {
     assert_eq!(run_next(&mut core), "low");
     assert_eq!(core.exclude(other), Ok(true));
     let _ = core.activate(high, 1, || 0).unwrap();
-    assert_eq!(core.finish(), Finished::Next(Next::Start(holder)));
+    assert_eq!(core.finish(), Finished::Next(Next::Start(holder.place())));
     assert_eq!(core.begin(|| 0).0, "low", "again, with its own priority");
     assert_eq!(core.activate(between, 1, || 0), Ok(Outcome::Preempt));
     assert_eq!(core.exclude(other), Ok(false));
@@ -174,7 +182,7 @@ fn what_is_due_keeps_others_from_beginning() {
     assert_eq!(core.clean(lifts), Ok(1));
     assert!(core.preemption_due());
     assert!(core.start_at_once(other, 1).is_none());
-    assert_eq!(core.preempt(), Some(Next::Start(b)));
+    assert_eq!(core.preempt(), Some(Next::Start(b.place())));
 }
 
 /// Who leaves the ready from among them, and then comes and is preempted, goes on in its turn.
@@ -190,13 +198,13 @@ fn who_has_left_the_ready_is_preempted_like_others() {
         assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Continue));
     }
     assert_eq!(core.clean(left), Ok(1));
-    assert_eq!(core.finish(), Finished::Next(Next::Start(a)));
+    assert_eq!(core.finish(), Finished::Next(Next::Start(a.place())));
     let _ = core.begin(|| 0);
     assert_eq!(core.start_at_once(again, 1).unwrap().from, Some(a));
     assert_eq!(core.start_at_once(urgent, 1).unwrap().from, Some(b));
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(b)));
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(a)));
-    assert_eq!(core.finish(), Finished::Next(Next::Start(c)));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(b.place())));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(a.place())));
+    assert_eq!(core.finish(), Finished::Next(Next::Start(c.place())));
     let _ = core.begin(|| 0);
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
@@ -232,8 +240,9 @@ fn made_up_names_are_refused() {
             assert_eq!(core.next_of(id), Err(Error::Stale));
         }
     }
-    for (index, generation) in [(0, 1), (1, 0), (256, 0), (u16::MAX, 0)] {
-        let nobody = ContextId { index, generation };
+    for (index, generation) in [(0, 1), (0, 1 << 16), (0, 1 << 32), (1, 0), (256, 0), (u16::MAX, 0)]
+    {
+        let nobody = ContextId::new(index, generation);
         assert_eq!(core.hold(nobody), Err(Error::NoContext));
         assert_eq!(core.serving(nobody), None);
     }
@@ -265,17 +274,17 @@ fn the_preempted_of_a_lowered_rank_go_before_their_equals() {
         assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Continue));
     }
     assert_eq!(core.activate(lift, 1, || 0), Ok(Outcome::Preempt));
-    assert_eq!(core.preempt(), Some(Next::Resume(b)), "`lifted` inherits");
+    assert_eq!(core.preempt(), Some(Next::Resume(b.place())), "`lifted` inherits");
     assert_eq!(core.clean(lift), Ok(1));
     assert!(core.start_at_once(urgent, 1).is_none(), "`slow` is due");
-    assert_eq!(core.preempt(), Some(Next::Resume(a)));
+    assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
     // `lifted` is in front of its equals: the one behind it leaves, and comes back to the end.
     assert_eq!(core.clean(equal), Ok(1));
     assert_eq!(core.activate(equal, 1, || 0), Ok(Outcome::Continue));
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(b)));
-    assert_eq!(core.finish(), Finished::Next(Next::Start(d)));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(b.place())));
+    assert_eq!(core.finish(), Finished::Next(Next::Start(d.place())));
     assert_eq!(core.begin(|| 0).0, "last");
-    assert_eq!(core.finish(), Finished::Next(Next::Start(c)));
+    assert_eq!(core.finish(), Finished::Next(Next::Start(c.place())));
     assert_eq!(core.begin(|| 0).0, "equal");
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
@@ -305,11 +314,11 @@ fn a_lowered_one_waits_and_can_be_held() {
     assert_eq!(core.set_priority(lowered, Priority::new(5).unwrap()), Ok(Outcome::Continue));
     assert_eq!(core.exclude(c), Ok(true));
     assert_eq!(core.readmit(c, b), Ok(Outcome::Preempt), "its priority is its event's from here");
-    assert_eq!(core.preempt(), Some(Next::Resume(a)));
+    assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
     core.hold(b).unwrap();
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
     assert_eq!(core.release(b), Ok(Outcome::Preempt));
-    assert_eq!(core.preempt(), Some(Next::Resume(b)));
+    assert_eq!(core.preempt(), Some(Next::Resume(b.place())));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 

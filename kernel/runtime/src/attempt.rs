@@ -19,7 +19,6 @@ use crate::{budget, registry, timer};
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-use core::time::Duration;
 use reflex_arch::context;
 use reflex_event::ContextId;
 
@@ -27,8 +26,8 @@ use reflex_event::ContextId;
 /// is its own doing.
 const AMPLE: usize = 4 << 10;
 
-/// How soon to look again for code that has used up its time, and was in the kernel's.
-const SOON: Duration = Duration::from_micros(5);
+/// Nanoseconds before another look for code that has used up its time, and was in the kernel's.
+const SOON: u64 = 5_000;
 
 /// A call that can be given up, on the stack of whoever makes it.
 pub(crate) struct Attempt {
@@ -45,9 +44,9 @@ pub(crate) struct Attempt {
     reason: Cell<Reason>,
     /// The code has been entered and not been left.
     entered: Cell<bool>,
-    /// Between two ticks.
-    tick: Duration,
-    /// When the next tick counts, in nanoseconds.
+    /// Nanoseconds between two ticks.
+    tick: u64,
+    /// When the next tick counts, in nanoseconds; 0 before there has been one.
     next: Cell<u64>,
     counted: Cell<u32>,
 }
@@ -59,18 +58,39 @@ pub(crate) struct UnderWay(NonNull<Attempt>);
 // SAFETY: it is looked at in the section in which the call was made, on the same stack.
 unsafe impl Send for UnderWay {}
 
+impl UnderWay {
+    /// The call.
+    fn look<'a>(self) -> &'a Attempt {
+        // SAFETY: it is under way, as it takes itself off when it is over, and those around it are; of
+        // one that is under way only cells are changed, and where to come back to.
+        unsafe { self.0.as_ref() }
+    }
+}
+
 /// What is called, and what it has returned.
 struct Work<F, R> {
     work: Option<F>,
     result: Option<R>,
-    attempt: NonNull<Attempt>,
+    attempt: UnderWay,
 }
 
 /// Calls `work`, which is code of the context `owner`; `None` when it has failed. Nothing of the core
 /// is borrowed meanwhile.
 pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> R) -> Option<R> {
     let supervision = registry::supervision(cs, owner).ok().flatten();
+    attempt_by(cs, owner, supervision, work)
+}
+
+/// [Calls](attempt) `work`, which is code of a context of which `supervision` is kept.
+#[inline]
+pub(crate) fn attempt_by<R>(
+    cs: &Section,
+    context: ContextId,
+    supervision: Option<&'static Supervision>,
+    work: impl FnOnce() -> R,
+) -> Option<R> {
     let tick = supervision.map_or(budget::FILTER_TICK, |owner| owner.budget.filter_tick());
+    timer::interrupt_within(cs, tick);
     let outer = cpu::this().attempt.get(cs);
     let (guards, scope) = scope::with(cs, |scopes| (scopes.open(), scopes.last));
     let mut attempt = Attempt {
@@ -79,18 +99,19 @@ pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> 
         depth: section::depth(),
         guards,
         scope,
-        context: owner,
+        context,
         owner: supervision.filter(|owner| owner.on_failure.get() != OnFailure::Halt),
         reason: Cell::new(Reason::Panic),
         entered: Cell::new(false),
         tick,
-        next: Cell::new(timer::interrupt_within(cs, tick)),
+        next: Cell::new(0),
         counted: Cell::new(0),
     };
     // All access goes through this pointer until the call is over.
     let place = NonNull::from(&mut attempt);
-    let mut work = Work { work: Some(work), result: None, attempt: place };
-    cpu::this().attempt.set(cs, Some(UnderWay(place)));
+    let attempt_under_way = UnderWay(place);
+    let mut work = Work { work: Some(work), result: None, attempt: attempt_under_way };
+    cpu::this().attempt.set(cs, Some(attempt_under_way));
     // SAFETY: both are live until the call is over, and `call` is for a `Work` of these types.
     let failed = unsafe {
         let saved = &raw mut (*place.as_ptr()).saved;
@@ -140,8 +161,7 @@ fn call_of<F: FnOnce() -> R, R>(_: &Work<F, R>) -> unsafe extern "C" fn(*mut ())
 unsafe extern "C" fn call<F: FnOnce() -> R, R>(work: *mut ()) {
     // SAFETY: the caller's duty.
     let work = unsafe { &mut *work.cast::<Work<F, R>>() };
-    // SAFETY: live, and only its cells are changed meanwhile.
-    let entered = unsafe { &(*work.attempt.as_ptr()).entered };
+    let entered = &work.attempt.look().entered;
     entered.set(true);
     work.result = work.work.take().map(|work| work());
     // From here on there is nothing to be given up any more.
@@ -155,35 +175,41 @@ pub(crate) fn is_under_way(cs: &Section) -> bool {
 
 /// The call in which a panic or a fault has just happened, if it can be given up. Interrupts were
 /// not masked.
-pub(crate) fn latest(cs: &Section) -> Option<&Attempt> {
+pub(crate) fn latest() -> Option<&'static Attempt> {
+    if !section::deferred() {
+        return None;
+    }
+    // SAFETY: a section is open, and what has opened it does not go on before the caller has, or gives
+    // the call up.
+    let cs = unsafe { Section::assume() };
     innermost(cs).filter(|attempt| attempt.owner.is_some() && attempt.is_outside(cs))
 }
 
 fn innermost(cs: &Section) -> Option<&Attempt> {
-    // SAFETY: the call is under way, as it takes itself off when it is over.
-    cpu::this().attempt.get(cs).map(|attempt| unsafe { attempt.0.as_ref() })
+    cpu::this().attempt.get(cs).map(UnderWay::look)
 }
 
 /// The timer's interrupt has come in a section, and interrupts are masked. Gives up the code that has
 /// used up its time, if it is in there; then this does not return.
 pub(crate) fn tick(cs: &Section) {
-    let Some(latest) = innermost(cs) else { return };
+    let Some(latest) = innermost(cs) else { return timer::has_come() };
     let now = timer::now().as_nanos();
     let (mut at, mut overdue) = (Some(latest), false);
     while let Some(attempt) = at {
-        if now >= attempt.next.get() {
-            attempt.next.set(now + attempt.tick.as_nanos() as u64);
-            attempt.counted.set(attempt.counted.get() + 1);
+        let next = attempt.next.get();
+        if now >= next {
+            attempt.next.set(now + attempt.tick);
+            // The first one may come soon after the beginning.
+            attempt.counted.set(attempt.counted.get() + u32::from(next != 0));
         }
         overdue |= attempt.is_overdue();
-        // SAFETY: those around one that is under way are under way.
-        at = attempt.outer.map(|outer| unsafe { outer.0.as_ref() });
+        at = attempt.outer.map(UnderWay::look);
     }
     let ends = latest.is_overdue() && latest.is_outside(cs);
     // One that has used up its time is to be found in code of its own: at times that do not keep step
     // with what it does.
-    let soon = SOON + Duration::from_nanos(now % SOON.as_nanos() as u64);
-    timer::interrupt_again(if overdue && !ends { soon } else { latest.tick });
+    let soon = SOON + now % SOON;
+    timer::interrupt_again(now, if overdue && !ends { soon } else { latest.tick });
     if !ends {
         return;
     }

@@ -2,8 +2,10 @@
 //! context itself: contained as everything that runs there, and as often as it takes.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
+use crate::bound::{AnyState, StateCell};
 use crate::dispatch::{activate_deferred, note, running, with_core};
+use crate::handler::{Handle, Header, Stateless};
+use crate::loose::Loose;
 use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::{Reason, Registers, Text};
 use crate::runtime::Runtime;
@@ -17,7 +19,7 @@ use reflex_event::{Context, ContextId, Error, EventId, Priority, Registration};
 use reflex_memory::{Own, Pool};
 
 /// Makes a cell for the state in the context's pool, and the handler that runs the constructor.
-type Prepare = unsafe fn(NonNull<()>, &'static Pool) -> Result<(AnyState, Handler), Error>;
+type Prepare = unsafe fn(NonNull<()>, &'static Pool) -> Result<(AnyState, Loose), Error>;
 
 /// What makes a context's state.
 #[derive(Clone, Copy)]
@@ -33,7 +35,7 @@ pub(crate) struct Construct {
 /// The handler that makes a context's state.
 #[repr(C)]
 struct Begin<S: 'static, C: 'static> {
-    header: Header,
+    _header: Header,
     cell: &'static StateCell<S>,
     constructor: &'static C,
 }
@@ -44,25 +46,20 @@ where
     C: Fn(Context<S>, Own<'_>) -> Result<S, E> + Send + Sync + 'static,
     E: Display,
 {
-    const KIND: Kind = Kind { call: Self::call, drop: None };
-
     /// # Safety
     /// `constructor` is a `C` that lives for ever.
     unsafe fn prepare(
         constructor: NonNull<()>,
         pool: &'static Pool,
-    ) -> Result<(AnyState, Handler), Error> {
+    ) -> Result<(AnyState, Loose), Error> {
         // SAFETY: the caller's duty.
         let constructor = unsafe { constructor.cast::<C>().as_ref() };
         let cell = pool.alloc(StateCell::<S>::empty()).map_err(|_| Error::OutOfMemory)?;
-        let cell = NonNull::from(cell.leak());
-        let state = AnyState::at(cell);
-        // SAFETY: leaked: it stays at least as long as there are handlers for it.
-        let cell = unsafe { cell.as_ref() };
-        let begin = Self { header: Header::new(&Self::KIND), cell, constructor };
-        match pool.alloc(begin) {
-            // SAFETY: a `Begin` begins with its header, which was made for it just now.
-            Ok(begin) => Ok((state, unsafe { Handler::new(begin.into_raw().0.cast()) })),
+        // Leaked: it stays at least as long as there are handlers for it.
+        let cell: &'static StateCell<S> = cell.leak();
+        let state = AnyState::new(NonNull::from(cell));
+        match pool.alloc(Self { _header: Header::of::<Self>(), cell, constructor }) {
+            Ok(begin) => Ok((state, Loose::own(begin))),
             Err(_) => {
                 // SAFETY: nobody else has seen the cell, which has no state to be dropped.
                 unsafe { registry::free_block(state.block(), pool) };
@@ -70,27 +67,27 @@ where
             }
         }
     }
+}
 
-    /// # Safety
-    /// `header` is that of a live `Self`, and no other handler of its context runs.
-    unsafe extern "C" fn call(header: NonNull<Header>, event: u64, _: u32) {
-        // SAFETY: the caller's duty; `Self` begins with its header.
-        let begin = unsafe { header.cast::<Self>().as_ref() };
-        let Some(supervision) = started(EventId::from_word(event)) else { return };
+// SAFETY: it begins with its header; it refers to what lives for ever, and drops nothing.
+unsafe impl<S, C, E> Handle for Begin<S, C>
+where
+    S: 'static,
+    C: Fn(Context<S>, Own<'_>) -> Result<S, E> + Send + Sync + 'static,
+    E: Display,
+{
+    unsafe fn call(&self, event: EventId, _: u32) {
+        let Some(supervision) = started(event) else { return };
         let context = section(|cs| supervision.context(cs));
         let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return };
-        // SAFETY: the pool is that of the running context, whose code the constructor is; it has
-        // to accept any lifetime, and lends nothing to another flow of control. The pool is not
-        // reclaimed before the context has been given up.
-        let own = unsafe { Own::new(pool) };
         let mut words = Text::EMPTY;
-        match (begin.constructor)(Context::new(context), own) {
+        match with_own(pool, |own| (self.constructor)(Context::new(context), own)) {
             Ok(state) => match pool.alloc(state) {
                 Ok(state) => {
                     let state = state.leak();
                     let [cell, _] = supervision.blocks.get();
                     supervision.blocks.set([cell, Some(NonNull::from(&mut *state).cast())]);
-                    return begin.cell.put(state);
+                    return self.cell.put(state);
                 }
                 Err(_) => {
                     let _ = write!(words, "{}", Error::OutOfMemory);
@@ -102,6 +99,23 @@ where
         }
         refuse(supervision, words)
     }
+}
+
+// SAFETY: the cell is its own, of a state that there is not before it has run.
+unsafe impl<S, C, E> Stateless for Begin<S, C>
+where
+    S: 'static,
+    C: Fn(Context<S>, Own<'_>) -> Result<S, E> + Send + Sync + 'static,
+    E: Display,
+{
+}
+
+/// Runs `work` with the right to boxes of the running context's own, of which `pool` is.
+fn with_own<R>(pool: &'static Pool, work: impl for<'run> FnOnce(Own<'run>) -> R) -> R {
+    // SAFETY: the pool is that of the running context, whose code `work` is; it has to accept any
+    // lifetime, and lends nothing to another flow of control. The pool is not reclaimed before the
+    // context has been given up.
+    work(unsafe { Own::new(pool) })
 }
 
 /// The running context's constructor is to run, once.
@@ -144,9 +158,8 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
     let registered = table::register(context, registration, handler);
     let event = registered.inspect_err(|_| {
         supervision.life.set(Life::Down);
-        // SAFETY: nobody else has seen the two.
-        unsafe { handler.discard(pool) };
-        // SAFETY: as above; there is no state in the cell to be dropped.
+        // SAFETY: nobody else has seen it, and the handler is gone; there is no state in it to be
+        // dropped.
         unsafe { registry::free_block(state.block(), pool) };
     })?;
     section(|cs| {
@@ -209,9 +222,6 @@ impl Runtime {
     pub fn own<R>(self, work: impl for<'run> FnOnce(Own<'run>) -> R) -> Result<R, Error> {
         let running = caller::own()?;
         let pool = section(|cs| registry::parts(cs, running).map(|(pool, _)| pool))?;
-        // SAFETY: the pool is that of the running context, whose code `work` is; it has to accept
-        // any lifetime, and lends nothing to another flow of control. The pool is not reclaimed
-        // before the context has been given up.
-        Ok(work(unsafe { Own::new(pool) }))
+        Ok(with_own(pool, work))
     }
 }

@@ -2,32 +2,33 @@
 //!
 //! While a handler of a budgeted context runs, the context's timer ticks, a fraction of the budget
 //! apart. Ticks count only when they find that context running: what a handler waits for, and what
-//! it is preempted for, is not its own time. The calls of such contexts' handlers are diverted for
-//! this; nobody else pays for it.
+//! it is preempted for, is not its own time. Such contexts' handlers are [called](crate::calls)
+//! by way of this; nobody else pays for it.
 //!
 //! A filter has its owner's budget for each call, or a usual one, and ticks of its own: it keeps all
 //! others waiting, so there is none without an end ([`attempt`](mod@crate::attempt)).
 
-use crate::bound::{Call, Handler, Header};
 use crate::dispatch::running;
+use crate::handler::{Called, Way};
 use crate::report::Reason;
 use crate::section::{Section, section};
 use crate::supervise::Supervision;
 use crate::{contain, registry, timer};
 use core::cell::Cell;
-use core::ptr::NonNull;
 use core::time::Duration;
 
 /// Ticks in a budget. One that takes longer is noticed within a tick.
 pub(crate) const TICKS: u32 = 8;
 
-/// Between two ticks of a filter whose owner has no budget.
-pub(crate) const FILTER_TICK: Duration = Duration::from_nanos(100_000_000 / TICKS as u64);
+/// Nanoseconds between two ticks of a filter whose owner has no budget.
+pub(crate) const FILTER_TICK: u64 = 100_000_000 / TICKS as u64;
 
 /// A context's budget.
 pub(crate) struct Budget {
     /// Between two ticks; zero without a budget.
     tick: Duration,
+    /// Nanoseconds between two ticks of a filter.
+    filter_tick: u64,
     counted: Cell<u32>,
 }
 
@@ -36,17 +37,19 @@ impl Budget {
         let tick = budget.map_or(Duration::ZERO, |budget| {
             (budget / TICKS).max(Duration::from_nanos(reflex_timer::GRANULARITY_NS))
         });
-        Self { tick, counted: Cell::new(0) }
+        let filter_tick =
+            budget.map_or(FILTER_TICK, |_| u64::try_from(tick.as_nanos()).unwrap_or(FILTER_TICK));
+        Self { tick, filter_tick, counted: Cell::new(0) }
     }
 
-    /// Between two ticks of a filter.
-    pub(crate) fn filter_tick(&self) -> Duration {
-        if self.tick.is_zero() { FILTER_TICK } else { self.tick }
+    /// Nanoseconds between two ticks of a filter.
+    pub(crate) fn filter_tick(&self) -> u64 {
+        self.filter_tick
     }
 
-    /// What dispatch is to call for handlers of the context, if not what is usual.
-    pub(crate) fn call(&self) -> Option<Call> {
-        (!self.tick.is_zero()).then_some(call)
+    /// Whether there is one.
+    pub(crate) fn is_some(&self) -> bool {
+        !self.tick.is_zero()
     }
 }
 
@@ -62,21 +65,19 @@ pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
     }
 }
 
-/// Calls a handler whose time is limited.
-///
-/// # Safety
-/// As for what it would be called by otherwise.
-unsafe extern "C" fn call(header: NonNull<Header>, event: u64, count: u32) {
-    begin();
-    // SAFETY: the caller's duty.
-    unsafe { (Handler::new(header).kind().call)(header, event, count) };
-    end();
+/// The way of handlers whose time is limited.
+pub(crate) struct Limited;
+
+impl Way for Limited {
+    fn call(called: Called) {
+        limited(|| called.own());
+    }
 }
 
 /// The running context's time begins, if it is limited.
 fn begin() {
     with_budget(|cs, supervision| {
-        let Budget { tick, counted } = &supervision.budget;
+        let Budget { tick, counted, .. } = &supervision.budget;
         counted.set(0);
         // The timer is the context's for good.
         let _ = timer::arm(cs, supervision.timer.get(), timer::now() + *tick, Some(*tick));

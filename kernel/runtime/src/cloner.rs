@@ -7,10 +7,11 @@
 //! of its own.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::{AnyState, Handler, StateCell};
+use crate::bound::StateCell;
 use crate::crew::{self, Crew, Membership, Seat};
 use crate::guard;
 use crate::local::Local;
+use crate::loose::Loose;
 use crate::policy::{self, Origin};
 use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
@@ -139,14 +140,14 @@ where
     ///
     /// # Safety
     /// `chair` is a `Self` that lives for ever, and no run of it goes on.
-    unsafe fn restore(chair: NonNull<()>, pool: &'static Pool) -> Result<Handler, Error> {
+    unsafe fn restore(chair: NonNull<()>, pool: &'static Pool) -> Result<Loose, Error> {
         // SAFETY: the caller's duty: nobody else refers to it.
         let chair = unsafe { chair.cast::<Self>().as_mut() };
         chair.renewed = true;
         // SAFETY: the cell lives for ever, like the chair.
         let cell: &'static StateCell<Self> = unsafe { chair.own.as_ref() };
         cell.put(chair);
-        Handler::bind(AnyState::new(cell), Self::run, pool).map_err(|(error, _)| error)
+        Loose::beside(cell, Self::run, pool)
     }
 }
 
@@ -193,7 +194,7 @@ impl<D: Send + 'static> Cloner<D> {
             data.push(seat(child, priority, crew, number, heir_of.is_some(), chair)?);
         }
         let (pool, _) = section(|cs| registry::parts(cs, front))?;
-        let event = table::register(front, registration, Handler::nothing(pool)?)?;
+        let event = table::register(front, registration, Loose::nothing(pool)?)?;
         crew::watch(event)?;
         Ok(Self { kernel, crew, event, data: data.leak() })
     }
@@ -333,8 +334,7 @@ where
     let (chair, _) = pool.alloc(chair).map_err(|_| Error::OutOfMemory)?.into_raw();
     // SAFETY: given up in the line above, it stays for ever.
     cell.put(unsafe { &mut *chair.as_ptr() });
-    let start = Handler::bind(AnyState::new(cell), Chair::<S, D, P, H>::run, pool);
-    let start = start.map_err(|(error, _)| error)?;
+    let start = Loose::beside(cell, Chair::<S, D, P, H>::run, pool)?;
     let registration = Registration { priority, ..Registration::default() };
     let start = table::register(context.id(), registration, start)?;
     let restore = Chair::<S, D, P, H>::restore;

@@ -5,9 +5,9 @@
 //! size, which is filled from the queue in its order. What does not fit waits behind it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::Handler;
 use crate::dispatch::{borrow_core, note, note_if_due, timestamp, with_core};
 use crate::local::Local;
+use crate::loose::Loose;
 use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
 use crate::section::section;
@@ -58,11 +58,7 @@ impl Completions {
     /// Those of [`EventSystem::register`].
     pub fn register(&self, registration: Registration) -> Result<EventId, Error> {
         let (pool, _) = section(|cs| registry::parts(cs, self.context))?;
-        let handler = Handler::nothing(pool)?;
-        table::register(self.context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it.
-            unsafe { handler.discard(pool) };
-        })
+        table::register(self.context, registration, Loose::nothing(pool)?)
     }
 
     /// From now on `event` is activated when there is something to take, after a reader has found

@@ -66,8 +66,7 @@ pub fn panicked(text: &dyn fmt::Display, registers: &Registers) {
         return;
     }
     let culprit = if section::deferred() {
-        // SAFETY: one is open, and what has opened it does not go on before this has returned.
-        if let Some(attempt) = attempt::latest(unsafe { Section::assume() }) {
+        if let Some(attempt) = attempt::latest() {
             if let Some(owner) = attempt.owner() {
                 tell(owner, text);
             }
@@ -126,9 +125,7 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
     };
     let overflow = frame.vector == PAGE_FAULT && overflows(frame.cr2 as usize);
     if unmasked
-        && section::deferred()
-        // SAFETY: a section is open, and whoever has it does not run before this has returned.
-        && let Some(attempt) = attempt::latest(unsafe { Section::assume() })
+        && let Some(attempt) = attempt::latest()
         && (!overflow || attempt.had_room(frame.cr2 as usize))
     {
         frame.rdi = attempt.fail(exception(frame)) as u64;

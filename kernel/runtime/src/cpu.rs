@@ -9,9 +9,9 @@
 //! set by [`init`](crate::init).
 
 use crate::attempt::UnderWay;
-use crate::bound::Handler;
 use crate::dispatch::Stack;
 use crate::exclude::ContextSet;
+use crate::handler::Handler;
 use crate::inbox::{Slot, Slots};
 use crate::interrupt::Line;
 use crate::job::{self, Job, Work};
@@ -81,6 +81,8 @@ pub(crate) struct Cpu {
     pub(crate) origin: Fixed<u64>,
     /// The timers.
     pub(crate) timers: Later<Timers>,
+    /// When the timer's interrupt comes at the latest, in nanoseconds, if a filter has seen to that.
+    pub(crate) interrupts_by: AtomicU64,
     /// When the present halt began; 0 when not halted.
     pub(crate) halted_since: AtomicU64,
     /// Time stamp counts spent halted.
@@ -144,6 +146,7 @@ pub(crate) static BLOCK: Cpu = Cpu {
     apic: Fixed::new(),
     origin: Fixed::new(),
     timers: Later::new(),
+    interrupts_by: AtomicU64::new(0),
     halted_since: AtomicU64::new(0),
     halted: AtomicU64::new(0),
     kinds: Later::new(),

@@ -6,9 +6,9 @@
 //! activation may run a filter, which is an application's code.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::Handler;
 use crate::dispatch::{EventCore, activate_deferred, note, timestamp, with_core};
 use crate::local::Local;
+use crate::loose::Loose;
 use crate::section::{Section, section};
 use crate::{inherit, policy, registry, table};
 use core::ptr::NonNull;
@@ -22,7 +22,7 @@ use reflex_memory::{Cursor, Pool};
 ///
 /// # Safety
 /// The place is that of the child's chair, and none of the child's handlers is under way.
-pub(crate) type Restore = unsafe fn(NonNull<()>, &'static Pool) -> Result<Handler, Error>;
+pub(crate) type Restore = unsafe fn(NonNull<()>, &'static Pool) -> Result<Loose, Error>;
 
 /// What is kept with each child.
 #[derive(Clone, Copy)]
@@ -233,10 +233,7 @@ impl Membership {
         // SAFETY: the chair is the child's; the rest is the caller's duty.
         let handler = unsafe { restore(chair, pool) }?;
         let start = Registration { priority, ..Registration::default() };
-        let start = table::register(context, start, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it.
-            unsafe { handler.discard(pool) };
-        })?;
+        let start = table::register(context, start, handler)?;
         let whole = pool.available();
         section(|cs| {
             begins(cs);

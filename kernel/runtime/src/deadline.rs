@@ -1,15 +1,15 @@
 //! Deadlines: by when a handler is to have ended, counted from its event's activation.
 //!
 //! A deadline missed is told to the context as trouble, when the handler has ended; nothing is cut
-//! short because of it. The calls of such events' handlers are diverted for this; nobody else pays
-//! for it.
+//! short because of it. Such events' handlers are [called](crate::calls) by way of this; nobody else
+//! pays for it.
 
-use crate::bound::{Call, Handler, Header};
+use crate::budget::Limited;
 use crate::dispatch::{note, timestamp, with_core};
+use crate::handler::{Called, Way};
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
-use crate::{extras, timer};
-use core::ptr::NonNull;
+use crate::{calls, extras, timer};
 use core::time::Duration;
 use reflex_event::{Error, EventId, Trait, Trouble};
 
@@ -27,43 +27,34 @@ impl Runtime {
     }
 }
 
-///
+/// Sets a deadline in microseconds, or lifts it if that is 0.
 fn set(cs: &Section, event: EventId, micros: u32) -> Result<(), Error> {
-    let extras = extras::of(cs, event)?;
-    extras.deadline.set(micros);
-    let handler = with_core(cs, |core| {
-        core.set_trait(event, Trait::Timed, micros != 0)?;
-        core.handler(event)
-    })?;
-    match (extras.diverted.get(), micros) {
-        (None, 1..) => {
-            // SAFETY: the registration is live, so its handler is; `timed` calls what was called.
-            extras.diverted.set(Some(unsafe { handler.divert(timed) }));
-        }
-        (Some(former), 0) => {
-            extras.diverted.set(None);
-            // SAFETY: as above; it is what was called before.
-            unsafe { handler.divert(former) };
-        }
-        _ => {}
-    }
-    Ok(())
+    extras::of(cs, event)?.deadline.set(micros);
+    with_core(cs, |core| core.set_trait(event, Trait::Timed, micros != 0))?;
+    calls::route_anew(cs, event)
 }
 
-/// Calls a handler that has a deadline.
-///
-/// # Safety
-/// As for what it would be called by otherwise.
-unsafe extern "C" fn timed(header: NonNull<Header>, event: u64, count: u32) {
-    // SAFETY: the handler is being called, so it has not been released, nor have its extras.
-    let (extras, own) = unsafe {
-        let handler = Handler::new(header);
-        (handler.extras(), handler.kind().call)
-    };
-    let call: Call = extras.and_then(|extras| extras.diverted.get()).unwrap_or(own);
-    let micros = extras.map_or(0, |extras| extras.deadline.get());
-    // SAFETY: the caller's duty.
-    unsafe { call(header, event, count) };
+/// The way of handlers that have a deadline.
+pub(crate) struct Timed;
+
+impl Way for Timed {
+    fn call(called: Called) {
+        within(called, Called::own);
+    }
+}
+
+/// The way of handlers that have a deadline, and whose time is limited too.
+pub(crate) struct TimedAndLimited;
+
+impl Way for TimedAndLimited {
+    fn call(called: Called) {
+        within(called, Limited::call);
+    }
+}
+
+fn within(called: Called, call: impl FnOnce(Called)) {
+    let micros = called.extras().map_or(0, |extras| extras.deadline.get());
+    call(called);
     check(micros);
 }
 

@@ -1,15 +1,17 @@
 //! Dispatch: the processor goes to the best context, on that context's own stack.
 
-use crate::bound::Handler;
 use crate::cpu::{self, Cpu};
+use crate::handler::Handler;
 use crate::local::{Borrow, assert_not_borrowed};
 use crate::scope::Scopes;
 use crate::section::{self, DISPATCH, Free, Outermost, Section};
-use crate::{extras, idle, job, registry, retire};
+use crate::{extras, idle, job, retire};
 use core::mem::offset_of;
 use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
-use reflex_event::{Activation, ContextId, Core, Error, EventId, Finished, Next, Outcome, Start};
+use reflex_event::{
+    Activation, ContextId, ContextIndex, Core, Error, EventId, Finished, Next, Outcome, Start,
+};
 
 /// Where a context's stack is.
 #[derive(Clone, Copy)]
@@ -105,7 +107,7 @@ pub(crate) fn activate_held(
         Some(Start { from, to, handler, activation }) => {
             let words =
                 [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
-            begin_on(outermost, from, to, perform, words);
+            begin_on(outermost, from, to.place(), words);
             Ok(())
         }
         None => activate_queued(outermost, event, count),
@@ -181,15 +183,12 @@ fn leave_for(outermost: &mut Outermost, from: Option<ContextId>, next: Next) {
     match next {
         Next::Start(to) => {
             let words = begin(outermost);
-            begin_on(outermost, Some(from), to, perform, words);
+            let top = top(outermost, to);
+            suspend(outermost, from, To::Empty(top, perform, words));
         }
         Next::Resume(to) => {
-            let target = borrow_core(outermost).machine(to).saved;
-            let save = saved(outermost, from);
-            assert_not_borrowed();
-            // SAFETY: `save` is the place of the present context, and contexts do not move; a
-            // preempted context was left by `switch` or `start`, and the core names it once.
-            unsafe { context::switch(save, target) }
+            let left = left(outermost, to);
+            suspend(outermost, from, left);
         }
         Next::Idle => {}
     }
@@ -199,43 +198,19 @@ fn leave_for(outermost: &mut Outermost, from: Option<ContextId>, next: Next) {
 /// `next`. Returns when `from` is gone back to.
 pub(crate) fn block(outermost: &mut Outermost, from: ContextId, next: Next) {
     if next == Next::Idle {
-        let top = registry::idle_stack_top();
-        let save = saved(outermost, from);
-        assert_not_borrowed();
-        // SAFETY: `save` is the place of the present context, and contexts do not move; the idle
-        // stack is not in use while a context is, and its bottom does not return.
-        unsafe { context::start(save, top, idle::bottom, [0; 3]) }
+        suspend(outermost, from, idle::stack());
     } else {
         leave_for(outermost, Some(from), next);
     }
 }
 
-/// Where it is kept where a context's stack was left.
-#[inline(always)]
-fn saved(outermost: &mut Outermost, context: ContextId) -> *mut usize {
-    &raw mut borrow_core(outermost).machine(context).saved
-}
-
 /// Suspends `from`, if there is one, and begins on the empty stack of `to`.
 #[inline(always)]
-fn begin_on(
-    outermost: &mut Outermost,
-    from: Option<ContextId>,
-    to: ContextId,
-    entry: Entry,
-    words: [u64; 3],
-) {
-    let top = borrow_core(outermost).machine(to).top;
+fn begin_on(outermost: &mut Outermost, from: Option<ContextId>, to: ContextIndex, words: [u64; 3]) {
+    let to = To::Empty(top(outermost, to), perform, words);
     match from {
-        Some(from) => {
-            let save = saved(outermost, from);
-            assert_not_borrowed();
-            // SAFETY: `save` is the place of the present context, and contexts do not move; the
-            // stack of `to` is its own and empty, since it was idle; entries do not return.
-            unsafe { context::start(save, top, entry, words) }
-        }
-        // SAFETY: as above; the present stack is the idle one, which nobody goes back to.
-        None => unsafe { context::restart(top, entry, words) },
+        Some(from) => suspend(outermost, from, to),
+        None => leave_stack(outermost, to),
     }
 }
 
@@ -245,25 +220,69 @@ pub(crate) fn go_to(outermost: &mut Outermost, next: Next) -> ! {
     match next {
         Next::Start(to) => start_anew(outermost, to),
         Next::Resume(to) => {
-            let target = borrow_core(outermost).machine(to).saved;
-            assert_not_borrowed();
-            // SAFETY: the present stack is not needed any more; a preempted context was left by
-            // `switch` or `start`.
-            unsafe { context::resume(target) }
+            let left = left(outermost, to);
+            leave_stack(outermost, left)
         }
-        Next::Idle => idle::enter(outermost),
+        Next::Idle => leave_stack(outermost, idle::stack()),
     }
 }
 
 /// Begins on the empty stack of `to`, dropping the present one. Apart, because the compiler would
 /// save registers for it where nothing is begun.
 #[inline(never)]
-fn start_anew(outermost: &mut Outermost, to: ContextId) -> ! {
-    let top = borrow_core(outermost).machine(to).top;
+fn start_anew(outermost: &mut Outermost, to: ContextIndex) -> ! {
+    let top = top(outermost, to);
     let words = begin(outermost);
+    leave_stack(outermost, To::Empty(top, perform, words))
+}
+
+/// A stack that the processor goes to. Made of what the core has named to be run next, and of the
+/// idle stack.
+pub(crate) enum To {
+    /// One that was left there.
+    Left(usize),
+    /// An empty one: its upper end, and what is entered there with which words.
+    Empty(usize, Entry, [u64; 3]),
+}
+
+/// Where the stack of a preempted context was left.
+#[inline(always)]
+fn left(cs: &Section, context: ContextIndex) -> To {
+    To::Left(borrow_core(cs).machine(context).saved)
+}
+
+/// The upper end of a context's stack.
+#[inline(always)]
+fn top(cs: &Section, context: ContextIndex) -> usize {
+    borrow_core(cs).machine(context).top
+}
+
+/// Suspends `from`, the present context, and goes to a stack. Returns when `from` is gone back to.
+#[inline(always)]
+fn suspend(outermost: &mut Outermost, from: ContextId, to: To) {
+    let save = &raw mut borrow_core(outermost).machine(from).saved;
     assert_not_borrowed();
-    // SAFETY: the present stack is the idle one, or that of a context whose handler is done.
-    unsafe { context::restart(top, perform, words) }
+    match to {
+        // SAFETY: `save` is the place of the present context, and contexts do not move; a preempted
+        // context was left by `switch` or `start`, and the core names it once.
+        To::Left(target) => unsafe { context::switch(save, target) },
+        // SAFETY: as above. The stack is that of a context that was idle, or the idle one while a
+        // context runs: it is empty, and used by nobody else; entries do not return.
+        To::Empty(top, entry, words) => unsafe { context::start(save, top, entry, words) },
+    }
+}
+
+/// Goes to a stack, dropping the present one: the idle one, that of a context whose handler is done, or
+/// of one that has been given up.
+#[inline(always)]
+pub(crate) fn leave_stack(_: &mut Outermost, to: To) -> ! {
+    assert_not_borrowed();
+    match to {
+        // SAFETY: the present stack is not needed any more; the rest is as in `suspend`.
+        To::Left(target) => unsafe { context::resume(target) },
+        // SAFETY: as above.
+        To::Empty(top, entry, words) => unsafe { context::restart(top, entry, words) },
+    }
 }
 
 /// Takes the first activation of the context that is to run on its empty stack: the words for

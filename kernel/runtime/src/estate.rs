@@ -10,16 +10,16 @@
 //! - what it took from the global heap is lost, and counted.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::Handler;
 use crate::crew::Membership;
 use crate::dispatch::{activate_deferred, with_core};
+use crate::handler::{Handler, Husk, Retired};
 use crate::scope::Scope;
 use crate::section::{self, Section, section};
 use crate::supervise::{Life, Supervision};
 use crate::{cpu, guard, memory, registry, report, supervisor, timer};
 use core::sync::atomic::Ordering::Relaxed;
 use reflex_event::ContextId;
-use reflex_memory::{Cursor, Pool};
+use reflex_memory::Cursor;
 
 /// How far the cleaning up has come.
 #[derive(Clone, Copy)]
@@ -45,34 +45,30 @@ enum Ended {
     All,
 }
 
-/// A handler of which there is something to be dropped, and whether that is all that it has captured, or
-/// the filter beside it alone.
-struct Remains {
-    handler: Handler,
-    pool: &'static Pool,
-    captured: bool,
+/// A handler of which there is something to be dropped: all that it has captured, or the filter beside
+/// it alone.
+enum Remains {
+    All(Retired),
+    Filter(Husk),
 }
 
 impl Supervision {
     /// Does a bounded piece of the cleaning up. What goes wrong there is the kernel's own, but for what
     /// handlers have captured.
     pub(crate) fn step(&'static self) {
-        let Some(Remains { handler, pool, captured }) = guard::guarded(|| self.advance()) else {
-            return;
-        };
-        // SAFETY: the core gave it back, so it does not run and is never called again. When this does
-        // not come to its end, the rest is forgotten.
-        unsafe {
-            handler.drop_filter(pool);
-            if captured {
-                handler.drop_captured();
+        // When this does not come to its end, the rest is forgotten.
+        let husk = match guard::guarded(|| self.advance()) {
+            None => return,
+            Some(Remains::All(handler)) => handler.drop_all(),
+            Some(Remains::Filter(husk)) => {
+                husk.drop_filter();
+                husk
             }
-        }
+        };
         guard::guarded(|| {
             supervisor::set_heir_of(None);
             self.unfinished.set(None);
-            // SAFETY: as above.
-            unsafe { handler.free(pool) };
+            husk.free();
         });
     }
 
@@ -84,10 +80,9 @@ impl Supervision {
             && let Ok((pool, _)) = registry::parts(cs, self.context(cs))
         {
             // SAFETY: whoever was at it does not go on.
-            unsafe {
-                before.drop_extras(cs, pool);
-                before.free(pool);
-            }
+            let husk = unsafe { Husk::take_over(before, pool) };
+            husk.end_extras(cs);
+            husk.free();
         }
     }
 
@@ -154,17 +149,17 @@ impl Supervision {
     fn unregister(&'static self, context: ContextId) -> Ended {
         let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return Ended::All };
         if let Some(handler) = self.unfinished.get() {
-            // SAFETY: it was being called, or dropped, by somebody who does not go on. What it
-            // has captured is forgotten; a filter beside it is not.
-            unsafe {
-                section(|cs| handler.drop_extras(cs, pool));
-                if handler.has_filter() {
-                    supervisor::set_heir_of(Some(self));
-                    return Ended::Handler(Remains { handler, pool, captured: false });
-                }
-                self.unfinished.set(None);
-                handler.free(pool);
+            // SAFETY: it was being called, or dropped, by somebody who does not go on.
+            let handler = unsafe { Retired::take_over(handler, pool) };
+            section(|cs| handler.end_extras(cs));
+            // Unless it is known to be whole; a filter beside it is.
+            let husk = handler.forget();
+            if husk.has_filter() {
+                supervisor::set_heir_of(Some(self));
+                return Ended::Handler(Remains::Filter(husk));
             }
+            self.unfinished.set(None);
+            husk.free();
             return Ended::Nothing;
         }
         let ended = section(|cs| {
@@ -172,19 +167,20 @@ impl Supervision {
                 let event = core.first_of(context).ok().flatten()?;
                 Some(core.unregister(event).ok()?.handler)
             })?;
-            if let Some(handler) = handler {
+            Some(handler.map(|handler| {
                 self.unfinished.set(Some(handler));
                 // SAFETY: the core gave it back, so it does not run and is never called again.
-                unsafe { handler.drop_extras(cs, pool) };
-            }
-            Some(handler)
+                let handler = unsafe { Retired::take_over(handler, pool) };
+                handler.end_extras(cs);
+                handler
+            }))
         });
         match ended {
             None => Ended::All,
             Some(None) => Ended::Nothing,
             Some(Some(handler)) => {
                 supervisor::set_heir_of(Some(self));
-                Ended::Handler(Remains { handler, pool, captured: true })
+                Ended::Handler(Remains::All(handler))
             }
         }
     }

@@ -5,9 +5,10 @@
 
 use crate::dispatch::{note, with_core};
 use crate::runtime::Runtime;
-use crate::scope::{self, Kind, Scope, Scopes};
+use crate::scope::{self, Scope, Scopes};
 use crate::section::{Section, section};
 use crate::{caller, guard, registry};
+use core::cell::Cell;
 use core::ptr::NonNull;
 use reflex_event::{ContextId, Error};
 
@@ -52,7 +53,7 @@ struct Exclusion {
     scope: Scope,
     by: ContextId,
     /// Those that are not excluded in a scope around this one too.
-    excluded: ContextSet,
+    excluded: Cell<ContextSet>,
 }
 
 impl Runtime {
@@ -65,18 +66,19 @@ impl Runtime {
     /// work has not been done.
     pub fn exclude<R>(self, contexts: &[ContextId], work: impl FnOnce() -> R) -> Result<R, Error> {
         let by = caller::undeferred()?;
-        let scope = Scope::new(Kind::Exclusion);
-        let mut exclusion = Exclusion { scope, by, excluded: ContextSet::NONE };
+        let scope = Scope::of_exclusion(Exclusion::end);
+        let mut exclusion = Exclusion { scope, by, excluded: Cell::new(ContextSet::NONE) };
         // All access goes through this pointer until the scope is over.
         let exclusion = NonNull::from(&mut exclusion);
         // SAFETY: live until it is taken off below.
         section(|cs| scope::with(cs, |scopes| unsafe { scopes.push(exclusion.cast()) }));
+        // SAFETY: live, and while it is on the list nobody changes any of it but the cell.
+        let exclusion = unsafe { exclusion.as_ref() };
         let result = contexts.iter().try_for_each(|&context| {
             // A section each: the time does not add up.
             section(|cs| {
                 if with_core(cs, |core| core.exclude(context))? {
-                    // SAFETY: live, and looked at by nobody else meanwhile.
-                    unsafe { (*exclusion.as_ptr()).excluded.insert(context.index) };
+                    exclusion.excluded.set(exclusion.excluded.get().with(context));
                 }
                 Ok(())
             })
@@ -85,39 +87,47 @@ impl Runtime {
         // What is readmitted would be excluded for good, were this cut off.
         guard::guarded(|| {
             section(|cs| scope::with(cs, Scopes::pop));
-            // SAFETY: off the list, and `work` is done.
-            unsafe { end(exclusion.cast()) };
+            exclusion.readmit();
         });
         result
     }
 }
 
-/// Ends an exclusion.
-///
-/// # Safety
-/// The node is that of one, off its list, and not used again; nobody goes on with its work.
-pub(crate) unsafe fn end(node: NonNull<Scope>) {
-    // SAFETY: an exclusion begins with its node, and nobody else uses it any more.
-    let Exclusion { scope, by, excluded } = unsafe { node.cast::<Exclusion>().read() };
-    for index in excluded.indices() {
-        section(|cs| readmit(cs, index, by));
+impl Exclusion {
+    /// As [`End`](crate::scope::End).
+    ///
+    /// # Safety
+    /// As that says.
+    unsafe fn end(node: NonNull<Scope>) -> u32 {
+        // SAFETY: an exclusion begins with its node, and nobody else uses it any more.
+        unsafe { node.cast::<Self>().as_ref() }.readmit();
+        0
     }
-    // An exclusion around this one may have lent a priority, which has just been given back.
-    let mut around = scope.outer();
-    while let Some(node) = around {
-        // SAFETY: the scopes around one that is on a list, or has just been, are live.
-        let scope = unsafe { node.as_ref() };
-        if scope.is_exclusion() {
-            // SAFETY: as above; an exclusion begins with its node.
-            for index in unsafe { node.cast::<Exclusion>().as_ref() }.excluded.indices() {
+
+    /// Ends the exclusion, which is off the list.
+    fn readmit(&self) {
+        for index in self.excluded.get().indices() {
+            section(|cs| readmit(cs, index, self.by));
+        }
+        // An exclusion around this one may have lent a priority, which has just been given back.
+        let mut around = self.scope.outer();
+        while let Some(node) = around {
+            // SAFETY: the scopes around one that is on a list, or has just been, are live; an exclusion
+            // begins with its node.
+            let (scope, exclusion) = unsafe {
+                let scope = node.as_ref();
+                (scope, scope.is_exclusion().then(|| node.cast::<Self>().as_ref()))
+            };
+            let excluded = exclusion.map_or(ContextSet::NONE, |it| it.excluded.get());
+            for index in excluded.indices() {
                 // It is excluded already.
                 let _ = section(|cs| {
                     let context = registry::name(cs, index)?;
                     with_core(cs, |core| core.exclude(context))
                 });
             }
+            around = scope.outer();
         }
-        around = scope.outer();
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a few registrations have beside a handler: a filter, a time-out, a timer.
 
-use crate::attempt::attempt;
-use crate::bound::Call;
+use crate::attempt::{attempt, attempt_by};
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
+use crate::handler::registered;
 use crate::section::{Section, section};
 use crate::timer::{self, Due};
 use crate::{crew, policy, registry, retire};
@@ -21,8 +21,8 @@ const NO_TIMER: TimerId = TimerId { index: 0, generation: 0 };
 pub(crate) struct Extras {
     /// Taken out while it is asked.
     filter: Cell<Option<Lent<Filter>>>,
-    /// Changes with the filter.
-    version: Cell<u32>,
+    /// Another with each filter.
+    version: Cell<u64>,
     /// What tells that the event did not occur in time.
     time_out: Cell<TimerId>,
     /// The time it has for that, in nanoseconds; 0 for any.
@@ -31,8 +31,6 @@ pub(crate) struct Extras {
     timer: Cell<TimerId>,
     /// In what time its handler is to have ended, in microseconds; 0 in any.
     pub(crate) deadline: Cell<u32>,
-    /// What dispatch called before the call was diverted because of that.
-    pub(crate) diverted: Cell<Option<Call>>,
 }
 
 // Two granules, not four: every timer has this.
@@ -47,7 +45,6 @@ impl Default for Extras {
             within: Cell::new(0),
             timer: Cell::new(NO_TIMER),
             deadline: Cell::new(0),
-            diverted: Cell::new(None),
         }
     }
 }
@@ -61,12 +58,16 @@ pub(crate) fn erase(filter: Lent<impl Fn(u32) -> bool + Send + 'static>) -> Lent
 
 /// The extras of a registration. In the section in which the
 /// result is in use the registration does not end.
-pub(crate) fn of<'a>(cs: &Section, event: EventId) -> Result<&'a Extras, Error> {
+pub(crate) fn of(cs: &Section, event: EventId) -> Result<&Extras, Error> {
+    let handler = with_core(cs, |core| registered(cs, core, event))?;
+    if let Some(extras) = handler.extras() {
+        return Ok(extras);
+    }
     let context = with_core(cs, |core| core.look_up(event))?.context;
     let (pool, _) = registry::parts(cs, context)?;
-    let handler = with_core(cs, |core| core.handler(event))?;
-    // SAFETY: a live registration's handler is live, and was bound in that pool.
-    unsafe { handler.extras_in(pool) }
+    let extras = pool.alloc(Extras::default()).map_err(|_| Error::OutOfMemory)?;
+    drop(handler.give_extras(cs, extras));
+    handler.extras().ok_or(Error::OutOfMemory)
 }
 
 /// Makes the extras of a registration if it has none: to be called before the section in which
@@ -77,17 +78,15 @@ pub(crate) fn of<'a>(cs: &Section, event: EventId) -> Result<&'a Extras, Error> 
 pub(crate) fn make(event: EventId) -> Result<(), Error> {
     let pool = section(|cs| {
         let context = with_core(cs, |core| core.look_up(event))?.context;
-        let handler = with_core(cs, |core| core.handler(event))?;
-        // SAFETY: a live registration's handler is live.
-        let made = unsafe { handler.extras() }.is_some();
+        let made = present(cs, event)?.is_some();
         registry::parts(cs, context).map(|(pool, _)| (!made).then_some(pool))
     })?;
     let Some(pool) = pool else { return Ok(()) };
     let extras = pool.alloc(Extras::default()).map_err(|_| Error::OutOfMemory)?;
     let unneeded = section(|cs| {
-        let handler = with_core(cs, |core| core.handler(event))?;
-        // SAFETY: as above. The pool is its context's, which a registration does not change.
-        Ok(unsafe { handler.give_extras(cs, extras) })
+        // The pool is its context's, which a registration does not change.
+        let handler = with_core(cs, |core| registered(cs, core, event));
+        handler.map(|handler| handler.give_extras(cs, extras))
     });
     unneeded.map(drop)
 }
@@ -106,7 +105,7 @@ pub(crate) fn set_filter(
     filter: &mut Option<Lent<Filter>>,
 ) -> Result<(), Error> {
     let extras = of(cs, event)?;
-    extras.version.set(extras.version.get().wrapping_add(1));
+    extras.version.set(extras.version.get() + 1);
     *filter = extras.filter.replace(filter.take());
     watch(cs, event, extras)
 }
@@ -212,41 +211,46 @@ pub(crate) fn timed_out(cs: &Section, event: EventId) -> Result<(), Error> {
 #[cold]
 #[inline(never)]
 pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Option<EventId>, Error> {
-    let (info, handler) =
-        with_core(cs, |core| Ok::<_, Error>((core.look_up(event)?, core.handler(event)?)))?;
-    let place = registry::at(cs, info.context)?;
-    // SAFETY: a live registration's handler is live.
-    let extras = unsafe { handler.extras() };
+    let (context, handler) = with_core(cs, |core| {
+        Ok::<_, Error>((core.context_of(event)?, registered(cs, core, event)?))
+    })?;
+    let place = registry::at(cs, context)?;
+    let extras = handler.extras();
     if let Some(crew) = place.front.get(cs)
         && !extras.is_some_and(Extras::watches)
-        && let Some(start) = crew::offer(cs, crew, info, Activation { event, count })
     {
-        return Ok(start);
+        let info = with_core(cs, |core| core.look_up(event))?;
+        if let Some(start) = crew::offer(cs, crew, info, Activation { event, count }) {
+            return Ok(start);
+        }
     }
+    let mut extras = extras;
     // Taken out while it is asked, as it may do anything, end this registration included.
-    if let Some(extras) = extras
-        && let Some(filter) = extras.filter.take()
+    if let Some(asked) = extras
+        && let Some(filter) = asked.filter.take()
     {
-        let version = extras.version.get();
-        let Some(pass) = attempt(cs, info.context, || filter(count)) else {
+        let version = asked.version.get();
+        let Some(pass) = attempt_by(cs, context, place.supervision, || filter(count)) else {
             // In what state it is nobody knows, so nobody is to drop it.
-            let (filter, pool) = filter.into_raw();
-            // SAFETY: given up in the line above, and nobody calls it any more.
-            unsafe { registry::free_block(filter.cast(), pool) };
+            registry::forget(filter);
             return Ok(None);
         };
-        match present(cs, event) {
-            Ok(Some(extras)) if extras.version.get() == version => extras.filter.set(Some(filter)),
-            changed => {
-                discard(cs, info.context, filter);
-                changed?;
+        extras = match present(cs, event) {
+            Ok(Some(now)) if now.version.get() == version => {
+                now.filter.set(Some(filter));
+                Some(now)
             }
-        }
+            changed => {
+                discard(cs, context, filter);
+                changed?;
+                present(cs, event)?
+            }
+        };
         if !pass {
             return Ok(None);
         }
     }
-    if let Some(extras) = present(cs, event)? {
+    if let Some(extras) = extras {
         extras.wait_anew(cs)?;
     }
     note(with_core(cs, |core| core.admit(event, count, timestamp()))?);
@@ -255,9 +259,7 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
 
 /// The extras that a registration has now, which does not end while the result is in use.
 fn present(cs: &Section, event: EventId) -> Result<Option<&Extras>, Error> {
-    let handler = with_core(cs, |core| core.handler(event))?;
-    // SAFETY: a live registration's handler is live.
-    Ok(unsafe { handler.extras() })
+    Ok(with_core(cs, |core| registered(cs, core, event))?.extras())
 }
 
 /// Drops a filter that is no event's any more: here, if this is its owner's context, or as code of that.

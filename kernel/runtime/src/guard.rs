@@ -9,7 +9,7 @@
 //! was nothing, or bytes, the value is whole, and is cleaned up; what was lent as a whole may be half
 //! changed, and is forgotten.
 
-use crate::scope::{self, Kind, Scope, Scopes};
+use crate::scope::{self, Scope, Scopes};
 use crate::section::{Section, section};
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -79,7 +79,7 @@ fn hold<'a, T: Send + 'a, B: 'a, V, R>(
             Ok(value) => value,
             Err(result) => return result,
         };
-        let scope = Scope::new(Kind::Value(Held::<T>::end));
+        let scope = Scope::new(Held::<T>::end);
         let mut held = Held { scope, cleanup, value: ManuallyDrop::new(value) };
         // All access goes through this pointer until the scope is over.
         let held: NonNull<Held<T>> = NonNull::from(&mut held);

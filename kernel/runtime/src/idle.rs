@@ -1,11 +1,11 @@
 //! Nothing to do: the processor halts until an interrupt, and no wake-up is lost.
 
 use crate::cpu::{self, Cpu};
-use crate::local::assert_not_borrowed;
+use crate::dispatch::To;
 use crate::section::Outermost;
 use crate::{dispatch, registry};
 use core::sync::atomic::Ordering::Relaxed;
-use reflex_arch::{clock, context, interrupt};
+use reflex_arch::{clock, interrupt};
 
 /// Time stamp counts spent halted since the start: all others were busy.
 pub(crate) fn halted() -> u64 {
@@ -23,12 +23,9 @@ pub(crate) fn woken() {
     }
 }
 
-/// Goes to the idle stack.
-pub(crate) fn enter(_: &mut Outermost) -> ! {
-    let top = registry::idle_stack_top();
-    assert_not_borrowed();
-    // SAFETY: the idle stack is used by nobody else, and nothing on it is ever gone back to.
-    unsafe { context::restart(top, bottom, [0; 3]) }
+/// The idle stack, on which nothing is ever gone back to.
+pub(crate) fn stack() -> To {
+    To::Empty(registry::idle_stack_top(), bottom, [0; 3])
 }
 
 /// The bottom of the idle stack.

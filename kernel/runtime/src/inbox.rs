@@ -25,6 +25,14 @@ pub(crate) struct Slot {
 /// No event's word: generations are odd.
 const NOTHING: u64 = 0;
 
+/// The place of an event that cannot be: of that name there is none either.
+static NOBODYS: Slot = Slot {
+    event: AtomicU64::new(u64::MAX),
+    fired: AtomicU32::new(0),
+    next: AtomicPtr::new(null_mut()),
+    older: None,
+};
+
 /// All slots, and those that are nobody's.
 pub(crate) struct Slots {
     newest: Option<&'static Slot>,
@@ -63,6 +71,10 @@ impl Slot {
 
     /// The place that `event` has already, or one for it. In time in proportion to the places.
     pub(crate) fn again(event: EventId) -> &'static Self {
+        if event.into_word() == NOTHING {
+            // That is what the free places are of: whoever made this up is to have none of them.
+            return &NOBODYS;
+        }
         let mut at = newest();
         while let Some(slot) = at {
             if slot.event() == event {

@@ -9,7 +9,7 @@ use crate::caller;
 use crate::cpu;
 use crate::dispatch::{note, running, timestamp, with_core};
 use crate::exclude::ContextSet;
-use crate::registry::{self, ContextOptions, MOST_CONTEXTS};
+use crate::registry::{self, ContextOptions, MOST_CONTEXTS, Place};
 use crate::runtime::Runtime;
 use crate::section::{Section, Start, section};
 use reflex_event::{
@@ -141,7 +141,12 @@ pub(crate) fn refuse(cs: &Section, context: ContextId) -> Error {
 /// # Errors
 /// [`Error::NotAllowed`], [`Error::NoContext`].
 pub(crate) fn permit(cs: &Section, context: ContextId, executor: Executor) -> Result<(), Error> {
-    let allowed = registry::at(cs, context)?.lineage.get(cs).policy.executors.contains(executor);
+    permit_at(cs, registry::at(cs, context)?, executor)
+}
+
+/// [`permit`], for a context that has been looked up.
+pub(crate) fn permit_at(cs: &Section, place: &Place, executor: Executor) -> Result<(), Error> {
+    let allowed = place.lineage.get(cs).policy.executors.contains(executor);
     if allowed { Ok(()) } else { Err(Error::NotAllowed) }
 }
 
@@ -198,8 +203,7 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::exclude`]. The work has not been done.
     pub fn protect<R>(self, which: Protected, work: impl FnOnce() -> R) -> Result<R, Error> {
-        let (mut contexts, mut length) =
-            ([ContextId { index: 0, generation: 0 }; MOST_CONTEXTS], 0);
+        let (mut contexts, mut length) = ([ContextId::new(0, 0); MOST_CONTEXTS], 0);
         let (set, running) = section(|cs| {
             let which = usize::from(which.0) % MOST_NAMES;
             (cpu::this().protected.with(cs, |(_, excluded)| excluded[which]), running(cs))

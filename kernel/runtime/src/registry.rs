@@ -1,9 +1,10 @@
 //! Contexts as the machine has them: a stack, a state, event memory, a name.
 
-use crate::bound::{AnyState, Handler, StateCell};
+use crate::bound::{AnyState, StateCell};
 use crate::cpu;
 use crate::crew::{Crew, Membership};
 use crate::dispatch::{Stack, with_core};
+use crate::handler::Handler;
 use crate::inherit::Heirlooms;
 use crate::local::{Local, LocalCell};
 use crate::policy::{self, Lineage, Origin};
@@ -144,7 +145,7 @@ pub(crate) fn add_by<S: Send + 'static>(
     let context = add_any(options, scheme, |pool| {
         let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
         let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
-        Ok(AnyState::new(cell))
+        Ok(AnyState::new(NonNull::from(cell)))
     })?;
     Ok(Context::new(context))
 }
@@ -230,11 +231,16 @@ fn make(
 
 /// A context.
 pub(crate) fn at(cs: &Section, context: ContextId) -> Result<&'static Place, Error> {
-    if name(cs, context.index)? != context {
-        return Err(Error::NoContext);
+    if with_core(cs, |core| core.exists(context)) {
+        existing(cs, context.index)
+    } else {
+        Err(Error::NoContext)
     }
-    let place =
-        cpu::this().places.with(cs, |places| places.get(usize::from(context.index)).copied());
+}
+
+/// The context at a place, whatever it is called now.
+pub(crate) fn existing(cs: &Section, index: u16) -> Result<&'static Place, Error> {
+    let place = cpu::this().places.with(cs, |places| places.get(usize::from(index)).copied());
     place.ok_or(Error::NoContext)
 }
 
@@ -261,6 +267,13 @@ pub(crate) fn forget_state(cs: &Section, context: ContextId) {
     if let Ok(place) = at(cs, context) {
         place.state.set(cs, AnyState::nothing());
     }
+}
+
+/// Frees the memory of a value that is forgotten.
+pub(crate) fn forget<T: ?Sized>(value: Lent<T>) {
+    let (value, pool) = value.into_raw();
+    // SAFETY: given up in the line above, and nobody uses it any more.
+    unsafe { free_block(value.cast(), pool) };
 }
 
 /// Frees a block of event memory without a look at what is in it.

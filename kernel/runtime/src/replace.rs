@@ -9,28 +9,37 @@
 //! 2. the old state is handed over; the application makes the new one of it, or declines and gives
 //!    it back, and then nothing changes either;
 //! 3. in one section the context's state becomes the new one: old handles are refused from there on;
-//! 4. one registration after the other gets its new handler; its timer, its filter and what it has
-//!    pending stay.
+//! 4. one registration after the other gets its new handler; its timer, its filter, its deadline and
+//!    what it has pending stay;
+//! 5. it is told how it went, and what is left of the application's is dropped.
+//!
+//! All but the application's parts, in 2 and 5, is guarded: the context is not given up in between.
+//! Whatever else may end the replacement without an outcome drops its [`Teller`], which then says that
+//! the context was given up: whoever waits is told in every case.
 
 use crate::attempt::attempt;
-use crate::bound::{AnyState, Handler, Header, Kind, StateCell};
-use crate::dispatch::{self, with_core};
+use crate::bound::{AnyState, StateCell};
+use crate::dispatch::{self, note, timestamp, with_core};
+use crate::handler::{Handle, Header, Stateless};
 use crate::local::Local;
+use crate::loose::Loose;
+use crate::rebinding::{Rebinding, Service};
 use crate::runtime::Runtime;
-use crate::section::{Section, section};
+use crate::section::section;
 use crate::wait::Waiter;
-use crate::{guard, registry, retire, table};
+use crate::{guard, registry, table};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt;
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use reflex_event::{
-    Activation, Context, ContextId, Error, EventId, EventSystem, Priority, Registration,
+    Condition, Context, ContextId, Error, EventId, EventSystem, Priority, Registration, Trouble,
 };
-use reflex_memory::{Lent, Pool};
+use reflex_memory::Lent;
 
 /// Why a context was not replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,8 +49,8 @@ pub enum ReplaceError {
     Unnamed(EventId),
     /// The application declined. The old implementation is in place, with its state.
     Declined,
-    /// The context was given up while its state was being handed over. Its old state is lost, as
-    /// after any failure in a handler.
+    /// The context was given up before it was replaced. Its old state is lost, as after any failure
+    /// in a handler.
     Stopped,
     /// The event system refused. Nothing has changed.
     Event(Error),
@@ -54,7 +63,7 @@ impl fmt::Display for ReplaceError {
                 write!(f, "event {}.{} was given no new handler", event.index, event.generation)
             }
             Self::Declined => f.write_str("the application declined the replacement"),
-            Self::Stopped => f.write_str("the context failed while its state was handed over"),
+            Self::Stopped => f.write_str("the context was given up before it was replaced"),
             Self::Event(error) => error.fmt(f),
         }
     }
@@ -65,94 +74,6 @@ impl core::error::Error for ReplaceError {}
 impl From<Error> for ReplaceError {
     fn from(error: Error) -> Self {
         Self::Event(error)
-    }
-}
-
-/// Something that registers with a context as it needs to, like an open port with a registration a
-/// connection, and takes part in the replacement of that context.
-pub trait Service<New: 'static>: Send {
-    /// Gives each of its registrations that has none yet a new handler. Called twice or more.
-    ///
-    /// # Errors
-    /// Those of [`Rebinding::bind`].
-    fn bind(&mut self, rebinding: &mut Rebinding<New>) -> Result<(), Error>;
-
-    /// From here on it registers with the new context. Called in a section.
-    fn hand_over(&mut self, context: Context<New>);
-}
-
-/// The registrations of a context, each with its handler to come.
-pub struct Rebinding<New: 'static> {
-    context: ContextId,
-    pool: &'static Pool,
-    cell: NonNull<StateCell<New>>,
-    /// Sorted by identifier when `sorted` says so. Without a handler they are to be ended.
-    named: Vec<(EventId, Option<Handler>)>,
-    sorted: usize,
-}
-
-// SAFETY: what handlers capture is `Send`, as `bind` demands; the cell is empty, or has the state
-// of a context in whose runs alone it is looked at.
-unsafe impl<New> Send for Rebinding<New> {}
-
-impl<New: 'static> Rebinding<New> {
-    /// The context, as it will be.
-    pub fn context(&self) -> Context<New> {
-        Context::new(self.context)
-    }
-
-    /// Gives a registration `handler`, unless it has been named before.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`] when the context's event memory, or the heap, is exhausted.
-    pub fn bind(
-        &mut self,
-        event: EventId,
-        handler: impl Fn(&mut New, Activation) + Send + 'static,
-    ) -> Result<(), Error> {
-        if self.names(event) {
-            return Ok(());
-        }
-        self.named.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-        // SAFETY: the cell lives as long as handlers that are bound to it.
-        let state = AnyState::new(unsafe { self.cell.as_ref() });
-        let bound = Handler::bind(state, handler, self.pool).map_err(|(error, _)| error)?;
-        self.named.push((event, Some(bound)));
-        Ok(())
-    }
-
-    /// Names a registration as one to be ended, unless it has been named before.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`] when the heap is exhausted.
-    pub fn end(&mut self, event: EventId) -> Result<(), Error> {
-        if !self.names(event) {
-            self.named.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
-            self.named.push((event, None));
-        }
-        Ok(())
-    }
-
-    fn names(&self, event: EventId) -> bool {
-        let (sorted, rest) = self.named.split_at(self.sorted);
-        sorted.binary_search_by_key(&event.into_word(), |(event, _)| event.into_word()).is_ok()
-            || rest.iter().any(|(named, _)| *named == event)
-    }
-
-    fn sort(&mut self) {
-        self.named.sort_unstable_by_key(|(event, _)| event.into_word());
-        self.sorted = self.named.len();
-    }
-}
-
-impl<New: 'static> Drop for Rebinding<New> {
-    fn drop(&mut self) {
-        for (_, handler) in self.named.drain(..) {
-            if let Some(handler) = handler {
-                // SAFETY: nobody has seen it, and it was bound in the context's pool.
-                unsafe { retire::unseen(handler, self.context, self.pool) };
-            }
-        }
     }
 }
 
@@ -173,7 +94,8 @@ pub struct Replacement<New: 'static> {
     context: ContextId,
     /// Before the cell, which its handlers are bound to.
     rebinding: Rebinding<New>,
-    _cell: Lent<StateCell<New>>,
+    /// Until it is the context's.
+    cell: Option<Lent<StateCell<New>>>,
     services: Services<New>,
     others: Others,
     priority: Option<Priority>,
@@ -226,35 +148,54 @@ impl<New: 'static> Pending<New> {
     }
 }
 
-/// Says how it went.
-fn tell<New: 'static>(shared: &Local<Shared<New>>, outcome: Result<Context<New>, ReplaceError>) {
-    section(|cs| {
-        let notify = shared.with(cs, |shared| {
-            shared.outcome = Some(outcome);
-            shared.notify
+/// What says how it went: at the latest when it is dropped.
+struct Teller<New: 'static>(Arc<Local<Shared<New>>>);
+
+impl<New: 'static> Teller<New> {
+    /// Says how it went, unless that has been said.
+    fn tell(&self, outcome: Result<Context<New>, ReplaceError>) {
+        section(|cs| {
+            let notify = self.0.with(cs, |shared| {
+                if shared.outcome.is_some() {
+                    return None;
+                }
+                shared.outcome = Some(outcome);
+                shared.notify
+            });
+            if let Some(event) = notify {
+                let _ = dispatch::activate_deferred(cs, event, 1);
+            }
         });
-        if let Some(event) = notify {
-            let _ = dispatch::activate_deferred(cs, event, 1);
-        }
-    });
+    }
+}
+
+impl<New: 'static> Drop for Teller<New> {
+    fn drop(&mut self) {
+        self.tell(Err(ReplaceError::Stopped));
+    }
 }
 
 impl Runtime {
     /// Prepares to replace the implementation of `context` by one whose state is a `New`.
     ///
     /// # Errors
-    /// [`Error::NoContext`], [`Error::OutOfMemory`]; [`Error::NotAllowed`] for a cloner's child.
+    /// [`Error::NoContext`], [`Error::OutOfMemory`]; [`Error::NotAllowed`] for a cloner's child, and
+    /// for a context whose handlers are never run: a cloner's front, a completion ring.
     pub fn replacement<New: 'static>(self, context: ContextId) -> Result<Replacement<New>, Error> {
         let pool = section(|cs| {
             let place = registry::at(cs, context)?;
-            if place.member.get(cs).is_some() { Err(Error::NotAllowed) } else { Ok(place.pool) }
+            let (condition, _) = with_core(cs, |core| core.condition(context))?;
+            let apart = place.member.get(cs).is_some() || condition == Condition::Taken;
+            if apart { Err(Error::NotAllowed) } else { Ok(place.pool) }
         })?;
-        let (cell, _) = pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?.into_raw();
-        let rebinding = Rebinding { context, pool, cell, named: Vec::new(), sorted: 0 };
+        let cell: Lent<StateCell<New>> =
+            pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?;
+        let (cell, _) = cell.into_raw();
+        let rebinding = Rebinding::new(context, pool, cell);
         // SAFETY: given up two lines above; handlers refer to it, and are gone before it.
-        let _cell = unsafe { Lent::from_raw(cell, pool) };
+        let cell = Some(unsafe { Lent::from_raw(cell, pool) });
         let (services, others, priority) = (Vec::new(), Others::Refused, None);
-        Ok(Replacement { kernel: self, context, rebinding, _cell, services, others, priority })
+        Ok(Replacement { kernel: self, context, rebinding, cell, services, others, priority })
     }
 }
 
@@ -292,9 +233,9 @@ impl<New: 'static> Replacement<New> {
         Old: 'static,
         C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
     {
-        let (kernel, context, pool) = (self.kernel, self.context, self.rebinding.pool);
-        let (_, old) = section(|cs| registry::parts(cs, context))?;
-        let old = old.downcast::<Old>().ok_or(Error::WrongState)?;
+        let (kernel, context) = (self.kernel, self.context);
+        let (pool, old) = section(|cs| registry::parts(cs, context))?;
+        old.downcast::<Old>().ok_or(Error::WrongState)?;
         let memory = pool.alloc(MaybeUninit::uninit()).map_err(|_| Error::OutOfMemory)?;
         let priority = match self.priority {
             Some(priority) => priority,
@@ -302,18 +243,16 @@ impl<New: 'static> Replacement<New> {
         };
         let shared = Arc::new(Local::new(Shared { outcome: None, notify: None }));
         let pending = Pending { kernel, shared: shared.clone() };
-        let work = Work { plan: self, memory, old, convert, shared };
-        let act =
-            Act { header: Header::new(&Act::<Old, New, C>::KIND), work: Cell::new(Some(work)) };
-        let (act, _) = pool.alloc(act).map_err(|_| Error::OutOfMemory)?.into_raw();
-        // SAFETY: an `Act` begins with its header, whose kind is its own; it was given up above.
-        // All that it has may be dropped anywhere.
-        let handler = unsafe { Handler::new(act.cast()) };
+        let work = Work { teller: Teller(shared), plan: self, memory, old, convert };
+        let act: Act<Old, New, C> = Act {
+            _header: Header::of::<Act<Old, New, C>>(),
+            begun: Cell::new(false),
+            work: Cell::new(Some(work)),
+            of: PhantomData,
+        };
+        let handler = Loose::own(pool.alloc(act).map_err(|_| Error::OutOfMemory)?);
         let registration = Registration { priority, ..Registration::default() };
-        let event = table::register(context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it.
-            unsafe { handler.discard(pool) };
-        })?;
+        let event = table::register(context, registration, handler)?;
         kernel.activate(event, 1)?;
         Ok(pending)
     }
@@ -347,128 +286,153 @@ fn highest(context: ContextId) -> Result<Priority, Error> {
 }
 
 /// All that a replacement needs when it runs.
-struct Work<Old: 'static, New: 'static, C> {
+struct Work<New: 'static, C> {
+    /// First, so that whoever waits is told whatever becomes of the rest.
+    teller: Teller<New>,
     plan: Replacement<New>,
     memory: Lent<MaybeUninit<New>>,
-    old: NonNull<StateCell<Old>>,
+    /// The state to be replaced.
+    old: AnyState,
     convert: C,
-    shared: Arc<Local<Shared<New>>>,
 }
 
 /// The handler of a replacement.
 #[repr(C)]
 struct Act<Old: 'static, New: 'static, C> {
-    header: Header,
-    work: Cell<Option<Work<Old, New, C>>>,
+    _header: Header,
+    /// The work is being done, or dropped.
+    begun: Cell<bool>,
+    work: Cell<Option<Work<New, C>>>,
+    of: PhantomData<fn(Old)>,
 }
 
 impl<Old: 'static, New: 'static, C> Act<Old, New, C>
 where
     C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
 {
-    const KIND: Kind = Kind { call: Self::call, drop: Some(Self::drop) };
-
-    /// # Safety
-    /// `header` is that of a live `Self`, and no other handler of its context runs.
-    unsafe extern "C" fn call(header: NonNull<Header>, event: u64, _: u32) {
-        // SAFETY: the caller's duty; `Self` begins with its header.
-        let act = unsafe { header.cast::<Self>().as_ref() };
-        let event = EventId::from_word(event);
-        if let Some(work) = act.work.take() {
-            let (shared, kernel) = (work.shared.clone(), work.plan.kernel);
-            let outcome = work.run(event);
-            // It is running, so it is registered.
-            let _ = kernel.unregister(event);
-            tell(&shared, outcome);
-        }
-    }
-
-    /// # Safety
-    /// `header` is that of a live `Self`, which nobody uses again.
-    unsafe fn drop(header: NonNull<Header>) {
-        // SAFETY: the caller's duty; `Self` begins with its header.
-        unsafe { header.cast::<Self>().drop_in_place() }
+    /// Does the work. What is the application's, and is not needed any more, is dropped last, where
+    /// nothing is guarded.
+    fn run(&self, own: EventId) {
+        let (value, convert, services) = (Cell::new(None), Cell::new(None), Cell::new(Vec::new()));
+        guard::keep(
+            || {
+                self.begun.set(true);
+                let Work { teller, mut plan, memory, old, convert: by } =
+                    self.work.take().ok_or(())?;
+                convert.set(Some(by));
+                let taken = plan.name_all(own).and_then(|()| take_state::<Old>(plan.context, old));
+                match taken {
+                    Ok(old) => {
+                        // SAFETY: valid and ours alone: taken out of its cell. What is left is
+                        // treated as not there, until something is written to it.
+                        value.set(Some(unsafe { old.1.read() }));
+                        Ok(Kept { teller, plan, memory, old: Some(old) })
+                    }
+                    Err(refused) => {
+                        services.set(plan.services);
+                        end(own, &teller, Err(refused));
+                        Err(())
+                    }
+                }
+            },
+            |_| &[],
+            Kept::stopped,
+            |_| convert.take().zip(value.take()).map(|(convert, value)| convert(value)),
+            |Kept { teller, mut plan, memory, old }, converted| {
+                let (Some((cell, state)), Some(converted)) = (old, converted) else { return };
+                let outcome = match converted {
+                    Ok(fresh) => Ok(plan.replace(own, memory, fresh, (cell, state))),
+                    Err(value) => {
+                        // SAFETY: the state's own memory, which stays, as does its cell.
+                        unsafe {
+                            state.write(value);
+                            cell.as_ref().put(&mut *state.as_ptr());
+                        }
+                        Err(ReplaceError::Declined)
+                    }
+                };
+                services.set(plan.services);
+                end(own, &teller, outcome);
+            },
+        );
     }
 }
 
-/// What is to be cleared away when the context is given up in the middle of its replacement.
-struct Kept<New: 'static> {
-    plan: Replacement<New>,
-    memory: Lent<MaybeUninit<New>>,
-    shared: Arc<Local<Shared<New>>>,
-}
-
-// SAFETY: handlers, services and what `convert` has not been given are `Send`; the memory holds
-// nothing; the rest is touched in sections.
-unsafe impl<New> Send for Kept<New> {}
-
-impl<New: 'static> Kept<New> {
-    fn stopped(mut self) {
-        tell(&self.shared, Err(ReplaceError::Stopped));
-        // What the services have captured is the application's.
-        let services = core::mem::take(&mut self.plan.services);
-        let _ = section(|cs| attempt(cs, self.plan.context, || drop(services)));
+impl<Old: 'static, New: 'static, C> Drop for Act<Old, New, C> {
+    fn drop(&mut self) {
+        // Before anything of the work is touched: if that is not finished, it is not whole.
+        self.begun.set(true);
     }
 }
 
-impl<Old, New, C> Work<Old, New, C>
+// SAFETY: it begins with its header. All that it has may be dropped anywhere.
+unsafe impl<Old: 'static, New: 'static, C> Handle for Act<Old, New, C>
 where
     C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
 {
-    fn run(self, own: EventId) -> Result<Context<New>, ReplaceError> {
-        let Self { mut plan, memory, old, convert, shared } = self;
-        plan.name_all(own)?;
-        let context = plan.context;
-        // SAFETY: the cell lives as long as the context has this state: nobody replaced it before
-        // us, or the state would be found to be another below.
-        let cell = unsafe { old.as_ref() };
-        let current = section(|cs| registry::parts(cs, context))?.1.block();
-        if current != old.cast() {
-            return Err(Error::WrongState.into());
+    const FORGETS: bool = true;
+
+    unsafe fn call(&self, event: EventId, _: u32) {
+        self.run(event);
+    }
+
+    fn forget(&self) {
+        // What has not been begun is whole, since that is said before anything of it is touched.
+        let work = if self.begun.get() { None } else { self.work.take() };
+        if let Some(Work { teller, plan, memory, old: _, convert }) = work {
+            // What the conversion has captured is the application's.
+            let _ = section(|cs| attempt(cs, plan.context, || drop(convert)));
+            Kept::<Old, New> { teller, plan, memory, old: None }.stopped();
         }
-        let state: *mut Old = cell.take().ok_or(Error::Busy)?;
-        // SAFETY: valid and ours alone: taken out of its cell. What is left is treated as not
-        // there, until something is written to it.
-        let value = unsafe { state.read() };
-        let kept = Kept { plan, memory, shared };
-        // The services are dropped where nothing is guarded any more.
-        let services = Cell::new(Vec::new());
-        let convert = move |_: &[u8]| convert(value);
-        guard::keep(
-            || Ok(kept),
-            |_| &[],
-            Kept::stopped,
-            convert,
-            |kept, converted| {
-                let Kept { mut plan, mut memory, shared: _ } = kept;
-                let fresh = match converted {
-                    Ok(fresh) => fresh,
-                    Err(value) => {
-                        // SAFETY: the state's own memory, which stays.
-                        unsafe {
-                            state.write(value);
-                            cell.put(&mut *state);
-                        }
-                        services.set(core::mem::take(&mut plan.services));
-                        return Err(ReplaceError::Declined);
-                    }
-                };
-                memory.write(fresh);
-                let (place, pool) = memory.into_raw();
-                // SAFETY: written above, given up by its box, and it stays for ever, like every state.
-                let fresh: &'static mut New = unsafe { place.cast::<New>().as_mut() };
-                let (context, left) = plan.switch(own, fresh);
-                services.set(left);
-                // Nobody is left who refers to the old cell or state.
-                // SAFETY: both lie in blocks of their own that were given up when they were made.
-                unsafe {
-                    let state = NonNull::new_unchecked(state.cast::<MaybeUninit<Old>>());
-                    drop(Lent::from_raw(state, pool));
-                    drop(Lent::from_raw(old, pool));
-                }
-                Ok(context)
-            },
-        )
+    }
+}
+
+// SAFETY: it looks itself whether the state is still the one that it replaces.
+unsafe impl<Old: 'static, New: 'static, C> Stateless for Act<Old, New, C> where
+    C: FnOnce(Old) -> Result<New, Old> + Send + 'static
+{
+}
+
+/// A replacement ends, and so does its registration. It is running, so it is registered.
+fn end<New>(own: EventId, teller: &Teller<New>, outcome: Result<Context<New>, ReplaceError>) {
+    let _ = table::end(own);
+    teller.tell(outcome);
+}
+
+/// A state that was taken out of its cell.
+type Taken<Old> = (NonNull<StateCell<Old>>, NonNull<Old>);
+
+/// Takes a context's state out of its cell, if it is still `old`, which is an `Old`.
+fn take_state<Old: 'static>(context: ContextId, old: AnyState) -> Result<Taken<Old>, ReplaceError> {
+    let (_, present) = section(|cs| registry::parts(cs, context))?;
+    if present.id() != old.id() {
+        return Err(Error::WrongState.into());
+    }
+    let cell = present.downcast::<Old>().ok_or(Error::WrongState)?;
+    // SAFETY: a context's cell lives as long as it has this state, and is looked at in runs of its
+    // handlers alone, of which this is one.
+    let state = unsafe { cell.as_ref() }.take().ok_or(Error::Busy)?;
+    Ok((cell, NonNull::from(state)))
+}
+
+/// What is to be cleared away when the context is given up in the middle of its replacement.
+struct Kept<Old: 'static, New: 'static> {
+    teller: Teller<New>,
+    plan: Replacement<New>,
+    memory: Lent<MaybeUninit<New>>,
+    old: Option<Taken<Old>>,
+}
+
+// SAFETY: handlers, services and what `convert` has not been given are `Send`; the memory holds
+// nothing; the old state's is used in its own context alone; the rest is touched in sections.
+unsafe impl<Old, New> Send for Kept<Old, New> {}
+
+impl<Old: 'static, New: 'static> Kept<Old, New> {
+    fn stopped(mut self) {
+        self.teller.tell(Err(ReplaceError::Stopped));
+        // What the services have captured is the application's.
+        let services = core::mem::take(&mut self.plan.services);
+        let _ = section(|cs| attempt(cs, self.plan.context, || drop(services)));
     }
 }
 
@@ -491,76 +455,82 @@ impl<New: 'static> Replacement<New> {
         })
     }
 
-    /// Makes `fresh` the context's state, and gives every registration its new handler. Cannot
-    /// fail any more: what was registered since the application handed its state over, by others
-    /// than services, is ended. Returns the services, to be dropped.
-    fn switch(mut self, own: EventId, fresh: &'static mut New) -> (Context<New>, Services<New>) {
-        let context = self.context;
-        self.others = Others::Ended;
-        // SAFETY: the cell is kept for ever from here on: its box is given up below.
-        let cell: &'static StateCell<New> = unsafe { self.rebinding.cell.as_ref() };
-        let state = NonNull::from(&mut *fresh).cast();
-        cell.put(fresh);
-        let fresh = Context::new(context);
-        let mut all = true;
-        loop {
-            let last = section(|cs| with_core(cs, |core| core.first_of(context)));
-            all &= self.name_all(own).is_ok();
-            let switched = section(|cs| {
-                let unchanged = with_core(cs, |core| core.first_of(context)) == last;
-                if unchanged && let Ok(place) = registry::at(cs, context) {
-                    let new = AnyState::new(cell);
-                    place.state.set(cs, new);
-                    if let Some(supervision) = place.supervision {
-                        supervision.replaced([new.block(), state]);
-                    }
-                    self.services.iter_mut().for_each(|service| service.hand_over(fresh));
-                }
-                unchanged
-            });
-            if switched {
-                break;
+    /// Makes `fresh` the context's state, and gives every registration its new handler. It cannot fail
+    /// any more: what was registered since the application handed its state over, by others than
+    /// services, and what there is no memory for, is ended, and told as [`Trouble::RegistrationLost`].
+    fn replace<Old>(
+        &mut self,
+        own: EventId,
+        mut memory: Lent<MaybeUninit<New>>,
+        fresh: New,
+        (old_cell, old_state): Taken<Old>,
+    ) -> Context<New> {
+        let (context, state) = (self.context, self.rebinding.state());
+        memory.write(fresh);
+        let (place, pool) = memory.into_raw();
+        if let Some(cell) = state.downcast::<New>() {
+            // SAFETY: written above, given up by its box, and it stays for ever, like every state. The
+            // cell is kept as long as the context has this state: its box is given up below.
+            unsafe { cell.as_ref().put(place.cast::<New>().as_mut()) };
+        }
+        while !self.try_switch(own, place.cast()) {}
+        if let Some(cell) = self.cell.take() {
+            let _ = cell.into_raw();
+        }
+        for (event, handler) in self.rebinding.take() {
+            // Either is refused when the registration has ended meanwhile.
+            let _ = match handler {
+                Some(handler) => table::rebind(context, event, handler),
+                None => table::end(event).map(drop),
+            };
+        }
+        // SAFETY: nobody is left who refers to the old cell or state; both lie in blocks of their own
+        // that were given up when they were made.
+        unsafe {
+            drop(Lent::from_raw(old_state.cast::<MaybeUninit<Old>>(), pool));
+            drop(Lent::from_raw(old_cell, pool));
+        }
+        Context::new(context)
+    }
+
+    /// Makes the state to come, which lies in `block`, the context's, unless there have come
+    /// registrations meanwhile that nobody has named.
+    fn try_switch(&mut self, own: EventId, block: NonNull<()>) -> bool {
+        let (context, state) = (self.context, self.rebinding.state());
+        let last = section(|cs| with_core(cs, |core| core.first_of(context)));
+        for service in &mut self.services {
+            // Without memory for new handlers, some stay unnamed.
+            let _ = service.bind(&mut self.rebinding);
+        }
+        self.rebinding.sort();
+        let rebinding = &self.rebinding;
+        let _ = table::each(context, |event, _| {
+            if event != own && !rebinding.names(event) && table::end(event).is_ok() {
+                lost(context);
             }
-        }
-        let Self { mut rebinding, _cell, services, .. } = self;
-        let _ = _cell.into_raw();
-        rebinding.sort();
-        if !all {
-            // There was no memory to give it a new handler, or to note that it is to be ended.
-            let _ = table::each(context, |event, _| {
-                if event != own && !rebinding.names(event) {
-                    let _ = section(|cs| table::unregister(cs, event));
+            Ok::<_, Error>(())
+        });
+        let (services, fresh) = (&mut self.services, Context::new(context));
+        section(|cs| {
+            let unchanged = with_core(cs, |core| core.first_of(context)) == last;
+            if unchanged && let Ok(place) = registry::at(cs, context) {
+                place.state.set(cs, state);
+                if let Some(supervision) = place.supervision {
+                    supervision.replaced([state.block(), block]);
                 }
-                Ok::<_, Error>(())
-            });
-        }
-        for (event, handler) in rebinding.named.drain(..) {
-            section(|cs| match handler {
-                Some(handler) => {
-                    let _ = table::ready(cs, context, handler);
-                    rebind(cs, context, event, handler);
-                }
-                None => {
-                    let _ = table::unregister(cs, event);
-                }
-            });
-        }
-        (fresh, services)
+                services.iter_mut().for_each(|service| service.hand_over(fresh));
+            }
+            unchanged
+        })
     }
 }
 
-/// Gives a registration its new handler.
-fn rebind(cs: &Section, context: ContextId, event: EventId, handler: Handler) {
-    let info = with_core(cs, |core| core.look_up(event));
-    let priority = info.map_or(Priority::DEFAULT, |info| info.registration.priority);
-    match with_core(cs, |core| core.rebind(event, handler)) {
-        // SAFETY: both were bound in that pool; the old one is not called again.
-        Ok(old) => unsafe {
-            handler.adopt(cs, old);
-            retire::later(cs, context, old, priority);
-        },
-        // Ended meanwhile.
-        // SAFETY: nobody has seen the new one, which was bound in that pool.
-        Err(_) => unsafe { retire::later(cs, context, handler, priority) },
-    }
+/// A registration of a context was ended that nobody had named.
+fn lost(context: ContextId) {
+    section(|cs| {
+        let trouble = Trouble::RegistrationLost;
+        if let Ok(outcome) = with_core(cs, |core| core.report(context, trouble, timestamp())) {
+            note(outcome);
+        }
+    });
 }

@@ -1,8 +1,8 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
-use crate::bound::Handler;
 use crate::cpu;
 use crate::dispatch::{self, Stack, note, running, timestamp, with_core};
+use crate::loose::Loose;
 use crate::memory::{self, StackSource};
 use crate::policy::Origin;
 use crate::registry::{self, ContextOptions, OwnScheme};
@@ -111,7 +111,7 @@ impl Runtime {
         })?;
         self.activate(event, 1)?;
         // SAFETY: the one section that is open is that of the kernel's start, as asked above.
-        idle::enter(&mut unsafe { Outermost::assume() })
+        dispatch::leave_stack(&mut unsafe { Outermost::assume() }, idle::stack())
     }
 
     /// Makes a context. A cold path.
@@ -189,27 +189,21 @@ impl EventSystem for Runtime {
         F: Fn(&mut S, Activation) + Send + 'static,
     {
         let (pool, state) = section(|cs| {
-            policy::permit(cs, context.id(), Executor::Direct)?;
-            supervise::living(cs, context.id())?;
-            let parts = registry::parts(cs, context.id())?;
+            let place = registry::at(cs, context.id())?;
+            policy::permit_at(cs, place, Executor::Direct)?;
+            supervise::living(place)?;
             // Cut off in between, the bound handler would be lost.
             guard::open(cs);
-            Ok(parts)
+            Ok((place.pool, place.state.get(cs)))
         })?;
         // What is refused is dropped where nothing is guarded any more.
-        let registered = match Handler::bind(state, handler, pool) {
-            Ok(bound) => table::register_for(context.id(), Some(state), registration, bound)
-                .map_err(|error| (error, Some(bound), None)),
+        let registered = match Loose::bind(state, handler, pool) {
+            Ok(handler) => table::try_register(context.id(), registration, handler)
+                .map_err(|(error, handler)| (error, Some(handler), None)),
             Err((error, handler)) => Err((error, None, Some(handler))),
         };
         guard::close();
-        registered.map_err(|(error, bound, _)| {
-            if let Some(bound) = bound {
-                // SAFETY: nobody else has seen it.
-                unsafe { bound.discard(pool) };
-            }
-            error
-        })
+        registered.map_err(|(error, ..)| error)
     }
 
     fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {
@@ -265,7 +259,7 @@ impl EventSystem for Runtime {
         section(|cs| registry::at(cs, context)?.mourn(cs, event))
     }
 
-    fn failures(&self, context: ContextId) -> Result<u32, Error> {
+    fn failures(&self, context: ContextId) -> Result<u64, Error> {
         section(|cs| supervise::deaths(cs, context))
     }
 

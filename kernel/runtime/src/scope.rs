@@ -10,7 +10,7 @@
 
 use crate::dispatch::with_core;
 use crate::section::{Section, section};
-use crate::{contain, cpu, exclude};
+use crate::{contain, cpu};
 use core::ptr::NonNull;
 
 /// The bit of [`Scopes::guards`] that says the context is to be given up as soon as no guarded call
@@ -43,16 +43,9 @@ unsafe impl Send for Scopes {}
 #[derive(Clone, Copy)]
 pub(crate) struct Scope {
     outer: Option<NonNull<Scope>>,
-    kind: Kind,
-}
-
-/// What a scope is the beginning of.
-#[derive(Clone, Copy)]
-pub(crate) enum Kind {
-    /// A value that is held, which this ends.
-    Value(End),
-    /// An exclusion.
-    Exclusion,
+    end: End,
+    /// Whether it is an exclusion's.
+    exclusion: bool,
 }
 
 /// What ends a scope whose code never goes on; returns how many values are forgotten by that.
@@ -63,8 +56,14 @@ pub(crate) enum Kind {
 pub(crate) type End = unsafe fn(NonNull<Scope>) -> u32;
 
 impl Scope {
-    pub(crate) const fn new(kind: Kind) -> Self {
-        Self { outer: None, kind }
+    /// One that is ended by `end`.
+    pub(crate) const fn new(end: End) -> Self {
+        Self { outer: None, end, exclusion: false }
+    }
+
+    /// One of an exclusion, that is ended by `end`.
+    pub(crate) const fn of_exclusion(end: End) -> Self {
+        Self { outer: None, end, exclusion: true }
     }
 
     /// The scope around this one.
@@ -74,7 +73,7 @@ impl Scope {
 
     /// Whether it is an exclusion's.
     pub(crate) fn is_exclusion(&self) -> bool {
-        matches!(self.kind, Kind::Exclusion)
+        self.exclusion
     }
 
     /// Ends the scope, and returns the one around it and how many values are forgotten.
@@ -82,18 +81,12 @@ impl Scope {
     /// # Safety
     /// The node was on the list of a context that has been given up; it is not used again.
     pub(crate) unsafe fn end(node: NonNull<Self>) -> (Option<NonNull<Self>>, u32) {
-        // SAFETY: the stack that the node is on is still as it was left.
-        let Self { outer, kind } = *unsafe { node.as_ref() };
-        let forgotten = match kind {
-            // SAFETY: the node was made for this function; the rest is the caller's duty.
-            Kind::Value(end) => unsafe { end(node) },
-            Kind::Exclusion => {
-                // SAFETY: as above: it is the beginning of an exclusion.
-                unsafe { exclude::end(node) };
-                0
-            }
-        };
-        (outer, forgotten)
+        // SAFETY: the stack that the node is on is still as it was left, and the node was made for this
+        // function; the rest is the caller's duty.
+        unsafe {
+            let Self { outer, end, .. } = *node.as_ref();
+            (outer, end(node))
+        }
     }
 }
 

@@ -12,10 +12,10 @@
 //! decided about it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::Handler;
 use crate::dispatch::{activate_deferred, with_core};
 use crate::estate::Phase;
-use crate::registry::{self, ContextOptions};
+use crate::handler::Handler;
+use crate::registry::{self, ContextOptions, Place};
 use crate::report::{Obituary, Reason, Registers, Text};
 use crate::runtime::Runtime;
 use crate::scope::Scope;
@@ -130,7 +130,7 @@ pub(crate) struct Supervision {
     pub(crate) lost: Cell<u64>,
     failures: Cell<u32>,
     /// How often it has been given up, what is being cleaned up included.
-    pub(crate) deaths: Cell<u32>,
+    pub(crate) deaths: Cell<u64>,
     backoff: Cell<Backoff>,
     /// The next wait.
     wait: Cell<Duration>,
@@ -153,7 +153,7 @@ impl Supervision {
     pub(crate) fn context(&self, cs: &Section) -> ContextId {
         let index = self.index.get();
         // A context does not cease to exist.
-        registry::name(cs, index).unwrap_or(ContextId { index, generation: 0 })
+        registry::name(cs, index).unwrap_or(ContextId::new(index, 0))
     }
 
     /// Counts values that are forgotten.
@@ -216,11 +216,8 @@ pub(crate) fn prepare(
 ///
 /// # Errors
 /// [`Error::Busy`] when it has been given up and not been restarted.
-pub(crate) fn living(
-    cs: &Section,
-    context: ContextId,
-) -> Result<Option<&'static Supervision>, Error> {
-    let Some(supervision) = registry::supervision(cs, context)? else { return Ok(None) };
+pub(crate) fn living(place: &Place) -> Result<Option<&'static Supervision>, Error> {
+    let Some(supervision) = place.supervision else { return Ok(None) };
     match supervision.life.get() {
         Life::Beginning | Life::Up => Ok(Some(supervision)),
         Life::Dying | Life::Down => Err(Error::Busy),
@@ -240,7 +237,7 @@ pub(crate) fn up(cs: &Section, context: ContextId) -> Result<(), Error> {
 }
 
 /// How often a context has been given up.
-pub(crate) fn deaths(cs: &Section, context: ContextId) -> Result<u32, Error> {
+pub(crate) fn deaths(cs: &Section, context: ContextId) -> Result<u64, Error> {
     Ok(registry::supervision(cs, context)?.map_or(0, |supervision| supervision.deaths.get()))
 }
 

@@ -138,7 +138,7 @@ pub(crate) fn go_on(cs: &Section) {
 /// A context has been given up: it is to be cleaned up, at `priority`.
 pub(crate) fn bury(cs: &Section, supervision: &'static Supervision, priority: Priority) {
     supervision.phase.set(Phase::FIRST);
-    supervision.deaths.set(supervision.deaths.get().wrapping_add(1));
+    supervision.deaths.set(supervision.deaths.get() + 1);
     let work = cpu::this().supervisor.with(cs, |supervisor| {
         supervisor.dying.insert(supervision.index.get());
         supervisor.work

@@ -1,42 +1,54 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
-use crate::bound::{AnyState, Handler};
 use crate::dispatch::{note_if_due, with_core};
+use crate::handler::{Handler, Retired, registered};
+use crate::loose::Loose;
+use crate::retire::Last;
 use crate::section::{Section, section};
-use crate::{memory, policy, registry, retire, supervise};
+use crate::{calls, memory, policy, registry, retire, supervise};
 use reflex_event::{
     Chunk, ContextId, Error, EventId, Priority, Record, Registration, Unregistered,
 };
-use reflex_memory::Pool;
 
-/// Registers a bound handler. Others may run meanwhile.
+/// Registers a handler, which is dropped when it is refused. Others may run meanwhile.
+///
+/// # Errors
+/// As [`admit`], and those of the core.
 pub(crate) fn register(
     context: ContextId,
     registration: Registration,
-    handler: Handler,
+    handler: Loose,
 ) -> Result<EventId, Error> {
-    register_for(context, None, registration, handler)
+    try_register(context, registration, handler).map_err(|(error, _)| error)
 }
 
-/// Registers a handler that was bound to `state`, if that is still the context's.
-///
-/// # Errors
-/// [`Error::WrongState`] when the context has been replaced since, or begun another life; those of
-/// the core.
-pub(crate) fn register_for(
+/// [`register`], which gives back a handler that is refused.
+pub(crate) fn try_register(
     context: ContextId,
-    state: Option<AnyState>,
     registration: Registration,
-    handler: Handler,
+    handler: Loose,
+) -> Result<EventId, (Error, Loose)> {
+    match place(context, registration, &handler) {
+        Ok(event) => {
+            // It is the core's, until it gives it back.
+            let _ = handler.keep();
+            Ok(event)
+        }
+        Err(error) => Err((error, handler)),
+    }
+}
+
+fn place(
+    context: ContextId,
+    registration: Registration,
+    handler: &Loose,
 ) -> Result<EventId, Error> {
     loop {
         let registered = section(|cs| {
-            let now = registry::at(cs, context)?.state.get(cs);
-            if state.is_some_and(|state| state.block() != now.block()) {
-                return Err(Error::WrongState);
+            if admit(cs, context, handler)? {
+                calls::route(cs, handler.handler().header(), true);
             }
-            ready(cs, context, handler)?;
-            with_core(cs, |core| core.register(context, registration, handler))
+            with_core(cs, |core| core.register(context, registration, handler.handler().handler()))
         });
         let refused = match registered {
             Err(Error::TableFull) => Error::TableFull,
@@ -52,13 +64,54 @@ pub(crate) fn register_for(
     }
 }
 
-/// Readies a handler for its context, which is to be alive.
-pub(crate) fn ready(cs: &Section, context: ContextId, handler: Handler) -> Result<(), Error> {
-    if let Some(call) = supervise::living(cs, context)?.and_then(|living| living.budget.call()) {
-        // SAFETY: the handler is live, and nobody calls it yet; the call makes the usual one.
-        unsafe { handler.divert(call) };
-    }
-    Ok(())
+/// Whether a handler may become one of a context's, and whether its calls are then limited in time.
+/// Every handler comes through here on its way to a registration.
+///
+/// # Errors
+/// [`Error::NoContext`], [`Error::Busy`] when the context has been given up and not been restarted;
+/// [`Error::Foreign`] and [`Error::WrongState`] when the handler lies in another context's memory, or
+/// is for a state that this context has not, or has no more.
+fn admit(cs: &Section, context: ContextId, handler: &Loose) -> Result<bool, Error> {
+    let place = registry::at(cs, context)?;
+    handler.fits(place.pool, place.state.get(cs))?;
+    Ok(supervise::living(place)?.is_some_and(|living| living.budget.is_some()))
+}
+
+/// Gives a registration of a context another handler. What is pending stays for that one, and so do
+/// its timers, its filter and its deadline. The former handler, or the new one if that is refused, is
+/// dropped [later](retire::later).
+///
+/// # Errors
+/// As [`admit`]; [`Error::Stale`]; [`Error::Foreign`] when the registration is another context's;
+/// [`Error::Busy`] when its handler is on the context's stack.
+pub(crate) fn rebind(context: ContextId, event: EventId, handler: Loose) -> Result<(), Error> {
+    section(|cs| {
+        let admitted = admit(cs, context, &handler).and_then(|limited| {
+            let (former, priority) = with_core(cs, |core| {
+                let priority = core.look_up(event)?.registration.priority;
+                Ok((core.rebind(context, event, handler.handler().handler())?, priority))
+            })?;
+            Ok((limited, former, priority))
+        });
+        let handler = handler.keep();
+        match admitted {
+            Ok((limited, former, priority)) => {
+                // SAFETY: the core gave it back, so it does not run and is never called again; it lies
+                // in the context's memory, as all handlers of its registrations do, and as the new one
+                // does.
+                let former = unsafe { Retired::take_over(former, handler.pool()) };
+                // The new one is the core's.
+                handler.header().adopt(cs, former.header());
+                calls::route(cs, handler.header(), limited);
+                retire::later(cs, context, former, priority);
+                Ok(())
+            }
+            Err(error) => {
+                retire::later(cs, context, handler, Priority::DEFAULT);
+                Err(error)
+            }
+        }
+    })
 }
 
 /// Gives the core's table another chunk. It is made outside any section, since that takes time.
@@ -88,8 +141,7 @@ pub(crate) fn each<E: From<Error>>(
         let seen = section(|cs| {
             with_core(cs, |core| {
                 let priority = core.look_up(event)?.registration.priority;
-                // SAFETY: a live registration's handler is live.
-                let last = unsafe { retire::is_last(core.handler(event)?) };
+                let last = registered(cs, core, event)?.goes_by::<Last>();
                 Ok::<_, Error>((priority, last, core.next_of(event)?))
             })
         });
@@ -109,9 +161,8 @@ pub(crate) fn each<E: From<Error>>(
 
 /// What the end of a registration leaves to its own context, which has called for it.
 struct Left {
-    handler: Handler,
+    handler: Retired,
     context: ContextId,
-    pool: &'static Pool,
 }
 
 /// Ends a registration; returns how many occurrences its handler was not told of. What that has
@@ -121,9 +172,8 @@ struct Left {
 /// [`Error::Stale`].
 pub(crate) fn end(event: EventId) -> Result<u32, Error> {
     let (dropped, left) = section(|cs| end_in(cs, event))?;
-    if let Some(Left { handler, context, pool }) = left {
-        // SAFETY: `end_in` says so.
-        unsafe { retire::drop_here(handler, context, pool) };
+    if let Some(Left { handler, context }) = left {
+        retire::drop_here(handler, context);
     }
     Ok(dropped)
 }
@@ -143,32 +193,30 @@ pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<(), Error> {
 /// dropped there: it is not used by anybody else any more, and has been noted as unfinished.
 fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
     let (ended, priority) = with_core(cs, |core| {
-        // SAFETY: a live registration's handler is live.
-        let drops = unsafe { core.handler(event)?.must_drop() };
+        let drops = registered(cs, core, event)?.must_drop();
         let info = if drops { Some(core.look_up(event)?) } else { None };
         let ended = core.unregister(event);
         note_if_due(core);
         Ok((ended?, info.map(|info| info.registration.priority)))
     })?;
     let Unregistered { context, handler, dropped } = ended;
-    let place = registry::at(cs, context)?;
-    let pool = place.pool;
+    let place = registry::existing(cs, context.index)?;
     if let Some(handler) = handler {
-        // SAFETY: the core gave it back, so it does not run and is never called again.
-        unsafe { handler.drop_extras(cs, pool) };
+        // SAFETY: the core gave it back, so it does not run and is never called again; it lies in its
+        // context's memory.
+        let handler = unsafe { Retired::take_over(handler, place.pool) };
+        handler.end_extras(cs);
         if let Some(priority) = priority {
             if retire::is_at_home(cs, context) {
                 if let Some(supervision) = place.supervision {
-                    supervision.unfinished.set(Some(handler));
+                    supervision.unfinished.set(Some(handler.handler()));
                 }
-                return Ok((dropped, Some(Left { handler, context, pool })));
+                return Ok((dropped, Some(Left { handler, context })));
             }
-            // SAFETY: as above.
-            unsafe { retire::later(cs, context, handler, priority) };
+            retire::later(cs, context, handler, priority);
             return Ok((dropped, None));
         }
-        // SAFETY: as above; there is nothing to drop.
-        unsafe { handler.free(pool) };
+        handler.drop_captured().free();
     }
     if let Some(member) = place.member.get(cs) {
         member.left(cs);

@@ -8,6 +8,7 @@ use crate::job::Job;
 use crate::runtime::Timekeeping;
 use crate::section::{Outermost, Section, Start, section};
 use crate::supervise::Supervision;
+use crate::watchdog;
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) enum Due {
     TimeOut(u64),
     /// A supervised context has run for a while, or been down for one.
     Life(&'static Supervision),
+    /// The watchdog is to be fed.
+    Watchdog,
 }
 
 /// What the timer interrupt is for.
@@ -203,6 +206,7 @@ pub(crate) fn expire(outermost: &mut Outermost, when: When) {
         let mut timers = cpu::this().timers.borrow(outermost);
         let now = clock().now();
         timers.armed = u64::MAX;
+        has_come();
         let (step, next) = timers.wheel.expire_and_next(now);
         match next {
             Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
@@ -227,6 +231,10 @@ pub(crate) fn expire(outermost: &mut Outermost, when: When) {
             supervision.due(outermost);
             Ok(())
         }
+        Due::Watchdog => {
+            watchdog::feed(outermost);
+            Ok(())
+        }
     };
 }
 
@@ -237,26 +245,46 @@ pub(crate) fn take_pending(cs: &Section) -> bool {
     cpu::this().pending.compare_exchange(job, 0, Relaxed, Relaxed).is_ok()
 }
 
-/// Has the timer's interrupt come within a time, if not before; says when that is, in nanoseconds. It
-/// may come for nothing.
-pub(crate) fn interrupt_within(cs: &Section, time: Duration) -> u64 {
+/// Has the timer's interrupt come within so many nanoseconds, if not before. It may come for nothing.
+#[inline(always)]
+pub(crate) fn interrupt_within(cs: &Section, nanos: u64) {
     let now = clock().now();
-    let at = now + time.as_nanos() as u64;
-    with(cs, |timers| {
-        if timers.armed <= now / GRANULARITY_NS {
-            // It has come, and the job has not run yet that sets the next one.
-            interrupt_again(time);
-        } else if at / GRANULARITY_NS + 1 < timers.armed {
-            timers.interrupt_at(at / GRANULARITY_NS + 1, now);
-        }
-    });
-    at
+    // From the next nanosecond on, and no later than that.
+    if cpu::this().interrupts_by.load(Relaxed).wrapping_sub(now + 1) >= nanos {
+        arm_within(cs, now, nanos);
+    }
 }
 
-/// Has the timer's interrupt, which has come while dispatch is deferred, come again after a time at
-/// the latest. Legal in interrupt context.
-pub(crate) fn interrupt_again(time: Duration) {
-    apic().arm(time.as_nanos() as u64);
+#[cold]
+#[inline(never)]
+fn arm_within(cs: &Section, now: u64, nanos: u64) {
+    let granule = (now + nanos) / GRANULARITY_NS;
+    with(cs, |timers| {
+        if timers.armed <= now / GRANULARITY_NS {
+            // It has come, and the job has not run yet that sets the next one. Another filter around
+            // this one may have had it come again, sooner than this one needs.
+            if cpu::this().interrupts_by.load(Relaxed).wrapping_sub(now + 1) >= nanos {
+                interrupt_again(now, nanos);
+            }
+            return;
+        }
+        if granule < timers.armed {
+            timers.interrupt_at(granule, now);
+        }
+        cpu::this().interrupts_by.store(timers.armed.saturating_mul(GRANULARITY_NS), Relaxed);
+    });
+}
+
+/// The timer's interrupt has come while dispatch is deferred: nobody knows when it comes again.
+pub(crate) fn has_come() {
+    cpu::this().interrupts_by.store(0, Relaxed);
+}
+
+/// Has the timer's interrupt, which has come while dispatch is deferred, come again so many nanoseconds
+/// after `now`. Legal in interrupt context.
+pub(crate) fn interrupt_again(now: u64, nanos: u64) {
+    cpu::this().interrupts_by.store(now + nanos, Relaxed);
+    apic().arm(nanos);
 }
 
 fn id(key: TimerKey) -> TimerId {

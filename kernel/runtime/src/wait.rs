@@ -5,8 +5,8 @@
 //! under way; every other context runs.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::Handler;
 use crate::dispatch::{self, borrow_core, running, with_core};
+use crate::loose::Loose;
 use crate::runtime::Runtime;
 use crate::section::{Outermost, section};
 use crate::{caller, policy, registry, table, timer};
@@ -42,12 +42,9 @@ impl Waiter {
             policy::permit(cs, context, Executor::Waiting)?;
             registry::parts(cs, context)
         })?;
-        let handler = Handler::nothing(pool)?;
+        let handler = Loose::nothing(pool)?;
         let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
-        let event = table::register(context, registration, handler).inspect_err(|_| {
-            // SAFETY: nobody else has seen it.
-            unsafe { handler.discard(pool) };
-        })?;
+        let event = table::register(context, registration, handler)?;
         section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Wakes, true)))?;
         Ok(Self { kernel, event })
     }

@@ -11,11 +11,15 @@ pub(crate) const NIL: u32 = u32::MAX;
 /// The generation of a place that nobody has taken.
 const NEW: u32 = 2;
 
+/// And of one that every name of has been given out.
+const USED_UP: u32 = 0;
+
 /// Timers in a chunk.
 const CHUNK: usize = 128;
 
 /// A timer's name: its place in the table and the generation of that place, so that the name
-/// of a removed timer is refused. A generation comes again after `2^31` removals.
+/// of a removed timer is refused. No generation comes again: after the last one, and `2^31` removals,
+/// the place is retired.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TimerKey {
     /// Place in the table.
@@ -120,18 +124,22 @@ impl<T: Copy> Store<T> {
             self.free = self.entry(index).next;
         }
         let entry = self.entry_mut(index);
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.generation += 1;
         entry.payload = payload;
         Ok(TimerKey { index, generation: entry.generation })
     }
 
-    /// Gives the place of an unarmed timer back.
+    /// Gives the place of an unarmed timer back, unless its generations are used up.
     pub(crate) fn remove(&mut self, index: u32) -> T {
-        let free = core::mem::replace(&mut self.free, index);
+        let free = self.free;
         let entry = self.entry_mut(index);
         entry.generation = entry.generation.wrapping_add(1);
         entry.next = free;
-        entry.payload
+        let payload = entry.payload;
+        if entry.generation != USED_UP {
+            self.free = index;
+        }
+        payload
     }
 
     /// The timer that `key` names.

@@ -467,3 +467,33 @@ fn a_million_timers_fire_in_order() {
     let order = |timer: &Fired<u32>| (timer.deadline.div_ceil(GRANULARITY_NS), timer.payload);
     assert!(fired.is_sorted_by_key(order));
 }
+
+/// A place whose names have all been given out is given to nobody any more.
+#[test]
+fn a_place_whose_generations_are_used_up_is_retired() {
+    let mut wheel = Wheel::new(1).unwrap();
+    let first = insert(&mut wheel, 0).unwrap();
+    wheel.remove(first).unwrap();
+    // As if it had been somebody's for all but the last few times.
+    let limit = Chunk::<u32>::SIZE as u32;
+    for index in 0..limit {
+        wheel.store.entry_mut(index).generation = 0_u32.wrapping_sub(2 * 3);
+    }
+    let mut names = Vec::from([first]);
+    for _ in 0..3 * limit {
+        let key = wheel.insert(7).unwrap();
+        assert!(wheel.contains(key));
+        wheel.remove(key).unwrap();
+        names.push(key);
+    }
+    assert_eq!(wheel.insert(7), Err(Error::TableFull), "every place is used up");
+    let all: std::collections::HashSet<_> = names.iter().copied().collect();
+    assert_eq!(all.len(), names.len(), "a name was given out twice");
+    let made_up = [(0, 0), (0, 1), (0, u32::MAX), (0, u32::MAX - 1)];
+    let made_up = made_up.map(|(index, generation)| TimerKey { index, generation });
+    for key in names.into_iter().chain(made_up) {
+        assert!(!wheel.contains(key));
+        assert_eq!(wheel.arm(key, 1, None), Err(Error::Stale));
+        assert_eq!(wheel.remove(key), Err(Error::Stale));
+    }
+}

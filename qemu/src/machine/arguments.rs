@@ -5,8 +5,13 @@ use std::path::Path;
 
 use super::{Accel, Entropy, Machine, Model, Network, versions};
 
-/// All arguments; `tap_descriptor` is where the child finds a tap device opened for it.
-pub(super) fn arguments(machine: &Machine, tap_descriptor: i32) -> Vec<OsString> {
+/// All arguments; `tap_descriptor` is where the child finds a tap device opened for it,
+/// `events_descriptor` the socket on which it is to tell of the watchdog.
+pub(super) fn arguments(
+    machine: &Machine,
+    tap_descriptor: i32,
+    events_descriptor: i32,
+) -> Vec<OsString> {
     let mut list = Arguments(Vec::new());
     list.flag("-nodefaults");
     list.flag("-no-user-config");
@@ -34,6 +39,12 @@ pub(super) fn arguments(machine: &Machine, tap_descriptor: i32) -> Vec<OsString>
         list.pair("-device", device(machine.model, "virtio-rng"));
     }
     network(&mut list, machine, tap_descriptor);
+    if machine.has_watchdog() {
+        // It resets the machine, and by `-no-reboot` that ends it.
+        list.pair("-device", "i6300esb");
+        list.pair("-chardev", format!("socket,id=events,fd={events_descriptor}"));
+        list.pair("-mon", "chardev=events,mode=control");
+    }
     if let Some(icount) = machine.icount {
         let sleep = if icount.sleep { "on" } else { "off" };
         list.pair("-icount", format!("shift={},sleep={sleep}", icount.shift));
@@ -147,7 +158,7 @@ mod tests {
     use crate::machine::{Forward, Icount};
 
     fn text(machine: &Machine) -> String {
-        let list = arguments(machine, 3);
+        let list = arguments(machine, 3, 4);
         list.iter().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
     }
 
@@ -175,6 +186,18 @@ mod tests {
         assert!(text.contains("-global virtio-mmio.force-legacy=false"));
         assert!(text.contains("virtio-net-device,netdev=net0"));
         assert!(!text.contains("pci"));
+    }
+
+    #[test]
+    fn a_watchdog_is_where_it_can_be_and_is_wanted() {
+        let watched = || Machine::new("x").watchdog();
+        let has = |machine: &Machine| text(machine).contains("i6300esb");
+        assert!(has(&watched()) && text(&watched()).contains("socket,id=events,fd=4"));
+        assert!(has(&watched().append("watchdog=1")));
+        assert!(!has(&Machine::new("x")));
+        assert!(!has(&watched().model(Model::Microvm)), "no bus");
+        assert!(!has(&watched().gdb(1234)), "a stop is no standstill");
+        assert!(!has(&watched().append("log=off watchdog=0")));
     }
 
     #[test]

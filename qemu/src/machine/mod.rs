@@ -20,6 +20,7 @@
 
 mod arguments;
 mod emulator;
+mod events;
 mod forward;
 mod outcome;
 mod running;
@@ -46,6 +47,7 @@ pub use versions::{OLDEST, Version};
 
 use crate::process;
 use crate::protocol::Protocol;
+use events::Events;
 
 /// The file of the firmware qboot, in QEMU's folders.
 pub const QBOOT: &str = "qboot.rom";
@@ -133,6 +135,7 @@ pub struct Machine {
     pcap: Option<PathBuf>,
     append: Vec<String>,
     gdb: Option<u16>,
+    watchdog: bool,
     timeout: Option<Duration>,
     icount: Option<Icount>,
     extra: Vec<OsString>,
@@ -230,6 +233,7 @@ impl Machine {
             pcap: None,
             append: Vec::new(),
             gdb: None,
+            watchdog: false,
             timeout: None,
             icount: None,
             extra: Vec::new(),
@@ -312,6 +316,15 @@ impl Machine {
         self
     }
 
+    /// Has the machine reset when its kernel stands still, which ends it: see [`Status::StoodStill`].
+    ///
+    /// Only on q35, whose bus the watchdog timer is for; not while a debugger may stop the guest,
+    /// nor when the command line has `watchdog=0`.
+    pub fn watchdog(mut self) -> Machine {
+        self.watchdog = true;
+        self
+    }
+
     /// Ends the machine after this long, whatever it does.
     pub fn timeout(mut self, timeout: Duration) -> Machine {
         self.timeout = Some(timeout);
@@ -347,9 +360,16 @@ impl Machine {
         }
     }
 
+    /// Whether the machine has a watchdog timer.
+    fn has_watchdog(&self) -> bool {
+        let words = || self.append.iter().flat_map(|text| text.split_ascii_whitespace());
+        let off = words().any(|word| word == "watchdog=0");
+        self.watchdog && self.model == Model::Q35 && self.gdb.is_none() && !off
+    }
+
     /// QEMU's arguments, without the program.
     pub fn arguments(&self) -> Vec<OsString> {
-        arguments::arguments(self, TAP_DESCRIPTOR)
+        arguments::arguments(self, TAP_DESCRIPTOR, EVENTS_DESCRIPTOR)
     }
 
     /// Starts the machine, after having checked what can be known before.
@@ -360,18 +380,25 @@ impl Machine {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let failed =
             |source| MachineError::Spawn { program: emulator.program().to_owned(), source };
+        let mut descriptors = Vec::new();
         if let Network::Tap(tap) = &self.network
             && let Some(device) = tap.device()
         {
             let parent_fd = device.as_fd().try_clone_to_owned().map_err(failed)?;
-            command
-                .fd_mappings(vec![FdMapping { parent_fd, child_fd: TAP_DESCRIPTOR }])
-                .map_err(|error| failed(io::Error::other(error)))?;
+            descriptors.push(FdMapping { parent_fd, child_fd: TAP_DESCRIPTOR });
         }
+        let mut events = None;
+        if self.has_watchdog() {
+            let (ours, parent_fd) = Events::pair().map_err(failed)?;
+            descriptors.push(FdMapping { parent_fd, child_fd: EVENTS_DESCRIPTOR });
+            events = Some(ours);
+        }
+        let mapped = command.fd_mappings(descriptors);
+        mapped.map_err(|error| failed(io::Error::other(error)))?;
         // A terminal's Ctrl-C is for this process, not for QEMU.
         command.process_group(0);
         let child = process::spawn_tied(command).map_err(failed)?;
-        Ok(Running::new(child, self))
+        Ok(Running::new(child, self, events))
     }
 
     /// Finds out before the boot what would fail, and returns the emulator to start.
@@ -417,3 +444,5 @@ pub fn check_ports(forwards: &[Forward]) -> Result<(), MachineError> {
 
 /// The descriptor by which QEMU finds a tap device that was opened here.
 const TAP_DESCRIPTOR: i32 = 3;
+/// The descriptor by which QEMU finds the socket that it tells of events on.
+const EVENTS_DESCRIPTOR: i32 = 4;

@@ -19,6 +19,8 @@ pub enum Status {
     Exited(u8),
     /// It ended in any other way; the text says which.
     Crashed(String),
+    /// Its kernel stood still, and the watchdog reset it.
+    StoodStill,
     /// The hard time-out came first.
     TimedOut,
     /// The host ended it.
@@ -58,6 +60,10 @@ impl fmt::Display for Status {
                 write!(f, "exited with status {status} ({})", Status::meaning(*status))
             }
             Status::Crashed(how) => write!(f, "crashed: {how}"),
+            Status::StoodStill => f.write_str(
+                "was reset by the watchdog: its kernel stood still, with interrupts masked or in a \
+                 section that did not end",
+            ),
             Status::TimedOut => f.write_str("timed out"),
             Status::Killed => f.write_str("ended by the host"),
             Status::QemuFailed(text) => write!(f, "QEMU failed: {}", text.trim()),
@@ -100,7 +106,12 @@ pub(super) fn tail(lines: &[Line], count: usize) -> String {
 }
 
 /// Judges the end of a machine that was neither killed nor timed out.
-pub(super) fn judge(exit: ExitStatus, lines: &[Line], stderr: &str) -> Status {
+pub(super) fn judge(
+    exit: ExitStatus,
+    lines: &[Line],
+    stderr: &str,
+    watchdog_fired: bool,
+) -> Status {
     let marker = lines.iter().rev().find_map(|line| match line.event {
         Some(Event::Exit(status)) => Some(status),
         _ => None,
@@ -121,6 +132,7 @@ pub(super) fn judge(exit: ExitStatus, lines: &[Line], stderr: &str) -> Status {
         } else {
             stderr.to_owned()
         }),
+        (None, 0) if watchdog_fired => Status::StoodStill,
         (None, 0) => Status::Crashed(
             "the machine was reset or turned off without an end marker (a triple fault?)"
                 .to_owned(),
@@ -151,33 +163,43 @@ mod tests {
 
     #[test]
     fn a_status_needs_marker_and_code() {
-        assert_eq!(judge(exited(33), &log("#! exit 0"), ""), Status::Exited(0));
-        assert_eq!(judge(exited(235), &log("#! exit 101"), ""), Status::Exited(101));
+        assert_eq!(judge(exited(33), &log("#! exit 0"), "", false), Status::Exited(0));
+        assert_eq!(judge(exited(235), &log("#! exit 101"), "", false), Status::Exited(101));
         for (code, text) in [(33, "bye"), (0, "bye"), (0, "#! exit 0"), (35, "#! exit 0")] {
             assert!(
-                matches!(judge(exited(code), &log(text), ""), Status::Crashed(_)),
+                matches!(judge(exited(code), &log(text), "", false), Status::Crashed(_)),
                 "{code} {text}"
             );
         }
     }
 
     #[test]
+    fn a_reset_by_the_watchdog_is_told_from_others() {
+        assert_eq!(judge(exited(0), &log("bye"), "", true), Status::StoodStill);
+        assert!(Status::StoodStill.to_string().contains("watchdog"));
+        // It fired while the guest was about to end by itself, or QEMU failed for another reason.
+        assert_eq!(judge(exited(33), &log("#! exit 0"), "", true), Status::Exited(0));
+        assert!(matches!(judge(exited(1), &[], "", true), Status::QemuFailed(_)));
+        assert!(matches!(judge(exited(0), &log("bye"), "", false), Status::Crashed(_)));
+    }
+
+    #[test]
     fn death_by_signal_is_never_success() {
         let killed = ExitStatus::from_raw(9);
-        assert!(matches!(judge(killed, &log("#! exit 0"), ""), Status::Crashed(_)));
+        assert!(matches!(judge(killed, &log("#! exit 0"), "", false), Status::Crashed(_)));
     }
 
     #[test]
     fn qemus_own_failure_says_what_it_printed() {
-        let status = judge(exited(1), &[], "qemu: no such machine\n");
+        let status = judge(exited(1), &[], "qemu: no such machine\n", false);
         assert_eq!(status, Status::QemuFailed("qemu: no such machine\n".into()));
-        assert!(matches!(judge(exited(1), &[], ""), Status::QemuFailed(_)));
+        assert!(matches!(judge(exited(1), &[], "", false), Status::QemuFailed(_)));
     }
 
     proptest! {
         #[test]
         fn only_one_code_agrees_with_a_status(status in 0u8..=111, code in 0i32..256) {
-            let judged = judge(exited(code), &log(&format!("#! exit {status}")), "");
+            let judged = judge(exited(code), &log(&format!("#! exit {status}")), "", false);
             prop_assert_eq!(judged == Status::Exited(status), code == exit_code(status));
             // No status looks like an ordinary end or failure of QEMU.
             prop_assert!(exit_code(status) > 1);

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::events::Events;
 use super::outcome::{Outcome, Status, judge, tail};
 use super::{Machine, MachineError};
 use crate::crash::{CrashCollector, CrashReport};
@@ -42,6 +43,7 @@ pub struct Running {
     messages: Receiver<Message>,
     sender: Sender<Message>,
     stderr: Option<JoinHandle<String>>,
+    events: Option<Events>,
     started: Instant,
     lines: Vec<Line>,
     crash: CrashCollector,
@@ -90,7 +92,7 @@ impl Process {
 }
 
 impl Running {
-    pub(super) fn new(mut child: Child, machine: Machine) -> Running {
+    pub(super) fn new(mut child: Child, machine: Machine, events: Option<Events>) -> Running {
         let started = Instant::now();
         let (sender, messages) = mpsc::channel();
         let stdin = child.stdin.take();
@@ -121,6 +123,7 @@ impl Running {
             messages,
             sender,
             stderr,
+            events,
             started,
             lines: Vec::new(),
             crash: CrashCollector::default(),
@@ -390,7 +393,10 @@ impl Running {
         let status = match exit {
             _ if self.process.timed_out.load(Ordering::SeqCst) => Status::TimedOut,
             _ if self.killed => Status::Killed,
-            Some(exit) => judge(exit, &self.lines, &stderr),
+            Some(exit) => {
+                let watchdog_fired = self.events.take().is_some_and(Events::watchdog_fired);
+                judge(exit, &self.lines, &stderr, watchdog_fired)
+            }
             None => Status::Crashed("QEMU's exit code could not be read".to_owned()),
         };
         Outcome {

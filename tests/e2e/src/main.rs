@@ -25,6 +25,7 @@ mod policy;
 mod project;
 mod rdma;
 mod refusals;
+mod standstill;
 mod steady;
 mod tools;
 mod upgrade;

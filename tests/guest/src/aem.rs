@@ -141,7 +141,7 @@ fn keepalive_lasts_until_it_is_signalled(system: System) -> Result<(), Error> {
     enter_keepalive(system)?;
     assert!(TICKS.load(Relaxed) >= MOST);
     evctl(system, tick, Unregister)?;
-    let nobody = ContextId { index: main.index, generation: main.generation.wrapping_add(1) };
+    let nobody = ContextId::new(main.index, main.generation() + 1);
     assert_eq!(leave_keepalive(system, nobody), Err(Error::Event(EventError::NoContext)));
     Ok(())
 }

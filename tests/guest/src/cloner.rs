@@ -13,15 +13,6 @@ fn level(level: u8) -> Priority {
     Priority::new(level).expect("below 64")
 }
 
-/// A context's name in a word, for a static.
-fn word(context: ContextId) -> u32 {
-    u32::from(context.index) << 16 | u32::from(context.generation)
-}
-
-fn unword(word: u32) -> ContextId {
-    ContextId { index: (word >> 16) as u16, generation: word as u16 }
-}
-
 /// Children that wait until they are let go on, one by one.
 struct Halted {
     events: [AtomicU64; 8],
@@ -57,14 +48,14 @@ impl Halted {
 #[reflex::test(group = "contexts")]
 fn each_occurrence_makes_a_child_from_the_template(system: System) -> Result<(), Error> {
     static SEEN: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
-    static NAMES: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
+    static NAMES: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let cloner = system.cloner("fresh", 7u32).children(2).on(move |state, activation| {
         let run = RUNS.fetch_add(1, Relaxed);
         assert_eq!(activation.count, 1);
         SEEN[run].store(*state, Relaxed);
         *state += 1;
-        NAMES[run].store(word(system.kernel().running().expect("a child")), Relaxed);
+        NAMES[run].store(system.kernel().running().expect("a child").into_word(), Relaxed);
     })?;
     let signal = cloner.signal();
     for _ in 0..4 {
@@ -220,14 +211,14 @@ fn a_source_is_told_when_a_child_is_idle(system: System) -> Result<(), Error> {
 /// refused, and the next child has its own.
 #[reflex::test(group = "contexts")]
 fn a_child_with_registrations_lives_on(system: System) -> Result<(), Error> {
-    static CHILD: AtomicU32 = AtomicU32::new(0);
+    static CHILD: AtomicU64 = AtomicU64::new(0);
     static TICKS: AtomicU32 = AtomicU32::new(0);
     static EVENT: AtomicU64 = AtomicU64::new(0);
     let kernel = system.kernel();
     let cloner = system.cloner("living", 10u32).on(move |state, _| {
         *state += 1;
         let this = system.this::<u32>().expect("its state");
-        CHILD.store(word(this.id()), Relaxed);
+        CHILD.store(this.id().into_word(), Relaxed);
         let event = kernel.register(this.handle(), Default::default(), |state: &mut u32, _| {
             *state += 1;
             TICKS.store(*state, Relaxed);
@@ -236,7 +227,7 @@ fn a_child_with_registrations_lives_on(system: System) -> Result<(), Error> {
     })?;
     for round in 0..3 {
         kernel.activate(cloner.event(), 1)?;
-        let child = unword(CHILD.load(Relaxed));
+        let child = ContextId::from_word(CHILD.load(Relaxed));
         let event = EventId::from_word(EVENT.load(Relaxed));
         // Its handler has returned, and it has kept its state.
         kernel.activate(event, 1)?;
@@ -246,13 +237,13 @@ fn a_child_with_registrations_lives_on(system: System) -> Result<(), Error> {
         assert_eq!((seen.name, seen.condition, seen.registrations), ("living", Condition::Idle, 2));
         // Another occurrence has to wait for it.
         kernel.activate(cloner.event(), 1)?;
-        assert_eq!(CHILD.load(Relaxed), word(child));
+        assert_eq!(CHILD.load(Relaxed), child.into_word());
         if round == 1 {
             kernel.unregister(event)?;
         } else {
             system.end(child)?;
         }
-        let next = unword(CHILD.load(Relaxed));
+        let next = ContextId::from_word(CHILD.load(Relaxed));
         assert_ne!(next, child);
         assert_eq!(next.index, child.index);
         assert_eq!(kernel.report(child, Trouble::PoolLow), Err(EventError::NoContext));
@@ -310,14 +301,14 @@ fn children_run_at_the_events_priority(system: System) -> Result<(), Error> {
 /// Parents and children are visible; a child's limits are no more than its parent's.
 #[reflex::test(group = "contexts")]
 fn descent_is_visible(system: System) -> Result<(), Error> {
-    static SEEN: AtomicU32 = AtomicU32::new(0);
+    static SEEN: AtomicU64 = AtomicU64::new(0);
     let limits = Limits { registrations: 3, ..Limits::NONE };
     let parent = system.context("parent", ()).limits(limits).build()?;
     let cloner = system.cloner("offspring", ()).child_of(parent).on(move |(), _| {
         let this = system.this::<()>().expect("its state");
         let parent =
             system.contexts().find(|seen| seen.id == this.id()).and_then(|seen| seen.parent);
-        SEEN.store(parent.map_or(0, word), Relaxed);
+        SEEN.store(parent.map_or(0, ContextId::into_word), Relaxed);
         // One registration is what starts it; so two are left.
         let kernel = system.kernel();
         for _ in 0..2 {
@@ -328,7 +319,7 @@ fn descent_is_visible(system: System) -> Result<(), Error> {
         system.end(this).expect("a cloner's child");
     })?;
     cloner.signal().fire()?;
-    assert_eq!(SEEN.load(Relaxed), word(parent.id()));
+    assert_eq!(SEEN.load(Relaxed), parent.id().into_word());
     let main = system.kernel().running();
     let seen = system.contexts().find(|seen| seen.id == parent.id()).expect("it exists");
     assert_eq!((seen.parent, seen.name), (main, "parent"));
@@ -419,13 +410,13 @@ fn cloned_children_inherit(system: System) -> Result<(), Error> {
 fn a_child_that_fails_ends_alone(system: System) -> Result<(), Error> {
     static HALTED: Halted = Halted::new();
     static ENDED: AtomicU32 = AtomicU32::new(0);
-    static NAMES: [AtomicU32; 9] = [const { AtomicU32::new(0) }; 9];
+    static NAMES: [AtomicU64; 9] = [const { AtomicU64::new(0) }; 9];
     let cloner = system.cloner("failing", 0u32).children(2).contained();
     let cloner: Cloner<u32> = cloner.with(move |state, what: u32| {
         assert_eq!(*state, 0, "as the template is");
         *state = what;
         let this = system.this::<u32>().expect("its state");
-        NAMES[what as usize].store(word(this.id()), Relaxed);
+        NAMES[what as usize].store(this.id().into_word(), Relaxed);
         let kernel = system.kernel();
         kernel.register(this.handle(), Default::default(), |_: &mut u32, _| {}).expect("room");
         match what {

@@ -5,6 +5,7 @@
 
 mod contained;
 mod faults;
+mod standstill;
 
 use core::hint::{black_box, spin_loop};
 use core::time::Duration;
@@ -35,6 +36,10 @@ fn main(system: System) -> Result<(), Error> {
         Some("contained") => contained::serve(system),
         Some("overrun") => in_limited_handler(system),
         Some("section") => contained::fail_in_section(system),
+        Some("masked") => standstill::mask(),
+        Some("endless-section") => standstill::in_section(system),
+        Some("idle") => standstill::idle(system),
+        Some("busy") => standstill::busy(system),
         Some("invalid-opcode") => done(faults::invalid_opcode()),
         Some(_) => Err(Error::Application("by= names no known way to go wrong")),
     }

@@ -30,7 +30,7 @@ struct ContextSlot {
     /// What is activated when it ends.
     mourners: Vec<EventId>,
     /// How often it has ended.
-    failures: u32,
+    failures: u64,
 }
 
 struct Slot {
@@ -117,7 +117,7 @@ impl SimKernel {
             mourners: Vec::new(),
             failures: 0,
         });
-        Context::new(ContextId { index, generation: 0 })
+        Context::new(ContextId::new(index, 0))
     }
 
     /// Looks at, or changes, the state of a context that is not running.
@@ -483,7 +483,7 @@ impl EventSystem for SimKernel {
         Ok(())
     }
 
-    fn failures(&self, context: ContextId) -> Result<u32, Error> {
+    fn failures(&self, context: ContextId) -> Result<u64, Error> {
         let tables = self.lock();
         let context = tables.contexts.get(usize::from(context.index));
         Ok(context.ok_or(Error::NoContext)?.failures)

@@ -2,13 +2,28 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem::needs_drop;
 use reflex_event::Error;
 
 struct Entry<T> {
-    /// Out while it is delivered to the last that waits for it.
+    /// Out while it is copied, or delivered to the last that waits for it.
     data: Option<T>,
     /// Registrations that have not been given it.
     left: u32,
+    /// Copying it has failed.
+    lost: bool,
+}
+
+/// What there is next for a registration.
+pub(crate) enum Next<T> {
+    /// Nothing: it has been given all.
+    Nothing,
+    /// Nothing more of those before this number: their data is lost.
+    Lost(u64),
+    /// This, copied by the function, and then [put back](Backlog::put_back).
+    Copy(Due<T>, fn(&T) -> T),
+    /// This.
+    Due(Due<T>),
 }
 
 /// What a registration is to be given next.
@@ -67,7 +82,7 @@ impl<T> Backlog<T> {
     /// # Errors
     /// The data, when there is no room.
     pub(crate) fn put(&mut self, data: T, count: u32, takers: u32) -> Result<Option<T>, T> {
-        let entry = Entry { data: Some(data), left: takers };
+        let entry = Entry { data: Some(data), left: takers, lost: false };
         if self.latest {
             self.end += u64::from(count);
             return Ok(self.slots[0].replace(entry).and_then(|old| old.data));
@@ -81,20 +96,41 @@ impl<T> Backlog<T> {
         Ok(None)
     }
 
-    /// What comes next for a registration whose place is `seen`.
-    pub(crate) fn look(&mut self, seen: u64) -> Option<Due<T>> {
+    /// What comes next for a registration whose place is `seen`. Data that has something to be dropped
+    /// is not copied here: copying it may do anything.
+    pub(crate) fn look(&mut self, seen: u64) -> Next<T> {
         if seen >= self.end {
-            return None;
+            return Next::Nothing;
         }
         let after = if self.latest { self.end } else { seen + 1 };
         let at = self.at(seen);
-        let entry = self.slots.get_mut(at)?.as_mut()?;
-        let data = match self.copy {
-            Some(copy) if entry.left > 1 => copy(entry.data.as_ref()?),
-            _ => entry.data.take()?,
-        };
+        let Some(Some(entry)) = self.slots.get_mut(at) else { return Next::Nothing };
+        if entry.lost {
+            return Next::Lost(after);
+        }
         let count = u32::try_from(after - seen).unwrap_or(u32::MAX);
-        Some(Due { data, count: if self.latest { count } else { 1 }, after })
+        let count = if self.latest { count } else { 1 };
+        let data = match (self.copy, &entry.data) {
+            (Some(copy), Some(data)) if entry.left > 1 && !needs_drop::<T>() => Some(copy(data)),
+            _ => entry.data.take(),
+        };
+        match (data, self.copy) {
+            (None, _) => Next::Nothing,
+            (Some(data), Some(copy)) if entry.left > 1 && needs_drop::<T>() => {
+                Next::Copy(Due { data, count, after }, copy)
+            }
+            (Some(data), _) => Next::Due(Due { data, count, after }),
+        }
+    }
+
+    /// The data that a registration at `seen` was to be given is lost, for all.
+    pub(crate) fn lose(&mut self, seen: u64) {
+        let at = self.at(seen);
+        if let Some(Some(entry)) = self.slots.get_mut(at)
+            && entry.data.is_none()
+        {
+            entry.lost = true;
+        }
     }
 
     /// Data that was looked at and not taken comes back, if its slot still waits for it.

@@ -20,6 +20,7 @@ extern crate std;
 
 mod accumulate;
 mod backlog;
+mod behalf;
 mod kind;
 mod levels;
 mod port;

@@ -1,8 +1,8 @@
 //! A registration's end of a source: data of a type on its way to a handler.
 
-use crate::Source;
 use crate::levels::Links;
 use crate::store::{Kept, Put, Store};
+use crate::{Source, behalf};
 use core::fmt;
 use reflex_event::{
     Activation, Ceiling, ContextId, Error, EventId, Kernel, Meanwhile, Priority, Trouble,
@@ -174,8 +174,9 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
             (admission, state.event)
         });
         let admission = match admission {
-            Admission::Activate(_) => {
+            Admission::Activate(unneeded) => {
                 self.activate(event, count);
+                unneeded.into_iter().for_each(|data| self.discard(data));
                 return Ok(());
             }
             Admission::Ask(data) => self.ask(data, count),
@@ -185,12 +186,16 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     }
 
     /// Lets data in if nobody is to be asked, and there is room: then says whose handler is due, and
-    /// what data is not needed any more.
+    /// what data of the owner's is not needed any more.
     ///
     /// # Errors
     /// The data, to be [delivered](Self::deliver).
     #[inline]
-    pub(crate) fn let_in(&self, data: T, count: u32) -> Result<(EventId, Option<T>), T> {
+    pub(crate) fn let_in(
+        &self,
+        data: T,
+        count: u32,
+    ) -> Result<(EventId, Option<(ContextId, T)>), T> {
         self.with(|state| {
             let (None, Some(event)) = (&state.filter, state.event) else { return Err(data) };
             let closed = state.gate != Gate::Open || (self.0.once && state.spent);
@@ -200,7 +205,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
             state.spent = true;
             match state.store.put(data, count) {
                 Put::Kept => Ok((event, None)),
-                Put::Instead(old) | Put::Full(old) => Ok((event, Some(old))),
+                Put::Instead(old) | Put::Full(old) => Ok((event, Some((self.0.context, old)))),
             }
         })
     }
@@ -220,7 +225,8 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
                 };
                 data = whole;
                 // When it is not put back, it is dropped here.
-                let _outdated = self.with(|state| state.put_back(filter, version));
+                let outdated = self.with(|state| state.put_back(filter, version));
+                outdated.into_iter().for_each(|filter| self.discard(filter));
                 if !passes {
                     return Admission::Drop(data);
                 }
@@ -234,8 +240,12 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     #[inline(never)]
     fn settle(&self, admission: Admission<T>, event: Option<EventId>, count: u32) -> Result<(), T> {
         match admission {
-            Admission::Drop(_) | Admission::Ask(_) | Admission::Forgotten => {}
-            Admission::Activate(_) => self.activate(event, count),
+            Admission::Forgotten => {}
+            Admission::Drop(data) | Admission::Ask(data) => self.discard(data),
+            Admission::Activate(unneeded) => {
+                self.activate(event, count);
+                unneeded.into_iter().for_each(|data| self.discard(data));
+            }
             Admission::Full(data, news) => {
                 if news {
                     // Whatever became of what was pending, the handler is to make room.
@@ -244,9 +254,13 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
                 }
                 return Err(data);
             }
-            Admission::Shed(_) => self.report(Trouble::LimitReached),
-            Admission::Abort(_) => {
+            Admission::Shed(data) => {
                 self.report(Trouble::LimitReached);
+                self.discard(data);
+            }
+            Admission::Abort(data) => {
+                self.report(Trouble::LimitReached);
+                self.discard(data);
                 // When it has ended already, so much the better.
                 let _ = event.map(|event| self.0.kernel.unregister(event));
             }
@@ -350,10 +364,11 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
                 Some(filter.unsize(|filter: &mut F| filter as &mut (dyn Fn(&T) -> bool + Send)))
             }
         };
-        let _old = self.with(|state| {
+        let old = self.with(|state| {
             state.version = state.version.wrapping_add(1);
             core::mem::replace(&mut state.filter, filter)
         });
+        old.into_iter().for_each(|filter| self.discard(filter));
         Ok(())
     }
 
@@ -361,7 +376,8 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     pub fn clean(&self) -> u32 {
         let mut dropped: u32 = 0;
         for _ in 0..self.with(|state| state.store.entries()) {
-            let Some((_data, count)) = self.pop() else { break };
+            let Some((data, count)) = self.pop() else { break };
+            self.discard(data);
             dropped = dropped.saturating_add(count);
         }
         self.with(|state| state.spent = false);
@@ -444,12 +460,20 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
 
     /// The registration has ended: nothing is let in any more, and what waits is dropped.
     pub(crate) fn close(&self) {
-        let _filter = self.with(|state| {
+        let filter = self.with(|state| {
             state.gate = Gate::Closed;
             state.version = state.version.wrapping_add(1);
             state.filter.take()
         });
-        while let Some(_kept) = self.pop() {}
+        filter.into_iter().for_each(|filter| self.discard(filter));
+        while let Some(kept) = self.pop() {
+            self.discard(kept);
+        }
+    }
+
+    /// Drops what is the owner's, wherever this is.
+    fn discard<D>(&self, value: D) {
+        behalf::discard(&self.0.kernel, self.0.context, value);
     }
 
     fn resume(&self) {

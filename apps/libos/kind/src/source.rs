@@ -1,12 +1,13 @@
 //! What occurs, and everybody who is to be told.
 
 use crate::Delivery;
-use crate::backlog::{Backlog, Due};
+use crate::backlog::{Backlog, Due, Next};
+use crate::behalf;
 use crate::levels::{End, Levels};
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
-use reflex_event::{Ceiling, Context, Error, EventId, Kernel, Priority, Registration};
+use reflex_event::{Ceiling, Context, ContextId, Error, EventId, Kernel, Priority, Registration};
 
 /// To whom an occurrence goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,9 +45,13 @@ struct Inner<K: Kernel, T: Send + 'static> {
     state: Ceiling<State<K, T>>,
 }
 
+/// Data that nobody needs, and for which context it was kept, if for any.
+type Unneeded<T> = (Option<ContextId>, T);
+
 /// What became of an occurrence for which there was no room.
 enum Kept<T> {
-    Done,
+    /// It is kept, or goes to nobody.
+    Done(Option<Unneeded<T>>),
     /// There is room now.
     Again(T),
     Refused(T),
@@ -55,8 +60,10 @@ enum Kept<T> {
 /// What became of a registration's turn.
 enum Handed<K: Kernel, T: Send + 'static> {
     /// It has been given what it was to be given, and is to be activated for so many occurrences.
-    /// Data that is not needed any more is to be dropped.
-    Simply(EventId, u32, Option<T>),
+    /// Data of a context's that is not needed any more is to be dropped.
+    Simply(EventId, u32, Option<(ContextId, T)>),
+    /// It is to be given a copy of what is due, which is to be made with others let in between.
+    Copy(Delivery<K, T>, u64, Due<T>, fn(&T) -> T),
     /// It is not as simple as that: it is to be given what is due with others let in between.
     Not(Delivery<K, T>, u64, Due<T>),
     /// There is none of that priority that is behind.
@@ -83,6 +90,8 @@ struct State<K: Kernel, T: Send + 'static> {
     lead: Option<(EventId, Priority)>,
     /// Occurrences when nobody had registered.
     unheard: u64,
+    /// The context that has registered last.
+    latest: Option<ContextId>,
 }
 
 impl<K: Kernel, T: Send + 'static> Source<K, T> {
@@ -148,6 +157,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
             armed: None,
             lead: None,
             unheard: 0,
+            latest: None,
         };
         let kernel = kernel.clone();
         let inner = Arc::new(Inner { kernel, sharing, resume, state: Ceiling::new(state) });
@@ -205,6 +215,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
                 Ok(())
             })?;
             state.registrations += 1;
+            state.latest = Some(port.context());
             state.levels.add(port, End::Back);
             state.follow(&self.0.kernel);
             Ok(())
@@ -252,17 +263,31 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
             }
         });
         match let_in {
-            Ok((event, _unneeded)) => {
+            Ok((event, unneeded)) => {
                 // When it has ended meanwhile there is nobody to be told.
                 let _ = self.0.kernel.activate(event, count);
+                if let Some((owner, unneeded)) = unneeded {
+                    behalf::discard(&self.0.kernel, owner, unneeded);
+                }
                 Ok(())
             }
-            Err(data) => self.deliver_slowly(data, count),
+            Err(data) => {
+                // What nobody needs is dropped here, where nothing is guarded.
+                match self.deliver_slowly(data, count)? {
+                    Some((Some(owner), unneeded)) => {
+                        behalf::discard(&self.0.kernel, owner, unneeded);
+                    }
+                    Some((None, unneeded)) => drop(unneeded),
+                    None => {}
+                }
+                Ok(())
+            }
         }
     }
 
+    /// Delivers data where that is not simple; returns data that nobody needs.
     #[inline(never)]
-    fn deliver_slowly(&self, data: T, count: u32) -> Result<(), T> {
+    fn deliver_slowly(&self, data: T, count: u32) -> Result<Option<Unneeded<T>>, T> {
         // No share of a port is kept where the calling context may be given up.
         self.0.kernel.guarded(|| {
             let sole = self.0.with(|state| {
@@ -271,7 +296,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
             });
             match sole {
                 Some(port) => match port.deliver(data, count) {
-                    Ok(()) => Ok(()),
+                    Ok(()) => Ok(None),
                     Err(data) => self.keep(&port, data, count),
                 },
                 None => self.0.queue(data, count),
@@ -282,31 +307,37 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     /// The only registration has had no room for an occurrence.
     #[cold]
     #[inline(never)]
-    fn keep(&self, port: &Delivery<K, T>, mut data: T, count: u32) -> Result<(), T> {
+    fn keep(
+        &self,
+        port: &Delivery<K, T>,
+        mut data: T,
+        count: u32,
+    ) -> Result<Option<Unneeded<T>>, T> {
         loop {
             // In a section: it does not make room in between, with nobody waiting yet.
             let kept = self.0.kernel.section(|| {
                 if !self.has(port) {
-                    return Kept::Done;
+                    return Kept::Done(Some((Some(port.context()), data)));
                 }
                 if !port.holds_up() {
                     return Kept::Again(data);
                 }
-                if let Err(data) = self.0.queue(data, count) {
-                    return Kept::Refused(data);
-                }
+                let unneeded = match self.0.queue(data, count) {
+                    Ok(unneeded) => unneeded,
+                    Err(data) => return Kept::Refused(data),
+                };
                 self.0.with(|state| {
                     if port.tied(|links| links.listed) {
                         state.levels.remove(port);
                     }
                 });
-                Kept::Done
+                Kept::Done(unneeded)
             });
             match kept {
-                Kept::Done => return Ok(()),
+                Kept::Done(unneeded) => return Ok(unneeded),
                 Kept::Refused(data) => return Err(data),
                 Kept::Again(again) => match port.deliver(again, count) {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => return Ok(None),
                     Err(again) => data = again,
                 },
             }
@@ -325,15 +356,15 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
         let mut at = None;
         for _ in 0..RUN {
             match self.0.with(|state| state.hand(&mut at)) {
-                Handed::Simply(event, count, _unneeded) => {
+                Handed::Simply(event, count, unneeded) => {
                     // When it has ended meanwhile there is nobody to be told.
                     let _ = self.0.kernel.activate(event, count);
+                    if let Some((owner, unneeded)) = unneeded {
+                        behalf::discard(&self.0.kernel, owner, unneeded);
+                    }
                 }
-                Handed::Not(port, seen, Due { data, count, after }) => {
-                    let result = port.deliver(data, count);
-                    let _unneeded =
-                        self.0.with(|state| state.given(self, &port, seen, after, result));
-                }
+                Handed::Not(port, seen, due) => self.hand_slowly(&port, seen, due),
+                Handed::Copy(port, seen, due, copy) => self.hand_copy(&port, seen, due, copy),
                 Handed::Nothing => break,
             }
         }
@@ -341,20 +372,49 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
         self.0.arm();
     }
 
+    /// Hands a registration what is due.
+    fn hand_slowly(&self, port: &Delivery<K, T>, seen: u64, due: Due<T>) {
+        let Due { data, count, after } = due;
+        let result = port.deliver(data, count);
+        let unneeded = self.0.with(|state| state.given(self, port, seen, after, result));
+        if let Some(unneeded) = unneeded {
+            behalf::discard(&self.0.kernel, port.context(), unneeded);
+        }
+    }
+
+    /// Hands a registration a copy of what is due, and puts that back for the others.
+    #[cold]
+    #[inline(never)]
+    fn hand_copy(&self, port: &Delivery<K, T>, seen: u64, due: Due<T>, copy: fn(&T) -> T) {
+        let Due { data, count, after } = due;
+        let Some((data, copied)) = behalf::copied(&self.0.kernel, port.context(), data, copy)
+        else {
+            self.0.with(|state| state.backlog.lose(seen));
+            return;
+        };
+        let unneeded = self.0.with(|state| state.backlog.put_back(seen, data));
+        if let Some(unneeded) = unneeded {
+            behalf::discard(&self.0.kernel, port.context(), unneeded);
+        }
+        self.hand_slowly(port, seen, Due { data: copied, count, after });
+    }
+
     /// Drops what everybody has been given, and lets whoever delivers go on if there is room.
     fn make_room(&self) {
         loop {
-            let (dropped, resumes) = self.0.with(|state| {
+            let (dropped, resumes, owner) = self.0.with(|state| {
                 let dropped = state.backlog.pop();
                 let room = state.registrations == 0 || state.backlog.has_room();
                 let resumes = dropped.is_none() && room && core::mem::take(&mut state.refused);
-                (dropped, resumes)
+                (dropped, resumes, state.latest)
             });
             if resumes {
                 self.0.resume();
             }
-            if dropped.is_none() {
-                return;
+            let Some(dropped) = dropped else { return };
+            // It was copied for all of them: it is as much the last one's as any other's.
+            if let (Some(dropped), Some(owner)) = (dropped, owner) {
+                behalf::discard(&self.0.kernel, owner, dropped);
             }
         }
     }
@@ -413,16 +473,16 @@ impl<K: Kernel, T: Send + 'static> Inner<K, T> {
     }
 
     /// Puts an occurrence into the backlog, for the relay.
-    fn queue(&self, data: T, count: u32) -> Result<(), T> {
-        let _unneeded = self.with(|state| {
+    fn queue(&self, data: T, count: u32) -> Result<Option<Unneeded<T>>, T> {
+        let unneeded = self.with(|state| {
             if state.registrations == 0 {
                 state.unheard += u64::from(count);
-                return Ok(Some(data));
+                return Ok(Some((None, data)));
             }
             match state.backlog.put(data, count, state.registrations) {
                 Ok(unneeded) => {
                     state.levels.fall_behind();
-                    Ok(unneeded)
+                    Ok(unneeded.map(|data| (state.latest, data)))
                 }
                 Err(data) => {
                     state.refused = true;
@@ -431,7 +491,7 @@ impl<K: Kernel, T: Send + 'static> Inner<K, T> {
             }
         })?;
         self.arm();
-        Ok(())
+        Ok(unneeded)
     }
 
     /// Activates the relay if there is something for it to do.
@@ -462,22 +522,29 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
             }
             let Some(port) = levels.head(priority) else { return Handed::Nothing };
             let (seen, alone) = port.tied(|links| (links.seen, links.is_alone()));
-            let Some(Due { data, count, after }) = backlog.look(seen) else {
-                levels.caught_up(priority);
-                continue;
-            };
-            return match port.let_in(data, count) {
-                Ok((event, unneeded)) => {
-                    port.tied(|links| links.seen = after);
-                    backlog.given(seen, after);
-                    if after == backlog.end() {
-                        // Those who have been given all come last.
-                        if alone { levels.caught_up(priority) } else { levels.rotate(priority) }
-                    }
-                    Handed::Simply(event, count, unneeded)
+            let (after, handed) = match backlog.look(seen) {
+                Next::Nothing => {
+                    levels.caught_up(priority);
+                    continue;
                 }
-                Err(data) => Handed::Not(port.clone(), seen, Due { data, count, after }),
+                Next::Copy(due, copy) => return Handed::Copy(port.clone(), seen, due, copy),
+                Next::Lost(after) => (after, None),
+                Next::Due(Due { data, count, after }) => match port.let_in(data, count) {
+                    Ok((event, unneeded)) => (after, Some(Handed::Simply(event, count, unneeded))),
+                    Err(data) => {
+                        return Handed::Not(port.clone(), seen, Due { data, count, after });
+                    }
+                },
             };
+            port.tied(|links| links.seen = after);
+            backlog.given(seen, after);
+            if after == backlog.end() {
+                // Those who have been given all come last.
+                if alone { levels.caught_up(priority) } else { levels.rotate(priority) }
+            }
+            if let Some(handed) = handed {
+                return handed;
+            }
         }
     }
 

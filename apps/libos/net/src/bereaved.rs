@@ -208,7 +208,7 @@ impl<K: Kernel> Shared<K> {
             return;
         }
         (orphan.orphaned, orphan.listening) = (true, false);
-        orphan.life = orphan.life.wrapping_add(1);
+        orphan.life += 1;
         self.levels.remove(orphan.settings.priority);
         if let Some(port) = orphan.port {
             self.ports.close(port, group);

@@ -5,7 +5,7 @@ use crate::{ConnectionError, Error, Net, TcpState, TcpStates};
 use core::cell::Cell;
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use reflex_event::{EventId, Kernel, Priority};
 use reflex_memory::Lent;
 use smoltcp::socket::tcp::Socket;
@@ -19,7 +19,9 @@ pub struct Connection<K: Kernel> {
     index: u32,
     slot: u32,
     /// Relaxed throughout: it belongs to the handle, and a handle's own handler sets it.
-    generation: AtomicU32,
+    generation: AtomicU64,
+    /// It is the handle of whatever connection its place has: a registration's own.
+    follows: bool,
 }
 
 /// What a call finds of the endpoint.
@@ -80,8 +82,14 @@ fn free(socket: &Socket<'_>) -> usize {
 }
 
 impl<K: Kernel> Connection<K> {
-    pub(crate) fn new(net: Net<K>, index: u32, slot: u32, generation: u32) -> Self {
-        Self { net, index, slot, generation: AtomicU32::new(generation) }
+    pub(crate) fn new(net: Net<K>, index: u32, slot: u32, generation: u64) -> Self {
+        Self { net, index, slot, generation: AtomicU64::new(generation), follows: false }
+    }
+
+    /// The handle that a registration has, and its handler is told of: that of the connection which
+    /// there is something to tell of, one after the other. Copies stay what they are.
+    pub(crate) fn of_place(net: Net<K>, index: u32, slot: u32) -> Self {
+        Self { follows: true, ..Self::new(net, index, slot, 0) }
     }
 
     /// The connection's place: below its owner's limit, and no other live connection's of that
@@ -380,12 +388,17 @@ impl<K: Kernel> Connection<K> {
         }
     }
 
-    /// What there is to tell; makes this the handle of the record's present connection.
+    /// What there is to tell of its connection; makes this the handle of the record's present one if
+    /// it is a registration's.
     #[inline]
     pub(crate) fn take_notices(&self) -> Option<(u8, Option<ConnectionError>)> {
         self.net.with(|shared| {
             let record = &mut shared.records[self.index];
-            self.generation.store(record.generation, Ordering::Relaxed);
+            if self.follows {
+                self.generation.store(record.generation, Ordering::Relaxed);
+            } else if record.generation != self.generation.load(Ordering::Relaxed) {
+                return None;
+            }
             let notices = core::mem::take(&mut record.notices);
             let untold = u32::from(notices != 0);
             let told = (notices != 0).then_some((notices, record.error));

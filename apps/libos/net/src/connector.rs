@@ -5,6 +5,7 @@ use crate::group::register_with;
 use crate::packet::FlowKey;
 use crate::record::{Events, Phase};
 use crate::settings::Settings;
+use crate::shared::Owner;
 use crate::{Error, Net, TcpService};
 use core::net::SocketAddrV4;
 use core::time::Duration;
@@ -69,7 +70,7 @@ impl<K: Kernel> ConnectBuilder<K> {
     ) -> Result<Connector<K>, Error> {
         let context = context.into();
         let group = self.net.group(None, self.settings, context, register_with(context))?;
-        Ok(Connector { net: self.net, group })
+        Ok(Connector { net: self.net, group: group.0, owner: group.1 })
     }
 }
 
@@ -77,11 +78,12 @@ impl<K: Kernel> ConnectBuilder<K> {
 pub struct Connector<K: Kernel> {
     pub(crate) net: Net<K>,
     pub(crate) group: u32,
+    pub(crate) owner: Owner,
 }
 
 impl<K: Kernel> Clone for Connector<K> {
     fn clone(&self) -> Self {
-        Self { net: self.net.clone(), group: self.group }
+        Self { net: self.net.clone(), group: self.group, owner: self.owner }
     }
 }
 
@@ -107,7 +109,7 @@ impl<K: Kernel> Connector<K> {
         {
             return Err(Error::BadDestination);
         }
-        if self.net.with(|shared| shared.groups[self.group as usize].orphaned) {
+        if !self.net.with(|shared| shared.groups[self.group as usize].is_of(self.owner)) {
             return Err(Error::Closed);
         }
         let mut random = [0; 2];
@@ -143,7 +145,7 @@ impl<K: Kernel> Connector<K> {
         index: u32,
         peer: &SocketAddrV4,
         start: u16,
-    ) -> Result<(u32, u32, Option<Events>), Error> {
+    ) -> Result<(u64, u32, Option<Events>), Error> {
         let own = self.net.address().ok_or(Error::NoAddress)?;
         let ports = EPHEMERAL.end() - EPHEMERAL.start() + 1;
         let mut key = FlowKey {

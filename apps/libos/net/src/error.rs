@@ -5,7 +5,8 @@ use core::fmt;
 /// Why a call was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
-    /// The connection is over, or its sending half is closed, or the handle is of an earlier one.
+    /// The connection is over, or its sending half is closed, or the handle is of an earlier one; or
+    /// the context that served the socket has been given up.
     Closed,
     /// Another socket has the port.
     PortInUse,

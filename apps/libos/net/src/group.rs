@@ -6,7 +6,7 @@ use crate::ready::ReadyList;
 use crate::record::{List, Records};
 use crate::service::deliver;
 use crate::settings::Settings;
-use crate::shared::{Group, Register};
+use crate::shared::{Group, Owner, Register};
 use crate::{Error, Net, Stack, TcpService};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -42,7 +42,7 @@ where
     F: Fn(&mut S, &Connection<K>) + Send + 'static,
 {
     Arc::new(move |net: &Net<K>, priority, index, slot| {
-        let connection = Connection::new(net.clone(), index, slot, 0);
+        let connection = Connection::of_place(net.clone(), index, slot);
         let registration = Registration { priority, accumulation: Accumulation::Count };
         let handler = make()?;
         net.kernel().register(context, registration, move |state: &mut S, _| {
@@ -53,14 +53,14 @@ where
 
 impl<K: Kernel> Net<K> {
     /// Makes a group whose connections are registered with `context` as `register` does, or takes
-    /// one over that it had in an earlier life. A cold path.
+    /// one over that it had in an earlier life. Returns it, and in which life it is whose. A cold path.
     pub(crate) fn group<S>(
         &self,
         port: Option<u16>,
         settings: Settings,
         context: Context<S>,
         register: Arc<Register<K>>,
-    ) -> Result<u32, Error> {
+    ) -> Result<(u32, Owner), Error> {
         self.kernel().guarded(|| self.make_group(port, settings, context, register))
     }
 
@@ -70,7 +70,7 @@ impl<K: Kernel> Net<K> {
         settings: Settings,
         context: Context<S>,
         register: Arc<Register<K>>,
-    ) -> Result<u32, Error> {
+    ) -> Result<(u32, Owner), Error> {
         let usable = 1..=1 << 30;
         if port == Some(0)
             || settings.connections == 0
@@ -99,7 +99,7 @@ impl<K: Kernel> Net<K> {
             }
         }
         if let Some(group) = self.adopt(owner, port, &settings, &register)? {
-            return Ok(group);
+            return Ok((group, owner));
         }
         let group = Box::new(Group {
             owner,
@@ -134,6 +134,6 @@ impl<K: Kernel> Net<K> {
                 (group.opening_event, group.listening) = (Some(event), true);
             });
         }
-        Ok(group)
+        Ok((group, owner))
     }
 }

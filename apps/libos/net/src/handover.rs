@@ -3,7 +3,7 @@
 
 use crate::group::register_with;
 use crate::record::Records;
-use crate::shared::Register;
+use crate::shared::{Owner, Register};
 use crate::{Connection, Connector, Listener, Net, TcpService, UdpService, UdpSocket};
 use alloc::sync::Arc;
 use reflex_event::{Context, EventId, Kernel};
@@ -13,6 +13,7 @@ use reflex_event::{Context, EventId, Kernel};
 pub struct Served<K: Kernel> {
     net: Net<K>,
     group: u32,
+    owner: Owner,
 }
 
 /// How further connections will be registered.
@@ -29,6 +30,9 @@ impl<K: Kernel> Served<K> {
             // A section each: there may be many not made yet.
             let index = Records::index(self.group, at);
             let (slot, event) = self.net.with(|shared| {
+                if !shared.groups[self.group as usize].is_of(self.owner) {
+                    return None;
+                }
                 let record = shared.records.get(index)?;
                 let served = record.life == shared.groups[self.group as usize].life;
                 let events = record.events.filter(|_| served);
@@ -36,14 +40,26 @@ impl<K: Kernel> Served<K> {
             })?;
             at += 1;
             if let Some(event) = event {
-                return Some((event, Connection::new(self.net.clone(), index, slot, 0), at));
+                return Some((event, Connection::of_place(self.net.clone(), index, slot), at));
             }
         }
     }
 
-    /// Prepares that further connections are served by `context`.
-    pub fn prepare<S: TcpService<K>>(&self, context: Context<S>) -> Successor<K> {
-        Successor { register: register_with(context) }
+    /// Prepares that further connections are served by `context`, which serves them already.
+    ///
+    /// # Errors
+    /// [`Foreign`](reflex_event::Error::Foreign) when another serves them, or the context was given up
+    /// since.
+    pub fn prepare<S: TcpService<K>>(
+        &self,
+        context: Context<S>,
+    ) -> Result<Successor<K>, reflex_event::Error> {
+        let own = self.owner.context == context.id();
+        if own && self.net.with(|shared| shared.groups[self.group as usize].is_of(self.owner)) {
+            Ok(Successor { register: register_with(context) })
+        } else {
+            Err(reflex_event::Error::Foreign)
+        }
     }
 
     /// From now on further connections are served as was prepared. Returns how it was before,
@@ -51,8 +67,11 @@ impl<K: Kernel> Served<K> {
     #[must_use]
     pub fn hand_over(&self, to: Successor<K>) -> Successor<K> {
         self.net.with(|shared| {
-            let present = &mut shared.groups[self.group as usize].register;
-            Successor { register: core::mem::replace(present, to.register) }
+            let group = &mut shared.groups[self.group as usize];
+            if !group.is_of(self.owner) {
+                return to;
+            }
+            Successor { register: core::mem::replace(&mut group.register, to.register) }
         })
     }
 }
@@ -60,14 +79,14 @@ impl<K: Kernel> Served<K> {
 impl<K: Kernel> Listener<K> {
     /// What its connections have registered.
     pub fn served(&self) -> Served<K> {
-        Served { net: self.net.clone(), group: self.group }
+        Served { net: self.net.clone(), group: self.group, owner: self.owner }
     }
 }
 
 impl<K: Kernel> Connector<K> {
     /// What its connections have registered.
     pub fn served(&self) -> Served<K> {
-        Served { net: self.net.clone(), group: self.group }
+        Served { net: self.net.clone(), group: self.group, owner: self.owner }
     }
 }
 
@@ -80,9 +99,10 @@ impl<K: Kernel> Connection<K> {
 }
 
 impl<K: Kernel> UdpSocket<K> {
-    /// What it has registered with the context that serves it; `None` while it is being opened.
+    /// What it has registered with the context that serves it; `None` while it is being opened, and
+    /// when that context has been given up.
     pub fn registration(&self) -> Option<EventId> {
-        self.net.with(|shared| shared.sockets[self.index as usize].receive_event)
+        self.record(|record| record.receive_event).ok()?
     }
 
     /// Hands received datagrams to `service`: what the handler of the socket's registration does.

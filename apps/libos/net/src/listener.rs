@@ -2,7 +2,7 @@
 
 use crate::group::{register_by, register_with};
 use crate::settings::Settings;
-use crate::shared::Register;
+use crate::shared::{Group, Owner, Register};
 use crate::{Connection, Error, Net, TcpService, Transport};
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -104,18 +104,20 @@ impl<K: Kernel> ListenBuilder<K> {
         context: Context<S>,
         register: Arc<Register<K>>,
     ) -> Result<Listener<K>, Error> {
-        let group = self.net.group(Some(self.port), self.settings, context, register)?;
+        let (group, owner) = self.net.group(Some(self.port), self.settings, context, register)?;
         self.net.announce(Transport::Tcp, self.port);
-        Ok(Listener { net: self.net, port: self.port, group })
+        Ok(Listener { net: self.net, port: self.port, group, owner })
     }
 }
 
 /// An open TCP port. Dropping it changes nothing; the port stays open until
-/// [`close`](Self::close).
+/// [`close`](Self::close), or until the context that serves it is given up: then this is a handle of
+/// nothing, also when the context opens the port again in its next life.
 pub struct Listener<K: Kernel> {
     pub(crate) net: Net<K>,
     port: u16,
     pub(crate) group: u32,
+    pub(crate) owner: Owner,
 }
 
 impl<K: Kernel> Listener<K> {
@@ -126,20 +128,31 @@ impl<K: Kernel> Listener<K> {
 
     /// Connections that are half open now.
     pub fn half_open(&self) -> u32 {
-        self.net.with(|shared| shared.groups[self.group as usize].half_open)
+        self.look(|group| group.half_open)
     }
 
     /// Records made so far: the most connections there have been at a time.
     pub fn peak(&self) -> u32 {
-        self.net.with(|shared| shared.groups[self.group as usize].made)
+        self.look(|group| group.made)
+    }
+
+    /// What there is to see of the group; 0 when it is not this one's any more.
+    fn look(&self, look: impl FnOnce(&Group<K>) -> u32) -> u32 {
+        self.net.with(|shared| {
+            let group = &shared.groups[self.group as usize];
+            if group.is_of(self.owner) { look(group) } else { 0 }
+        })
     }
 
     /// Accepts no more connections; those there are go on. The port can be listened on again,
     /// with another limit or context.
     pub fn close(self) {
         self.net.with(|shared| {
-            shared.groups[self.group as usize].listening = false;
-            shared.ports.close(self.port, self.group);
+            let group = &mut shared.groups[self.group as usize];
+            if group.is_of(self.owner) {
+                group.listening = false;
+                shared.ports.close(self.port, self.group);
+            }
         });
     }
 }

@@ -84,12 +84,13 @@ pub(crate) struct Record {
     pub(crate) queue: Queue,
     pub(crate) endpoint: Option<Lent<Endpoint>>,
     pub(crate) events: Option<Events>,
-    pub(crate) generation: u32,
+    /// Which connection it is of all that the record has been: too many to come round.
+    pub(crate) generation: u64,
     pub(crate) group: u32,
     /// Index below the owner's limit.
     pub(crate) slot: u32,
     /// In which of its owner's lives it was registered.
-    pub(crate) life: u32,
+    pub(crate) life: u64,
     pub(crate) priority: Priority,
     pub(crate) phase: Phase,
     pub(crate) notices: u8,

@@ -31,7 +31,7 @@ pub(crate) struct Group<K: Kernel> {
     /// The context that serves them, and in which of its lives.
     pub(crate) owner: Owner,
     /// Counts those lives here: records of an earlier one are to be registered anew.
-    pub(crate) life: u32,
+    pub(crate) life: u64,
     /// The owner has been given up.
     pub(crate) orphaned: bool,
     /// Of a listener.
@@ -62,7 +62,15 @@ pub(crate) struct Group<K: Kernel> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Owner {
     pub(crate) context: ContextId,
-    pub(crate) failures: u32,
+    pub(crate) failures: u64,
+}
+
+impl<K: Kernel> Group<K> {
+    /// Whether it is that owner's: a handle of an earlier life is none of a later one's, even when the
+    /// group has been taken over.
+    pub(crate) fn is_of(&self, owner: Owner) -> bool {
+        self.owner == owner && !self.orphaned
+    }
 }
 
 pub(crate) struct Shared<K: Kernel> {
@@ -228,7 +236,7 @@ impl<K: Kernel> Shared<K> {
         record.phase = Phase::Free;
         record.key = FlowKey::default();
         record.next_in_bucket = NONE;
-        record.generation = record.generation.wrapping_add(1);
+        record.generation += 1;
         record.notices = 0;
         record.requests = 0;
         record.error = None;
@@ -264,7 +272,7 @@ impl<K: Kernel> Shared<K> {
 
     /// The record of a live handle.
     #[inline]
-    pub(crate) fn live(&mut self, index: u32, generation: u32) -> Option<&mut Record> {
+    pub(crate) fn live(&mut self, index: u32, generation: u64) -> Option<&mut Record> {
         let record = self.records.get_mut(index)?;
         (record.generation == generation).then_some(record)
     }

@@ -65,6 +65,11 @@ impl UdpRecord {
             orphaned: false,
         }
     }
+
+    /// Whether it is that owner's: a handle of an earlier life is none of a later one's.
+    fn is_of(&self, owner: Owner) -> bool {
+        self.owner == owner && !self.orphaned
+    }
 }
 
 /// A received datagram.
@@ -140,7 +145,7 @@ impl<K: Kernel> UdpBuilder<K> {
             None => net.make_socket(owner, port, settings, kernel.pool(context)?)?,
         };
         net.follow_priorities();
-        let socket = UdpSocket { net: net.clone(), index, port };
+        let socket = UdpSocket { net: net.clone(), index, port, owner };
         let registration =
             Registration { priority: settings.priority, accumulation: Accumulation::Count };
         let send_event = match net.with(|shared| shared.sockets[index as usize].send_event) {
@@ -171,11 +176,13 @@ pub struct UdpSocket<K: Kernel> {
     pub(crate) net: Net<K>,
     pub(crate) index: u32,
     port: u16,
+    /// Who serves it, in the life in which it was opened.
+    owner: Owner,
 }
 
 impl<K: Kernel> Clone for UdpSocket<K> {
     fn clone(&self) -> Self {
-        Self { net: self.net.clone(), index: self.index, port: self.port }
+        Self { net: self.net.clone(), index: self.index, port: self.port, owner: self.owner }
     }
 }
 
@@ -188,6 +195,7 @@ impl<K: Kernel> UdpSocket<K> {
     /// Queues a datagram to `to`. Constant time, but for the bytes copied.
     ///
     /// # Errors
+    /// [`Error::Closed`] when the context that served it has been given up.
     /// [`Error::QueueFull`]: send again when an answer has come, or later.
     /// [`Error::TooLong`], [`Error::BadDestination`], [`Error::NoAddress`].
     pub fn send_to(&self, payload: &[u8], to: SocketAddrV4) -> Result<(), Error> {
@@ -223,6 +231,9 @@ impl<K: Kernel> UdpSocket<K> {
 
     /// Takes a place in the send queue.
     fn reserve(&self, shared: &mut Shared<K>, to: Ipv4Addr, length: usize) -> Result<Place, Error> {
+        if !shared.sockets[self.index as usize].is_of(self.owner) {
+            return Err(Error::Closed);
+        }
         shared.address.ok_or(Error::NoAddress)?;
         if length + HEADERS > shared.mtu {
             return Err(Error::TooLong);
@@ -253,13 +264,18 @@ impl<K: Kernel> UdpSocket<K> {
                 return;
             }
         }
-        let more = self.net.with(|shared| {
-            let record = &shared.sockets[self.index as usize];
-            record.receive_event.filter(|_| !record.queue.is_empty())
-        });
-        if let Some(event) = more {
+        let more = self.record(|record| record.receive_event.filter(|_| !record.queue.is_empty()));
+        if let Ok(Some(event)) = more {
             self.net.activate(event);
         }
+    }
+
+    /// Looks at what is kept of the socket, which is another's when its owner has been given up.
+    pub(crate) fn record<R>(&self, look: impl FnOnce(&mut UdpRecord) -> R) -> Result<R, Error> {
+        self.net.with(|shared| {
+            let record = &mut shared.sockets[self.index as usize];
+            if record.is_of(self.owner) { Ok(look(record)) } else { Err(Error::Closed) }
+        })
     }
 }
 
@@ -270,7 +286,8 @@ impl<K: Kernel> UdpSocket<K> {
         let take = || {
             let frame = self.net.with(|shared| {
                 let record = &mut shared.sockets[self.index as usize];
-                shared.frames.pop(&mut record.queue)
+                let own = record.is_of(self.owner);
+                if own { shared.frames.pop(&mut record.queue) } else { None }
             });
             let frame = frame.ok_or(false)?;
             let Some(Layout { from, to, payload }) = layout(&frame) else {

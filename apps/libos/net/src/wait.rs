@@ -165,7 +165,7 @@ mod tests {
             }
             for _ in 0..4 {
                 let buffer = Box::leak(Box::new([0; 16]));
-                let owner = Owner { context: ContextId { index: 0, generation: 0 }, failures: 0 };
+                let owner = Owner { context: ContextId::new(0, 0), failures: 0 };
                 sockets.push(Box::new(UdpRecord::new(owner, 9, Priority::LOW, 1, buffer)));
             }
             let mut beside = [Wait::default(); 2];

@@ -22,7 +22,7 @@ use reflex_rdma_wire::cm::ServiceId;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Owner {
     pub(crate) context: ContextId,
-    pub(crate) failures: u32,
+    pub(crate) failures: u64,
 }
 
 impl Owner {

@@ -1,6 +1,6 @@
 use super::*;
-use crate::test_space::NET;
 use proptest::prelude::*;
+use reflex_pci_fake::NET;
 
 fn read(words: &[u32; 64]) -> Result<Capabilities, Error> {
     Capabilities::read(|at| {

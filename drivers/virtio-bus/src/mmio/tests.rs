@@ -1,8 +1,8 @@
 use super::*;
 use crate::Queues;
-use crate::test_space::{SpaceHal, peek32, poke32};
 use proptest::prelude::*;
 use reflex_driver_api::Acknowledge;
+use reflex_pci_fake::{SpaceHal, peek32, poke32};
 use std::format;
 use std::vec::Vec;
 use virtio_drivers::transport::Transport;

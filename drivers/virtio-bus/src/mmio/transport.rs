@@ -1,8 +1,8 @@
 //! The registers of a virtio MMIO device, and its interrupt.
 
-use crate::registers::Registers;
 use crate::{Doorbell, Error, Queues};
 use reflex_driver_api::Acknowledge;
+use reflex_pci::Registers;
 use virtio_drivers::PhysAddr;
 use virtio_drivers::transport::mmio::{MmioTransport as Inner, VirtIOHeader};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};

@@ -1,7 +1,7 @@
 use super::*;
 use crate::Queues;
-use crate::test_space::{Function, Functions, NET, SpaceHal, net, peek32, physical, poke32};
 use reflex_driver_api::MsiMessage;
+use reflex_pci_fake::{Function, Functions, NET, SpaceHal, net, peek32, physical, poke32};
 use virtio_drivers::transport::Transport;
 
 const WINDOW: Range<u64> = 0xc000_0000..0xc010_0000;

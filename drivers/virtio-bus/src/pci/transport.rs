@@ -5,9 +5,9 @@
 //! notification, and waits for good when it is dropped.
 
 use crate::msix::Table;
-use crate::registers::Registers;
 use crate::{Doorbell, Error, Queues};
 use reflex_driver_api::MsiMessage;
+use reflex_pci::Registers;
 use virtio_drivers::PhysAddr;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use zerocopy::{FromBytes, Immutable, IntoBytes};

@@ -155,12 +155,21 @@ impl AddressSpace {
         let end = address.checked_add(length).ok_or(Error::NotCanonical)?;
         let pages = address & !(PAGE - 1)..end.checked_next_multiple_of(PAGE).unwrap_or(LIMIT + 1);
         self.fill(pages.clone(), Access::Device, frames)?;
-        for page in pages.step_by(PAGE as usize) {
-            let mapped = self.lookup(page);
-            if mapped != Some(Access::Device) {
-                self.page_entry(page, frames)?.set(page | Access::Device.bits());
-                invalidate(page);
+        let mut page = pages.start;
+        while page < pages.end {
+            match self.large_page(page) {
+                // Configuration space has 256 MiB: its pages are not looked at one by one.
+                Some(large) if Access::from_bits(large.entry) == Access::Device => {
+                    page = large.block + LARGE_PAGE;
+                    continue;
+                }
+                _ if self.lookup(page) == Some(Access::Device) => {}
+                _ => {
+                    self.page_entry(page, frames)?.set(page | Access::Device.bits());
+                    invalidate(page);
+                }
             }
+            page += PAGE;
         }
         Ok(())
     }

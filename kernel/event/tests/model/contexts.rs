@@ -166,7 +166,7 @@ impl Machine {
         }
         let renewed = result.unwrap();
         assert_eq!(renewed.index, name.index);
-        assert_eq!(renewed.generation, name.generation.wrapping_add(1));
+        assert_eq!(renewed.generation(), name.generation() + 1);
         self.ended.push(name);
         self.world.contexts[at] = Context { holds: 1, ..Context::new(renewed, limits) };
     }
@@ -186,7 +186,7 @@ impl Machine {
             assert_eq!(result, Err(Error::Busy));
         } else {
             let renewed = result.unwrap();
-            assert_eq!(renewed.generation, context.id.generation.wrapping_add(1));
+            assert_eq!(renewed.generation(), context.id.generation() + 1);
             self.ended.push(std::mem::replace(&mut context.id, renewed));
             context.notice = None;
             context.troubles = Default::default();

@@ -74,12 +74,12 @@ impl Machine {
     }
 
     pub(super) fn carry_out(&mut self, next: Next) {
-        let (Next::Start(id) | Next::Resume(id)) = next else {
+        let (Next::Start(place) | Next::Resume(place)) = next else {
             assert_eq!(self.world.ranks().flatten().max(), None, "idle with work to do");
             return;
         };
-        let chosen = usize::from(id.index);
-        assert_eq!(id, self.name(chosen));
+        let chosen = usize::from(self.core.running().expect("it has been chosen").index);
+        assert_eq!(place, self.name(chosen).place());
         self.check_turn(chosen);
         self.world.running = Some(chosen);
         self.world.contexts[chosen].turn = 0;

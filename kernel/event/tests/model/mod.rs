@@ -96,7 +96,7 @@ impl Machine {
             let limits =
                 step::limits(limits.wrapping_mul(31).wrapping_add((index as u8).wrapping_mul(37)));
             let id = core.add_context((), limits).unwrap();
-            assert_eq!(id, ContextId { index: index as u16, generation: 0 });
+            assert_eq!(id, ContextId::new(index as u16, 0));
             Context::new(id, limits)
         });
         let world = World::new(all.collect());
@@ -208,7 +208,7 @@ impl Machine {
             What::SetTrait { event, which, on } => {
                 self.event(event, |it, at| it.set_trait(at, which, on))
             }
-            What::Rebind { event } => self.event(event, Self::rebind),
+            What::Rebind { event, by } => self.event(event, |it, at| it.rebind(at, by)),
             What::Wait { event } => self.wait(event),
             What::Exclude { context } => self.exclude(self.context(context)),
             What::RenewRunning { other } => self.renew_running(other),

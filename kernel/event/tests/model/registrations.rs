@@ -189,12 +189,24 @@ impl Machine {
         }
     }
 
-    pub(super) fn rebind(&mut self, place: usize) {
+    /// Mostly by the context whose registration it is, and now and then by another or by one that
+    /// has ended.
+    pub(super) fn rebind(&mut self, place: usize, by: u8) {
         let (handler, runs) = (self.handlers, self.world.runs(place));
+        let own = self.world.events[place].context;
+        let (by, ended) = match (by, self.ended.len()) {
+            (0..160, _) => (self.name(own), false),
+            (160..240, _) | (_, 0) => (self.name(self.context(by)), false),
+            (_, ended) => (self.ended[usize::from(by) % ended], true),
+        };
+        let foreign = by != self.name(own);
         let event = &mut self.world.events[place];
-        let result = self.core.rebind(event.id, handler);
+        assert_eq!(self.core.owns(by, event.id).is_ok(), event.live && !foreign);
+        let result = self.core.rebind(by, event.id, handler);
         let expected = match (event.live, runs) {
+            _ if ended => Err(Error::NoContext),
             (false, _) => Err(Error::Stale),
+            _ if foreign => Err(Error::Foreign),
             (true, true) => Err(Error::Busy),
             (true, false) => Ok(std::mem::replace(&mut event.handler, handler)),
         };
@@ -217,7 +229,7 @@ impl Machine {
         let result = self.core.set_notice(self.name(at), id);
         let expected = match event {
             Some(place) if !self.world.events[place].live => Err(Error::Stale),
-            Some(place) if self.world.events[place].context != at => Err(Error::NotAllowed),
+            Some(place) if self.world.events[place].context != at => Err(Error::Foreign),
             Some(place) if self.world.contexts[at].parked.contains(&place) => Err(Error::Busy),
             _ => Ok(()),
         };

@@ -60,6 +60,7 @@ pub(crate) enum What {
     },
     Rebind {
         event: u8,
+        by: u8,
     },
     SetNotice {
         context: u8,
@@ -157,7 +158,7 @@ impl Step {
             168..=174 => What::Disable { event, meanwhile: meanwhile(b) },
             175..=184 => What::Enable { event },
             185..=191 => What::SetTrait { event, which: which(b), on: c & 8 == 0 },
-            192..=193 => What::Rebind { event },
+            192..=193 => What::Rebind { event, by: b },
             194..=195 => What::SetNotice { context, event: (b & 7 != 0).then_some(b) },
             196..=197 => What::Report { context, trouble: trouble(b) },
             198 => What::TakeTroubles { context },

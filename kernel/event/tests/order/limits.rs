@@ -70,7 +70,7 @@ fn what_gets_room_in_anothers_place_keeps_the_turn() {
         assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Continue));
     }
     assert_eq!(core.clean(cleaned), Ok(1));
-    assert_eq!(core.finish(), Finished::Next(Next::Start(a)), "not `other`");
+    assert_eq!(core.finish(), Finished::Next(Next::Start(a.place())), "not `other`");
     assert_eq!(core.begin(|| 0).0, "parked");
 }
 

@@ -25,12 +25,12 @@ fn a_time_out_is_told_unless_the_event_has_occurred() {
     let late = core.register(b, registration(1, Accumulation::Count), "late").unwrap();
     assert_eq!(core.time_out(silent, 0), Ok(Outcome::Preempt));
     assert_eq!(core.time_out(silent, 0), Ok(Outcome::Continue), "once is enough");
-    assert_eq!(core.preempt(), Some(Next::Start(a)));
+    assert_eq!(core.preempt(), Some(Next::Start(a.place())));
     let (_, told) = core.begin(|| 0);
     assert!(told.timed_out());
     let _ = core.time_out(late, 0).unwrap();
     let _ = core.activate(late, 2, || 0).unwrap();
-    assert_eq!(core.finish(), Finished::Next(Next::Start(b)));
+    assert_eq!(core.finish(), Finished::Next(Next::Start(b.place())));
     let (_, told) = core.begin(|| 0);
     assert_eq!((told.timed_out(), told.count), (false, 2));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));

@@ -18,16 +18,16 @@ fn a_waiting_context_goes_on_at_its_priority() {
     let _ = core.activate(other, 1, || 0).unwrap();
     assert_eq!(run_next(&mut core), "work");
     assert_eq!(core.wait(other), Err(Error::NotAllowed));
-    assert_eq!(core.wait(answer), Ok(Wait::Blocked(Next::Start(b))));
+    assert_eq!(core.wait(answer), Ok(Wait::Blocked(Next::Start(b.place()))));
     assert_eq!(core.begin(|| 0).0, "other");
     assert_eq!(core.release(a), Err(Error::Busy), "it waits, and nobody holds it");
     assert_eq!(core.set_trait(answer, Trait::Wakes, false), Err(Error::Busy));
     assert_eq!(core.activate(answer, 2, || 0), Ok(Outcome::Preempt), "`work` is of priority 5");
-    assert_eq!(core.preempt(), Some(Next::Resume(a)));
+    assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
     assert_eq!(core.wait(answer), Ok(Wait::Occurred(2)));
     assert_eq!(core.time_out(answer, 0), Ok(Outcome::Continue));
     assert_eq!(core.wait(answer), Ok(Wait::TimedOut));
-    assert_eq!(core.finish(), Finished::Next(Next::Resume(b)));
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(b.place())));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 
@@ -45,14 +45,14 @@ fn any_of_several_events_wakes() {
     assert_eq!(run_next(&mut core), "work");
     assert_eq!(core.wait(one), Ok(Wait::Blocked(Next::Idle)));
     assert_eq!(core.activate(two, 1, || 0), Ok(Outcome::Preempt));
-    assert_eq!(core.preempt(), Some(Next::Resume(a)));
+    assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
     assert_eq!(core.look_up(two).unwrap().pending, 1);
     assert_eq!(core.wait(two), Ok(Wait::Occurred(1)));
 
     assert_eq!(core.wait(one), Ok(Wait::Blocked(Next::Idle)));
     assert_eq!(core.unregister(one).unwrap().handler, Some(""));
     assert!(core.preemption_due());
-    assert_eq!(core.preempt(), Some(Next::Resume(a)));
+    assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
     assert_eq!(core.wait(one), Err(Error::Stale));
 }
 
@@ -69,7 +69,7 @@ fn a_disabled_event_wakes_nobody() {
     let _ = core.activate(answer, 1, || 0).unwrap();
     assert_eq!(core.wait(answer), Ok(Wait::Blocked(Next::Idle)));
     assert_eq!(core.enable(answer, 0), Ok((0, Outcome::Preempt)));
-    assert_eq!(core.preempt(), Some(Next::Resume(a)));
+    assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
     assert_eq!(core.wait(answer), Ok(Wait::Occurred(1)));
 }
 
@@ -166,11 +166,11 @@ fn a_stopped_context_keeps_its_activations() {
     let _ = core.activate(event, 2, || 0).unwrap();
     assert_eq!(run_next(&mut core), "old");
     assert_eq!(core.stop(a), Ok(false));
-    assert_eq!(core.rebind(event, "new"), Err(Error::Busy));
+    assert_eq!(core.rebind(a, event, "new"), Err(Error::Busy));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
     let _ = core.activate(event, 1, || 0).unwrap();
     assert_eq!(core.preempt(), None);
-    assert_eq!(core.rebind(event, "new"), Ok("old"));
+    assert_eq!(core.rebind(a, event, "new"), Ok("old"));
     assert_eq!(core.start(a), Ok(Outcome::Preempt));
     assert_eq!(run_all(&mut core), ["new", "new"]);
 }

@@ -6,3 +6,4 @@ mod abandoned;
 mod dropped;
 mod identity;
 mod reentry;
+mod replacement;

@@ -5,25 +5,28 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 /// A range of physical addresses nothing else decodes, but for the BARs firmware did assign.
-pub(crate) struct Window {
+pub struct Window {
     free: Range<u64>,
     taken: Vec<Range<u64>>,
 }
 
 impl Window {
     /// The window `range`.
-    pub(crate) fn new(range: Range<u64>) -> Self {
+    pub fn new(range: Range<u64>) -> Self {
         Self { free: range, taken: Vec::new() }
     }
 
     /// Says that a device already decodes `range`.
-    pub(crate) fn avoid(&mut self, range: Range<u64>) {
+    pub fn avoid(&mut self, range: Range<u64>) {
         self.taken.push(range);
     }
 
     /// A range of `size` bytes, a power of two, aligned to its size and at least to a page, so
     /// that two devices never share one.
-    pub(crate) fn take(&mut self, size: u64) -> Result<u64, Error> {
+    ///
+    /// # Errors
+    /// [`Error::WindowFull`].
+    pub fn take(&mut self, size: u64) -> Result<u64, Error> {
         let size = size.max(4096);
         let mut start = self.free.start;
         loop {

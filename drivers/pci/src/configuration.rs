@@ -5,6 +5,16 @@ use core::ptr::NonNull;
 use virtio_drivers::Hal;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 
+/// Configuration space whose registers can be written in part: some devices take a write as what it
+/// is only if it has the register's width.
+pub trait Configuration: ConfigurationAccess {
+    /// Writes the byte at `offset`.
+    fn write_byte(&mut self, function: DeviceFunction, offset: u8, data: u8);
+
+    /// Writes the two bytes at `offset`, which is even; an odd one is taken for the one below.
+    fn write_half(&mut self, function: DeviceFunction, offset: u8, data: u16);
+}
+
 /// Bytes of ECAM per bus: 32 devices of 8 functions of 4 KiB.
 const BUS: u64 = 1 << 20;
 
@@ -42,20 +52,30 @@ impl Ecam {
             bus << 20
                 | usize::from(function.device) << 15
                 | usize::from(function.function) << 12
-                | usize::from(offset & !3),
+                | usize::from(offset),
         )
     }
 
-    /// The register's address, likewise.
-    fn register(&self, function: DeviceFunction, offset: u8) -> Option<NonNull<u32>> {
+    /// The address, likewise, of the `T` that `offset` is in.
+    fn register<T>(&self, function: DeviceFunction, offset: u8) -> Option<NonNull<T>> {
+        let offset = offset - offset % size_of::<T>() as u8;
         // SAFETY: within the buses that `map` mapped, which `place` checks.
         self.place(function, offset).map(|place| unsafe { self.base.add(place) }.cast())
+    }
+
+    /// Writes the `T` that `offset` is in.
+    fn write<T>(&mut self, function: DeviceFunction, offset: u8, data: T) {
+        if let Some(register) = self.register::<T>(function, offset) {
+            // SAFETY: `register` gives an address in what `map` has mapped for good, a multiple of the
+            // type's size. What the device then does is for the driver that has the function to know.
+            unsafe { register.write_volatile(data) }
+        }
     }
 }
 
 impl ConfigurationAccess for Ecam {
     fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
-        match self.register(function, offset) {
+        match self.register::<u32>(function, offset) {
             // SAFETY: `register` gives an address in what `map` has mapped for good, a multiple of
             // 4; reading configuration space changes nothing.
             Some(register) => unsafe { register.read_volatile() },
@@ -65,15 +85,21 @@ impl ConfigurationAccess for Ecam {
     }
 
     fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
-        if let Some(register) = self.register(function, offset) {
-            // SAFETY: `register` gives an address in what `map` has mapped for good, a multiple of
-            // 4. What the device then does is for the driver that has the function to know.
-            unsafe { register.write_volatile(data) }
-        }
+        self.write(function, offset, data);
     }
 
     unsafe fn unsafe_clone(&self) -> Self {
         *self
+    }
+}
+
+impl Configuration for Ecam {
+    fn write_byte(&mut self, function: DeviceFunction, offset: u8, data: u8) {
+        self.write(function, offset, data);
+    }
+
+    fn write_half(&mut self, function: DeviceFunction, offset: u8, data: u16) {
+        self.write(function, offset, data);
     }
 }
 
@@ -117,20 +143,103 @@ impl ConfigurationAccess for Ports {
     }
 
     fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
-        // SAFETY: the ports are ours by `new`'s contract; the accesses touch no memory. All three
-        // registers are declared as changed or given.
+        self.write(function, offset & !3, Width::Word, data);
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        *self
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Configuration for Ports {
+    fn write_byte(&mut self, function: DeviceFunction, offset: u8, data: u8) {
+        self.write(function, offset, Width::Byte, data.into());
+    }
+
+    fn write_half(&mut self, function: DeviceFunction, offset: u8, data: u16) {
+        self.write(function, offset & !1, Width::Half, data.into());
+    }
+}
+
+/// How much of a register is written.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+enum Width {
+    Byte,
+    Half,
+    Word,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Ports {
+    /// Writes a register, or a part of it; `offset` is a multiple of the width.
+    fn write(&mut self, function: DeviceFunction, offset: u8, width: Width, data: u32) {
+        use core::arch::asm;
+        let port = 0xcfc_u16 + u16::from(offset & 3);
+        // SAFETY: the ports are ours by `new`'s contract; the accesses touch no memory.
         unsafe {
-            core::arch::asm!(
-                "out dx, eax", "mov eax, {data:e}", "add dx, 4", "out dx, eax",
-                data = in(reg) data,
-                inout("dx") 0xcf8u16 => _, inout("eax") address(function, offset) => _,
-                options(nomem, nostack),
-            );
+            let register = address(function, offset);
+            asm!("out dx, eax", in("dx") 0xcf8_u16, in("eax") register, options(nomem, nostack));
+            match width {
+                Width::Byte => {
+                    asm!("out dx, al", in("dx") port, in("al") data as u8, options(nomem, nostack));
+                }
+                Width::Half => {
+                    asm!("out dx, ax", in("dx") port, in("ax") data as u16, options(nomem, nostack));
+                }
+                Width::Word => {
+                    asm!("out dx, eax", in("dx") port, in("eax") data, options(nomem, nostack));
+                }
+            }
+        }
+    }
+}
+
+/// Either of the two.
+#[derive(Clone, Copy)]
+pub enum Access {
+    /// By memory.
+    Ecam(Ecam),
+    /// By ports.
+    Ports(Ports),
+}
+
+#[cfg(target_arch = "x86_64")]
+impl ConfigurationAccess for Access {
+    fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
+        match self {
+            Self::Ecam(ecam) => ecam.read_word(function, offset),
+            Self::Ports(ports) => ports.read_word(function, offset),
+        }
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
+        match self {
+            Self::Ecam(ecam) => ecam.write_word(function, offset, data),
+            Self::Ports(ports) => ports.write_word(function, offset, data),
         }
     }
 
     unsafe fn unsafe_clone(&self) -> Self {
         *self
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Configuration for Access {
+    fn write_byte(&mut self, function: DeviceFunction, offset: u8, data: u8) {
+        match self {
+            Self::Ecam(ecam) => ecam.write_byte(function, offset, data),
+            Self::Ports(ports) => ports.write_byte(function, offset, data),
+        }
+    }
+
+    fn write_half(&mut self, function: DeviceFunction, offset: u8, data: u16) {
+        match self {
+            Self::Ecam(ecam) => ecam.write_half(function, offset, data),
+            Self::Ports(ports) => ports.write_half(function, offset, data),
+        }
     }
 }
 
@@ -151,7 +260,7 @@ mod tests {
         assert_eq!(at(1, 0), None);
         assert_eq!(at(4, 0), None);
         assert_eq!(at(2, 32), None);
-        assert_eq!(at(3, 5), Some(0x10_0000 + 5 * 0x8000 + 0x1000 + 4));
+        assert_eq!(at(3, 5), Some(0x10_0000 + 5 * 0x8000 + 0x1000 + 6));
         let none = DeviceFunction { bus: 1, device: 0, function: 0 };
         assert_eq!(ecam.read_word(none, 0), u32::MAX);
     }

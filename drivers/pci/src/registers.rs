@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 /// A mapped range of registers. Accesses outside it panic; their offsets are constants, and the
 /// lengths are checked when a device is found, so that none does.
 #[derive(Clone, Copy)]
-pub(crate) struct Registers {
+pub struct Registers {
     base: NonNull<u8>,
     length: usize,
 }
@@ -17,12 +17,20 @@ unsafe impl Send for Registers {}
 /// An access of one width, volatile, little-endian like the machine.
 macro_rules! access {
     ($read:ident, $write:ident, $word:ty) => {
-        pub(crate) fn $read(&self, offset: usize) -> $word {
+        /// Reads the register at `offset`.
+        ///
+        /// # Panics
+        /// When it lies outside of the range, or is misaligned.
+        pub fn $read(&self, offset: usize) -> $word {
             // SAFETY: `at` gives a mapped, aligned address by the constructor's contract.
             unsafe { self.at::<$word>(offset).read_volatile() }
         }
 
-        pub(crate) fn $write(&self, offset: usize, value: $word) {
+        /// Writes the register at `offset`.
+        ///
+        /// # Panics
+        /// When it lies outside of the range, or is misaligned.
+        pub fn $write(&self, offset: usize, value: $word) {
             // SAFETY: `at` gives a mapped, aligned address by the constructor's contract; a store
             // to a device's register is no store to memory that anybody has a reference to.
             unsafe { self.at::<$word>(offset).write_volatile(value) }
@@ -36,17 +44,20 @@ impl Registers {
     /// # Safety
     /// `length` bytes at `base` are mapped for good and are device registers (or memory nobody
     /// else uses).
-    pub(crate) unsafe fn new(base: NonNull<u8>, length: usize) -> Self {
+    pub unsafe fn new(base: NonNull<u8>, length: usize) -> Self {
         Self { base, length }
     }
 
     /// Length in bytes.
-    pub(crate) fn length(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.length
     }
 
     /// The address of a `T` at `offset`.
-    pub(crate) fn at<T>(&self, offset: usize) -> NonNull<T> {
+    ///
+    /// # Panics
+    /// When it lies outside of the range, or is misaligned.
+    pub fn at<T>(&self, offset: usize) -> NonNull<T> {
         let fits = offset.checked_add(size_of::<T>()).is_some_and(|end| end <= self.length);
         assert!(fits, "a register outside of its range");
         // SAFETY: within the range, just checked.

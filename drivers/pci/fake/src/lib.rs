@@ -1,7 +1,7 @@
-//! A physical address space and PCI functions in memory, for this crate's tests.
+//! A physical address space and PCI functions in memory, for tests of drivers on the host.
 
+use reflex_pci::Configuration;
 use std::alloc::{Layout, alloc_zeroed};
-use std::boxed::Box;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
@@ -17,7 +17,7 @@ std::thread_local! {
 }
 
 /// Where a physical address lies in this process; zeroed memory at first.
-pub(crate) fn physical(address: u64) -> NonNull<u8> {
+pub fn physical(address: u64) -> NonNull<u8> {
     let piece = PIECES.with_borrow_mut(|pieces| {
         *pieces.entry(address / PIECE).or_insert_with(|| {
             let layout = Layout::from_size_align(PIECE as usize, 4096).unwrap();
@@ -30,19 +30,19 @@ pub(crate) fn physical(address: u64) -> NonNull<u8> {
 }
 
 /// Reads what a driver has written, or a register shows.
-pub(crate) fn peek32(address: u64) -> u32 {
+pub fn peek32(address: u64) -> u32 {
     // SAFETY: mapped by `physical`, initialised.
     unsafe { physical(address).cast::<u32>().read_volatile() }
 }
 
 /// Makes a register show something.
-pub(crate) fn poke32(address: u64, value: u32) {
+pub fn poke32(address: u64, value: u32) {
     // SAFETY: mapped by `physical`.
     unsafe { physical(address).cast::<u32>().write_volatile(value) }
 }
 
 /// Maps that address space; there is no DMA.
-pub(crate) struct SpaceHal;
+pub struct SpaceHal;
 
 // SAFETY: `mmio_phys_to_virt` gives valid memory; nothing else is offered.
 unsafe impl Hal for SpaceHal {
@@ -67,22 +67,26 @@ unsafe impl Hal for SpaceHal {
 }
 
 /// The configuration space of one function.
-pub(crate) struct Function {
-    pub(crate) words: [u32; 64],
+pub struct Function {
+    /// What it shows.
+    pub words: [u32; 64],
     /// Which bits of each BAR can be written; those below are its type.
-    pub(crate) bar_masks: [u32; 6],
+    pub bar_masks: [u32; 6],
 }
 
 /// All functions there are. Copies are the same.
 #[derive(Clone, Copy)]
-pub(crate) struct Functions(&'static RefCell<BTreeMap<DeviceFunction, Function>>);
+pub struct Functions(&'static RefCell<BTreeMap<DeviceFunction, Function>>);
 
 impl Functions {
-    pub(crate) fn new() -> Self {
+    /// There are none.
+    #[expect(clippy::new_without_default, reason = "it leaks: nothing to be had by default")]
+    pub fn new() -> Self {
         Self(Box::leak(Box::new(RefCell::new(BTreeMap::new()))))
     }
 
-    pub(crate) fn add(self, bus: u8, device: u8, function: u8, of: Function) -> Self {
+    /// One more.
+    pub fn add(self, bus: u8, device: u8, function: u8, of: Function) -> Self {
         self.0.borrow_mut().insert(DeviceFunction { bus, device, function }, of);
         self
     }
@@ -117,8 +121,28 @@ impl ConfigurationAccess for Functions {
     }
 }
 
+impl Configuration for Functions {
+    fn write_byte(&mut self, function: DeviceFunction, offset: u8, data: u8) {
+        self.merge(function, offset, u32::from(data), 0xff);
+    }
+
+    fn write_half(&mut self, function: DeviceFunction, offset: u8, data: u16) {
+        assert!(offset.is_multiple_of(2), "a misaligned register");
+        self.merge(function, offset, u32::from(data), 0xffff);
+    }
+}
+
+impl Functions {
+    /// Writes a part of a word.
+    fn merge(&mut self, function: DeviceFunction, offset: u8, data: u32, mask: u32) {
+        let shift = offset % 4 * 8;
+        let word = self.read_word(function, offset);
+        self.write_word(function, offset & !3, word & !(mask << shift) | data << shift);
+    }
+}
+
 /// What QEMU 7.2's `virtio-net-pci` shows on q35, set up by SeaBIOS.
-pub(crate) const NET: [u32; 64] = {
+pub const NET: [u32; 64] = {
     let mut words = [0; 64];
     let head = [
         0x1000_1af4,
@@ -172,9 +196,9 @@ pub(crate) const NET: [u32; 64] = {
 };
 
 /// The sizes of its BARs: 32 bytes of I/O, 4 KiB, and 16 KiB of 64 bits.
-pub(crate) const NET_BARS: [u32; 6] = [!0x1f, !0xfff, 0, 0, !0x3fff, !0];
+pub const NET_BARS: [u32; 6] = [!0x1f, !0xfff, 0, 0, !0x3fff, !0];
 
 /// The network device above.
-pub(crate) fn net() -> Function {
+pub fn net() -> Function {
     Function { words: NET, bar_masks: NET_BARS }
 }

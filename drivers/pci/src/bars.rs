@@ -1,8 +1,6 @@
 //! A function's base address registers.
 
-use crate::Error;
-use crate::capability::Place;
-use crate::window::Window;
+use crate::{Error, Window};
 use core::ops::Range;
 use virtio_drivers::transport::pci::bus::{
     BarInfo, Command, ConfigurationAccess, DeviceFunction, MemoryBarType, PciRoot,
@@ -26,14 +24,17 @@ impl Bar {
 }
 
 /// The memory BARs of a function.
-pub(super) struct Bars {
+pub struct Bars {
     bars: [Option<Bar>; 6],
 }
 
 impl Bars {
     /// Asks the function for them. Its decoding is off meanwhile, once for all of them: a
     /// hypervisor lays the address space out anew whenever it changes.
-    pub(super) fn read<C: ConfigurationAccess>(
+    ///
+    /// # Errors
+    /// [`Error::BadBar`].
+    pub fn read<C: ConfigurationAccess>(
         root: &mut PciRoot<C>,
         function: DeviceFunction,
     ) -> Result<Self, Error> {
@@ -75,17 +76,20 @@ impl Bars {
     }
 
     /// Whether firmware has left any of them without an address.
-    pub(super) fn any_unassigned(&self) -> bool {
+    pub fn any_unassigned(&self) -> bool {
         self.bars.iter().flatten().any(|bar| bar.address == 0)
     }
 
     /// What the function decodes already.
-    pub(super) fn assigned(&self) -> impl Iterator<Item = Range<u64>> {
+    pub fn assigned(&self) -> impl Iterator<Item = Range<u64>> {
         self.bars.iter().flatten().filter(|bar| bar.address != 0).map(Bar::range)
     }
 
     /// Gives an address to each BAR that has none.
-    pub(super) fn assign<C: ConfigurationAccess>(
+    ///
+    /// # Errors
+    /// [`Error::WindowFull`].
+    pub fn assign<C: ConfigurationAccess>(
         &mut self,
         root: &mut PciRoot<C>,
         function: DeviceFunction,
@@ -108,13 +112,15 @@ impl Bars {
         Ok(())
     }
 
-    /// The physical address of a structure, when it lies in its BAR.
-    pub(super) fn locate(&self, place: &Place) -> Result<u64, Error> {
-        let bar = self.bars.get(usize::from(place.bar)).copied().flatten().ok_or(Error::BadBar)?;
-        let end = u64::from(place.offset) + u64::from(place.length);
-        if end > bar.size {
-            return Err(Error::BadCapability);
+    /// The physical address of `length` bytes from `offset` on in a BAR, when they lie in it.
+    ///
+    /// # Errors
+    /// [`Error::BadBar`], [`Error::OutsideBar`].
+    pub fn locate(&self, bar: u8, offset: u64, length: u64) -> Result<u64, Error> {
+        let bar = self.bars.get(usize::from(bar)).copied().flatten().ok_or(Error::BadBar)?;
+        match offset.checked_add(length) {
+            Some(end) if end <= bar.size => Ok(bar.address + offset),
+            _ => Err(Error::OutsideBar),
         }
-        Ok(bar.address + u64::from(place.offset))
     }
 }

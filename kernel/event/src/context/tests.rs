@@ -1,0 +1,46 @@
+//! Names near the end of a place's generations.
+
+use super::*;
+use crate::{Core, Registration};
+
+/// A core with one context, held, that can be renewed `left` times.
+fn worn(left: u64) -> (Core<u32>, ContextId) {
+    let mut core = Core::<u32>::new(());
+    core.reserve(1, 1).unwrap();
+    let first = core.add_context((), Limits::NONE).unwrap();
+    let name = ContextId::new(first.index, ContextId::LAST_GENERATION - left);
+    core.contexts.at(first.index).generation = Generation::of(name);
+    core.hold(name).unwrap();
+    (core, name)
+}
+
+#[test]
+fn a_context_whose_names_are_used_up_is_renewed_no_more() {
+    let (mut core, mut name) = worn(3);
+    let mut ended = std::vec::Vec::new();
+    for _ in 0..3 {
+        let next = core.renew(name, Limits::NONE).unwrap();
+        assert_eq!((next.index, next.generation()), (name.index, name.generation() + 1));
+        ended.push(core::mem::replace(&mut name, next));
+    }
+    assert_eq!(name.generation(), ContextId::LAST_GENERATION);
+    assert_eq!(core.renew(name, Limits::NONE), Err(Error::UsedUp));
+    assert_eq!(core.context_at(name.index), Ok(name), "it is still who it was");
+    ended.push(ContextId::new(name.index, 0));
+    for ended in ended {
+        let refused = core.register(ended, Registration::default(), 0);
+        assert_eq!(refused, Err(Error::NoContext), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_generation_takes_part_in_every_comparison() {
+    let names = [0, 1, 1 << 16, 1 << 32, 1 << 47, ContextId::LAST_GENERATION];
+    for one in names {
+        assert_eq!(ContextId::new(7, one).generation(), one);
+        for other in names {
+            let same = ContextId::new(7, one) == ContextId::new(7, other);
+            assert_eq!(same, one == other, "{one} and {other}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Names near the end of a place's generations.
+
+use super::*;
+use proptest::prelude::*;
+use std::boxed::Box;
+use std::collections::HashSet;
+use std::vec::Vec;
+
+/// A table of one chunk, whose places have been given back `left` times less than they can be.
+fn worn(left: u32) -> Table<u32> {
+    let mut table = Table::new();
+    table.reserve(CHUNK).unwrap();
+    let mut chunk = Chunk::new();
+    for record in &mut chunk.0 {
+        record.generation = 0_u32.wrapping_sub(2 * left);
+    }
+    assert!(table.supply(Box::leak(Box::new(chunk))).is_none());
+    table
+}
+
+#[test]
+fn a_place_whose_generations_are_used_up_is_retired() {
+    let mut table = worn(2);
+    let mut names = HashSet::new();
+    for _ in 0..2 * CHUNK {
+        let name = table.take().unwrap();
+        assert_eq!(name.generation % 2, 1, "odd, so never 0");
+        assert!(names.insert(name), "{name:?} has been somebody's before");
+        table.retire(name.index);
+        assert_eq!(table.name(name.index), name, "it has its name until its place is given back");
+        table.free(name.index);
+    }
+    assert_eq!((table.take(), table.live()), (Err(Error::TableFull), 0));
+    for name in names {
+        assert_eq!(table.live_at(name).err(), Some(Error::Stale));
+    }
+    // Nor does a name that was made up reach a place that is retired.
+    for (index, generation) in [(0, 0), (0, 1), (7, u32::MAX), (7, u32::MAX - 1)] {
+        assert_eq!(table.live_at(EventId { index, generation }).err(), Some(Error::Stale));
+    }
+}
+
+proptest! {
+    /// Registrations come and go in any order until no place is left; no name is given out twice,
+    /// and none reaches another's place.
+    #[test]
+    fn names_are_never_given_out_twice(
+        left in 1_u32..4,
+        steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 1..3_000),
+    ) {
+        let mut table = worn(left);
+        let (mut live, mut ended) = (Vec::<EventId>::new(), HashSet::new());
+        for (takes, which) in steps {
+            if takes {
+                match table.take() {
+                    Ok(name) => {
+                        prop_assert!(!ended.contains(&name) && !live.contains(&name));
+                        live.push(name);
+                    }
+                    Err(error) => {
+                        prop_assert_eq!(error, Error::TableFull);
+                        let last = |name: &&EventId| name.generation == u32::MAX;
+                        let used_up = ended.iter().filter(last).count();
+                        prop_assert_eq!(live.len() + used_up, CHUNK);
+                    }
+                }
+            } else if !live.is_empty() {
+                let name = live.swap_remove(which.index(live.len()));
+                prop_assert!(table.live_at(name).is_ok());
+                table.retire(name.index);
+                table.free(name.index);
+                prop_assert!(table.live_at(name).is_err());
+                ended.insert(name);
+            }
+            prop_assert_eq!(table.live() as usize, live.len());
+        }
+        for name in ended {
+            prop_assert_eq!(table.live_at(name).err(), Some(Error::Stale));
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Handlers, whatever their types: what the event core keeps of one, and how one comes to its end.
+//!
+//! ```text
+//!   bound          registered          given back        dropped, or forgotten        freed
+//!   Loose ────────▶ the core's ───────▶ Retired ─────────▶ Husk ─────────────────────▶
+//! ```
+//!
+//! While it is the core's, a handler is looked at by [`registered`], in a section. Before and after
+//! that it has one owner, who may do with it what its condition allows.
+
+use crate::dispatch::EventCore;
+use crate::extras::Extras;
+use crate::section::{Section, section};
+use core::cell::Cell;
+use core::marker::PhantomData;
+use core::mem::{ManuallyDrop, needs_drop};
+use core::ops::Deref;
+use core::ptr::{NonNull, fn_addr_eq};
+use reflex_event::{Error, EventId};
+use reflex_memory::{Lent, Pool};
+
+/// A type of handlers.
+///
+/// # Safety
+/// The type is `repr(C)` and begins with its [`Header`]. It may be dropped in any context.
+pub(crate) unsafe trait Handle: Sized + 'static {
+    /// Whether there is something to [forget](Self::forget).
+    const FORGETS: bool = false;
+
+    /// Handles `count` occurrences.
+    ///
+    /// # Safety
+    /// The event system has begun it: it is registered as `event`, and no other handler of its
+    /// context runs.
+    unsafe fn call(&self, event: EventId, count: u32);
+
+    /// Does what is left to do about it when its call, or its drop, was cut off: what an
+    /// application's handler has captured may be half changed, and is left alone.
+    fn forget(&self) {}
+}
+
+/// A handler that reaches no state of its context's, and so may be called whatever that is.
+///
+/// # Safety
+/// What it says.
+pub(crate) unsafe trait Stateless: Handle {}
+
+/// What dispatch calls: with the handler's header, the event's word and the count.
+type Call = unsafe extern "C" fn(NonNull<Header>, u64, u32);
+
+/// What every handler begins with.
+#[repr(C)]
+pub(crate) struct Header {
+    /// First, where dispatch finds it without knowing this type. It follows from what the context
+    /// and the registration ask for, and is never kept elsewhere: see [`crate::calls`].
+    call: Cell<Call>,
+    kind: &'static Kind,
+    extras: Cell<Option<NonNull<Extras>>>,
+}
+
+/// What can be done with handlers of one type.
+struct Kind {
+    /// Calls it, and nothing else.
+    call: Call,
+    /// Drops what it has captured, if that is more than forgetting it.
+    drop: Option<unsafe fn(NonNull<Header>)>,
+    forget: Option<unsafe fn(NonNull<Header>)>,
+}
+
+/// The kind of a type.
+struct KindOf<T>(PhantomData<T>);
+
+impl<T: Handle> KindOf<T> {
+    const KIND: Kind = Kind {
+        call: Self::call,
+        drop: if needs_drop::<T>() { Some(Self::drop) } else { None },
+        forget: if T::FORGETS { Some(Self::forget) } else { None },
+    };
+
+    /// # Safety
+    /// `header` is that of a live `T`; the rest is as for [`Handle::call`].
+    unsafe extern "C" fn call(header: NonNull<Header>, event: u64, count: u32) {
+        // SAFETY: the caller's duty; a `T` begins with its header.
+        unsafe { header.cast::<T>().as_ref().call(EventId::from_word(event), count) }
+    }
+
+    /// # Safety
+    /// `header` is that of a live `T`, of which nothing but the header is used again.
+    unsafe fn drop(header: NonNull<Header>) {
+        // SAFETY: the caller's duty; a `T` begins with its header.
+        unsafe { header.cast::<T>().drop_in_place() }
+    }
+
+    /// # Safety
+    /// `header` is that of a live `T`.
+    unsafe fn forget(header: NonNull<Header>) {
+        // SAFETY: the caller's duty; a `T` begins with its header.
+        unsafe { header.cast::<T>().as_ref() }.forget();
+    }
+}
+
+/// A way of calling handlers: their own call within something else, or nothing of theirs.
+pub(crate) trait Way {
+    /// Goes that way.
+    fn call(called: Called);
+}
+
+/// A handler that dispatch has called in a [way](Way).
+pub(crate) struct Called {
+    header: NonNull<Header>,
+    event: u64,
+    count: u32,
+}
+
+impl Called {
+    /// What has occurred.
+    pub(crate) fn event(&self) -> EventId {
+        EventId::from_word(self.event)
+    }
+
+    /// What is kept beside the handler now, if anything.
+    pub(crate) fn extras(&self) -> Option<&Extras> {
+        // SAFETY: made by `by`: the handler is being called, so it is live.
+        unsafe { self.header.as_ref() }.extras()
+    }
+
+    /// Calls the handler itself.
+    pub(crate) fn own(self) {
+        let Self { header, event, count } = self;
+        // SAFETY: made by `by`, whose caller's duty is that of the handler's own call; and given up
+        // here, so there is one call.
+        unsafe { (header.as_ref().kind.call)(header, event, count) }
+    }
+}
+
+/// Calls a handler by way of `W`. Not inlined: there is one address for each way.
+///
+/// # Safety
+/// As for the handler's own call.
+#[inline(never)]
+unsafe extern "C" fn by<W: Way>(header: NonNull<Header>, event: u64, count: u32) {
+    W::call(Called { header, event, count });
+}
+
+impl Header {
+    /// That of a `T`.
+    pub(crate) const fn of<T: Handle>() -> Self {
+        let kind = &KindOf::<T>::KIND;
+        Self { call: Cell::new(kind.call), kind, extras: Cell::new(None) }
+    }
+
+    /// Has dispatch call the handler itself.
+    pub(crate) fn set_own_way(&self) {
+        self.call.set(self.kind.call);
+    }
+
+    /// Has dispatch call the handler by way of `W`.
+    pub(crate) fn set_way<W: Way>(&self) {
+        self.call.set(by::<W>);
+    }
+
+    /// Whether dispatch calls the handler by way of `W`.
+    pub(crate) fn goes_by<W: Way>(&self) -> bool {
+        fn_addr_eq(self.call.get(), by::<W> as Call)
+    }
+
+    /// What is kept beside the handler, if anything. What is returned lasts as long as the handler has
+    /// it: to the end of the section, or until it is [ended](Husk::end_extras).
+    pub(crate) fn extras(&self) -> Option<&Extras> {
+        // SAFETY: made by `give_extras`, of a box that was given up, and there until they are taken
+        // out.
+        self.extras.get().map(|extras| unsafe { extras.as_ref() })
+    }
+
+    /// Keeps `extras`, which are in the handler's own pool, beside it; hands them back if there are
+    /// some already.
+    pub(crate) fn give_extras(&self, _: &Section, extras: Lent<Extras>) -> Option<Lent<Extras>> {
+        if self.extras.get().is_some() {
+            return Some(extras);
+        }
+        self.extras.set(Some(extras.into_raw().0));
+        None
+    }
+
+    /// Takes over what is kept beside `former`, a handler in the same pool.
+    pub(crate) fn adopt(&self, _: &Section, former: &Self) {
+        self.extras.set(former.extras.take());
+    }
+
+    /// Whether there is a filter beside it.
+    fn has_filter(&self) -> bool {
+        self.extras().is_some_and(Extras::has_filter)
+    }
+
+    /// Whether there is application's code to be run when the handler is dropped.
+    pub(crate) fn must_drop(&self) -> bool {
+        self.kind.drop.is_some() || self.has_filter()
+    }
+}
+
+/// A handler's name, as the event core keeps it.
+#[derive(Clone, Copy)]
+pub(crate) struct Handler(NonNull<Header>);
+
+// SAFETY: what a handler has captured may be dropped in any context, by the duty of whoever has
+// implemented `Handle`; what lies beside it is reached in sections, and it is called in its own
+// context alone.
+unsafe impl Send for Handler {}
+
+impl Handler {
+    /// The handler as a machine word: the address of a place that begins with the function to
+    /// call, with that address, the event's word and the count.
+    #[inline(always)]
+    pub(crate) fn into_word(self) -> u64 {
+        self.0.expose_provenance().get() as u64
+    }
+}
+
+/// The handler of a registration, for as long as that is not ended: in the section in which the result
+/// is in use nobody does.
+pub(crate) fn registered<'a>(
+    _: &'a Section,
+    core: &mut EventCore,
+    event: EventId,
+) -> Result<&'a Header, Error> {
+    let handler = core.handler(event)?;
+    // SAFETY: a registration's handler is live as long as the registration is.
+    Ok(unsafe { handler.0.as_ref() })
+}
+
+/// A handler that is its owner's alone: it is not registered and does not run. One that is not dropped
+/// explicitly keeps its memory.
+pub(crate) struct Retired(Husk);
+
+/// What is left of a handler when what it has captured is gone: its memory, and perhaps what is kept
+/// beside it.
+pub(crate) struct Husk {
+    handler: Handler,
+    pool: &'static Pool,
+}
+
+impl Retired {
+    /// One that is new.
+    pub(crate) fn new<T: Handle>(handler: Lent<T>) -> Self {
+        let (handler, pool) = handler.into_raw();
+        Self(Husk { handler: Handler(handler.cast()), pool })
+    }
+
+    /// One that the core has given back, or whose owner has come to an end.
+    ///
+    /// # Safety
+    /// Nobody else uses the handler any more, which is not registered and whose captures have neither
+    /// been dropped nor forgotten; it lies in `pool`.
+    pub(crate) unsafe fn take_over(handler: Handler, pool: &'static Pool) -> Self {
+        Self(Husk { handler, pool })
+    }
+
+    /// Drops what it has captured, which is application's code.
+    pub(crate) fn drop_captured(self) -> Husk {
+        if let Some(drop) = self.header().kind.drop {
+            // SAFETY: it is this one's alone, which is given up here: nobody uses what is dropped.
+            unsafe { drop(self.0.handler.0) }
+        }
+        self.0
+    }
+
+    /// Drops the filter beside it, if there is one, and what it has captured.
+    pub(crate) fn drop_all(self) -> Husk {
+        self.drop_filter();
+        self.drop_captured()
+    }
+
+    /// Forgets what it has captured, which may be half changed.
+    pub(crate) fn forget(self) -> Husk {
+        if let Some(forget) = self.header().kind.forget {
+            // SAFETY: it is live.
+            unsafe { forget(self.0.handler.0) }
+        }
+        self.0
+    }
+}
+
+impl Deref for Retired {
+    type Target = Husk;
+
+    fn deref(&self) -> &Husk {
+        &self.0
+    }
+}
+
+impl Husk {
+    /// What is left of a handler when whoever was dropping it has come to an end.
+    ///
+    /// # Safety
+    /// Nobody else uses the handler any more, which is not registered; it lies in `pool`.
+    pub(crate) unsafe fn take_over(handler: Handler, pool: &'static Pool) -> Self {
+        Self { handler, pool }
+    }
+
+    /// Its name.
+    pub(crate) fn handler(&self) -> Handler {
+        self.handler
+    }
+
+    /// The memory it lies in.
+    pub(crate) fn pool(&self) -> &'static Pool {
+        self.pool
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: its memory is this one's; a header has nothing to drop, and stays.
+        unsafe { self.handler.0.as_ref() }
+    }
+
+    /// Whether there is a filter beside it.
+    pub(crate) fn has_filter(&self) -> bool {
+        self.header().has_filter()
+    }
+
+    /// Ends what is kept beside the handler, but for a filter.
+    pub(crate) fn end_extras(&self, cs: &Section) {
+        let Some(extras) = self.header().extras() else { return };
+        extras.end_timers(cs);
+        if !extras.has_filter()
+            && let Some(extras) = self.header().extras.take()
+        {
+            // SAFETY: whoever gave them gave them up by `into_raw`; they are taken out above.
+            drop(unsafe { Lent::from_raw(extras, self.pool) });
+        }
+    }
+
+    /// Drops the filter beside the handler, if there is one, which is application's code. Not in a
+    /// section.
+    pub(crate) fn drop_filter(&self) {
+        if let Some(extras) = self.header().extras() {
+            drop(section(|cs| extras.take_filter(cs)));
+            section(|cs| self.end_extras(cs));
+        }
+    }
+
+    /// Frees the memory.
+    pub(crate) fn free(self) {
+        let block = self.handler.0.cast::<ManuallyDrop<Header>>();
+        // SAFETY: the handler was bound in a block of the pool that was given up by `into_raw`, and is
+        // given up here; nothing of it is dropped.
+        drop(unsafe { Lent::from_raw(block, self.pool) });
+    }
+}

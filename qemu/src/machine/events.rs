@@ -1,0 +1,75 @@
+//! What QEMU tells of a machine beside its console: by its machine protocol (QMP), over a socket that
+//! is opened here.
+//!
+//! QEMU tells of events once the other side has named the capabilities it wants: that is written into
+//! the socket before QEMU is started. It then writes one JSON object a line.
+
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+/// Wants no capabilities, and so begins the telling.
+const GREETING: &[u8] = b"{\"execute\": \"qmp_capabilities\"}\n";
+/// How long the end of QEMU's words may take once QEMU has ended; they are in the socket by then.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// This side of the socket.
+#[derive(Debug)]
+pub(super) struct Events(UnixStream);
+
+impl Events {
+    /// This side, and QEMU's.
+    pub(super) fn pair() -> io::Result<(Events, OwnedFd)> {
+        let (mut ours, theirs) = UnixStream::pair()?;
+        ours.write_all(GREETING)?;
+        ours.set_read_timeout(Some(PATIENCE))?;
+        Ok((Events(ours), theirs.into()))
+    }
+
+    /// Whether the watchdog has fired. QEMU has ended.
+    pub(super) fn watchdog_fired(mut self) -> bool {
+        let mut told = Vec::new();
+        // What could be read before an error counts.
+        let _ = self.0.read_to_end(&mut told);
+        happened(&String::from_utf8_lossy(&told), "WATCHDOG")
+    }
+}
+
+/// Whether QEMU has told of this event.
+fn happened(told: &str, event: &str) -> bool {
+    told.lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .any(|object| object.get("event").is_some_and(|name| name == event))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_told_from_other_words() {
+        let told = "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n\
+                    {\"return\": {}}\r\n\
+                    {\"timestamp\": {}, \"event\": \"RESUME\"}\r\n";
+        assert!(!happened(told, "WATCHDOG"));
+        assert!(!happened("{\"return\": \"WATCHDOG\"}\r\n{\"event\"", "WATCHDOG"));
+        let fired =
+            "{\"timestamp\": {}, \"event\": \"WATCHDOG\", \"data\": {\"action\": \"reset\"}}";
+        assert!(happened(&format!("{told}{fired}\r\n"), "WATCHDOG"));
+        // Also when QEMU has ended in the middle of another.
+        assert!(happened(&format!("{fired}\r\n{{\"event\": \"SHU"), "WATCHDOG"));
+    }
+
+    #[test]
+    fn qemu_finds_the_greeting_and_its_words_are_found() {
+        let (events, theirs) = Events::pair().expect("a pair");
+        let mut qemu = UnixStream::from(theirs);
+        let mut greeting = vec![0; GREETING.len()];
+        qemu.read_exact(&mut greeting).expect("it is there already");
+        assert_eq!(greeting, GREETING);
+        qemu.write_all(b"{\"event\": \"WATCHDOG\"}\n").expect("room");
+        drop(qemu);
+        assert!(events.watchdog_fired());
+    }
+}
