@@ -7,6 +7,7 @@ mod exposed;
 mod fragmentation;
 mod own;
 mod pool;
+mod quick;
 mod ring;
 mod scheme;
 mod shared;

@@ -7,6 +7,7 @@ mod dhcp;
 mod frames;
 mod many;
 mod nd;
+mod opening;
 mod order;
 mod receive;
 mod shortage;
