@@ -13,7 +13,7 @@ mod rules;
 mod sources;
 
 use blocks::{BOUNDS, blocks, blocks_below, statics, statics_below};
-use cargo_metadata::{Metadata, MetadataCommand};
+use cargo_metadata::{Metadata, MetadataCommand, Package};
 use circles::{circles, imports, imports_of, upward};
 use graph::{Edge, Fault, Graph, Kind, Rule};
 use rules::RULES;
@@ -324,17 +324,9 @@ fn the_sanitizer_runs_the_tests_of_every_crate_with_unsafe_code() {
     let list = script.split_once("packages=(").and_then(|(_, rest)| rest.split_once(')'));
     let sanitized: Vec<&str> = list.expect("a list").0.split_whitespace().collect();
     let metadata = metadata();
-    let has_unsafe = |manifest: &Path| {
-        let folder = manifest.with_file_name("src");
-        let sources = if folder.is_dir() { files(&folder) } else { Vec::new() };
-        sources.iter().map(|file| std::fs::read_to_string(file).expect("text")).any(|text| {
-            let code = code(&text);
-            code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe")
-        })
-    };
     for package in metadata.workspace_packages() {
         let name = package.name.as_str();
-        let expected = has_unsafe(package.manifest_path.as_std_path());
+        let expected = has_unsafe(package);
         let run = sanitized.contains(&name);
         let left_out = NOT_SANITIZED.contains(&name);
         assert!(!expected || run != left_out, "{name} has unsafe code: is it in .ci/sanitize?");
@@ -344,6 +336,48 @@ fn the_sanitizer_runs_the_tests_of_every_crate_with_unsafe_code() {
     for name in sanitized {
         assert!(names.iter().any(|known| known == name), "{name} is no package");
     }
+}
+
+/// Whether a package's sources have the word in code.
+fn has_unsafe(package: &Package) -> bool {
+    let folder = package.manifest_path.as_std_path().with_file_name("src");
+    let sources = if folder.is_dir() { files(&folder) } else { Vec::new() };
+    sources.iter().map(|file| std::fs::read_to_string(file).expect("text")).any(|text| {
+        let code = code(&text);
+        code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe")
+    })
+}
+
+/// The crates in the table of unsafe code, which is the one with families.
+fn explained(page: &str) -> Vec<&str> {
+    let (_, table) = page.split_once("| crate | families of unsafe |").expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect()
+}
+
+#[test]
+fn the_page_on_soundness_explains_every_crate_with_unsafe_code() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let page = std::fs::read_to_string(root.join("docs/soundness.md")).expect("the page");
+    let mut explained = explained(&page);
+    let metadata = metadata();
+    let packages = metadata.workspace_packages();
+    let mut unsafe_ones: Vec<&str> = packages
+        .iter()
+        .filter(|package| has_unsafe(package))
+        .map(|package| package.name.as_str())
+        .collect();
+    explained.sort_unstable();
+    unsafe_ones.sort_unstable();
+    assert_eq!(explained, unsafe_ones);
+}
+
+#[test]
+fn a_crate_that_is_not_explained_is_noticed() {
+    let page = "text\n| crate | families of unsafe | why |\n| --- | --- | --- |\n\
+        | `a`, `b` | x | `y` |\n| `c` | z | – |\n\n| `d` | no |\n";
+    assert_eq!(explained(page), ["a", "b", "c"]);
 }
 
 /// What belongs to a core is one block; the others are what all cores share: memory that has not been
