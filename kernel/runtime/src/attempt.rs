@@ -122,9 +122,8 @@ pub(crate) fn attempt_by<R>(
         return work.result;
     }
     // SAFETY: what it had begun is not gone on with: it has been given up.
-    let forgotten = unsafe { scope::end_since(attempt.scope) };
+    unsafe { scope::end_since(attempt.scope) };
     if let Some(owner) = attempt.owner {
-        owner.forget(forgotten);
         doom(cs, owner, attempt.reason.get());
     }
     // What it has captured is in a state that nobody knows.
