@@ -16,8 +16,8 @@ const IDS: &str = "\
     K-1 K-2 K-3 K-4 K-5 K-6 K-7 K-8 K-9 \
     G-1 G-2 G-3 \
     N-1 N-2 N-3 N-4 N-5 N-6 \
-    GR-1 GR-2 GR-3 GR-4 \
-    SO-2 SO-5 SO-8 SO-9 SO-10 SO-11";
+    GR-1 GR-2 GR-3 GR-4 GR-5 \
+    SO-1 SO-2 SO-5 SO-8 SO-9 SO-10 SO-11 SO-12 SO-13 SO-14 SO-15 SO-16 SO-17";
 
 /// What a row says where nothing proves a requirement yet.
 const OPEN: &str = "not yet: issue to come";

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, anyhow, bail};
 use cargo_metadata::Message;
 
+use crate::console;
 use crate::process;
 use crate::project::{Image, Project, cargo};
 
@@ -15,6 +16,10 @@ use crate::project::{Image, Project, cargo};
 /// Each package is built by an invocation of its own: Cargo gives all packages of one
 /// invocation the same features of a shared crate.
 pub fn build(image: &Image) -> Result<PathBuf> {
+    if image.is_first() {
+        let long = "and all it stands on, once: about half a minute on two processors";
+        console::step("Building", format!("{} {long}", image.name));
+    }
     let mut command = cargo();
     command.args(["build", "--release", "--message-format=json-render-diagnostics"]);
     command.arg("--manifest-path").arg(&image.manifest);

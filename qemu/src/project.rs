@@ -10,6 +10,13 @@
 //! tests = true                # every binary runs in-image tests; or ["NAME", ...]
 //! test-machines = ["q35", "microvm"]   # where they run; q35 unless said
 //! ```
+//!
+//! and what a workspace wants in its root's:
+//!
+//! ```toml
+//! [workspace.metadata.reflex]
+//! host-profile = "host"       # Cargo's profile of tests on the host; its usual one unless said
+//! ```
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +24,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, TargetKind};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::machine::{Forward, Model};
 
@@ -34,6 +43,8 @@ pub struct Project {
     pub host_packages: Vec<String>,
     /// Packages with images that also have a library whose tests run on the host.
     pub testable_libraries: Vec<String>,
+    /// Cargo's profile of these tests, where it is not the usual one.
+    pub host_profile: Option<String>,
     here: Option<String>,
 }
 
@@ -46,6 +57,8 @@ pub struct Image {
     pub name: String,
     /// The package's manifest.
     pub manifest: PathBuf,
+    /// The folder that Cargo builds it into.
+    pub target: PathBuf,
     /// Whether it runs in-image tests (and is no appliance).
     pub tests: bool,
     /// The package's settings.
@@ -64,6 +77,13 @@ pub struct Settings {
     pub tests: TestBinaries,
     /// On which machines they run.
     pub test_machines: Vec<MachineName>,
+}
+
+/// `[workspace.metadata.reflex]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct WorkspaceSettings {
+    host_profile: Option<String>,
 }
 
 /// Which binaries run in-image tests.
@@ -156,7 +176,7 @@ impl Project {
     fn from_metadata(metadata: &Metadata, folder: &Path) -> Result<Project> {
         let mut images = Vec::new();
         for package in metadata.workspace_packages() {
-            images.extend(images_of(package)?);
+            images.extend(images_of(package, metadata.target_directory.as_std_path())?);
         }
         let root = metadata.workspace_root.clone().into_std_path_buf();
         if images.is_empty() {
@@ -185,7 +205,10 @@ impl Project {
         let host_packages = names(without.into_iter().filter(|package| testable(package)));
         let testable_libraries =
             names(with_image.into_iter().filter(|package| testable_library(package)));
-        Ok(Project { root, images, host_packages, testable_libraries, here })
+        let wishes = of_manifest::<WorkspaceSettings>(&metadata.workspace_metadata)
+            .with_context(|| format!("[workspace.metadata.reflex] of {}", root.display()))?;
+        let host_profile = wishes.host_profile;
+        Ok(Project { root, images, host_packages, testable_libraries, host_profile, here })
     }
 
     /// The appliances: images that are no tests.
@@ -196,6 +219,11 @@ impl Project {
     /// The images that run in-image tests.
     pub fn test_images(&self) -> impl Iterator<Item = &Image> {
         self.images.iter().filter(|image| image.tests)
+    }
+
+    /// Whether nothing has been built of it yet.
+    pub fn is_fresh(&self) -> bool {
+        self.images.iter().all(Image::is_first)
     }
 
     /// The image of this name (a binary's, or a package's that has one appliance); without a
@@ -231,11 +259,23 @@ impl Project {
     }
 }
 
+impl Image {
+    /// Whether no image has been built yet: what all stand on is then built, too.
+    pub fn is_first(&self) -> bool {
+        !self.target.join("release").exists()
+    }
+}
+
 fn names<'a>(packages: impl Iterator<Item = &'a Package>) -> Vec<String> {
     packages.map(|package| package.name.to_string()).collect()
 }
 
-fn images_of(package: &Package) -> Result<Vec<Image>> {
+/// The part `reflex` of a manifest's metadata.
+fn of_manifest<T: Default + DeserializeOwned>(metadata: &Value) -> serde_json::Result<T> {
+    metadata.get("reflex").map_or(Ok(T::default()), |value| serde_json::from_value(value.clone()))
+}
+
+fn images_of(package: &Package, built: &Path) -> Result<Vec<Image>> {
     let depends = package
         .dependencies
         .iter()
@@ -243,17 +283,15 @@ fn images_of(package: &Package) -> Result<Vec<Image>> {
     if !depends {
         return Ok(Vec::new());
     }
-    let settings = match package.metadata.get("reflex") {
-        Some(value) => serde_json::from_value(value.clone()).with_context(|| {
-            format!("[package.metadata.reflex] of {} is not understood", package.manifest_path)
-        })?,
-        None => Settings::default(),
-    };
+    let settings: Settings = of_manifest(&package.metadata).with_context(|| {
+        format!("[package.metadata.reflex] of {} is not understood", package.manifest_path)
+    })?;
     let binaries = package.targets.iter().filter(|target| target.kind.contains(&TargetKind::Bin));
     let images = binaries.map(|target| Image {
         package: package.name.to_string(),
         name: target.name.clone(),
         manifest: package.manifest_path.clone().into_std_path_buf(),
+        target: built.to_owned(),
         tests: match &settings.tests {
             TestBinaries::All(all) => *all,
             TestBinaries::Some(names) => names.contains(&target.name),

@@ -85,6 +85,9 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
         Ok(emulator) => console::note("Emulator", emulator),
         Err(error) => console::warning(format!("no test can boot a guest: {error:#}")),
     }
+    if project.is_fresh() && arguments.filter.is_none() {
+        console::note("Building", "all that is tested, once: some minutes on two processors");
+    }
     let run = Run { project, arguments, means, skipping, built: RefCell::default() };
     let rounds = run.arguments.repeat;
     let _load = Load::start(run.arguments.load);
@@ -266,6 +269,7 @@ impl Run {
         }
         CargoTest {
             root: &self.project.root,
+            profile: self.project.host_profile.as_deref(),
             selection,
             tests,
             environment,

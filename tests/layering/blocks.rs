@@ -18,6 +18,23 @@ pub(crate) fn blocks_below(folder: &str) -> usize {
         .sum()
 }
 
+/// The statics in the sources below a folder of the checkout.
+pub(crate) fn statics_below(folder: &str) -> Vec<String> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(folder);
+    let text = |file: &std::path::PathBuf| std::fs::read_to_string(file).expect("it is text");
+    let mut found: Vec<_> = files(&root).iter().flat_map(|file| statics(&text(file))).collect();
+    found.sort();
+    found
+}
+
+/// The names of the statics in a text.
+pub(crate) fn statics(text: &str) -> Vec<String> {
+    let code = code(text);
+    let words: Vec<&str> = code.split_whitespace().collect();
+    let named = words.windows(2).filter(|pair| pair[0] == "static");
+    named.filter_map(|pair| pair[1].strip_suffix(':')).map(str::to_owned).collect()
+}
+
 /// The unsafe blocks in a text.
 pub(crate) fn blocks(text: &str) -> usize {
     let code = code(text);

@@ -106,7 +106,9 @@ pub(crate) const RULES: &[Rule] = &[
     rule("guest-kinds", Kind::Application, FACADE),
     rule("guest-rdma", Kind::Application, FACADE),
     // The host.
-    rule("cargo-reflex", Kind::Host, &[]),
+    rule("cargo-reflex", Kind::Host, &["reflex-load"]),
+    rule("reflex-load", Kind::Host, &[]),
+    rule("reflex-start", Kind::Host, &[]),
     rule("reflex-testkit", Kind::Fake, &["reflex-driver-api", "reflex-event", "reflex-memory"]),
     rule("reflex-tests", Kind::Host, &[]),
     rule("reflex-e2e", Kind::Host, &["cargo-reflex"]),

@@ -5,6 +5,9 @@
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
+use alloc::{vec, vec::Vec};
 use reflex::{Connection, Datagram, Error, Runtime, System, TcpService, UdpService, UdpSocket};
 
 const PORT: u16 = 7;
@@ -15,8 +18,11 @@ const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (3 << 10);
 /// The most connections at a time, unless the command line asks for more.
 const CONNECTIONS: usize = 1024;
 
-/// All it does needs no memory of its own: what cannot be sent yet stays unread.
-struct Echo;
+/// What cannot be sent yet stays unread: all that is kept of a connection is whether its peer has
+/// said everything, while something of it is unread. By the connection's slot.
+struct Echo {
+    closing: Vec<bool>,
+}
 
 #[reflex::main]
 fn main(system: System) -> Result<(), Error> {
@@ -24,7 +30,8 @@ fn main(system: System) -> Result<(), Error> {
     let connections = system.number("connections", 1..=1 << 20)?;
     let connections = connections.unwrap_or(affordable.clamp(16, CONNECTIONS));
     let memory = connections * MEMORY_PER_CONNECTION + (128 << 10);
-    let echo = system.context("echo", Echo).memory(memory).build()?;
+    let echo = Echo { closing: vec![false; connections] };
+    let echo = system.context("echo", echo).memory(memory).build()?;
     system
         .listen(PORT)?
         .connections(connections as u32)
@@ -49,6 +56,15 @@ impl Echo {
             .is_ok_and(|echoed| echoed > 0)
         {}
     }
+
+    /// Closes our side, if the peer has closed its own and all it has said is echoed.
+    fn close_behind(&mut self, connection: &Connection) {
+        let closing = &mut self.closing[connection.slot()];
+        if *closing && connection.receivable().is_ok_and(|unread| unread == 0) {
+            connection.close();
+            *closing = false;
+        }
+    }
 }
 
 impl TcpService<Runtime> for Echo {
@@ -58,6 +74,17 @@ impl TcpService<Runtime> for Echo {
 
     fn sent(&mut self, connection: &Connection) {
         Self::echo(connection);
+        self.close_behind(connection);
+    }
+
+    fn closed(&mut self, connection: &Connection) {
+        self.closing[connection.slot()] = true;
+        self.close_behind(connection);
+    }
+
+    fn accepted(&mut self, connection: &Connection) {
+        // Whoever had the slot before may have ended in the middle.
+        self.closing[connection.slot()] = false;
     }
 }
 

@@ -172,6 +172,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     ///
     /// # Errors
     /// [`Error::Stale`]; [`Error::NotAllowed`] when the event is no such one, or another's.
+    #[inline(always)]
     pub fn wait(&mut self, id: EventId) -> Result<Wait, Error> {
         let running = self.running;
         let record = self.table.live_at(id)?;

@@ -17,6 +17,10 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
 
     /// Runs `work` with dispatch deferred: no other handler and no job runs meanwhile, though
     /// interrupts are still taken. Sections nest. Keep them short and bounded.
+    ///
+    /// It hands out no token, as the kernel's own sections do: this trait is safe to implement, so
+    /// that one would prove nothing, and what a library keeps in a section is guarded from a second
+    /// entry by a lock that such a token could not spare.
     fn section<R>(&self, work: impl FnOnce() -> R) -> R;
 
     /// The event memory of a context.

@@ -1,7 +1,6 @@
 //! Boxes: who drops what, and when the block comes back.
 
-mod common;
-
+use crate::common;
 use common::pool;
 use reflex_memory::{Content, Lent, LentDyn, Pool};
 use std::sync::Arc;

@@ -1,7 +1,6 @@
 //! Memory that others write: copies at every alignment, bounds, and the block's way back.
 
-mod common;
-
+use crate::common;
 use common::pool;
 use proptest::prelude::*;
 use reflex_memory::{Content, Exposed, OutOfBounds, Pool};

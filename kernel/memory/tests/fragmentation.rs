@@ -1,9 +1,8 @@
 //! How much of a pool is lost to rounding and to gaps: random lives, and the bounds of a buddy
-//! allocator. `cargo test -p reflex-memory --test fragmentation -- --nocapture` prints figures;
+//! allocator. `cargo test -p reflex-memory fragmentation -- --nocapture` prints figures;
 //! `REFLEX_SEED=N` repeats them.
 
-mod common;
-
+use crate::common;
 use common::pool;
 use reflex_memory::{Content, Error, Lent, Pool};
 

@@ -1,7 +1,6 @@
 //! The two kinds of boxes, and what becomes of them when the owner ends.
 
-mod common;
-
+use crate::common;
 use common::{arena, pool};
 use proptest::prelude::*;
 use reflex_memory::{Content, Cursor, Error, Lent, Own, Pool, PoolBox};

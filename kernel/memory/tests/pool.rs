@@ -1,7 +1,6 @@
 //! Pools: random programs against a model, and the edges one by one.
 
-mod common;
-
+use crate::common;
 use common::pool;
 use proptest::prelude::*;
 use reflex_memory::{Content, Error, Exclusion, Granule, Lent, Pool, PoolStats};

@@ -1,9 +1,7 @@
 //! What the paths in a hurry promise: one exclusion for a block that was just given, and nobody
 //! told but of refusals.
 
-mod common;
-
-use common::Lock;
+use crate::common::Lock;
 use reflex_memory::{Content, Error, Exclusion, Granule, Own, Pool};
 use std::ptr::NonNull;
 use std::sync::Mutex;

@@ -1,7 +1,6 @@
 //! Pools whose blocks are found by someone else's scheme.
 
-mod common;
-
+use crate::common;
 use common::{FirstFit, Lock, arena};
 use reflex_memory::{Error, Pool};
 use std::alloc::Layout;

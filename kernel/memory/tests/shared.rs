@@ -1,7 +1,6 @@
 //! Shared values: who drops them, and when the block comes back.
 
-mod common;
-
+use crate::common;
 use common::pool;
 use reflex_memory::{Content, Error, Pool, Shared};
 use std::sync::Arc;

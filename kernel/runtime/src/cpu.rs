@@ -2,8 +2,8 @@
 //!
 //! There is one core, and so one block. With more of them each has its own, and [`this`] is what
 //! finds it: nothing else knows where it lies, but for the two words that `dispatch`'s entry in
-//! assembly reaches by their places in it. Shared by all cores is the machine's memory as far as it
-//! has not been given out, and that alone: see [`crate::memory`].
+//! assembly reaches by their places in it. Shared by all cores are the machine's memory as far as it
+//! has not been given out (see [`crate::memory`]), and the numbers of states.
 //!
 //! All of it is zero at the start, so that it takes no room in the image; what is not to be zero is
 //! set by [`init`](crate::init).
@@ -29,6 +29,7 @@ use rand_chacha::ChaCha20Rng;
 use reflex_arch::apic::LocalApic;
 use reflex_arch::clock::Clock;
 use reflex_arch::interrupt::VECTORS;
+use reflex_driver_api::Watchdog;
 use reflex_event::{Core, MOST_NAMES, Names};
 
 /// What belongs to one core.
@@ -83,6 +84,8 @@ pub(crate) struct Cpu {
     pub(crate) timers: Later<Timers>,
     /// When the timer's interrupt comes at the latest, in nanoseconds, if a filter has seen to that.
     pub(crate) interrupts_by: AtomicU64,
+    /// What resets the machine when the kernel stands still.
+    pub(crate) watchdog: Local<Option<&'static mut dyn Watchdog>>,
     /// When the present halt began; 0 when not halted.
     pub(crate) halted_since: AtomicU64,
     /// Time stamp counts spent halted.
@@ -147,6 +150,7 @@ pub(crate) static BLOCK: Cpu = Cpu {
     origin: Fixed::new(),
     timers: Later::new(),
     interrupts_by: AtomicU64::new(0),
+    watchdog: Local::new(None),
     halted_since: AtomicU64::new(0),
     halted: AtomicU64::new(0),
     kinds: Later::new(),

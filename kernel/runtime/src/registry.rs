@@ -230,6 +230,7 @@ fn make(
 }
 
 /// A context.
+#[inline(always)]
 pub(crate) fn at(cs: &Section, context: ContextId) -> Result<&'static Place, Error> {
     if with_core(cs, |core| core.exists(context)) {
         existing(cs, context.index)
@@ -239,6 +240,7 @@ pub(crate) fn at(cs: &Section, context: ContextId) -> Result<&'static Place, Err
 }
 
 /// The context at a place, whatever it is called now.
+#[inline(always)]
 pub(crate) fn existing(cs: &Section, index: u16) -> Result<&'static Place, Error> {
     let place = cpu::this().places.with(cs, |places| places.get(usize::from(index)).copied());
     place.ok_or(Error::NoContext)
@@ -250,6 +252,7 @@ pub(crate) fn name(cs: &Section, index: u16) -> Result<ContextId, Error> {
 }
 
 /// A context's event memory and state.
+#[inline(always)]
 pub(crate) fn parts(cs: &Section, context: ContextId) -> Result<(&'static Pool, AnyState), Error> {
     at(cs, context).map(|place| (place.pool, place.state.get(cs)))
 }

@@ -3,21 +3,19 @@
 //! The kernel stands still when it serves no timer: interrupts stay masked, or a section does not end.
 //! An idle processor wakes up for the feeding; a handler that runs for long is interrupted for it.
 
-use crate::local::Local;
+use crate::cpu;
 use crate::section::{Section, section};
 use crate::timer::{self, Due};
 use core::time::Duration;
 use reflex_driver_api::Watchdog;
 use reflex_event::Error;
 
-static WATCHDOG: Local<Option<&'static mut dyn Watchdog>> = Local::new(None);
-
 /// Has `watchdog` fed once a `period` from now on.
 ///
 /// # Errors
 /// [`Error::TableFull`], [`Error::HeapExhausted`].
 pub fn start(watchdog: &'static mut dyn Watchdog, period: Duration) -> Result<(), Error> {
-    section(|cs| WATCHDOG.with(cs, |place| *place = Some(watchdog)));
+    section(|cs| cpu::this().watchdog.with(cs, |place| *place = Some(watchdog)));
     timer::with_room(|cs| {
         let timer = timer::add(cs, Due::Watchdog)?;
         timer::arm(cs, timer, timer::now() + period, Some(period))
@@ -27,5 +25,5 @@ pub fn start(watchdog: &'static mut dyn Watchdog, period: Duration) -> Result<()
 /// Feeds it, if there is one.
 #[cold]
 pub(crate) fn feed(cs: &Section) {
-    WATCHDOG.with(cs, |place| place.iter_mut().for_each(|watchdog| watchdog.feed()));
+    cpu::this().watchdog.with(cs, |place| place.iter_mut().for_each(|watchdog| watchdog.feed()));
 }

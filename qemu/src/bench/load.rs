@@ -11,33 +11,9 @@ use anyhow::{Context, Result};
 use super::figure::{Figure, Goal};
 use super::sample::median;
 use super::subject::{Service, Settings, Subject};
-use super::{Report, echo_client, wrk};
+use super::{Report, wrk};
 use crate::machine::Model;
-
-/// One run of a load generator against one guest.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Measured {
-    /// Operations a second.
-    pub(crate) per_second: f64,
-    /// Operations in all.
-    pub(crate) operations: u64,
-    /// Operations or connections that failed.
-    pub(crate) failures: u64,
-    /// Median of the time an operation took, in microseconds.
-    pub(crate) median_us: f64,
-    /// Mean of it, in microseconds.
-    pub(crate) mean_us: f64,
-    /// The time that 99 of 100 operations did not exceed, in microseconds.
-    pub(crate) percentile_99_us: f64,
-}
-
-impl Measured {
-    /// How many operations were under way at a time, by Little's law. Clients that keep one
-    /// going on each connection but see fewer have connections that nobody serves.
-    fn under_way(&self) -> f64 {
-        self.per_second * self.mean_us / 1e6
-    }
-}
+use reflex_load::{Measured, echo};
 
 /// How much is measured.
 #[derive(Clone, Debug)]
@@ -153,9 +129,7 @@ pub(crate) fn client(
 ) -> Result<Measured> {
     match service {
         Service::Http => wrk::run(address, connections, seconds),
-        Service::Echo => {
-            echo_client::run(address, connections, Duration::from_secs(seconds.into()))
-        }
+        Service::Echo => echo::run(address, connections, Duration::from_secs(seconds.into())),
     }
 }
 
@@ -171,7 +145,7 @@ pub(crate) fn client_text(
         Service::Echo => format!(
             "built-in echo client: {connections} connections to {address}, one {} byte message in \
              flight on each, {seconds} s",
-            echo_client::MESSAGE
+            echo::MESSAGE
         ),
     }
 }

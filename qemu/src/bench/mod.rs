@@ -8,7 +8,6 @@
 //! [network of the command's own](namespace).
 
 mod busy;
-mod echo_client;
 mod events;
 mod figure;
 mod first_reply;

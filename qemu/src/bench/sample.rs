@@ -12,12 +12,6 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
-/// The value below which `percent` of the ascending `sorted` lie, by nearest rank.
-pub(crate) fn percentile(sorted: &[u32], percent: usize) -> Option<u32> {
-    let rank = (sorted.len() * percent).div_ceil(100);
-    sorted.get(rank.max(1) - 1).copied()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,16 +23,6 @@ mod tests {
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[3.0, 1.0]), Some(2.0));
         assert_eq!(median(&[9.0, 1.0, 2.0]), Some(2.0));
-    }
-
-    #[test]
-    fn percentiles_by_nearest_rank() {
-        let hundred: Vec<u32> = (1..=100).collect();
-        assert_eq!(percentile(&hundred, 50), Some(50));
-        assert_eq!(percentile(&hundred, 99), Some(99));
-        assert_eq!(percentile(&hundred, 100), Some(100));
-        assert_eq!(percentile(&[7], 1), Some(7));
-        assert_eq!(percentile(&[], 50), None);
     }
 
     proptest! {

@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use super::load::Measured;
 use super::subject::PAGE;
 use crate::process;
+use reflex_load::Measured;
 
 /// Keeps `connections` connections busy with requests for [`PAGE`] for that many seconds. One
 /// client thread: the emulator needs the machine's other processor.

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{ExplicitModuleSectionInfo, FrameAddress, Module, Unwinder};
-use object::{Object, ObjectSection};
+use gimli::{Dwarf, EndianRcSlice, LittleEndian, SectionId};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
 use super::CrashReport;
 
@@ -23,9 +24,13 @@ const ORDER: [&str; 18] = [
     "r13", "r14", "r15", "rflags",
 ];
 
+type Lines = addr2line::Context<EndianRcSlice<LittleEndian>>;
+
 /// Names and unwinding tables of one image.
 pub struct Symbols {
-    names: addr2line::Loader,
+    lines: Lines,
+    /// Where functions begin, in order, and their mangled names.
+    functions: Vec<(u64, String)>,
     unwinder: UnwinderX86_64<Vec<u8>>,
     text: Range<u64>,
     code: Vec<u8>,
@@ -47,7 +52,6 @@ pub struct Frame {
 impl Symbols {
     /// Reads an image that was not stripped.
     pub fn load(image: &Path) -> anyhow::Result<Symbols> {
-        let names = addr2line::Loader::new(image).map_err(|error| anyhow::anyhow!("{error}"))?;
         let bytes = std::fs::read(image)?;
         let file = object::File::parse(&*bytes)?;
         let section = |name: &str| {
@@ -55,6 +59,11 @@ impl Symbols {
             let range = section.address()..section.address() + section.size();
             Some((range, section.uncompressed_data().ok()?.into_owned()))
         };
+        let contents = |id: SectionId| -> anyhow::Result<_> {
+            let contents = section(id.name()).map(|(_, data)| data).unwrap_or_default();
+            Ok(EndianRcSlice::new(contents.into(), LittleEndian))
+        };
+        let lines = Lines::from_dwarf(Dwarf::load(contents)?)?;
         let (text, code) = section(".text").unwrap_or((0..0, Vec::new()));
         let mut info = ExplicitModuleSectionInfo {
             text_svma: Some(text.clone()),
@@ -70,7 +79,7 @@ impl Symbols {
         }
         let mut unwinder = UnwinderX86_64::new();
         unwinder.add_module(Module::new("image".to_owned(), text.clone(), 0, info));
-        Ok(Symbols { names, unwinder, text, code })
+        Ok(Symbols { lines, functions: functions(&file), unwinder, text, code })
     }
 
     /// The callers of a crash, innermost first.
@@ -162,6 +171,12 @@ impl Symbols {
         direct || indirect
     }
 
+    /// The mangled name of the function that begins at or before an address.
+    fn function(&self, address: u64) -> Option<&str> {
+        let behind = self.functions.partition_point(|(start, _)| *start <= address);
+        self.functions.get(behind.checked_sub(1)?).map(|(_, name)| name.as_str())
+    }
+
     /// The functions at an address: the inlined ones first, then the one they are in, whose
     /// symbol has the longer name.
     fn frames_at(&self, frame: FrameAddress, certain: bool) -> Vec<Frame> {
@@ -172,7 +187,7 @@ impl Symbols {
             return vec![Frame { address, function: String::new(), location: None, certain }];
         }
         let mut frames = Vec::new();
-        if let Ok(mut inlined) = self.names.find_frames(lookup) {
+        if let Ok(mut inlined) = self.lines.find_frames(lookup).skip_all_loads() {
             while let Ok(Some(one)) = inlined.next() {
                 let function = one.function.as_ref().and_then(|f| f.raw_name().ok());
                 let Some(function) = function else { continue };
@@ -183,19 +198,30 @@ impl Symbols {
                 frames.push(Frame { address, function, location, certain });
             }
         }
-        let symbol = self.names.find_symbol(lookup).map(demangled);
+        let symbol = self.function(lookup).map(demangled);
         if let (Some(outermost), Some(symbol)) = (frames.last_mut(), &symbol) {
             outermost.function.clone_from(symbol);
         }
         if frames.is_empty() {
             let function = symbol.unwrap_or_default();
-            let location = self.names.find_location(lookup).ok().flatten().and_then(|location| {
+            let location = self.lines.find_location(lookup).ok().flatten().and_then(|location| {
                 Some(format!("{}:{}", location.file?, location.line.unwrap_or(0)))
             });
             frames.push(Frame { address, function, location, certain });
         }
         frames
     }
+}
+
+/// The functions of an image.
+fn functions(file: &object::File<'_>) -> Vec<(u64, String)> {
+    let named = |symbol: object::Symbol<'_, '_>| {
+        let name = symbol.name().ok().filter(|name| !name.is_empty())?;
+        (symbol.kind() == SymbolKind::Text).then(|| (symbol.address(), name.to_owned()))
+    };
+    let mut functions: Vec<(u64, String)> = file.symbols().filter_map(named).collect();
+    functions.sort_unstable();
+    functions
 }
 
 /// A report as text without an image's names.

@@ -15,6 +15,8 @@ use crate::{console, process};
 pub(super) struct CargoTest<'a> {
     /// The workspace.
     pub(super) root: &'a Path,
+    /// Cargo's profile, where it is not the usual one.
+    pub(super) profile: Option<&'a str>,
     /// Which packages and targets.
     pub(super) selection: Vec<String>,
     /// Which tests of these.
@@ -41,6 +43,7 @@ impl CargoTest<'_> {
     pub(super) fn run(&self) -> Result<Tally> {
         let mut command = cargo();
         command.args(["test", "--no-fail-fast"]).args(&self.selection);
+        command.args(self.profile.map(|profile| format!("--profile={profile}")));
         command.current_dir(self.root);
         match &self.tests {
             Selected::All => {}

@@ -3,12 +3,16 @@
 
 use crate::guest::{Guest, PATIENCE, machine, tap, user};
 use crate::tools::{self, figure};
+use nix::sys::socket::{setsockopt, sockopt};
 use reflex_qemu::machine::{Model, Network};
 use reflex_qemu::protocol::Protocol;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::thread;
+use std::time::Duration;
 
+/// Between the reads of a client that is slower than any guest.
+const SLOWLY: Duration = Duration::from_millis(1);
 const PORTS: [(Protocol, u16); 2] = [(Protocol::Tcp, 7), (Protocol::Udp, 7)];
 
 /// Sends more than all buffers hold, in both directions at once, and closes properly.
@@ -24,6 +28,34 @@ pub(crate) fn tcp_echoes(server: SocketAddr) {
     });
     let mut received = Vec::new();
     stream.read_to_end(&mut received).expect("it closes too");
+    sender.join().expect("the sender");
+    let same = received.iter().zip(&sent).take_while(|(one, other)| one == other).count();
+    let (came, all) = (received.len(), sent.len());
+    assert!(same == all && came == all, "of {all} bytes {came} came back, {same} as they were");
+}
+
+/// The same to a client that reads so slowly that the server has no room for its answer when the
+/// client's end comes: what has come before it is answered all the same.
+fn a_slow_reader_loses_nothing(server: SocketAddr) {
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE).expect("it accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    setsockopt(&stream, sockopt::RcvBuf, &4096).expect("a small window");
+    let sent: Vec<u8> = (0..200_000u32).map(|n| ((n * 7) >> 3) as u8).collect();
+    let mut writer = stream.try_clone().expect("another handle");
+    let bytes = sent.clone();
+    let sender = thread::spawn(move || {
+        writer.write_all(&bytes).expect("it takes everything");
+        writer.shutdown(Shutdown::Write).expect("our side closes");
+    });
+    let mut received: Vec<u8> = Vec::new();
+    let mut piece = [0; 1024];
+    loop {
+        match stream.read(&mut piece).expect("it goes on until its end") {
+            0 => break,
+            length => received.extend(&piece[..length]),
+        }
+        thread::sleep(SLOWLY);
+    }
     sender.join().expect("the sender");
     assert!(received == sent, "{} bytes came back of {}", received.len(), sent.len());
 }
@@ -72,6 +104,7 @@ fn a_fixed_address_on_a_tap() {
     let server = guest.endpoint(Protocol::Tcp, 7);
     assert_eq!(server.ip().to_string(), address);
     tcp_echoes(server);
+    a_slow_reader_loses_nothing(server);
     udp_echoes(server);
     for size in ["0", "56", "1472"] {
         let report =

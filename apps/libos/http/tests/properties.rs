@@ -1,7 +1,6 @@
 //! However bytes arrive and however room becomes free, the peer sees the same.
 
-mod common;
-
+use crate::common;
 use common::{Buffer, Outcome, converse, responses, server, talk};
 use proptest::prelude::*;
 use reflex_http::{Server, Session, Wants};

@@ -1,8 +1,7 @@
 //! What is not a request, or one whose end two readers could see in two places: an answer that
 //! says so, and the end of the connection.
 
-mod common;
-
+use crate::common;
 use common::{responses, talk};
 use reflex_http::{HEAD_LIMIT, Wants};
 

@@ -1,7 +1,6 @@
 //! One request, one response: statuses, fields, bodies.
 
-mod common;
-
+use crate::common;
 use common::{BIG, DATE, ETAG, answer, responses, talk};
 use reflex_http::{Limits, Wants};
 

@@ -1,7 +1,6 @@
 //! Connections driven by a transport's events.
 
-mod common;
-
+use crate::common;
 use common::{NOON, SITE, responses};
 use proptest::prelude::*;
 use reflex_http::{Limits, Service, Stream};

@@ -1,7 +1,6 @@
 //! Sites that cannot be served are refused at start-up.
 
-mod common;
-
+use crate::common;
 use common::SITE;
 use reflex_http::{Entry, Error, File, Limits, Server, Site, Target};
 

@@ -1,7 +1,6 @@
 //! What takes too long.
 
-mod common;
-
+use crate::common;
 use common::{Buffer, responses, server};
 use reflex_http::{Limits, Server, Session, Wants};
 

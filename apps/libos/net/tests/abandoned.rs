@@ -1,8 +1,7 @@
 //! Filters that fail while they use the library OS, on the stack of a context that has nothing to do
 //! with it: what they had in hand is where it was, and all others go on.
 
-mod common;
-
+use crate::common;
 use common::raw::{ACK, PSH, RST, SYN, Segment, introduce, segments};
 use common::{Host, SimConnection};
 use reflex_event::{Context, EventId, EventSystem, Instant, Priority, Registration};

@@ -1,8 +1,7 @@
 //! Contexts that are given up: their connections are reset, their ports closed, and what they had
 //! is taken over by their next life.
 
-mod common;
-
+use crate::common;
 use common::raw::{ACK, RST, SYN, Segment, introduce, segments, udp};
 use common::{Host, Noting, World, at};
 use reflex_event::{Context, Instant, Trouble};

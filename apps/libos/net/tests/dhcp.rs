@@ -1,7 +1,6 @@
 //! The DHCP client against a server made of hand-made messages.
 
-mod common;
-
+use crate::common;
 use common::raw::{ACK, MAC, SYN, Segment, checksum, introduce, segments, udp_from};
 use common::{Host, Noting};
 use reflex_event::{Instant, Priority};

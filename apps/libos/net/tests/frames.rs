@@ -1,7 +1,6 @@
 //! Everything that is not a connection: bad frames, ARP, ICMP, UDP.
 
-mod common;
-
+use crate::common;
 use common::Host;
 use common::raw::{
     ACK, MAC, PEER, RST, SYN, Segment, arp, checksum, echo_request, introduce, ipv4, segments, udp,

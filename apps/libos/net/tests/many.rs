@@ -1,7 +1,6 @@
 //! Many connections: limits, recycling, and no heap in the steady state.
 
-mod common;
-
+use crate::common;
 use common::{Noting, World, at, pattern};
 use reflex_net::Error;
 use reflex_testkit::{CountingAllocator, Trace};

@@ -1,8 +1,7 @@
 //! A protocol beside the stack, and IPv6 neighbours: solicitations are answered, neighbours asked for
 //! and waited for, buffers too; what is not to be heard teaches nothing.
 
-mod common;
-
+use crate::common;
 use common::Host;
 use common::raw::{checksum, udp};
 use reflex_driver_api::{Frame, Hop, Link, NicError, Protocol};

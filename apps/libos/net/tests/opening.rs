@@ -1,9 +1,7 @@
 //! The acceptance of connections at its edges: what comes at once, twice, too late, too much.
 
-mod common;
-
-use common::raw::{ACK, FIN, RST, SYN, Segment, introduce, segments};
-use common::{Host, Noting};
+use crate::common::raw::{ACK, FIN, RST, SYN, Segment, introduce, segments};
+use crate::common::{Host, Noting};
 use reflex_event::{Accumulation, Activation, EventSystem, Instant, Priority, Registration};
 use reflex_net::Listener;
 use reflex_testkit::{Clock, SimKernel, Trace};

@@ -1,7 +1,6 @@
 //! Priorities, preemption, and two who want the same socket.
 
-mod common;
-
+use crate::common;
 use common::raw::{ACK, SYN, Segment, introduce, segments};
 use common::{Host, Noting, SimConnection, World};
 use reflex_event::{

@@ -1,7 +1,6 @@
 //! Frames on their way from the interface to their owners: order, priorities, and floods.
 
-mod common;
-
+use crate::common;
 use common::raw::{ACK, SYN, Segment, introduce, segments, udp};
 use common::{Host, Noting};
 use proptest::prelude::*;

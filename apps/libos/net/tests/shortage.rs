@@ -1,7 +1,6 @@
 //! Full transmit rings, absent neighbours, exhausted memory, silence.
 
-mod common;
-
+use crate::common;
 use common::raw::{ACK, RST, SYN, Segment, arp, introduce, segments};
 use common::{Host, Noting, World, at, pattern};
 use reflex_event::{Instant, Priority};

@@ -1,7 +1,6 @@
 //! The states that a connection's application may watch (RFC 9293, 3.3.2).
 
-mod common;
-
+use crate::common;
 use common::raw::{ACK, FIN, RST, SYN, Segment, introduce, segments};
 use common::{Host, SimConnection};
 use reflex_event::{Context, Instant};

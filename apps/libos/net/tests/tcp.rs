@@ -1,7 +1,6 @@
 //! One connection at a time, and what may happen to it: a peer made of hand-made segments.
 
-mod common;
-
+use crate::common;
 use common::raw::{ACK, FIN, PEER, PSH, RST, SYN, Segment, introduce, segments};
 use common::{Host, Noting, pattern};
 use reflex_event::{Context, Instant};

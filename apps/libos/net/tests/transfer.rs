@@ -1,7 +1,6 @@
 //! Bulk transfers between two stacks over good and bad wires.
 
-mod common;
-
+use crate::common;
 use common::{Noting, World, at, pattern};
 use reflex_testkit::{Faults, Trace};
 use std::time::Duration;

@@ -11,8 +11,8 @@ use reflex_rdma_wire::{Qpn, Transport};
 pub(crate) enum Command {
     Listen { transport: Transport, service: ServiceId, channel: Name, backlog: u16 },
     Close { service: ServiceId },
-    Connect { pair: Qpn, channel: Name, name: u32, to: (IpAddr, u16), connect: Box<Connect> },
-    Accept { name: u32, pair: Qpn, accept: Box<Accept> },
-    Reject { name: u32, reason: RejectReason, data: Box<PrivateData> },
-    Disconnect { name: u32 },
+    Connect { pair: Qpn, channel: Name, name: u64, to: (IpAddr, u16), connect: Box<Connect> },
+    Accept { name: u64, pair: Qpn, accept: Box<Accept> },
+    Reject { name: u64, reason: RejectReason, data: Box<PrivateData> },
+    Disconnect { name: u64 },
 }

@@ -30,7 +30,7 @@ pub struct ConnectionEvent<K: Kernel> {
 /// asked of it has no effect.
 pub struct Connection<K: Kernel> {
     rdma: Rdma<K>,
-    name: u32,
+    name: u64,
 }
 
 impl<K: Kernel> Clone for Connection<K> {

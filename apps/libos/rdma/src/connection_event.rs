@@ -8,7 +8,7 @@ use reflex_rdma_wire::cm::RejectReason;
 
 /// What has happened to a connection, on its way.
 pub(crate) struct Occurred {
-    pub(crate) name: u32,
+    pub(crate) name: u64,
     pub(crate) what: Happening,
 }
 

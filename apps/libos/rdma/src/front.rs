@@ -212,7 +212,7 @@ pub(crate) struct Shared {
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) counters: PortCounters,
     /// The last name of a connection.
-    pub(crate) names: u32,
+    pub(crate) names: u64,
 }
 
 /// Bits of a queue pair's number that say where it is in the tables.
@@ -221,7 +221,7 @@ const INDEX: u32 = (1 << 10) - 1;
 /// The number of the queue pair of that name. None is one of the two special ones, as those have no
 /// generation.
 pub(crate) fn number(name: Name) -> Qpn {
-    let generation = u32::from(name.generation()) % ((1 << 14) - 1) + 1;
+    let generation = (name.generation() % ((1 << 14) - 1)) as u32 + 1;
     Qpn::new(generation << 10 | u32::from(name.index()))
 }
 
@@ -233,8 +233,8 @@ pub(crate) fn slot(number: Qpn) -> u16 {
 
 impl Shared {
     /// A name for a connection.
-    pub(crate) fn name_connection(&mut self) -> u32 {
-        self.names = self.names.wrapping_add(1);
+    pub(crate) fn name_connection(&mut self) -> u64 {
+        self.names += 1;
         self.names
     }
 

@@ -21,7 +21,7 @@ impl<K: Kernel> Port<K> {
     pub(crate) fn connect(
         &mut self,
         pair: Qpn,
-        (name, channel): (u32, Name),
+        (name, channel): (u64, Name),
         (address, port): (IpAddr, u16),
         connect: &Connect,
         link: &mut dyn Link,
@@ -42,7 +42,7 @@ impl<K: Kernel> Port<K> {
     fn request(
         &mut self,
         number: Qpn,
-        name: u32,
+        name: u64,
         (address, port): (IpAddr, u16),
         connect: &Connect,
         link: &mut dyn Link,
@@ -79,7 +79,7 @@ impl<K: Kernel> Port<K> {
         Ok(id)
     }
 
-    pub(crate) fn accept(&mut self, name: u32, pair: Qpn, accept: &Accept, link: &mut dyn Link) {
+    pub(crate) fn accept(&mut self, name: u64, pair: Qpn, accept: &Accept, link: &mut dyn Link) {
         let id = self.service.find(name);
         let asked = |id: &CommId| self.service.agent.state(*id) == Some(cm::State::ReqReceived);
         let Some(id) = id.filter(asked) else {
@@ -137,7 +137,7 @@ impl<K: Kernel> Port<K> {
 
     pub(crate) fn reject(
         &mut self,
-        name: u32,
+        name: u64,
         reason: RejectReason,
         data: &[u8],
         link: &mut dyn Link,
@@ -147,7 +147,7 @@ impl<K: Kernel> Port<K> {
         }
     }
 
-    pub(crate) fn disconnect(&mut self, name: u32, link: &mut dyn Link) {
+    pub(crate) fn disconnect(&mut self, name: u64, link: &mut dyn Link) {
         if let Some(id) = self.service.find(name) {
             self.end_connection(id, link);
         }

@@ -40,7 +40,7 @@ impl<K: Kernel> Rdma<K> {
         kernel.random(&mut random);
         let shared = Shared {
             domains: Table::new(limits.queues, 0),
-            pairs: Table::new(limits.queue_pairs, u16::from_ne_bytes(random)),
+            pairs: Table::new(limits.queue_pairs, u16::from_ne_bytes(random).into()),
             shares: Table::new(limits.queues, 0),
             queues: Table::new(limits.queues, 0),
             channels: Table::new(limits.queues, 0),

@@ -19,7 +19,7 @@ use reflex_rdma_wire::{Qpn, Transport};
 /// What is known of a connection.
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
-    pub(crate) name: u32,
+    pub(crate) name: u64,
     /// Who is told of it.
     pub(crate) channel: Name,
     pub(crate) pair: Option<Qpn>,
@@ -37,7 +37,7 @@ pub(crate) struct Service {
     /// By the manager's names.
     pub(crate) known: BTreeMap<u32, Known>,
     /// The manager's names by the applications'.
-    pub(crate) names: BTreeMap<u32, CommId>,
+    pub(crate) names: BTreeMap<u64, CommId>,
     pub(crate) listeners: BTreeMap<u64, (ListenerId, Name)>,
     /// What the manager told and is to be dealt with, and whether somebody is at it.
     pub(crate) told: VecDeque<Told>,
@@ -176,7 +176,7 @@ impl Service {
         }
     }
 
-    pub(crate) fn find(&self, name: u32) -> Option<CommId> {
+    pub(crate) fn find(&self, name: u64) -> Option<CommId> {
         self.names.get(&name).copied()
     }
 }

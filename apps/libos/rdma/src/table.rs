@@ -1,15 +1,16 @@
-//! Tables of fixed size, whose entries have names that are not used again soon.
+//! Tables of fixed size, whose entries have names that are not used again.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 /// What an entry is known by: its place, and how often that has been used.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Name(pub(crate) u32);
+pub(crate) struct Name(pub(crate) u64);
 
 impl Name {
-    fn new(index: u16, generation: u16) -> Self {
-        Self(u32::from(generation) << 16 | u32::from(index))
+    /// Of the generation, 48 bits count: too many to come round.
+    fn new(index: u16, generation: u64) -> Self {
+        Self(generation << 16 | u64::from(index))
     }
 
     /// The place.
@@ -19,8 +20,8 @@ impl Name {
     }
 
     /// How often it has been used.
-    pub(crate) fn generation(self) -> u16 {
-        (self.0 >> 16) as u16
+    pub(crate) fn generation(self) -> u64 {
+        self.0 >> 16
     }
 }
 
@@ -38,7 +39,7 @@ pub(crate) struct Table<T> {
 
 impl<T> Table<T> {
     /// A table with so many places. Names begin with that generation.
-    pub(crate) fn new(places: u16, generation: u16) -> Self {
+    pub(crate) fn new(places: u16, generation: u64) -> Self {
         let place = |index| Place { name: Name::new(index, generation), entry: None };
         Self { places: (0..places).map(place).collect(), free: (0..places).collect() }
     }
@@ -51,7 +52,7 @@ impl<T> Table<T> {
     /// Takes a place, for an entry that is [put](Self::put) there later.
     pub(crate) fn reserve(&mut self) -> Option<Name> {
         let place = &mut self.places[usize::from(self.free.pop_front()?)];
-        place.name = Name::new(place.name.index(), place.name.generation().wrapping_add(1));
+        place.name = Name::new(place.name.index(), place.name.generation() + 1);
         Some(place.name)
     }
 
@@ -118,10 +119,24 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
+    /// Of one place, given to one after the other more often than 16 bits can tell apart.
+    #[test]
+    fn a_name_does_not_come_back() {
+        let mut table = Table::new(1, 0);
+        let first = table.insert(0).unwrap();
+        table.remove(first);
+        for life in 1..=1 << 17 {
+            let name = table.insert(life).unwrap();
+            assert_eq!(table.get(first), None, "after {life} lives");
+            assert_eq!(table.remove(first), None, "after {life} lives");
+            assert_eq!(table.remove(name), Some(life));
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_list(steps in prop::collection::vec((0_u8..4, 0_usize..8), 0..200)) {
-            let mut table = Table::new(5, u16::MAX - 3);
+            let mut table = Table::new(5, u64::from(u16::MAX) - 3);
             let (mut live, mut dead) = (Vec::new(), Vec::new());
             for (at, (kind, pick)) in steps.into_iter().enumerate() {
                 match kind {

@@ -1,8 +1,7 @@
 //! Frames that lie. Each is counted, none writes where it may not, none is fatal, and those who do
 //! not lie are served.
 
-mod common;
-
+use crate::common;
 use common::{ConnectionEvent, ETHERNET, Host, Pair, Region, World, mac_of};
 use proptest::prelude::*;
 use reflex_event::{Context, EventSystem, Priority};

@@ -2,8 +2,7 @@
 //! complete exactly once, with its memory; what is received is what was sent, regions are what the
 //! model says, every connection ends once, and in the end nothing is left.
 
-mod common;
-
+use crate::common;
 use common::{
     Connection, ConnectionEvent, Connections, Domain, Faults, Pair, Queue, Region, World,
 };

@@ -1,7 +1,6 @@
 //! What queue pairs do, one thing at a time.
 
-mod common;
-
+use crate::common;
 use common::{Connection, ConnectionEvent, Connections, Domain, Host, Pair, Queue, World};
 use reflex_event::{Context, Priority};
 use reflex_rdma::{

@@ -50,7 +50,7 @@ impl core::error::Error for RegionsFull {}
 
 struct Slot {
     /// Grows with every registration in this place: names are never used again.
-    generation: u32,
+    generation: u64,
     next_free: Option<u16>,
     entry: Option<Entry>,
 }
@@ -100,7 +100,7 @@ impl Regions {
         let index = self.free.ok_or(RegionsFull)?;
         let slot = &mut self.slots[usize::from(index)];
         self.free = slot.next_free.take();
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation += 1;
         let key = RKey(random << INDEX_BITS | u32::from(index));
         let own = (u64::from(index) + 1) << OFFSET_BITS;
         let address = registration.address.unwrap_or(own);
@@ -192,8 +192,8 @@ impl Regions {
     }
 }
 
-fn name(index: u16, generation: u32) -> Region {
-    Region(u64::from(generation) << 16 | u64::from(index))
+fn name(index: u16, generation: u64) -> Region {
+    Region(generation << 16 | u64::from(index))
 }
 
 fn index(region: Region) -> u16 {

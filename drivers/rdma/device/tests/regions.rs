@@ -100,7 +100,7 @@ impl Bench {
         match step {
             Step::Register { domain, length, access, random, beside } => {
                 let memory = Arc::new(Exposed::new(self.pool.bytes(length).unwrap()));
-                let domain = Domain(domain);
+                let domain = Domain(domain.into());
                 let beside = beside.and_then(|which| self.models.get(which));
                 let address = beside.map(|it| it.address);
                 let registration = Registration { domain, access, memory, address };
@@ -123,7 +123,7 @@ impl Bench {
             }
             Step::Invalidate { which, domain } => {
                 let Some(model) = self.models.get(which) else { return Ok(()) };
-                let (key, domain) = (model.key, Domain(domain));
+                let (key, domain) = (model.key, Domain(domain.into()));
                 let owner = self
                     .models
                     .iter_mut()
@@ -140,7 +140,7 @@ impl Bench {
                     Key::Any(key) => RKey(key),
                 };
                 let address = model.address.wrapping_add_signed(offset);
-                let domain = Domain(domain);
+                let domain = Domain(domain.into());
                 // By the book: who has the key, is it there, is it permitted.
                 let expected = self.models.iter().find_map(|it| {
                     let base = it.address;

@@ -15,7 +15,7 @@ pub struct Region(pub u64);
 
 /// A protection domain: keys are valid only for queue pairs of their region's domain.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Domain(pub u32);
+pub struct Domain(pub u64);
 
 /// A byte of a region.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

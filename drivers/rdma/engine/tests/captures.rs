@@ -10,14 +10,12 @@
 //! they were set. The order of requests relative to replies of the same machine is its
 //! scheduler's, and not compared.
 
-#[path = "common/mod.rs"]
-mod common;
-
 #[path = "captures/replay.rs"]
 mod replay;
 #[path = "captures/story.rs"]
 mod story;
 
+use crate::common;
 use common::capture::{are_ours, captures};
 use reflex_rdma_engine::Status;
 use replay::{Loss, Replay};

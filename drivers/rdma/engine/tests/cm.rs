@@ -1,8 +1,6 @@
 //! The communication manager, state by state: what each message, call and time-out brings about.
 
-#[path = "cm/mod.rs"]
-mod cm;
-
+use crate::cm;
 use cm::*;
 use reflex_rdma_engine::Instant;
 use reflex_rdma_engine::cm::*;

@@ -12,11 +12,8 @@
 //!
 //! The parameters of the connection are held against the packets of its queue pairs.
 
-#[path = "cm/mod.rs"]
-mod cm;
-#[path = "common/mod.rs"]
-mod common;
-
+use crate::cm;
+use crate::common;
 use cm::{Notebook, Told};
 use common::Log;
 use common::capture::{Capture, are_ours, captures};

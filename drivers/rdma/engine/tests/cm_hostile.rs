@@ -1,13 +1,9 @@
 //! Connection messages that lie, by the hundred thousand. None is fatal, none takes more than its
 //! share, each is counted, and those who do not lie are served. `REFLEX_SEED=N` repeats a run.
 
-#[path = "cm/mod.rs"]
-mod cm;
-#[path = "common/mod.rs"]
-mod common;
-#[path = "cm/lies.rs"]
-mod lies;
-
+use crate::cm;
+use crate::common;
+use crate::lies;
 use cm::*;
 use common::{Random, seed};
 use lies::{Dice, game};

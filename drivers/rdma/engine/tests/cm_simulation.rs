@@ -3,11 +3,8 @@
 //! communication has exactly one outcome and one end, both sides come to agree, and all places
 //! come back. `REFLEX_SEED=N` repeats a run.
 
-#[path = "cm/mod.rs"]
-mod cm;
-#[path = "common/mod.rs"]
-mod common;
-
+use crate::cm;
+use crate::common;
 use cm::{Datagram, Notebook, Side, Told, address, code, config};
 use common::{Random, seed};
 use reflex_rdma_engine::Instant;

@@ -2,9 +2,7 @@
 //! codec, with every field a possible lie. Nothing panics, nothing is written where it may not be,
 //! no request completes twice, and nothing is refused without being counted.
 
-#[path = "common/mod.rs"]
-mod common;
-
+use crate::common;
 use common::craft::{ADDRESS, Bench, KEY};
 use common::link::Plan;
 use common::{Random, seed};

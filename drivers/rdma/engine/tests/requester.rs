@@ -1,9 +1,7 @@
 //! The requester and the completer by cases: what is sent when, and what answers, and their
 //! absence, do. Side 1 asks, and is answered what is made up here.
 
-#[path = "common/mod.rs"]
-mod common;
-
+use crate::common;
 use common::Random;
 use common::craft::{Bench, Craft};
 use common::link::{Plan, Weather};

@@ -1,9 +1,7 @@
 //! The responder by cases: each refusal and each NAK, duplicates, replay, shared receives. Side 1
 //! answers what is made up here.
 
-#[path = "common/mod.rs"]
-mod common;
-
+use crate::common;
 use common::craft::{Bench, KEY};
 use common::link::Plan;
 use reflex_rdma_engine::*;

@@ -2,9 +2,7 @@
 //! of requests. In the end both memories are what a model says, and every request completed
 //! exactly once, in the order it was posted. `REFLEX_SEED=N` repeats a run.
 
-#[path = "common/mod.rs"]
-mod common;
-
+use crate::common;
 use common::link::{Link, Plan, Weather};
 use common::{Random, seed};
 use reflex_rdma_engine::*;

@@ -1,8 +1,6 @@
 //! The ladder of states: what leads where, with which attributes, and what may be posted when.
 
-#[path = "common/mod.rs"]
-mod common;
-
+use crate::common;
 use common::link::{Plan, Weather};
 use common::{Log, Random};
 use reflex_rdma_engine::Error;

@@ -1,5 +1,4 @@
 //! Pools on the host.
-#![allow(dead_code, reason = "not every test uses all of it")]
 
 use reflex_memory::{Content, Error, Exclusion, Granule, Pool, Scheme};
 use std::alloc::Layout;

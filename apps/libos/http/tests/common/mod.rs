@@ -1,5 +1,4 @@
 //! A small site and a connection to it, for all test files.
-#![allow(dead_code, reason = "each test file uses its part")]
 
 use reflex_http::{Entry, File, Limits, Output, Server, Session, Site, Target, Wants};
 

@@ -1,13 +1,11 @@
 //! Two machines and the wires between them; frames made by hand.
-#![allow(dead_code, unreachable_pub, reason = "each test file is a crate and uses its part")]
+#![allow(unreachable_pub, reason = "public to the tests")]
 
 pub mod raw;
 
 use reflex_driver_api::Frame;
-use reflex_event::{Context, EventSystem, Instant, Priority};
-use reflex_net::{
-    Address, Config, Connection, ConnectionError, Interrupts, Net, Stack, TcpService,
-};
+use reflex_event::{EventSystem, Instant, Priority};
+use reflex_net::{Address, Config, Connection, ConnectionError, Interrupts, Net, TcpService};
 use reflex_testkit::{Arrivals, Clock, Faults, Nic, Receiver, SimKernel, Trace, Wire, pool};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -36,7 +34,6 @@ impl Line {
 pub struct Host {
     pub kernel: SimKernel,
     pub net: SimNet,
-    pub stack: Context<Stack<SimKernel>>,
     pub line: Line,
     pub wire: Wire,
     pub mac: [u8; 6],
@@ -71,7 +68,7 @@ impl Host {
         kernel.activate(interrupts.received, 1).unwrap();
         kernel.run_until_idle();
         let line = Line { kernel: kernel.clone(), arrivals, interrupts };
-        Self { kernel, net, stack, line, wire, mac, address }
+        Self { kernel, net, line, wire, mac, address }
     }
 
     /// Hands the interface a frame made by hand.

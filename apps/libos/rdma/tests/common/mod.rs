@@ -1,6 +1,6 @@
 //! Machines with a port each, and what lies between them: frames are lost, repeated, delayed and
 //! damaged, buffers run out, neighbours do not answer.
-#![allow(dead_code, unreachable_pub, reason = "each test file is a crate and uses its part")]
+#![allow(unreachable_pub, reason = "public to the tests")]
 
 use reflex_driver_api::{Frame, Hop, Link, NextHop, NicError, Protocol};
 use reflex_event::{
@@ -196,7 +196,6 @@ impl Place<SimKernel> for Beside {
 /// A machine.
 pub struct Host {
     pub kernel: SimKernel,
-    pub clock: Clock,
     pub rdma: Rdma,
     pub address: IpAddr,
     pub wire: Arc<Mutex<Wire>>,
@@ -246,21 +245,8 @@ impl Host {
         });
         let (arrived, ready) = (arrived.unwrap(), ready.unwrap());
         let frames = pool(1 << 22);
-        let (clock, frames_free) = (clock.clone(), frames.available());
-        Self {
-            kernel,
-            clock,
-            rdma,
-            address,
-            wire,
-            frames,
-            frames_free,
-            live,
-            full,
-            stack,
-            arrived,
-            ready,
-        }
+        let frames_free = frames.available();
+        Self { kernel, rdma, address, wire, frames, frames_free, live, full, stack, arrived, ready }
     }
 
     /// Hands the interface a frame.

@@ -1,7 +1,7 @@
 //! The engine in the place of one of a capture's machines.
 
+use super::story::{Frame, Story};
 use crate::common::{Log, Port, Ram};
-use crate::story::{Frame, Story};
 use reflex_rdma_engine::*;
 use reflex_rdma_wire::*;
 use std::collections::VecDeque;

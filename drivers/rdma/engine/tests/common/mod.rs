@@ -1,5 +1,4 @@
 //! Stand-ins for what a device provides: registered memory, a port, a place for reports.
-#![allow(dead_code, reason = "each test uses its part")]
 
 pub(crate) mod capture;
 pub(crate) mod craft;

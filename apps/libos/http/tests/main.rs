@@ -1,0 +1,9 @@
+//! All of the crate's tests in one program: what they stand on is compiled once.
+
+mod common;
+mod properties;
+mod refusals;
+mod semantics;
+mod service;
+mod setup;
+mod time;

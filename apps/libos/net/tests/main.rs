@@ -1,0 +1,16 @@
+//! All of the crate's tests in one program: what they stand on is compiled once.
+
+mod abandoned;
+mod bereaved;
+mod common;
+mod dhcp;
+mod frames;
+mod many;
+mod nd;
+mod opening;
+mod order;
+mod receive;
+mod shortage;
+mod states;
+mod tcp;
+mod transfer;

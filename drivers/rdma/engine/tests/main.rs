@@ -1,0 +1,18 @@
+//! All of the crate's tests in one program: what they stand on is compiled once.
+
+mod captures;
+#[path = "cm/mod.rs"]
+mod cm;
+mod cm_captures;
+#[path = "cm.rs"]
+mod cm_cases;
+mod cm_hostile;
+mod cm_simulation;
+mod common;
+mod hostile;
+#[path = "cm/lies.rs"]
+mod lies;
+mod requester;
+mod responder;
+mod simulation;
+mod states;

@@ -1,0 +1,13 @@
+//! All of the crate's tests in one program: what they stand on is compiled once.
+
+mod boxes;
+mod common;
+mod completion;
+mod exposed;
+mod fragmentation;
+mod own;
+mod pool;
+mod quick;
+mod ring;
+mod scheme;
+mod shared;
