@@ -185,7 +185,7 @@ mod tests {
                     }
                     6 => {
                         // Twice as large, as large, half as large.
-                        let wanted = buckets * 4 >> (number % 3 + 1);
+                        let wanted = (buckets * 4) >> (number % 3 + 1);
                         let fits = behind.is_none() && wanted > buckets;
                         prop_assert_eq!(table.is_smaller_than(wanted), wanted > buckets);
                         prop_assert_eq!(table.grow(std::vec![NONE; wanted]).is_ok(), fits);

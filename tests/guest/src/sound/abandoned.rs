@@ -167,7 +167,7 @@ fn a_filter_does_nothing_in_the_name_of_others(system: System) -> Result<(), Err
     let event = filtered(system, owner, move || {
         count(system.exclude(&[], || ()));
         count(kernel.protect(protected, || ()).map_err(Error::from));
-        count(system.own(|_| ()).map_err(Error::from));
+        count(system.own(|_| ()));
         count(kernel.this::<u32>().map_err(Error::from));
         count(Waiter::new(kernel).map_err(Error::from));
         count(system.sleep(Duration::from_millis(1)));

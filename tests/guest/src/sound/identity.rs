@@ -72,7 +72,8 @@ fn a_deadline_outlives_the_handler_it_was_set_for(system: System) -> Result<(), 
     static NEW: AtomicU32 = AtomicU32::new(0);
     const SHORT: Duration = Duration::from_micros(10);
     for budget in [None, Some(Duration::from_secs(1))] {
-        (OLD.store(0, Relaxed), NEW.store(0, Relaxed));
+        OLD.store(0, Relaxed);
+        NEW.store(0, Relaxed);
         let kernel = system.kernel();
         let context = system.context("timed", Old(0)).on_failure(OnFailure::Ignore);
         let context = match budget {
