@@ -1,6 +1,6 @@
 //! Bytes in custody are their lender's until they are taken, wherever the code stops that has a view.
 
-mod common;
+use crate::common;
 
 use common::pool;
 use reflex_memory::{Content, Custody, Lend, Pool};
