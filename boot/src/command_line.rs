@@ -3,6 +3,7 @@
 //! The kernel's keys are checked here. All others are the application's, which finds them by
 //! [`CommandLine::get`].
 
+use crate::context_config;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::ops::RangeInclusive;
@@ -38,6 +39,8 @@ pub struct CommandLine<'a> {
     pub watchdog: u32,
     /// `log`: the least severe level that is written; `info` when not given.
     pub log: LevelFilter,
+    /// `quarantine`: the most bytes of computations that were given up that are not used again.
+    pub quarantine: Option<u64>,
 }
 
 /// Why a command line was refused.
@@ -57,7 +60,9 @@ pub enum Error {
     Log,
     /// The value of `watchdog`.
     Watchdog,
-    /// `ip`, `gw`, `ip6`, `watchdog` or `log` is given twice.
+    /// The value of `quarantine`.
+    Quarantine,
+    /// `ip`, `gw`, `ip6`, `watchdog`, `quarantine` or `log` is given twice.
     Repeated,
 }
 
@@ -75,8 +80,11 @@ impl fmt::Display for Error {
             Self::Watchdog => {
                 "command line: watchdog: expected seconds from 1 to 1800, or 0 for none"
             }
+            Self::Quarantine => {
+                "command line: quarantine: expected a number of bytes, as in quarantine=16m"
+            }
             Self::Repeated => {
-                "command line: expected each of ip, gw, ip6, watchdog and log only once"
+                "command line: expected each of ip, gw, ip6, watchdog, quarantine and log only once"
             }
         })
     }
@@ -97,8 +105,10 @@ impl<'a> CommandLine<'a> {
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let text = core::str::from_utf8(text).map_err(|_| Error::NotText)?;
         let (addressing, log) = (Addressing::Dhcp, LevelFilter::Info);
-        let mut line = Self { text, addressing, ip6: None, watchdog: USUAL_WATCHDOG, log };
-        if ["ip", "gw", "ip6", "watchdog", "log"].iter().any(|key| line.all(key).count() > 1) {
+        let mut line =
+            Self { text, addressing, ip6: None, watchdog: USUAL_WATCHDOG, quarantine: None, log };
+        let once = ["ip", "gw", "ip6", "watchdog", "quarantine", "log"];
+        if once.iter().any(|key| line.all(key).count() > 1) {
             return Err(Error::Repeated);
         }
         if let Some(level) = line.get("log") {
@@ -109,6 +119,10 @@ impl<'a> CommandLine<'a> {
         }
         if let Some(value) = line.get("ip6") {
             line.ip6 = Some(parse_network6(value).ok_or(Error::Ip6)?);
+        }
+        if let Some(value) = line.get("quarantine") {
+            line.quarantine =
+                Some(context_config::bytes(value, 0).ok_or(Error::Quarantine)? as u64);
         }
         let gateway = match line.get("gw") {
             Some(gateway) => Some(parse_host(gateway).ok_or(Error::Gateway)?),
@@ -226,6 +240,15 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_on_what_is_quarantined() {
+        assert_eq!(parse("").unwrap().quarantine, None);
+        for (text, bytes) in [("0", 0), ("4096", 4096), ("64k", 64 << 10), ("16m", 16 << 20)] {
+            let line = format!("quarantine={text}");
+            assert_eq!(parse(&line).unwrap().quarantine, Some(bytes));
+        }
+    }
+
+    #[test]
     fn the_watchdog_may_be_quicker_slower_or_off() {
         for (text, seconds) in [("watchdog=1", 1), ("watchdog=1800", 1800), ("watchdog=0", 0)] {
             assert_eq!(parse(text).unwrap().watchdog, seconds);
@@ -263,6 +286,11 @@ mod tests {
             ("ip6=ff02::1/64", Error::Ip6, "ip6:"),
             ("ip6=::ffff:10.0.0.1/96", Error::Ip6, "ip6:"),
             ("log=loud", Error::Log, "log:"),
+            ("quarantine=", Error::Quarantine, "quarantine:"),
+            ("quarantine=-1", Error::Quarantine, "quarantine:"),
+            ("quarantine=16g", Error::Quarantine, "quarantine:"),
+            ("quarantine=99999999999999999999m", Error::Quarantine, "quarantine:"),
+            ("quarantine=1m quarantine=2m", Error::Repeated, "once"),
             ("watchdog", Error::Watchdog, "watchdog:"),
             ("watchdog=-1", Error::Watchdog, "watchdog:"),
             ("watchdog=1801", Error::Watchdog, "watchdog:"),

@@ -157,13 +157,14 @@ fn number(text: &str, least: usize, most: usize) -> Option<usize> {
     text.parse().ok().filter(|number| digits && (least..=most).contains(number))
 }
 
-fn bytes(text: &str, least: usize) -> Option<usize> {
+/// A number of bytes, as in `64k`, that is at least `least`.
+pub(crate) fn bytes(text: &str, least: usize) -> Option<usize> {
     let (digits, shift) = match text.as_bytes().last()? {
         b'k' => (&text[..text.len() - 1], 10),
         b'm' => (&text[..text.len() - 1], 20),
         _ => (text, 0),
     };
-    let bytes = number(digits, 1, usize::MAX >> shift)? << shift;
+    let bytes = number(digits, 0, usize::MAX >> shift)? << shift;
     (bytes >= least).then_some(bytes)
 }
 

@@ -57,8 +57,8 @@ pub use reflex_memory::{Lent, Own, Pool, PoolBox, PoolStats, Scheme, Shared};
 pub use reflex_runtime::bench;
 pub use reflex_runtime::{
     Cloner, ClonerOptions, Completions, ContextInfo, ContextOptions, Origin, OwnScheme, Pending,
-    Protected, Rebinding, ReplaceError, Replacement, Runtime, Service, Signal, SignalMode, Waited,
-    Waiter, measure, memory,
+    Protected, Quarantine, Rebinding, ReplaceError, Replacement, Reuse, Runtime, Service, Signal,
+    SignalMode, Waited, Waiter, measure, memory,
 };
 pub use reflex_runtime::{interrupt::Vector, job::Job, report, supervise};
 #[cfg(not(test))]

@@ -71,6 +71,7 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
             rates: early.rates,
         },
         events: free.len() / EVENT_BYTES,
+        quarantine: early.command_line.quarantine,
         print: console::line,
     };
     // SAFETY: called once, interrupts masked, on the boot stack; the memory was nobody's.

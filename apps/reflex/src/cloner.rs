@@ -6,7 +6,7 @@ use core::time::Duration;
 use reflex_boot::context_config::ContextConfig;
 use reflex_boot::{
     Accumulation, Activation, Cloner, ClonerOptions, ContextId, ContextOptions, Executors, Instant,
-    Kernel, Limits, Origin, Priority, Registration, Runtime, Signal,
+    Kernel, Limits, Origin, Priority, Registration, Reuse, Runtime, Signal,
 };
 
 /// A cloner about to be made; see [`System::cloner`].
@@ -111,6 +111,13 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
     /// here the image does.
     pub fn contained(mut self) -> Self {
         self.options.child.on_failure = crate::supervise::OnFailure::Ignore;
+        self
+    }
+
+    /// Whether a child's memory may be used again when it has been given up. Unless said here it is
+    /// [quarantined](System::quarantine). [`Reuse`] says what there is to be looked at for another answer.
+    pub fn after_failure(mut self, reuse: Reuse) -> Self {
+        self.options.child.reuse = reuse;
         self
     }
 

@@ -7,7 +7,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 use reflex_boot::{
-    ContextId, ContextOptions, EventError, Limits, OwnScheme, Priority, Runtime, Scheme,
+    ContextId, ContextOptions, EventError, Limits, OwnScheme, Priority, Reuse, Runtime, Scheme,
 };
 
 /// A context with state `S`. Handlers of `&mut S` are registered with it, and as no two of its
@@ -188,5 +188,13 @@ impl<S, O> ContextBuilder<S, O> {
     /// [constructed](crate::System::context_with); then it is restarted.
     pub fn on_failure(self, on_failure: OnFailure) -> Self {
         Self { options: ContextOptions { on_failure, ..self.options }, ..self }
+    }
+
+    /// Whether its memory may be used again when it has been given up. Unless said here it is
+    /// [quarantined](System::quarantine): the next life has another stack and other event memory, and what
+    /// the handler that ran has captured stays where it is. [`Reuse`] says what there is to be looked at
+    /// for another answer.
+    pub fn after_failure(self, reuse: Reuse) -> Self {
+        Self { options: ContextOptions { reuse, ..self.options }, ..self }
     }
 }

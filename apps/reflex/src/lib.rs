@@ -55,9 +55,9 @@ pub use reflex_boot::devices::NicError;
 pub use reflex_boot::{
     Accumulation, Activation, Ceiling, Cloner, Completions, Condition, ContextId, ContextInfo,
     EventError, EventId, Executor, Executors, Info, Instant, Kernel, Latency, Lent, Limits,
-    Meanwhile, Overload, Pending, Policy, Pool, PoolStats, Priority, Protected, Registration,
-    ReplaceError, Runtime, Scheme, Shared, TimerId, Trouble, Waited, Waiter, exit as status,
-    machine_line,
+    Meanwhile, Overload, Pending, Policy, Pool, PoolStats, Priority, Protected, Quarantine,
+    Registration, ReplaceError, Reuse, Runtime, Scheme, Shared, TimerId, Trouble, Waited, Waiter,
+    exit as status, machine_line,
 };
 #[cfg(feature = "bench")]
 pub use reflex_boot::{Acknowledge, Job, Vector, bench, measure};

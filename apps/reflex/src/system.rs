@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 use reflex_boot::heap::Counters as HeapCounters;
-use reflex_boot::{ContextOptions, Instant, Kernel, Machine, Runtime};
+use reflex_boot::{ContextOptions, Instant, Kernel, Machine, Quarantine, Runtime};
 use spin::Once;
 
 /// The machine: makes contexts, and registers their handlers with what can occur.
@@ -57,6 +57,13 @@ impl System {
     /// What the global heap has counted: a steady state makes no calls.
     pub fn heap(self) -> HeapCounters {
         reflex_boot::heap::counters()
+    }
+
+    /// How much memory of computations that were given up is not used again, and how much may be:
+    /// that is `quarantine=BYTES` of the kernel command line, or half of the memory there was. Beyond
+    /// it the image ends.
+    pub fn quarantine(self) -> Quarantine {
+        self.kernel.quarantine()
     }
 
     /// A context called `name` that owns `state`.

@@ -21,13 +21,16 @@ pub enum Trouble {
     DeadlineMissed,
     /// The machine's memory has become scarce.
     MemoryPressure,
+    /// The memory of a context that this one answers for, and that has been given up, is not used
+    /// again.
+    MemoryQuarantined,
     /// A registration was ended by its context's replacement, which had no handler for it.
     RegistrationLost,
 }
 
 impl Trouble {
     /// How many kinds there are.
-    pub const KINDS: usize = 8;
+    pub const KINDS: usize = 9;
 
     /// Every kind.
     pub const ALL: [Self; Self::KINDS] = [
@@ -38,6 +41,7 @@ impl Trouble {
         Self::HandlerStopped,
         Self::DeadlineMissed,
         Self::MemoryPressure,
+        Self::MemoryQuarantined,
         Self::RegistrationLost,
     ];
 }

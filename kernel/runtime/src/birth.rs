@@ -150,6 +150,7 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
     if supervision.life.get() != Life::Down {
         return Err(Error::Busy);
     }
+    supervision.move_house(context)?;
     let (pool, _) = section(|cs| registry::parts(cs, context))?;
     // SAFETY: the two were made for each other by `Runtime::construct`.
     let (state, handler) = unsafe { (construct.prepare)(construct.constructor, pool) }?;

@@ -13,6 +13,7 @@ use crate::guard;
 use crate::local::Local;
 use crate::loose::Loose;
 use crate::policy::{self, Origin};
+use crate::quarantine::Reuse;
 use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
 use crate::section::section;
@@ -57,20 +58,26 @@ impl<D> Clone for Cloner<D> {
 
 impl<D> Copy for Cloner<D> {}
 
+/// What each life of a child is made with. It is only ever shared: with lives that do not go on, too.
+struct Makings<S, P, H> {
+    template: S,
+    pull: P,
+    handler: H,
+}
+
 /// Where a child sits: what its start handler is bound to.
 struct Chair<S: 'static, D: 'static, P: 'static, H: 'static> {
     member: Membership,
-    template: S,
+    makings: &'static Makings<S, P, H>,
     state: &'static StateCell<S>,
-    /// Where the state is.
-    memory: NonNull<S>,
+    /// Where the state is, or is to be; none when it is to be made in the pool.
+    memory: Option<NonNull<S>>,
+    pool: &'static Pool,
     /// The child was given up: its state is not as new, and is lost if it was in the middle of a run.
     renewed: bool,
     data: &'static Local<Option<D>>,
     /// It makes registrations when it begins that are its parent's.
     inherits: bool,
-    pull: P,
-    handler: H,
     /// The cell that holds this chair itself.
     own: NonNull<StateCell<Self>>,
 }
@@ -89,7 +96,7 @@ where
             Begin::Again => None,
             Begin::Life(Cause::Occurrence(activation)) => {
                 self.prepare();
-                (self.pull)(activation)
+                (self.makings.pull)(activation)
             }
             Begin::Life(Cause::Data) => {
                 let data = section(|cs| self.data.with(cs, Option::take));
@@ -100,12 +107,12 @@ where
         if let Some(data) = data
             && let Some(state) = self.state.take()
         {
-            (self.handler)(state, data);
+            (self.makings.handler)(state, data);
             self.state.put(state);
         }
         if self.member.returned() {
             if let Some(state) = self.state.take() {
-                state.clone_from(&self.template);
+                state.clone_from(&self.makings.template);
                 self.state.put(state);
             }
             self.member.end();
@@ -117,17 +124,27 @@ where
         if core::mem::take(&mut self.renewed) {
             match self.state.take() {
                 Some(state) => {
-                    state.clone_from(&self.template);
+                    state.clone_from(&self.makings.template);
                     self.state.put(state);
                 }
                 None => {
-                    let state = self.template.clone();
-                    // SAFETY: the memory is the state's for ever; whoever had the former one has
-                    // been given up in the middle of a run, and it is forgotten.
-                    unsafe {
-                        self.memory.write(state);
-                        self.state.put(self.memory.as_mut());
-                    }
+                    let state = self.makings.template.clone();
+                    self.state.put(match self.memory {
+                        // SAFETY: the memory is the state's for ever; whoever had the former one has
+                        // been given up in the middle of a run, and it is forgotten. Nobody else
+                        // points to it: else the memory would not be used again.
+                        Some(mut memory) => unsafe {
+                            memory.write(state);
+                            memory.as_mut()
+                        },
+                        None => {
+                            let state = self.pool.alloc(state);
+                            let state = state.unwrap_or_else(|_| panic!("no room for the state"));
+                            let state = state.leak();
+                            self.memory = Some(NonNull::from(&mut *state));
+                            state
+                        }
+                    });
                 }
             }
         }
@@ -140,10 +157,18 @@ where
     ///
     /// # Safety
     /// `chair` is a `Self` that lives for ever, and no run of it goes on.
-    unsafe fn restore(chair: NonNull<()>, pool: &'static Pool) -> Result<Loose, Error> {
-        // SAFETY: the caller's duty: nobody else refers to it.
+    unsafe fn restore(
+        chair: NonNull<()>,
+        pool: &'static Pool,
+        reuse: Reuse,
+    ) -> Result<Loose, Error> {
+        // SAFETY: the caller's duty: nobody else refers to it. What an application's code has had
+        // references to, in a run that does not go on, lies elsewhere.
         let chair = unsafe { chair.cast::<Self>().as_mut() };
-        chair.renewed = true;
+        (chair.renewed, chair.pool) = (true, pool);
+        if !reuse.is_at_once() {
+            chair.memory = None;
+        }
         // SAFETY: the cell lives for ever, like the chair.
         let cell: &'static StateCell<Self> = unsafe { chair.own.as_ref() };
         cell.put(chair);
@@ -190,8 +215,8 @@ impl<D: Send + 'static> Cloner<D> {
         data.try_reserve_exact(usize::from(children)).map_err(|_| Error::HeapExhausted)?;
         for number in 0..children {
             let (template, pull) = (template.clone(), pull.clone());
-            let chair = (template, pull, handler.clone());
-            data.push(seat(child, priority, crew, number, heir_of.is_some(), chair)?);
+            let makings = Makings { template, pull, handler: handler.clone() };
+            data.push(seat(child, priority, crew, number, heir_of.is_some(), makings)?);
         }
         let (pool, _) = section(|cs| registry::parts(cs, front))?;
         let event = table::register(front, registration, Loose::nothing(pool)?)?;
@@ -305,7 +330,7 @@ fn seat<S, D, P, H>(
     crew: &'static Local<Crew>,
     number: u16,
     inherits: bool,
-    (template, pull, handler): (S, P, H),
+    makings: Makings<S, P, H>,
 ) -> Result<&'static Local<Option<D>>, Error>
 where
     S: Clone + Send + 'static,
@@ -314,7 +339,7 @@ where
     H: Fn(&mut S, D) + Send + 'static,
 {
     let member = Membership::of(crew, number);
-    let context = registry::add(options, template.clone())?;
+    let context = registry::add(options, makings.template.clone())?;
     let (pool, cell) = section(|cs| registry::parts(cs, context.id()))?;
     let cell = cell.downcast::<S>().ok_or(Error::WrongState)?;
     // SAFETY: a child's cell lives for ever.
@@ -328,9 +353,10 @@ where
     let own = pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?.leak();
     let cell: &'static StateCell<Chair<S, D, P, H>> = own;
     let own = NonNull::from(cell);
+    let makings: &'static _ = pool.alloc(makings).map_err(|_| Error::OutOfMemory)?.leak();
     let renewed = false;
     let chair =
-        Chair { member, template, state, memory, renewed, data, inherits, pull, handler, own };
+        Chair { member, makings, state, memory: Some(memory), pool, renewed, data, inherits, own };
     let (chair, _) = pool.alloc(chair).map_err(|_| Error::OutOfMemory)?.into_raw();
     // SAFETY: given up in the line above, it stays for ever.
     cell.put(unsafe { &mut *chair.as_ptr() });

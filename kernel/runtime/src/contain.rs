@@ -135,12 +135,12 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
     let Some(culprit) = culprit else {
         return overflow && open_reserve(frame.cr2 as usize, frame.rsp as usize);
     };
-    let own = culprit.reserve().contains(&(frame.cr2 as usize));
+    let own = culprit.home.reserve().contains(&(frame.cr2 as usize));
     culprit.registers.set(Registers::of(frame));
     culprit.reason.set(if overflow && own { Reason::StackOverflow } else { exception(frame) });
     // The section stays open until the context has been given up. That is done on the reserve:
     // what is on the dead stack is still to be looked at.
-    let reserve = culprit.reserve();
+    let reserve = culprit.home.reserve();
     frame.rip = grave as *const () as u64;
     frame.rsp = reserve.end as u64;
     if !memory::open_reserve(reserve) {
@@ -257,7 +257,7 @@ fn bury() {
             panic!("{reason}");
         }
         if let Some(Ok(Some(culprit))) = running.map(|context| registry::supervision(cs, context)) {
-            culprit.registers.set(Registers::interrupted(&culprit.stack));
+            culprit.registers.set(Registers::interrupted(&culprit.home.stack()));
         }
         bury_running(&mut outermost)
     }
@@ -328,7 +328,7 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
             Some((next, core.release(context).ok()?))
         })?;
         note(outcome);
-        supervisor::go_on(cs);
+        supervisor::go_on(cs, supervision);
         return next;
     }
     supervision.life.set(Life::Dying);

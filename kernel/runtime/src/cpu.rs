@@ -17,6 +17,7 @@ use crate::interrupt::Line;
 use crate::job::{self, Job, Work};
 use crate::local::{Fixed, Later, Local, LocalCell};
 use crate::memory::StackSource;
+use crate::quarantine::Quarantine;
 use crate::registry::{MOST_CONTEXTS, Place};
 use crate::report::{self, Print, Report};
 use crate::scope::Scopes;
@@ -113,6 +114,10 @@ pub(crate) struct Cpu {
     pub(crate) supervisor_failed: AtomicBool,
     /// Bytes of the global heap that were lost with contexts.
     pub(crate) lost: AtomicU64,
+    /// How much memory is not used again.
+    pub(crate) quarantine: LocalCell<Quarantine>,
+    /// A stack that is ready for when the supervisor itself is given up.
+    pub(crate) spare: LocalCell<Option<(usize, usize)>>,
     /// The report that is being printed.
     pub(crate) report: Later<Option<Report>>,
     /// The words of the report's stack.
@@ -163,6 +168,8 @@ pub(crate) static BLOCK: Cpu = Cpu {
     supervisor_made: AtomicBool::new(false),
     supervisor_failed: AtomicBool::new(false),
     lost: AtomicU64::new(0),
+    quarantine: LocalCell::new(Quarantine::NONE),
+    spare: LocalCell::new(None),
     report: Later::new(),
     report_stack: Local::new([0; report::WORDS]),
     print: Fixed::new(),

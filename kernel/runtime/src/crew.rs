@@ -9,7 +9,9 @@
 use crate::dispatch::{EventCore, activate_deferred, note, timestamp, with_core};
 use crate::local::Local;
 use crate::loose::Loose;
+use crate::quarantine::Reuse;
 use crate::section::{Section, section};
+use crate::supervise::Supervision;
 use crate::{inherit, policy, registry, table};
 use core::ptr::NonNull;
 use reflex_event::{
@@ -18,11 +20,13 @@ use reflex_event::{
 };
 use reflex_memory::{Cursor, Pool};
 
-/// How the start handler of a child that was given up is made anew.
+/// How the start handler of a child that was given up is made anew, in a pool that may be another, and
+/// on a state that is made in another place unless its memory may be used again.
 ///
 /// # Safety
-/// The place is that of the child's chair, and none of the child's handlers is under way.
-pub(crate) type Restore = unsafe fn(NonNull<()>, &'static Pool) -> Result<Loose, Error>;
+/// The place is that of the child's chair, none of the child's handlers is under way, and its memory
+/// may be used again if it is said so.
+pub(crate) type Restore = unsafe fn(NonNull<()>, &'static Pool, Reuse) -> Result<Loose, Error>;
 
 /// What is kept with each child.
 #[derive(Clone, Copy)]
@@ -211,9 +215,8 @@ impl Membership {
         note(self.with(cs, |crew, core, number| crew.children.failed(core, number, timestamp)));
     }
 
-    /// A child was given up, wherever it was; its registrations are ended, its own blocks reclaimed,
-    /// it is held. It is made anew under another name, and `begins` is called in the section in which
-    /// it goes on.
+    /// A child was given up, wherever it was; its registrations are ended, its own blocks reclaimed or
+    /// quarantined, it is held. It is made anew under another name.
     ///
     /// What this has done when it fails is done again by the next try.
     ///
@@ -222,23 +225,26 @@ impl Membership {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::TableFull`].
-    pub(crate) unsafe fn restore(self, begins: impl FnOnce(&Section)) -> Result<(), Error> {
-        let (Seat { pool, chair, restore, .. }, context, priority) = section(|cs| {
+    pub(crate) unsafe fn restore(self, supervision: &Supervision) -> Result<(), Error> {
+        let (Seat { chair, restore, .. }, context, priority) = section(|cs| {
             self.with(cs, |crew, core, number| {
                 let context = crew.children.renew(core, number)?;
                 let priority = crew.children.priority();
                 Ok::<_, Error>((*crew.children.machine(number), context, priority))
             })
         })?;
+        supervision.move_house(context)?;
+        let (pool, _) = section(|cs| registry::parts(cs, context))?;
         // SAFETY: the chair is the child's; the rest is the caller's duty.
-        let handler = unsafe { restore(chair, pool) }?;
+        let handler = unsafe { restore(chair, pool, supervision.home.reuse) }?;
         let start = Registration { priority, ..Registration::default() };
         let start = table::register(context, start, handler)?;
         let whole = pool.available();
         section(|cs| {
-            begins(cs);
+            supervision.born(cs);
             let restored = self.with(cs, |crew, core, number| {
-                crew.children.machine(number).whole = whole;
+                let seat = crew.children.machine(number);
+                (seat.pool, seat.whole) = (pool, whole);
                 crew.children.restored(core, number, start, timestamp)
             })?;
             carry_out(cs, restored);

@@ -2,7 +2,8 @@
 //!
 //! - its registrations end, and what their handlers have captured is dropped; but the handler that
 //!   ran is forgotten, as is the state: in what condition they are nobody knows;
-//! - its own boxes are reclaimed all at once; what it has lent stays taken until it comes back;
+//! - its own boxes are reclaimed all at once, if its maker has said that nobody has pointers to them;
+//!   else they are quarantined with its stack; what it has lent stays taken until it comes back;
 //! - what it had begun on behalf of others is [ended](crate::scope): whom it excluded runs again,
 //!   values that the library OS held on its stack are cleaned up;
 //! - whoever keeps something for it is told (`EventSystem::on_end`);
@@ -15,7 +16,7 @@ use crate::handler::{Handler, Husk, Retired};
 use crate::scope::Scope;
 use crate::section::{self, Section, section};
 use crate::supervise::{Life, Supervision};
-use crate::{cpu, guard, memory, registry, report, supervisor, timer};
+use crate::{cpu, guard, memory, quarantine, registry, report, supervisor, timer};
 use core::sync::atomic::Ordering::Relaxed;
 use reflex_event::ContextId;
 use reflex_memory::Cursor;
@@ -56,23 +57,33 @@ impl Supervision {
     /// handlers have captured.
     pub(crate) fn step(&'static self) {
         // When this does not come to its end, the rest is forgotten.
-        let husk = match guard::guarded(|| self.advance()) {
+        let (husk, forgotten) = match guard::guarded(|| self.advance()) {
             None => return,
-            Some(Remains::All(handler)) => handler.drop_all(),
+            Some(Remains::All(handler)) => (handler.drop_all(), false),
             Some(Remains::Filter(husk)) => {
                 husk.drop_filter();
-                husk
+                (husk, true)
             }
         };
         guard::guarded(|| {
             supervisor::set_heir_of(None);
             self.unfinished.set(None);
-            husk.free();
+            if forgotten {
+                husk.leave(self.home.reuse);
+            } else {
+                husk.free();
+            }
         });
     }
 
-    /// The context has been given up in a handler that had been ended. What was noted before is freed at
-    /// once: it was being dropped meanwhile, and is forgotten.
+    /// Whether there is a stack to go on with, should code of the context's fail once more. The caller is
+    /// guarded.
+    fn may_drop(&self) -> bool {
+        self.home.reuse.is_at_once() || quarantine::ready_spare()
+    }
+
+    /// The context has been given up in a handler that had been ended. What was noted before was being
+    /// dropped meanwhile, and is forgotten at once.
     pub(crate) fn leave_unfinished(&self, cs: &Section, handler: Option<Handler>) {
         let Some(handler) = handler else { return };
         if let Some(before) = self.unfinished.replace(Some(handler))
@@ -81,7 +92,7 @@ impl Supervision {
             // SAFETY: whoever was at it does not go on.
             let husk = unsafe { Husk::take_over(before, pool) };
             husk.end_extras(cs);
-            husk.free();
+            husk.leave(self.home.reuse);
         }
     }
 
@@ -112,13 +123,15 @@ impl Supervision {
                     let _ = section(|cs| activate_deferred(cs, event, 1));
                     Phase::Mourn
                 }
-                None => Phase::Reclaim(Cursor::default()),
+                None if self.home.reuse.is_at_once() => Phase::Reclaim(Cursor::default()),
+                None => Phase::Finish,
             },
             Phase::Reclaim(cursor) => {
                 let pool = section(|cs| registry::parts(cs, context)).map(|(pool, _)| pool);
                 // SAFETY: the context has been given up: nothing of its code goes on, and its
                 // stack and its state are never looked at again. Its handlers' captures are
-                // `Send`, so that no box of its own was among them.
+                // `Send`, so that no box of its own was among them. Nobody else has pointers to
+                // its boxes, as whoever made it has said.
                 match pool.ok().and_then(|pool| unsafe { pool.reclaim(cursor) }) {
                     Some(cursor) => Phase::Reclaim(cursor),
                     None => Phase::Finish,
@@ -137,7 +150,7 @@ impl Supervision {
     fn tell(&'static self) {
         let obituary = section(|cs| self.obituary(cs));
         log::error!("{obituary}");
-        if report::take(obituary, self.registers.get(), &self.stack) {
+        if report::take(obituary, self.registers.get(), &self.home.stack()) {
             supervisor::print();
         }
     }
@@ -151,12 +164,12 @@ impl Supervision {
             section(|cs| handler.end_extras(cs));
             // Unless it is known to be whole; a filter beside it is.
             let husk = handler.forget();
-            if husk.has_filter() {
+            if husk.has_filter() && self.may_drop() {
                 supervisor::set_heir_of(Some(self));
                 return Ended::Handler(Remains::Filter(husk));
             }
             self.unfinished.set(None);
-            husk.free();
+            husk.leave(self.home.reuse);
             return Ended::Nothing;
         }
         let ended = section(|cs| {
@@ -175,6 +188,8 @@ impl Supervision {
         match ended {
             None => Ended::All,
             Some(None) => Ended::Nothing,
+            // When dropping it failed there would be no stack to go on with: it is forgotten.
+            Some(Some(_)) if !self.may_drop() => Ended::Nothing,
             Some(Some(handler)) => {
                 supervisor::set_heir_of(Some(self));
                 Ended::Handler(Remains::All(handler))
@@ -186,14 +201,17 @@ impl Supervision {
     fn finish(&'static self) {
         let context = section(|cs| self.context(cs));
         let pool = section(|cs| registry::parts(cs, context)).map(|(pool, _)| pool);
-        for block in self.blocks.take().into_iter().flatten() {
-            if let Ok(pool) = pool {
+        let blocks = self.blocks.take().into_iter().flatten();
+        if let Ok(pool) = pool {
+            for block in blocks.filter(|_| self.home.reuse.is_at_once()) {
                 // SAFETY: the block was a leaked one's, of the state or its cell, which nobody
-                // looks at again: the context has no handlers. What is in it is forgotten.
+                // looks at again: the context has no handlers. What is in it is forgotten, and
+                // nobody else has pointers to it, as whoever made the context has said.
                 unsafe { registry::free_block(block, pool) };
             }
+            self.quarantine(pool);
         }
-        memory::close_reserve(self.reserve());
+        memory::close_reserve(self.home.reserve());
         section(|cs| {
             if self.constructor.get().is_some() {
                 registry::forget_state(cs, context);
@@ -202,6 +220,7 @@ impl Supervision {
             cpu::this().lost.fetch_add(lost, Relaxed);
             self.lost.set(lost);
             supervisor::cleaned_up(cs, self);
+            self.tell_quarantined(cs);
             self.failed(cs);
         });
         // A cloner's child is not restarted: it waits to be made again.
@@ -225,7 +244,8 @@ impl Supervision {
             return;
         }
         // SAFETY: the context has been given up and cleaned up: nothing of it goes on.
-        if let Err(error) = unsafe { member.restore(|cs| self.born(cs)) } {
+        let restored = unsafe { member.restore(self) };
+        if let Err(error) = restored {
             section(|cs| {
                 self.refused(cs, error);
                 self.restart_later(cs);

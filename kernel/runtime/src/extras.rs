@@ -232,7 +232,7 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
         let version = asked.version.get();
         let Some(pass) = attempt_by(cs, context, place.supervision, || filter(count)) else {
             // In what state it is nobody knows, so nobody is to drop it.
-            registry::forget(filter);
+            registry::forget(filter, registry::reuse(cs, context));
             return Ok(None);
         };
         extras = match present(cs, event) {
@@ -281,7 +281,9 @@ fn discard(cs: &Section, owner: ContextId, filter: Lent<Filter>) {
     let (filter, pool) = filter.into_raw();
     // SAFETY: given up in the line above, and nobody uses it any more. What does not come to its end
     // is forgotten.
-    let _ = attempt(cs, owner, || unsafe { filter.drop_in_place() });
-    // SAFETY: as above.
-    unsafe { registry::free_block(filter.cast(), pool) };
+    let dropped = attempt(cs, owner, || unsafe { filter.drop_in_place() });
+    if dropped.is_some() || registry::reuse(cs, owner).is_at_once() {
+        // SAFETY: as above; nothing is left of it, or nobody points to what is.
+        unsafe { registry::free_block(filter.cast(), pool) };
+    }
 }

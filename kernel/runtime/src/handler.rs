@@ -10,6 +10,7 @@
 
 use crate::dispatch::EventCore;
 use crate::extras::Extras;
+use crate::quarantine::Reuse;
 use crate::section::{Section, section};
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -335,6 +336,13 @@ impl Husk {
         if let Some(extras) = self.header().extras() {
             drop(section(|cs| extras.take_filter(cs)));
             section(|cs| self.end_extras(cs));
+        }
+    }
+
+    /// Frees the memory of what was forgotten, if it may be used again.
+    pub(crate) fn leave(self, reuse: Reuse) {
+        if reuse.is_at_once() {
+            self.free();
         }
     }
 

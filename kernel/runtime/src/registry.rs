@@ -8,6 +8,7 @@ use crate::handler::Handler;
 use crate::inherit::Heirlooms;
 use crate::local::{Local, LocalCell};
 use crate::policy::{self, Lineage, Origin};
+use crate::quarantine::{Home, Reuse};
 use crate::section::{Section, Start, section};
 use crate::supervise::{self, Backoff, Life, OnFailure, Supervision};
 use crate::{contain, memory, supervisor};
@@ -23,7 +24,7 @@ use reflex_memory::{Content, Granule, Lent, Pool, Scheme};
 pub(crate) const MOST_CONTEXTS: usize = Core::<Handler, Stack>::MOST_CONTEXTS;
 
 /// Bytes of the smallest block of event memory. A bound handler without captures takes one.
-const GRANULE: Granule = match Granule::new(32) {
+pub(crate) const GRANULE: Granule = match Granule::new(32) {
     Some(granule) => granule,
     None => unreachable!(),
 };
@@ -50,6 +51,8 @@ pub struct ContextOptions {
     pub on_failure: OnFailure,
     /// How long to wait before restarts.
     pub backoff: Backoff,
+    /// Whether its memory may be used again when it has been given up.
+    pub reuse: Reuse,
 }
 
 impl ContextOptions {
@@ -64,6 +67,7 @@ impl ContextOptions {
             origin: Origin::Caller,
             on_failure: OnFailure::Halt,
             backoff: Backoff::USUAL,
+            reuse: Reuse::NEVER,
         }
     }
 
@@ -76,7 +80,8 @@ impl ContextOptions {
 /// What the machine keeps of a context.
 pub(crate) struct Place {
     pub(crate) state: LocalCell<AnyState>,
-    pub(crate) pool: &'static Pool,
+    /// Another after a life whose memory is quarantined.
+    pub(crate) pool: LocalCell<&'static Pool>,
     pub(crate) name: &'static str,
     /// What is activated when the context is given up.
     mourners: LocalCell<[Option<EventId>; MOURNERS]>,
@@ -189,15 +194,19 @@ fn make(
     let reserve = if options.on_failure == OnFailure::Halt { 0 } else { contain::RESERVE };
     let stack = memory::stack_above(options.stack, reserve).ok_or(Error::OutOfMemory)?;
     let top = stack.end;
-    let pool = match scheme {
-        Some(scheme) => memory::pool_by(scheme)?,
-        None => memory::pool(options.memory, GRANULE, Content::Objects)?,
+    let (pool, pool_bytes) = match scheme {
+        Some(scheme) => (memory::pool_by(scheme)?, None),
+        None => {
+            let bytes = options.memory;
+            (memory::pool(bytes, GRANULE, Content::Objects)?, Some(bytes))
+        }
     };
     let state = state(pool)?;
-    let supervision = supervise::prepare(&options, stack)?;
+    let home = Home::new(stack, options.stack, pool_bytes, options.reuse);
+    let supervision = supervise::prepare(&options, home)?;
     let place = Box::new(Place {
         state: LocalCell::new(state),
-        pool,
+        pool: LocalCell::new(pool),
         name: options.name,
         mourners: LocalCell::new([None; MOURNERS]),
         lineage: LocalCell::new(lineage),
@@ -221,7 +230,7 @@ fn make(
         if let Some(supervision) = supervision {
             supervision.index.set(id.index);
             if reserve != 0 {
-                contain::set_reserve(id, supervision.reserve().start);
+                contain::set_reserve(id, supervision.home.reserve().start);
             }
         }
         policy::enlist(cs, id, options.policy);
@@ -254,7 +263,13 @@ pub(crate) fn name(cs: &Section, index: u16) -> Result<ContextId, Error> {
 /// A context's event memory and state.
 #[inline(always)]
 pub(crate) fn parts(cs: &Section, context: ContextId) -> Result<(&'static Pool, AnyState), Error> {
-    at(cs, context).map(|place| (place.pool, place.state.get(cs)))
+    at(cs, context).map(|place| (place.pool.get(cs), place.state.get(cs)))
+}
+
+/// Whether the memory of code of a context may be used again when that has been given up.
+pub(crate) fn reuse(cs: &Section, context: ContextId) -> Reuse {
+    let supervision = supervision(cs, context).ok().flatten();
+    supervision.map_or(Reuse::NEVER, |supervision| supervision.home.reuse)
 }
 
 /// What is kept of a context that is supervised.
@@ -272,11 +287,13 @@ pub(crate) fn forget_state(cs: &Section, context: ContextId) {
     }
 }
 
-/// Frees the memory of a value that is forgotten.
-pub(crate) fn forget<T: ?Sized>(value: Lent<T>) {
+/// Forgets a value, and frees its memory, if that may be used again.
+pub(crate) fn forget<T: ?Sized>(value: Lent<T>, reuse: Reuse) {
     let (value, pool) = value.into_raw();
-    // SAFETY: given up in the line above, and nobody uses it any more.
-    unsafe { free_block(value.cast(), pool) };
+    if reuse.is_at_once() {
+        // SAFETY: given up in the line above, and nobody uses it any more, or points to it.
+        unsafe { free_block(value.cast(), pool) };
+    }
 }
 
 /// Frees a block of event memory without a look at what is in it.

@@ -186,7 +186,7 @@ impl Runtime {
             let place = registry::at(cs, context)?;
             let (condition, _) = with_core(cs, |core| core.condition(context))?;
             let apart = place.member.get(cs).is_some() || condition == Condition::Taken;
-            if apart { Err(Error::NotAllowed) } else { Ok(place.pool) }
+            if apart { Err(Error::NotAllowed) } else { Ok(place.pool.get(cs)) }
         })?;
         let cell: Lent<StateCell<New>> =
             pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?;

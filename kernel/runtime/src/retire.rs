@@ -59,11 +59,18 @@ pub(crate) fn later(cs: &Section, context: ContextId, handler: Retired, priority
 /// Drops what a handler has captured here and now, as code of `context`, and frees its memory.
 fn contained(cs: &Section, context: ContextId, handler: Retired) {
     let (name, pool) = (handler.handler(), handler.pool());
-    let husk = attempt(cs, context, || handler.drop_all());
-    // SAFETY: what does not come to its end is forgotten, and nobody goes on with it.
-    let husk = husk.unwrap_or_else(|| unsafe { Husk::take_over(name, pool) });
-    husk.end_extras(cs);
-    husk.free();
+    match attempt(cs, context, || handler.drop_all()) {
+        Some(husk) => {
+            husk.end_extras(cs);
+            husk.free();
+        }
+        None => {
+            // SAFETY: what does not come to its end is forgotten, and nobody goes on with it.
+            let husk = unsafe { Husk::take_over(name, pool) };
+            husk.end_extras(cs);
+            husk.leave(registry::reuse(cs, context));
+        }
+    }
 }
 
 /// Drops a handler that was bound in vain, in its context: here, if that is where this is, or
@@ -118,7 +125,7 @@ pub(crate) unsafe fn finish(outermost: Outermost, handler: Handler) -> Outermost
     let member = place.member.get(&outermost);
     // SAFETY: the caller's duty: it has returned and is never called again. It was bound in its
     // context's pool, as all of that one's handlers.
-    let handler = unsafe { Retired::take_over(handler, place.pool) };
+    let handler = unsafe { Retired::take_over(handler, place.pool.get(&outermost)) };
     handler.end_extras(&outermost);
     if handler.header().must_drop()
         && let Some(context) = context

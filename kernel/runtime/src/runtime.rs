@@ -9,8 +9,8 @@ use crate::registry::{self, ContextOptions, OwnScheme};
 use crate::report::Print;
 use crate::section::{self, Outermost, Start, section};
 use crate::{
-    attempt, contain, extras, guard, idle, inbox, interrupt, policy, random, report, supervise,
-    table, timer,
+    attempt, contain, extras, guard, idle, inbox, interrupt, policy, quarantine, random, report,
+    supervise, table, timer,
 };
 use alloc::boxed::Box;
 use core::convert::Infallible;
@@ -36,6 +36,9 @@ pub struct Platform {
     pub time: Timekeeping,
     /// The most registrations there may be.
     pub events: usize,
+    /// The most bytes there may be in [quarantine](Runtime::quarantine); half of the free memory
+    /// unless said here.
+    pub quarantine: Option<u64>,
     /// Prints a line on the console.
     pub print: Print,
 }
@@ -76,6 +79,7 @@ pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
     report::init(start, platform.print);
     timer::init(start, platform.time, platform.events)?;
     inbox::init(start)?;
+    quarantine::init(start, platform.quarantine);
     with_core(start, |core| core.reserve(platform.events, registry::MOST_CONTEXTS))?;
     Ok(Runtime::KERNEL)
 }
@@ -194,7 +198,7 @@ impl EventSystem for Runtime {
             supervise::living(place)?;
             // Cut off in between, the bound handler would be lost.
             guard::open(cs);
-            Ok((place.pool, place.state.get(cs)))
+            Ok((place.pool.get(cs), place.state.get(cs)))
         })?;
         // What is refused is dropped where nothing is guarded any more.
         let registered = match Loose::bind(state, handler, pool) {

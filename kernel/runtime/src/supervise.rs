@@ -15,6 +15,7 @@
 use crate::dispatch::{activate_deferred, with_core};
 use crate::estate::Phase;
 use crate::handler::Handler;
+use crate::quarantine::Home;
 use crate::registry::{self, ContextOptions, Place};
 use crate::report::{Obituary, Reason, Registers, Text};
 use crate::runtime::Runtime;
@@ -25,7 +26,6 @@ use crate::{birth, budget, contain, supervisor};
 use alloc::boxed::Box;
 use core::cell::Cell;
 use core::fmt::Write;
-use core::ops::Range;
 use core::ptr::NonNull;
 use core::time::Duration;
 use reflex_event::{ContextId, Error, EventId, EventSystem, Instant, TimerId, Trouble};
@@ -82,6 +82,8 @@ pub struct Stopped {
     pub failures: u32,
     /// Bytes of the global heap that were lost with it this time.
     pub lost: u64,
+    /// Bytes of its stack and event memory that were quarantined this time: nobody uses them again.
+    pub quarantined: u64,
     /// Values that have been forgotten so far, each time included: code of the context had borrowed
     /// them when it was given up, and may have left them half changed.
     pub forgotten: u32,
@@ -116,8 +118,8 @@ pub(crate) struct Supervision {
     /// Values that were forgotten, since code of its that was given up may have been changing them.
     pub(crate) forgotten: Cell<u32>,
     pub(crate) phase: Cell<Phase>,
-    /// Its stack, without the reserve under it.
-    pub(crate) stack: Range<usize>,
+    /// Where it lives.
+    pub(crate) home: Home,
     /// Makes its state; `None` when it was given one and so cannot be restarted.
     pub(crate) constructor: Cell<Option<birth::Construct>>,
     /// The blocks of its state and of the cell that is in, when it was constructed.
@@ -145,10 +147,6 @@ pub(crate) struct Supervision {
 unsafe impl Sync for Supervision {}
 
 impl Supervision {
-    pub(crate) fn reserve(&self) -> Range<usize> {
-        self.stack.start - contain::RESERVE..self.stack.start
-    }
-
     /// The context's present name.
     pub(crate) fn context(&self, cs: &Section) -> ContextId {
         let index = self.index.get();
@@ -172,7 +170,7 @@ impl Supervision {
 /// Makes what is kept of a context that is to be made with `options`, if anything is.
 pub(crate) fn prepare(
     options: &ContextOptions,
-    stack: Range<usize>,
+    home: Home,
 ) -> Result<Option<&'static Supervision>, Error> {
     let ContextOptions { on_failure, backoff, policy, .. } = *options;
     if !options.is_supervised() {
@@ -192,7 +190,7 @@ pub(crate) fn prepare(
         scopes: Cell::new(None),
         forgotten: Cell::new(0),
         phase: Cell::new(Phase::FIRST),
-        stack,
+        home,
         constructor: Cell::new(None),
         blocks: Cell::new([None; 2]),
         // Another's, until this one has been made: the two name each other.
@@ -280,6 +278,12 @@ impl Supervision {
         let _ = timer::arm(cs, self.timer.get(), now + wait, None);
     }
 
+    /// The context that is told of failures.
+    pub(crate) fn watcher_context(&self, cs: &Section) -> Option<ContextId> {
+        let watcher = self.watcher.get()?;
+        with_core(cs, |core| core.look_up(watcher)).ok().map(|info| info.context)
+    }
+
     /// Tells the watcher, if there is one.
     fn inform(&'static self, cs: &Section) {
         if self.told.get() {
@@ -352,8 +356,9 @@ impl Runtime {
                 return Err(Error::NotAllowed);
             }
             let Obituary { context, name, reason, text, .. } = supervision.obituary(cs);
-            let (lost, forgotten) = (supervision.lost.get(), supervision.forgotten.get());
-            Ok(Stopped { context, name, reason, text, failures, lost, forgotten })
+            let (lost, quarantined) = (supervision.lost.get(), supervision.home.lost.get());
+            let forgotten = supervision.forgotten.get();
+            Ok(Stopped { context, name, reason, text, failures, lost, quarantined, forgotten })
         })
     }
 

@@ -10,11 +10,12 @@ use crate::dispatch::{activate_deferred, note, with_core};
 use crate::estate::Phase;
 use crate::exclude::ContextSet;
 use crate::policy::Origin;
+use crate::quarantine::SUPERVISOR_STACK;
 use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
 use crate::supervise::{OnFailure, Supervision};
-use crate::{birth, cpu, guard, report, timer};
+use crate::{birth, cpu, guard, quarantine, report, timer};
 use alloc::boxed::Box;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
@@ -71,6 +72,7 @@ pub(crate) fn ensure() -> Result<(), Error> {
 
 fn make(kernel: Runtime) -> Result<(), Error> {
     let mut options = ContextOptions { memory: 4 << 10, ..ContextOptions::new("supervisor") };
+    options.stack = SUPERVISOR_STACK;
     options.origin = Origin::System;
     options.on_failure = OnFailure::Ignore;
     options.policy.budget = Some(PATIENCE);
@@ -117,12 +119,19 @@ fn tell_own_failure() {
     if let Some(own) = own {
         log::error!("{}", section(|cs| own.obituary(cs)));
         own.tells.set(false);
+        // Not where a panic would be the supervisor's.
+        guard::guarded(|| quarantine::add(own.home.lost.take()));
     }
 }
 
 /// The supervisor has been given up, and is to go on.
-pub(crate) fn go_on(cs: &Section) {
+pub(crate) fn go_on(cs: &Section, supervision: &'static Supervision) {
     cpu::this().supervisor_failed.store(true, Relaxed);
+    let dead = cpu::this().supervisor.with(cs, |supervisor| supervisor.heir_of.take());
+    // What has failed was code of the dead context's, on this stack.
+    if dead.is_some_and(|dead| !dead.home.reuse.is_at_once()) {
+        quarantine::change_stack(cs, supervision);
+    }
     if let Some(context) = own(cs)
         && let Ok((_, state)) = registry::parts(cs, context.id())
         && let Some(cell) = state.downcast::<()>()
@@ -130,7 +139,6 @@ pub(crate) fn go_on(cs: &Section) {
         // SAFETY: the cell lives for ever; nobody is at it, as no handler of the context runs.
         unsafe { cell.as_ref() }.put(Box::leak(Box::new(())));
     }
-    cpu::this().supervisor.with(cs, |supervisor| supervisor.heir_of = None);
     activate(cs, |supervisor| supervisor.work);
     activate(cs, |supervisor| supervisor.print);
 }

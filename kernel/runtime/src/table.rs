@@ -73,7 +73,7 @@ fn place(
 /// is for a state that this context has not, or has no more.
 fn admit(cs: &Section, context: ContextId, handler: &Loose) -> Result<bool, Error> {
     let place = registry::at(cs, context)?;
-    handler.fits(place.pool, place.state.get(cs))?;
+    handler.fits(place.pool.get(cs), place.state.get(cs))?;
     Ok(supervise::living(place)?.is_some_and(|living| living.budget.is_some()))
 }
 
@@ -204,7 +204,7 @@ fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
     if let Some(handler) = handler {
         // SAFETY: the core gave it back, so it does not run and is never called again; it lies in its
         // context's memory.
-        let handler = unsafe { Retired::take_over(handler, place.pool) };
+        let handler = unsafe { Retired::take_over(handler, place.pool.get(cs)) };
         handler.end_extras(cs);
         if let Some(priority) = priority {
             if retire::is_at_home(cs, context) {

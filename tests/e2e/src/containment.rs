@@ -117,6 +117,19 @@ fn failures_of_one_context_are_not_the_others() {
     }
 }
 
+/// Memory that is not used again is bounded: beyond the bound the image ends, and says why.
+#[test]
+fn beyond_the_bound_of_the_quarantine_the_image_ends() {
+    // A stack of 16 KiB, its reserve of 8, and event memory of 64: two fit, and a third does not.
+    let machine = machine("misbehave").append("by=quarantine quarantine=200k");
+    let outcome = Guest::start(machine).finish();
+    assert_eq!(outcome.status, Status::Exited(101), "{}", outcome.tail(60));
+    let (last, contained) = outcome.crashes.split_last().expect("it has crashed");
+    assert!(contained.iter().all(|crash| crash.contained));
+    assert!(!last.contained && last.text.contains("quarantine="), "{}", last.text);
+    assert!(last.text.contains("of 3 computations"), "{}", last.text);
+}
+
 /// Who has a time budget and nobody to answer for its failures ends the image.
 #[test]
 fn an_overrun_that_is_nobodys_ends_the_image() {

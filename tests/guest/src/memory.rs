@@ -238,7 +238,7 @@ fn an_own_scheme_survives_failures(system: System) -> Result<(), Error> {
     struct Owner {
         boxes: Vec<PoolBox<[u8; 100]>>,
     }
-    let context = system
+    let builder = system
         .context_with("owner", |setup: Setup<'_, Owner>| {
             let own = setup.own();
             let boxes = (0..20).map(|n| own.alloc([n; 100]).map_err(|_| "full"));
@@ -247,8 +247,9 @@ fn an_own_scheme_survives_failures(system: System) -> Result<(), Error> {
         })
         .scheme(FirstFit::new(256))
         .on_failure(OnFailure::Ignore)
-        .backoff(SOON, SOON)
-        .build()?;
+        .backoff(SOON, SOON);
+    // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
+    let context = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
     let kernel = system.kernel();
     let pool = kernel.pool(context.handle())?;
     let mut blocks = None;

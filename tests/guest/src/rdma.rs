@@ -93,12 +93,13 @@ fn a_context_that_fails_gives_all_of_its_memory_back(system: System) -> Result<(
     let queue = rdma.completion_queue(bystander, 16, Priority::HIGH, sent)?;
     let serving = domain.queue_pair(Transport::Datagram, &queue, &queue).depth(8, 8).build()?;
     let events = |round| until(move || SENT.load(Relaxed) == round);
-    let culprit = system
+    let builder = system
         .context_with("culprit", move |setup| means(system, setup))
         .memory(MEMORY)
         .backoff(Duration::from_millis(1), Duration::from_millis(1))
-        .on_failure(OnFailure::Restart)
-        .build()?;
+        .on_failure(OnFailure::Restart);
+    // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
+    let culprit = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
     let pool = system.kernel().pool(culprit.handle())?;
     let whole = || pool.stats().lent_blocks;
     let full = whole();

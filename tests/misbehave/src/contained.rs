@@ -38,7 +38,7 @@ pub(crate) fn serve(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     let steady = system.context("steady", Echo).build()?;
     system.listen(STEADY)?.serve(steady)?;
-    system
+    let fragile = system
         .context_with("fragile", move |setup: Setup<'_, Echo>| {
             let life = LIVES.fetch_add(1, Relaxed);
             system.listen(FRAGILE)?.serve(setup.context())?;
@@ -48,7 +48,21 @@ pub(crate) fn serve(system: System) -> Result<(), Error> {
             Ok::<_, Error>(Echo)
         })
         .backoff(Duration::from_millis(5), Duration::from_millis(20))
-        .budget(BUDGET)
+        .budget(BUDGET);
+    // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
+    fragile.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
+    Ok(())
+}
+
+/// Fails again and again, and its memory is not used again: until there is too much of that.
+pub(crate) fn fill_quarantine(system: System) -> Result<(), Error> {
+    system
+        .context_with("hopeless", move |setup: Setup<'_, ()>| {
+            let soon = Duration::from_millis(1);
+            system.after(soon).on(setup.context(), |(), _| panic!("again"))?;
+            Ok::<_, Error>(())
+        })
+        .backoff(Duration::from_millis(1), Duration::from_millis(1))
         .build()?;
     Ok(())
 }

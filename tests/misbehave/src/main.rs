@@ -34,6 +34,7 @@ fn main(system: System) -> Result<(), Error> {
         Some("write-text") => done(faults::write_text(main)),
         Some("execute-data") => done(faults::execute_data()),
         Some("contained") => contained::serve(system),
+        Some("quarantine") => contained::fill_quarantine(system),
         Some("overrun") => in_limited_handler(system),
         Some("section") => contained::fail_in_section(system),
         Some("masked") => standstill::mask(),

@@ -66,7 +66,9 @@ impl Drop for Told {
 }
 
 fn supervised(system: System) -> Result<Context<u32>, Error> {
-    system.context("owner", 0_u32).on_failure(OnFailure::Ignore).budget(BUDGET).build()
+    let owner = system.context("owner", 0_u32).on_failure(OnFailure::Ignore).budget(BUDGET);
+    // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
+    owner.after_failure(unsafe { reflex::Reuse::at_once() }).build()
 }
 
 /// A registration whose handler has captured `told`.

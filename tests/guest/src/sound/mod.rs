@@ -5,5 +5,6 @@
 mod abandoned;
 mod dropped;
 mod identity;
+mod quarantine;
 mod reentry;
 mod replacement;

@@ -225,6 +225,8 @@ impl Simulation {
                 Ok::<_, Error>(Small::new())
             })
             .backoff(BACKOFF, BACKOFF)
+            // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
+            .after_failure(unsafe { reflex::Reuse::at_once() })
             .build()?;
         let id = subject.id();
         let bystander = system.context("bystander", ()).priority(Priority::HIGHEST).build()?;

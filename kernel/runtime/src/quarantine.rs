@@ -1,0 +1,260 @@
+//! Memory of computations that were given up, which is not used again.
+//!
+//! A computation that is given up is one that never goes on. Whatever was borrowed for it stays
+//! borrowed, and whatever it had pinned stays where it is: somebody may have pointers to its frames,
+//! by right, that only its destructors would have taken back. So its stack, its context's event memory
+//! and the captures of the handler that ran stay as they are for as long as the image runs. That is
+//! counted, told, and bounded: beyond the bound the image ends.
+//!
+//! The next life of the context gets another stack and other event memory from the machine's; when
+//! there are none, it does not begin. Only who makes a context can know that nobody has such pointers,
+//! and say so: see [`Reuse`].
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use crate::dispatch::{note, timestamp, with_core};
+use crate::registry::{self, GRANULE};
+use crate::runtime::Runtime;
+use crate::section::{Section, section};
+use crate::supervise::Supervision;
+use crate::{contain, cpu, memory};
+use core::cell::Cell;
+use core::ops::Range;
+use reflex_event::{ContextId, Error, Trouble};
+use reflex_memory::{Content, Pool};
+
+/// Whether the memory of a context that has been given up may be used again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reuse(bool);
+
+impl Quarantine {
+    /// Nothing.
+    pub(crate) const NONE: Self = Self { computations: 0, bytes: 0, bound: 0 };
+}
+
+impl Reuse {
+    /// Never: it is quarantined.
+    pub const NEVER: Self = Self(false);
+
+    /// At once: the context's next life begins on the same stack and in the same event memory, and
+    /// what its handlers have captured is freed with them.
+    ///
+    /// # Safety
+    /// From the moment at which the context is given up, wherever it may be then, nothing outside of
+    /// its own stack and its own event memory points into these, or to what the handler that ran has
+    /// captured. That is:
+    ///
+    /// - no code that runs in the context, its filters and the destructors of what its handlers have
+    ///   captured included, calls a function that leaves a pointer to its own frame, or to what is
+    ///   borrowed for the call, where others find it, and takes it back in a destructor or before
+    ///   it returns: scopes that lend to other contexts, intrusive lists of waiters on the stack;
+    /// - no value on the stack or in the event memory is pinned whose address others have, and takes
+    ///   it back in its destructor.
+    ///
+    /// What is lent ([`Lent`](reflex_memory::Lent)) is not the context's own in this sense.
+    pub const unsafe fn at_once() -> Self {
+        Self(true)
+    }
+
+    /// Whether it is at once.
+    pub(crate) const fn is_at_once(self) -> bool {
+        self.0
+    }
+}
+
+/// How much is in quarantine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Quarantine {
+    /// Computations that were given up, and whose memory is not used again.
+    pub computations: u64,
+    /// Bytes of their stacks and of their contexts' event memory.
+    pub bytes: u64,
+    /// The most bytes there may be before the image ends.
+    pub bound: u64,
+}
+
+/// The part of the machine's free memory that may be in quarantine when nothing is said.
+const SHARE: u64 = 2;
+
+/// Sets the bound.
+pub(crate) fn init(cs: &Section, bound: Option<u64>) {
+    let bound = bound.unwrap_or(memory::available() as u64 / SHARE);
+    cpu::this().quarantine.set(cs, Quarantine { bound, ..Quarantine::default() });
+}
+
+/// Puts memory of a computation into quarantine.
+///
+/// # Panics
+/// When there is more than there may be: not where that would be contained.
+pub(crate) fn add(bytes: u64) {
+    if bytes == 0 {
+        return;
+    }
+    let all = section(|cs| {
+        let mut all = cpu::this().quarantine.get(cs);
+        all.computations += 1;
+        all.bytes = all.bytes.saturating_add(bytes);
+        cpu::this().quarantine.set(cs, all);
+        all
+    });
+    assert!(
+        all.bytes <= all.bound,
+        "{} bytes of {} computations that were given up are in quarantine, and {} may be (quarantine=)",
+        all.bytes,
+        all.computations,
+        all.bound
+    );
+}
+
+/// Where a supervised context lives: what is quarantined with it, and what another life needs.
+pub(crate) struct Home {
+    stack: Cell<(usize, usize)>,
+    /// Bytes of another stack, and of other event memory; none when that was handed out by a scheme,
+    /// of which there is no second.
+    stack_bytes: usize,
+    pool_bytes: Option<usize>,
+    pub(crate) reuse: Reuse,
+    /// It is in quarantine: the next life needs another.
+    left: Cell<bool>,
+    /// A stack for the next life, when there was no memory for the rest.
+    next: Cell<Option<(usize, usize)>>,
+    /// Bytes that were quarantined with the last life.
+    pub(crate) lost: Cell<u64>,
+}
+
+impl Home {
+    pub(crate) fn new(
+        stack: Range<usize>,
+        stack_bytes: usize,
+        pool_bytes: Option<usize>,
+        reuse: Reuse,
+    ) -> Self {
+        Self {
+            stack: Cell::new((stack.start, stack.end)),
+            stack_bytes,
+            pool_bytes,
+            reuse,
+            left: Cell::new(false),
+            next: Cell::new(None),
+            lost: Cell::new(0),
+        }
+    }
+
+    /// The stack, without the reserve under it.
+    pub(crate) fn stack(&self) -> Range<usize> {
+        let (start, end) = self.stack.get();
+        start..end
+    }
+
+    /// The reserve under the stack.
+    pub(crate) fn reserve(&self) -> Range<usize> {
+        let (start, _) = self.stack.get();
+        start - contain::RESERVE..start
+    }
+
+    /// Moves to another stack, on which nothing is.
+    fn move_to(&self, cs: &Section, context: ContextId, stack: (usize, usize)) {
+        self.stack.set(stack);
+        with_core(cs, |core| core.machine(context).top = stack.1);
+        contain::set_reserve(context, self.reserve().start);
+    }
+}
+
+impl Supervision {
+    /// The context's memory is not used again, if it was not said that it may be: nothing of the
+    /// context is under way.
+    ///
+    /// # Panics
+    /// As [`add`].
+    pub(crate) fn quarantine(&self, pool: &'static Pool) {
+        let home = &self.home;
+        if home.reuse.is_at_once() {
+            return home.lost.set(0);
+        }
+        home.left.set(true);
+        let (stack, reserve) = (home.stack(), home.reserve());
+        let bytes = (stack.len() + reserve.len() + pool.region().len()) as u64;
+        home.lost.set(bytes);
+        add(bytes);
+    }
+
+    /// Gives a context that begins another life another stack and other event memory, if its own are
+    /// in quarantine. It is held, and has neither registrations nor a handler under way.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when there are none to be had.
+    pub(crate) fn move_house(&self, context: ContextId) -> Result<(), Error> {
+        let home = &self.home;
+        if !home.left.get() {
+            return Ok(());
+        }
+        let stack = match home.next.take() {
+            Some(stack) => stack,
+            None => {
+                let stack = memory::stack_above(home.stack_bytes, contain::RESERVE);
+                stack.map(|stack| (stack.start, stack.end)).ok_or(Error::OutOfMemory)?
+            }
+        };
+        // Should there be no memory for the rest, it is for the next try.
+        home.next.set(Some(stack));
+        let bytes = home.pool_bytes.ok_or(Error::OutOfMemory)?;
+        let pool = memory::pool(bytes, GRANULE, Content::Objects)?;
+        pool.set_owner(context.index.into());
+        section(|cs| {
+            registry::at(cs, context)?.pool.set(cs, pool);
+            home.next.set(None);
+            home.move_to(cs, context, stack);
+            home.left.set(false);
+            Ok(())
+        })
+    }
+
+    /// Tells those who answer for the context that memory of its has been quarantined.
+    pub(crate) fn tell_quarantined(&self, cs: &Section) {
+        if self.home.lost.get() == 0 {
+            return;
+        }
+        let context = self.context(cs);
+        let owner = registry::at(cs, context).ok().and_then(|place| place.lineage.get(cs).parent);
+        let watcher = self.watcher_context(cs).filter(|watcher| Some(*watcher) != owner);
+        for told in [owner, watcher].into_iter().flatten() {
+            let told =
+                with_core(cs, |core| core.report(told, Trouble::MemoryQuarantined, timestamp()));
+            // Who has ended need not be told.
+            if let Ok(outcome) = told {
+                note(outcome);
+            }
+        }
+    }
+}
+
+/// Bytes of the supervisor's stack.
+pub(crate) const SUPERVISOR_STACK: usize = 16 << 10;
+
+/// Makes a stack for the supervisor to go on with, unless there is one; false when there is no memory
+/// for it.
+pub(crate) fn ready_spare() -> bool {
+    if section(|cs| cpu::this().spare.get(cs).is_some()) {
+        return true;
+    }
+    let Some(stack) = memory::stack_above(SUPERVISOR_STACK, contain::RESERVE) else { return false };
+    section(|cs| cpu::this().spare.set(cs, Some((stack.start, stack.end))));
+    true
+}
+
+/// The supervisor has been given up and goes on: on another stack, if its own may be pointed to.
+/// There is one, or it would not have done what it was given up for.
+pub(crate) fn change_stack(cs: &Section, supervisor: &Supervision) {
+    let spare = cpu::this().spare.get(cs);
+    cpu::this().spare.set(cs, None);
+    let home = &supervisor.home;
+    let stack = spare.expect("made before anything was called that may fail");
+    home.lost.set((home.stack().len() + home.reserve().len()) as u64);
+    home.move_to(cs, supervisor.context(cs), stack);
+}
+
+impl Runtime {
+    /// How much memory of computations that were given up is not used again.
+    pub fn quarantine(self) -> Quarantine {
+        section(|cs| cpu::this().quarantine.get(cs))
+    }
+}
