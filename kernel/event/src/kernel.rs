@@ -5,7 +5,7 @@ use crate::{
     Trouble,
 };
 use core::time::Duration;
-use reflex_memory::Pool;
+use reflex_memory::{Lend, Pool};
 
 /// The event system as applications have it, too.
 ///
@@ -133,7 +133,7 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
     /// Runs `work`, in which the calling context is not given up for having used up its time: for
     /// code that holds what is not the context's own. A panic or a fault in there is the kernel's
     /// own affair and ends the image. Application's code is called from there by
-    /// [`Kernel::keep`] and [`Kernel::lend`] alone.
+    /// [`Kernel::keep`] and [`Kernel::hand`] alone.
     fn guarded<R>(&self, work: impl FnOnce() -> R) -> R;
 
     /// Fills `bytes` from the kernel's cryptographic generator.
@@ -152,8 +152,8 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
 /// ```
 /// use reflex_event::Kernel;
 ///
-/// fn doubled(kernel: &impl Kernel, value: u32) -> u32 {
-///     kernel.lend(|| Ok(value), |value| *value *= 2, |value, ()| value)
+/// fn length(kernel: &impl Kernel, word: Box<[u8]>) -> usize {
+///     kernel.keep(|| Ok(word), |word| word, drop, |bytes| bytes.len(), |_, length| length)
 /// }
 /// ```
 ///
@@ -162,8 +162,8 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
 /// ```compile_fail,E0599
 /// use reflex_event::EventSystem;
 ///
-/// fn doubled(kernel: &impl EventSystem, value: u32) -> u32 {
-///     kernel.lend(|| Ok(value), |value| *value *= 2, |value, ()| value)
+/// fn length(kernel: &impl EventSystem, word: Box<[u8]>) -> usize {
+///     kernel.keep(|| Ok(word), |word| word, drop, |bytes| bytes.len(), |_, length| length)
 /// }
 /// ```
 pub trait Kernel: EventSystem {
@@ -182,14 +182,14 @@ pub trait Kernel: EventSystem {
         finish: impl FnOnce(T, V) -> R,
     ) -> R;
 
-    /// Takes a value, runs the application's `work` on it, and finishes with the two. Should the code
-    /// be given up in `work`, the value is forgotten, and counted: it may be half changed.
-    ///
-    /// All but `work` is [guarded](EventSystem::guarded).
-    fn lend<T: Send + 'static, V, R>(
+    /// As [`keep`](Self::keep), for a value a part of which [can be lent](Lend) to code that may never go
+    /// on.
+    fn hand<T: Send + 'static, L: Lend + ?Sized, V, R>(
         &self,
         take: impl FnOnce() -> Result<T, R>,
-        work: impl FnOnce(&mut T) -> V,
+        part: fn(&mut T) -> &mut L,
+        cleanup: fn(T),
+        work: impl FnOnce(L::View<'_>) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R;
 

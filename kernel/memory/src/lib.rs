@@ -10,6 +10,8 @@
 //! of the pool's owner, who makes it by an [`Own`]; so when the owner is killed in the middle of
 //! its work, [`Pool::reclaim`] takes all of these back at once.
 //!
+//! [`Custody`] is for bytes that are handed to code which may never go on.
+//!
 //! [`Exposed`] is memory that others, a peer on a network say, may write at any time: it is copied in
 //! and out, and there is never a reference to it.
 //!
@@ -22,6 +24,7 @@ extern crate std;
 
 mod buddy;
 pub mod completion;
+mod custody;
 mod error;
 mod exclusion;
 mod exposed;
@@ -36,6 +39,7 @@ mod scheme;
 mod shared;
 
 pub use buddy::{Buddy, Link, Table};
+pub use custody::{Custody, Lend, Taking};
 pub use error::{Error, Refused};
 pub use exclusion::Exclusion;
 pub use exposed::{Exposed, OutOfBounds};

@@ -3,6 +3,7 @@
 mod boxes;
 mod common;
 mod completion;
+mod custody;
 mod exposed;
 mod fragmentation;
 mod own;

@@ -122,9 +122,8 @@ pub(crate) fn attempt_by<R>(
         return work.result;
     }
     // SAFETY: what it had begun is not gone on with: it has been given up.
-    let forgotten = unsafe { scope::end_since(attempt.scope) };
+    unsafe { scope::end_since(attempt.scope) };
     if let Some(owner) = attempt.owner {
-        owner.forget(forgotten);
         doom(cs, owner, attempt.reason.get());
     }
     // What it has captured is in a state that nobody knows.
@@ -194,21 +193,23 @@ fn innermost(cs: &Section) -> Option<&Attempt> {
 pub(crate) fn tick(cs: &Section) {
     let Some(latest) = innermost(cs) else { return timer::has_come() };
     let now = timer::now().as_nanos();
-    let (mut at, mut overdue) = (Some(latest), false);
+    let (mut at, mut overdue, mut most) = (Some(latest), false, 0);
     while let Some(attempt) = at {
         let next = attempt.next.get();
-        if now >= next {
+        if now >= next || attempt.is_overdue() {
             attempt.next.set(now + attempt.tick);
             // The first one may come soon after the beginning.
-            attempt.counted.set(attempt.counted.get() + u32::from(next != 0));
+            attempt.counted.set(attempt.counted.get().saturating_add(u32::from(next != 0)));
         }
+        most = most.max(attempt.counted.get());
         overdue |= attempt.is_overdue();
         at = attempt.outer.map(UnderWay::look);
     }
     let ends = latest.is_overdue() && latest.is_outside(cs);
     // One that has used up its time is to be found in code of its own: at times that do not keep step
     // with what it does.
-    let soon = SOON + now % SOON;
+    // And after more time again and again, so that it goes on however slowly this is served.
+    let soon = (SOON << (most % 12)) + now % SOON;
     timer::interrupt_again(now, if overdue && !ends { soon } else { latest.tick });
     if !ends {
         return;

@@ -5,8 +5,7 @@
 //! - its own boxes are reclaimed all at once, if its maker has said that nobody has pointers to them;
 //!   else they are quarantined with its stack; what it has lent stays taken until it comes back;
 //! - what it had begun on behalf of others is [ended](crate::scope): whom it excluded runs again,
-//!   values that the library OS held on its stack are cleaned up, or forgotten, and counted, where it
-//!   may have been changing them;
+//!   values that the library OS held on its stack are cleaned up;
 //! - whoever keeps something for it is told (`EventSystem::on_end`);
 //! - what it took from the global heap is lost, and counted.
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -108,9 +107,7 @@ impl Supervision {
             Phase::Scopes => match self.scopes.take() {
                 Some(node) => {
                     // SAFETY: the context has been given up, and the node is off the list.
-                    let (outer, forgotten) = unsafe { Scope::end(node) };
-                    self.scopes.set(outer);
-                    self.forget(forgotten);
+                    self.scopes.set(unsafe { Scope::end(node) });
                     Phase::Scopes
                 }
                 None => Phase::Unregister,

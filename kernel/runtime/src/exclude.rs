@@ -98,10 +98,9 @@ impl Exclusion {
     ///
     /// # Safety
     /// As that says.
-    unsafe fn end(node: NonNull<Scope>) -> u32 {
+    unsafe fn end(node: NonNull<Scope>) {
         // SAFETY: an exclusion begins with its node, and nobody else uses it any more.
         unsafe { node.cast::<Self>().as_ref() }.readmit();
-        0
     }
 
     /// Ends the exclusion, which is off the list.

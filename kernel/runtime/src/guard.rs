@@ -5,14 +5,15 @@
 //! the same, the application's part is not guarded by it any more, and what is held meanwhile is in
 //! a [scope](crate::scope).
 //!
-//! What becomes of a held value depends on what of it the application's code could reach: if that
-//! was nothing, or bytes, the value is whole, and is cleaned up; what was lent as a whole may be half
-//! changed, and is forgotten.
+//! The application's code can reach nothing of a held value but bytes, or what can be
+//! [lent](reflex_memory::Lend) to code that stops anywhere: so the value is whole whatever becomes of the
+//! code, and is cleaned up.
 
 use crate::scope::{self, Scope, Scopes};
 use crate::section::{Section, section};
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
+use reflex_memory::Lend;
 
 /// Runs `work` guarded.
 #[inline]
@@ -52,24 +53,26 @@ pub(crate) fn keep<T: Send, V, R>(
     work: impl FnOnce(&[u8]) -> V,
     finish: impl FnOnce(T, V) -> R,
 ) -> R {
-    hold(take, Some(cleanup), bytes, work, finish)
+    hold(take, cleanup, bytes, work, finish)
 }
 
-/// Takes a value, runs `work` on it, and finishes with the two: guarded, but for `work`. When that
-/// never comes to its end, the value is forgotten.
+/// Takes a value, runs `work` with what a part of it lends, and finishes with the two: guarded, but for
+/// `work`. When that never comes to its end, `cleanup` gets the value.
 #[inline]
-pub(crate) fn lend<T: Send, V, R>(
+pub(crate) fn hand<T: Send, L: Lend + ?Sized, V, R>(
     take: impl FnOnce() -> Result<T, R>,
-    work: impl FnOnce(&mut T) -> V,
+    part: fn(&mut T) -> &mut L,
+    cleanup: fn(T),
+    work: impl FnOnce(L::View<'_>) -> V,
     finish: impl FnOnce(T, V) -> R,
 ) -> R {
-    hold(take, None, |value| value, work, finish)
+    hold(take, cleanup, |value| part(value).lend(), work, finish)
 }
 
 #[inline(always)]
 fn hold<'a, T: Send + 'a, B: 'a, V, R>(
     take: impl FnOnce() -> Result<T, R>,
-    cleanup: Option<fn(T)>,
+    cleanup: fn(T),
     view: impl FnOnce(&'a mut T) -> B,
     work: impl FnOnce(B) -> V,
     finish: impl FnOnce(T, V) -> R,
@@ -124,20 +127,20 @@ fn guard_again() {
 #[repr(C)]
 struct Held<T> {
     scope: Scope,
-    /// Without, the value is forgotten.
-    cleanup: Option<fn(T)>,
+    cleanup: fn(T),
     value: ManuallyDrop<T>,
 }
 
 impl<T> Held<T> {
     /// # Safety
     /// As [`End`](crate::scope::End).
-    unsafe fn end(node: NonNull<Scope>) -> u32 {
-        // SAFETY: `Self` begins with its node, and nobody else uses it any more.
-        let held = unsafe { &mut *node.cast::<Self>().as_ptr() };
-        let Some(cleanup) = held.cleanup else { return 1 };
-        // SAFETY: taken out once. It is whole: what it was lent to could reach bytes of it at most.
-        cleanup(unsafe { ManuallyDrop::take(&mut held.value) });
-        0
+    unsafe fn end(node: NonNull<Scope>) {
+        // SAFETY: `Self` begins with its node, and nobody else uses it any more. The value is whole: what
+        // it was lent to could reach bytes of it, or what a part of it lends; it is taken out once.
+        let (cleanup, value) = unsafe {
+            let held = &mut *node.cast::<Self>().as_ptr();
+            (held.cleanup, ManuallyDrop::take(&mut held.value))
+        };
+        cleanup(value);
     }
 }

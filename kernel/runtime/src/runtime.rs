@@ -24,7 +24,7 @@ use reflex_event::{
     Activation, Context, ContextId, Core, Error, EventId, EventSystem, Executor, Instant, Kernel,
     Latency, Priority, Registration, TimerId, Trouble,
 };
-use reflex_memory::Pool;
+use reflex_memory::{Lend, Pool};
 
 /// What the machine gives the kernel to start with.
 pub struct Platform {
@@ -291,13 +291,15 @@ impl Kernel for Runtime {
     }
 
     #[inline]
-    fn lend<T: Send + 'static, V, R>(
+    fn hand<T: Send + 'static, L: Lend + ?Sized, V, R>(
         &self,
         take: impl FnOnce() -> Result<T, R>,
-        work: impl FnOnce(&mut T) -> V,
+        part: fn(&mut T) -> &mut L,
+        cleanup: fn(T),
+        work: impl FnOnce(L::View<'_>) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R {
-        guard::lend(take, work, finish)
+        guard::hand(take, part, cleanup, work, finish)
     }
 
     fn contained<T, R>(

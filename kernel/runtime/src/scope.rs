@@ -48,12 +48,12 @@ pub(crate) struct Scope {
     exclusion: bool,
 }
 
-/// What ends a scope whose code never goes on; returns how many values are forgotten by that.
+/// What ends a scope whose code never goes on.
 ///
 /// # Safety
 /// The node is one that was made with this function, off its list, and is not used again. Nobody
 /// goes on with what was begun in it.
-pub(crate) type End = unsafe fn(NonNull<Scope>) -> u32;
+pub(crate) type End = unsafe fn(NonNull<Scope>);
 
 impl Scope {
     /// One that is ended by `end`.
@@ -76,16 +76,17 @@ impl Scope {
         self.exclusion
     }
 
-    /// Ends the scope, and returns the one around it and how many values are forgotten.
+    /// Ends the scope, and returns the one around it.
     ///
     /// # Safety
     /// The node was on the list of a context that has been given up; it is not used again.
-    pub(crate) unsafe fn end(node: NonNull<Self>) -> (Option<NonNull<Self>>, u32) {
+    pub(crate) unsafe fn end(node: NonNull<Self>) -> Option<NonNull<Self>> {
         // SAFETY: the stack that the node is on is still as it was left, and the node was made for this
         // function; the rest is the caller's duty.
         unsafe {
             let Self { outer, end, .. } = *node.as_ref();
-            (outer, end(node))
+            end(node);
+            outer
         }
     }
 }
@@ -131,12 +132,11 @@ impl Scopes {
 }
 
 /// Ends the scopes that were begun on the present stack since `outer` was the innermost, whose code
-/// never goes on: guarded, since it is the kernel's. Returns how many values are forgotten.
+/// never goes on: guarded, since it is the kernel's.
 ///
 /// # Safety
 /// Nobody goes on with what was begun since.
-pub(crate) unsafe fn end_since(outer: Option<NonNull<Scope>>) -> u32 {
-    let mut forgotten = 0;
+pub(crate) unsafe fn end_since(outer: Option<NonNull<Scope>>) {
     section(|cs| with(cs, |scopes| scopes.guards += 1));
     loop {
         let next = section(|cs| {
@@ -150,8 +150,7 @@ pub(crate) unsafe fn end_since(outer: Option<NonNull<Scope>>) -> u32 {
         });
         let Some(node) = next else { break };
         // SAFETY: just taken off the list; the rest is the caller's duty.
-        forgotten += unsafe { Scope::end(node) }.1;
+        unsafe { Scope::end(node) };
     }
     section(|cs| with(cs, Scopes::unguard));
-    forgotten
 }

@@ -12,7 +12,7 @@ use reflex_event::{
     Accumulation, Activation, Context, ContextId, Error, EventId, EventSystem, Instant, Kernel,
     Priority, Registration, TimerId, Trouble,
 };
-use reflex_memory::Pool;
+use reflex_memory::{Lend, Pool};
 use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
 use std::mem::ManuallyDrop;
@@ -498,22 +498,16 @@ impl EventSystem for SimKernel {
     }
 }
 
-/// A value that is held meanwhile, in a scope that ends in an unusual way when `work` panics.
-struct Held<'a, T> {
+/// A value that is held meanwhile, and cleaned up when `work` panics.
+struct Held<T> {
     value: Option<T>,
-    cleanup: Option<fn(T)>,
-    kernel: &'a SimKernel,
+    cleanup: fn(T),
 }
 
-impl<T> Drop for Held<'_, T> {
+impl<T> Drop for Held<T> {
     fn drop(&mut self) {
-        match (self.value.take(), self.cleanup) {
-            (Some(value), Some(cleanup)) => cleanup(value),
-            (Some(value), None) => {
-                core::mem::forget(value);
-                self.kernel.lock().forgotten += 1;
-            }
-            (None, _) => {}
+        if let Some(value) = self.value.take() {
+            (self.cleanup)(value);
         }
     }
 }
@@ -527,27 +521,33 @@ impl Kernel for SimKernel {
         work: impl FnOnce(&[u8]) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R {
-        let value = match take() {
-            Ok(value) => Some(value),
-            Err(result) => return result,
+        let mut held = Held {
+            value: Some(match take() {
+                Ok(value) => value,
+                Err(result) => return result,
+            }),
+            cleanup,
         };
-        let mut held = Held { value, cleanup: Some(cleanup), kernel: self };
-        let result = work(held.value.as_mut().map_or(&[], bytes));
-        finish(held.value.take().expect("it was put there"), result)
+        let result = work(bytes(held.value.as_mut().expect("it was put there")));
+        finish(held.value.take().expect("as above"), result)
     }
 
-    fn lend<T: Send + 'static, V, R>(
+    fn hand<T: Send + 'static, L: Lend + ?Sized, V, R>(
         &self,
         take: impl FnOnce() -> Result<T, R>,
-        work: impl FnOnce(&mut T) -> V,
+        part: fn(&mut T) -> &mut L,
+        cleanup: fn(T),
+        work: impl FnOnce(L::View<'_>) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R {
-        let value = match take() {
-            Ok(value) => Some(value),
-            Err(result) => return result,
+        let mut held = Held {
+            value: Some(match take() {
+                Ok(value) => value,
+                Err(result) => return result,
+            }),
+            cleanup,
         };
-        let mut held = Held { value, cleanup: None, kernel: self };
-        let result = work(held.value.as_mut().expect("it was put there"));
+        let result = work(part(held.value.as_mut().expect("it was put there")).lend());
         finish(held.value.take().expect("as above"), result)
     }
 

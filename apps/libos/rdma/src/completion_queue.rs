@@ -1,13 +1,13 @@
 //! Completions, on their way to their handler.
 
 use crate::front::Shared;
-use crate::post::take_bytes;
 use crate::table::Name;
 use crate::work::{Done, From};
 use crate::{Attachment, Kind, Rdma, Status};
+use core::cell::Cell;
 use reflex_event::Kernel;
-use reflex_memory::Lent;
-use reflex_rdma_device::{Part, Parts};
+use reflex_memory::{Custody, Lent, Taking};
+use reflex_rdma_device::{PARTS, Part};
 use reflex_rdma_wire::Qpn;
 
 /// Most completions handled in one run: then others of the same priority have their turn.
@@ -15,9 +15,10 @@ const BATCH: u32 = 32;
 /// Bytes of route in front of a datagram's payload.
 const ROUTE: usize = 40;
 
-/// Work that is done, with its memory.
+/// Work that is done, with its memory, as its handler has it. What that does not take goes back to where it
+/// was lent by, also when the handler fails.
 #[derive(Debug)]
-pub struct Completion {
+pub struct Completion<'a> {
     /// The work's.
     pub id: u64,
     /// How it ended.
@@ -37,12 +38,32 @@ pub struct Completion {
     pub length: usize,
     /// A datagram's route comes before its payload.
     route: bool,
-    parts: Parts,
+    parts: Memory<Taking<'a>>,
 }
 
-impl Completion {
-    pub(crate) fn new(done: Done) -> Self {
-        let Done { completion, id, parts, .. } = done;
+/// The pieces of memory that came with work.
+type Memory<M> = [Option<M>; PARTS];
+
+/// A completion on its way to its handler.
+struct InHand {
+    done: reflex_rdma_engine::Completion,
+    id: u64,
+    memory: Memory<Custody>,
+}
+
+impl InHand {
+    fn new(done: Done) -> Self {
+        let Done { completion: done, id, parts, .. } = done;
+        let memory = parts.map(|part| match part {
+            Part::Bytes(bytes, _) => Some(Custody::new(bytes)),
+            Part::None | Part::Region(_) => None,
+        });
+        Self { done, id, memory }
+    }
+}
+
+impl<'a> Completion<'a> {
+    fn new(completion: reflex_rdma_engine::Completion, id: u64, parts: Memory<Taking<'a>>) -> Self {
         let route = completion.global_route;
         let length = completion.length as usize
             - if route { ROUTE.min(completion.length as usize) } else { 0 };
@@ -70,7 +91,8 @@ impl Completion {
     pub fn bytes(&self) -> &[u8] {
         let first = if self.route { ROUTE } else { 0 };
         match self.parts.first() {
-            Some(Part::Bytes(bytes, _)) if self.is_success() => {
+            Some(Some(memory)) if self.is_success() => {
+                let bytes = memory.bytes();
                 bytes.get(first..(first + self.length).min(bytes.len())).unwrap_or(&[])
             }
             _ => &[],
@@ -87,7 +109,7 @@ impl Completion {
 
     /// The memory that the work was posted with, piece by piece, to be posted again or dropped.
     pub fn take_bytes(&mut self) -> Option<Lent<[u8]>> {
-        take_bytes(&mut self.parts)
+        self.parts.iter_mut().flatten().find_map(Taking::take)
     }
 }
 
@@ -137,16 +159,24 @@ impl<K: Kernel> CompletionQueue<K> {
 
 impl<K: Kernel> Rdma<K> {
     /// Hands completions to their handler. A run of its registration.
-    pub(crate) fn hand_completions(&self, name: Name, mut handle: impl FnMut(&mut Completion)) {
+    pub(crate) fn hand_completions(&self, name: Name, mut handle: impl FnMut(&mut Completion<'_>)) {
         let inner = &self.0;
         let kernel = &inner.kernel;
         for _ in 0..BATCH {
+            let told = Cell::new(None);
             let take = || {
                 let done = inner.with(|shared| shared.take_completion(name));
-                done.map(Completion::new).ok_or(false)
+                let done = InHand::new(done.ok_or(false)?);
+                told.set(Some((done.done, done.id)));
+                Ok(done)
             };
-            // What the handler was changing when it failed is forgotten, its memory with it.
-            if !kernel.lend(take, &mut handle, |_, ()| true) {
+            let work = |memory: Memory<Taking<'_>>| {
+                if let Some((done, id)) = told.take() {
+                    handle(&mut Completion::new(done, id, memory));
+                }
+            };
+            // Its memory may be another context's, and goes back whatever becomes of the handler.
+            if !kernel.hand(take, |done| &mut done.memory, drop, work, |_, ()| true) {
                 return;
             }
         }
