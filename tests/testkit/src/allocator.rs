@@ -30,6 +30,13 @@ unsafe impl GlobalAlloc for CountingAllocator {
         unsafe { System.alloc(layout) }
     }
 
+    // Not by `alloc` and a write: zeroed memory that nobody touches is to stay no memory at all.
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's duty is ours.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         count();
         // SAFETY: the caller's duty is ours, and the block came from the same allocator.
