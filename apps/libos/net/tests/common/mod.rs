@@ -56,7 +56,8 @@ impl Host {
         let seed = seed * 2 + u64::from(number);
         let kernel = SimKernel::new(clock.clone(), seed);
         let mac = [2, 0, 0, 0, 0, number];
-        let (nic, wire) = Nic::new(mac, buffers, pool((buffers << 12) + (1 << 20)), clock.clone(), seed);
+        let (nic, wire) =
+            Nic::new(mac, buffers, pool((buffers << 12) + (1 << 20)), clock.clone(), seed);
         let address = Ipv4Addr::new(10, 0, 0, number);
         let gateway = Some(Ipv4Addr::new(10, 0, 0, 254));
         let mut config = Config::new(Address::Static { address, prefix: 24, gateway });
