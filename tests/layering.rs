@@ -56,7 +56,7 @@ fn a_forbidden_import_is_noticed() {
         ("reflex-memory", "reflex-event"),
         ("reflex-arch", "reflex-memory"),
         ("reflex-runtime", "reflex-boot"),
-        ("reflex-driver-api", "reflex-event"),
+        ("reflex-hil", "reflex-event"),
         ("reflex-virtio-net", "reflex-runtime"),
         ("reflex-virtio-net", "reflex-arch"),
         ("reflex-virtio-net", "reflex-net"),

@@ -46,12 +46,12 @@ pub use exclusion::set_exclusion;
 pub use log;
 pub use machine::Machine;
 pub use memory_map::Memory;
-pub use reflex_driver_api::{Acknowledge, Frame, Receive};
 pub use reflex_event::{
     Accumulation, Activation, Ceiling, Condition, Context, ContextId, Error as EventError, EventId,
     EventSystem as Kernel, Executor, Executors, Info, Instant, Latency, Limits, Meanwhile, NameSet,
     Overload, Policy, Priority, Registration, TimerId, Trouble,
 };
+pub use reflex_hil::{Acknowledge, Frame, Receive};
 pub use reflex_memory::{Lent, Own, Pool, PoolBox, PoolStats, Scheme, Shared};
 #[cfg(feature = "bench")]
 pub use reflex_runtime::bench;

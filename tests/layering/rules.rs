@@ -1,4 +1,4 @@
-//! Which package may import which, as DESIGN has it: the left column of the crate graph with its
+//! Which package may import which: the left column of the crate graph with its
 //! right column. A package that is not here is a mistake.
 
 use super::graph::{Kind, Rule};
@@ -9,18 +9,18 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-memory", Kind::Memory, &[]),
     rule("reflex-timer", Kind::Pure, &["reflex-memory"]),
     rule("reflex-event", Kind::Pure, &["reflex-memory"]),
+    rule("reflex-hil", Kind::Pure, &["reflex-memory"]),
     rule("reflex-arch", Kind::Machine, &[]),
     rule(
         "reflex-runtime",
         Kind::Machine,
-        &["reflex-arch", "reflex-event", "reflex-memory", "reflex-timer", "reflex-driver-api"],
+        &["reflex-arch", "reflex-event", "reflex-memory", "reflex-timer", "reflex-hil"],
     ),
     // Drivers.
-    rule("reflex-driver-api", Kind::Pure, &["reflex-memory"]),
     rule("reflex-pci", Kind::Machine, &[]),
     rule("reflex-pci-fake", Kind::Fake, &["reflex-pci"]),
-    rule("reflex-i6300esb", Kind::Pure, &["reflex-driver-api", "reflex-pci"]),
-    rule("reflex-virtio-bus", Kind::Machine, &["reflex-driver-api", "reflex-memory", "reflex-pci"]),
+    rule("reflex-i6300esb", Kind::Pure, &["reflex-hil", "reflex-pci"]),
+    rule("reflex-virtio-bus", Kind::Machine, &["reflex-hil", "reflex-memory", "reflex-pci"]),
     rule("reflex-virtio-net", Kind::Machine, DRIVER),
     rule("reflex-virtio-rng", Kind::Machine, DRIVER),
     rule("reflex-virtio-fake", Kind::Fake, &["reflex-memory", "reflex-virtio-bus"]),
@@ -29,7 +29,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "reflex-rdma-device",
         Kind::Pure,
-        &["reflex-driver-api", "reflex-memory", "reflex-rdma-engine", "reflex-rdma-wire"],
+        &["reflex-hil", "reflex-memory", "reflex-rdma-engine", "reflex-rdma-wire"],
     ),
     // The library OS.
     rule("reflex-kind", Kind::Pure, LIBRARY),
@@ -41,7 +41,7 @@ pub(crate) const RULES: &[Rule] = &[
         &[
             "reflex-event",
             "reflex-memory",
-            "reflex-driver-api",
+            "reflex-hil",
             "reflex-rdma-device",
             "reflex-rdma-engine",
             "reflex-rdma-wire",
@@ -59,7 +59,7 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-memory",
             "reflex-timer",
             "reflex-runtime",
-            "reflex-driver-api",
+            "reflex-hil",
             "reflex-pci",
             "reflex-i6300esb",
             "reflex-virtio-bus",
@@ -109,15 +109,15 @@ pub(crate) const RULES: &[Rule] = &[
     rule("cargo-reflex", Kind::Host, &["reflex-load"]),
     rule("reflex-load", Kind::Host, &[]),
     rule("reflex-start", Kind::Host, &[]),
-    rule("reflex-testkit", Kind::Fake, &["reflex-driver-api", "reflex-event", "reflex-memory"]),
+    rule("reflex-testkit", Kind::Fake, &["reflex-hil", "reflex-event", "reflex-memory"]),
     rule("reflex-tests", Kind::Host, &[]),
     rule("reflex-e2e", Kind::Host, &["cargo-reflex"]),
     rule("reflex-fuzz", Kind::Host, &["reflex-event", "reflex-rdma-engine", "reflex-rdma-wire"]),
 ];
 
 const FACADE: &[&str] = &["reflex"];
-const DRIVER: &[&str] = &["reflex-driver-api", "reflex-memory", "reflex-virtio-bus"];
-const LIBRARY: &[&str] = &["reflex-event", "reflex-memory", "reflex-timer", "reflex-driver-api"];
+const DRIVER: &[&str] = &["reflex-hil", "reflex-memory", "reflex-virtio-bus"];
+const LIBRARY: &[&str] = &["reflex-event", "reflex-memory", "reflex-timer", "reflex-hil"];
 
 const fn rule(package: &'static str, kind: Kind, imports: &'static [&'static str]) -> Rule {
     Rule { package, kind, imports }

@@ -10,8 +10,8 @@ use core::fmt;
 use core::marker::PhantomData;
 use reflex_arch::acpi::{Interrupt, Madt};
 use reflex_arch::serial::{COM1_LINE, Receiver};
-use reflex_driver_api::Acknowledge;
 use reflex_event::Error;
+use reflex_hil::Acknowledge;
 use reflex_runtime::interrupt::Vector;
 use reflex_runtime::job::Job;
 

@@ -13,7 +13,7 @@
 #![forbid(unsafe_code)]
 
 use core::fmt;
-use reflex_driver_api::Watchdog;
+use reflex_hil::Watchdog;
 use reflex_pci::{Configuration, Function, Identity, Registers};
 
 /// What the function calls itself.

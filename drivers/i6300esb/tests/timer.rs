@@ -1,7 +1,7 @@
 //! What the driver leaves in the registers. In which order it writes them is for QEMU to judge, end to
 //! end.
 
-use reflex_driver_api::Watchdog;
+use reflex_hil::Watchdog;
 use reflex_i6300esb::{BAR, BadTime, I6300Esb, IDENTITY, LENGTH, LONGEST_SECONDS};
 use reflex_pci::open;
 use reflex_pci_fake::{Function, Functions, SpaceHal, peek32, poke32};

@@ -3,7 +3,7 @@
 use crate::mmio::MmioTransport;
 use crate::pci::PciTransport;
 use crate::{Doorbell, Error};
-use reflex_driver_api::{Interrupt, MsiMessage};
+use reflex_hil::{Interrupt, MsiMessage};
 use virtio_drivers::PhysAddr;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use zerocopy::{FromBytes, Immutable, IntoBytes};

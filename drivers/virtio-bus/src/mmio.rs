@@ -8,7 +8,7 @@ mod transport;
 pub use transport::{MmioInterrupt, MmioTransport};
 
 use crate::{Device, Error, Link};
-use reflex_driver_api::Interrupt;
+use reflex_hil::Interrupt;
 use reflex_pci::Registers;
 use virtio_drivers::Hal;
 use virtio_drivers::transport::DeviceType;

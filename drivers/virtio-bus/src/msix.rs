@@ -1,7 +1,7 @@
 //! The table of a device's message-signalled interrupts (PCI 3.0, 6.8.2).
 
 use crate::Error;
-use reflex_driver_api::MsiMessage;
+use reflex_hil::MsiMessage;
 use reflex_pci::Registers;
 
 /// Bytes of an entry: address low, address high, data, control.

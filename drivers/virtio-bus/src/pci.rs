@@ -13,7 +13,7 @@ use crate::msix::Table;
 use crate::{Device, Error, Link};
 use alloc::vec::Vec;
 use core::ops::{Range, RangeInclusive};
-use reflex_driver_api::Interrupt;
+use reflex_hil::Interrupt;
 use reflex_pci::{Bars, Registers, Window, functions, header_type, identity};
 use virtio_drivers::Hal;
 use virtio_drivers::transport::DeviceType;

@@ -17,7 +17,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU16, AtomicU32, Ordering, fence};
-use reflex_driver_api::Acknowledge;
+use reflex_hil::Acknowledge;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
 /// The device broke the queue's contract. Nothing more will come out of the queue, and the

@@ -2,7 +2,7 @@
 //! comes over is what was sent. Then the device lies.
 
 use proptest::prelude::*;
-use reflex_driver_api::Acknowledge;
+use reflex_hil::Acknowledge;
 use reflex_virtio_bus::{Broken, Queue, Quiet, Used, finish, start};
 use reflex_virtio_fake::{DeviceRing, FakeDevice, HostHal};
 use std::collections::VecDeque;

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::{self, ManuallyDrop};
 use core::ptr::NonNull;
-use reflex_driver_api::{Frame, NicCounters, Receive};
+use reflex_hil::{Frame, NicCounters, Receive};
 use reflex_memory::{Lent, Pool};
 use reflex_virtio_bus::{Queue, Quiet};
 use virtio_drivers::BufferDirection::DeviceToDriver;

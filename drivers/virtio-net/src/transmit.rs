@@ -4,7 +4,7 @@ use crate::{ETHERNET, Error, HEADER};
 use alloc::boxed::Box;
 use core::mem;
 use core::slice;
-use reflex_driver_api::{NicCounters, NicError, Transmit};
+use reflex_hil::{NicCounters, NicError, Transmit};
 use reflex_virtio_bus::{Dma, Queue, Queues};
 use virtio_drivers::BufferDirection::DriverToDevice;
 use virtio_drivers::Hal;

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{bench, rings};
-use reflex_driver_api::{Acknowledge, Receive, Transmit};
+use reflex_hil::{Acknowledge, Receive, Transmit};
 use reflex_virtio_net::HEADER;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Bench, bench, frame, rings};
 use proptest::prelude::*;
-use reflex_driver_api::{NicError, Receive, Transmit};
+use reflex_hil::{NicError, Receive, Transmit};
 use reflex_virtio_fake::pool_in_use;
 use reflex_virtio_net::HEADER;
 

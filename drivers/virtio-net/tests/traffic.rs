@@ -6,7 +6,7 @@ use common::{
     Bench, MAC, MAC_FEATURE, MTU_FEATURE, STATUS_FEATURE, bench, deliver, device, frame, rings,
 };
 use proptest::prelude::*;
-use reflex_driver_api::{Acknowledge, NicError, Receive, Transmit};
+use reflex_hil::{Acknowledge, NicError, Receive, Transmit};
 use reflex_virtio_bus as bus;
 use reflex_virtio_fake::{FakeDevice, HostHal, frames, pool_in_use};
 use reflex_virtio_net::{Error, HEADER, Rings, open, receive_buffer};

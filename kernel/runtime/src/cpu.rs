@@ -30,8 +30,8 @@ use rand_chacha::ChaCha20Rng;
 use reflex_arch::apic::LocalApic;
 use reflex_arch::clock::Clock;
 use reflex_arch::interrupt::VECTORS;
-use reflex_driver_api::Watchdog;
 use reflex_event::{Core, MOST_NAMES, Names};
+use reflex_hil::Watchdog;
 
 /// What belongs to one core.
 ///

@@ -6,8 +6,8 @@ use crate::section::{Free, Outermost, Section};
 use crate::timer::When;
 use crate::{attempt, cpu, dispatch, idle, measure, timer};
 use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
-use reflex_driver_api::Acknowledge;
 use reflex_event::{Error, EventId};
+use reflex_hil::Acknowledge;
 
 /// What an interrupt is about.
 #[derive(Clone, Copy)]

@@ -7,8 +7,8 @@ use crate::cpu;
 use crate::section::{Section, section};
 use crate::timer::{self, Due};
 use core::time::Duration;
-use reflex_driver_api::Watchdog;
 use reflex_event::Error;
+use reflex_hil::Watchdog;
 
 /// Has `watchdog` fed once a `period` from now on.
 ///

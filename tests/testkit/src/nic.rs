@@ -2,8 +2,8 @@
 
 use crate::{Clock, Random};
 use core::time::Duration;
-use reflex_driver_api::{Frame, NicCounters, NicError, Receive, Transmit};
 use reflex_event::Instant;
+use reflex_hil::{Frame, NicCounters, NicError, Receive, Transmit};
 use reflex_memory::{Lent, Pool};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

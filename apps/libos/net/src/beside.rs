@@ -9,15 +9,15 @@ use crate::wait::Waiter;
 use crate::{Error, Net, Stack};
 use alloc::boxed::Box;
 use core::net::IpAddr;
-use reflex_driver_api::{Frame, Hop, Link, NextHop, NicError, Protocol};
 use reflex_event::{Accumulation, EventId, Instant, Kernel, Priority, Registration};
+use reflex_hil::{AttachedProtocol, Frame, Hop, Link, NextHop, NicError};
 
 /// Next hops that are remembered, by the lowest bits of the address.
 const REMEMBERED: usize = 16;
 
 /// The protocol, and what is kept for it.
 pub(crate) struct Beside {
-    protocol: Box<dyn Protocol>,
+    protocol: Box<dyn AttachedProtocol>,
     hops: [(IpAddr, Remembered); REMEMBERED],
     /// Frames were handed over that it has not settled.
     unsettled: bool,
@@ -51,7 +51,11 @@ impl<K: Kernel> Net<K> {
     ///
     /// # Errors
     /// [`Error::PortInUse`] when there is one, [`Error::NotStarted`], [`Error::Event`].
-    pub fn attach(&self, port: u16, protocol: Box<dyn Protocol>) -> Result<Attachment<K>, Error> {
+    pub fn attach(
+        &self,
+        port: u16,
+        protocol: Box<dyn AttachedProtocol>,
+    ) -> Result<Attachment<K>, Error> {
         let stack = self.stack()?;
         let mut protocol = Some(protocol);
         self.with(|shared| {
@@ -119,7 +123,7 @@ impl<K: Kernel> Stack<K> {
     #[inline]
     pub(crate) fn beside_settle(&mut self) {
         if self.beside.as_mut().is_some_and(|beside| core::mem::take(&mut beside.unsettled)) {
-            self.with_beside(self.beside_level, |protocol, link| protocol.settle(link));
+            self.with_beside(self.beside_level, |protocol, link| protocol.end_of_batch(link));
             self.settle_accounts();
         }
     }
@@ -155,12 +159,16 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn beside_addressed(&mut self) {
         let addresses = self.engine.addresses();
         if let Some(beside) = &mut self.beside {
-            beside.protocol.addressed(&addresses);
+            beside.protocol.addresses_changed(&addresses);
         }
     }
 
     /// Lets the protocol work, and does afterwards what that makes necessary.
-    fn with_beside(&mut self, level: u8, work: impl FnOnce(&mut dyn Protocol, &mut dyn Link)) {
+    fn with_beside(
+        &mut self,
+        level: u8,
+        work: impl FnOnce(&mut dyn AttachedProtocol, &mut dyn Link),
+    ) {
         let Some(beside) = &mut self.beside else { return };
         let Beside { protocol, hops, .. } = &mut **beside;
         let now = self.net.kernel().now();

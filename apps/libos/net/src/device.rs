@@ -6,7 +6,7 @@
 
 use crate::checksum::Sum;
 use crate::packet::{ADDRESSES, ETHERNET, TCP};
-use reflex_driver_api::Transmit;
+use reflex_hil::Transmit;
 use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
 

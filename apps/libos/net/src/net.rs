@@ -9,10 +9,10 @@ use crate::udp::UdpBuilder;
 use crate::{Config, Counters, Error, InterfaceAddress, Stack, Transport};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use reflex_driver_api::{Receive, Transmit};
 use reflex_event::{
     Accumulation, Activation, Ceiling, Context, EventId, Kernel, Priority, Registration,
 };
+use reflex_hil::{Receive, Transmit};
 use spin::Once;
 
 /// A network stack: what applications open sockets with.

@@ -11,8 +11,8 @@ use crate::record::{Endpoint, Events, Phase, Record};
 use crate::shared::Shared;
 use crate::{Error, Net, Stack};
 use alloc::sync::Arc;
-use reflex_driver_api::Frame;
 use reflex_event::{Accumulation, Kernel, Registration};
+use reflex_hil::Frame;
 
 /// Most opening segments looked at in one run.
 const BATCH: u32 = 4;

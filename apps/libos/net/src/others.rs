@@ -2,8 +2,8 @@
 
 use crate::Stack;
 use crate::packet::{self, Class};
-use reflex_driver_api::Frame;
 use reflex_event::Kernel;
+use reflex_hil::Frame;
 
 /// Most frames served in one run.
 const BATCH: u32 = 4;

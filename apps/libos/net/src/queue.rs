@@ -4,7 +4,7 @@
 //! together. Nothing is allocated when a frame is queued.
 
 use alloc::vec::Vec;
-use reflex_driver_api::Frame;
+use reflex_hil::Frame;
 
 const NONE: u32 = u32::MAX;
 

@@ -14,8 +14,8 @@ use crate::queue::Full;
 use crate::record::Phase;
 use crate::shared::Shared;
 use crate::{Net, Stack};
-use reflex_driver_api::Frame;
 use reflex_event::{EventId, Kernel};
+use reflex_hil::Frame;
 
 /// Most frames taken in one run: then others of the same priority have their turn.
 const BATCH: u32 = 32;

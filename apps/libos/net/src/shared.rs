@@ -18,8 +18,8 @@ use crate::{Counters, InterfaceAddress, Net};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use reflex_driver_api::{Frame, Protocol};
 use reflex_event::{ContextId, EventId, Kernel, Priority};
+use reflex_hil::{AttachedProtocol, Frame};
 use reflex_memory::Pool;
 
 /// Registers the handler of one record with the application's context.
@@ -101,7 +101,7 @@ pub(crate) struct Shared<K: Kernel> {
     /// The UDP port of the protocol beside the stack, the protocol until the stack has taken it
     /// over, what has it go on, and its places in the lists of those who wait.
     pub(crate) beside_port: Option<u16>,
-    pub(crate) arriving: Option<Box<dyn Protocol>>,
+    pub(crate) arriving: Option<Box<dyn AttachedProtocol>>,
     pub(crate) beside_ready: Option<EventId>,
     pub(crate) beside_waits: [Wait; 2],
     /// The stack's own priority, those of the groups and sockets, and those that connections have of

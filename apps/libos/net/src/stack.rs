@@ -12,8 +12,8 @@ use crate::record::Records;
 use crate::wait::Waiter;
 use crate::{Address, Config, InterfaceAddress, Net};
 use alloc::boxed::Box;
-use reflex_driver_api::{Receive, Transmit};
 use reflex_event::{EventId, Instant, Kernel, Priority};
+use reflex_hil::{Receive, Transmit};
 
 /// The stack: the state of the context in which all protocol work is done.
 pub struct Stack<K: Kernel> {

@@ -8,8 +8,8 @@ use crate::shared::Shared;
 use crate::state::TcpStates;
 use crate::wait::Waiter;
 use core::time::Duration;
-use reflex_driver_api::Frame;
 use reflex_event::{EventId, Kernel, Priority, TimerId};
+use reflex_hil::Frame;
 use reflex_memory::Lent;
 use smoltcp::socket::tcp::State;
 

@@ -16,8 +16,8 @@ use alloc::boxed::Box;
 use core::cell::Cell;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ops::Range;
-use reflex_driver_api::Frame;
 use reflex_event::{Accumulation, Context, EventId, Kernel, Priority, Registration};
+use reflex_hil::Frame;
 use reflex_memory::Pool;
 
 /// Most datagrams handed over, or sent, in one run.

@@ -4,8 +4,8 @@
 use crate::common;
 use common::Host;
 use common::raw::{checksum, udp};
-use reflex_driver_api::{Frame, Hop, Link, NicError, Protocol};
 use reflex_event::{EventId, EventSystem, Instant, Priority};
+use reflex_hil::{AttachedProtocol, Frame, Hop, Link, NicError};
 use reflex_net::Error;
 use reflex_testkit::Clock;
 use std::net::{IpAddr, Ipv6Addr};
@@ -52,13 +52,13 @@ impl Probe {
     }
 }
 
-impl Protocol for Probe {
+impl AttachedProtocol for Probe {
     fn received(&mut self, frame: Frame, packet: usize, link: &mut dyn Link) {
         assert_eq!(link.mac(), [2, 0, 0, 0, 0, 1]);
         self.0.lock().unwrap().frames.push((frame.to_vec(), packet));
     }
 
-    fn settle(&mut self, _: &mut dyn Link) {
+    fn end_of_batch(&mut self, _: &mut dyn Link) {
         self.0.lock().unwrap().settled += 1;
     }
 
@@ -72,7 +72,7 @@ impl Protocol for Probe {
         self.work(link);
     }
 
-    fn addressed(&mut self, addresses: &[IpAddr]) {
+    fn addresses_changed(&mut self, addresses: &[IpAddr]) {
         self.0.lock().unwrap().addresses = addresses.to_vec();
     }
 }

@@ -11,8 +11,8 @@ use crate::Port;
 use crate::table::Name;
 use crate::work::Done;
 use alloc::collections::VecDeque;
-use reflex_driver_api::Link;
 use reflex_event::Kernel;
+use reflex_hil::Link;
 use reflex_rdma_wire::cm::CommId;
 
 /// Places looked at in one run.

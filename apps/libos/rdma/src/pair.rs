@@ -5,8 +5,8 @@ use crate::pair_state::{Pair, Share, engine_time, source_port};
 use crate::report::Reporter;
 use crate::table::Name;
 use crate::work::{From, Phase, ReceiveWork, SendWork};
-use reflex_driver_api::Link;
 use reflex_event::{Instant, Kernel};
+use reflex_hil::Link;
 use reflex_rdma_device::{PairMemory, Sender};
 use reflex_rdma_engine::{
     Attributes, Destination, Flags, QueuePair, ReceiveRequest, SendRequest, State, Status,

@@ -14,8 +14,8 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::net::IpAddr;
-use reflex_driver_api::{Frame, Link, Protocol};
 use reflex_event::{Kernel, Priority};
+use reflex_hil::{AttachedProtocol, Frame, Link};
 use reflex_rdma_device::Received;
 use reflex_rdma_engine::cm::Listen;
 use reflex_rdma_engine::{Attributes, State};
@@ -307,7 +307,7 @@ impl<K: Kernel> Port<K> {
     }
 }
 
-impl<K: Kernel> Protocol for Port<K> {
+impl<K: Kernel> AttachedProtocol for Port<K> {
     fn received(&mut self, frame: Frame, packet: usize, link: &mut dyn Link) {
         let received = Received::new(frame, packet);
         self.tally.frames += 1;
@@ -344,7 +344,7 @@ impl<K: Kernel> Protocol for Port<K> {
         }
     }
 
-    fn settle(&mut self, link: &mut dyn Link) {
+    fn end_of_batch(&mut self, link: &mut dyn Link) {
         while let Some(slot) = self.touched.pop_front() {
             if let Some((pair, ..)) = self.parts(slot) {
                 pair.touched = false;
@@ -385,7 +385,7 @@ impl<K: Kernel> Protocol for Port<K> {
         }
     }
 
-    fn addressed(&mut self, addresses: &[IpAddr]) {
+    fn addresses_changed(&mut self, addresses: &[IpAddr]) {
         let mut addresses = addresses.to_vec();
         self.inner.with(|shared| core::mem::swap(&mut shared.addresses, &mut addresses));
     }

@@ -7,8 +7,8 @@ use crate::private_data::PrivateData;
 use crate::table::Name;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::net::IpAddr;
-use reflex_driver_api::Link;
 use reflex_event::{Instant, Kernel};
+use reflex_hil::Link;
 use reflex_rdma_device::{Sending, send};
 use reflex_rdma_engine::cm::{
     self, Actions, Agent, Event, GeneralService, ListenerId, Parameters, Route,

@@ -1,6 +1,6 @@
 //! Ethernet around RoCE's packets.
 
-use reflex_driver_api::{Frame, Hop, Link, NicError};
+use reflex_hil::{Frame, Hop, Link, NicError};
 use reflex_rdma_engine::{Memory, Outgoing, Transmit, TransmitError};
 use reflex_rdma_wire::{Datagram, Error, Gid, Unverified};
 

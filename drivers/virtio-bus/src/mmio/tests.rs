@@ -1,7 +1,7 @@
 use super::*;
 use crate::Queues;
 use proptest::prelude::*;
-use reflex_driver_api::Acknowledge;
+use reflex_hil::Acknowledge;
 use reflex_pci_fake::{SpaceHal, peek32, poke32};
 use std::format;
 use std::vec::Vec;

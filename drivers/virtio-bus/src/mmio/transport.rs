@@ -1,7 +1,7 @@
 //! The registers of a virtio MMIO device, and its interrupt.
 
 use crate::{Doorbell, Error, Queues};
-use reflex_driver_api::Acknowledge;
+use reflex_hil::Acknowledge;
 use reflex_pci::Registers;
 use virtio_drivers::PhysAddr;
 use virtio_drivers::transport::mmio::{MmioTransport as Inner, VirtIOHeader};

@@ -1,6 +1,6 @@
 use super::*;
 use crate::Queues;
-use reflex_driver_api::MsiMessage;
+use reflex_hil::MsiMessage;
 use reflex_pci_fake::{Function, Functions, NET, SpaceHal, net, peek32, physical, poke32};
 use virtio_drivers::transport::Transport;
 

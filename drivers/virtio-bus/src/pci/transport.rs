@@ -6,7 +6,7 @@
 
 use crate::msix::Table;
 use crate::{Doorbell, Error, Queues};
-use reflex_driver_api::MsiMessage;
+use reflex_hil::MsiMessage;
 use reflex_pci::Registers;
 use virtio_drivers::PhysAddr;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};

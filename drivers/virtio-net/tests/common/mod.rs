@@ -1,7 +1,7 @@
 //! A network device in memory, its driver opened, and the frames between them.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use reflex_driver_api::{Receive, Transmit};
+use reflex_hil::{Receive, Transmit};
 use reflex_memory::Pool;
 use reflex_virtio_fake::{DeviceRing, FakeDevice, HostHal, frames};
 use reflex_virtio_net::{HEADER, Info, Receiver, Rings, Transmitter, open};
@@ -70,7 +70,7 @@ impl Bench {
     }
 
     /// Queues a frame.
-    pub(crate) fn queue(&mut self, frame: &[u8]) -> Result<(), reflex_driver_api::NicError> {
+    pub(crate) fn queue(&mut self, frame: &[u8]) -> Result<(), reflex_hil::NicError> {
         self.transmitter.transmit(frame.len(), &mut |place| place.copy_from_slice(frame))
     }
 

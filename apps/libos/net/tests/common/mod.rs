@@ -3,8 +3,8 @@
 
 pub mod raw;
 
-use reflex_driver_api::Frame;
 use reflex_event::{EventSystem, Instant, Priority};
+use reflex_hil::Frame;
 use reflex_net::{Address, Config, Connection, ConnectionError, Interrupts, Net, TcpService};
 use reflex_testkit::{Arrivals, Clock, Faults, Nic, Receiver, SimKernel, Trace, Wire, pool};
 use std::net::{Ipv4Addr, SocketAddrV4};

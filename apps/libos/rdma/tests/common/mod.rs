@@ -2,10 +2,10 @@
 //! damaged, buffers run out, neighbours do not answer.
 #![allow(unreachable_pub, reason = "public to the tests")]
 
-use reflex_driver_api::{Frame, Hop, Link, NextHop, NicError, Protocol};
 use reflex_event::{
     Accumulation, Activation, Context, Error, EventId, EventSystem, Instant, Priority, Registration,
 };
+use reflex_hil::{AttachedProtocol, Frame, Hop, Link, NextHop, NicError};
 use reflex_memory::{Lent, Pool};
 use reflex_rdma::{Limits, Place, Port};
 use reflex_testkit::{Clock, Random, SimKernel, pool};
@@ -160,7 +160,7 @@ impl Station {
             let Some(frame) = self.wire.lock().unwrap().inbox.pop_front() else { break };
             self.with(level, |port, link| port.received(frame, ETHERNET, link));
         }
-        self.with(level, |port, link| port.settle(link));
+        self.with(level, |port, link| port.end_of_batch(link));
     }
 }
 
@@ -218,7 +218,7 @@ impl Host {
         let (rdma, mut port) = Rdma::new(kernel.clone(), limits, 1500);
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, number));
         let own = [address, IpAddr::V6(format!("fe80::{number}").parse().unwrap())];
-        port.addressed(&own);
+        port.addresses_changed(&own);
         let wire = Arc::new(Mutex::new(Wire {
             random: Random::new(seed ^ u64::from(number) << 32),
             faults: Faults::default(),
@@ -273,7 +273,7 @@ impl Host {
 
     /// The interface's addresses are others.
     pub fn readdress(&self, addresses: &[IpAddr]) {
-        self.kernel.state(self.stack, |station| station.port.addressed(addresses));
+        self.kernel.state(self.stack, |station| station.port.addresses_changed(addresses));
     }
 
     /// Buffers are free again, neighbours answer or do not. True when somebody waited for that.

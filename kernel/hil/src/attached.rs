@@ -12,7 +12,7 @@ use core::net::IpAddr;
 pub enum Hop {
     /// Its hardware address.
     Known([u8; 6]),
-    /// It has been asked for: [`Protocol::ready`] is called when there is an answer, or none.
+    /// It has been asked for: [`AttachedProtocol::ready`] is called when there is an answer, or none.
     Pending,
     /// It does not answer, or no route leads there.
     Gone,
@@ -40,18 +40,18 @@ pub trait Link: NextHop {
     ///
     /// # Errors
     /// [`NicError`]; `fill` was then not called. After [`NicError::TransmitFull`]
-    /// [`Protocol::ready`] is called when there are buffers again.
+    /// [`AttachedProtocol::ready`] is called when there are buffers again.
     fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), NicError>;
 }
 
 /// A protocol that has the datagrams of a UDP port to itself.
-pub trait Protocol: Send {
+pub trait AttachedProtocol: Send {
     /// A frame whose IP packet, UDP to the port, begins at `packet`. Nothing of it has been checked
     /// but that these bytes are there. Short and bounded.
     fn received(&mut self, frame: Frame, packet: usize, link: &mut dyn Link);
 
     /// The frames that had come have been handed over.
-    fn settle(&mut self, link: &mut dyn Link);
+    fn end_of_batch(&mut self, link: &mut dyn Link);
 
     /// One of the events has occurred that were registered for the protocol, under this number.
     fn run(&mut self, number: u32, link: &mut dyn Link);
@@ -60,5 +60,5 @@ pub trait Protocol: Send {
     fn ready(&mut self, link: &mut dyn Link);
 
     /// The interface has these addresses now.
-    fn addressed(&mut self, addresses: &[IpAddr]);
+    fn addresses_changed(&mut self, addresses: &[IpAddr]);
 }
