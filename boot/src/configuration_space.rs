@@ -1,6 +1,6 @@
 //! Where PCI's configuration space is, and what addresses devices may be given.
 
-use crate::devices::Identity;
+use crate::identity::Identity;
 use crate::machine::Machine;
 use core::ops::{Range, RangeInclusive};
 use reflex_arch::port::Port;

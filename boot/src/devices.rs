@@ -3,76 +3,23 @@
 pub use crate::input::{Input, InputError, InputLine, console_input};
 
 use crate::configuration_space::{self, BAR_WINDOW};
+use crate::identity::Identity;
+use crate::interrupt_pin::{self, Pin, PinError};
 use crate::machine::Machine;
-use crate::wiring::map_device;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ptr::{self, NonNull};
-use reflex_arch::acpi::Controller;
-use reflex_arch::ioapic::{IoApic, Polarity, Trigger};
-use reflex_arch::{apic, ioapic};
+use reflex_arch::apic;
+use reflex_arch::ioapic::{Polarity, Trigger};
 use reflex_event::{EventId, EventSystem};
 use reflex_hil::{Acknowledge, Interrupt, MsiMessage};
 use reflex_memory::{Content, Granule};
 use reflex_runtime::interrupt::Vector;
 use reflex_runtime::job::Job;
-use reflex_runtime::section::section;
 use reflex_runtime::{Runtime, memory};
 use reflex_virtio_bus::{Device, Link, Quiet, mmio, pci};
 use reflex_virtio_net::{Info, Receiver, Rings, Transmitter};
 use virtio_drivers::transport::DeviceType;
-use virtio_drivers::{BufferDirection, Hal, PAGE_SIZE, PhysAddr};
-
-/// The I/O APIC of a machine whose firmware does not tell.
-const USUAL_CONTROLLER: Controller = Controller { address: 0xfec0_0000, first: 0 };
-
-/// What drivers need of this machine: memory is identity mapped, and devices see all of it.
-pub struct Identity;
-
-// SAFETY: `dma_alloc` gives zeroed, page-aligned memory that `memory::take` gives out once, for
-// good, mapped and writable, so that nothing aliases it; addresses are the same for the processor
-// and for devices, so that nothing has to be copied; registers are mapped where they are, for good.
-unsafe impl Hal for Identity {
-    fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
-        match memory::take(pages * PAGE_SIZE, PAGE_SIZE) {
-            Some(taken) => {
-                let start = taken.cast::<u8>();
-                // SAFETY: just taken, so mapped, writable, of this length and nobody else's.
-                unsafe { start.write_bytes(0, taken.len()) };
-                (start.addr().get() as u64, start)
-            }
-            None => (0, NonNull::dangling()),
-        }
-    }
-
-    unsafe fn dma_dealloc(_: PhysAddr, _: NonNull<u8>, _: usize) -> i32 {
-        // Memory is taken for good; a device that could not be started has cost some.
-        0
-    }
-
-    unsafe fn mmio_phys_to_virt(address: PhysAddr, length: usize) -> NonNull<u8> {
-        map_device(address, length as u64).expect("memory for the page tables of a device");
-        NonNull::new(ptr::with_exposed_provenance_mut(address as usize)).expect("not page zero")
-    }
-
-    #[inline]
-    unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
-        buffer.cast::<u8>().expose_provenance().get() as u64
-    }
-
-    #[inline]
-    unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
-}
-
-/// Why a wire leads nowhere.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum PinError {
-    /// The controller cannot be mapped.
-    OutOfMemory,
-    /// No controller has the pin.
-    NoController,
-}
 
 /// Why there is no network interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,21 +100,6 @@ pub struct Lines {
     /// The wire's pin, masked until somebody acknowledges its interrupts: raised by its level, it
     /// would interrupt without end.
     pin: Option<Pin>,
-}
-
-/// A pin of an I/O APIC.
-pub(crate) struct Pin {
-    io_apic: IoApic,
-    pin: u32,
-    processor: u8,
-}
-
-impl Pin {
-    /// Sends the pin's interrupts to `vector` from now on.
-    pub(crate) fn route(mut self, vector: Vector, trigger: Trigger, polarity: Polarity) {
-        let (number, processor) = (vector.number(), self.processor);
-        section(|_| self.io_apic.route(self.pin, number, processor, trigger, polarity));
-    }
 }
 
 impl Nic {
@@ -311,43 +243,8 @@ fn route(machine: &Machine, device: &mut Device) -> Result<Lines, NicError> {
                 Link::Mmio(transport) => Some(transport.interrupt()),
                 Link::Pci(_) => None,
             };
-            let pin = Some(find_pin(machine, gsi)?);
+            let pin = Some(interrupt_pin::find(machine, gsi)?);
             Ok(Lines { receive, transmit: None, device: wire, pin })
         }
     }
-}
-
-/// Masks every pin of the machine's interrupt controllers: what the firmware has left. Once, at
-/// start-up: later it would silence what has been routed.
-pub(crate) fn mask_pins(machine: &Machine) {
-    for controller in controllers(machine) {
-        // One that cannot be mapped now leads nobody anywhere later.
-        if let Ok(mut io_apic) = open_controller(controller) {
-            section(|_| io_apic.mask_all());
-        }
-    }
-}
-
-/// The pin of a wire, masked unless somebody has routed it.
-pub(crate) fn find_pin(machine: &Machine, gsi: u32) -> Result<Pin, PinError> {
-    for controller in controllers(machine) {
-        let io_apic = open_controller(controller)?;
-        if let Some(pin) = io_apic.pin(gsi) {
-            return Ok(Pin { io_apic, pin, processor: machine.processor });
-        }
-    }
-    Err(PinError::NoController)
-}
-
-fn controllers(machine: &Machine) -> &[Controller] {
-    let told = machine.firmware.as_ref().map(|firmware| firmware.madt.controllers());
-    told.filter(|told| !told.is_empty()).unwrap_or(&[USUAL_CONTROLLER])
-}
-
-fn open_controller(controller: &Controller) -> Result<IoApic, PinError> {
-    let mapped = map_device(controller.address, ioapic::REGISTERS);
-    mapped.map_err(|_| PinError::OutOfMemory)?;
-    // SAFETY: the firmware's or the usual address, mapped; all that is done with controllers is
-    // done in sections, one after the other.
-    Ok(section(|_| unsafe { IoApic::new(controller.address, controller.first) }))
 }

@@ -12,12 +12,18 @@
 extern crate alloc;
 
 #[cfg(not(test))]
+mod address_space;
+#[cfg(not(test))]
 mod configuration_space;
 #[cfg(not(test))]
 pub mod devices;
 mod early;
 mod exclusion;
+#[cfg(not(test))]
+mod identity;
 mod input;
+#[cfg(not(test))]
+mod interrupt_pin;
 mod start_info;
 
 pub mod command_line;
@@ -43,24 +49,8 @@ mod wiring;
 pub use command_line::CommandLine;
 pub use early::{Early, SPURIOUS_VECTOR, start};
 pub use exclusion::set_exclusion;
-pub use log;
 pub use machine::Machine;
 pub use memory_map::Memory;
-pub use reflex_event::{
-    Accumulation, Activation, Ceiling, Condition, Context, ContextId, Error as EventError, EventId,
-    EventSystem as Kernel, Executor, Executors, Info, Instant, Latency, Limits, Meanwhile, NameSet,
-    Overload, Policy, Priority, Registration, TimerId, Trouble,
-};
-pub use reflex_hil::{Acknowledge, Frame, Receive};
-pub use reflex_memory::{Lent, Own, Pool, PoolBox, PoolStats, Scheme, Shared};
-#[cfg(feature = "bench")]
-pub use reflex_runtime::bench;
-pub use reflex_runtime::{
-    Cloner, ClonerOptions, Completions, ContextInfo, ContextOptions, Origin, OwnScheme, Pending,
-    Protected, Quarantine, Rebinding, ReplaceError, Replacement, Reuse, Runtime, Service, Signal,
-    SignalMode, Waited, Waiter, measure, memory,
-};
-pub use reflex_runtime::{interrupt::Vector, job::Job, report, supervise};
 #[cfg(not(test))]
 pub use wiring::run;
 

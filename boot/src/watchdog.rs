@@ -1,7 +1,7 @@
 //! The machine's watchdog timer, where it has one, and what it is told.
 
 use crate::configuration_space::{self, BAR_WINDOW};
-use crate::devices::Identity;
+use crate::identity::Identity;
 use crate::machine::Machine;
 use alloc::boxed::Box;
 use core::time::Duration;

@@ -15,6 +15,7 @@ pub mod image;
 mod interface;
 pub mod machine;
 pub mod namespace;
+mod netns;
 pub mod new;
 pub mod packages;
 pub mod peer;

@@ -6,10 +6,7 @@
 //! the kernel removes it with its interfaces.
 
 use std::ffi::CStr;
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -17,14 +14,12 @@ use std::thread;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
 use nix::unistd::{getegid, geteuid};
 
 use crate::{interface, process};
 
-/// The network of the calling thread.
-const HERE: &str = "/proc/thread-self/ns/net";
 /// Set for a program that runs in a user namespace made by [`again_with_rights`].
 const MARK: &str = "REFLEX_USER_NAMESPACE";
 
@@ -90,22 +85,6 @@ pub fn within<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, NamespaceEr
 fn drop_syns_of_a_burst() {
     // Where it may not be set, bursts over user networking take longer.
     let _ = std::fs::write("/proc/sys/net/ipv4/tcp_syncookies", "0");
-}
-
-/// Which network the calling thread is in; `None` without `/proc`.
-pub(crate) fn current() -> Option<u64> {
-    Some(std::fs::metadata(HERE).ok()?.ino())
-}
-
-/// Has `command` run in the network of the calling thread, whichever thread starts it.
-pub(crate) fn keep(command: &mut Command) -> io::Result<()> {
-    let network = File::open(HERE)?;
-    let before_exec =
-        move || setns(network.as_fd(), CloneFlags::CLONE_NEWNET).map_err(io::Error::from);
-    // SAFETY: between fork and exec one plain system call is made; no path allocates or takes a
-    // lock.
-    unsafe { command.pre_exec(before_exec) };
-    Ok(())
 }
 
 /// Runs this program again, with the same arguments, as the root of a user namespace, and exits with

@@ -11,7 +11,7 @@ use std::thread;
 use nix::sys::{prctl, signal::Signal};
 use nix::unistd::{Pid, getpid, getppid};
 
-use crate::namespace;
+use crate::netns;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -32,7 +32,7 @@ struct Starter {
 /// When it cannot be started.
 pub fn spawn_tied(mut command: Command) -> io::Result<Child> {
     if !in_first_network() {
-        namespace::keep(&mut command)?;
+        netns::keep(&mut command)?;
     }
     tie(&mut command);
     let (reply, answer) = mpsc::channel();
@@ -43,7 +43,7 @@ pub fn spawn_tied(mut command: Command) -> io::Result<Child> {
 }
 
 /// Does something on a thread in the network this process began in, and waits for it: what has to
-/// be done, such as a download, though the calling thread is in a [namespace].
+/// be done, such as a download, though the calling thread is in a [namespace](crate::namespace).
 pub fn outside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     if in_first_network() {
         return work();
@@ -76,7 +76,7 @@ pub(crate) fn remember_first_network() {
 
 /// Whether the calling thread is in the network this process began in.
 pub(crate) fn in_first_network() -> bool {
-    namespace::current() == starter().network
+    netns::current() == starter().network
 }
 
 fn starter() -> &'static Starter {
@@ -84,7 +84,7 @@ fn starter() -> &'static Starter {
     STARTER.get_or_init(|| {
         let (sender, jobs) = mpsc::channel::<Job>();
         thread::spawn(move || jobs.into_iter().for_each(|job| job()));
-        Starter { jobs: Mutex::new(sender), network: namespace::current() }
+        Starter { jobs: Mutex::new(sender), network: netns::current() }
     })
 }
 

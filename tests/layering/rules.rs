@@ -72,6 +72,10 @@ pub(crate) const RULES: &[Rule] = &[
         "reflex",
         Kind::Machine,
         &[
+            "reflex-event",
+            "reflex-memory",
+            "reflex-hil",
+            "reflex-runtime",
             "reflex-boot",
             "reflex-kind",
             "reflex-macros",

@@ -7,7 +7,8 @@
 
 use crate::{Error, Priority, System};
 use core::time::Duration;
-use reflex_boot::{machine_line, measure};
+use reflex_boot::machine_line;
+use reflex_runtime::measure;
 
 /// Sections that are not worth telling of.
 const SHORT: u64 = 100;

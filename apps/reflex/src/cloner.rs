@@ -4,10 +4,11 @@ use crate::policy::{Wishes, settle};
 use crate::{Context, Error, System};
 use core::time::Duration;
 use reflex_boot::context_config::ContextConfig;
-use reflex_boot::{
-    Accumulation, Activation, Cloner, ClonerOptions, ContextId, ContextOptions, Executors, Instant,
-    Kernel, Limits, Origin, Priority, Registration, Reuse, Runtime, Signal,
+use reflex_event::{
+    Accumulation, Activation, ContextId, EventSystem as Kernel, Executors, Instant, Limits,
+    Priority, Registration,
 };
+use reflex_runtime::{Cloner, ClonerOptions, ContextOptions, Origin, Reuse, Runtime, Signal};
 
 /// A cloner about to be made; see [`System::cloner`].
 #[must_use = "a cloner is made by `on`, `fed` or `with`"]

@@ -1,7 +1,8 @@
 //! Events taken in batches (K-4).
 
 use crate::{Context, Error, System};
-use reflex_boot::{Completions, ContextOptions, EventId, Kernel, Priority, Registration};
+use reflex_event::{EventId, EventSystem as Kernel, Priority, Registration};
+use reflex_runtime::{Completions, ContextOptions};
 
 impl System {
     /// A completion ring of `N` places, a power of two: its events are not called, but taken by

@@ -2,7 +2,8 @@
 
 use crate::conclude::conclude;
 use crate::{System, busy, policy, stats};
-use reflex_boot::{Machine, Runtime};
+use reflex_boot::Machine;
+use reflex_runtime::Runtime;
 
 #[allow(improper_ctypes, reason = "both sides are this image, by one compiler")]
 unsafe extern "Rust" {

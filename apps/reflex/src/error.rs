@@ -1,10 +1,10 @@
 //! What can go wrong, and with what status an image ends that gives up because of it.
 
 use core::fmt;
-use reflex_boot::EventError;
 use reflex_boot::context_config::Nonsense;
 use reflex_boot::devices::{InputError, NicError};
 use reflex_boot::exit as status;
+use reflex_event::Error as EventError;
 
 /// Why the system refused something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

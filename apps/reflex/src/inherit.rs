@@ -1,7 +1,7 @@
 //! Registrations that children inherit.
 
 use crate::{Context, Error, EventId, System};
-use reflex_boot::{EventError, Priority};
+use reflex_event::{Error as EventError, Priority};
 
 impl System {
     /// Makes a registration inheritable: a child that [inherits](crate::ContextBuilder::inherit)

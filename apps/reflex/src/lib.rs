@@ -22,6 +22,7 @@ mod cloner;
 mod completions;
 mod conclude;
 mod context;
+mod context_builder;
 mod entry;
 mod error;
 mod inherit;
@@ -30,6 +31,7 @@ pub mod net;
 mod policy;
 pub mod rdma;
 mod replace;
+mod setup;
 mod signal;
 mod stats;
 mod subscribed;
@@ -43,7 +45,8 @@ mod wait;
 
 pub use batch::{Batch, Operation, Prepared, Submitted};
 pub use cloner::{ClonerBuilder, Sources};
-pub use context::{Context, ContextBuilder};
+pub use context::Context;
+pub use context_builder::ContextBuilder;
 pub use error::Error;
 pub use log;
 pub use net::{
@@ -52,17 +55,23 @@ pub use net::{
 };
 pub use reflex_boot::context_config::Nonsense;
 pub use reflex_boot::devices::NicError;
-pub use reflex_boot::{
-    Accumulation, Activation, Ceiling, Cloner, Completions, Condition, ContextId, ContextInfo,
-    EventError, EventId, Executor, Executors, Info, Instant, Kernel, Latency, Lent, Limits,
-    Meanwhile, Overload, Pending, Policy, Pool, PoolStats, Priority, Protected, Quarantine,
-    Registration, ReplaceError, Reuse, Runtime, Scheme, Shared, TimerId, Trouble, Waited, Waiter,
-    exit as status, machine_line,
+pub use reflex_boot::{exit as status, machine_line};
+pub use reflex_event::{
+    Accumulation, Activation, Ceiling, Condition, ContextId, Error as EventError, EventId,
+    EventSystem as Kernel, Executor, Executors, Info, Instant, Latency, Limits, Meanwhile,
+    Overload, Policy, Priority, Registration, TimerId, Trouble,
 };
 #[cfg(feature = "bench")]
-pub use reflex_boot::{Acknowledge, Job, Vector, bench, measure};
+pub use reflex_hil::Acknowledge;
 pub use reflex_http as http;
 pub use reflex_macros::{main, test};
+pub use reflex_memory::{Lent, Pool, PoolStats, Scheme, Shared};
+pub use reflex_runtime::{
+    Cloner, Completions, ContextInfo, Pending, Protected, Quarantine, ReplaceError, Reuse, Runtime,
+    Waited, Waiter,
+};
+#[cfg(feature = "bench")]
+pub use reflex_runtime::{bench, interrupt::Vector, job::Job, measure};
 pub use replace::{Replacement, Serving};
 pub use signal::{Fired, Signal, SignalBuilder, SignalMode};
 pub use subscribed::Subscribed;

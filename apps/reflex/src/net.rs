@@ -4,8 +4,10 @@ use crate::{Error, System};
 use alloc::boxed::Box;
 use reflex_boot::command_line::Addressing;
 use reflex_boot::devices::{self, Nic};
-use reflex_boot::{ContextOptions, Origin, Priority, Runtime, log, machine_line, memory};
+use reflex_boot::machine_line;
+use reflex_event::Priority;
 use reflex_net::{Address, Config, InterfaceAddress, Stack, Transport};
+use reflex_runtime::{ContextOptions, Origin, Runtime, memory};
 
 pub use reflex_net::{
     ConnectionError, Counters, Datagram, Error as NetError, TcpService, TcpState, TcpStates,
@@ -60,7 +62,7 @@ fn stack(
     kernel: Runtime,
     config: &Config,
     nic: Nic,
-) -> Result<(Net, reflex_boot::Context<Stack<Runtime>>), Error> {
+) -> Result<(Net, reflex_event::Context<Stack<Runtime>>), Error> {
     let (receiver, transmitter, lines) = nic.split();
     let quiet = receiver.quiet();
     let (net, stack) = Net::new(kernel, Box::new(receiver), Box::new(transmitter), config);

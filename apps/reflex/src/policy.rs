@@ -8,10 +8,8 @@
 use crate::{Context, ContextBuilder, Error, System};
 use core::time::Duration;
 use reflex_boot::context_config::{ContextConfig, names};
-use reflex_boot::{
-    ContextId, ContextInfo, ContextOptions, Executors, NameSet, Origin, Priority, Protected,
-    Runtime, log,
-};
+use reflex_event::{ContextId, Executors, NameSet, Priority};
+use reflex_runtime::{ContextInfo, ContextOptions, Origin, Protected, Runtime};
 
 /// What is to be settled when the context is made.
 #[derive(Clone, Copy, Default)]

@@ -3,9 +3,10 @@
 use crate::net::Net;
 use crate::{Error, System};
 use alloc::boxed::Box;
-use reflex_boot::{EventError, EventId, Priority, Runtime};
+use reflex_event::{Error as EventError, EventId, Priority};
 use reflex_net::Attachment;
 use reflex_rdma::{Limits, Place, UDP_PORT};
+use reflex_runtime::Runtime;
 
 pub use reflex_rdma::{
     Accept, Access, Completion, Connect, Event, Failure, Gid, Happening, Kind, PairCounters,

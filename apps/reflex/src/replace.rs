@@ -11,15 +11,14 @@ use crate::{
     Connection, Connector, Context, Error, Listener, System, TcpService, UdpService, UdpSocket,
 };
 use core::marker::PhantomData;
-use reflex_boot::{
-    Activation, EventError, EventId, Pending, Priority, Rebinding, ReplaceError, Runtime, Service,
-};
+use reflex_event::{Activation, Error as EventError, EventId, Priority};
 use reflex_net::{Served, Successor};
+use reflex_runtime::{Pending, Rebinding, ReplaceError, Runtime, Service};
 
 /// A context about to be replaced; see [`System::replace`].
 #[must_use = "a context is replaced by `apply` or `submit`"]
 pub struct Replacement<New: 'static> {
-    inner: Result<reflex_boot::Replacement<New>, EventError>,
+    inner: Result<reflex_runtime::Replacement<New>, EventError>,
     priority: Priority,
 }
 
@@ -38,7 +37,7 @@ impl System {
 impl<New: 'static> Replacement<New> {
     fn with(
         mut self,
-        work: impl FnOnce(&mut reflex_boot::Replacement<New>) -> Result<(), EventError>,
+        work: impl FnOnce(&mut reflex_runtime::Replacement<New>) -> Result<(), EventError>,
     ) -> Self {
         self.inner = self.inner.and_then(|mut inner| work(&mut inner).map(|()| inner));
         self
@@ -165,7 +164,7 @@ impl<New: TcpService<Runtime>> Service<New> for Tcp<New> {
         Ok(())
     }
 
-    fn hand_over(&mut self, _: reflex_boot::Context<New>) {
+    fn hand_over(&mut self, _: reflex_event::Context<New>) {
         // What it was goes with this.
         self.successor = self.successor.take().map(|next| self.served.hand_over(next));
     }
@@ -184,5 +183,5 @@ impl<New: UdpService<Runtime>> Service<New> for Udp<New> {
         rebinding.bind(event, move |service, _| socket.deliver(service))
     }
 
-    fn hand_over(&mut self, _: reflex_boot::Context<New>) {}
+    fn hand_over(&mut self, _: reflex_event::Context<New>) {}
 }

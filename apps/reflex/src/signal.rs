@@ -1,9 +1,10 @@
 //! Signals: occurrences the application brings about itself.
 
 use crate::{Context, Error};
-use reflex_boot::{Priority, Runtime};
+use reflex_event::Priority;
+use reflex_runtime::Runtime;
 
-pub use reflex_boot::{Signal, SignalMode};
+pub use reflex_runtime::{Signal, SignalMode};
 
 /// What a signal's handler is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,7 +13,8 @@
 use crate::{Error, Priority, System};
 use core::fmt;
 use core::time::Duration;
-use reflex_boot::{Latency, machine_line};
+use reflex_boot::machine_line;
+use reflex_event::Latency;
 
 /// Starts telling, if it was asked for.
 pub(crate) fn start(system: System) -> Result<(), Error> {

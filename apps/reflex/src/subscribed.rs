@@ -3,7 +3,7 @@
 use crate::{Error, EventId, Info, Meanwhile, Priority, Runtime};
 use core::fmt;
 use core::time::Duration;
-use reflex_boot::Kernel;
+use reflex_event::EventSystem as Kernel;
 use reflex_kind::{Delivery, Shortage};
 
 /// A handler's registration with a kind of event whose data is a `T`. Dropping it changes nothing.

@@ -4,39 +4,14 @@
 //! overflow, a run longer than its time budget) ends that context and nothing else.
 
 use crate::{Context, ContextBuilder, Error, System};
-use reflex_boot::{ContextId, EventId, Kernel, Priority, Registration, exit};
+use reflex_boot::exit;
+use reflex_event::{ContextId, EventId, EventSystem as Kernel, Priority, Registration};
 
-pub use crate::context::{Constructed, Given};
-pub use reflex_boot::report::Reason;
-pub use reflex_boot::supervise::{Backoff, OnFailure, Stopped};
-pub use reflex_boot::{Own, PoolBox};
-
-/// What a constructor has to make a state with.
-pub struct Setup<'run, S> {
-    pub(crate) context: Context<S>,
-    pub(crate) own: Own<'run>,
-}
-
-impl<S> Clone for Setup<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S> Copy for Setup<'_, S> {}
-
-impl<'run, S> Setup<'run, S> {
-    /// The context, to register handlers with. They end with this life of it.
-    pub fn context(self) -> Context<S> {
-        self.context
-    }
-
-    /// The right to boxes in the context's event memory that are its own: when it fails they are
-    /// all taken back.
-    pub fn own(self) -> Own<'run> {
-        self.own
-    }
-}
+pub use crate::context_builder::{Constructed, Given};
+pub use crate::setup::Setup;
+pub use reflex_memory::{Own, PoolBox};
+pub use reflex_runtime::report::Reason;
+pub use reflex_runtime::supervise::{Backoff, OnFailure, Stopped};
 
 /// What a supervisor wants done about a context that has failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

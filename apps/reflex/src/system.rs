@@ -7,8 +7,10 @@ use crate::{ContextBuilder, Error, SignalBuilder, SignalMode, TimerBuilder};
 use alloc::boxed::Box;
 use core::ops::RangeInclusive;
 use core::time::Duration;
+use reflex_boot::Machine;
 use reflex_boot::heap::Counters as HeapCounters;
-use reflex_boot::{ContextOptions, Instant, Kernel, Machine, Quarantine, Runtime};
+use reflex_event::{EventSystem as Kernel, Instant};
+use reflex_runtime::{ContextOptions, Quarantine, Runtime};
 use spin::Once;
 
 /// The machine: makes contexts, and registers their handlers with what can occur.
@@ -28,7 +30,7 @@ struct Parts {
     /// As above.
     rdma: Once<Rdma>,
     /// Where sources hand occurrences to several registrations; made when it is first needed.
-    backstage: Once<reflex_boot::Context<()>>,
+    backstage: Once<reflex_event::Context<()>>,
 }
 
 impl System {
@@ -51,7 +53,7 @@ impl System {
 
     /// Bytes of memory that no context and no device has taken yet.
     pub fn available_memory(self) -> usize {
-        reflex_boot::memory::available()
+        reflex_runtime::memory::available()
     }
 
     /// What the global heap has counted: a steady state makes no calls.
@@ -119,7 +121,7 @@ impl System {
     }
 
     /// The context of what is done for handlers and is not theirs.
-    pub(crate) fn backstage(self) -> Result<reflex_boot::Context<()>, Error> {
+    pub(crate) fn backstage(self) -> Result<reflex_event::Context<()>, Error> {
         let made = self
             .parts
             .backstage

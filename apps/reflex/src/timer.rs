@@ -4,7 +4,8 @@ use crate::{Context, Error};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
-use reflex_boot::{EventId, Instant, Kernel, Priority, Registration, Runtime, TimerId};
+use reflex_event::{EventId, EventSystem as Kernel, Instant, Priority, Registration, TimerId};
+use reflex_runtime::Runtime;
 
 /// A timer that has expired.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use crate::{Context, Error, System, Timer};
 use core::cell::Cell;
 use core::time::Duration;
-use reflex_boot::{EventId, Kernel, Priority, Registration, Trouble};
+use reflex_event::{EventId, EventSystem as Kernel, Priority, Registration, Trouble};
 
 /// How little memory is too little, in bytes; 0 is never.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -3,7 +3,7 @@
 
 use crate::{ContextId, Error, System};
 use core::time::Duration;
-use reflex_boot::Waiter;
+use reflex_runtime::Waiter;
 
 impl System {
     /// An event that the context calling this can wait for: hand its

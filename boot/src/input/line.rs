@@ -1,9 +1,9 @@
 //! The first serial port's interrupt, wired to an intake.
 
 use super::Intake;
-use crate::devices::{PinError, find_pin};
+use crate::console;
+use crate::interrupt_pin::{self, PinError};
 use crate::machine::Machine;
-use crate::{console, devices};
 use alloc::boxed::Box;
 use core::cell::Cell;
 use core::fmt;
@@ -107,7 +107,7 @@ impl fmt::Debug for Input {
 pub struct InputLine {
     typed: &'static Typed,
     interrupt: Interrupt,
-    pin: devices::Pin,
+    pin: interrupt_pin::Pin,
     vector: Vector,
 }
 
@@ -148,7 +148,7 @@ impl Acknowledge for Arrival {
 pub fn console_input(machine: &Machine) -> Result<(Input, InputLine), InputError> {
     let madt = machine.firmware.map_or_else(Madt::default, |firmware| firmware.madt);
     let interrupt = madt.isa(COM1_LINE);
-    let pin = find_pin(machine, interrupt.global)?;
+    let pin = interrupt_pin::find(machine, interrupt.global)?;
     let port = console::receiver()?;
     let vector = Vector::reserve()?;
     let typed: &'static Typed = Box::leak(Box::new(Intake::new(port)));

@@ -7,7 +7,7 @@ use crate::{Error, Instant, Runtime, System};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
-use reflex_boot::Ceiling;
+use reflex_event::Ceiling;
 
 /// A timer, shared. Copies are of the same timer, which ends with the last of them and of its
 /// registrations.

@@ -5,7 +5,7 @@ use crate::{Error, EventError, EventId, Runtime, System};
 use alloc::sync::Arc;
 use core::ops::Deref;
 use reflex_boot::devices::{Input, console_input};
-use reflex_boot::{Ceiling, Kernel, Registration};
+use reflex_event::{Ceiling, EventSystem as Kernel, Registration};
 use spin::Once;
 
 /// Bytes a handler is told of at a time, at most.

@@ -3,7 +3,8 @@
 use super::Source;
 use crate::{Error, System};
 use core::time::Duration;
-use reflex_boot::{EventId, Instant, Kernel, Registration, Runtime, TimerId};
+use reflex_event::{EventId, EventSystem as Kernel, Instant, Registration, TimerId};
+use reflex_runtime::Runtime;
 
 /// A registration behind the scenes whose handler delivers to a source, at the priority of the
 /// highest of the source's own registrations. It ends when this is dropped.

@@ -5,7 +5,7 @@ use super::{Kind, Latest, Source};
 use crate::{Error, Instant, Kernel, Runtime, Subscription, System};
 use alloc::sync::Arc;
 use core::time::Duration;
-use reflex_boot::{Ceiling, EventError};
+use reflex_event::{Ceiling, Error as EventError};
 
 /// A condition that a job samples as long as anybody has registered. Copies are of the same
 /// monitor.

@@ -5,7 +5,9 @@ use crate::{Error, Runtime, System};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
-use reflex_boot::{EventError, heap, memory};
+use reflex_boot::heap;
+use reflex_event::Error as EventError;
+use reflex_runtime::memory;
 
 /// The machine's memory, as a source of events: scarce, or not any more. Copies are of the same
 /// source.

@@ -9,7 +9,7 @@ use crate::{Connection, ConnectionError, Error, Listener, Priority, Runtime, Sys
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use reflex_boot::{EventError, EventId, Kernel, Registration};
+use reflex_event::{Error as EventError, EventId, EventSystem as Kernel, Registration};
 use spin::Once;
 
 /// Bytes of a connection's buffers.

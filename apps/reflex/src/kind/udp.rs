@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddrV4;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use reflex_boot::Lent;
+use reflex_memory::Lent;
 
 /// A UDP port that is open. It goes to one registration. Copies are of the same port.
 ///
