@@ -14,7 +14,7 @@ use core::cell::RefCell;
 use reflex_event::{EventId, Kernel, Priority};
 use reflex_rdma_device::{Held, PARTS};
 use reflex_rdma_engine::{Attributes, Config, Domain, QueuePair as Engine, State};
-use reflex_rdma_wire::{PKey, Psn, QKey, Qpn};
+use reflex_rdma_wire::{PKey, Psn, QKey};
 
 /// Most sends, and most receives, of a queue.
 pub(crate) const DEEPEST: u32 = 1 << 15;
@@ -120,14 +120,13 @@ impl<K: Kernel> QueuePairBuilder<K> {
             place.end(event, self.priority);
         }
         let Self { domain, transport, .. } = self;
-        entered.map(|number| QueuePair::new(domain.rdma, number, transport, domain.name))
+        entered.map(|()| QueuePair::new(domain.rdma, name, transport, domain.name))
     }
 
-    fn enter(&self, name: Name, event: EventId) -> Result<Qpn, Error> {
+    fn enter(&self, name: Name, event: EventId) -> Result<(), Error> {
         let Self { domain, transport, queues, sends, receives, share, .. } = self;
         let inner = &domain.rdma.0;
         let timer = inner.kernel.timer(event)?;
-        let number = number(name);
         let own = if share.is_some() { 0 } else { *receives };
         let config = Config {
             sends: *sends,
@@ -135,11 +134,11 @@ impl<K: Kernel> QueuePairBuilder<K> {
             send_segments: PARTS as u32,
             receive_segments: PARTS as u32,
             mtu: inner.mtu,
-            ..Config::new(*transport, number, domain.name)
+            ..Config::new(*transport, number(name), domain.name)
         };
         let pair = Box::new(Pair {
             engine: prepared(Engine::new(&config), self.access, self.key),
-            slot: name.index(),
+            name,
             priority: self.priority,
             event,
             timer,
@@ -159,7 +158,6 @@ impl<K: Kernel> QueuePairBuilder<K> {
         let reserved = |at: usize| Reserved { queue: queues[at], places: places[at], waiting: 0 };
         let ready = *transport == Transport::Datagram;
         let mut front = Some(Front {
-            number,
             domain: domain.name,
             phase: if ready { Phase::Ready } else { Phase::Fresh },
             sends: Posted::new(*sends),
@@ -195,7 +193,7 @@ impl<K: Kernel> QueuePairBuilder<K> {
                 return Err(Error::CompletionsShort);
             }
             front.take().into_iter().for_each(|front| shared.pairs.put(name, front));
-            Ok(number)
+            Ok(())
         })
     }
 }

@@ -195,7 +195,7 @@ impl Shared {
     /// Takes the oldest completion of a queue. The place that its work had can be taken again.
     fn take_completion(&mut self, name: Name) -> Option<Done> {
         let done = self.queues.get_mut(name)?.next()?;
-        match self.pair(done.completion.queue_pair) {
+        match self.pair(done.pair) {
             Ok(front) => {
                 front.queues[done.from.side()].waiting -= 1;
                 match done.from {

@@ -12,8 +12,8 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::net::IpAddr;
 use reflex_event::Kernel;
+use reflex_rdma_wire::Transport;
 use reflex_rdma_wire::cm::RejectReason;
-use reflex_rdma_wire::{Qpn, Transport};
 
 /// Most events told in one run: then others of the same priority have their turn.
 const BATCH: u32 = 8;
@@ -130,7 +130,7 @@ impl<K: Kernel> ConnectionManager<K> {
         let inner = &self.rdma.0;
         service(pair.transport, to.1)?;
         inner.local(to.0).ok_or(Error::NoAddress)?;
-        let (pair, channel, connect) = (pair.number, self.channel, Box::new(connect));
+        let (pair, channel, connect) = (pair.name, self.channel, Box::new(connect));
         let mut named = 0;
         inner.command(|shared| {
             fresh(shared, pair)?;
@@ -174,7 +174,7 @@ impl<K: Kernel> Connection<K> {
     /// [`Error::QueueFull`] when the port has too much to do, [`Error::NotReady`] when the queue pair
     /// has a peer or has failed, [`Error::Gone`].
     pub fn accept(&self, pair: &QueuePair<K>, accept: Accept) -> Result<(), Error> {
-        let (name, pair, accept) = (self.name, pair.number, Box::new(accept));
+        let (name, pair, accept) = (self.name, pair.name, Box::new(accept));
         self.rdma.0.command(|shared| {
             fresh(shared, pair)?;
             shared.pair(pair)?.phase = Phase::Connecting;
@@ -204,7 +204,7 @@ impl<K: Kernel> Connection<K> {
 
 /// # Errors
 /// [`Error::NotReady`] when a queue pair has a peer, is about to have one, or has failed.
-fn fresh(shared: &mut Shared, pair: Qpn) -> Result<(), Error> {
+fn fresh(shared: &mut Shared, pair: Name) -> Result<(), Error> {
     match shared.pair(pair)?.phase {
         Phase::Fresh => Ok(()),
         _ => Err(Error::NotReady),

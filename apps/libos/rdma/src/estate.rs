@@ -127,16 +127,16 @@ impl<K: Kernel> Port<K> {
                 let (orphan, places) = inner.with(|shared| {
                     let places = shared.pairs.len();
                     let pair = shared.pairs.at(at);
-                    let pair = pair.map(|(_, front)| (front.number, front.domain, front.queues));
+                    let pair = pair.map(|(name, front)| (name, front.domain, front.queues));
                     let orphan = pair.filter(|(_, domain, queues)| {
                         let lacks =
                             |it: &crate::front::Reserved| shared.queues.get(it.queue).is_none();
                         !shared.has(*domain) || queues.iter().any(lacks)
                     });
-                    (orphan.map(|(number, ..)| number), places)
+                    (orphan.map(|(name, ..)| name), places)
                 });
-                if let Some(number) = orphan {
-                    self.destroy(number, link);
+                if let Some(name) = orphan {
+                    self.destroy(name, link);
                 }
                 if at + 1 < places { At::Pair(at + 1) } else { At::Share(0) }
             }

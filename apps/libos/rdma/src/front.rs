@@ -61,7 +61,6 @@ impl<W> Posted<W> {
 
 /// A queue pair, as its application sees it.
 pub(crate) struct Front {
-    pub(crate) number: Qpn,
     pub(crate) domain: Domain,
     pub(crate) phase: Phase,
     pub(crate) sends: Posted<SendWork>,
@@ -218,7 +217,8 @@ pub(crate) struct Shared {
 /// Bits of a queue pair's number that say where it is in the tables.
 const INDEX: u32 = (1 << 10) - 1;
 
-/// The number of the queue pair of that name. None is one of the two special ones, as those have no
+/// The number by which packets name the queue pair of that name, and nothing else does: it comes back
+/// after as many others as its bits can tell apart. None is one of the two special ones, as those have no
 /// generation.
 pub(crate) fn number(name: Name) -> Qpn {
     let generation = (name.generation() % ((1 << 14) - 1)) as u32 + 1;
@@ -238,11 +238,10 @@ impl Shared {
         self.names
     }
 
-    /// The queue pair of that number.
+    /// The queue pair of that name.
     #[inline]
-    pub(crate) fn pair(&mut self, number: Qpn) -> Result<&mut Front, Error> {
-        let front = self.pairs.at(slot(number)).map(|(_, front)| front);
-        front.filter(|front| front.number == number).ok_or(Error::Gone)
+    pub(crate) fn pair(&mut self, name: Name) -> Result<&mut Front, Error> {
+        self.pairs.get_mut(name).ok_or(Error::Gone)
     }
 
     /// Whether a protection domain is there still.

@@ -2,6 +2,7 @@
 
 use crate::connection_event::{ASKED, Failure, Happening, Occurred, REQUESTED};
 use crate::connection_options::{Accept, Connect, service};
+use crate::front::number;
 use crate::pair_state::{engine_time, source_port};
 use crate::port::Port;
 use crate::private_data::PrivateData;
@@ -15,12 +16,12 @@ use reflex_hil::Link;
 use reflex_rdma_engine::State;
 use reflex_rdma_engine::cm::{self, Agent, Parameters, Route};
 use reflex_rdma_wire::cm::{CommId, RejectReason};
-use reflex_rdma_wire::{Gid, Psn, Qpn};
+use reflex_rdma_wire::{Gid, Psn};
 
 impl<K: Kernel> Port<K> {
     pub(crate) fn connect(
         &mut self,
-        pair: Qpn,
+        pair: Name,
         (name, channel): (u64, Name),
         (address, port): (IpAddr, u16),
         connect: &Connect,
@@ -41,7 +42,7 @@ impl<K: Kernel> Port<K> {
 
     fn request(
         &mut self,
-        number: Qpn,
+        queue_pair: Name,
         name: u64,
         (address, port): (IpAddr, u16),
         connect: &Connect,
@@ -49,7 +50,7 @@ impl<K: Kernel> Port<K> {
     ) -> Result<CommId, Failure> {
         let local = self.inner.local(address).ok_or(Failure::NoAddress)?;
         let (mtu, psn) = (self.inner.mtu, self.random_psn());
-        let pair = self.pair(number).ok_or(Failure::QueuePair)?;
+        let pair = self.pair(queue_pair).ok_or(Failure::QueuePair)?;
         let (transport, shared_receive_queue) = (pair.engine.transport(), pair.share.is_some());
         if pair.engine.state() != State::Init || pair.connection.is_some() {
             return Err(Failure::QueuePair);
@@ -67,7 +68,7 @@ impl<K: Kernel> Port<K> {
             rnr_retries: connect.rnr_retries,
             shared_receive_queue,
             private_data: connect.data.as_bytes(),
-            ..cm::Connect::port(route, port, number, psn)
+            ..cm::Connect::port(route, port, number(queue_pair), psn)
         };
         let now = engine_time(self.inner.kernel.now());
         let begun = self.with_agent(link, |agent, doing| agent.connect(&request, now, doing));
@@ -75,11 +76,11 @@ impl<K: Kernel> Port<K> {
             cm::Error::TableFull => Failure::LimitReached,
             _ => Failure::NoAddress,
         })?;
-        self.hold(number, id, false);
+        self.hold(queue_pair, id, false);
         Ok(id)
     }
 
-    pub(crate) fn accept(&mut self, name: u64, pair: Qpn, accept: &Accept, link: &mut dyn Link) {
+    pub(crate) fn accept(&mut self, name: u64, pair: Name, accept: &Accept, link: &mut dyn Link) {
         let id = self.service.find(name);
         let asked = |id: &CommId| self.service.agent.state(*id) == Some(cm::State::ReqReceived);
         let Some(id) = id.filter(asked) else {
@@ -95,15 +96,15 @@ impl<K: Kernel> Port<K> {
     }
 
     /// Accepts a request; false when the queue pair is not fit for that.
-    fn answer(&mut self, id: CommId, number: Qpn, accept: &Accept, link: &mut dyn Link) -> bool {
+    fn answer(&mut self, id: CommId, name: Name, accept: &Accept, link: &mut dyn Link) -> bool {
         let transport = self.service.agent.parameters(id).map(|it| it.transport);
         let psn = self.random_psn();
-        let Some(pair) = self.pair(number).filter(|it| it.connection.is_none()) else {
-            self.let_go(number);
+        let Some(pair) = self.pair(name).filter(|it| it.connection.is_none()) else {
+            self.let_go(name);
             return false;
         };
         if pair.engine.state() != State::Init || Some(pair.engine.transport()) != transport {
-            self.let_go(number);
+            self.let_go(name);
             return false;
         }
         let answer = cm::Accept {
@@ -112,16 +113,16 @@ impl<K: Kernel> Port<K> {
             rnr_retries: accept.rnr_retries,
             shared_receive_queue: pair.share.is_some(),
             private_data: accept.data.as_bytes(),
-            ..cm::Accept::new(number, psn)
+            ..cm::Accept::new(number(name), psn)
         };
         let now = engine_time(self.inner.kernel.now());
-        self.hold(number, id, true);
+        self.hold(name, id, true);
         if let Some(known) = self.service.known.get_mut(&id.0) {
-            known.pair = Some(number);
+            known.pair = Some(name);
         }
         let accepted = self.with_agent(link, |agent, doing| agent.accept(id, &answer, now, doing));
         // The peer's first packet may come right behind the answer, and no earlier than this ends.
-        accepted.is_ok_and(|parameters| self.bring_up(number, &parameters))
+        accepted.is_ok_and(|parameters| self.bring_up(name, &parameters))
     }
 
     /// Ends a request or a reply.
@@ -169,14 +170,14 @@ impl<K: Kernel> Port<K> {
     }
 
     /// The connection of a queue pair that is gone ends.
-    pub(crate) fn abandon(&mut self, pair: Qpn, link: &mut dyn Link) {
+    pub(crate) fn abandon(&mut self, pair: Name, link: &mut dyn Link) {
         if let Some(id) = self.pair(pair).and_then(|pair| pair.connection) {
             self.end_connection(id, link);
         }
     }
 
     /// The first packet of a connection's peer has come: that confirms it, too.
-    pub(crate) fn confirm(&mut self, pair: Qpn, link: &mut dyn Link) {
+    pub(crate) fn confirm(&mut self, pair: Name, link: &mut dyn Link) {
         if let Some(id) = self.pair(pair).and_then(|pair| pair.connection) {
             // When it is over, that has been told.
             let _ = self.with_agent(link, |agent, doing| agent.established(id, doing));
@@ -236,12 +237,12 @@ impl<K: Kernel> Port<K> {
     }
 
     fn connected(&mut self, id: CommId, data: PrivateData) {
-        if let Some(number) = self.service.known.get(&id.0).and_then(|known| known.pair)
-            && let Some(pair) = self.pair(number)
+        if let Some(name) = self.service.known.get(&id.0).and_then(|known| known.pair)
+            && let Some(pair) = self.pair(name)
             && pair.connection == Some(id)
         {
             pair.unconfirmed = false;
-            self.set_phase(number, Phase::Ready);
+            self.set_phase(name, Phase::Ready);
         }
         self.tell_of(id, Happening::Connected { data });
     }
@@ -254,7 +255,7 @@ impl<K: Kernel> Port<K> {
     }
 
     /// A queue pair is in a connection from now on, or on its way to it.
-    fn hold(&mut self, pair: Qpn, id: CommId, unconfirmed: bool) {
+    fn hold(&mut self, pair: Name, id: CommId, unconfirmed: bool) {
         if let Some(pair) = self.pair(pair) {
             (pair.connection, pair.unconfirmed) = (Some(id), unconfirmed);
         }
@@ -262,18 +263,18 @@ impl<K: Kernel> Port<K> {
 
     /// A connection of a queue pair's is over. If it has not begun to work with the peer, it can have
     /// another.
-    fn release(&mut self, number: Qpn, id: CommId) {
-        let Some(pair) = self.pair(number).filter(|it| it.connection == Some(id)) else { return };
+    fn release(&mut self, name: Name, id: CommId) {
+        let Some(pair) = self.pair(name).filter(|it| it.connection == Some(id)) else { return };
         (pair.connection, pair.unconfirmed) = (None, false);
         if pair.engine.state() == State::Init {
-            self.let_go(number);
+            self.let_go(name);
         } else {
-            self.take_down(number);
+            self.take_down(name);
         }
     }
 
     /// A queue pair that was to be connected, and is not, can be connected otherwise.
-    fn let_go(&self, pair: Qpn) {
+    fn let_go(&self, pair: Name) {
         self.inner.with(|shared| {
             if let Ok(front) = shared.pair(pair)
                 && front.phase == Phase::Connecting
@@ -284,8 +285,8 @@ impl<K: Kernel> Port<K> {
     }
 
     /// Takes a queue pair on its way, with what its peer and this side have agreed.
-    fn bring_up(&mut self, pair: Qpn, parameters: &Parameters) -> bool {
-        let (rtr, rts) = (parameters.rtr(source_port(pair)), parameters.rts());
+    fn bring_up(&mut self, pair: Name, parameters: &Parameters) -> bool {
+        let (rtr, rts) = (parameters.rtr(source_port(number(pair))), parameters.rts());
         self.modify(pair, State::Rtr, &rtr) && self.modify(pair, State::Rts, &rts)
     }
 

@@ -33,8 +33,8 @@ impl Pair {
         if self.engine.state() < State::Rts {
             return;
         }
-        let next = |slot| inner.with(|shared| shared.pairs.at(slot)?.1.sends.queue.pop_front());
-        while let Some(work) = next(self.slot) {
+        let next = |name| inner.with(|shared| shared.pairs.get_mut(name)?.sends.queue.pop_front());
+        while let Some(work) = next(self.name) {
             self.post(inner, work);
         }
     }
@@ -54,8 +54,8 @@ impl Pair {
         let (flags, destination) = (flags | Flags::SIGNALLED, destination.as_ref());
         let request = SendRequest { id, work, segments, flags, destination };
         let from = From::Receives;
-        let Self { engine, sends, receives, slot, .. } = self;
-        let mut report = Reporter::new(inner, sends, receives, *slot, from);
+        let Self { engine, sends, receives, name, .. } = self;
+        let mut report = Reporter::new(inner, sends, receives, *name, from);
         if engine.post_send(&request, &mut report).is_err() {
             report.refuse(id, engine.number(), &work, Status::LocalOperation);
         }
@@ -76,14 +76,15 @@ impl Pair {
     }
 
     fn drain_own<K: Kernel>(&mut self, inner: &Inner<K>) {
-        let next = |slot| inner.with(|shared| shared.pairs.at(slot)?.1.receives.queue.pop_front());
-        while let Some(ReceiveWork { id, parts }) = next(self.slot) {
+        let next =
+            |name| inner.with(|shared| shared.pairs.get_mut(name)?.receives.queue.pop_front());
+        while let Some(ReceiveWork { id, parts }) = next(self.name) {
             let kept = self.receives.borrow_mut().keep(id, parts);
             let Ok((id, segments, count)) = kept else { return };
             let request = ReceiveRequest { id, segments: &segments[..count] };
             let from = From::Receives;
-            let Self { engine, sends, receives, slot, .. } = self;
-            let mut report = Reporter::new(inner, sends, receives, *slot, from);
+            let Self { engine, sends, receives, name, .. } = self;
+            let mut report = Reporter::new(inner, sends, receives, *name, from);
             // It has room, and takes receives from the first.
             let posted = engine.post_receive(&request, &mut report);
             debug_assert!(posted.is_ok(), "{posted:?}");
@@ -111,9 +112,9 @@ impl Pair {
             }
             _ => (None, &self.receives, From::Receives),
         };
-        let Self { engine, sends, slot, .. } = self;
+        let Self { engine, sends, name, .. } = self;
         let mut memory = PairMemory { regions: inner, sends, receives: held };
-        let mut report = Reporter::new(inner, sends, held, *slot, from);
+        let mut report = Reporter::new(inner, sends, held, *name, from);
         engine.receive(&packet, engine_time(now), &mut memory, shared, &mut report);
         let refused = engine.counters().total() != before;
         if refused {
@@ -149,8 +150,8 @@ impl Pair {
             (Some(share), Some(place)) => (&share.held, From::Shared(place)),
             _ => (&self.receives, From::Receives),
         };
-        let Self { engine, sends, slot, .. } = self;
-        let mut report = Reporter::new(inner, sends, held, *slot, from);
+        let Self { engine, sends, name, .. } = self;
+        let mut report = Reporter::new(inner, sends, held, *name, from);
         work(engine, &mut report)
     }
 
@@ -182,9 +183,9 @@ impl Pair {
             (Some(share), Some(place)) => (&share.held, From::Shared(place)),
             _ => (&self.receives, From::Receives),
         };
-        let Self { engine, sends, slot, .. } = self;
+        let Self { engine, sends, name, .. } = self;
         let memory = PairMemory { regions: inner, sends, receives: held };
-        let mut report = Reporter::new(inner, sends, held, *slot, from);
+        let mut report = Reporter::new(inner, sends, held, *name, from);
         let mut sender = Sender::new(link, &memory);
         let sent = engine.transmit(engine_time(now), BUDGET, &mut sender, &mut report);
         let Sender { starved, unresolved, .. } = sender;
@@ -198,7 +199,7 @@ impl Pair {
         if self.engine.state() == State::Err && !self.failed {
             self.failed = true;
             inner.with(|shared| {
-                if let Some((_, front)) = shared.pairs.at(self.slot) {
+                if let Ok(front) = shared.pair(self.name) {
                     front.phase = Phase::Failed;
                 }
             });
@@ -214,7 +215,7 @@ impl Pair {
             .wrapping_add(counters.naks);
         if core::mem::replace(&mut self.published, sum) != sum {
             inner.with(|shared| {
-                if let Some((_, front)) = shared.pairs.at(self.slot) {
+                if let Ok(front) = shared.pair(self.name) {
                     front.counters.clone_from(counters);
                 }
             });

@@ -16,7 +16,7 @@ pub(crate) const FRAMES: usize = 64;
 /// A queue pair.
 pub(crate) struct Pair {
     pub(crate) engine: QueuePair,
-    pub(crate) slot: u16,
+    pub(crate) name: Name,
     pub(crate) priority: Priority,
     pub(crate) event: EventId,
     pub(crate) timer: TimerId,

@@ -4,11 +4,12 @@
 use crate::command::Command;
 use crate::counters::Counters;
 use crate::estate::Search;
-use crate::front::slot;
+use crate::front::{number, slot};
 use crate::inner::{BEREAVED, CONNECTIONS, CONTROL, Inner};
 use crate::pair_state::{FRAMES, Pair, Share, source_port};
 use crate::peer::Peer;
 use crate::service_state::Service;
+use crate::table::Name;
 use crate::work::Phase;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -66,10 +67,10 @@ impl<K: Kernel> Port<K> {
         }
     }
 
-    /// The queue pair of that number.
-    pub(crate) fn pair(&mut self, number: Qpn) -> Option<&mut Pair> {
-        let (pair, ..) = self.parts(slot(number))?;
-        (pair.engine.number() == number).then_some(pair)
+    /// The queue pair of that name.
+    pub(crate) fn pair(&mut self, name: Name) -> Option<&mut Pair> {
+        let (pair, ..) = self.parts(name.index())?;
+        (pair.name == name).then_some(pair)
     }
 
     /// A queue pair and its shared receive queue.
@@ -101,9 +102,9 @@ impl<K: Kernel> Port<K> {
     /// to be sent.
     fn work(&mut self, slot: u16, link: &mut dyn Link) {
         let Some((pair, ..)) = self.parts(slot) else { return };
-        let number = pair.engine.number();
+        let name = pair.name;
         let wishes = self.inner.with(|shared| {
-            let (_, front) = shared.pairs.at(slot)?;
+            let front = shared.pairs.get_mut(name)?;
             front.wanted = false;
             let wishes = &mut front.wishes;
             let (peer, destroy) = (wishes.peer.take(), wishes.destroy);
@@ -112,7 +113,7 @@ impl<K: Kernel> Port<K> {
         });
         let (peer, resume, fail, destroy) = wishes.unwrap_or_default();
         if let Some(peer) = peer {
-            self.establish(number, &peer);
+            self.establish(name, &peer);
         }
         let Some((pair, mut share, inner)) = self.parts(slot) else { return };
         let now = inner.kernel.now();
@@ -131,14 +132,14 @@ impl<K: Kernel> Port<K> {
         pair.expire(inner, share, now);
         self.frames -= taken;
         if confirmed {
-            self.confirm(number, link);
+            self.confirm(name, link);
         }
         if destroy {
-            return self.destroy(number, link);
+            return self.destroy(name, link);
         }
         if fail {
-            self.take_down(number);
-            self.abandon(number, link);
+            self.take_down(name);
+            self.abandon(name, link);
         }
         self.send(slot, link);
     }
@@ -162,9 +163,9 @@ impl<K: Kernel> Port<K> {
     }
 
     /// Takes a queue pair to a state; false when there is none, or no way there.
-    pub(crate) fn modify(&mut self, number: Qpn, to: State, attributes: &Attributes) -> bool {
-        match self.parts(slot(number)) {
-            Some((pair, share, inner)) if pair.engine.number() == number => {
+    pub(crate) fn modify(&mut self, name: Name, to: State, attributes: &Attributes) -> bool {
+        match self.parts(name.index()) {
+            Some((pair, share, inner)) if pair.name == name => {
                 pair.modify(inner, share, to, attributes)
             }
             _ => false,
@@ -172,9 +173,9 @@ impl<K: Kernel> Port<K> {
     }
 
     /// What an application may know of how far its queue pair has come.
-    pub(crate) fn set_phase(&self, number: Qpn, phase: Phase) {
+    pub(crate) fn set_phase(&self, name: Name, phase: Phase) {
         self.inner.with(|shared| {
-            if let Ok(front) = shared.pair(number)
+            if let Ok(front) = shared.pair(name)
                 && front.phase != Phase::Failed
             {
                 front.phase = phase;
@@ -183,26 +184,26 @@ impl<K: Kernel> Port<K> {
     }
 
     /// Has a queue pair fail: what was posted, and will be, is flushed.
-    pub(crate) fn take_down(&mut self, number: Qpn) {
-        if self.modify(number, State::Err, &Attributes::default())
-            && let Some((pair, share, inner)) = self.parts(slot(number))
+    pub(crate) fn take_down(&mut self, name: Name) {
+        if self.modify(name, State::Err, &Attributes::default())
+            && let Some((pair, share, inner)) = self.parts(name.index())
         {
             pair.publish(inner, share);
         }
     }
 
     /// Has a queue pair work with a peer.
-    fn establish(&mut self, number: Qpn, peer: &Peer) {
+    fn establish(&mut self, name: Name, peer: &Peer) {
         let local = self.inner.local(peer.address);
-        let transport = self.pair(number).map(|pair| pair.engine.transport());
+        let transport = self.pair(name).map(|pair| pair.engine.transport());
         let (Some(local), Some(transport)) = (local, transport) else {
             // There was an address when it was asked for.
-            return self.take_down(number);
+            return self.take_down(name);
         };
-        let path = Envelope::new(local, Gid::from(peer.address), source_port(number));
+        let path = Envelope::new(local, Gid::from(peer.address), source_port(number(name)));
         for (state, attributes) in peer.steps(transport, path) {
-            if !self.modify(number, state, &attributes) {
-                return self.take_down(number);
+            if !self.modify(name, state, &attributes) {
+                return self.take_down(name);
             }
         }
     }
@@ -244,13 +245,13 @@ impl<K: Kernel> Port<K> {
     }
 
     /// Ends a queue pair. Completions that wait keep their places until they have been taken.
-    pub(crate) fn destroy(&mut self, number: Qpn, link: &mut dyn Link) {
-        self.take_down(number);
-        self.abandon(number, link);
-        if self.pair(number).is_none() {
+    pub(crate) fn destroy(&mut self, name: Name, link: &mut dyn Link) {
+        self.take_down(name);
+        self.abandon(name, link);
+        if self.pair(name).is_none() {
             return;
         }
-        let slot = slot(number);
+        let slot = name.index();
         let Some(pair) = self.pairs[usize::from(slot)].take() else { return };
         self.frames -= pair.frames.len();
         self.touched.retain(|it| *it != slot);
@@ -259,7 +260,6 @@ impl<K: Kernel> Port<K> {
             place.end(pair.event, pair.priority);
         }
         let front = self.inner.with(|shared| {
-            let (name, _) = shared.pairs.at(slot)?;
             let front = shared.pairs.remove(name)?;
             for reserved in front.queues {
                 if let Some(queue) = shared.queues.get_mut(reserved.queue) {
@@ -328,12 +328,13 @@ impl<K: Kernel> AttachedProtocol for Port<K> {
         };
         if pair.priority.level() >= link.level() && pair.frames.is_empty() {
             // Nothing is more urgent.
+            let name = pair.name;
             let confirmed = pair.receive(inner, packet, share, inner.kernel.now());
             if !core::mem::replace(&mut pair.touched, true) {
                 self.touched.push_back(slot);
             }
             if confirmed {
-                self.confirm(number, link);
+                self.confirm(name, link);
             }
         } else if pair.frames.len() < FRAMES && frames < WAITING_FRAMES {
             pair.frames.push_back(received);

@@ -1,6 +1,7 @@
 //! Queue pairs, as applications have them.
 
-use crate::front::{Front, Posted};
+use crate::front::{Front, Posted, number};
+use crate::table::Name;
 use crate::work::{Phase, ReceiveWork, SendWork, Tag};
 use crate::{Access, Error, Event, PairCounters, Peer, Rdma, Receive, Refused, Send, Transport};
 use alloc::boxed::Box;
@@ -12,19 +13,19 @@ use reflex_rdma_wire::Qpn;
 /// A queue pair. It is taken down when this is dropped; what was in flight completes as flushed.
 pub struct QueuePair<K: Kernel> {
     pub(crate) rdma: Rdma<K>,
-    pub(crate) number: Qpn,
+    pub(crate) name: Name,
     pub(crate) transport: Transport,
     domain: Domain,
 }
 
 impl<K: Kernel> QueuePair<K> {
-    pub(crate) fn new(rdma: Rdma<K>, number: Qpn, transport: Transport, domain: Domain) -> Self {
-        Self { rdma, number, transport, domain }
+    pub(crate) fn new(rdma: Rdma<K>, name: Name, transport: Transport, domain: Domain) -> Self {
+        Self { rdma, name, transport, domain }
     }
 
-    /// Its number.
+    /// The number by which packets name it. Queue pairs that are gone may have had the same.
     pub fn number(&self) -> Qpn {
-        self.number
+        number(self.name)
     }
 
     /// Posts work to the send queue: it is done in order, and its completion returns its memory.
@@ -92,7 +93,7 @@ impl<K: Kernel> QueuePair<K> {
         let inner = &self.rdma.0;
         let mut work = Some(work);
         let posted = inner.with(|shared| {
-            let front = shared.pair(self.number)?;
+            let front = shared.pair(self.name)?;
             let (queue, wanted) = find(front)?;
             if let Some(taken) = work.take() {
                 queue.push(taken).map_err(|back| {
@@ -205,7 +206,7 @@ impl<K: Kernel> QueuePair<K> {
         let inner = &self.rdma.0;
         inner.kernel.guarded(|| {
             let event = inner.with(|shared| {
-                let front = shared.pair(self.number)?;
+                let front = shared.pair(self.name)?;
                 wish(front)?;
                 Ok::<_, Error>(front.want())
             })?;
@@ -220,7 +221,7 @@ impl<K: Kernel> QueuePair<K> {
     /// # Errors
     /// [`Error::Gone`].
     pub fn counters(&self) -> Result<PairCounters, Error> {
-        self.rdma.0.with(|shared| Ok(shared.pair(self.number)?.counters.clone()))
+        self.rdma.0.with(|shared| Ok(shared.pair(self.name)?.counters.clone()))
     }
 
     /// Has `handler` told of what happens to it that no completion tells, and has happened. There is
@@ -234,7 +235,7 @@ impl<K: Kernel> QueuePair<K> {
         priority: Priority,
         handler: impl Fn(&mut S, Event) + core::marker::Send + 'static,
     ) -> Result<(), Error> {
-        let (rdma, number) = (self.rdma.clone(), self.number);
+        let (rdma, name) = (self.rdma.clone(), self.name);
         let registration = Registration { priority, accumulation: Accumulation::Count };
         let inner = &self.rdma.0;
         let kernel = &inner.kernel;
@@ -242,13 +243,13 @@ impl<K: Kernel> QueuePair<K> {
             let event =
                 kernel.register(context.into(), registration, move |state: &mut S, _| {
                     let next =
-                        || rdma.0.with(|shared| shared.pair(number).ok()?.happened.pop_front());
+                        || rdma.0.with(|shared| shared.pair(name).ok()?.happened.pop_front());
                     while let Some(event) = next() {
                         handler(state, event);
                     }
                 })?;
             let before = inner.with(|shared| {
-                let front = shared.pair(self.number)?;
+                let front = shared.pair(self.name)?;
                 Ok::<_, Error>((front.told.replace(event), !front.happened.is_empty()))
             });
             match before {

@@ -2,6 +2,7 @@
 
 use crate::front::Shared;
 use crate::inner::Inner;
+use crate::table::Name;
 use crate::work::{Done, From, Tag};
 use core::cell::RefCell;
 use reflex_event::{EventId, Kernel};
@@ -14,7 +15,7 @@ pub(crate) struct Reporter<'a, K: Kernel> {
     inner: &'a Inner<K>,
     sends: &'a RefCell<Held<Tag>>,
     receives: &'a RefCell<Held<u64>>,
-    slot: u16,
+    pair: Name,
     /// Where its receives come from.
     from: From,
 }
@@ -25,10 +26,10 @@ impl<'a, K: Kernel> Reporter<'a, K> {
         inner: &'a Inner<K>,
         sends: &'a RefCell<Held<Tag>>,
         receives: &'a RefCell<Held<u64>>,
-        slot: u16,
+        pair: Name,
         from: From,
     ) -> Self {
-        Self { inner, sends, receives, slot, from }
+        Self { inner, sends, receives, pair, from }
     }
 
     /// A send that the engine did not take is complete.
@@ -38,8 +39,8 @@ impl<'a, K: Kernel> Reporter<'a, K> {
 
     #[inline]
     fn push(&self, completion: Completion, id: u64, parts: Parts, from: From) {
-        let mut done = Some(Done { completion, id, parts, from });
-        let event = self.inner.with(|shared| push(shared, self.slot, &mut done));
+        let mut done = Some(Done { pair: self.pair, completion, id, parts, from });
+        let event = self.inner.with(|shared| push(shared, &mut done));
         if let Some(event) = event {
             self.inner.activate(event);
         }
@@ -49,10 +50,10 @@ impl<'a, K: Kernel> Reporter<'a, K> {
 
 /// Appends a completion to its queue: the event to activate.
 #[inline]
-fn push(shared: &mut Shared, slot: u16, done: &mut Option<Done>) -> Option<EventId> {
-    let side = done.as_ref()?.from.side();
-    let (_, front) = shared.pairs.at(slot)?;
-    let reserved = &mut front.queues[side];
+fn push(shared: &mut Shared, done: &mut Option<Done>) -> Option<EventId> {
+    let Done { pair, from, .. } = done.as_ref()?;
+    let front = shared.pairs.get_mut(*pair)?;
+    let reserved = &mut front.queues[from.side()];
     let queue = shared.queues.get_mut(reserved.queue)?;
     let done = done.take()?;
     // It has a place: the queue pair took it when it was made.
@@ -76,7 +77,7 @@ impl<K: Kernel> Report for Reporter<'_, K> {
         let Some((tag, parts)) = finished else { return };
         if !tag.signalled && completion.status == Status::Success {
             self.inner.with(|shared| {
-                if let Some((_, front)) = shared.pairs.at(self.slot) {
+                if let Ok(front) = shared.pair(self.pair) {
                     front.sends.left += 1;
                 }
             });
@@ -91,7 +92,7 @@ impl<K: Kernel> Report for Reporter<'_, K> {
             if let (Event::ReceiveLimitReached, From::Shared(share)) = (event, self.from) {
                 return shared.shares.get(share)?.told;
             }
-            let (_, front) = shared.pairs.at(self.slot)?;
+            let front = shared.pairs.get_mut(self.pair)?;
             // Each can happen again before it is told; what it says is then the same.
             if !front.happened.contains(&event) {
                 front.happened.push_back(event);

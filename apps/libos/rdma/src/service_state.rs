@@ -22,7 +22,7 @@ pub(crate) struct Known {
     pub(crate) name: u64,
     /// Who is told of it.
     pub(crate) channel: Name,
-    pub(crate) pair: Option<Qpn>,
+    pub(crate) pair: Option<Name>,
     /// Events for which the channel keeps places.
     pub(crate) promised: usize,
 }

@@ -48,6 +48,8 @@ pub(crate) enum Phase {
 
 /// A completion, with its memory.
 pub(crate) struct Done {
+    /// Of which queue pair.
+    pub(crate) pair: Name,
     pub(crate) completion: Completion,
     pub(crate) id: u64,
     pub(crate) parts: Parts,
