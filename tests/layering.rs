@@ -9,6 +9,8 @@ mod circles;
 mod graph;
 #[path = "layering/rules.rs"]
 mod rules;
+#[path = "layering/sizes.rs"]
+mod sizes;
 #[path = "layering/sources.rs"]
 mod sources;
 
@@ -17,6 +19,7 @@ use cargo_metadata::{Metadata, MetadataCommand, Package};
 use circles::{circles, imports, imports_of, upward};
 use graph::{Edge, Fault, Graph, Kind, Rule};
 use rules::RULES;
+use sizes::{TABLES, TEST_FILE, long_functions};
 use sources::{Lapse, code, files, lapses};
 use std::path::Path;
 
@@ -388,4 +391,69 @@ fn what_belongs_to_a_core_is_one_block() {
         statics("pub(crate) static A: u8 = 0; fn f(x: &'static u8) { static B: u8 = 0; }"),
         ["A", "B"]
     );
+}
+
+/// Functions that are still to be shortened.
+const LONG: &[(&str, &str)] = &[
+    ("apps/libos/net/src/group.rs", "make_group"),
+    ("apps/libos/net/src/opening.rs", "make"),
+    ("apps/libos/net/src/segments.rs", "turn"),
+    ("apps/libos/rdma/src/builder.rs", "enter"),
+    ("apps/libos/rdma/src/estate.rs", "look"),
+];
+
+#[test]
+fn functions_fit_on_a_screen() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let mut long = Vec::new();
+    for package in metadata().workspace_packages() {
+        let folder = package.manifest_path.as_std_path().with_file_name("src");
+        for file in if folder.is_dir() { files(&folder) } else { Vec::new() } {
+            let text = std::fs::read_to_string(&file).expect("text");
+            let path = file.strip_prefix(root.canonicalize().expect("the root")).unwrap_or(&file);
+            let path = path.to_str().expect("a name in UTF-8").to_owned();
+            // What a guest is tested by is told step by step.
+            if !path.starts_with("tests/guest/") {
+                long.extend(
+                    long_functions(&text).into_iter().map(|(name, _)| (path.clone(), name)),
+                );
+            }
+        }
+    }
+    long.sort();
+    let named = TABLES.iter().chain(LONG);
+    let mut known: Vec<_> =
+        named.map(|(path, name)| ((*path).to_owned(), (*name).to_owned())).collect();
+    known.sort();
+    assert_eq!(long, known);
+}
+
+#[test]
+fn files_of_tests_are_of_one_concept() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let mut seen = 0;
+    for package in metadata().workspace_packages() {
+        let folder = package.manifest_path.as_std_path().parent().expect("a folder");
+        let tests = if folder.starts_with(root.canonicalize().expect("the root").join("tests")) {
+            folder.to_owned()
+        } else {
+            folder.join("tests")
+        };
+        for file in if tests.is_dir() { files(&tests) } else { Vec::new() } {
+            let lines = std::fs::read_to_string(&file).expect("text").lines().count();
+            assert!(lines <= TEST_FILE, "{}: {lines} lines", file.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "so few that something is amiss");
+}
+
+#[test]
+fn a_long_function_is_noticed() {
+    let body = "        work();\n".repeat(60);
+    let text = format!(
+        "impl A {{\n    pub(crate) fn long(\n    ) {{\n{body}    }}\n    fn short() {{\n    }}\n}}\n"
+    );
+    assert_eq!(long_functions(&text), [("long".to_owned(), 63)]);
+    assert_eq!(long_functions("trait A {\n    fn a(\n        b: u8,\n    );\n}\n"), []);
 }

@@ -135,23 +135,7 @@ pub unsafe fn start(start_info: u32, next: impl FnOnce(Early) -> Infallible) -> 
     memory.add(layout::boot_tables());
 
     start_heap(&mut memory, total);
-    // SAFETY: interrupts are masked, the registers are mapped, the spurious vector is set.
-    let apic = or_fail(BAD_BOOT, unsafe {
-        pic::mask();
-        LocalApic::enable(&features, SPURIOUS_VECTOR)
-    });
-    let pm_timer = firmware.and_then(|facts| facts.pm_timer);
-    // SAFETY: interrupts are masked, and nobody else is there to use the timers.
-    let rates = unsafe { calibration::measure(&features, &apic, pm_timer) };
-    let clock = Clock::new(origin, rates.tsc_hz);
-    logger::set_clock(clock);
-    log::debug!(
-        "TSC {} kHz, APIC timer {} kHz, within {} ppm by {:?}",
-        rates.tsc_hz / 1000,
-        rates.apic_hz / 1000,
-        rates.error_ppm,
-        rates.source,
-    );
+    let (apic, clock, rates) = start_clock(&features, firmware.as_ref(), origin);
     match next(Early {
         command_line,
         memory,
@@ -163,6 +147,32 @@ pub unsafe fn start(start_info: u32, next: impl FnOnce(Early) -> Infallible) -> 
         clock,
         rates,
     }) {}
+}
+
+/// Starts the local APIC, measures both clocks by a timer of the machine's, and has the log tell the time.
+fn start_clock(
+    features: &Features,
+    firmware: Option<&Facts>,
+    origin: u64,
+) -> (LocalApic, Clock, Rates) {
+    // SAFETY: interrupts are masked, the registers are mapped, the spurious vector is set.
+    let apic = or_fail(BAD_BOOT, unsafe {
+        pic::mask();
+        LocalApic::enable(features, SPURIOUS_VECTOR)
+    });
+    let pm_timer = firmware.and_then(|facts| facts.pm_timer);
+    // SAFETY: interrupts are masked, and nobody else is there to use the timers.
+    let rates = unsafe { calibration::measure(features, &apic, pm_timer) };
+    let clock = Clock::new(origin, rates.tsc_hz);
+    logger::set_clock(clock);
+    log::debug!(
+        "TSC {} kHz, APIC timer {} kHz, within {} ppm by {:?}",
+        rates.tsc_hz / 1000,
+        rates.apic_hz / 1000,
+        rates.error_ppm,
+        rates.source,
+    );
+    (apic, clock, rates)
 }
 
 /// Segments and exceptions: from here on, a fault is reported.

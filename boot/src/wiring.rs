@@ -61,19 +61,7 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
         Ok(kernel) => kernel,
         Err(error) => unsuitable(&error),
     };
-    let (enter, leave) = section::ends();
-    // SAFETY: there is no second context yet; the two ends of a section exclude the others.
-    unsafe { exclusion::set_exclusion(enter, leave) };
-    // SAFETY: interrupts are masked and there is no second context yet. The hooks may be called by
-    // an exception anywhere: the first two end a context only where `contain` finds that it can,
-    // and the third only looks, with checks.
-    unsafe {
-        crash::set_hooks(Hooks {
-            panicked: |info, registers| contain::panicked(info, registers),
-            faulted: contain::faulted,
-            running: |out| write!(out, "{}", reflex_runtime::describe_running()),
-        });
-    }
+    set_hooks();
     // SAFETY: interrupts are masked and nobody else uses the real-time clock.
     let now = unsafe { rtc::read() }.unwrap_or(0);
     let machine = Box::leak(Box::new(Machine {
@@ -97,6 +85,23 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
     watchdog::start(machine);
     match kernel.enter(MAIN_STACK, move || application(kernel, machine)) {
         Err(error) => fail(MAIN_FAILED, format_args!("`main` could not be started: {error}")),
+    }
+}
+
+/// Has the heap and the log excluded by sections, and crashes end what is to blame, from here on.
+fn set_hooks() {
+    let (enter, leave) = section::ends();
+    // SAFETY: there is no second context yet; the two ends of a section exclude the others.
+    unsafe { exclusion::set_exclusion(enter, leave) };
+    // SAFETY: interrupts are masked and there is no second context yet. The hooks may be called by
+    // an exception anywhere: the first two end a context only where `contain` finds that it can,
+    // and the third only looks, with checks.
+    unsafe {
+        crash::set_hooks(Hooks {
+            panicked: |info, registers| contain::panicked(info, registers),
+            faulted: contain::faulted,
+            running: |out| write!(out, "{}", reflex_runtime::describe_running()),
+        });
     }
 }
 

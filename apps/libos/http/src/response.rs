@@ -17,7 +17,18 @@ pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Writes the head of the response that `plan` says, and returns the body that follows it.
 pub(crate) fn write(out: &mut Cursor<'_>, plan: &Plan, site: &Site, date: &Date) -> &'static [u8] {
-    let content = match plan.answer {
+    let content = answer(out, plan.answer, site, date);
+    out.put(plan.persistence.field());
+    out.put(b"\r\n");
+    match plan.body {
+        Body::Sent => content,
+        Body::Omitted => b"",
+    }
+}
+
+/// Writes the status and the fields that an answer has, and returns the body that goes with it.
+fn answer(out: &mut Cursor<'_>, answer: Answer, site: &Site, date: &Date) -> &'static [u8] {
+    match answer {
         Answer::File(index) => {
             let file = site.file(index);
             begin(out, Status::Ok, date);
@@ -70,12 +81,6 @@ pub(crate) fn write(out: &mut Cursor<'_>, plan: &Plan, site: &Site, date: &Date)
                 _ => plain_text(out, status),
             }
         }
-    };
-    out.put(plan.persistence.field());
-    out.put(b"\r\n");
-    match plan.body {
-        Body::Sent => content,
-        Body::Omitted => b"",
     }
 }
 

@@ -2,6 +2,11 @@
 //! complete exactly once, with its memory; what is received is what was sent, regions are what the
 //! model says, every connection ends once, and in the end nothing is left.
 
+#[path = "simulation/promises.rs"]
+mod promises;
+#[path = "simulation/told.rs"]
+mod told;
+
 use crate::common;
 use common::{
     Connection, ConnectionEvent, Connections, Domain, Faults, Pair, Queue, Region, World,
@@ -500,65 +505,6 @@ impl Program {
         }
     }
 
-    /// What applications have been told.
-    fn collect(&mut self) {
-        for at in 0..self.lives.len() {
-            let Life { host, context, alive, .. } = self.lives[at];
-            let kernel = &self.world.hosts[host].kernel;
-            let (done, happened) = kernel.state(context, |app| {
-                (std::mem::take(&mut app.done), std::mem::take(&mut app.happened))
-            });
-            for done in done {
-                self.complete(done);
-            }
-            for (connection, what) in happened {
-                self.happen(at, connection, what, alive);
-            }
-        }
-    }
-
-    fn complete(&mut self, done: Done) {
-        let post = self.posts.remove(&done.id).expect("complete once, and only what was posted");
-        let link = &mut self.links[post.link];
-        if done.status != Status::Success {
-            link.certain = false;
-            return;
-        }
-        if let Some(answer) = post.answer
-            && link.certain
-        {
-            assert_eq!(done.bytes, answer, "{:?}", done.kind);
-        }
-        if done.kind.is_receive() {
-            let sent = &mut link.on_the_way[post.end];
-            let found = sent.iter().position(|it| *it == done.bytes);
-            let transport = link.transport;
-            let at = found.unwrap_or_else(|| panic!("received, but not sent: {transport:?}"));
-            // Others come in any order, and twice if the network has it so.
-            if transport == Transport::Reliable {
-                assert_eq!(at, 0, "in order, without a gap");
-                sent.pop_front();
-            }
-        }
-    }
-
-    fn happen(&mut self, life: usize, connection: Connection, what: Happening, alive: bool) {
-        if let Happening::Requested { data, .. } = what {
-            let (link, _) = data.as_bytes().split_first_chunk().unwrap();
-            let link = u32::from_ne_bytes(*link) as usize;
-            assert_eq!(self.links[link].lives[1], life);
-            let mut talk = Talk::new(life, connection, link, false);
-            talk.ended = !alive;
-            self.talks.push(talk);
-            return;
-        }
-        let known = |it: &&mut Talk| it.life == life && it.connection == connection;
-        let talk = self.talks.iter_mut().find(known).expect("only what was asked for or requested");
-        assert!(!talk.ended, "nothing after the end: {what:?}");
-        talk.history.push(format!("{what:?}"));
-        talk.ended = !matches!(what, Happening::Connected { .. });
-    }
-
     fn step(&mut self) {
         match self.below(100) {
             0..35 => self.post_send(),
@@ -596,94 +542,6 @@ impl Program {
         }
         self.collect();
         self.check_regions();
-    }
-
-    /// What no work is about is untouched; the rest is what the model says, when all is done.
-    fn check_regions(&mut self) {
-        for (at, link) in self.links.iter().enumerate() {
-            let idle = !self.posts.values().any(|post| post.link == at && post.answer.is_none());
-            for end in 0..2 {
-                let Some(region) = &link.regions[end] else { continue };
-                let mut found = vec![0; REGION];
-                if region.read(0, &mut found).is_err() {
-                    continue;
-                }
-                assert!(found[USED..].iter().all(|byte| *byte == 0));
-                let done = !self.posts.values().any(|post| post.link == at);
-                if link.certain && idle && done {
-                    assert!(found == link.models[end], "a region is not what the model says");
-                }
-            }
-        }
-    }
-
-    fn finish(mut self) {
-        self.world.set_faults(Faults::default());
-        for host in &self.world.hosts {
-            host.wire.lock().unwrap().buffers = 64;
-        }
-        self.world.run_for(Duration::from_secs(100));
-        self.collect();
-        self.check_regions();
-        // All that was sent has come to an end by itself.
-        let waits = |post: &&Post| post.sent && self.lives[post.life].alive;
-        assert_eq!(self.posts.values().filter(waits).count(), 0, "sends hang");
-        for talk in 0..self.talks.len() {
-            let Talk { life, answered, connection, .. } = &mut self.talks[talk];
-            if !*answered && self.lives[*life].alive {
-                connection.disconnect().unwrap();
-                *answered = true;
-            }
-        }
-        for link in &mut self.links {
-            (link.certain, link.pairs) = (false, [None, None]);
-        }
-        self.world.run_for(Duration::from_secs(400));
-        self.collect();
-        let left = self.posts.values().filter(|post| self.lives[post.life].alive).count();
-        assert_eq!(left, 0, "work is not complete");
-        let open =
-            self.talks.iter().filter(|it| !it.ended && !it.rejected && self.lives[it.life].alive);
-        let open: Vec<_> = open.collect();
-        assert!(open.is_empty(), "connections have not ended: {open:?}");
-        self.links.clear();
-        self.world.settle();
-        for life in &self.lives {
-            let host = &self.world.hosts[life.host];
-            let pool = host.kernel.pool(life.context).unwrap();
-            assert_eq!(pool.available(), life.free, "memory is missing");
-        }
-        for host in &self.world.hosts {
-            assert_eq!(host.frames.available(), host.frames_free, "frames are missing");
-            assert_eq!(*host.live.lock().unwrap(), 3, "events are left");
-        }
-        self.check_places();
-    }
-
-    /// All places are free again.
-    fn check_places(&mut self) {
-        for at in 0..self.lives.len() {
-            if !self.lives[at].alive {
-                continue;
-            }
-            let pairs: Vec<_> =
-                std::iter::from_fn(|| self.build(at, Transport::Reliable)).collect();
-            assert_eq!(pairs.len() as u32, QUEUE / (2 * DEPTH));
-            // And all connections: more than these are refused, and told so.
-            let Life { connections, host, context, .. } = &self.lives[at];
-            let far = ("10.0.0.99".parse().unwrap(), 1);
-            for pair in &pairs {
-                connections.connect(pair, far, Connect::new()).unwrap();
-            }
-            self.world.settle();
-            let kernel = &self.world.hosts[*host].kernel;
-            let happened = kernel.state(*context, |app| std::mem::take(&mut app.happened));
-            assert!(happened.is_empty(), "{happened:?}");
-            drop(pairs);
-            self.world.run_for(Duration::from_secs(400));
-            let happened = kernel.state(*context, |app| std::mem::take(&mut app.happened));
-            assert_eq!(happened.len() as u32, QUEUE / (2 * DEPTH));
-        }
     }
 }
 

@@ -4,29 +4,29 @@ use crate::common;
 use common::{Connection, ConnectionEvent, Connections, Domain, Host, Pair, Queue, World};
 use reflex_event::{Context, Priority};
 use reflex_rdma::{
-    Accept, Access, Completion, Connect, Error, Event, Failure, Happening, Kind, Limits, PathMtu,
-    Peer, Psn, QKey, Receive, Send, Status, Transport,
+    Access, Completion, Connect, Error, Event, Happening, Kind, Limits, PathMtu, Peer, Psn, QKey,
+    Receive, Send, Status, Transport,
 };
 use std::time::Duration;
 
 /// An application that notes what it is told.
 #[derive(Default)]
-struct App {
+pub(crate) struct App {
     done: Vec<(u64, Kind, Status, Vec<u8>)>,
     happened: Vec<(Connection, Happening)>,
     events: Vec<Event>,
 }
 
-struct Side<'a> {
-    host: &'a Host,
-    context: Context<App>,
-    domain: Domain,
-    queue: Queue,
-    connections: Connections,
-    free: usize,
+pub(crate) struct Side<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) context: Context<App>,
+    pub(crate) domain: Domain,
+    pub(crate) queue: Queue,
+    pub(crate) connections: Connections,
+    pub(crate) free: usize,
 }
 
-fn side(host: &Host) -> Side<'_> {
+pub(crate) fn side(host: &Host) -> Side<'_> {
     let context = host.kernel.context(App::default(), 1 << 20);
     let domain = host.rdma.domain(context).unwrap();
     let note = |app: &mut App, done: &mut Completion| {
@@ -42,38 +42,38 @@ fn side(host: &Host) -> Side<'_> {
 }
 
 impl Side<'_> {
-    fn pair(&self, transport: Transport) -> Pair {
+    pub(crate) fn pair(&self, transport: Transport) -> Pair {
         let pair = self.domain.queue_pair(transport, &self.queue, &self.queue).depth(16, 16);
         pair.access(Access::REMOTE_WRITE | Access::REMOTE_READ | Access::REMOTE_ATOMIC)
             .build()
             .unwrap()
     }
 
-    fn receive(&self, pair: &Pair, id: u64, length: usize) {
+    pub(crate) fn receive(&self, pair: &Pair, id: u64, length: usize) {
         pair.post_receive(Receive::bytes(self.domain.bytes(length).unwrap()).id(id)).unwrap();
     }
 
-    fn send(&self, pair: &Pair, id: u64, bytes: &[u8]) {
+    pub(crate) fn send(&self, pair: &Pair, id: u64, bytes: &[u8]) {
         let bytes = self.host.bytes(&self.domain, bytes);
         pair.post_send(Send::message().bytes(bytes).id(id)).unwrap();
     }
 
-    fn done(&self) -> Vec<(u64, Kind, Status, Vec<u8>)> {
+    pub(crate) fn done(&self) -> Vec<(u64, Kind, Status, Vec<u8>)> {
         self.host.kernel.state(self.context, |app| std::mem::take(&mut app.done))
     }
 
-    fn happened(&self) -> Vec<(Connection, Happening)> {
+    pub(crate) fn happened(&self) -> Vec<(Connection, Happening)> {
         self.host.kernel.state(self.context, |app| std::mem::take(&mut app.happened))
     }
 
     /// All memory has come back.
-    fn assert_whole(&self) {
+    pub(crate) fn assert_whole(&self) {
         let pool = reflex_event::EventSystem::pool(&self.host.kernel, self.context).unwrap();
         assert_eq!(pool.available(), self.free);
     }
 }
 
-fn peer(of: &Side<'_>, pair: &Pair) -> Peer {
+pub(crate) fn peer(of: &Side<'_>, pair: &Pair) -> Peer {
     Peer {
         address: of.host.address,
         queue_pair: pair.number(),
@@ -391,74 +391,6 @@ fn a_context_that_is_given_up_leaves_nothing_behind_and_disturbs_nobody() {
     assert_eq!(*world.hosts[0].live.lock().unwrap(), 4);
 }
 
-fn connect(active: &Side<'_>, passive: &Side<'_>, port: u16) -> (Pair, Connection) {
-    let pair = active.pair(Transport::Reliable);
-    let to = (passive.host.address, port);
-    let connection = active.connections.connect(&pair, to, Connect::new()).unwrap();
-    (pair, connection)
-}
-
-#[test]
-fn connections_are_asked_for_accepted_and_ended() {
-    let world = World::new(9);
-    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
-    other.connections.listen(Transport::Reliable, 7471, 4).unwrap();
-    let (from, connection) = connect(&one, &other, 7471);
-    assert_eq!(
-        one.connections.connect(&from, (other.host.address, 7471), Connect::new()).err(),
-        Some(Error::NotReady)
-    );
-    world.run_for(Duration::from_millis(1));
-    let requested = other.happened();
-    assert!(matches!(requested[0].1, Happening::Requested { port: 7471, .. }), "{requested:?}");
-    let to = other.pair(Transport::Reliable);
-    other.receive(&to, 1, 64);
-    requested[0].0.accept(&to, Accept::new().data(b"welcome").unwrap()).unwrap();
-    // A second answer is one too many.
-    let spare = other.pair(Transport::Reliable);
-    requested[0].0.accept(&spare, Accept::new()).unwrap();
-    world.run_for(Duration::from_millis(1));
-    spare.establish(peer(&one, &from)).unwrap();
-    let happened = one.happened();
-    assert!(matches!(happened[..], [(_, Happening::Connected { .. })]), "{happened:?}");
-    assert_eq!(happened[0].0, connection);
-    assert!(matches!(other.happened()[..], [(_, Happening::Connected { .. })]));
-    one.send(&from, 2, b"hello");
-    world.run_for(Duration::from_millis(1));
-    assert_eq!(other.done(), [(1, Kind::Receive, Status::Success, b"hello".to_vec())]);
-    connection.disconnect().unwrap();
-    connection.disconnect().unwrap();
-    world.run_for(Duration::from_millis(1));
-    assert!(matches!(one.happened()[..], [(_, Happening::Disconnected)]));
-    assert!(matches!(other.happened()[..], [(_, Happening::Disconnected)]));
-}
-
-#[test]
-fn a_queue_pair_whose_connection_was_refused_can_have_another() {
-    let world = World::new(10);
-    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
-    other.connections.listen(Transport::Reliable, 7471, 4).unwrap();
-    let (pair, first) = connect(&one, &other, 7471);
-    world.run_for(Duration::from_millis(1));
-    other.happened()[0].0.reject(b"no").unwrap();
-    world.run_for(Duration::from_millis(1));
-    assert!(matches!(one.happened()[..], [(_, Happening::Rejected { .. })]));
-    let to = (other.host.address, 7471);
-    one.connections.connect(&pair, to, Connect::new()).unwrap();
-    world.run_for(Duration::from_millis(1));
-    let theirs = other.pair(Transport::Reliable);
-    other.happened()[0].0.accept(&theirs, Accept::new()).unwrap();
-    world.run_for(Duration::from_millis(1));
-    assert!(matches!(one.happened()[..], [(_, Happening::Connected { .. })]));
-    // The first is over, and is not the second.
-    first.disconnect().unwrap();
-    world.run_for(Duration::from_millis(1));
-    other.receive(&theirs, 1, 16);
-    one.send(&pair, 2, b"stands");
-    world.run_for(Duration::from_millis(1));
-    assert_eq!(one.done(), [(2, Kind::Send, Status::Success, b"stands".to_vec())]);
-}
-
 #[test]
 fn a_queue_for_solicited_completions_waits_for_them() {
     let world = World::new(11);
@@ -614,78 +546,6 @@ fn receives_posted_while_a_queue_pair_fails_are_flushed_too() {
     from.post_send(Send::write(1 << 32, reflex_rdma::RKey(77)).bytes(bytes)).unwrap();
     world.run_for(Duration::from_millis(5));
     host.kernel.state(context, |state| assert_eq!((state.left, state.flushed), (0, 6)));
-}
-
-#[test]
-fn the_peers_first_packet_confirms_a_connection_whose_confirmation_was_lost() {
-    let world = World::new(15);
-    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
-    other.connections.listen(Transport::Reliable, 7471, 4).unwrap();
-    let (from, _connection) = connect(&one, &other, 7471);
-    world.run_for(Duration::from_millis(1));
-    let to = other.pair(Transport::Reliable);
-    other.receive(&to, 1, 64);
-    other.happened()[0].0.accept(&to, Accept::new()).unwrap();
-    let lost = |percent| world.hosts[0].wire.lock().unwrap().faults.lost = percent;
-    lost(100);
-    world.run_for(Duration::from_millis(1));
-    assert!(matches!(one.happened()[..], [(_, Happening::Connected { .. })]));
-    assert!(other.happened().is_empty());
-    let early = to.post_send(Send::message()).unwrap_err();
-    assert_eq!(early.error, Error::NotReady);
-    lost(0);
-    one.send(&from, 2, b"first");
-    world.run_for(Duration::from_millis(1));
-    assert!(matches!(other.happened()[..], [(_, Happening::Connected { .. })]));
-    assert_eq!(other.done().len(), 1);
-    one.receive(&from, 3, 64);
-    other.send(&to, 4, b"back");
-    world.run_for(Duration::from_millis(1));
-    assert!(one.done().contains(&(3, Kind::Receive, Status::Success, b"back".to_vec())));
-}
-
-#[test]
-fn why_a_connection_did_not_come_about_is_told() {
-    let world = World::new(16);
-    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
-    other.connections.listen(Transport::Reliable, 7471, 4).unwrap();
-    let failure = |side: &Side<'_>| match side.happened()[..] {
-        [(_, Happening::Failed { why })] => why,
-        ref other => panic!("{other:?}"),
-    };
-    // A queue pair that is gone before the port has looked.
-    let (pair, _) = connect(&one, &other, 7471);
-    drop(pair);
-    world.run_for(Duration::from_millis(1));
-    let gone = one.happened();
-    let ended = matches!(
-        gone[..],
-        [(_, Happening::Failed { why: Failure::QueuePair } | Happening::Disconnected)]
-    );
-    assert!(ended, "{gone:?}");
-    world.run_for(Duration::from_secs(1));
-    other.happened();
-    // An address that is gone.
-    let (_pair, _) = connect(&one, &other, 7471);
-    let own = one.host.address;
-    one.host.readdress(&[]);
-    world.run_for(Duration::from_millis(1));
-    assert_eq!(failure(&one), Failure::NoAddress);
-    one.host.readdress(&[own]);
-    // Nobody at home.
-    let pair = one.pair(Transport::Reliable);
-    let nowhere = ("10.0.0.77".parse().unwrap(), 7471);
-    one.connections.connect(&pair, nowhere, Connect::new()).unwrap();
-    world.run_for(Duration::from_secs(200));
-    assert_eq!(failure(&one), Failure::Unanswered);
-    // A queue pair of another transport.
-    let (_pair, _) = connect(&one, &other, 7471);
-    world.run_for(Duration::from_millis(1));
-    let wrong = other.pair(Transport::Unreliable);
-    other.happened()[0].0.accept(&wrong, Accept::new()).unwrap();
-    world.run_for(Duration::from_millis(1));
-    assert_eq!(failure(&other), Failure::QueuePair);
-    assert!(matches!(one.happened()[..], [(_, Happening::Rejected { .. })]));
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod cm;
 mod cm_captures;
 #[path = "cm.rs"]
 mod cm_cases;
+mod cm_ends;
 mod cm_hostile;
+mod cm_resolution;
 mod cm_simulation;
 mod common;
 mod hostile;
@@ -14,5 +16,7 @@ mod hostile;
 mod lies;
 mod requester;
 mod responder;
+mod responder_repeats;
+mod responder_unreliable;
 mod simulation;
 mod states;

@@ -7,7 +7,7 @@ use common::link::Plan;
 use reflex_rdma_engine::*;
 use reflex_rdma_wire::*;
 
-const ACK: Syndrome = Syndrome::Ack(Credits::UNLIMITED);
+pub(crate) const ACK: Syndrome = Syndrome::Ack(Credits::UNLIMITED);
 const GAP: Syndrome = Syndrome::Nak(Nak::SequenceError);
 const INVALID: Syndrome = Syndrome::Nak(Nak::InvalidRequest);
 const ACCESS: Syndrome = Syndrome::Nak(Nak::RemoteAccessError);
@@ -27,7 +27,7 @@ fn is_fatal(bench: &mut Bench, craft: &common::craft::Craft, nak: Syndrome, refu
 }
 
 /// The packet is dropped without a word, and counted so.
-fn is_dropped(bench: &mut Bench, craft: &common::craft::Craft, refusal: Refusal) {
+pub(crate) fn is_dropped(bench: &mut Bench, craft: &common::craft::Craft, refusal: Refusal) {
     let before = bench.memory(bench.region).to_vec();
     let (state, completions) = (bench.state(), bench.statuses().len());
     assert_eq!(bench.answer(craft), None);
@@ -425,88 +425,6 @@ fn an_invalidated_key_is_none() {
 }
 
 #[test]
-fn a_duplicate_is_acknowledged_and_not_done_again() {
-    let mut bench = Bench::reliable();
-    bench.receive(64);
-    bench.receive(64);
-    let send = bench.craft(Opcode::RcSendOnly, 0);
-    let write = bench.craft(Opcode::RcWriteOnly, 1);
-    assert_eq!(bench.answer(&send), Some((0, ACK)));
-    assert_eq!(bench.answer(&write), Some((1, ACK)));
-    let mut other = write.clone();
-    other.payload = vec![9; 8];
-    assert_eq!(bench.answer(&other), Some((1, ACK)));
-    assert_eq!(bench.answer(&send), Some((1, ACK)), "of the latest");
-    assert_eq!(bench.memory(bench.region)[..8], [7; 8]);
-    assert_eq!(bench.statuses(), [Status::Success]);
-    assert_eq!(bench.refused(Refusal::Duplicate), 2);
-}
-
-#[test]
-fn a_duplicate_atomic_is_answered_with_what_was_there_first() {
-    let mut bench = Bench::reliable();
-    let [one, two] = [0, 1].map(|psn| bench.craft(Opcode::RcFetchAdd, psn));
-    let original = |frames: Vec<Vec<u8>>| {
-        let packet = Packet::parse(&frames[0]).expect("a packet");
-        let Extension::AethAtomicAck(_, ack) = *packet.extension() else { panic!("an answer") };
-        (frames.len(), ack.original)
-    };
-    assert_eq!(original(bench.answers(&one)), (1, 0));
-    assert_eq!(original(bench.answers(&two)), (1, 1));
-    assert_eq!(original(bench.answers(&one)), (1, 0));
-    assert_eq!(original(bench.answers(&two)), (1, 1));
-    assert_eq!(bench.memory(bench.region)[..8], 2_u64.to_ne_bytes());
-}
-
-#[test]
-fn a_duplicate_of_a_forgotten_read_or_atomic_is_dropped() {
-    let mut bench = Bench::new(Plan { reads: 1, ..Plan::new(Transport::Reliable) });
-    let [one, two] = [0, 1].map(|psn| bench.craft(Opcode::RcFetchAdd, psn));
-    assert_eq!(bench.answers(&one).len(), 1);
-    assert_eq!(bench.answers(&two).len(), 1);
-    is_dropped(&mut bench, &one, Refusal::StaleDuplicate);
-    // One that asks for more than it did.
-    let mut bench = Bench::reliable();
-    let read = bench.craft(Opcode::RcReadRequest, 0);
-    assert_eq!(bench.answers(&read).len(), 1);
-    is_dropped(&mut bench, &read.clone().reth(|reth| reth.length = 9), Refusal::StaleDuplicate);
-    assert_eq!(bench.answers(&read).len(), 1);
-    // One whose key was taken back.
-    bench.side().memory.regions[0].is_invalid = true;
-    assert_eq!(bench.answers(&read).len(), 0);
-    // One that was an atomic.
-    let atomic = bench.craft(Opcode::RcFetchAdd, 0);
-    assert_eq!(bench.answers(&atomic).len(), 0);
-}
-
-#[test]
-fn a_duplicate_read_is_answered_from_where_it_asks() {
-    let mut bench = Bench::reliable();
-    let read = bench.craft(Opcode::RcReadRequest, 0).reth(|reth| reth.length = 1000);
-    let shape = |frames: &[Vec<u8>]| -> Vec<(u32, Position, usize)> {
-        let packets = frames.iter().map(|frame| Packet::parse(frame).expect("a packet"));
-        packets
-            .map(|it| (it.bth().psn.get() & 0xf, it.bth().opcode.position(), it.payload().len()))
-            .collect()
-    };
-    use Position::{First, Last, Middle};
-    let whole = [(1, First, 256), (2, Middle, 256), (3, Middle, 256), (4, Last, 232)];
-    assert_eq!(shape(&bench.answers(&read)), whole);
-    assert_eq!(shape(&bench.answers(&read)), whole);
-    let tail = bench.craft(Opcode::RcReadRequest, 2).reth(|reth| {
-        (reth.address, reth.length) = (reth.address + 512, 488);
-    });
-    assert_eq!(shape(&bench.answers(&tail)), whole[2..]);
-    // While it is still on its way, it begins again where it has to.
-    bench.side().receive(&read.bytes(), 0).expect("a packet");
-    let mut frames = Vec::new();
-    bench.side().transmit(0, 3, &mut frames);
-    bench.side().receive(&tail.bytes(), 0).expect("a packet");
-    bench.side().transmit(0, 100, &mut frames);
-    assert_eq!(shape(&frames), [&whole[..3], &whole[2..]].concat());
-}
-
-#[test]
 fn acknowledges_coalesce_while_none_can_be_sent() {
     let mut bench = Bench::reliable();
     for psn in 0..100 {
@@ -613,97 +531,4 @@ fn a_solicited_message_says_so() {
     let completions = &bench.link.sides[1].log.completions;
     let seen: Vec<_> = completions.iter().map(|it| (it.solicited, it.kind, it.length)).collect();
     assert_eq!(seen, [(true, Kind::Receive, 8), (false, Kind::ReceiveWrite, 8)]);
-}
-
-#[test]
-fn an_unreliable_connection_drops_what_has_a_hole() {
-    let plan = Plan { mtu: PathMtu::B256, ..Plan::new(Transport::Unreliable) };
-    let mut bench = Bench::new(plan);
-    let region = bench.receive(1000);
-    let send = |bench: &mut Bench, opcode, psn| {
-        let craft = bench.craft(opcode, psn);
-        assert_eq!(bench.answer(&craft), None);
-    };
-    send(&mut bench, Opcode::UcSendFirst, 0);
-    send(&mut bench, Opcode::UcSendLast, 2);
-    assert_eq!(bench.refused(Refusal::Gap), 1);
-    assert_eq!(bench.statuses(), []);
-    // The rest of a message whose beginning is missing.
-    send(&mut bench, Opcode::UcSendMiddle, 3);
-    send(&mut bench, Opcode::UcSendLast, 4);
-    // The same receive serves the next that is whole, whatever its number.
-    send(&mut bench, Opcode::UcSendOnly, 77);
-    assert_eq!(bench.statuses(), [Status::Success]);
-    assert_eq!(bench.memory(region)[..8], [7; 8]);
-    // Without a receive it is lost.
-    send(&mut bench, Opcode::UcSendOnly, 78);
-    assert_eq!(bench.refused(Refusal::NoReceive), 1);
-    send(&mut bench, Opcode::UcWriteMiddle, 79);
-    assert_eq!(bench.state(), State::Rts);
-}
-
-#[test]
-fn an_unreliable_connection_drops_messages_beyond_the_longest() {
-    let mut bench = Bench::new(Plan::new(Transport::Unreliable));
-    let craft = bench.craft(Opcode::UcWriteFirst, 0).reth(|reth| reth.length = MAX_MESSAGE + 1);
-    is_dropped(&mut bench, &craft, Refusal::Length);
-}
-
-#[test]
-fn an_unreliable_connection_drops_what_is_not_permitted() {
-    let plan = Plan { mtu: PathMtu::B256, ..Plan::new(Transport::Unreliable) };
-    let mut bench = Bench::new(plan);
-    let craft = bench.craft(Opcode::UcWriteOnly, 0).reth(|reth| reth.key = RKey(0));
-    is_dropped(&mut bench, &craft, Refusal::Access);
-    bench.receive(4);
-    let craft = bench.craft(Opcode::UcSendOnly, 1);
-    is_dropped(&mut bench, &craft, Refusal::TooLong);
-    let craft = bench.craft(Opcode::UcSendFirst, 2).payload(100);
-    is_dropped(&mut bench, &craft, Refusal::Length);
-    let craft = bench.craft(Opcode::UcSendLast, 3);
-    assert_eq!(bench.answer(&craft), None);
-    let craft = bench.craft(Opcode::UcSendMiddle, 99);
-    is_dropped(&mut bench, &craft, Refusal::Gap);
-    // The receive is still there.
-    let craft = bench.craft(Opcode::UcSendOnly, 4).payload(4);
-    assert_eq!(bench.answer(&craft), None);
-    assert_eq!(bench.statuses(), [Status::Success]);
-}
-
-#[test]
-fn a_message_that_begins_within_another_takes_its_place_on_an_unreliable_connection() {
-    let plan = Plan { mtu: PathMtu::B256, ..Plan::new(Transport::Unreliable) };
-    let mut bench = Bench::new(plan);
-    bench.receive(1000);
-    for (opcode, psn) in [(Opcode::UcSendFirst, 0), (Opcode::UcSendOnly, 1)] {
-        let craft = bench.craft(opcode, psn);
-        assert_eq!(bench.answer(&craft), None);
-    }
-    assert_eq!(bench.refused(Refusal::Sequence), 1);
-    assert_eq!(bench.statuses(), [Status::Success]);
-    let craft = bench.craft(Opcode::UcSendMiddle, 2);
-    assert_eq!(bench.answer(&craft), None);
-    assert_eq!(bench.refused(Refusal::Sequence), 2);
-}
-
-#[test]
-fn a_datagram_needs_the_key_a_receive_and_room() {
-    let plan = Plan { mtu: PathMtu::B256, ..Plan::new(Transport::Datagram) };
-    let mut bench = Bench::new(plan);
-    let craft = bench.craft(Opcode::UdSendOnly, 0);
-    is_dropped(&mut bench, &craft, Refusal::NoReceive);
-    bench.receive(47);
-    is_dropped(&mut bench, &craft, Refusal::TooLong);
-    let long = craft.clone().payload(4100);
-    is_dropped(&mut bench, &long, Refusal::Length);
-    let mut other = craft.clone();
-    other.extension = Extension::Deth(Deth { key: QKey(1), source: Qpn::new(3) });
-    is_dropped(&mut bench, &other, Refusal::Key);
-    assert_eq!(bench.answer(&craft.payload(7)), None);
-    assert_eq!(bench.statuses(), [Status::Success], "the receive was not used up");
-    let completion = bench.link.sides[1].log.completions[0];
-    assert_eq!((completion.length, completion.source), (47, Qpn::new(0x11)));
-    assert!(completion.global_route);
-    let route = bench.memory(Region(1))[..40].try_into().expect("forty bytes");
-    assert_eq!(GlobalRoute::from_bytes(route).source(), Some(bench.plan.addresses()[0]));
 }

@@ -84,19 +84,7 @@ impl Agent {
         };
         let communication = &mut self.table[slot];
         communication.service = service;
-        communication.parameters = Parameters {
-            transport,
-            route,
-            local_qpn: qpn,
-            mtu,
-            receive_psn: psn,
-            responder_resources: connect.responder_resources,
-            initiator_depth: connect.initiator_depth,
-            retries: connect.retries,
-            rnr_retries: connect.rnr_retries,
-            ack_timeout: delay,
-            ..Parameters::none()
-        };
+        communication.parameters = parameters(connect, delay);
         compose(communication.transaction, Message::Req(req))
     }
 
@@ -265,5 +253,22 @@ impl Agent {
             private_data: &[],
         };
         self.send(route, transaction, Message::Rej(rej), actions);
+    }
+}
+
+/// What is known of a connection that is asked for, before the peer has answered.
+fn parameters(connect: &Connect<'_>, ack_timeout: AckTimeout) -> Parameters {
+    Parameters {
+        transport: connect.transport,
+        route: connect.route,
+        local_qpn: connect.qpn,
+        mtu: connect.mtu,
+        receive_psn: connect.psn,
+        responder_resources: connect.responder_resources,
+        initiator_depth: connect.initiator_depth,
+        retries: connect.retries,
+        rnr_retries: connect.rnr_retries,
+        ack_timeout,
+        ..Parameters::none()
     }
 }
