@@ -43,6 +43,15 @@ impl System {
         Ok(Source::latest(&self.kernel(), self.backstage()?)?)
     }
 
+    /// [`source`](Self::source) for plain data, which is told to many in less time: copying it takes no
+    /// code of anybody's, which would have to be contained.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one more.
+    pub fn plain_source<T: Copy + Send + 'static>(self) -> Result<Source<T>, Error> {
+        Ok(Source::plain(&self.kernel(), self.backstage()?)?)
+    }
+
     /// A source that hands on each occurrence: up to `capacity`, at least 1, wait for registrations
     /// that cannot keep pace. Then it takes no more, until `resume` is called.
     ///

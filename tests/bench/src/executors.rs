@@ -33,7 +33,7 @@ fn clone(system: System, report: &Report, events: usize) -> Result<(), Error> {
 /// One occurrence is told to so many handlers of one context, until the last has ended.
 fn fan_out(system: System, report: &Report, events: usize, handlers: usize) -> Result<(), Error> {
     static TOLD: AtomicUsize = AtomicUsize::new(0);
-    let source: Source<u32> = system.source()?;
+    let source: Source<u32> = system.plain_source()?;
     let context = system.context("told", ()).priority(Priority::HIGH).memory(128 << 10).build()?;
     let all: Result<Vec<_>, _> = (0..handlers)
         .map(|_| {

@@ -2,8 +2,15 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::mem::needs_drop;
 use reflex_event::Error;
+
+/// How another one of data is made.
+pub(crate) enum Copying<T> {
+    /// As its bits are: no code of anybody's.
+    Bits(fn(&T) -> T),
+    /// By code that may do anything.
+    Code(fn(&T) -> T),
+}
 
 struct Entry<T> {
     /// Out while it is copied, or delivered to the last that waits for it.
@@ -45,21 +52,35 @@ pub(crate) struct Backlog<T> {
     /// The next to come.
     end: u64,
     /// How to make another one of the data. Without, it goes to one only.
-    copy: Option<fn(&T) -> T>,
+    copying: Option<Copying<T>>,
+}
+
+impl<T: Clone> Copying<T> {
+    /// For data of any sort.
+    pub(crate) fn code() -> Self {
+        Self::Code(T::clone)
+    }
+}
+
+impl<T: Copy> Copying<T> {
+    /// For plain data.
+    pub(crate) fn bits() -> Self {
+        Self::Bits(|data| *data)
+    }
 }
 
 impl<T> Backlog<T> {
     /// Of the last occurrence only.
-    pub(crate) fn latest(copy: Option<fn(&T) -> T>) -> Result<Self, Error> {
-        Ok(Self { latest: true, ..Self::queue(1, copy)? })
+    pub(crate) fn latest(copying: Option<Copying<T>>) -> Result<Self, Error> {
+        Ok(Self { latest: true, ..Self::queue(1, copying)? })
     }
 
     /// Of so many occurrences.
-    pub(crate) fn queue(capacity: usize, copy: Option<fn(&T) -> T>) -> Result<Self, Error> {
+    pub(crate) fn queue(capacity: usize, copying: Option<Copying<T>>) -> Result<Self, Error> {
         let mut slots = Vec::new();
         slots.try_reserve_exact(capacity).map_err(|_| Error::HeapExhausted)?;
         slots.extend((0..capacity).map(|_| None));
-        Ok(Self { slots: slots.into_boxed_slice(), latest: false, first: 0, end: 0, copy })
+        Ok(Self { slots: slots.into_boxed_slice(), latest: false, first: 0, end: 0, copying })
     }
 
     /// The place of those that have been given all.
@@ -96,8 +117,8 @@ impl<T> Backlog<T> {
         Ok(None)
     }
 
-    /// What comes next for a registration whose place is `seen`. Data that has something to be dropped
-    /// is not copied here: copying it may do anything.
+    /// What comes next for a registration whose place is `seen`. Nothing but bits is copied here, where
+    /// whoever has the backlog has borrowed it.
     pub(crate) fn look(&mut self, seen: u64) -> Next<T> {
         if seen >= self.end {
             return Next::Nothing;
@@ -110,16 +131,17 @@ impl<T> Backlog<T> {
         }
         let count = u32::try_from(after - seen).unwrap_or(u32::MAX);
         let count = if self.latest { count } else { 1 };
-        let data = match (self.copy, &entry.data) {
-            (Some(copy), Some(data)) if entry.left > 1 && !needs_drop::<T>() => Some(copy(data)),
-            _ => entry.data.take(),
-        };
-        match (data, self.copy) {
-            (None, _) => Next::Nothing,
-            (Some(data), Some(copy)) if entry.left > 1 && needs_drop::<T>() => {
-                Next::Copy(Due { data, count, after }, copy)
+        match (&self.copying, entry.data.take()) {
+            (_, None) => Next::Nothing,
+            (Some(Copying::Bits(copy)), Some(data)) if entry.left > 1 => {
+                let copied = copy(&data);
+                entry.data = Some(data);
+                Next::Due(Due { data: copied, count, after })
             }
-            (Some(data), _) => Next::Due(Due { data, count, after }),
+            (Some(Copying::Code(copy)), Some(data)) if entry.left > 1 => {
+                Next::Copy(Due { data, count, after }, *copy)
+            }
+            (_, Some(data)) => Next::Due(Due { data, count, after }),
         }
     }
 

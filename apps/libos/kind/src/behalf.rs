@@ -14,17 +14,11 @@ pub(crate) fn discard<K: Kernel, T>(kernel: &K, owner: ContextId, value: T) {
 
 /// Copies data as code of `owner`; gives it back with its copy. `None` when that has failed: then the data
 /// is forgotten.
-///
-/// What has nothing to be dropped is copied without further ado.
 pub(crate) fn copied<K: Kernel, T>(
     kernel: &K,
     owner: ContextId,
     data: T,
     copy: fn(&T) -> T,
 ) -> Option<(T, T)> {
-    if needs_drop::<T>() {
-        return kernel.contained(owner, data, copy);
-    }
-    let copied = copy(&data);
-    Some((data, copied))
+    kernel.contained(owner, data, copy)
 }

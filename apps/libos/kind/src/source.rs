@@ -1,7 +1,7 @@
 //! What occurs, and everybody who is to be told.
 
 use crate::Delivery;
-use crate::backlog::{Backlog, Due, Next};
+use crate::backlog::{Backlog, Copying, Due, Next};
 use crate::behalf;
 use crate::levels::{End, Levels};
 use alloc::boxed::Box;
@@ -98,13 +98,28 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     /// A source that goes to everybody, and can not be held up: a registration that cannot keep
     /// pace is given the data of the last occurrence, and the number of them.
     ///
+    /// Data is copied as code of the context that is given the copy: when that fails, so does this
+    /// context, and the data is lost for the others.
+    ///
     /// # Errors
     /// [`Error::HeapExhausted`], and those of [`Kernel::register`].
     pub fn latest<R: Send + 'static>(kernel: &K, relay: Context<R>) -> Result<Self, Error>
     where
         T: Clone,
     {
-        let backlog = Backlog::latest(Some(T::clone))?;
+        let backlog = Backlog::latest(Some(Copying::code()))?;
+        Self::new(kernel, relay, Sharing::Shared, backlog, None)
+    }
+
+    /// [`latest`](Self::latest) for plain data, whose copies take no code, and less time.
+    ///
+    /// # Errors
+    /// As [`latest`](Self::latest).
+    pub fn plain<R: Send + 'static>(kernel: &K, relay: Context<R>) -> Result<Self, Error>
+    where
+        T: Copy,
+    {
+        let backlog = Backlog::latest(Some(Copying::bits()))?;
         Self::new(kernel, relay, Sharing::Shared, backlog, None)
     }
 
@@ -122,7 +137,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     where
         T: Clone,
     {
-        let backlog = Backlog::queue(capacity.max(1), Some(T::clone))?;
+        let backlog = Backlog::queue(capacity.max(1), Some(Copying::code()))?;
         Self::new(kernel, relay, Sharing::Shared, backlog, Some(Box::new(resume)))
     }
 

@@ -138,6 +138,68 @@ fn data_that_fails_when_it_is_dropped_ends_the_context_it_was_kept_for() {
     assert_eq!(source.registrations(), 0);
 }
 
+/// Data without anything to be dropped, whose copies do anything nevertheless.
+struct Plain {
+    number: u32,
+    copied: fn(&Plain),
+    shown: &'static Mutex<Option<Source<SimKernel, Plain>>>,
+}
+
+impl Clone for Plain {
+    fn clone(&self) -> Self {
+        (self.copied)(self);
+        Self { ..*self }
+    }
+}
+
+/// The source is not borrowed while data is copied: what copies it may use the source.
+#[test]
+fn a_copy_may_use_the_source_that_it_is_made_for() {
+    static SHOWN: Mutex<Option<Source<SimKernel, Plain>>> = Mutex::new(None);
+    let (kernel, relay) = kernel();
+    let log = Log::default();
+    for queued in [false, true] {
+        let source = match queued {
+            true => Source::queued(&kernel, relay, 4, || {}).unwrap(),
+            false => Source::latest(&kernel, relay).unwrap(),
+        };
+        *SHOWN.lock().unwrap() = Some(source.clone());
+        let on = |name| Registering::new(&kernel, &source, &log).on::<Each<4>>(name).unwrap();
+        let tellers = [0, 1, 2].map(on);
+        let copied = |data: &Plain| {
+            let source = data.shown.lock().unwrap().clone().unwrap();
+            assert_eq!((source.registrations(), source.sole().is_none()), (3, true));
+        };
+        assert!(source.deliver(Plain { number: 7, copied, shown: &SHOWN }).is_ok());
+        kernel.run_until_idle();
+        let mut all = told(&log);
+        all.sort_by_key(|told| told.0);
+        let all = all.into_iter().map(|(name, data, _)| (name, data.unwrap().number));
+        assert_eq!(all.collect::<Vec<_>>(), [(0, 7), (1, 7), (2, 7)]);
+        tellers.iter().for_each(Teller::unregister);
+    }
+}
+
+/// A copy that fails ends the context that it is made for, whatever it is a copy of.
+#[test]
+fn a_copy_of_plain_data_that_fails_ends_its_owner_alone() {
+    static SHOWN: Mutex<Option<Source<SimKernel, Plain>>> = Mutex::new(None);
+    let (kernel, relay) = kernel();
+    let log = Log::default();
+    let source = Source::latest(&kernel, relay).unwrap();
+    let on = |name| Registering::new(&kernel, &source, &log).on::<Latest>(name).unwrap();
+    let tellers: [Teller<Plain>; 3] = [0, 1, 2].map(on);
+    let copied = |_: &Plain| panic!("told to panic");
+    assert!(source.deliver(Plain { number: 1, copied, shown: &SHOWN }).is_ok());
+    kernel.run_until_idle();
+    let ended = |teller: &Teller<Plain>| teller.kernel.failures(teller.context.id()).unwrap();
+    assert_eq!(tellers.iter().map(ended).sum::<u64>(), 1);
+    assert_eq!((kernel.failures(relay.id()), kernel.forgotten()), (Ok(0), 1));
+    assert!(source.deliver(Plain { number: 2, copied: |_| {}, shown: &SHOWN }).is_ok());
+    kernel.run_until_idle();
+    assert_eq!(told(&log).len(), 2, "the others go on");
+}
+
 /// Random failures in everything that a source calls of an application's: whoever delivers goes on, each
 /// failure ends one owner, and the others are told all that they were before, in order, and once.
 #[test]

@@ -33,7 +33,8 @@ pub(crate) fn register_with<K: Kernel, S: TcpService<K>>(context: Context<S>) ->
     register_by(context, || Ok(deliver::<K, S>))
 }
 
-/// How connections are registered, those of each place with a handler of its own that `make` makes.
+/// How connections are registered, those of each place with a handler of its own that `make` makes. That is
+/// code of `context`, which the stack calls, too: when it fails, so does the context.
 pub(crate) fn register_by<K: Kernel, S: 'static, F>(
     context: Context<S>,
     make: impl Fn() -> Result<F, reflex_event::Error> + Send + Sync + 'static,
@@ -44,7 +45,9 @@ where
     Arc::new(move |net: &Net<K>, priority, index, slot| {
         let connection = Connection::of_place(net.clone(), index, slot);
         let registration = Registration { priority, accumulation: Accumulation::Count };
-        let handler = make()?;
+        let made = net.kernel().contained(context.id(), (), |()| make());
+        let ((), handler) = made.ok_or(reflex_event::Error::Busy)?;
+        let handler = handler?;
         net.kernel().register(context, registration, move |state: &mut S, _| {
             handler(state, &connection);
         })

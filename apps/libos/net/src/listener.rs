@@ -82,8 +82,8 @@ impl<K: Kernel> ListenBuilder<K> {
     }
 
     /// Opens the port for connections that are told to handlers of their places: `make` makes one
-    /// whenever there are more connections at a time than there have been.
-    /// [`Connection::deliver`] says what there is to tell.
+    /// whenever there are more connections at a time than there have been, in a section. When it fails,
+    /// the context is given up. [`Connection::deliver`] says what there is to tell.
     ///
     /// # Errors
     /// As [`serve`](Self::serve).

@@ -24,6 +24,7 @@ impl<K: Kernel> Net<K> {
         self.make_room(|shared| &mut shared.groups);
         self.make_room(|shared| shared.records.groups());
         self.grow_flows(connections);
+        let (mut group, mut records) = (Some(group), Some(records));
         let index = self.with(|shared| {
             let index = shared.groups.len();
             if index == Records::GROUPS {
@@ -34,13 +35,13 @@ impl<K: Kernel> Net<K> {
             {
                 return Err(Error::PortInUse);
             }
-            shared.groups.push(group);
-            shared.records.add_group(records);
+            group.take().into_iter().for_each(|group| shared.groups.push(group));
+            records.take().into_iter().for_each(|records| shared.records.add_group(records));
             shared.levels.add(priority);
             Ok(index as u32)
         });
-        // A page that was not needed is dropped here.
-        drop(page);
+        // What was not needed is dropped here: nobody's destructor runs while the tables are borrowed.
+        drop((page, group, records));
         index
     }
 

@@ -246,3 +246,61 @@ fn exhausted_memory_is_told_to_the_owner() {
     assert!(refused > 10);
     assert_eq!(host.kernel.troubles(owner), vec![Trouble::PoolExhausted; refused]);
 }
+
+/// What makes handlers for connections is code of the context that serves them, also where the stack calls
+/// it: when it fails, the stack goes on, and so do the others.
+#[test]
+fn what_makes_handlers_fails_as_its_context() {
+    let (clock, host) = lone();
+    let trace = Trace::default();
+    let owner = host.kernel.context((), 1 << 20);
+    let other = host.kernel.context(Noting::new("other", &trace), 1 << 20);
+    host.net.listen(81).serve(other).unwrap();
+    let make = || {
+        assert!(std::hint::black_box(false), "told to panic");
+        Ok(|_: &mut (), _: &Connection| {})
+    };
+    host.net.listen(80).serve_by(owner, make).unwrap();
+    assert!(open(&host, &clock, 4000).is_none());
+    assert_eq!(reflex_event::EventSystem::failures(&host.kernel, owner.id()), Ok(1));
+    let syn = Segment::new(6000, 81, SYN, 1000, 0).frame(host.mac, host.address);
+    assert_eq!(segments(&host.exchange(&clock, &syn))[0].flags, SYN | ACK);
+    // The context listens again, with what makes handlers that are good for something.
+    host.net.listen(80).serve_by(owner, || Ok(|_: &mut (), _: &Connection| {})).unwrap();
+    assert!(open(&host, &clock, 4001).is_some());
+}
+
+/// What makes handlers may use the stack when it is dropped, also when it was refused.
+#[test]
+fn what_is_refused_is_dropped_where_it_may_use_the_stack() {
+    struct Captured(common::SimNet, Trace);
+    impl Drop for Captured {
+        fn drop(&mut self) {
+            self.1.note(format!("dropped with {} bytes", self.0.mtu()));
+        }
+    }
+    let (_, host) = lone();
+    let trace = Trace::default();
+    let owner = host.kernel.context((), 1 << 20);
+    let other = host.kernel.context((), 1 << 20);
+    let serve = |context: Context<()>, port| {
+        let captured = Captured(host.net.clone(), trace.clone());
+        host.net.listen(port).serve_by(context, move || {
+            let _ = &captured;
+            Ok(|_: &mut (), _: &Connection| {})
+        })
+    };
+    let listener = serve(owner, 80).unwrap();
+    assert_eq!(serve(other, 80).err(), Some(Error::PortInUse));
+    assert_eq!(trace.take(), ["dropped with 1500 bytes"]);
+    // Groups run out.
+    let mut taken = vec![listener];
+    let refused = loop {
+        match serve(other, 81 + taken.len() as u16) {
+            Ok(listener) => taken.push(listener),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused, Error::LimitReached);
+    assert_eq!(trace.take(), ["dropped with 1500 bytes"]);
+}

@@ -54,7 +54,7 @@ impl Alarm {
     }
 
     fn new(system: System, due: Instant, period: Option<Duration>) -> Result<Self, Error> {
-        let source: Source<Expired> = system.source()?;
+        let source: Source<Expired> = system.plain_source()?;
         let kernel = system.kernel();
         let over = AtomicBool::new(false);
         let state = Arc::new(State { kernel, period, due: Ceiling::new(due), over });

@@ -26,7 +26,7 @@ impl Broadcast {
     /// # Errors
     /// When memory or a table does not allow one more.
     pub fn new(system: System) -> Result<Self, Error> {
-        let source: Source<()> = system.source()?;
+        let source: Source<()> = system.plain_source()?;
         let (backstage, mode) = (system.backstage()?, SignalMode::Counter);
         let told = source.clone();
         let handler = move |_: &mut (), activation: Activation| {

@@ -20,7 +20,7 @@ impl Line {
     /// # Errors
     /// When memory or a table does not allow one more.
     pub fn new(system: System) -> Result<Self, Error> {
-        Ok(Self { source: system.source()?, asserted: Arc::default() })
+        Ok(Self { source: system.plain_source()?, asserted: Arc::default() })
     }
 
     /// Asserts the line.
