@@ -70,13 +70,8 @@ pub(crate) fn judge(
     let interim = match fields.expect {
         None => Interim::No,
         Some(_) if is_old => Interim::No,
-        Some(value) if value.eq_ignore_ascii_case(b"100-continue") => {
-            if length > 0 {
-                Interim::Due
-            } else {
-                Interim::No
-            }
-        }
+        // Said before a body that is waited for; there may be none.
+        Some(value) if value.eq_ignore_ascii_case(b"100-continue") => Interim::Due,
         Some(_) => return Err(refuse(Status::ExpectationFailed)),
     };
 
