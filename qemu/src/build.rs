@@ -10,8 +10,10 @@ use cargo_metadata::Message;
 use crate::console;
 use crate::process;
 use crate::project::{Image, Project, cargo};
+use crate::undefined;
 
-/// Builds an image and returns the bootable file, with its debug information.
+/// Builds an image and returns the bootable file, with its debug information. One that refers to what
+/// nobody defines is refused.
 ///
 /// Each package is built by an invocation of its own: Cargo gives all packages of one
 /// invocation the same features of a shared crate.
@@ -40,7 +42,9 @@ pub fn build(image: &Image) -> Result<PathBuf> {
     if !status.success() {
         bail!("`{}` does not build: the compiler's messages above say why", image.name);
     }
-    executable.ok_or_else(|| anyhow!("cargo built no binary `{}`", image.name))
+    let executable = executable.ok_or_else(|| anyhow!("cargo built no binary `{}`", image.name))?;
+    undefined::refuse(&executable, image)?;
+    Ok(executable)
 }
 
 /// The bootable file of an image of this repository, for tests and benchmarks: taken from the

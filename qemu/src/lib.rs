@@ -24,3 +24,4 @@ pub mod project;
 pub mod protocol;
 pub mod run;
 pub mod test;
+mod undefined;
