@@ -77,8 +77,7 @@ pub struct Running {
 }
 
 impl<C: Configuration> I6300Esb<C> {
-    /// The timer whose function this is, and whose registers these are: the first [`LENGTH`] bytes of
-    /// [`BAR`].
+    /// The timer at `function`. `registers` are its own: the first [`LENGTH`] bytes of [`BAR`].
     pub fn new(function: Function<C>, registers: Registers) -> Self {
         let mut timer = Self { function, registers };
         timer.function.write_byte(LOCK, STOPPED);

@@ -5,8 +5,8 @@ use core::ptr::NonNull;
 use virtio_drivers::Hal;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 
-/// Configuration space whose registers can be written in part: some devices take a write as what it
-/// is only if it has the register's width.
+/// Configuration space with registers that can be written in part: some devices take a write as
+/// what it is only if it has the register's width.
 pub trait Configuration: ConfigurationAccess {
     /// Writes the byte at `offset`.
     fn write_byte(&mut self, function: DeviceFunction, offset: u8, data: u8);
@@ -18,8 +18,8 @@ pub trait Configuration: ConfigurationAccess {
 /// Bytes of ECAM per bus: 32 devices of 8 functions of 4 KiB.
 const BUS: u64 = 1 << 20;
 
-/// The memory-mapped configuration space whose address ACPI's MCFG table tells (PCI Express base
-/// specification, 7.2.2).
+/// The memory-mapped configuration space, at the address that ACPI's MCFG table tells (PCI Express
+/// base specification, 7.2.2).
 #[derive(Clone, Copy)]
 pub struct Ecam {
     /// Where the first of `buses` is mapped.

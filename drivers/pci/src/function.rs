@@ -14,7 +14,7 @@ const BUS_NUMBERS: u8 = 0x18;
 /// What reads where no device is.
 const NOBODY: u32 = u32::MAX;
 
-/// Who made a device, and which of theirs it is.
+/// A device's vendor, and which of the vendor's devices it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {
     /// The vendor.
@@ -129,7 +129,7 @@ pub fn functions<C: ConfigurationAccess>(
     found
 }
 
-/// Who made a function's device, and which it is.
+/// The identity of a function's device.
 pub fn identity<C: ConfigurationAccess>(access: &C, function: DeviceFunction) -> Identity {
     let identity = access.read_word(function, IDENTITY);
     Identity { vendor: identity as u16, device: (identity >> 16) as u16 }

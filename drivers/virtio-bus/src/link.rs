@@ -8,7 +8,7 @@ use virtio_drivers::PhysAddr;
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// A transport whose queues have doorbells of their own.
+/// A transport in which each queue has a doorbell of its own.
 pub trait Queues: Transport {
     /// The doorbell of a queue that `queue_set` has set up.
     ///

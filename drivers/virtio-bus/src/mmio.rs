@@ -36,7 +36,7 @@ const CONFIGURATION: u64 = 0x100;
 const SLOT_LENGTH: u64 = 0x200;
 
 /// The 24 slots of the microvm machine with ACPI on; slot *n* interrupts on pin *n* of the second
-/// IO-APIC, whose first global system interrupt is 24 (QEMU `include/hw/i386/microvm.h`).
+/// IO-APIC, which begins with global system interrupt 24 (QEMU `include/hw/i386/microvm.h`).
 pub fn microvm_slots() -> impl Iterator<Item = Slot> {
     (0..24).map(|n| Slot {
         address: 0xfeb0_0000 + u64::from(n) * SLOT_LENGTH,

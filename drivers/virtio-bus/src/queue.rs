@@ -6,8 +6,8 @@
 //! our own account of which slots it was shown and has not returned:
 //!
 //! - an index that runs ahead of what was published, an id that is no slot, or a slot that is not
-//!   lent or was not published yet, breaks the queue for good ([`Broken`]): who owns which buffer
-//!   is no longer known;
+//!   lent or was not published yet, breaks the queue for good ([`Broken`]): the owner of each
+//!   buffer is no longer known;
 //! - the length is handed over as it is, for only the driver knows the buffer's.
 //!
 //! `VIRTIO_F_EVENT_IDX` and indirect descriptors must not be negotiated.
@@ -87,9 +87,8 @@ pub struct Queue<H: Hal> {
 // is shared with `Quiet`s are atomics. `H` is named, never held.
 unsafe impl<H: Hal> Send for Queue<H> {}
 
-/// Suppresses a queue's interrupts in interrupt context, where the queue itself belongs to
-/// somebody who may be at work on it: the first interrupt is then the last until
-/// [`Queue::enable`].
+/// Suppresses a queue's interrupts in interrupt context, where the queue itself belongs to code
+/// that may be at work on it: the first interrupt is then the last until [`Queue::enable`].
 pub struct Quiet {
     flags: &'static AtomicU16,
 }
@@ -127,8 +126,8 @@ impl<H: Hal> Queue<H> {
         device.queue_set(index, size.into(), at(0), at(layout.available), at(layout.used));
         // On an error the memory is leaked: the device was told of it.
         let doorbell = device.doorbell(index)?;
-        // SAFETY: all offsets are within the memory, whose length is the layout's; the elements begin
-        // behind the two words at `used`.
+        // SAFETY: all offsets are within the memory, which is as long as the layout says; the
+        // elements begin behind the two words at `used`.
         let (available, used, elements) = unsafe {
             let used = base.add(layout.used);
             (base.add(layout.available), used, used.add(4))

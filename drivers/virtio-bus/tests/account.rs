@@ -87,7 +87,7 @@ fn lie() -> impl Strategy<Value = Lie> {
     ]
 }
 
-/// Both sides, and who has which slot.
+/// Both sides, and which of them has each slot.
 struct Pair {
     device: FakeDevice,
     ring: DeviceRing,

@@ -85,7 +85,7 @@ pub fn receive_buffer<T: Queues>(device: &mut T) -> Result<usize, Error> {
 }
 
 /// Starts a network device. Its receive ring is filled from `frames`, a pool of
-/// [`Content::Bytes`](reflex_memory::Content) whose buffers the device can reach: each must be
+/// [`Content::Bytes`](reflex_memory::Content) with buffers that the device can reach: each must be
 /// contiguous in physical memory.
 ///
 /// Interrupts are on for received frames (queue 0), and off for transmitted ones (queue 1) until

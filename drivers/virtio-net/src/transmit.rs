@@ -163,7 +163,7 @@ impl<H: Hal, T: Queues + Send> Transmit for Transmitter<H, T> {
             let _ = self.queue.enable();
         }
         self.reclaim();
-        // After a failure no interrupt would come: whoever goes on is told.
+        // After a failure no interrupt would come: the caller goes on, and its next send says so.
         self.free_count > 0 || self.failed
     }
 

@@ -18,7 +18,7 @@ pub enum Hop {
     Gone,
 }
 
-/// Who knows the neighbours: the IP stack.
+/// What knows the neighbours: the IP stack.
 pub trait NextHop {
     /// The hardware address of the next hop towards `remote`, asked for if need be.
     fn next_hop(&mut self, remote: IpAddr) -> Hop;
@@ -46,8 +46,8 @@ pub trait Link: NextHop {
 
 /// A protocol that has the datagrams of a UDP port to itself.
 pub trait AttachedProtocol: Send {
-    /// A frame whose IP packet, UDP to the port, begins at `packet`. Nothing of it has been checked
-    /// but that these bytes are there. Short and bounded.
+    /// A frame has arrived; its IP packet, UDP to the port, begins at `packet`. Nothing of it has
+    /// been checked but that these bytes are there. Short and bounded.
     fn received(&mut self, frame: Frame, packet: usize, link: &mut dyn Link);
 
     /// The frames that had come have been handed over.

@@ -1,6 +1,6 @@
 //! How a device interrupts, and what its driver needs to be told or to do about it.
 
-/// The memory write by which a message-signalled interrupt arrives. Whoever owns the interrupt
+/// The memory write by which a message-signalled interrupt arrives. The owner of the interrupt
 /// controller makes it up; the device's table is programmed with it (PCI 3.0, 6.8.2.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MsiMessage {
@@ -26,7 +26,7 @@ pub enum Interrupt {
 }
 
 /// What an interrupt handler does about a device, and no more: it quiets it. Apart from the queues,
-/// so that the handler shares nothing with whoever serves them.
+/// so that the handler shares nothing with the code that serves them.
 pub trait Acknowledge: Send {
     /// Takes a wire down, or keeps the device from interrupting until it has been served; to be
     /// called once an interrupt. False when this device had not raised it: another device on the

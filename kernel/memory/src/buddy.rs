@@ -1,7 +1,7 @@
 //! The buddy allocator: which granules are free, over indices alone.
 //!
-//! A block of order `k` is `2^k` granules whose first index is a multiple of `2^k`; its buddy
-//! differs in bit `k` of the index. (Knowlton, "A fast storage allocator", CACM 8(10), 1965.)
+//! A block of order `k` is `2^k` granules, the first at an index that is a multiple of `2^k`; its
+//! buddy differs in bit `k` of the index. (Knowlton, "A fast storage allocator", CACM 8(10), 1965.)
 //!
 //! ```text
 //!             allocate, split                  free              merge
@@ -52,13 +52,13 @@ fn state_of(tag: u8, order: u32) -> u8 {
     tag | order as u8
 }
 
-/// Who gives an allocated block back.
+/// How an allocated block comes back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// Whoever holds it.
+    /// Its holder gives it back.
     Lent = LENT,
-    /// The pool's owner, or [reclaiming](crate::Pool::reclaim).
+    /// The pool's owner gives it back, or [reclaiming](crate::Pool::reclaim) does.
     Own = OWN,
 }
 

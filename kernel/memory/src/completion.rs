@@ -178,7 +178,7 @@ impl<T: Entry> Reader<'_, T> {
         let Ring { head, tail, .. } = self.0;
         let mut from = head.load(Acquire);
         loop {
-            // Not less than `from`: whoever moved `head` there had seen as much.
+            // Not less than `from`: the consumer that moved `head` there had seen as much.
             let there = tail.load(Acquire) - from;
             let count = into.len().min(there as usize);
             if count == 0 {

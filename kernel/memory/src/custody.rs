@@ -41,7 +41,7 @@ impl Custody {
 }
 
 // SAFETY: a view is a reference, of which there is one for as long as the lender is borrowed. What it can
-// do is to set `taken`, by one instruction. Whoever stops before that has taken nothing; whoever stops
+// do is to set `taken`, by one instruction. Code that stops before that has taken nothing; code that stops
 // after it has, and then the lender does not look at the bytes any more.
 unsafe impl Lend for Custody {
     type View<'a> = Taking<'a>;

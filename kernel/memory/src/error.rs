@@ -37,7 +37,7 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// A value that found no place in a pool, given back to who wanted to put it there.
+/// A value that found no place in a pool, given back to the caller.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Refused<T> {
     /// Why there was no place.

@@ -1,4 +1,4 @@
-//! Who else may be in a pool at the same time: nobody, and this is how that is brought about.
+//! Mutual exclusion around a pool's state: what a pool asks of its surroundings.
 
 /// Mutual exclusion that lasts a few dozen instructions: dispatch deferral in an image, a lock
 /// on the host.
@@ -7,8 +7,8 @@
 /// From the return of [`enter`](Self::enter) to the call of the matching
 /// [`leave`](Self::leave) no other flow of control (thread, handler, job) gets past `enter` of
 /// the same value. What was written before a `leave` is visible after the next `enter`; on one
-/// core that asks for compiler fences. Whoever cannot be held back so, such as interrupt
-/// context under dispatch deferral, must not use what the exclusion guards.
+/// core that asks for compiler fences. Code that cannot be held back so, such as interrupt context
+/// under dispatch deferral, must not use what the exclusion guards.
 ///
 /// `enter` may be called by a flow that is inside already only if the implementation says that
 /// it nests. A pool never does so by itself.

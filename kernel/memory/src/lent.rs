@@ -1,4 +1,4 @@
-//! Values that live in a pool, given back by whoever holds them.
+//! Values that live in a pool and come back when their holder drops them.
 
 use crate::buddy::Kind;
 use crate::{LentDyn, Own, Pool, PoolBox};
@@ -9,8 +9,8 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 /// A value in a pool that may be anywhere: with the pool's owner, another context, a device.
-/// Dropping the box, by whoever holds it, drops the value and gives its block back. Until then it
-/// stays taken, even if the owner has come to its end.
+/// Dropping the box, wherever it is, drops the value and gives its block back. Until then it stays
+/// taken, even if the owner has come to its end.
 ///
 /// Two words for a sized `T`: the block and its order are found from the address.
 pub struct Lent<T: ?Sized + 'static> {

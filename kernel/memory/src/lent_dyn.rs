@@ -53,7 +53,7 @@ impl<U: ?Sized> LentDyn<U> {
         unsafe { kept.pool.release_lent(kept.block) };
     }
 
-    /// The address of the value's block, to tell whose memory it is.
+    /// The address of the value's block, to tell from which memory it is.
     pub fn address(&self) -> *const u8 {
         self.block.as_ptr()
     }

@@ -6,9 +6,9 @@
 //! path.
 //!
 //! There are two kinds of boxes in a pool. [`Lent`] (and [`LentDyn`], the same seen as a trait
-//! object) may be anywhere and comes back when it is dropped. [`PoolBox`] never leaves the code
-//! of the pool's owner, who makes it by an [`Own`]; so when the owner is killed in the middle of
-//! its work, [`Pool::reclaim`] takes all of these back at once.
+//! object) may be anywhere and comes back when it is dropped. [`PoolBox`] never leaves the code of
+//! the pool's owner, which makes it by an [`Own`]; so when the owner is killed in the middle of its
+//! work, [`Pool::reclaim`] takes all of these back at once.
 //!
 //! [`Custody`] is for bytes that are handed to code which may never go on.
 //!

@@ -1,4 +1,4 @@
-//! Small blocks that were just freed, at hand for who wants one next.
+//! Small blocks that were just freed, at hand for the next allocation.
 //!
 //! A program that takes and gives small blocks all the time would have the buddy allocator split
 //! and merge for each. A *magazine* (Bonwick and Adams, "Magazines and Vmem", USENIX 2001) keeps
@@ -101,7 +101,7 @@ impl Blocks {
         }
         let order = self.buddy.keep(block, kind)?;
         self.buddy.take_in_hand(block);
-        // The rest of it is for the next who comes this way.
+        // The rest of it is for the next allocation that comes this way.
         self.buddy.merge_step();
         Poll::Ready(Ok(order))
     }

@@ -7,9 +7,9 @@ use core::marker::PhantomData;
 /// Says that this code is run by a pool's owner, and until the end of `'run` will not be run by
 /// anybody else.
 ///
-/// Who has it may allocate and open [`PoolBox`]es. It is bound to the owner twice: neither it nor
-/// the boxes can be sent or shared, and the references that it opens them for are no longer than
-/// a run. So nothing outside of the owner can refer to its own blocks, and they can be
+/// Code that has it may allocate and open [`PoolBox`]es. It is bound to the owner twice: neither it
+/// nor the boxes can be sent or shared, and the references that it opens them for are no longer
+/// than a run. So nothing outside of the owner can refer to its own blocks, and they can be
 /// [reclaimed](Pool::reclaim) when the owner has come to an end in the middle of its work.
 #[derive(Clone, Copy)]
 pub struct Own<'run> {
@@ -44,7 +44,7 @@ impl<'run> Own<'run> {
     /// [`Error::BytesOnly`] in a pool of [`Content::Bytes`](crate::Content).
     pub fn alloc<T: 'static>(self, value: T) -> Result<PoolBox<T>, Refused<T>> {
         let value = self.pool.put(value, Pool::take_own)?;
-        // SAFETY: `put` has put it into an own block, and whoever has an `Own` of the pool is its
+        // SAFETY: `put` has put it into an own block, and code that has an `Own` of the pool is its
         // owner.
         Ok(unsafe { PoolBox::from_raw(value, self.pool) })
     }
@@ -55,7 +55,7 @@ impl<'run> Own<'run> {
     /// As for [`alloc`](Self::alloc).
     pub fn alloc_reserved<T: 'static>(self, value: T) -> Result<PoolBox<T>, Refused<T>> {
         let value = self.pool.put(value, Pool::take_own_reserved)?;
-        // SAFETY: `put` has put it into an own block, from the reserve or not, and whoever has an
+        // SAFETY: `put` has put it into an own block, from the reserve or not, and code that has an
         // `Own` of the pool is its owner.
         Ok(unsafe { PoolBox::from_raw(value, self.pool) })
     }
@@ -66,7 +66,7 @@ impl<'run> Own<'run> {
     /// [`Error::Exhausted`], [`Error::TooLarge`].
     pub fn bytes(self, len: usize) -> Result<PoolBox<[u8]>, Error> {
         let bytes = self.pool.lay_out(len, Pool::take_own)?;
-        // SAFETY: `lay_out` has initialised them in an own block, and whoever has an `Own` of the
+        // SAFETY: `lay_out` has initialised them in an own block, and code that has an `Own` of the
         // pool is its owner.
         Ok(unsafe { PoolBox::from_raw(bytes, self.pool) })
     }

@@ -1,4 +1,4 @@
-//! Pools: a region of memory, who holds which part of it, and how much.
+//! Pools: a region of memory, its blocks, and whether the owner or another holds each.
 //!
 //! # Fragmentation
 //! *Within blocks*: a block is less than twice what was asked for, or one granule. Of sizes that
@@ -41,12 +41,12 @@ pub use stats::{Content, PoolStats};
 /// take bounded time, in exclusions of at most 200 instructions (a few more with a [`Scheme`]);
 /// none but a scheme is foreign code in there.
 ///
-/// A pool knows of each block whether it is *lent*, and comes back when whoever holds its
-/// [`Lent`] drops that, or its owner's *own*, in a [`PoolBox`](crate::PoolBox), and comes back at
-/// the latest when the pool is [reclaimed](Self::reclaim).
+/// A pool knows of each block whether it is *lent*, and comes back when its [`Lent`] is dropped, or
+/// its owner's *own*, in a [`PoolBox`](crate::PoolBox), and comes back at the latest when the pool
+/// is [reclaimed](Self::reclaim).
 pub struct Pool {
     exclusion: &'static dyn Exclusion,
-    /// Who is told of what is refused.
+    /// The context that is told of what is refused, as the exclusion knows it.
     owner: AtomicU32,
     /// The first granule; derived from the region, so that it may reach all blocks.
     base: NonNull<u8>,
@@ -126,7 +126,7 @@ impl Pool {
         Ok(Self { exclusion, owner, base, alignment, granules, granule, smallest, content, state })
     }
 
-    /// A pool of [`Content::Objects`] whose blocks are found by a scheme of the owner's. It is
+    /// A pool of [`Content::Objects`] in which a scheme of the owner's finds the blocks. It is
     /// counted in granules of 16 bytes.
     ///
     /// # Errors
@@ -305,7 +305,7 @@ impl Pool {
         Ok(NonNull::slice_from_raw_parts(block, len))
     }
 
-    /// Takes a block that is given back by whoever holds it.
+    /// Takes a block that its holder gives back.
     #[inline(always)]
     fn take_lent(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
         match self.lend_quickly(layout.size().max(layout.align())) {
@@ -426,7 +426,7 @@ impl Pool {
         }
     }
 
-    /// Changes whose the block at `block` is. It is of the kind `from`, by the boxes' invariant.
+    /// Changes the kind of the block at `block`, which is `from` by the boxes' invariant.
     pub(crate) fn turn(&self, block: NonNull<u8>, from: Kind, into: Kind) {
         let place = block.addr().get() - self.base.addr().get();
         let turned = self.with(|state| state.turn(place, from, into));
@@ -461,7 +461,7 @@ fn granules_in(room: usize, granule: Granule) -> usize {
         let table = Table::links_for(granules) * mem::size_of::<Link>() + granules;
         (granules << granule.shift) + table <= room
     };
-    // At 5 bytes of table a granule, but for an odd last one, whose link is a whole one.
+    // At 5 bytes of table a granule, but for an odd last one, which takes a whole link.
     let granules = room / (granule.bytes() + 5);
     if fits(granules) { granules } else { granules.saturating_sub(1) }
 }

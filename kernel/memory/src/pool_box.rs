@@ -14,7 +14,7 @@ use core::ptr::NonNull;
 /// So nothing may refer to the value that is not the owner's. The box is neither `Send` nor `Sync`
 /// and cannot be leaked; and since it could be kept for ever inside of something else that can
 /// be, a reference to its value is not had from a borrow of the box alone: that could be
-/// `'static`. It takes an [`Own`], whose lifetime ends with the owner's run.
+/// `'static`. It takes an [`Own`], the lifetime of which ends with the owner's run.
 ///
 /// ```
 /// # use reflex_memory::{Own, PoolBox};
@@ -103,8 +103,8 @@ impl<T: ?Sized> PoolBox<T> {
         self.value.as_ptr()
     }
 
-    /// Makes it one that may leave its owner and outlast it, until whoever holds it drops it or
-    /// the owner [keeps](Lent::keep) it again.
+    /// Makes it one that may leave its owner and outlast it, until its holder drops it or the owner
+    /// [keeps](Lent::keep) it again.
     pub fn lend(self) -> Lent<T>
     where
         T: Send,

@@ -7,10 +7,10 @@ use core::ptr::NonNull;
 
 /// How a pool that was made [with it](crate::Pool::with_scheme) finds room.
 ///
-/// The pool calls it inside its exclusion: one call at a time, from whoever takes or gives
+/// The pool calls it inside its exclusion: one call at a time, from any code that takes or gives
 /// something, and none that is abandoned halfway. What the pool has to know of a block (its size,
-/// who has it) is in a header of 16 bytes, or more for a larger alignment, that it asks for with
-/// each block. So any scheme can be reclaimed, without doing anything for it.
+/// its kind) is in a header of 16 bytes, or more for a larger alignment, that it asks for with each
+/// block. So any scheme can be reclaimed, without doing anything for it.
 ///
 /// # Safety
 /// - [`region`](Self::region) is always the same. For as long as the program runs it is valid
@@ -23,7 +23,7 @@ pub unsafe trait Scheme: Send {
     /// The memory that blocks are part of, and from which the pool counts what is free.
     fn region(&self) -> NonNull<[u8]>;
 
-    /// A block for the layout, whose size and alignment are multiples of 16, if there is room.
+    /// A block for the layout, if there is room; its size and alignment are multiples of 16.
     fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>>;
 
     /// Takes a block back.
@@ -58,8 +58,8 @@ struct Header {
 
 const _: () = assert!(size_of::<Header>() == UNIT);
 
-/// A scheme whose blocks have headers. A place is that of a value, in bytes from the region's
-/// start; its header is right before it.
+/// A scheme with a header in front of each block. A place is that of a value, in bytes from the
+/// region's start; its header is right before it.
 pub(crate) struct Headed {
     scheme: &'static mut dyn Scheme,
     base: NonNull<u8>,

@@ -1,4 +1,4 @@
-//! Boxes: who drops what, and when the block comes back.
+//! Boxes: what drops the value, and when the block comes back.
 
 use crate::common;
 use common::pool;

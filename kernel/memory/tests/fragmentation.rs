@@ -117,9 +117,9 @@ fn fits(pool: &'static Pool) -> usize {
     blocks.len()
 }
 
-/// Whoever never holds more than `M` granules at once, in blocks of at most `2^k`, is never
-/// refused by a pool of `(k + 1) (M + K) + 2^(k + 1)` granules, whatever the order of it all; `K` is
-/// what magazines and the block being merged hold back, `240 + 2^k`.
+/// A program that never holds more than `M` granules at once, in blocks of at most `2^k`, is never
+/// refused by a pool of `(k + 1) (M + K) + 2^(k + 1)` granules, whatever the order of it all; `K`
+/// is what magazines and the block being merged hold back, `240 + 2^k`.
 ///
 /// Why: call an aligned run of `2^j` granules touched when some of it is allocated or held back.
 /// A run of `2^(j + 1)` becomes touched in part only when no smaller block fits, that is, when both

@@ -61,7 +61,7 @@ fn own_values_are_used_dropped_and_counted() {
 }
 
 #[test]
-fn lending_and_keeping_change_whose_it_is() {
+fn lending_and_keeping_change_the_kind_of_block() {
     for (pool, other) in pools().into_iter().zip(pools()) {
         run(pool, |own| {
             let lent = own.alloc([3_u64; 4]).unwrap().lend();

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// An exclusion that counts how often it is entered, and notes who was refused.
+/// An exclusion that counts how often it is entered, and notes the owner that was refused.
 #[derive(Default)]
 struct Counting {
     lock: Lock,

@@ -1,4 +1,4 @@
-//! Pools whose blocks are found by someone else's scheme.
+//! Pools in which a scheme of the owner's finds the blocks.
 
 use crate::common;
 use common::{FirstFit, Lock, arena};

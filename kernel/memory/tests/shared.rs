@@ -1,4 +1,4 @@
-//! Shared values: who drops them, and when the block comes back.
+//! Shared values: which copy drops them, and when the block comes back.
 
 use crate::common;
 use common::pool;

@@ -50,8 +50,8 @@ impl<T: Copy> Wheel<T> {
         self.expire_and_next(now).0
     }
 
-    /// [`expire`](Self::expire), and the granule with whose beginning it should be called next, as
-    /// by [`next_expiry`](Self::next_expiry); `None` while no timer is armed.
+    /// [`expire`](Self::expire), and the granule at the beginning of which it should be called
+    /// next, as by [`next_expiry`](Self::next_expiry); `None` while no timer is armed.
     #[inline]
     pub fn expire_and_next(&mut self, now: u64) -> (Step<T>, Option<u64>) {
         // Only granules that have begun: a deadline was rounded up to one.

@@ -1,11 +1,10 @@
 //! A hierarchical timer wheel: a million timers at the price of one, and `now` an argument.
 //!
-//! [`Wheel`] keeps timers of a [granularity](GRANULARITY_NS) of 1.024 us in slots whose
-//! width grows by 64 a level, finds the next one by bitmaps, and never scans. Times are
-//! nanoseconds since any fixed moment. The wheel fires nothing by itself: its owner programs a
-//! one-shot interrupt for [`Wheel::next_expiry`] and then pulls what is due out of
-//! [`Wheel::expire`], a bounded piece a call. (Varghese and Lauck, "Hashed and hierarchical
-//! timing wheels", SOSP '87, scheme 7.)
+//! [`Wheel`] keeps timers of a [granularity](GRANULARITY_NS) of 1.024 us in slots that grow wider
+//! by 64 a level, finds the next one by bitmaps, and never scans. Times are nanoseconds since any
+//! fixed moment. The wheel fires nothing by itself: its owner programs a one-shot interrupt for
+//! [`Wheel::next_expiry`] and then pulls what is due out of [`Wheel::expire`], a bounded piece a
+//! call. (Varghese and Lauck, "Hashed and hierarchical timing wheels", SOSP '87, scheme 7.)
 #![no_std]
 #![forbid(unsafe_code)]
 

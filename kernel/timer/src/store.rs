@@ -46,7 +46,7 @@ pub(crate) struct Entry<T> {
     pub(crate) payload: T,
 }
 
-/// Room for some more timers, from whoever drives the wheel. Making it takes a time that grows with
+/// Room for some more timers, supplied by the wheel's owner. Making it takes a time that grows with
 /// its size; giving it to the wheel does not.
 pub struct Chunk<T>(Box<[Entry<T>; CHUNK]>);
 

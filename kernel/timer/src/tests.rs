@@ -468,9 +468,9 @@ fn a_million_timers_fire_in_order() {
     assert!(fired.is_sorted_by_key(order));
 }
 
-/// A place whose names have all been given out is given to nobody any more.
+/// A place that has given out all its names is not used any more.
 #[test]
-fn a_place_whose_generations_are_used_up_is_retired() {
+fn a_place_without_generations_left_is_retired() {
     let mut wheel = Wheel::new(1).unwrap();
     let first = insert(&mut wheel, 0).unwrap();
     wheel.remove(first).unwrap();

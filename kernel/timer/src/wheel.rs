@@ -15,17 +15,17 @@ pub(crate) const GRANULARITY_BITS: u32 = 10;
 
 /// Timers with a `T` each, which is what the owner is told when one fires.
 ///
-/// Everything takes constant time and no memory, however many timers there are: whoever drives the
-/// wheel [supplies](Self::supply) it with room for them.
+/// Everything takes constant time and no memory, however many timers there are: its owner
+/// [supplies](Self::supply) it with room for them.
 pub struct Wheel<T> {
     pub(crate) store: Store<T>,
     pub(crate) slots: Slots,
     /// The wheel's time in granules: no timer is earlier, and slots are ahead of it.
     pub(crate) time: u64,
     /// Where the time goes next: while a slot is being cascaded, its first granule, otherwise
-    /// the same as `time`. Timers that leave the slot are placed as seen from here. The time
-    /// itself follows when the slot is empty: whoever is armed for it meanwhile joins its end,
-    /// behind those that were there before.
+    /// the same as `time`. Timers that leave the slot are placed as seen from here. The time itself
+    /// follows when the slot is empty: a timer that is armed for it meanwhile joins its end, behind
+    /// those that were there before.
     pub(crate) target: u64,
 }
 
@@ -73,7 +73,7 @@ impl<T: Copy> Wheel<T> {
     /// [`expire`](Self::expire), as if it were for that time. Those armed for the same granule
     /// fire in the order of arming; a periodic timer arms itself anew when it fires.
     ///
-    /// Returns the granule with whose beginning it is due. That of `u64::MAX` begins after all
+    /// Returns the granule at the beginning of which it is due. That of `u64::MAX` begins after all
     /// time.
     ///
     /// # Errors

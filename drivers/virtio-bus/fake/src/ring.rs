@@ -90,7 +90,8 @@ impl DeviceRing {
         let at =
             with_exposed_provenance_mut::<u8>(self.descriptors as usize + 16 * usize::from(id));
         // SAFETY: the id is less than the size, so that the descriptor is within the table, which
-        // the driver keeps; it wrote it before it showed the id, whose index was read with acquire.
+        // the driver keeps; it wrote it before it showed the id, and the ring's index was read with
+        // acquire.
         let (address, length, flags) = unsafe {
             (
                 at.cast::<u64>().read_volatile(),

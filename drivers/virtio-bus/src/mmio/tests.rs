@@ -9,7 +9,7 @@ use virtio_drivers::transport::Transport;
 
 const ADDRESS: u64 = 0xfeb0_2e00;
 
-/// A slot whose registers show this.
+/// A slot with these values in its registers.
 fn slot_with(magic: u32, version: u32, id: u32) -> Result<Option<Device>, Error> {
     poke32(ADDRESS, magic);
     poke32(ADDRESS + 4, version);

@@ -21,7 +21,7 @@ pub struct MmioTransport {
 }
 
 impl MmioTransport {
-    /// The device whose header `probe` has read: modern, of a known kind.
+    /// The device behind the header that `probe` has read: modern, of a known kind.
     pub(super) fn new(kind: DeviceType, registers: Registers) -> Result<Self, Error> {
         let header = registers.at::<VirtIOHeader>(0);
         // SAFETY: the registers are mapped for good and aligned; the length is theirs.

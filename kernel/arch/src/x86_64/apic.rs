@@ -176,7 +176,7 @@ impl LocalApic {
         self.write(COMMAND, TO_SELF | u32::from(vector));
     }
 
-    /// The highest vector in service: one whose handler has not acknowledged it yet.
+    /// The highest vector in service: one that has not been acknowledged yet.
     pub fn in_service(&self) -> Option<u8> {
         (0..8).rev().find_map(|word| {
             let bits = self.read(IN_SERVICE + 0x10 * word);

@@ -7,7 +7,7 @@
 
 use core::arch::{asm, naked_asm};
 
-/// What a stack is started with: entered by a jump, with an empty stack whose pointer is a multiple
+/// What a stack is started with: entered by a jump, with an empty stack and its pointer a multiple
 /// of 16, so that it can call at once. A function of Rust expects to have been called and will not
 /// do.
 pub type Entry = unsafe extern "C" fn(u64, u64, u64) -> !;

@@ -82,7 +82,7 @@ const NAMES: [&str; 22] = [
 /// Exceptions for which the processor pushes an error code: 8, 10 to 14, 17, 21, 29, 30.
 const WITH_ERROR_CODE: u32 = 1 << 8 | 0x1f << 10 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
 
-/// Who is told of exceptions.
+/// What is called when an exception occurs.
 pub trait Handler: 'static {
     /// Called on the exception's own stack, with interrupts masked. May change `frame`, and
     /// need not return.

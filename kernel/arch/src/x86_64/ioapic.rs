@@ -36,8 +36,8 @@ pub struct IoApic {
 }
 
 impl IoApic {
-    /// The I/O APIC with registers at `base` whose pin 0 is global interrupt `first`, its pins
-    /// as they are.
+    /// The I/O APIC with registers at `base`. Its pin 0 is global interrupt `first`, and its pins
+    /// stay as they are.
     ///
     /// # Safety
     /// `base` is an I/O APIC's address, mapped as a device. Several values may stand for one

@@ -1,9 +1,9 @@
 //! The address space: identity mapped, and no page both writable and executable.
 //!
-//! Tables are built in 4 KiB frames from a source the caller gives, and are themselves reached
-//! by their physical addresses: whoever changes an [`AddressSpace`] runs on a map in which
-//! those are mapped one to one. 2 MiB pages are used where the whole page has one use, so that
-//! a small machine needs few tables.
+//! Tables are built in 4 KiB frames from a source the caller gives, and are themselves reached by
+//! their physical addresses: code that changes an [`AddressSpace`] runs on a map in which those are
+//! mapped one to one. 2 MiB pages are used where the whole page has one use, so that a small
+//! machine needs few tables.
 
 use super::cpu::Features;
 use crate::Error;
@@ -359,10 +359,10 @@ impl Entry {
     }
 
     fn word<'a>(self) -> &'a AtomicU64 {
-        // SAFETY: `of` made it point to an aligned word in a table of the tree, whose frames are
-        // there as long as the space. It is accessed as an atomic only, but for the zeroes that
-        // `new_table` wrote before it was in the tree: the processor reads it, and sets bits in it,
-        // at any time.
+        // SAFETY: `of` made it point to an aligned word in a table of the tree, and the tree's
+        // frames are there as long as the space. It is accessed as an atomic only, but for the
+        // zeroes that `new_table` wrote before it was in the tree: the processor reads it, and sets
+        // bits in it, at any time.
         unsafe { AtomicU64::from_ptr(self.0) }
     }
 }

@@ -121,7 +121,7 @@ impl Segments {
         }
     }
 
-    /// The stacks and who uses them.
+    /// The stacks and what uses each.
     pub fn stacks(&self) -> [(Ist, Range<u64>); 5] {
         [
             (Ist::Interrupt, self.interrupt.range()),

@@ -1,7 +1,7 @@
 //! A 16550 serial port: what is sent is polled for, what is received can interrupt.
 //!
 //! [`Serial`] sends; [`Receiver`], which it gives away once, receives. They share the line status,
-//! whose error bits a read clears (PC16550D, 8.6.3): each counts or tells the overruns it sees.
+//! and a read clears its error bits (PC16550D, 8.6.3): each counts or tells the overruns it sees.
 
 use super::port::Port;
 use core::fmt;
@@ -132,7 +132,7 @@ pub struct ReceiveStatus {
 
 /// The receiving half of a serial port. Its interrupt is off at first.
 ///
-/// Each call is one access to a register of its own, so that interrupt code and whoever it
+/// Each call is one access to a register of its own, so that interrupt code and the code it
 /// interrupts may both call them.
 #[derive(Debug)]
 pub struct Receiver {

@@ -1,4 +1,4 @@
-//! What a pool's exclusion guards: who has how much of it.
+//! What a pool's exclusion guards: how much is taken, and in which kinds of blocks.
 
 use super::{Granule, PoolStats};
 use crate::Error;

@@ -27,8 +27,8 @@ pub struct PoolStats {
     pub largest_free: usize,
     /// Number of blocks allocated now.
     pub blocks: usize,
-    /// What of the allocated bytes is [lent](crate::Lent). When nothing of the owner is left, this is
-    /// in quarantine: taken until those who hold it give it back.
+    /// What of the allocated bytes is [lent](crate::Lent). When nothing of the owner is left, this
+    /// is in quarantine: taken until its holders give it back.
     pub lent: usize,
     /// Number of blocks that are lent.
     pub lent_blocks: usize,
