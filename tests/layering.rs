@@ -13,6 +13,8 @@ mod rules;
 mod sizes;
 #[path = "layering/sources.rs"]
 mod sources;
+#[path = "layering/words.rs"]
+mod words;
 
 use blocks::{BOUNDS, blocks, blocks_below, statics, statics_below};
 use cargo_metadata::{Metadata, MetadataCommand, Package};
@@ -248,7 +250,7 @@ fn code_is_what_is_neither_comment_nor_text() {
     assert_eq!(code("f::<'a>('\\'', 'b', \"c\")").replace(' ', ""), "f::<'a>(,,)");
 }
 
-/// The crates whose files still import one another in circles. One that no longer does is to be
+/// The crates with files that still import one another in circles. One that no longer does is to be
 /// taken off the list.
 const WITH_CIRCLES: &[&str] = &["reflex-runtime", "reflex-net"];
 
@@ -306,9 +308,9 @@ fn unsafe_blocks_are_counted_and_nothing_else() {
     assert_eq!(blocks("#[cfg(test)]\nmod tests { fn f() { unsafe { g() } } }"), 0);
 }
 
-/// Packages with unsafe code whose host tests `.ci/sanitize` does not run: the runtime and the facade
-/// have none, macros only write the word, images run in a guest, and the host command's
-/// and the end-to-end tests start guests and other programs.
+/// Packages with unsafe code that `.ci/sanitize` runs no host tests of: the runtime and the facade
+/// have none, macros only write the word, images run in a guest, and the host command's and the
+/// end-to-end tests start guests and other programs.
 const NOT_SANITIZED: [&str; 7] = [
     "reflex-runtime",
     "reflex",

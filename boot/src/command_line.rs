@@ -26,7 +26,7 @@ pub enum Addressing {
     },
 }
 
-/// A command line whose keys for the kernel have been understood.
+/// A command line, with its keys for the kernel understood.
 #[derive(Clone, Copy, Debug)]
 pub struct CommandLine<'a> {
     text: &'a str,

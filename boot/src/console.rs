@@ -12,7 +12,8 @@ use reflex_arch::serial::{COM1, Serial};
 pub(crate) struct Console {
     serial: Option<Serial>,
     in_line: bool,
-    /// Lines on their way out: those of whoever was preempted while sending go first, and whole.
+    /// Lines on their way out: those of a context that was preempted while sending go first, and
+    /// whole.
     waiting: [u8; WAITING],
     first: usize,
     end: usize,
@@ -45,7 +46,7 @@ pub fn machine_line(text: fmt::Arguments<'_>) {
     line(format_args!("#! {text}"));
 }
 
-/// What receives, for the first who asks.
+/// The receiving half, for the first caller.
 #[cfg(not(test))]
 pub(crate) fn receiver() -> Result<Receiver, InputError> {
     let given = CONSOLE.with(|console| console.serial.as_mut().map(Serial::receiver)).flatten();
@@ -61,11 +62,11 @@ pub(crate) fn overruns() -> u32 {
 /// The console, on a new line, for the last words of an image.
 ///
 /// # Safety
-/// The caller never returns to whoever may be writing now.
+/// The caller never returns to code that may be writing now.
 pub(crate) unsafe fn seize() -> &'static mut Console {
-    // SAFETY: whoever is inside never goes on, says the caller. The console is sound wherever they
-    // were stopped: its fields are numbers and bytes, each index is checked, and a piece of a line
-    // that was sent is at worst sent again.
+    // SAFETY: code that is inside never goes on, says the caller. The console is sound wherever
+    // that was stopped: its fields are numbers and bytes, each index is checked, and a piece of a
+    // line that was sent is at worst sent again.
     let console = unsafe { &mut *CONSOLE.seize() };
     while console.send_piece() {}
     console.start_line();
@@ -88,7 +89,7 @@ impl Line {
 
     fn flush(&mut self) {
         let bytes = &self.bytes[..self.used];
-        // Nothing is said by whoever is at the console already.
+        // Code that is at the console already says nothing.
         while CONSOLE.with(|console| console.queue(bytes)) == Some(false) {
             CONSOLE.with(Console::send_piece);
         }

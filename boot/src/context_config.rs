@@ -1,7 +1,8 @@
 //! What the command line says of contexts: words `context.NAME.KEY=VALUE`.
 //!
-//! Whoever starts the image has the last word over whoever wrote it. All such words are checked at
-//! the start, although contexts are only made later: a limit that was mistyped is no limit.
+//! The operator, who starts the image, has the last word over its author. All such words are
+//! checked at the start, although contexts are only made later: a limit that was mistyped is no
+//! limit.
 
 use crate::CommandLine;
 use core::fmt;

@@ -97,7 +97,8 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         (hooks.panicked)(info, &registers);
     }
     if info.location().is_some_and(|at| at.file().ends_with(ALLOCATION_FAILED)) {
-        // Not a fault of the code: whoever gave the machine its memory is to be told, in a line.
+        // Not a fault of the code: the operator, who gave the machine its memory, is to be told, in
+        // a line.
         exit::fail(exit::TOO_LITTLE_MEMORY, format_args!("too little memory: {}", info.message()));
     }
     report(format_args!("{info}"), &registers, exit::PANIC)

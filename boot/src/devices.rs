@@ -1,4 +1,4 @@
-//! Devices: found, given their interrupts, and handed to whoever asks first.
+//! Devices: found, given their interrupts, and each handed to its first caller.
 
 pub use crate::input::{Input, InputError, InputLine, console_input};
 

@@ -54,7 +54,7 @@ impl<T> Exclusive<T> {
         }
         let result = (!self.busy.replace(true)).then(|| {
             // SAFETY: `busy` was clear, so nobody holds a borrow: it is set for as long as one
-            // lives, and others who would look at it are kept away by the hooks.
+            // lives, and the hooks keep other code away that would look at it.
             let result = work(unsafe { &mut *self.value.get() });
             self.busy.set(false);
             result
@@ -65,10 +65,10 @@ impl<T> Exclusive<T> {
         result
     }
 
-    /// The value, whoever is at work on it.
+    /// The value, although other code may be at work on it.
     ///
     /// # Safety
-    /// Nobody who is inside ever goes on, and the value is sound wherever they were stopped.
+    /// No code that is inside ever goes on, and the value is sound wherever that was stopped.
     pub(crate) unsafe fn seize(&self) -> *mut T {
         self.value.get()
     }

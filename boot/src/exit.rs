@@ -48,9 +48,9 @@ pub fn exit(status: u8) -> ! {
 /// Ends the image with `status`, after some last words that nobody else's come between.
 pub(crate) fn exit_with(status: u8, words: impl FnOnce(&mut Console) -> fmt::Result) -> ! {
     reflex_arch::interrupt::disable();
-    // SAFETY: nothing returns from here, and with interrupts masked nobody else comes: whoever may
-    // be writing never goes on. Should the last words crash, those that tell of it find them stopped
-    // for good.
+    // SAFETY: nothing returns from here, and with interrupts masked nothing else runs: code that
+    // may be writing never goes on. Should the last words crash, those that tell of it find them
+    // stopped for good.
     let console = unsafe { console::seize() };
     let _ = words(console);
     console.start_line();

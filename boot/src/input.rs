@@ -1,12 +1,12 @@
-//! Console input: bytes typed at the first serial port, from its interrupt to whoever reads them.
+//! Console input: bytes typed at the first serial port, from its interrupt to their reader.
 //!
-//! [`console_input`] gives the two ends to the first who asks: [`InputLine`], which is told what
-//! to do about arrivals, and [`Input`], which reads. Until then the port does not interrupt.
+//! [`console_input`] gives the two ends to its first caller: [`InputLine`], which is told what to
+//! do about arrivals, and [`Input`], which reads. Until then the port does not interrupt.
 //!
 //! Between the two lies an [`Intake`]. The interrupt moves bytes from the port into its ring and
-//! posts a job. When the ring is full the port is left alone, so that whoever sends is held up (a
-//! real line by its own flow control, QEMU by not delivering), until the reader has made room.
-//! Nothing but the two sides' own atomics is shared, so neither waits for the other.
+//! posts a job. When the ring is full the port is left alone, so that the sender is held up (a real
+//! line by its own flow control, QEMU by not delivering), until the reader has made room. Nothing
+//! but the two sides' own atomics is shared, so neither waits for the other.
 
 #[cfg(not(test))]
 mod line;
@@ -25,7 +25,7 @@ use ring::ByteRing;
 /// port holds.
 const BATCH: usize = FIFO_BYTES / 2;
 
-/// The receiving half of a serial port. All calls are legal from interrupt code and from whoever
+/// The receiving half of a serial port. All calls are legal from interrupt code and from the code
 /// it interrupts.
 pub(crate) trait Port {
     /// What there is to take.

@@ -7,7 +7,7 @@ use reflex_arch::ioapic::{self, IoApic, Polarity, Trigger};
 use reflex_runtime::interrupt::Vector;
 use reflex_runtime::section::section;
 
-/// The I/O APIC of a machine whose firmware does not tell.
+/// The I/O APIC where the firmware does not tell.
 const USUAL_CONTROLLER: Controller = Controller { address: 0xfec0_0000, first: 0 };
 
 /// Why a wire leads nowhere.

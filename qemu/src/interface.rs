@@ -29,7 +29,7 @@ pub(crate) fn set_queue_length(name: &str, frames: libc::c_int) -> io::Result<()
     call(&socket()?, libc::SIOCSIFTXQLEN, &mut request)
 }
 
-/// The mask of a network whose prefix has so many bits.
+/// The mask of a network with so many bits in its prefix.
 pub(crate) fn netmask(prefix_length: u8) -> Ipv4Addr {
     let ones = u32::MAX.checked_shl(32 - u32::from(prefix_length.min(32))).unwrap_or(0);
     Ipv4Addr::from_bits(ones)

@@ -30,7 +30,7 @@ const TAKEN: [&str; 8] =
         cargo reflex new sensor\n  \
         cargo reflex new ~/appliances/sensor")]
 pub struct Arguments {
-    /// The appliance's name, or the folder to make, whose last part is the name
+    /// The appliance's name, or the folder to make, with the name as its last part
     #[arg(value_name = "NAME")]
     path: PathBuf,
 }

@@ -29,7 +29,7 @@ use serde_json::Value;
 
 use crate::machine::{Forward, Model};
 
-/// The crate whose dependents are images.
+/// The crate that makes images of its dependents.
 const FACADE: &str = "reflex";
 
 /// A Cargo workspace with at least one image.
@@ -41,7 +41,7 @@ pub struct Project {
     pub images: Vec<Image>,
     /// Packages without an image that have something to test on the host.
     pub host_packages: Vec<String>,
-    /// Packages with images that also have a library whose tests run on the host.
+    /// Packages with images that also have a library with tests for the host.
     pub testable_libraries: Vec<String>,
     /// Cargo's profile of these tests, where it is not the usual one.
     pub host_profile: Option<String>,

@@ -98,7 +98,7 @@ pub enum Event {
 /// `#! latency PRIORITY at_once=N BUCKET=N ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waits {
-    /// Those whose handlers began on the spot.
+    /// Those with a handler that began on the spot.
     pub at_once: u64,
     /// The others: how many waited less than a time, and no less than half of it.
     pub waited: Vec<(u64, u64)>,

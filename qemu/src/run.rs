@@ -63,7 +63,7 @@ pub struct Arguments {
     /// The machine QEMU emulates
     #[arg(long, value_enum, default_value_t)]
     machine: Model,
-    /// Who executes the guest's instructions
+    /// What executes the guest's instructions
     #[arg(long, value_enum, default_value_t)]
     accel: Accel,
     /// Network: user (ports forwarded to 127.0.0.1), tap (made for the run), tap=IFNAME, none

@@ -33,7 +33,7 @@ use host::{CargoTest, Selected};
 use load::Load;
 use tally::{Skipping, Tally};
 
-/// The package of this repository whose tests boot images themselves.
+/// The package of this repository with tests that boot images themselves.
 const END_TO_END: &str = "reflex-e2e";
 /// What end-to-end tests drive guests with.
 const CLIENTS: [Package; 5] =
@@ -230,8 +230,8 @@ impl Run {
 
     /// Packages without images as a whole, in one call; of packages with images, the library, if
     /// it has one that can be tested. Packages with nothing to test are left out, though others
-    /// may need them: an image's crate that brings its own panic handler cannot be built beside
-    /// crates whose tests give a shared dependency its `std`.
+    /// may need them: an image's crate that brings its own panic handler cannot be built beside crates with
+    /// tests that give a shared dependency its `std`.
     fn host_tests(&self, seed: u64) -> Result<Tally> {
         let mut tally = Tally::default();
         let packages = self.project.host_packages.iter().filter(|name| *name != END_TO_END);

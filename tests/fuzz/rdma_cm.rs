@@ -1,5 +1,5 @@
-//! Connection messages, calls and time: a machine whose application does anything, among liars.
-//! What has to hold is what the communication manager's own tests hold it to.
+//! Connection messages, calls and time: a machine with an application that does anything, among
+//! liars. What has to hold is what the communication manager's own tests hold it to.
 
 #![allow(dead_code, reason = "the engine's tests share their parts with this one")]
 

@@ -11,7 +11,7 @@ use std::path::Path;
 /// Which module imports which, of one crate; a module is named as in `crate::NAME`.
 pub(crate) type Imports = BTreeMap<String, BTreeSet<String>>;
 
-/// The imports of a crate whose sources are in `folder`.
+/// The imports of a crate that has its sources in `folder`.
 pub(crate) fn imports(folder: &Path) -> Imports {
     let sources = files(folder).into_iter().filter_map(|file| {
         let text = std::fs::read_to_string(&file).expect("a source file is text");
@@ -43,7 +43,7 @@ pub(crate) fn imports_of(sources: &BTreeMap<String, String>) -> Imports {
     sources.iter().map(one).collect()
 }
 
-/// Every circle: the modules of each group whose members all lead to one another, sorted.
+/// Every circle: the modules of each group in which all lead to one another, sorted.
 pub(crate) fn circles(imports: &Imports) -> Vec<Vec<String>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> =
         imports.keys().map(|name| (name.as_str(), reach(imports, name))).collect();

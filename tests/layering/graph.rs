@@ -40,7 +40,7 @@ pub(crate) struct Edge {
     pub(crate) development: bool,
 }
 
-/// The workspace's packages, and who depends on whom.
+/// The workspace's packages, and which depends on which.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Graph {
     pub(crate) packages: BTreeSet<String>,

@@ -117,6 +117,14 @@ fn without_module(code: &str, at: usize) -> String {
 
 /// Every Rust file below `folder`, but for test modules in files of their own.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = all_files(folder);
+    files
+        .retain(|path| path.file_stem().is_none_or(|stem| stem != "tests" && stem != "test_space"));
+    files
+}
+
+/// Every source file below a folder.
+pub(crate) fn all_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -125,9 +133,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
             let path = entry.expect("a folder's entry").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs")
-                && path.file_stem().is_none_or(|stem| stem != "tests" && stem != "test_space")
-            {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 files.push(path);
             }
         }

@@ -21,7 +21,7 @@ const MEMORY_PER_CONNECTION: usize = 16 << 10;
 
 struct Server {
     system: System,
-    /// Whom to tell that the server has served enough.
+    /// The context to tell that the server has served enough.
     main: ContextId,
     /// After how many sessions it has, if ever.
     sessions: Option<usize>,

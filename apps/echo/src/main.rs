@@ -83,7 +83,7 @@ impl TcpService<Runtime> for Echo {
     }
 
     fn accepted(&mut self, connection: &Connection) {
-        // Whoever had the slot before may have ended in the middle.
+        // The connection that had the slot before may have ended in the middle.
         self.closing[connection.slot()] = false;
     }
 }

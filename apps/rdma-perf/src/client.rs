@@ -165,7 +165,7 @@ impl Client {
         self.require(went_on);
     }
 
-    /// Counts what is done; true for an answer, whose receive is posted again.
+    /// Counts what is done; true for an answer, after which its receive is posted again.
     fn count(&mut self, kind: Kind) -> Result<bool, Error> {
         let answer = kind == Kind::Receive;
         if !answer {

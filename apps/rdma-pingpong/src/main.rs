@@ -10,7 +10,7 @@
 //! | key | |
 //! | --- | --- |
 //! | `transport=rc\|uc\|ud` | what both sides have to agree on; `rc` unless given |
-//! | `srq` | of `rc`: several queue pairs, whose receives come from one queue |
+//! | `srq` | of `rc`: several queue pairs, with receives from one queue |
 //! | `queue-pairs=N` | with `srq`: how many, 16 unless given |
 //! | `client=ADDRESS` | is the client of that server; otherwise this is one |
 //! | `v6` | of a client: over IPv6, but for what goes over TCP |

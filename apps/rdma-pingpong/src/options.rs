@@ -31,7 +31,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Of an interface whose packets have that payload at most.
+    /// Of an interface with at most that payload in a packet.
     pub(crate) fn read(system: System, most: PathMtu) -> Result<Self, Error> {
         let transport = match system.argument("transport") {
             None | Some("rc") => Transport::Reliable,

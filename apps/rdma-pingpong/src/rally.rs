@@ -16,7 +16,7 @@ pub(crate) struct Rally {
     pub(crate) pair: QueuePair,
     /// The number that its packets begin with.
     pub(crate) psn: Psn,
-    /// Whom datagrams are for.
+    /// Where datagrams go.
     peer: Option<Announcement>,
     /// What is sent next. It is away from when it is posted until that is done.
     message: Option<Lent<[u8]>>,

@@ -1,4 +1,5 @@
-//! Events whose handlers run in a context of their own, made for one occurrence.
+//! Events with handlers that run in a context of their own, made for one occurrence (A-3.1.6,
+//!
 
 use crate::policy::{Wishes, settle};
 use crate::{Context, Error, System};
@@ -20,10 +21,10 @@ pub struct ClonerBuilder<S> {
 }
 
 impl System {
-    /// An event whose handler runs in a context of its own each time: a child that begins with a
-    /// copy of `template`, its own stack and its own event memory, and ends when the handler has
-    /// returned; or, when it has registered something itself, as soon as nothing of that is left.
-    /// `name` is what it and its children are called.
+    /// An event with a handler that runs in a context of its own each time: a child that begins
+    /// with a copy of `template`, its own stack and its own event memory, and ends when the handler
+    /// has returned; or, when it has registered something itself, as soon as nothing of that is
+    /// left. `name` is what it and its children are called.
     ///
     /// Several children may be under way at a time, at any point of their handlers. While all are,
     /// further occurrences wait, in order.
@@ -137,7 +138,7 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
         self.child_of(parent)
     }
 
-    /// Makes a cloner whose handler is told what has occurred.
+    /// Makes a cloner with a handler that is told what has occurred.
     ///
     /// # Errors
     /// When memory or a table does not allow it, or the parent's policy.
@@ -148,8 +149,8 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
         self.fed(Some, handler)
     }
 
-    /// Makes a cloner whose handler is given data. When its event has occurred `pull` builds the
-    /// data, in the child; without data the child ends at once.
+    /// Makes a cloner with a handler that is given data. When its event has occurred `pull` builds
+    /// the data, in the child; without data the child ends at once.
     ///
     /// # Errors
     /// As [`on`](Self::on).
@@ -166,8 +167,8 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
         Ok(Cloner::new(kernel, options, template, pull, handler)?)
     }
 
-    /// Makes a cloner that is started with data by whoever has it; see [`Cloner::start`] and
-    /// [`Cloner::start_with`].
+    /// Makes a cloner that is started with data by any code that has the cloner; see
+    /// [`Cloner::start`] and [`Cloner::start_with`].
     ///
     /// # Errors
     /// As [`on`](Self::on).

@@ -5,8 +5,8 @@ use reflex_event::{EventId, EventSystem as Kernel, Priority, Registration};
 use reflex_runtime::{Completions, ContextOptions};
 
 impl System {
-    /// A completion ring of `N` places, a power of two: its events are not called, but taken by
-    /// whoever has a copy of it.
+    /// A completion ring of `N` places, a power of two: its events call no handler, but are taken
+    /// by any code that has a copy of it.
     ///
     /// # Errors
     /// When memory, or the number of contexts, does not allow it.

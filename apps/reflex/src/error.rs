@@ -35,7 +35,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The status with which an image ends whose `main` returns this.
+    /// The status with which an image ends when `main` returns this.
     pub fn status(self) -> u8 {
         match self {
             Self::Interface(NicError::Kernel(error)) => Self::Event(error).status(),

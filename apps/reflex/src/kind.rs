@@ -29,13 +29,13 @@ pub use udp::{Received, Udp};
 
 use crate::{Error, Runtime, System};
 
-/// What can occur and everybody who is to be told; see [`reflex_kind::Source`].
+/// What can occur, and the registrations that are told; see [`reflex_kind::Source`].
 pub type Source<T> = reflex_kind::Source<Runtime, T>;
 
 impl System {
-    /// A source of occurrences with data, to be [delivered](reflex_kind::Source::deliver) by
-    /// whoever has it. It goes to everybody who registers; a registration that cannot keep pace is
-    /// given the last data and the number of occurrences.
+    /// A source of occurrences with data, to be [delivered](reflex_kind::Source::deliver) by any
+    /// code that has it. It goes to every registration; one that cannot keep pace is given the last
+    /// data and the number of occurrences.
     ///
     /// # Errors
     /// When memory or a table does not allow one more.

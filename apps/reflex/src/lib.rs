@@ -1,4 +1,4 @@
-//! Reflex: network appliances whose handlers are called straight from interrupts.
+//! Reflex: network appliances with handlers that are called straight from interrupts.
 //!
 //! An application depends on this crate alone. Its `main` gets a [`System`], makes contexts,
 //! registers handlers with sources of events, and returns; from then on the image is nothing but

@@ -32,8 +32,8 @@ impl<S, O> ContextBuilder<S, O> {
         self
     }
 
-    /// Its handlers may not interrupt `section`, whoever [runs](System::protect) it; besides other
-    /// sections that were named before.
+    /// Its handlers may not interrupt `section`, whichever context [runs](System::protect) it;
+    /// besides other sections that were named before.
     pub fn not_during(mut self, section: Protected) -> Self {
         let sections = &mut self.options.policy.not_during;
         *sections = sections.with(section.place());

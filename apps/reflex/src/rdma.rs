@@ -16,7 +16,8 @@ pub use reflex_rdma::{
 
 /// The RDMA port; see [`System::rdma`].
 pub type Rdma = reflex_rdma::Rdma<Runtime>;
-/// Whose keys are valid for whom.
+/// The queue pairs and the regions that belong together: a key is valid for queue pairs of its
+/// domain.
 pub type ProtectionDomain = reflex_rdma::ProtectionDomain<Runtime>;
 /// Memory that peers may reach.
 pub type MemoryRegion = reflex_rdma::MemoryRegion<Runtime>;

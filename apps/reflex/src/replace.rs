@@ -23,7 +23,7 @@ pub struct Replacement<New: 'static> {
 }
 
 impl System {
-    /// Prepares to replace the implementation of `context` by one whose state is a `New`, with
+    /// Prepares to replace the implementation of `context` by one with a state of type `New` and
     /// handlers of its own: while all others serve, and without losing anything that occurs for it.
     ///
     /// Every registration of the context is to be given a new handler by

@@ -6,7 +6,8 @@ use core::time::Duration;
 use reflex_event::EventSystem as Kernel;
 use reflex_kind::{Delivery, Shortage};
 
-/// A handler's registration with a kind of event whose data is a `T`. Dropping it changes nothing.
+/// A handler's registration with a kind of event that comes with a `T`. Dropping it changes
+/// nothing.
 ///
 /// All calls are legal from any handler, the registration's own included. When it has ended they
 /// say [`EventError::Stale`](crate::EventError::Stale).
@@ -119,7 +120,7 @@ impl<T: Send + 'static> Subscribed<T> {
         })
     }
 
-    /// From now on only occurrences count of whose data `filter` says so; see
+    /// From now on only occurrences count for which `filter` says so, by their data; see
     /// [`Subscription::filter`](crate::Subscription::filter).
     ///
     /// # Errors

@@ -105,10 +105,10 @@ where
         }
     }
 
-    /// Only occurrences count of whose data `filter` says so. It is asked where the event is
-    /// activated, with dispatch deferred: it is to be short. What goes wrong in it is the failure of
-    /// the handler's context, as with [`Runtime::filter`](crate::Runtime::filter), and then the data
-    /// is forgotten.
+    /// Only occurrences count for which `filter` says so, by their data. It is asked where the
+    /// event is activated, with dispatch deferred: it is to be short. What goes wrong in it is the
+    /// failure of the handler's context, as with [`Runtime::filter`](crate::Runtime::filter), and
+    /// then the data is forgotten.
     pub fn filter<F>(self, filter: F) -> Subscription<X, A, F>
     where
         F: Fn(&X::Data) -> bool + Send + 'static,

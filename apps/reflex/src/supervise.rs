@@ -25,7 +25,7 @@ pub enum Verdict {
 }
 
 impl System {
-    /// A context called `name` whose state is made by `constructor`: now, and again whenever it
+    /// A context called `name` with a state that `constructor` makes: now, and again whenever it
     /// has failed. The constructor runs in the context itself; there it registers the context's
     /// handlers, and has the right to boxes of the context's own. So the state need not be `Send`.
     ///

@@ -141,7 +141,7 @@ impl Acknowledge for Arrival {
     }
 }
 
-/// The console's input, for the first who asks.
+/// The console's input, for the first caller.
 ///
 /// # Errors
 /// [`InputError`].

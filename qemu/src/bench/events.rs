@@ -215,7 +215,7 @@ fn registered(printed: &Printed) -> Option<u64> {
     printed.parameters.get("events")?.parse().ok().filter(|&events| events > 0)
 }
 
-/// For each case whose instructions were counted with several numbers of events: by how many
+/// For each case that was measured, in instructions, with several numbers of events: by how many
 /// percent of the smallest figure the largest lies above it.
 fn flatness(printed: &[Printed]) -> Vec<Figure> {
     let mut cases: BTreeMap<&str, Vec<(u64, &Printed)>> = BTreeMap::new();

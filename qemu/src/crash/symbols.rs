@@ -177,8 +177,8 @@ impl Symbols {
         self.functions.get(behind.checked_sub(1)?).map(|(_, name)| name.as_str())
     }
 
-    /// The functions at an address: the inlined ones first, then the one they are in, whose
-    /// symbol has the longer name.
+    /// The functions at an address: the inlined ones first, then the one they are in, the symbol of
+    /// which has the longer name.
     fn frames_at(&self, frame: FrameAddress, certain: bool) -> Vec<Frame> {
         let lookup = frame.address_for_lookup();
         let address = frame.address();

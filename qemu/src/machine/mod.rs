@@ -62,7 +62,7 @@ pub enum Model {
     Microvm,
 }
 
-/// Who executes the guest's instructions.
+/// What executes the guest's instructions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Accel {
     /// QEMU's translator; works everywhere.
@@ -264,7 +264,7 @@ impl Machine {
         self
     }
 
-    /// Who executes the guest's instructions.
+    /// What executes the guest's instructions.
     pub fn accel(mut self, accel: Accel) -> Machine {
         self.accel = accel;
         self
@@ -318,7 +318,7 @@ impl Machine {
 
     /// Has the machine reset when its kernel stands still, which ends it: see [`Status::StoodStill`].
     ///
-    /// Only on q35, whose bus the watchdog timer is for; not while a debugger may stop the guest,
+    /// Only on q35, for the watchdog timer needs its bus; not while a debugger may stop the guest,
     /// nor when the command line has `watchdog=0`.
     pub fn watchdog(mut self) -> Machine {
         self.watchdog = true;

@@ -55,7 +55,7 @@ pub struct Running {
     watch: Option<Sender<()>>,
 }
 
-/// Wakes whoever reads a machine's lines, from another thread or a signal's.
+/// Wakes the reader of a machine's lines, from another thread or a signal's.
 #[derive(Clone)]
 pub struct Interrupter(Sender<Message>);
 

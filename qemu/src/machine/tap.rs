@@ -60,7 +60,7 @@ pub enum TapError {
     AddressTaken {
         /// The network wanted.
         network: String,
-        /// Who has it.
+        /// The interface that has it.
         interface: String,
     },
     /// No interface of that name.
@@ -187,7 +187,7 @@ impl Tap {
     }
 }
 
-/// The interface, other than `but`, whose address lies in the network of `address`. A wider
+/// The interface, other than `but`, that has an address in the network of `address`. A wider
 /// network of another interface is no obstacle: the narrower one wins.
 fn holder(address: Ipv4Addr, prefix_length: u8, but: &str) -> io::Result<Option<String>> {
     let network = |address: Ipv4Addr| address.to_bits() & netmask(prefix_length).to_bits();

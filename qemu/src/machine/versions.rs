@@ -5,7 +5,7 @@
 //! | 7.2 | | joins guests by the backend `stream`, which peers need | [`OLDEST`] |
 //! | | 8.1 | translates barriers and locked instructions away where there is room for one processor | [`processors`] |
 //! | 5.2 | | takes SeaBIOS for a microvm with ACPI, and where that is no link to qboot the image never starts | [`firmware`] |
-//! | 9.0 | | has x2APIC in the translator, whose timer cannot be read while instructions are counted ("Bad icount read") | [`processor`] |
+//! | 9.0 | | has x2APIC in the translator, and its timer cannot be read while instructions are counted ("Bad icount read") | [`processor`] |
 //!
 //! Nothing asks for the version that runs: what one version needs harms no other. A version older than
 //! [`OLDEST`] is refused.
@@ -14,7 +14,7 @@ use std::fmt;
 
 use super::{Accel, Entropy, Firmware, Machine, Model};
 
-/// The oldest version that is used: the first whose backend `stream` joins guests, and the oldest that
+/// The oldest version that is used: the first with a backend `stream`, which joins guests, and the oldest that
 /// the tests have run with.
 pub const OLDEST: (u32, u32) = (7, 2);
 

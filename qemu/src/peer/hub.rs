@@ -131,7 +131,8 @@ impl Shared {
         }
     }
 
-    /// Writes to all but one. Whoever does not take it whole would misread what follows: cut off.
+    /// Writes to all but one. A guest that does not take it whole would misread what follows, and
+    /// is cut off.
     fn pass_on(&self, but: Option<u64>, bytes: &[u8]) {
         self.lock().retain(|&number, guest| {
             let stays = Some(number) == but || guest.write_all(bytes).is_ok();

@@ -16,8 +16,8 @@ use crate::crash::Symbols;
 use crate::machine::{Emulator, Icount, Machine, Model, Network, Outcome, Running, Status};
 use crate::protocol::{Event, Line};
 
-/// The group whose tests run under `-icount`: in them a nanosecond is an instruction, the same
-/// in every run.
+/// The group of tests that run under `-icount`: in them a nanosecond is an instruction, the same in
+/// every run.
 pub(super) const COUNTING_GROUP: &str = "icount";
 /// How many guests run at a time.
 const GUESTS: usize = 2;
@@ -27,7 +27,7 @@ const TEST_LIMIT: Duration = Duration::from_secs(120);
 const LIST_LIMIT: Duration = Duration::from_secs(60);
 /// How many lines of the guest's log a failure shows.
 const TAIL: usize = 40;
-/// Memory of an image whose package does not say, in MiB.
+/// Memory of an image if its package does not say, in MiB.
 const USUAL_MEMORY_MIB: u32 = 128;
 /// The status of an image in which tests failed.
 const TESTS_FAILED: u8 = 108;
@@ -249,7 +249,7 @@ impl<'a> Boot<'a> {
         self.current += 1;
     }
 
-    /// The machine has ended: who has not been heard of, or did it end badly?
+    /// The machine has ended: which tests have not been heard of, or did it end badly?
     fn conclude(mut self, outcome: &Outcome, tell: &mut impl FnMut(usize, Verdict)) -> usize {
         let all = self.group.tests.len();
         let Some(last) = self.last.take() else {

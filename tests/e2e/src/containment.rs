@@ -130,7 +130,7 @@ fn beyond_the_bound_of_the_quarantine_the_image_ends() {
     assert!(last.text.contains("of 3 computations"), "{}", last.text);
 }
 
-/// Who has a time budget and nobody to answer for its failures ends the image.
+/// A context with a time budget and nobody to answer for its failures ends the image.
 #[test]
 fn an_overrun_that_is_nobodys_ends_the_image() {
     let outcome = Guest::start(machine("misbehave").append("by=overrun")).finish();

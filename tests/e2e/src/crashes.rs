@@ -111,7 +111,7 @@ fn a_guest_that_hangs_is_ended_and_no_success() {
     assert!(!outcome.status.success());
 }
 
-/// An image whose `main` has returned stays alive; it takes the host to end it.
+/// An image stays alive after its `main` has returned; it takes the host to end it.
 #[test]
 fn an_idle_image_stays_alive() {
     let outcome = goes_on("wait", "waiting");

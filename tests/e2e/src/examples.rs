@@ -122,7 +122,7 @@ fn aem_server_accepts_reads_and_closes_asynchronously() {
     serves("", sessions, include_str!("../expected/aem-server.txt"));
 }
 
-/// A socket whose closing nobody asks to be told of closes when its peer has, and what came before is
+/// A socket without a handler for its closing closes when its peer has, and what came before is
 /// answered.
 #[test]
 fn aem_sockets_close_by_themselves() {

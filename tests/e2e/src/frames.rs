@@ -125,7 +125,7 @@ fn clients_are_served_through_a_storm_of_malformed_frames() {
     let Some(tap) = tap() else { return };
     let mut random = StdRng::seed_from_u64(seed());
     let ends = ends(&tap);
-    let mut wire = Wire::open(tap.name()).expect("whoever may make a tap may write on it");
+    let mut wire = Wire::open(tap.name()).expect("a user who may make a tap may write on it");
     let mut guest = Guest::start(machine("httpd").network(Network::Tap(tap)));
     let server = guest.endpoint(Protocol::Tcp, 80);
     let (over, served) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -165,7 +165,7 @@ fn clients_are_served_through_a_storm_of_malformed_frames() {
 fn malformed_frames_are_counted_and_leave_nothing_behind() {
     let Some(tap) = tap() else { return };
     let ends = ends(&tap);
-    let mut wire = Wire::open(tap.name()).expect("whoever may make a tap may write on it");
+    let mut wire = Wire::open(tap.name()).expect("a user who may make a tap may write on it");
     let mut guest = Guest::start(machine("steady").network(Network::Tap(tap)));
     let mut session = Session::connect(guest.endpoint(Protocol::Tcp, 9));
     let frames = malformed(ends, 9);

@@ -25,7 +25,7 @@ static FREED: Condvar = Condvar::new();
 pub(crate) struct Seats(usize);
 
 impl Seats {
-    /// The right to run several at a time, for a test whose guests talk to each other.
+    /// The right to run several at a time, for a test with guests that talk to each other.
     pub(crate) fn all() -> Self {
         Self::take(SEATS)
     }

@@ -1,4 +1,4 @@
-//! Events whose handlers run in contexts of their own: cloners, their children, and what those
+//! Events with handlers that run in contexts of their own: cloners, their children, and what those
 //! inherit.
 
 use crate::trace::Trace;

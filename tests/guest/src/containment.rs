@@ -467,7 +467,7 @@ fn a_budget_counts_what_the_handler_itself_takes(system: System) -> Result<(), E
     Ok(())
 }
 
-/// A filter that panics or faults is the failure of its owner, whoever has activated the event: a
+/// A filter that panics or faults is the failure of its owner, whatever has activated the event: a
 /// higher handler, an interrupt, `main`; they go on, and so does a filter that is asked meanwhile.
 #[reflex::test]
 fn a_filter_that_fails_ends_its_owner_alone(system: System) -> Result<(), Error> {

@@ -42,7 +42,7 @@ fn a_handler_may_unregister_itself(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Names of what is gone are refused, and never reach whoever has the place now.
+/// Names of what is gone are refused, and never reach what has the place now.
 #[reflex::test]
 fn stale_names_are_refused(system: System) -> Result<(), Error> {
     static OLD: AtomicU32 = AtomicU32::new(0);

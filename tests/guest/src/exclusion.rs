@@ -8,7 +8,7 @@ fn level(level: u8) -> Priority {
     Priority::new(level).expect("below 64")
 }
 
-/// A signal whose handler leaves a mark when it begins.
+/// A signal with a handler that leaves a mark when it begins.
 fn marking(
     system: System,
     name: &'static str,

@@ -63,7 +63,7 @@ fn an_alarm_reaches_everybody(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// A shared timer that expires once tells everybody, and at once who comes later.
+/// A shared timer that expires once tells every handler, and at once one that is registered later.
 #[reflex::test(group = "kinds")]
 fn an_alarm_that_has_gone_off_is_told_at_once(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);

@@ -69,8 +69,8 @@ fn activations_and_boxes_make_no_heap_call(system: System) -> Result<(), Error> 
     Ok(())
 }
 
-/// A context whose memory is used up is told so precisely, has lost nothing, and goes on as soon
-/// as something is given back. Others never notice.
+/// A context that has used up its memory is told so precisely, has lost nothing, and goes on as
+/// soon as something is given back. Others never notice.
 #[reflex::test]
 fn exhausted_memory_is_a_precise_error(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);

@@ -56,7 +56,7 @@ fn kinds_that_are_not_allowed_are_refused(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Each executor is refused to whoever may not name it.
+/// Each executor is refused to a context that may not name it.
 #[reflex::test(group = "contexts")]
 fn executors_that_are_not_allowed_are_refused(system: System) -> Result<(), Error> {
     let all_but = |forbidden: Executor| {
@@ -116,7 +116,8 @@ fn the_limit_on_registrations_holds_and_is_told(system: System) -> Result<(), Er
     Ok(())
 }
 
-/// A protected section is not interrupted by those whose policy says so, and by all others.
+/// A protected section is not interrupted by contexts with a policy that says so, and by all
+/// others.
 #[reflex::test(group = "contexts")]
 fn protected_sections_are_not_interrupted(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
@@ -124,7 +125,7 @@ fn protected_sections_are_not_interrupted(system: System) -> Result<(), Error> {
     assert_eq!(settle, system.protected("settle")?);
     assert_ne!(settle, other);
     let marking = |name: &'static str, sections: &[reflex::Protected]| {
-        // Who may interrupt is above what those who may not lend to the work.
+        // A context that may interrupt is above the priority that the others lend to the work.
         let context = system.context(name, ()).priority(level(60 - 10 * sections.len() as u8));
         let context = sections.iter().fold(context, |to, section| to.not_during(*section));
         let mark = name.as_bytes()[0] as char;
@@ -151,7 +152,7 @@ fn protected_sections_are_not_interrupted(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// A context whose handlers do the protected work is not in its own way.
+/// A context with handlers that do the protected work is not in its own way.
 #[reflex::test(group = "contexts")]
 fn the_owner_of_the_work_may_be_one_of_them(system: System) -> Result<(), Error> {
     static DONE: AtomicBool = AtomicBool::new(false);

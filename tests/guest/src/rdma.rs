@@ -109,7 +109,7 @@ fn a_context_that_fails_gives_all_of_its_memory_back(system: System) -> Result<(
         let wrong =
             system.signal(SignalMode::Counter).on(culprit, move |means: &mut Means, _| {
                 match round % 3 {
-                    // A completion comes, whose handler panics.
+                    // A completion comes, and its handler panics.
                     0 => means.reliable.fail().expect("it is there"),
                     1 => drop(means.datagrams.fail()),
                     _ => {}

@@ -355,7 +355,7 @@ impl TcpService<Runtime> for Successor {
     }
 }
 
-/// A context whose connections come and go all the time is replaced again and again; each
+/// A context with connections that come and go all the time is replaced again and again; each
 /// connection's end is told, by whichever implementation is there by then.
 #[reflex::test(group = "contexts")]
 fn connections_are_served_on(system: System) -> Result<(), Error> {

@@ -227,7 +227,7 @@ fn a_batch_tells_what_was_ready(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Exclusive kinds are not taken from who has them, not even when they are ready.
+/// Exclusive kinds are not taken from their handler, not even when they are ready.
 #[reflex::test(group = "kinds")]
 fn what_is_ready_is_not_taken_from_its_owner(system: System) -> Result<(), Error> {
     #[derive(Clone)]

@@ -80,8 +80,8 @@ fn latencies_count_every_activation(system: System) -> Result<(), Error> {
 }
 
 /// A handler that ends after its deadline is told of as trouble; one that ends in time is not, and
-/// neither is one whose deadline was lifted. With instructions counted: on a busy host no
-/// handler is sure to end in time.
+/// neither is one with a deadline that was lifted. With instructions counted: on a busy
+/// host no handler is sure to end in time.
 #[reflex::test(group = "icount")]
 fn a_missed_deadline_is_told(system: System) -> Result<(), Error> {
     static MISSED: AtomicU32 = AtomicU32::new(0);
@@ -161,7 +161,7 @@ fn scarce_memory_is_trouble(system: System) -> Result<(), Error> {
 /// Whatever allocates event memory that is not there, the owner is told: of a registration, of an
 /// event with data, of a filter, of its own box. It chooses what to do about it.
 #[reflex::test]
-fn exhausted_event_memory_is_trouble_whoever_needs_it(system: System) -> Result<(), Error> {
+fn exhausted_event_memory_is_trouble_whatever_needs_it(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     let kernel = system.kernel();
     let context = system.context("small", ()).memory(4 << 10).build()?;

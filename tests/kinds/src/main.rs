@@ -35,7 +35,7 @@ fn main(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Connections whose peers will send no more, by slot.
+/// Connections on which the peer will send no more, by slot.
 struct Echo {
     closing: [bool; CONNECTIONS as usize],
 }

@@ -71,7 +71,7 @@ fn hang() -> ! {
     }
 }
 
-/// Has a handler exceed its time budget, in a context whose failure is the image's.
+/// Has a handler exceed its time budget, in a context that takes the image with it when it fails.
 fn in_limited_handler(system: System) -> Result<(), Error> {
     let context = system.context("limited", ()).budget(Duration::from_millis(10)).build()?;
     let signal = system.signal(SignalMode::Counter).on(context, |(), _| hang())?;

@@ -153,7 +153,7 @@ impl Service {
             let question = core::mem::take(question);
             let answer = self.line(question.as_bytes());
             if connection.sendable().unwrap_or(0) < answer.as_bytes().len() {
-                // Whoever asks is to read the answers.
+                // A client that asks is to read the answers.
                 return connection.abort();
             }
             let _ = connection.send(answer.as_bytes());

@@ -80,7 +80,7 @@ pub struct SimKernel {
 }
 
 impl SimKernel {
-    /// A kernel whose random numbers follow from `seed`.
+    /// A kernel with random numbers that follow from `seed`.
     pub fn new(clock: Clock, seed: u64) -> Self {
         let tables = Tables {
             contexts: Vec::new(),
@@ -136,8 +136,8 @@ impl SimKernel {
         self.lock().contexts[usize::from(context.id().index)].troubles.clone()
     }
 
-    /// Gives a context up, which is not running: its registrations end, and whoever asked for it
-    /// is told. What its state holds stays as it is.
+    /// Gives a context up, which is not running: its registrations end, and those that asked for it
+    /// are told. What its state holds stays as it is.
     pub fn end<S>(&self, context: Context<S>) {
         self.end_at(usize::from(context.id().index));
     }

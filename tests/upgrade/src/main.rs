@@ -1,5 +1,5 @@
-//! An appliance whose service is replaced by another implementation every few milliseconds, while
-//! it serves.
+//! An appliance with a service that is replaced by another implementation every few milliseconds,
+//! while it serves.
 //!
 //! TCP and UDP port 9. Each byte is answered by one: `1` or `2`, the implementation that has got
 //! it. To `?` over TCP the answer is a line instead, of 11 digits, a space and 11 digits: how many
@@ -112,7 +112,7 @@ enum Present {
     Second(Context<Service<2>>),
 }
 
-/// Who replaces the service.
+/// The context that replaces the service.
 struct Operator {
     system: System,
     listener: Listener,

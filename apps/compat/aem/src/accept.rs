@@ -22,7 +22,7 @@ pub struct Listening {
 
 #[derive(Default)]
 struct Queue {
-    /// Whose handler accepts.
+    /// The event of the handler that accepts.
     event: Option<EventId>,
     /// To be closed when nobody accepts any more.
     listener: Option<Listener>,
@@ -105,7 +105,7 @@ impl Listening {
 /// `socket` asks for. Those that the handler has not been told of yet wait, also when the event is
 /// disabled. When the event is unregistered no more are accepted.
 ///
-/// A socket that nobody reads and whose closing nobody is told of closes when its peer does.
+/// A socket that has no handler for reading and none for its closing closes when its peer does.
 ///
 /// # Errors
 /// Those of [`ListenBuilder::serve`]; others when memory or a table does not allow one more.

@@ -62,7 +62,7 @@ operation!(
     Filter<F: Predicate>(filter: F) -> (), |kernel, event| kernel.filter(event, filter)
 );
 operation!(
-    /// Looks the event up: whose it is, its priority, whether it is disabled, what is pending.
+    /// Looks the event up: its owner, its priority, whether it is disabled, what is pending.
     LookUp -> Info, |kernel, event| kernel.look_up(event)
 );
 operation!(

@@ -17,7 +17,8 @@
 //! ```
 //!
 //! The parts: `control` is [`evctl`], `keepalive` and `timer` are what their names say; `accept`
-//! turns connections into a [`Socket`] each, and `socket` keeps who has asked for what occurs there.
+//! turns connections into a [`Socket`] each, and `socket` keeps which handlers have asked for what occurs
+//! there.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Sockets, and who is to be told of what occurs there.
+//! Sockets, and which handlers are to be told of what occurs there.
 //!
 //! What a process has registered for a socket lies with it, in the process's event memory: at most
 //! one event of a kind. What occurred is noted there, and the event activated; its handler's run
@@ -11,7 +11,7 @@ use reflex::net::{Connection, TcpState, TcpStates};
 use reflex::{Accumulation, Ceiling, ConnectionError, NetError, Registration, Shared};
 use reflex::{Activation, Context, Error, EventError, EventId, Kernel, Priority, Runtime};
 
-/// A connection that was accepted by a process whose state is an `S`.
+/// A connection that was accepted by a process with a state of type `S`.
 ///
 /// A small handle: copies are of the same socket. It reads and writes as the [`Connection`] that it
 /// stands for.
@@ -183,7 +183,7 @@ impl Inner {
         let events = self.with(|notes| {
             (notes.over, notes.error) = (true, error);
             notes.socket |= CLOSED;
-            // Who knows that it closes has been told, or will be.
+            // A process was told, or will be, when the peer closed: once is enough.
             notes.close |= !notes.closing;
             core::mem::take(&mut notes.events)
         });

@@ -35,7 +35,7 @@ pub struct NetioContext<D: Send + 'static> {
     pub evloop: EventLoop<D>,
 }
 
-/// An event loop whose callbacks share a `D`.
+/// An event loop with callbacks that share a `D`.
 pub struct EventLoop<D: Send + 'static> {
     system: System,
     context: Context<D>,
@@ -84,7 +84,7 @@ pub fn netio_init<D: Send + 'static>(system: System, data: D) -> Result<NetioCon
     Ok(NetioContext { evloop: netio_eventloop_init(system, data)? })
 }
 
-/// Makes an event loop whose callbacks share `data`.
+/// Makes an event loop with callbacks that share `data`.
 ///
 /// # Errors
 /// When memory, or the number of contexts, does not allow it.

@@ -1,8 +1,9 @@
-//! Whose time may have run out: a timing wheel of seconds over connection slots.
+//! Connections with a deadline that may have passed: a timing wheel of seconds over connection
+//! slots.
 //!
 //! Every operation is O(1), and a second passes in the number of slots filed under it. Deadlines
 //! that only move later, as those of busy connections do with each request, cost a comparison: a
-//! slot stays filed where it is, and whoever takes it out files it again.
+//! slot stays filed where it is, and the code that takes it out files it again.
 
 use alloc::boxed::Box;
 use alloc::vec;

@@ -71,7 +71,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The last response of a connection whose requests can no longer be told apart.
+    /// The last response of a connection, when its requests can no longer be told apart.
     pub(crate) const fn refusal(status: Status) -> Self {
         Self { answer: Answer::Status(status), persistence: Persistence::Closed, body: Body::Sent }
     }

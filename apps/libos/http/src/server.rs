@@ -47,7 +47,7 @@ pub struct Counters {
     pub refused: u64,
     /// Connections given up because they took too long.
     pub timed_out: u64,
-    /// Of these, connections whose peers did not read: they took less of a response than
+    /// Of these, connections with peers that did not read: they took less of a response than
     /// [`Limits::progress`] in [`Limits::stall`] seconds.
     pub too_slow: u64,
     /// Requests refused because there was no room for their large heads.

@@ -91,7 +91,7 @@ impl<C: Stream> Service<C> {
         &self.server.counters
     }
 
-    /// A connection has been accepted. One whose slot lies beyond the table is aborted.
+    /// A connection has been accepted. One with a slot beyond the table is aborted.
     pub fn accepted(&mut self, slot: usize, mut stream: C) {
         let Some(entry) = self.table.get_mut(slot) else {
             stream.abort();

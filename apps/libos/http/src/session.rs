@@ -160,9 +160,9 @@ impl Session {
     /// The deadline has passed. Of the bytes that were written, the peer has not taken `untaken`.
     ///
     /// A request that did not arrive in time is answered with 408; a connection that is silent is
-    /// closed; one whose peer does not close is aborted. While the peer takes what was sent, at
-    /// [the least rate](crate::Limits::progress) or faster, it gets more time; a connection whose
-    /// peer takes less is aborted.
+    /// closed; one that the peer does not close in its turn is aborted. While the peer takes what
+    /// was sent, at [the least rate](crate::Limits::progress) or faster, it gets more time; when it
+    /// takes less, the connection is aborted.
     pub fn expire(&mut self, untaken: usize, server: &mut Server, out: &mut impl Output) {
         match self.state {
             // Room may have become free that nobody was told of.

@@ -35,7 +35,7 @@ statuses! {
     MovedPermanently = "301 Moved Permanently",
     /// The client has this already.
     NotModified = "304 Not Modified",
-    /// Not a request as RFC 9112 has it, or one whose framing is ambiguous.
+    /// Not a request as RFC 9112 has it, or one with ambiguous framing.
     BadRequest = "400 Bad Request",
     /// No such path.
     NotFound = "404 Not Found",

@@ -1,5 +1,5 @@
-//! What is not a request, or one whose end two readers could see in two places: an answer that
-//! says so, and the end of the connection.
+//! What is not a request, or one with an end that two readers could see in two places: an answer
+//! that says so, and the end of the connection.
 
 use crate::common;
 use common::{responses, talk};

@@ -268,7 +268,7 @@ fn expectations() {
     let whole = talk(head.to_owned() + "12345");
     assert_eq!(statuses(&whole.sent, &["POST"; 2]), [100, 405]);
     assert_eq!(whole.wants, Wants::Input);
-    // Nothing to continue with, or nobody who knows what that is.
+    // Nothing to continue with, or a client that does not know what that is.
     assert_eq!(get("/", "Expect: 100-continue\r\n").status, 200);
     let old = "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n1";
     assert_eq!(statuses(&talk(old).sent, &["POST"]), [405]);

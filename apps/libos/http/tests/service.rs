@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// A connection with bounded buffers. As with the real ones, bytes are shown up to where the
-/// buffer wraps, and room is announced only to those who asked for more than there was.
+/// buffer wraps, and room is announced only after a write that asked for more than there was.
 #[derive(Clone)]
 struct Fake(Rc<RefCell<State>>);
 
@@ -140,7 +140,7 @@ fn a_slot_beyond_the_table_is_aborted() {
 }
 
 #[test]
-fn time_outs_reach_exactly_whom_they_concern() {
+fn time_outs_reach_exactly_their_connections() {
     let mut service = service(3);
     let [silent, slow, busy] = [(); 3].map(|()| Fake::new(100_000));
     for (slot, stream) in [&silent, &slow, &busy].into_iter().enumerate() {

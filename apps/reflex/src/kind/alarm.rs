@@ -45,7 +45,8 @@ impl Alarm {
         Self::new(system, system.now() + period, Some(period))
     }
 
-    /// An alarm that goes off once, `delay` from now. Who registers later is told at once.
+    /// An alarm that goes off once, `delay` from now. A handler that is registered later is told at
+    /// once.
     ///
     /// # Errors
     /// As [`every`](Self::every).

@@ -13,7 +13,7 @@ const HANDFUL: usize = 32;
 
 /// The console's input. It goes to one registration. Copies are of the same console.
 ///
-/// Nothing is lost on the way: while the handler does not keep pace, whoever types is held up.
+/// Nothing is lost on the way: while the handler does not keep pace, the sender is held up.
 #[derive(Clone)]
 pub struct Console(Arc<Inner>);
 
@@ -47,7 +47,7 @@ impl Deref for Typed {
 }
 
 impl Console {
-    /// The console's input, for the first who asks.
+    /// The console's input, for the first caller.
     ///
     /// # Errors
     /// [`Error::Console`] when there is none, or somebody else reads it; others when memory or a

@@ -6,8 +6,8 @@ use core::time::Duration;
 use reflex_event::{EventId, EventSystem as Kernel, Instant, Registration, TimerId};
 use reflex_runtime::Runtime;
 
-/// A registration behind the scenes whose handler delivers to a source, at the priority of the
-/// highest of the source's own registrations. It ends when this is dropped.
+/// A registration behind the scenes, with a handler that delivers to a source, at the priority of
+/// the highest of the source's own registrations. It ends when this is dropped.
 pub(super) struct Feeder {
     kernel: Runtime,
     event: EventId,

@@ -5,9 +5,9 @@ use crate::{Error, Runtime, System};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// A line that is asserted and deasserted. Who registers by edge is told each time it is asserted;
-/// who registers by [level](crate::Subscription::level) is told again and again while it is.
-/// Copies are of the same line.
+/// A line that is asserted and deasserted. A handler registered by edge is told each time it is
+/// asserted; one registered by [level](crate::Subscription::level) is told again and again while it
+/// is. Copies are of the same line.
 #[derive(Clone)]
 pub struct Line {
     source: Source<()>,

@@ -61,7 +61,7 @@ pub enum What {
 }
 
 impl Tcp {
-    /// Listens on a port, for up to so many connections at a time, whose work is done at a
+    /// Listens on a port, for up to so many connections at a time. Their work is done at a
     /// priority.
     ///
     /// # Errors
@@ -164,8 +164,8 @@ impl Bridge {
         self.heard && self.source.registrations() == 0
     }
 
-    /// Something is to be told. A connection whose slot still has to be told of the one before is
-    /// reset: its handler is that far behind.
+    /// Something is to be told. A connection is reset if its slot still has to be told of the one
+    /// before: the handler is that far behind.
     fn tell(&mut self, connection: &Connection, what: What) {
         let (slot, deserted) = (connection.slot(), self.is_deserted());
         let Some(place) = self.places.get_mut(slot) else { return };

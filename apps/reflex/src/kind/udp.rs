@@ -27,11 +27,11 @@ struct Inner {
 
 /// A datagram has arrived.
 pub struct Received {
-    /// Who sent it.
+    /// The sender.
     pub from: SocketAddrV4,
-    /// Whom it was sent to: our address, or a broadcast address.
+    /// The address it was sent to: our own, or a broadcast address.
     pub to: SocketAddrV4,
-    /// What it says, in the event memory of whoever has registered.
+    /// What it says, in the event memory of the handler's context.
     pub payload: Lent<[u8]>,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Debug for Received {
 }
 
 impl Udp {
-    /// Opens a port, whose work is done at a priority.
+    /// Opens a port. Its work is done at a priority.
     ///
     /// # Errors
     /// Those of [`System::udp`]; others when memory or a table does not allow it.
@@ -92,8 +92,8 @@ impl UdpService<Runtime> for Bridge {
                     self.source.deliver(Received { from, to, payload }).is_ok()
                 }
                 Err(_) => {
-                    // The kernel tells the owner, who may have chosen that it ends. A network does
-                    // not wait.
+                    // The kernel tells the owner, which may have chosen to end in that case. A
+                    // network does not wait.
                     let _ = owner.starved(1);
                     false
                 }

@@ -16,7 +16,7 @@ pub struct Received {
 }
 
 impl Received {
-    /// A frame whose IP packet begins at `packet`.
+    /// The frame that has its IP packet at `packet`.
     pub fn new(frame: Frame, packet: usize) -> Self {
         Self { frame, packet }
     }
@@ -84,7 +84,7 @@ pub fn send(
         Ok(()) => Sending::Done,
         Err(NicError::TransmitFull) => Sending::Starved,
         Err(NicError::TooLong) => Sending::TooLong,
-        // The network loses everything from now on: nobody would be woken who waits.
+        // The network loses everything from now on, and a waiting queue pair would never be woken.
         Err(NicError::DeviceFailed) => Sending::Done,
     }
 }

@@ -9,7 +9,7 @@ use reflex_memory::Exposed;
 use reflex_rdma_engine::{Access, Atomic, Domain, Gone, Memory, Place, Region};
 use reflex_rdma_wire::RKey;
 
-/// Who has the registered regions: shared with applications, so looked at in sections.
+/// The registered regions: shared with applications, so looked at in sections.
 pub trait Lookup {
     /// Runs `work` on them, with everybody else excluded.
     fn regions<R>(&self, work: impl FnOnce(&mut Regions) -> R) -> R;

@@ -15,7 +15,7 @@ const OFFSET_BITS: u32 = 32;
 /// What a region is registered with.
 #[derive(Clone, Debug)]
 pub struct Registration {
-    /// Whose key it is.
+    /// The domain in which its key is valid.
     pub domain: Domain,
     /// What it permits.
     pub access: Access,

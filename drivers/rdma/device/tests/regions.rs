@@ -141,7 +141,8 @@ impl Bench {
                 };
                 let address = model.address.wrapping_add_signed(offset);
                 let domain = Domain(domain.into());
-                // By the book: who has the key, is it there, is it permitted.
+                // By the book: the region with the key, whether the bytes are in it, whether it
+                // permits them.
                 let expected = self.models.iter().find_map(|it| {
                     let base = it.address;
                     let inside = address >= base && address - base + u64::from(length) <= it.length;

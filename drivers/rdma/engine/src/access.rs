@@ -1,4 +1,4 @@
-//! What may be done to memory, and by whom.
+//! What may be done to memory, locally and by peers.
 
 use core::ops::BitOr;
 

@@ -51,7 +51,7 @@ pub(crate) struct Completer {
     recovering: bool,
 }
 
-/// Whom the completer works with.
+/// The queue pair's other parts that the completer works with.
 pub(crate) struct Parts<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) queue: &'a mut SendQueue,

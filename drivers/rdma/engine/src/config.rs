@@ -10,7 +10,7 @@ pub struct Config {
     pub transport: Transport,
     /// Its number.
     pub number: Qpn,
-    /// Whose keys are valid for it.
+    /// The protection domain: keys of regions in it are valid for this queue pair.
     pub domain: Domain,
     /// Sends that may be posted at once, at most 2^16.
     pub sends: u32,

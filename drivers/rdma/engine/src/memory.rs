@@ -1,8 +1,9 @@
 //! Registered memory as the engine sees it: regions found by key, and copies in and out of them.
 //!
 //! The engine never holds payload. What arrives is written from the received frame to its place
-//! by [`Memory::write`]; what is to be sent is named by [`Segment`]s, and whoever emits the packet
-//! reads it, by [`Memory::read`], into the frame. So each byte is copied once on either side.
+//! by [`Memory::write`]; what is to be sent is named by [`Segment`]s, and the code that emits the
+//! packet reads it, by [`Memory::read`], into the frame. So each byte is copied once on either
+//! side.
 
 use crate::Access;
 use core::fmt;

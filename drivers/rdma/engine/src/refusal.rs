@@ -21,8 +21,8 @@ refusals! {
     Gap: "a packet is missing before this one",
     /// It came before. Sends and writes are acknowledged again, reads and atomics answered again.
     Duplicate: "the request came before",
-    /// A duplicate of a read or atomic whose answer is no longer kept, whose key was taken back, or
-    /// that asks for something else than it did. Dropped.
+    /// A duplicate of a read or atomic, but the answer is no longer kept, the key was taken back,
+    /// or it asks for something else than it did. Dropped.
     StaleDuplicate: "a duplicate read or atomic is not the one that came before",
     /// Not the opcode that has to follow. RC: NAK, invalid request; UC: the message is dropped.
     Sequence: "the opcode does not follow the one before",
@@ -53,7 +53,7 @@ refusals! {
     DuplicateAnswer: "the answer came before",
     /// An answer is missing before this one: the request is repeated.
     AnswerGap: "an answer is missing before this one",
-    /// An answer whose payload or opcode is not what was asked for. Dropped.
+    /// An answer with a payload or opcode that was not asked for. Dropped.
     AnswerMismatch: "the answer is not what was asked for",
 }
 

@@ -216,7 +216,7 @@ impl Requester {
     /// The packet at the cursor; `None` for what the transport does not have, which was refused
     /// when it was posted.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "one caller, whose loop it is a part of")]
+    #[expect(clippy::too_many_arguments, reason = "one caller, a part of its loop")]
     fn packet<'q>(
         &self,
         settings: &'q Settings,

@@ -151,7 +151,7 @@ impl SendQueue {
         self.segments.get(start..start + count).unwrap_or(&[])
     }
 
-    /// Whom a datagram is for; `None` for others.
+    /// Where a datagram goes; `None` for others.
     #[inline]
     pub(crate) fn destination(&self, index: u32) -> Option<&Destination> {
         self.destinations.get(self.slot(index))

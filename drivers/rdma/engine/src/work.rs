@@ -134,7 +134,7 @@ impl BitOr for Flags {
     }
 }
 
-/// Whom a datagram is for.
+/// Where a datagram goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Destination {
     /// From where to where.

@@ -92,7 +92,7 @@ fn a_request_is_sent_again_until_it_is_given_up() {
 }
 
 #[test]
-fn who_gives_up_is_found_by_its_own_name() {
+fn a_peer_that_gives_up_is_found_by_its_own_name() {
     let (mut active, mut passive) = pair();
     let id = active.connect(0x11, b"");
     passive.receive(&active.only());

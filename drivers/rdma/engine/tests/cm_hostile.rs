@@ -1,5 +1,5 @@
 //! Connection messages that lie, by the hundred thousand. None is fatal, none takes more than its
-//! share, each is counted, and those who do not lie are served. `REFLEX_SEED=N` repeats a run.
+//! share, each is counted, and honest peers are served. `REFLEX_SEED=N` repeats a run.
 
 use crate::cm;
 use crate::common;

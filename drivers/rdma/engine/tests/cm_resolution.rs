@@ -12,7 +12,7 @@ fn a_datagram_queue_pair_is_found() {
     let service = ServiceId::ip(PortSpace::Udp, 7);
     let listener = passive.agent.listen(&Listen::datagram_port(7, 1)).expect("a place");
     let route = active.route;
-    let resolve = Resolve { route, service, source_port: 9, private_data: b"who" };
+    let resolve = Resolve { route, service, source_port: 9, private_data: b"ask" };
     let id = active.agent.resolve(&resolve, active.now, &mut active.book).expect("a place");
     let req = active.only();
     assert!((active.wait() - 4.294967296).abs() < 1e-6);
@@ -21,7 +21,7 @@ fn a_datagram_queue_pair_is_found() {
     assert_eq!(passive.refused(Refusal::Duplicate), 1);
     let (other, told) = passive.one();
     let Told::Resolution { ip, data, .. } = told else { panic!("{told:?}") };
-    assert_eq!((ip.expect("a port").source_port, &data[..]), (9, &b"who"[..]));
+    assert_eq!((ip.expect("a port").source_port, &data[..]), (9, &b"ask"[..]));
     assert_eq!(passive.agent.waiting(listener), Some(1));
     let answer = Answer { qpn: Qpn::new(0x33), qkey: QKey::IP_CM, private_data: b"me" };
     passive.agent.answer(other, &answer, &mut passive.book).expect("it waits for it");

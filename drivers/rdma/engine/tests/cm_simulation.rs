@@ -71,7 +71,7 @@ struct Weather {
     blackouts: bool,
 }
 
-/// When, a count that keeps the order, to whom, and what.
+/// When, a count that keeps the order, the receiving side, and the bytes.
 type Arrival = (u64, u64, usize, Vec<u8>);
 
 struct Game {

@@ -437,7 +437,7 @@ fn answers_of_another_kind_or_length_are_dropped() {
 }
 
 #[test]
-fn a_request_whose_memory_is_gone_fails_in_its_turn() {
+fn a_request_without_its_memory_fails_in_its_turn() {
     let mut asking = Asking::reliable();
     asking.send(8);
     let region = asking.send(8);
@@ -459,7 +459,7 @@ fn a_request_whose_memory_is_gone_fails_in_its_turn() {
 }
 
 #[test]
-fn a_read_whose_memory_is_gone_fails_when_it_is_answered() {
+fn a_read_without_its_memory_fails_when_it_is_answered() {
     let mut asking = Asking::reliable();
     let region = asking.read(8);
     asking.send(8);

@@ -54,7 +54,7 @@ fn a_duplicate_of_a_forgotten_read_or_atomic_is_dropped() {
     assert_eq!(bench.answers(&read).len(), 1);
     is_dropped(&mut bench, &read.clone().reth(|reth| reth.length = 9), Refusal::StaleDuplicate);
     assert_eq!(bench.answers(&read).len(), 1);
-    // One whose key was taken back.
+    // One with a key that was taken back.
     bench.side().memory.regions[0].is_invalid = true;
     assert_eq!(bench.answers(&read).len(), 0);
     // One that was an atomic.

@@ -20,7 +20,7 @@ fn an_unreliable_connection_drops_what_has_a_hole() {
     send(&mut bench, Opcode::UcSendLast, 2);
     assert_eq!(bench.refused(Refusal::Gap), 1);
     assert_eq!(bench.statuses(), []);
-    // The rest of a message whose beginning is missing.
+    // The rest of a message without its beginning.
     send(&mut bench, Opcode::UcSendMiddle, 3);
     send(&mut bench, Opcode::UcSendLast, 4);
     // The same receive serves the next that is whole, whatever its number.

@@ -1,4 +1,4 @@
-//! DETH: who sends a datagram, and the key to be let in.
+//! DETH: the queue pair that sends a datagram, and the key to be let in.
 
 use crate::bits::u24;
 use crate::{QKey, Qpn};

@@ -99,7 +99,7 @@ pub struct Trailer {
 }
 
 impl Trailer {
-    /// Ends a packet whose payload of `payload` bytes `icrc` already covers.
+    /// Ends a packet with a payload of `payload` bytes, which `icrc` covers already.
     #[inline]
     pub fn new(icrc: Icrc, payload: usize) -> Self {
         let pad = padding(payload);

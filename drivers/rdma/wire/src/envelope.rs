@@ -5,9 +5,9 @@ use crate::{Error, Gid, ipv4, ipv6};
 /// Addresses and the fields that go with them. The family follows from the addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Envelope {
-    /// Who sends.
+    /// The sender.
     pub source: Gid,
-    /// Who is to receive; of the same family.
+    /// The receiver; of the same family.
     pub destination: Gid,
     /// Any port: networks spread flows by it. Linux keeps to one a queue pair.
     pub source_port: u16,
@@ -77,7 +77,7 @@ impl<'a> Datagram<'a> {
         }
     }
 
-    /// Who sent it.
+    /// The sender.
     #[inline]
     pub fn source(&self) -> Gid {
         match self.headers {
@@ -86,7 +86,7 @@ impl<'a> Datagram<'a> {
         }
     }
 
-    /// To whom.
+    /// The receiver.
     #[inline]
     pub fn destination(&self) -> Gid {
         match self.headers {

@@ -4,7 +4,7 @@ use crate::envelope::Headers;
 use crate::{Datagram, Gid, ipv4, ipv6};
 
 /// What a UD receive has in front of its payload (annex A17 of the IBA): the IPv6 header, or,
-/// behind 20 bytes of zero, the IPv4 header. The receiver learns from it whom to answer.
+/// behind 20 bytes of zero, the IPv4 header. The receiver learns from it where to answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GlobalRoute([u8; Self::LENGTH]);
 
@@ -34,12 +34,12 @@ impl GlobalRoute {
         &self.0
     }
 
-    /// Who sent the datagram; `None` when these bytes are neither header.
+    /// The sender of the datagram; `None` when these bytes are neither header.
     pub fn source(&self) -> Option<Gid> {
         self.address(12, 8)
     }
 
-    /// To whom it was sent; `None` when these bytes are neither header.
+    /// The receiver it was sent to; `None` when these bytes are neither header.
     pub fn destination(&self) -> Option<Gid> {
         self.address(16, 24)
     }

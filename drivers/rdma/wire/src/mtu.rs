@@ -54,7 +54,7 @@ impl PathMtu {
         })
     }
 
-    /// The largest whose packets fit, headers and all, in an Ethernet payload of `link` bytes.
+    /// The largest of which packets fit, headers and all, in an Ethernet payload of `link` bytes.
     pub fn fitting(link: usize) -> Option<Self> {
         Self::ALL.into_iter().rev().find(|mtu| mtu.bytes() + OVERHEAD <= link)
     }

@@ -2,8 +2,8 @@
 
 use crate::{Bth, Datagram, Error, Extension, Icrc};
 
-/// A packet whose headers and lengths are right, and whose ICRC is: nothing between the sender
-/// and here has changed what it says. The sender may lie.
+/// A packet with the right headers, lengths and ICRC: nothing between the sender and here has
+/// changed what it says. The sender may lie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Packet<'a> {
     datagram: Datagram<'a>,

@@ -104,7 +104,7 @@ fn captures_keep_what_their_connection_messages_announce() {
     let mut announced = 0;
     let mut met = 0;
     for Capture { name, packets } in captures() {
-        // Who will send to which queue pair there, beginning with which number.
+        // The number that requests to each queue pair will begin with.
         let mut begins: HashMap<(Gid, Qpn), Psn> = HashMap::new();
         let mut keys: HashMap<(Gid, Qpn), QKey> = HashMap::new();
         for bytes in &packets {

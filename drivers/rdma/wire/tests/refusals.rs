@@ -148,7 +148,7 @@ fn udp_headers() {
     }
 }
 
-/// A sender may compute a UDP checksum, whose place the ICRC takes for ones.
+/// A sender may compute a UDP checksum; the ICRC takes its place for ones.
 #[test]
 fn a_right_udp_checksum_is_taken() {
     for (addresses, at) in [(V4, 20), (V6, 40)] {

@@ -364,7 +364,7 @@ fn received() -> impl Strategy<Value = Received> {
     prop_oneof![Just(Received::Req), Just(Received::Rep), Just(Received::Other)]
 }
 
-/// Any message, whose data at its end are the first of `data`.
+/// Any message, with the first bytes of `data` at its end.
 fn message(data: &'static [u8]) -> impl Strategy<Value = Message<'static>> {
     let private = |length: usize| &data[..length];
     let info = move || (0..=Rej::INFO).prop_map(|length| &data[..length]);

@@ -127,7 +127,7 @@ pub(super) struct Reference {
 
 /// Measures Linux.
 pub(super) fn measure(peer: &Peer, report: &mut Report) -> Result<Reference> {
-    // On q35, whose HPET or local timer gives Linux its high-resolution timers.
+    // On q35: its HPET or local timer gives Linux high-resolution timers.
     let timeout = LIFETIME.as_secs() as u32;
     let guest = Guest { serve: Serve::Events, model: Model::Q35, timeout, report_busy: false };
     let machine = guest.machine(peer).memory_mib(MEMORY_MIB).timeout(LIFETIME).icount(ICOUNT);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// An image whose machine runs `script`.
+/// An image on a machine that runs `script`.
 fn image(script: &str) -> TestImage {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake/qemu-system-x86_64");
     TestImage {

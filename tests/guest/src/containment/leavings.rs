@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// What a failed context held that is not its own is given back: here two cloners' only children,
-/// whose data it was building, one for the other.
+/// What a failed context held that is not its own is given back: here two cloners' only children:
+/// it was building the data of one for the other.
 #[reflex::test]
 fn what_is_not_its_own_is_given_back(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
@@ -29,7 +29,7 @@ fn what_is_not_its_own_is_given_back(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whom a failed context has excluded may run again.
+/// A context that a failed one has excluded may run again.
 #[reflex::test]
 fn an_exclusion_ends_with_its_context(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);

@@ -49,7 +49,7 @@ fn overwrite(depth: u32) -> u64 {
 }
 
 /// A filter fails in a call that holds something meanwhile. What is held is given back then and there,
-/// and the context on whose stack it was can fail itself, with other things there.
+/// and the context on the stack of which it was can fail itself, with other things there.
 #[reflex::test]
 fn what_a_filter_held_is_given_back_where_it_failed(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
@@ -151,8 +151,8 @@ fn nested_exclusions_end_with_their_context(system: System) -> Result<(), Error>
     Ok(())
 }
 
-/// What may not be done in the name of a context on whose stack a filter happens to run, nor where
-/// nobody else can run, is refused there.
+/// A filter may not act in the name of the context on the stack of which it happens to run, nor wait where
+/// nothing else can run: that is refused there.
 #[reflex::test]
 fn a_filter_does_nothing_in_the_name_of_others(system: System) -> Result<(), Error> {
     static REFUSED: AtomicU32 = AtomicU32::new(0);

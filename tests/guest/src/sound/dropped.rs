@@ -1,5 +1,5 @@
-//! What handlers and filters have captured is dropped in the context whose it is, outside of any section,
-//! and what goes wrong there is that context's failure alone.
+//! What handlers and filters have captured is dropped in their own context, outside of any section, and what
+//! goes wrong there is that context's failure alone.
 
 use crate::faults::spin;
 use core::hint::{black_box, spin_loop};
@@ -71,7 +71,7 @@ fn supervised(system: System) -> Result<Context<u32>, Error> {
     owner.after_failure(unsafe { reflex::Reuse::at_once() }).build()
 }
 
-/// A registration whose handler has captured `told`.
+/// A registration with a handler that has captured `told`.
 fn holding(system: System, owner: Context<u32>, told: Told) -> Result<EventId, Error> {
     let kernel = system.kernel();
     Ok(kernel.register(owner.handle(), EACH, move |_: &mut u32, _| {
@@ -143,8 +143,8 @@ fn end(system: System, owner: Context<u32>, how: End, told: Told) -> Result<(), 
     Ok(())
 }
 
-/// However a registration ends, and whoever ends it, what it has captured is dropped once, in its owner's
-/// context, where that could even wait.
+/// However a registration ends, and whichever context ends it, what it has captured is dropped once, in its
+/// owner's context, where that could even wait.
 #[reflex::test]
 fn captures_are_dropped_at_home(system: System) -> Result<(), Error> {
     static AT: Place = Place::new();

@@ -138,7 +138,7 @@ fn a_replacement_refuses_an_event_of_another_context(system: System) -> Result<(
     Ok(())
 }
 
-/// Who replaces a context has to serve what that served, and nothing of another's.
+/// A replacement has to serve what its context served, and nothing of another's.
 #[reflex::test(group = "sound")]
 fn a_replacement_refuses_a_listener_of_another_context(system: System) -> Result<(), Error> {
     struct Mute;
@@ -227,11 +227,11 @@ fn a_handler_registered_meanwhile_sees_its_own_state_or_none(system: System) -> 
     Ok(())
 }
 
-/// A replacement whose context is given up before it has begun is told to have been stopped: whoever
-/// waits for it does not wait for ever. One that is refused is told so, also when its context fails at
-/// dropping what is not needed any more.
+/// A replacement is told to have been stopped when its context is given up before it has begun: a caller that
+/// waits for it does not wait for ever. One that is refused is told so, also when its context fails at dropping
+/// what is not needed any more.
 #[reflex::test(group = "sound")]
-fn whoever_waits_for_a_replacement_is_told_that_its_context_was_given_up(
+fn a_caller_that_waits_for_a_replacement_is_told_that_its_context_was_given_up(
     system: System,
 ) -> Result<(), Error> {
     struct Bad(Arc<()>);

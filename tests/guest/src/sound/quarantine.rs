@@ -16,12 +16,12 @@ use reflex::{
 const EACH: Registration =
     Registration { priority: Priority::DEFAULT, accumulation: Accumulation::Each };
 const SOON: Duration = Duration::from_millis(1);
-/// What is lent by those who do not go on.
+/// What is lent by computations that do not go on.
 const MARK: u64 = 0x0123_4567_89ab_cdef;
 
 /// What a third party's crate may do: it lends values that lie anywhere, on a stack for instance, and
-/// takes them back in destructors. Its interface is safe, and sound as long as memory is not used
-/// again under a value whose destructor has not run.
+/// takes them back in destructors. Its interface is safe, and sound as long as memory is not used again under a
+/// value before its destructor has run.
 mod lent {
     use core::cell::UnsafeCell;
     use core::marker::PhantomPinned;
@@ -101,7 +101,7 @@ mod lent {
     }
 }
 
-/// Checks what is lent by those who did not go on: as many as `count`, and each is whole.
+/// Checks what is lent by computations that did not go on: as many as `count`, and each is whole.
 fn assert_whole(system: System, count: usize) {
     let mut found = 0;
     lent::each(system, |value| {
@@ -305,7 +305,7 @@ fn what_is_quarantined_is_counted_and_told(system: System) -> Result<(), Error> 
     Ok(())
 }
 
-/// Whose maker has said that nobody points to its memory has the same memory in its next life.
+/// A context has the same memory in its next life if its maker has said that nobody points to it.
 #[reflex::test(group = "quarantine")]
 fn memory_is_used_again_where_that_was_said(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
@@ -335,8 +335,8 @@ fn memory_is_used_again_where_that_was_said(system: System) -> Result<(), Error>
     Ok(())
 }
 
-/// Without memory for another life that does not begin; whoever is told of failures is told of this,
-/// and it begins when it can.
+/// Without memory for another life that does not begin; the supervisor is told of this as of failures, and it
+/// begins when it can.
 #[reflex::test(group = "scarce")]
 fn without_memory_there_is_no_other_life(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
@@ -366,12 +366,10 @@ fn without_memory_there_is_no_other_life(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// A lock that a dead context held stays locked: that costs those who wait for it their own time, and
-/// nobody else.
+/// A lock that a dead context held stays locked: that costs the contexts that wait for it their own time, and
+/// no other.
 #[reflex::test(group = "quarantine")]
-fn a_lock_of_a_dead_context_is_the_affair_of_those_who_wait_for_it(
-    system: System,
-) -> Result<(), Error> {
+fn a_lock_of_a_dead_context_costs_only_those_that_wait_for_it(system: System) -> Result<(), Error> {
     static LOCK: AtomicBool = AtomicBool::new(false);
     static TICKS: AtomicU32 = AtomicU32::new(0);
     let holder = system.context("holder", ()).on_failure(OnFailure::Ignore).build()?;

@@ -55,7 +55,7 @@ fn a_cloners_own_event_may_be_told_of_its_idle_children(system: System) -> Resul
 /// A filter that is asked whether somebody is to be told of an idle child may use the cloner: here it
 /// takes the child, each time.
 #[reflex::test]
-fn a_filter_may_use_the_cloner_whose_children_it_is_told_of(system: System) -> Result<(), Error> {
+fn a_filter_may_use_the_cloner_of_the_children_it_is_told_of(system: System) -> Result<(), Error> {
     static SUM: AtomicU32 = AtomicU32::new(0);
     static ASKED: AtomicU32 = AtomicU32::new(0);
     static WAITS: AtomicU64 = AtomicU64::new(0);

@@ -550,7 +550,7 @@ impl Event {
     /// Its handler has been told of so many occurrences: and none but its present handler.
     fn ran(&self, told: u32) {
         if told > 0 {
-            assert_eq!(LAST[self.slot].load(Relaxed), self.stamp, "whose handler ran");
+            assert_eq!(LAST[self.slot].load(Relaxed), self.stamp, "another's handler ran");
         }
     }
 }

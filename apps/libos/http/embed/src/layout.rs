@@ -80,7 +80,7 @@ pub struct Layout {
     pub files: Vec<File>,
     /// The entries, in the order `reflex_http::Site` demands: by length, then by bytes.
     pub entries: Vec<Entry>,
-    /// The file that clients see who ask for what is not there.
+    /// The file that clients get when they ask for what is not there.
     pub not_found: Option<u16>,
 }
 
@@ -99,7 +99,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Reads one directory, whose path in the site is `prefix` with its slash.
+    /// Reads one directory. Its path in the site is `prefix`, which ends with a slash.
     fn read_directory(&mut self, directory: &Path, prefix: &str) -> Result<(), Error> {
         let failed = |source| Error::Io { path: directory.to_path_buf(), source };
         let mut names = std::fs::read_dir(directory)

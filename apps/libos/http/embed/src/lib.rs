@@ -15,8 +15,8 @@
 //!
 //! A file is found under its path in the directory. `index.html` is also found under its
 //! directory's path with the slash; without the slash, the client is sent there. `404.html` at the
-//! top is what clients see who ask for what is not there. Names that start with a dot are left
-//! out.
+//! top is what clients get when they ask for what is not there. Names that start with a dot are
+//! left out.
 
 mod layout;
 mod write;

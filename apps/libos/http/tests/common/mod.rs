@@ -70,7 +70,7 @@ pub(crate) struct Outcome {
     pub(crate) wants: Wants,
 }
 
-/// A connection on which `input` arrives in the given pieces, and whose peer reads everything at
+/// A connection on which `input` arrives in the given pieces, and the peer reads everything at
 /// once.
 pub(crate) fn converse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut server = server();

@@ -36,7 +36,7 @@ impl Listen {
 pub struct Connect<'a> {
     /// From where to where.
     pub route: Route,
-    /// To whom.
+    /// The service that is asked for.
     pub service: ServiceId,
     /// From which port, as the peer's application is told it; for IP port spaces only.
     pub source_port: u16,

@@ -21,7 +21,7 @@ pub(super) struct Communication {
     pub(super) remote_id: CommId,
     /// That of the message which began it.
     pub(super) transaction: u64,
-    /// Of whose backlog it has a place.
+    /// The listener that has it in its backlog.
     pub(super) listener: Option<ListenerId>,
     /// Route included, for resolutions too.
     pub(super) parameters: Parameters,

@@ -1,5 +1,5 @@
-//! Who is to be looked at next: a binary heap of slots by their time, of fixed size, in which
-//! each slot knows its place.
+//! Which communication is to be looked at next: a binary heap of slots by their time, of fixed
+//! size, in which each slot knows its place.
 
 use crate::Instant;
 use alloc::boxed::Box;

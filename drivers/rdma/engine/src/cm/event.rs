@@ -20,9 +20,9 @@ pub trait Actions {
 pub struct ConnectionRequest<'a> {
     /// The communication's name from now on.
     pub id: CommId,
-    /// Who was asked for.
+    /// The listener that was asked for.
     pub listener: ListenerId,
-    /// And by which name.
+    /// The service by which it was asked for.
     pub service: ServiceId,
     /// Addresses and source port as the peer gave them, if the service is an IP port.
     pub ip: Option<IpHeader>,
@@ -38,9 +38,9 @@ pub struct ConnectionRequest<'a> {
 pub struct ResolutionRequest<'a> {
     /// The request's name from now on.
     pub id: CommId,
-    /// Who was asked for.
+    /// The listener that was asked for.
     pub listener: ListenerId,
-    /// And by which name.
+    /// The service by which it was asked for.
     pub service: ServiceId,
     /// Between which ports.
     pub route: Route,

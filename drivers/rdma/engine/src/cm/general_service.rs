@@ -19,7 +19,7 @@ impl GeneralService {
     /// Bytes of the longest of its IP packets.
     pub const LENGTH: usize = 40 + 8 + 12 + 8 + Mad::LENGTH + 4;
 
-    /// One whose packets leave from that UDP port.
+    /// One that sends its packets from that UDP port.
     pub const fn new(source_port: u16) -> Self {
         Self { next: Psn::new(0), source_port }
     }

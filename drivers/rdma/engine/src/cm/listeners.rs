@@ -1,4 +1,4 @@
-//! Who listens, for what, and how many requests wait for them.
+//! Listeners: for which service each is, and how many requests wait for it.
 
 use super::index::Index;
 use super::{Error, Listen};
@@ -55,7 +55,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// Who listens there.
+    /// The listener for that service.
     pub(super) fn find(&self, service: ServiceId) -> Option<(ListenerId, Listen)> {
         let slot = self.by_service.find(&service)?;
         let listener = self.slots[slot];

@@ -23,8 +23,8 @@
 //! a peer asks for is bounded. A table of peers' names is keyed.
 //!
 //! **Trust.** RoCE authenticates nobody. A message is taken for a communication only from the
-//! peer's address and with both names of it; whoever can read and forge the peer's packets can end
-//! its connections.
+//! peer's address and with both names of it; an attacker who can read and forge the peer's packets
+//! can end its connections.
 //!
 //! Two of them, joined without a network:
 //!

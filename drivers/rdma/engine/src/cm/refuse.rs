@@ -140,7 +140,7 @@ impl Agent {
         now: Instant,
         actions: &mut A,
     ) {
-        // Who gives up may not know this side's name.
+        // A peer that gives up may not know this side's name.
         let by_peer = rej.remote_id == CommId(0) && rej.reason == RejectReason::TIMEOUT;
         let name = (route.remote, rej.local_id, Kind::Connection);
         let known = if by_peer { self.by_peer.find(&name) } else { None };

@@ -76,7 +76,7 @@ pub(crate) struct Responder {
     replies: Replies,
 }
 
-/// Whom the responder works with.
+/// The queue pair's other parts that the responder works with.
 pub(crate) struct Parts<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) receives: &'a mut ReceiveQueue,

@@ -116,7 +116,7 @@ impl Resources {
         self.ring.get_mut(usize::from(index))
     }
 
-    /// The latest whose answer has that number: numbers come again. There are few, and only
+    /// The latest with that number in its answer: numbers come again. There are few, and only
     /// duplicates are looked for.
     pub(super) fn find(&self, psn: Psn) -> Option<u8> {
         let holds = |resource: &Resource| psn.since(resource.first) < resource.packets;

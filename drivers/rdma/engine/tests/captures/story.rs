@@ -36,7 +36,8 @@ pub(crate) struct Story {
 
 impl Story {
     /// The stories of both machines, those that sent something; true for the one with the lower
-    /// address. None when more than one pair of queue pairs talk, or one whose numbers never show.
+    /// address. None when more than one pair of queue pairs talk, or one that never shows its
+    /// numbers.
     pub(crate) fn both_sides(capture: &Capture) -> Vec<(bool, Self)> {
         let mut packets = Vec::new();
         let mut ranks: HashMap<Gid, usize> = HashMap::new();

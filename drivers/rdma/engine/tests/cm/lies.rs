@@ -1,5 +1,5 @@
-//! Any connection message, at a machine whose application does anything: what has to hold whatever
-//! they are.
+//! Any connection message, at a machine with an application that does anything: what has to hold
+//! whatever they are.
 
 use crate::cm::{Datagram, Side, Told, address, config};
 use reflex_rdma_engine::Instant;
@@ -175,8 +175,8 @@ fn look(side: &Side) -> Vec<(CommId, Option<State>, Option<Instant>)> {
     side.agent.communications().map(|id| (id, side.state(id), deadline)).collect()
 }
 
-/// A machine whose application does this and that, and two liars. Returns how many messages they
-/// sent; the ways in which they were refused join `seen`.
+/// A machine with an application that does this and that, and two liars. Returns how many messages
+/// they sent; the ways in which they were refused join `seen`.
 pub(crate) fn game(random: &mut impl Dice, rounds: usize, seen: &mut HashSet<Refusal>) -> u64 {
     let communications = 1 + random.below(20) as u32;
     let mut side = Side::with(2, &Config { communications, ..config(2) });
@@ -199,7 +199,7 @@ pub(crate) fn game(random: &mut impl Dice, rounds: usize, seen: &mut HashSet<Ref
             assert_eq!(
                 (route.local, route.remote),
                 (liar.remote, liar.local),
-                "to whom it came from"
+                "back to the sender"
             );
         }
         let counted = side.agent.counters().total() - counted;

@@ -37,7 +37,7 @@ pub(crate) struct Link {
     pub(crate) now: u64,
     /// Packets that were emitted.
     pub(crate) packets: u64,
-    /// Packets under way: when they arrive, a count that keeps the order, to whom, and bytes.
+    /// Packets under way: when they arrive, a count that keeps the order, the receiver, and bytes.
     wire: BinaryHeap<Reverse<Arrival>>,
     count: u64,
     frames: Vec<Vec<u8>>,

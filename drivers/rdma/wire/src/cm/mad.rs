@@ -21,7 +21,7 @@ const HEADER: usize = 24;
 /// from queue pair 1 to queue pair 1, with [`QKey::GENERAL_SERVICE`](crate::QKey::GENERAL_SERVICE).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mad<'a> {
-    /// Chosen by who opens an exchange, and repeated by who answers.
+    /// Chosen by the side that opens an exchange, and repeated by the side that answers.
     pub transaction: u64,
     /// What it says.
     pub message: Message<'a>,

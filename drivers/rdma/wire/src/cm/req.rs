@@ -22,7 +22,7 @@ pub enum Service {
 pub struct Req<'a> {
     /// The sender's name for the communication.
     pub local_id: CommId,
-    /// Who is asked for.
+    /// The service asked for.
     pub service: ServiceId,
     /// The sender's channel adapter.
     pub ca_guid: u64,

@@ -7,7 +7,8 @@ use crate::{Error, Gid};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ServiceId(pub u64);
 
-/// Whose ports they are. The discriminant is the space's part of a service ID, as Linux has it.
+/// The protocol that ports belong to. The discriminant is the space's part of a service ID, as
+/// Linux has it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u16)]
 pub enum PortSpace {
@@ -46,11 +47,11 @@ impl ServiceId {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IpHeader {
-    /// Who asks.
+    /// The address that asks.
     pub source: Gid,
     /// From which port.
     pub source_port: u16,
-    /// Who is asked; of the same family.
+    /// The address that is asked; of the same family.
     pub destination: Gid,
 }
 

@@ -12,7 +12,7 @@ pub struct SidrReq<'a> {
     pub request_id: CommId,
     /// The partition.
     pub partition: PKey,
-    /// Who is asked for.
+    /// The service asked for.
     pub service: ServiceId,
     /// What the application adds. All 216 bytes when it was received.
     pub private_data: &'a [u8],
@@ -67,7 +67,7 @@ pub struct SidrRep<'a> {
     pub status: SidrStatus,
     /// The service's queue pair.
     pub qpn: Qpn,
-    /// Who was asked for.
+    /// The service that was asked for.
     pub service: ServiceId,
     /// The queue pair's key.
     pub qkey: QKey,
