@@ -29,7 +29,7 @@ pub(crate) fn long_functions(text: &str) -> Vec<(String, usize)> {
         if line.ends_with(';') || line.ends_with('}') {
             continue;
         }
-        let Some(length) = lines[begin + 1..].iter().position(|line| ends(&line)) else { continue };
+        let Some(length) = lines[begin + 1..].iter().position(ends) else { continue };
         if length + 2 > FUNCTION {
             found.push((name.to_owned(), length + 2));
         }
