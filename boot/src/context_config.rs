@@ -38,14 +38,14 @@ pub struct ContextConfig<'a> {
 
 /// A word that makes no sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Nonsense<'a> {
+pub struct ConfigError<'a> {
     /// The word's key.
     pub key: &'a str,
     /// What was expected.
     pub expected: &'static str,
 }
 
-impl fmt::Display for Nonsense<'_> {
+impl fmt::Display for ConfigError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "command line: {}: expected {}", self.key, self.expected)
     }
@@ -81,18 +81,18 @@ impl<'a> CommandLine<'a> {
     ///
     /// # Errors
     /// The first word that makes no sense.
-    pub fn check_contexts(&self) -> Result<(), Nonsense<'a>> {
+    pub fn check_contexts(&self) -> Result<(), ConfigError<'a>> {
         for (key, name, item, value) in self.context_words() {
-            let nonsense = |expected| Nonsense { key, expected };
+            let wrong = |expected| ConfigError { key, expected };
             if name.is_empty() {
-                return Err(nonsense(
+                return Err(wrong(
                     "a context's name and what is set, as in context.web.memory=64k",
                 ));
             }
             if self.words().filter(|(other, _)| *other == key).count() > 1 {
-                return Err(nonsense("to be said only once"));
+                return Err(wrong("to be said only once"));
             }
-            ContextConfig::default().set(item, value).map_err(nonsense)?;
+            ContextConfig::default().set(item, value).map_err(wrong)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Events with handlers that run in a context of their own, made for one occurrence (A-3.1.6,
 //!
 
-use crate::policy::{Wishes, settle};
+use crate::policy::{Requested, resolve};
 use crate::{Context, Error, System};
 use core::time::Duration;
 use reflex_boot::context_config::ContextConfig;
@@ -131,7 +131,7 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
     }
 
     /// Each child inherits, when it begins, the registrations of `parent` that were
-    /// [made inheritable](System::bequeath), and lives until they have ended. The children are
+    /// [made inheritable](System::make_inheritable), and lives until they have ended. The children are
     /// those of `parent`.
     pub fn inherit(mut self, parent: Context<S>) -> Self {
         self.options.heir_of = Some(parent.id());
@@ -162,8 +162,8 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
     {
         let Self { kernel, config, mut options, template } = self;
         let ClonerOptions { child, registration, .. } = &mut options;
-        let wishes = Wishes { config, ..Wishes::default() };
-        settle(kernel, &wishes, child, &mut registration.priority)?;
+        let requested = Requested { config, ..Requested::default() };
+        resolve(kernel, &requested, child, &mut registration.priority)?;
         Ok(Cloner::new(kernel, options, template, pull, handler)?)
     }
 

@@ -1,7 +1,7 @@
 //! Making contexts.
 
 use crate::context::Context;
-use crate::policy::{Wishes, settle};
+use crate::policy::{Requested, resolve};
 use crate::setup::Setup;
 use crate::{Error, System};
 use core::fmt;
@@ -19,8 +19,8 @@ pub struct ContextBuilder<S, O = Given<S>> {
     kernel: Runtime,
     pub(crate) options: ContextOptions,
     priority: Priority,
-    pub(crate) wishes: Wishes,
-    pub(crate) heir_of: Option<Context<S>>,
+    pub(crate) requested: Requested,
+    pub(crate) inherits_from: Option<Context<S>>,
     origin: O,
     scheme: OwnScheme,
     state: PhantomData<fn() -> S>,
@@ -46,12 +46,12 @@ impl<S: Send + 'static> ContextBuilder<S> {
     /// be restarted after failures, for which it takes
     /// [`System::context_with`](crate::System::context_with).
     pub fn build(mut self) -> Result<Context<S>, Error> {
-        settle(self.kernel, &self.wishes, &mut self.options, &mut self.priority)?;
+        resolve(self.kernel, &self.requested, &mut self.options, &mut self.priority)?;
         if self.options.on_failure == OnFailure::Restart {
             return Err(Error::Event(EventError::NotAllowed));
         }
         let inner = self.kernel.context_by(self.options, self.scheme, self.origin.0)?;
-        if let Some(parent) = self.heir_of {
+        if let Some(parent) = self.inherits_from {
             self.kernel.inherit(inner, parent.inner)?;
         }
         Ok(Context { inner, priority: self.priority })
@@ -84,9 +84,9 @@ impl<S: 'static, C> ContextBuilder<S, Constructed<C>> {
         C: Fn(Setup<'_, S>) -> Result<S, E> + Send + Sync + 'static,
         E: fmt::Display,
     {
-        let Self { kernel, wishes, mut options, mut priority, scheme, .. } = self;
+        let Self { kernel, requested, mut options, mut priority, scheme, .. } = self;
         let Constructed(constructor) = self.origin;
-        settle(kernel, &wishes, &mut options, &mut priority)?;
+        resolve(kernel, &requested, &mut options, &mut priority)?;
         let inner = kernel.construct(options, scheme, priority, move |inner, own| {
             constructor(Setup { context: Context { inner, priority }, own })
         })?;
@@ -96,15 +96,15 @@ impl<S: 'static, C> ContextBuilder<S, Constructed<C>> {
 
 impl<S, O> ContextBuilder<S, O> {
     fn from(kernel: Runtime, options: ContextOptions, origin: O) -> Self {
-        let (wishes, heir_of) = (Wishes::default(), None);
+        let (requested, inherits_from) = (Requested::default(), None);
         let priority = Priority::DEFAULT;
         let (scheme, state) = (None, PhantomData);
-        Self { kernel, options, priority, wishes, heir_of, origin, scheme, state }
+        Self { kernel, options, priority, requested, inherits_from, origin, scheme, state }
     }
 
     /// Has the command line have the last word.
     pub(crate) fn configured(mut self, system: System) -> Self {
-        self.wishes.config = system.machine().arguments.context(self.options.name);
+        self.requested.config = system.machine().arguments.context(self.options.name);
         self
     }
 

@@ -1,7 +1,7 @@
 //! What can go wrong, and with what status an image ends that gives up because of it.
 
 use core::fmt;
-use reflex_boot::context_config::Nonsense;
+use reflex_boot::context_config::ConfigError;
 use reflex_boot::devices::{InputError, NicError};
 use reflex_boot::exit as status;
 use reflex_event::Error as EventError;
@@ -29,7 +29,7 @@ pub enum Error {
         most: usize,
     },
     /// What the kernel command line says of a context makes no sense.
-    Configuration(Nonsense<'static>),
+    Configuration(ConfigError<'static>),
     /// The application's own reason.
     Application(&'static str),
 }
@@ -62,7 +62,7 @@ impl fmt::Display for Error {
             Self::Argument { key, least, most } => {
                 write!(f, "command line: {key}: expected a number from {least} to {most}")
             }
-            Self::Configuration(nonsense) => nonsense.fmt(f),
+            Self::Configuration(error) => error.fmt(f),
             Self::Application(reason) => f.write_str(reason),
         }
     }

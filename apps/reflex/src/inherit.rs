@@ -10,14 +10,14 @@ impl System {
     ///
     /// ```ignore
     /// let tick = system.every(SECOND).on(parent, Web::tick)?;
-    /// system.bequeath(tick.event(), move |child| {
+    /// system.make_inheritable(tick.event(), move |child| {
     ///     system.every(SECOND).on(child, Web::tick).map(drop)
     /// })?;
     /// ```
     ///
     /// # Errors
     /// When `event` has ended, or the global heap is exhausted.
-    pub fn bequeath<S: 'static>(
+    pub fn make_inheritable<S: 'static>(
         self,
         event: EventId,
         register: impl Fn(Context<S>) -> Result<(), Error> + Send + Sync + 'static,

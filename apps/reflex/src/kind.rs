@@ -8,23 +8,24 @@
 //! [`System::subscribe`]: crate::System::subscribe
 
 mod alarm;
-mod broadcast;
 mod console;
-mod feeder;
 mod line;
 mod monitor;
 mod pressure;
+mod shared_signal;
+mod source_event;
+mod source_timer;
 mod tcp;
 mod udp;
 
 pub use alarm::{Alarm, Expired};
-pub use broadcast::Broadcast;
-pub use console::{Console, Typed};
+pub use console::{Console, ConsoleBytes};
 pub use line::Line;
 pub use monitor::Monitor;
-pub use pressure::{Marks, Memory, Pressure};
+pub use pressure::{Memory, Pressure, Watermarks};
 pub use reflex_kind::{Accumulate, Counted, Each, Kind, Latest, Sharing, Shortage};
-pub use tcp::{Tcp, TcpEvent, What};
+pub use shared_signal::SharedSignal;
+pub use tcp::{Tcp, TcpChange, TcpEvent};
 pub use udp::{Received, Udp};
 
 use crate::{Error, Runtime, System};
@@ -40,7 +41,7 @@ impl System {
     /// # Errors
     /// When memory or a table does not allow one more.
     pub fn source<T: Clone + Send + 'static>(self) -> Result<Source<T>, Error> {
-        Ok(Source::latest(&self.kernel(), self.backstage()?)?)
+        Ok(Source::latest(&self.kernel(), self.system_context()?)?)
     }
 
     /// [`source`](Self::source) for plain data, which is told to many in less time: copying it takes no
@@ -49,7 +50,7 @@ impl System {
     /// # Errors
     /// When memory or a table does not allow one more.
     pub fn plain_source<T: Copy + Send + 'static>(self) -> Result<Source<T>, Error> {
-        Ok(Source::plain(&self.kernel(), self.backstage()?)?)
+        Ok(Source::plain(&self.kernel(), self.system_context()?)?)
     }
 
     /// A source that hands on each occurrence: up to `capacity`, at least 1, wait for registrations
@@ -62,7 +63,7 @@ impl System {
         capacity: usize,
         resume: impl Fn() + Send + Sync + 'static,
     ) -> Result<Source<T>, Error> {
-        Ok(Source::queued(&self.kernel(), self.backstage()?, capacity, resume)?)
+        Ok(Source::queued(&self.kernel(), self.system_context()?, capacity, resume)?)
     }
 
     /// A source that goes to one registration. It takes no more when that has no room, until
@@ -74,6 +75,6 @@ impl System {
         self,
         resume: impl Fn() + Send + Sync + 'static,
     ) -> Result<Source<T>, Error> {
-        Ok(Source::exclusive(&self.kernel(), self.backstage()?, resume)?)
+        Ok(Source::exclusive(&self.kernel(), self.system_context()?, resume)?)
     }
 }

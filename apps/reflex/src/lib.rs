@@ -53,7 +53,7 @@ pub use net::{
     Connection, ConnectionError, Connector, Datagram, Listener, NetError, TcpService, UdpService,
     UdpSocket,
 };
-pub use reflex_boot::context_config::Nonsense;
+pub use reflex_boot::context_config::ConfigError;
 pub use reflex_boot::devices::NicError;
 pub use reflex_boot::{exit as status, machine_line};
 pub use reflex_event::{

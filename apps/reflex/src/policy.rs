@@ -11,9 +11,9 @@ use reflex_boot::context_config::{ContextConfig, names};
 use reflex_event::{ContextId, Executors, NameSet, Priority};
 use reflex_runtime::{ContextInfo, ContextOptions, Origin, Protected, Runtime};
 
-/// What is to be settled when the context is made.
+/// What code and command line ask for, to be resolved when the context is made.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct Requested {
     pub(crate) config: ContextConfig<'static>,
     pub(crate) kinds: Option<&'static [&'static str]>,
 }
@@ -22,7 +22,7 @@ impl<S, O> ContextBuilder<S, O> {
     /// The kinds of events it may register for, by name: `timer`, `signal`, `tcp`, `udp`,
     /// `console`, `memory`, and those of the application's own kinds. All, unless said here.
     pub fn kinds(mut self, names: &'static [&'static str]) -> Self {
-        self.wishes.kinds = Some(names);
+        self.requested.kinds = Some(names);
         self
     }
 
@@ -64,10 +64,10 @@ impl<S, O> ContextBuilder<S, O> {
 
 impl<S: Send + 'static> ContextBuilder<S> {
     /// It inherits the registrations of `parent` that were
-    /// [made inheritable](System::bequeath), and is its child. Unless said here it starts without
+    /// [made inheritable](System::make_inheritable), and is its child. Unless said here it starts without
     /// any.
     pub fn inherit(mut self, parent: Context<S>) -> Self {
-        self.heir_of = Some(parent);
+        self.inherits_from = Some(parent);
         self.child_of(parent.id())
     }
 }
@@ -78,16 +78,16 @@ impl<S> From<Context<S>> for ContextId {
     }
 }
 
-/// Settles what a context is made with.
-pub(crate) fn settle(
+/// Resolves what a context is made with: the command line before the code.
+pub(crate) fn resolve(
     kernel: Runtime,
-    wishes: &Wishes,
+    requested: &Requested,
     options: &mut ContextOptions,
     priority: &mut Priority,
 ) -> Result<(), Error> {
     let ContextOptions { policy, limits, .. } = options;
-    let config = &wishes.config;
-    match (config.kinds, wishes.kinds) {
+    let config = &requested.config;
+    match (config.kinds, requested.kinds) {
         (Some(list), _) => policy.kinds = kernel.kinds(names(list))?,
         (None, Some(kinds)) => policy.kinds = kernel.kinds(kinds.iter().copied())?,
         (None, None) => {}

@@ -19,26 +19,27 @@ use spin::Once;
 #[derive(Clone, Copy)]
 pub struct System {
     kernel: Runtime,
-    parts: &'static Parts,
+    shared: &'static SystemShared,
 }
 
 /// What all copies of a [`System`] share.
-struct Parts {
+struct SystemShared {
     machine: &'static Machine,
     /// Started when it is first asked for.
     net: Once<Net>,
     /// As above.
     rdma: Once<Rdma>,
-    /// Where sources hand occurrences to several registrations; made when it is first needed.
-    backstage: Once<reflex_event::Context<()>>,
+    /// The context in which sources hand occurrences to several registrations; made when it is first
+    /// needed.
+    system_context: Once<reflex_event::Context<()>>,
 }
 
 impl System {
     pub(crate) fn new(kernel: Runtime, machine: &'static Machine) -> Self {
         let (net, rdma) = (Once::new(), Once::new());
-        let backstage = Once::new();
-        let parts = Box::leak(Box::new(Parts { machine, net, rdma, backstage }));
-        Self { kernel, parts }
+        let system_context = Once::new();
+        let shared = Box::leak(Box::new(SystemShared { machine, net, rdma, system_context }));
+        Self { kernel, shared }
     }
 
     /// The kernel, for what this type does not offer.
@@ -48,7 +49,7 @@ impl System {
 
     /// What the machine was found to have.
     pub fn machine(self) -> &'static Machine {
-        self.parts.machine
+        self.shared.machine
     }
 
     /// Bytes of memory that no context and no device has taken yet.
@@ -99,10 +100,10 @@ impl System {
     /// # Errors
     /// [`Error::Interface`] without an interface; others when memory does not allow it.
     pub fn net(self) -> Result<&'static Net, Error> {
-        match self.parts.net.get() {
+        match self.shared.net.get() {
             Some(net) => Ok(net),
             // In a section: a handler that came here during the start could only wait for ever.
-            None => self.kernel.section(|| self.parts.net.try_call_once(|| net::start(self))),
+            None => self.kernel.section(|| self.shared.net.try_call_once(|| net::start(self))),
         }
     }
 
@@ -112,20 +113,20 @@ impl System {
     /// As [`System::net`].
     pub fn rdma(self) -> Result<&'static Rdma, Error> {
         let net = self.net()?;
-        match self.parts.rdma.get() {
+        match self.shared.rdma.get() {
             Some(rdma) => Ok(rdma),
             None => {
-                self.kernel.section(|| self.parts.rdma.try_call_once(|| rdma::start(self, net)))
+                self.kernel.section(|| self.shared.rdma.try_call_once(|| rdma::start(self, net)))
             }
         }
     }
 
     /// The context of what is done for handlers and is not theirs.
-    pub(crate) fn backstage(self) -> Result<reflex_event::Context<()>, Error> {
+    pub(crate) fn system_context(self) -> Result<reflex_event::Context<()>, Error> {
         let made = self
-            .parts
-            .backstage
-            .try_call_once(|| self.kernel.context(ContextOptions::new("backstage"), ()))?;
+            .shared
+            .system_context
+            .try_call_once(|| self.kernel.context(ContextOptions::new("system"), ()))?;
         Ok(*made)
     }
 

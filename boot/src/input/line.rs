@@ -18,7 +18,7 @@ use reflex_runtime::job::Job;
 /// Bytes that can wait for the reader.
 const WAITING: usize = 512;
 
-type Typed = Intake<Receiver, WAITING>;
+type ConsoleIntake = Intake<Receiver, WAITING>;
 
 /// Why there is no console input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +67,7 @@ impl From<PinError> for InputError {
 /// terminal's own business, and a break arrives as a zero. All that arrives between the connection
 /// of the [`InputLine`] and now is here, in order, or counted as an overrun.
 pub struct Input {
-    typed: &'static Typed,
+    typed: &'static ConsoleIntake,
     /// A reference cannot be sent to another context.
     one_reader: PhantomData<Cell<()>>,
 }
@@ -105,7 +105,7 @@ impl fmt::Debug for Input {
 /// The interrupt of the console's input, not yet about anything.
 #[must_use = "nothing arrives before it is connected"]
 pub struct InputLine {
-    typed: &'static Typed,
+    typed: &'static ConsoleIntake,
     interrupt: Interrupt,
     pin: interrupt_pin::Pin,
     vector: Vector,
@@ -133,7 +133,7 @@ impl InputLine {
 }
 
 /// The intake as interrupt code sees it.
-struct Arrival(&'static Typed);
+struct Arrival(&'static ConsoleIntake);
 
 impl Acknowledge for Arrival {
     fn acknowledge(&mut self) -> bool {
@@ -151,7 +151,7 @@ pub fn console_input(machine: &Machine) -> Result<(Input, InputLine), InputError
     let pin = interrupt_pin::find(machine, interrupt.global)?;
     let port = console::receiver()?;
     let vector = Vector::reserve()?;
-    let typed: &'static Typed = Box::leak(Box::new(Intake::new(port)));
+    let typed: &'static ConsoleIntake = Box::leak(Box::new(Intake::new(port)));
     let input = Input { typed, one_reader: PhantomData };
     Ok((input, InputLine { typed, interrupt, pin, vector }))
 }

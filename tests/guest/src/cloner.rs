@@ -345,7 +345,7 @@ fn registrations_are_inherited_or_not(system: System) -> Result<(), Error> {
         PARENTS.store(heir.ticks, Relaxed);
     })?;
     let gone = kernel.register(parent.handle(), Default::default(), |_: &mut Heir, _| {})?;
-    system.bequeath(timer.event(), move |child| {
+    system.make_inheritable(timer.event(), move |child| {
         let timer = system.every(Duration::from_millis(1));
         timer.on(child, |heir: &mut Heir, tick| {
             heir.ticks += tick.count;
@@ -353,7 +353,7 @@ fn registrations_are_inherited_or_not(system: System) -> Result<(), Error> {
         })?;
         Ok(())
     })?;
-    system.bequeath(gone, |_: reflex::Context<Heir>| Err("it has ended".into()))?;
+    system.make_inheritable(gone, |_: reflex::Context<Heir>| Err("it has ended".into()))?;
     kernel.unregister(gone)?;
     let fresh = system.context("fresh", Heir { ticks: 0 }).child_of(parent).build()?;
     let heir = system.context("heir", Heir { ticks: FAR }).inherit(parent).build()?;
@@ -378,7 +378,7 @@ fn cloned_children_inherit(system: System) -> Result<(), Error> {
     let kernel = system.kernel();
     let parent = system.context("ancestor", 5u32).build()?;
     let event = kernel.register(parent.handle(), Default::default(), |_: &mut u32, _| {})?;
-    system.bequeath(event, move |child| {
+    system.make_inheritable(event, move |child| {
         let count = |state: &mut u32, _| {
             *state += 1;
             RUNS.fetch_add(*state, Relaxed);

@@ -5,7 +5,9 @@ use core::hint::spin_loop;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::kind::{Alarm, Broadcast, Console, Kind, Marks, Memory, Monitor, Received, Udp};
+use reflex::kind::{
+    Alarm, Console, Kind, Memory, Monitor, Received, SharedSignal, Udp, Watermarks,
+};
 use reflex::{Acknowledge, Error, EventError, Job, Kernel, Priority, System, Vector};
 
 /// Waits until a condition holds; the host ends a machine in which it never does.
@@ -85,7 +87,7 @@ fn an_alarm_that_has_gone_off_is_told_at_once(system: System) -> Result<(), Erro
     Ok(())
 }
 
-struct Fire(Broadcast);
+struct Fire(SharedSignal);
 
 impl Acknowledge for Fire {
     fn acknowledge(&mut self) -> bool {
@@ -96,9 +98,9 @@ impl Acknowledge for Fire {
 
 /// A shared signal reaches everybody, from handlers and from interrupts.
 #[reflex::test(group = "kinds")]
-fn a_broadcast_reaches_everybody(system: System) -> Result<(), Error> {
+fn a_shared_signal_reaches_everybody(system: System) -> Result<(), Error> {
     static COUNTS: [AtomicU32; 10] = [const { AtomicU32::new(0) }; 10];
-    let signal = Broadcast::new(system)?;
+    let signal = SharedSignal::new(system)?;
     for count in &COUNTS {
         let context = system.context("told", ()).build()?;
         system.subscribe(signal.clone()).on(context, move |(), event| {
@@ -163,7 +165,7 @@ fn scarce_memory_is_told_and_so_is_its_end(system: System) -> Result<(), Error> 
     let counters = system.heap();
     let free = counters.size - counters.used;
     let mark = free / 2;
-    let marks = Marks { machine: 0, heap: mark };
+    let marks = Watermarks { machine: 0, heap: mark };
     let memory = Memory::new(system, marks, Duration::from_micros(500))?;
     let context = system.context("told", ()).build()?;
     system.subscribe(memory.clone()).on(context, move |(), event| {

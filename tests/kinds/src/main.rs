@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use reflex::kind::{Console, Tcp, TcpEvent, Typed, Udp, What};
+use reflex::kind::{Console, ConsoleBytes, Tcp, TcpChange, TcpEvent, Udp};
 use reflex::{Connection, Error, Event, Priority, System, log, status};
 
 const PORT: u16 = 7;
@@ -41,17 +41,17 @@ struct Echo {
 }
 
 impl Echo {
-    fn happened(&mut self, TcpEvent { connection, what }: &TcpEvent) {
+    fn happened(&mut self, TcpEvent { connection, change }: &TcpEvent) {
         let closing = &mut self.closing[connection.slot()];
-        match what {
-            What::Accepted => *closing = false,
-            What::Received | What::Sent => echo(connection),
-            What::Closed => {
+        match change {
+            TcpChange::Accepted => *closing = false,
+            TcpChange::Received | TcpChange::Sent => echo(connection),
+            TcpChange::Closed => {
                 *closing = true;
                 echo(connection);
             }
-            What::Failed(error) => log::info!("a connection failed: {error}"),
-            What::Ended => {}
+            TcpChange::Failed(error) => log::info!("a connection failed: {error}"),
+            TcpChange::Ended => {}
         }
         if *closing && connection.receivable() == Ok(0) {
             connection.close();
@@ -81,7 +81,7 @@ struct Line {
 }
 
 impl Line {
-    fn typed(&mut self, event: Event<'_, Typed>) {
+    fn typed(&mut self, event: Event<'_, ConsoleBytes>) {
         for byte in event.data.iter().copied() {
             if byte == b'\n' {
                 self.entered();

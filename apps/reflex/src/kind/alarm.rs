@@ -1,7 +1,7 @@
 //! Timers that any number of handlers may be told of. A handler with a timer of its own has that
 //! cheaper by [`System::every`] and [`System::after`].
 
-use super::feeder::Clockwork;
+use super::source_timer::SourceTimer;
 use super::{Kind, Latest, Source};
 use crate::{Error, Instant, Runtime, System};
 use alloc::sync::Arc;
@@ -12,11 +12,12 @@ use reflex_event::Ceiling;
 /// A timer, shared. Copies are of the same timer, which ends with the last of them and of its
 /// registrations.
 #[derive(Clone)]
-pub struct Alarm(Arc<Inner>);
+pub struct Alarm(Arc<AlarmShared>);
 
-struct Inner {
+/// What its copies share.
+struct AlarmShared {
     source: Source<Expired>,
-    clockwork: Clockwork,
+    timer: SourceTimer,
     state: Arc<State>,
 }
 
@@ -60,17 +61,17 @@ impl Alarm {
         let over = AtomicBool::new(false);
         let state = Arc::new(State { kernel, period, due: Ceiling::new(due), over });
         let (told, at) = (source.clone(), state.clone());
-        let clockwork = Clockwork::new(system, &source, move |count| {
+        let timer = SourceTimer::new(system, &source, move |count| {
             // Such a source takes everything.
             let _ = told.deliver_counted(at.expired(count), count);
         })?;
-        clockwork.start(due, period);
-        Ok(Self(Arc::new(Inner { source, clockwork, state })))
+        timer.start(due, period);
+        Ok(Self(Arc::new(AlarmShared { source, timer, state })))
     }
 
     /// Stops the alarm for good. What has been told of it already is not taken back.
     pub fn stop(&self) {
-        self.0.clockwork.stop();
+        self.0.timer.stop();
     }
 }
 

@@ -8,18 +8,20 @@ use reflex_boot::devices::{Input, console_input};
 use reflex_event::{Ceiling, EventSystem as Kernel, Registration};
 use spin::Once;
 
-/// Bytes a handler is told of at a time, at most.
-const HANDFUL: usize = 32;
+/// Bytes a handler is told of at a time, at most. They are copied by value on their way, so there are
+/// few: what comes from a person at a keyboard fits.
+const HANDED_ON: usize = 32;
 
 /// The console's input. It goes to one registration. Copies are of the same console.
 ///
 /// Nothing is lost on the way: while the handler does not keep pace, the sender is held up.
 #[derive(Clone)]
-pub struct Console(Arc<Inner>);
+pub struct Console(Arc<ConsoleShared>);
 
-struct Inner {
+/// What its copies share.
+struct ConsoleShared {
     kernel: Runtime,
-    source: Source<Typed>,
+    source: Source<ConsoleBytes>,
     /// Hands on what there is.
     pump: EventId,
     intake: Ceiling<Intake>,
@@ -28,17 +30,17 @@ struct Inner {
 struct Intake {
     input: Input,
     /// What the registration had no room for.
-    held: Option<Typed>,
+    held: Option<ConsoleBytes>,
 }
 
 /// Some bytes that were typed, in order: at least one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Typed {
-    bytes: [u8; HANDFUL],
+pub struct ConsoleBytes {
+    bytes: [u8; HANDED_ON],
     length: u8,
 }
 
-impl Deref for Typed {
+impl Deref for ConsoleBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -54,10 +56,10 @@ impl Console {
     /// table does not allow it.
     pub fn open(system: System) -> Result<Self, Error> {
         let kernel = system.kernel();
-        let pump: Arc<Once<Arc<Inner>>> = Arc::default();
+        let pump: Arc<Once<Arc<ConsoleShared>>> = Arc::default();
         let pumped = pump.clone();
         let event =
-            kernel.register(system.backstage()?, Registration::default(), move |_, _| {
+            kernel.register(system.system_context()?, Registration::default(), move |_, _| {
                 pumped.get().inspect(|inner| inner.pump());
             })?;
         let go_on = move || {
@@ -67,15 +69,16 @@ impl Console {
         let source = system.exclusive(go_on)?;
         let (input, line) = console_input(system.machine()).map_err(Error::Console)?;
         let intake = Ceiling::new(Intake { input, held: None });
-        let inner =
-            pump.call_once(|| Arc::new(Inner { kernel, source, pump: event, intake })).clone();
+        let inner = pump
+            .call_once(|| Arc::new(ConsoleShared { kernel, source, pump: event, intake }))
+            .clone();
         line.connect(move |_| go_on()).map_err(Error::Console)?;
         Ok(Self(inner))
     }
 }
 
-impl Inner {
-    /// Hands on what there is, a handful a section.
+impl ConsoleShared {
+    /// Hands on what there is, a few bytes a section.
     fn pump(&self) {
         while self.source.registrations() > 0 {
             let passed = self.kernel.section(|| {
@@ -94,12 +97,12 @@ impl Inner {
         }
     }
 
-    fn next(&self) -> Option<Typed> {
+    fn next(&self) -> Option<ConsoleBytes> {
         self.with(|intake| {
             intake.held.take().or_else(|| {
-                let mut bytes = [0; HANDFUL];
+                let mut bytes = [0; HANDED_ON];
                 let length = intake.input.take(&mut bytes) as u8;
-                (length > 0).then_some(Typed { bytes, length })
+                (length > 0).then_some(ConsoleBytes { bytes, length })
             })
         })
     }
@@ -111,14 +114,14 @@ impl Inner {
 
 impl Kind<Runtime> for Console {
     const NAME: &str = "console";
-    type Data = Typed;
+    type Data = ConsoleBytes;
     type Accumulation = Each<4>;
 
-    fn source(&self) -> &Source<Typed> {
+    fn source(&self) -> &Source<ConsoleBytes> {
         &self.0.source
     }
 
-    fn ready(&self) -> Option<Typed> {
+    fn ready(&self) -> Option<ConsoleBytes> {
         self.0.next()
     }
 

@@ -1,6 +1,6 @@
 //! Periodic monitoring: a condition that is looked at again and again.
 
-use super::feeder::Clockwork;
+use super::source_timer::SourceTimer;
 use super::{Kind, Latest, Source};
 use crate::{Error, Instant, Kernel, Runtime, Subscription, System};
 use alloc::sync::Arc;
@@ -9,12 +9,13 @@ use reflex_event::{Ceiling, Error as EventError};
 
 /// A condition that a job samples as long as anybody has registered. Copies are of the same
 /// monitor.
-pub struct Monitor<T: Clone + Send + 'static>(Arc<Inner<T>>);
+pub struct Monitor<T: Clone + Send + 'static>(Arc<MonitorShared<T>>);
 
-struct Inner<T: Clone + Send + 'static> {
+/// What its copies share.
+struct MonitorShared<T: Clone + Send + 'static> {
     kernel: Runtime,
     source: Source<T>,
-    clockwork: Clockwork,
+    timer: SourceTimer,
     period: Duration,
 }
 
@@ -34,18 +35,18 @@ impl<T: Clone + Send + 'static> Monitor<T> {
         let kernel = system.kernel();
         let seen: Arc<Ceiling<Option<T>>> = Arc::new(Ceiling::new(None));
         let (told, found) = (source.clone(), seen.clone());
-        let clockwork = Clockwork::new(system, &source, move |_| {
+        let timer = SourceTimer::new(system, &source, move |_| {
             if let Some(data) = found.with(&kernel, Option::take) {
                 // Such a source takes everything.
                 let _ = told.deliver(data);
             }
         })?;
-        let clockwork = clockwork.sampling(move || {
+        let timer = timer.sampling(move || {
             let Some(data) = condition() else { return false };
             let _older = seen.with(&kernel, |seen| seen.replace(data));
             true
         })?;
-        Ok(Self(Arc::new(Inner { kernel, source, clockwork, period })))
+        Ok(Self(Arc::new(MonitorShared { kernel, source, timer, period })))
     }
 }
 
@@ -61,14 +62,14 @@ impl<T: Clone + Send + 'static> Kind<Runtime> for Monitor<T> {
     fn attached(&self, registrations: u32) -> Result<(), EventError> {
         if registrations == 1 {
             let first: Instant = self.0.kernel.now() + self.0.period;
-            self.0.clockwork.start(first, Some(self.0.period));
+            self.0.timer.start(first, Some(self.0.period));
         }
         Ok(())
     }
 
     fn detached(&self, registrations: u32) {
         if registrations == 0 {
-            self.0.clockwork.stop();
+            self.0.timer.stop();
         }
     }
 }

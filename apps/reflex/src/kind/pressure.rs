@@ -30,7 +30,7 @@ pub struct Pressure {
 
 /// Below which numbers of bytes memory is scarce.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Marks {
+pub struct Watermarks {
     /// Of the machine's.
     pub machine: usize,
     /// Of the global heap's.
@@ -40,7 +40,7 @@ pub struct Marks {
 impl Pressure {
     /// At present; `scarce` says how it was before. It ends a quarter above where it begins, so
     /// that it does not come and go with every byte.
-    fn now(marks: Marks, scarce: bool) -> Self {
+    fn now(marks: Watermarks, scarce: bool) -> Self {
         let counted = heap::counters();
         let (machine, heap) = (memory::available(), counted.size.saturating_sub(counted.used));
         let mark = |bytes: usize| if scarce { bytes + bytes / 4 } else { bytes };
@@ -54,7 +54,7 @@ impl Memory {
     ///
     /// # Errors
     /// When memory or a table does not allow one more.
-    pub fn new(system: System, marks: Marks, period: Duration) -> Result<Self, Error> {
+    pub fn new(system: System, marks: Watermarks, period: Duration) -> Result<Self, Error> {
         let scarce: Arc<AtomicBool> = Arc::default();
         let before = scarce.clone();
         let monitor = Monitor::new(system, period, move || {

@@ -24,9 +24,10 @@ const CONNECTION_BYTES: usize = 2 * (BUFFERS.0 + BUFFERS.1) + (4 << 10);
 /// are reset. Of each, what has happened is told in order, and when the handler does not keep pace it
 /// is told later, each thing once: as it reads, the peer's window closes.
 #[derive(Clone)]
-pub struct Tcp(Arc<Inner>);
+pub struct Tcp(Arc<TcpShared>);
 
-struct Inner {
+/// What its copies share.
+struct TcpShared {
     source: Source<TcpEvent>,
     listener: Listener,
     kernel: Runtime,
@@ -39,13 +40,13 @@ struct Inner {
 pub struct TcpEvent {
     /// Which one. It can be used and kept anywhere.
     pub connection: Connection,
-    /// What.
-    pub what: What,
+    /// What has happened to it.
+    pub change: TcpChange,
 }
 
 /// What can happen to a connection; as for [`TcpService`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum What {
+pub enum TcpChange {
     /// A peer has connected.
     Accepted,
     /// Bytes have arrived.
@@ -80,20 +81,20 @@ impl Tcp {
             let _ = resume.get().map(|event| kernel.activate(*event, 1));
         })?;
         let count = connections as usize;
-        let (mut places, mut waiting) = (Vec::new(), VecDeque::new());
-        let room = places.try_reserve_exact(count).and(waiting.try_reserve_exact(count));
+        let (mut slots, mut waiting) = (Vec::new(), VecDeque::new());
+        let room = slots.try_reserve_exact(count).and(waiting.try_reserve_exact(count));
         room.map_err(|_| EventError::HeapExhausted)?;
-        places.resize_with(count, Place::default);
-        let bridge = Bridge { source: source.clone(), heard: false, places, waiting };
+        slots.resize_with(count, SlotChanges::default);
+        let bridge = TcpBridge { source: source.clone(), heard: false, slots, waiting };
         let memory = (8 << 10) + count * CONNECTION_BYTES;
         let context = system.context("tcp", bridge).memory(memory).priority(priority).build()?;
         let registration = Registration { priority, ..Registration::default() };
         let flush = kernel
-            .register(context.inner, registration, |bridge: &mut Bridge, _| bridge.flush())?;
+            .register(context.inner, registration, |bridge: &mut TcpBridge, _| bridge.flush())?;
         again.call_once(|| flush);
         let listener = system.listen(port)?.connections(connections).priority(priority);
         let listener = listener.buffers(BUFFERS.0, BUFFERS.1).serve(context)?;
-        Ok(Self(Arc::new(Inner { source, listener, kernel, flush })))
+        Ok(Self(Arc::new(TcpShared { source, listener, kernel, flush })))
     }
 
     /// The port.
@@ -118,31 +119,32 @@ impl Kind<Runtime> for Tcp {
 }
 
 /// What happens to connections, on its way to the source.
-struct Bridge {
+struct TcpBridge {
     source: Source<TcpEvent>,
     /// Somebody has registered, once.
     heard: bool,
     /// By slot.
-    places: Vec<Place>,
+    slots: Vec<SlotChanges>,
     /// Slots with something to be told, oldest first; each once.
     waiting: VecDeque<usize>,
 }
 
+/// What is still to be told of the connection in a slot.
 #[derive(Default)]
-struct Place {
+struct SlotChanges {
     connection: Option<Connection>,
-    /// What is to be told, as [`What::bit`].
+    /// What is to be told, as [`TcpChange::bit`].
     owed: u8,
     failure: Option<ConnectionError>,
 }
 
-impl What {
-    const ORDER: [fn(&Place) -> Self; 6] = [
+impl TcpChange {
+    const ORDER: [fn(&SlotChanges) -> Self; 6] = [
         |_| Self::Accepted,
         |_| Self::Received,
         |_| Self::Sent,
         |_| Self::Closed,
-        |place| Self::Failed(place.failure.unwrap_or(ConnectionError::Reset)),
+        |changes| Self::Failed(changes.failure.unwrap_or(ConnectionError::Reset)),
         |_| Self::Ended,
     ];
 
@@ -158,7 +160,7 @@ impl What {
     }
 }
 
-impl Bridge {
+impl TcpBridge {
     /// Whether there is nobody to be told any more.
     fn is_deserted(&self) -> bool {
         self.heard && self.source.registrations() == 0
@@ -166,22 +168,22 @@ impl Bridge {
 
     /// Something is to be told. A connection is reset if its slot still has to be told of the one
     /// before: the handler is that far behind.
-    fn tell(&mut self, connection: &Connection, what: What) {
+    fn tell(&mut self, connection: &Connection, change: TcpChange) {
         let (slot, deserted) = (connection.slot(), self.is_deserted());
-        let Some(place) = self.places.get_mut(slot) else { return };
-        if place.connection.as_ref() != Some(connection) {
-            if what != What::Accepted || place.owed != 0 || deserted {
+        let Some(changes) = self.slots.get_mut(slot) else { return };
+        if changes.connection.as_ref() != Some(connection) {
+            if change != TcpChange::Accepted || changes.owed != 0 || deserted {
                 return connection.abort();
             }
-            place.connection = Some(connection.clone());
+            changes.connection = Some(connection.clone());
         }
-        if let What::Failed(error) = what {
-            place.failure = Some(error);
+        if let TcpChange::Failed(error) = change {
+            changes.failure = Some(error);
         }
-        if place.owed == 0 {
+        if changes.owed == 0 {
             self.waiting.push_back(slot);
         }
-        place.owed |= what.bit();
+        changes.owed |= change.bit();
         self.flush();
     }
 
@@ -192,20 +194,20 @@ impl Bridge {
             return;
         }
         while let Some(slot) = self.waiting.front().copied() {
-            let place = &mut self.places[slot];
-            while let Some(connection) = &place.connection
-                && place.owed != 0
+            let changes = &mut self.slots[slot];
+            while let Some(connection) = &changes.connection
+                && changes.owed != 0
             {
-                let next = place.owed.trailing_zeros() as usize;
-                let what = What::ORDER[next](place);
-                let event = TcpEvent { connection: connection.clone(), what };
+                let next = changes.owed.trailing_zeros() as usize;
+                let change = TcpChange::ORDER[next](changes);
+                let event = TcpEvent { connection: connection.clone(), change };
                 if self.source.deliver(event).is_err() {
                     return;
                 }
-                place.owed &= place.owed - 1;
-                if matches!(what, What::Failed(_) | What::Ended) {
-                    place.connection = None;
-                    place.owed = 0;
+                changes.owed &= changes.owed - 1;
+                if matches!(change, TcpChange::Failed(_) | TcpChange::Ended) {
+                    changes.connection = None;
+                    changes.owed = 0;
                 }
             }
             self.waiting.pop_front();
@@ -213,31 +215,31 @@ impl Bridge {
     }
 }
 
-impl TcpService<Runtime> for Bridge {
+impl TcpService<Runtime> for TcpBridge {
     fn accepted(&mut self, connection: &Connection) {
-        self.tell(connection, What::Accepted);
+        self.tell(connection, TcpChange::Accepted);
     }
 
     fn received(&mut self, connection: &Connection) {
-        self.tell(connection, What::Received);
+        self.tell(connection, TcpChange::Received);
     }
 
     fn sent(&mut self, connection: &Connection) {
-        self.tell(connection, What::Sent);
+        self.tell(connection, TcpChange::Sent);
     }
 
     fn closed(&mut self, connection: &Connection) {
-        self.tell(connection, What::Closed);
+        self.tell(connection, TcpChange::Closed);
         if self.is_deserted() {
             connection.close();
         }
     }
 
     fn failed(&mut self, connection: &Connection, error: ConnectionError) {
-        self.tell(connection, What::Failed(error));
+        self.tell(connection, TcpChange::Failed(error));
     }
 
     fn ended(&mut self, connection: &Connection) {
-        self.tell(connection, What::Ended);
+        self.tell(connection, TcpChange::Ended);
     }
 }

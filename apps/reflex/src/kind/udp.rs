@@ -17,9 +17,10 @@ use reflex_memory::Lent;
 /// counted, as they are everywhere on a network; or the registration ends, if it has chosen
 /// [`Shortage::Abort`](super::Shortage).
 #[derive(Clone)]
-pub struct Udp(Arc<Inner>);
+pub struct Udp(Arc<UdpShared>);
 
-struct Inner {
+/// What its copies share.
+struct UdpShared {
     source: Source<Received>,
     socket: UdpSocket,
     dropped: Arc<AtomicU64>,
@@ -49,10 +50,10 @@ impl Udp {
     pub fn open(system: System, port: u16, priority: Priority) -> Result<Self, Error> {
         let source: Source<Received> = system.exclusive(|| {})?;
         let dropped: Arc<AtomicU64> = Arc::default();
-        let bridge = Bridge { source: source.clone(), dropped: dropped.clone() };
+        let bridge = UdpBridge { source: source.clone(), dropped: dropped.clone() };
         let context = system.context("udp", bridge).priority(priority).build()?;
         let socket = system.udp(port)?.priority(priority).serve(context)?;
-        Ok(Self(Arc::new(Inner { source, socket, dropped })))
+        Ok(Self(Arc::new(UdpShared { source, socket, dropped })))
     }
 
     /// The socket, for sending.
@@ -77,12 +78,12 @@ impl Kind<Runtime> for Udp {
 }
 
 /// Datagrams on their way to the source.
-struct Bridge {
+struct UdpBridge {
     source: Source<Received>,
     dropped: Arc<AtomicU64>,
 }
 
-impl UdpService<Runtime> for Bridge {
+impl UdpService<Runtime> for UdpBridge {
     fn datagram(&mut self, _: &UdpSocket, datagram: Datagram<'_>) {
         let Datagram { from, to, payload: arrived } = datagram;
         let taken =

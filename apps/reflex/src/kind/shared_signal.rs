@@ -1,7 +1,7 @@
 //! Signals that any number of handlers may be told of. A signal with one handler is cheaper by
 //! [`System::signal`].
 
-use super::feeder::Feeder;
+use super::source_event::SourceEvent;
 use super::{Counted, Kind, Source};
 use crate::{Activation, Error, Priority, Runtime, Signal, SignalMode, System};
 use alloc::sync::Arc;
@@ -12,30 +12,32 @@ use alloc::sync::Arc;
 /// A registration by [`each`](crate::Subscription::each) runs once a firing, as a semaphore would
 /// have it, only as long as firings are told one at a time; the count says what they amount to.
 #[derive(Clone)]
-pub struct Broadcast(Arc<Inner>);
+pub struct SharedSignal(Arc<SignalShared>);
 
-struct Inner {
+/// What its copies share.
+struct SignalShared {
     signal: Signal,
     source: Source<()>,
-    _feeder: Feeder,
+    _event: SourceEvent,
 }
 
-impl Broadcast {
+impl SharedSignal {
     /// A signal that nobody has fired.
     ///
     /// # Errors
     /// When memory or a table does not allow one more.
     pub fn new(system: System) -> Result<Self, Error> {
         let source: Source<()> = system.plain_source()?;
-        let (backstage, mode) = (system.backstage()?, SignalMode::Counter);
+        let (system_context, mode) = (system.system_context()?, SignalMode::Counter);
         let told = source.clone();
         let handler = move |_: &mut (), activation: Activation| {
             // Such a source takes everything.
             let _ = told.deliver_counted((), activation.count);
         };
-        let signal = Signal::new(system.kernel(), backstage, Priority::DEFAULT, mode, handler)?;
-        let feeder = Feeder::over(system, &source, signal.event());
-        Ok(Self(Arc::new(Inner { signal, source, _feeder: feeder })))
+        let signal =
+            Signal::new(system.kernel(), system_context, Priority::DEFAULT, mode, handler)?;
+        let event = SourceEvent::over(system, &source, signal.event());
+        Ok(Self(Arc::new(SignalShared { signal, source, _event: event })))
     }
 
     /// Fires the signal. Constant time; legal in interrupt context.
@@ -45,7 +47,7 @@ impl Broadcast {
     }
 }
 
-impl Kind<Runtime> for Broadcast {
+impl Kind<Runtime> for SharedSignal {
     const NAME: &str = "signal";
     type Data = ();
     type Accumulation = Counted;
