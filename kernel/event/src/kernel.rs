@@ -5,7 +5,7 @@ use crate::{
     Trouble,
 };
 use core::time::Duration;
-use reflex_memory::{Lend, Pool};
+use reflex_memory::{Content, Lend, Pool};
 
 /// The event system as applications have it, too.
 ///
@@ -140,6 +140,16 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
     fn random(&self, bytes: &mut [u8]);
 }
 
+/// What may become of memory that a computation had borrowed which was given up. Such a computation never
+/// goes on, so what it borrowed stays borrowed: it may have left pointers to it where others find them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Borrowed {
+    /// It may be used again: the context's builder has said that nothing points to it.
+    Reusable,
+    /// It stays as it is for as long as the image runs.
+    Quarantined,
+}
+
 /// The kernel as the library OS sees it: `kernel/runtime` in an image, a simulator on the host.
 ///
 /// What it has beyond the [`EventSystem`] is for code that calls application's code in the middle of
@@ -153,7 +163,8 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
 /// use reflex_event::Kernel;
 ///
 /// fn length(kernel: &impl Kernel, word: Box<[u8]>) -> usize {
-///     kernel.keep(|| Ok(word), |word| word, drop, |bytes| bytes.len(), |_, length| length)
+///     let leave = |word: Box<[u8]>, _| drop(Box::leak(word));
+///     kernel.keep(|| Ok(word), |word| word, leave, |bytes| bytes.len(), |_, length| length)
 /// }
 /// ```
 ///
@@ -163,13 +174,15 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
 /// use reflex_event::EventSystem;
 ///
 /// fn length(kernel: &impl EventSystem, word: Box<[u8]>) -> usize {
-///     kernel.keep(|| Ok(word), |word| word, drop, |bytes| bytes.len(), |_, length| length)
+///     let leave = |word: Box<[u8]>, _| drop(Box::leak(word));
+///     kernel.keep(|| Ok(word), |word| word, leave, |bytes| bytes.len(), |_, length| length)
 /// }
 /// ```
 pub trait Kernel: EventSystem {
     /// Takes a value, runs the application's `work` on bytes of it, and finishes with the two. Should
     /// the code be given up in `work`, `cleanup` gets the value, which is whole: nothing could reach
-    /// more of it than bytes that do not change.
+    /// more of it than bytes that do not change. `cleanup` is told what may
+    /// become of these bytes, and [quarantines](Self::quarantine) them if need be.
     ///
     /// All but `work` is [guarded](EventSystem::guarded). `cleanup` runs where it may keep others
     /// waiting, so it is to be short, and bounded.
@@ -177,7 +190,7 @@ pub trait Kernel: EventSystem {
         &self,
         take: impl FnOnce() -> Result<T, R>,
         bytes: fn(&mut T) -> &[u8],
-        cleanup: fn(T),
+        cleanup: fn(T, Borrowed),
         work: impl FnOnce(&[u8]) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R;
@@ -188,7 +201,7 @@ pub trait Kernel: EventSystem {
         &self,
         take: impl FnOnce() -> Result<T, R>,
         part: fn(&mut T) -> &mut L,
-        cleanup: fn(T),
+        cleanup: fn(T, Borrowed),
         work: impl FnOnce(L::View<'_>) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R;
@@ -202,4 +215,19 @@ pub trait Kernel: EventSystem {
         value: T,
         work: impl FnOnce(&T) -> R,
     ) -> Option<(T, R)>;
+
+    /// Says that so many bytes of a pool were borrowed by a computation that was given up, and are not
+    /// used again. That is counted, bounded, and told to the pool's owner as
+    /// [`Trouble::MemoryQuarantined`].
+    ///
+    /// # Panics
+    /// When more is quarantined than may be.
+    fn quarantine(&self, pool: &'static Pool, bytes: usize);
+
+    /// A pool of the machine's memory with room for so many bytes, its bookkeeping included: in the
+    /// place of what was quarantined.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    fn replacement(&self, bytes: usize, content: Content) -> Result<&'static Pool, Error>;
 }

@@ -40,7 +40,7 @@ pub use condition::Condition;
 pub use control::{Trait, Unregistered};
 pub use hold::Wait;
 pub use id::{Context, ContextId, ContextIndex, EventId, TimerId};
-pub use kernel::{EventSystem, Kernel};
+pub use kernel::{Borrowed, EventSystem, Kernel};
 pub use latency::{BUCKETS, Latency};
 pub use policy::{Executor, Executors, MOST_NAMES, NameSet, Names, Policy};
 pub use priority::Priority;

@@ -21,8 +21,8 @@ pub enum Trouble {
     DeadlineMissed,
     /// The machine's memory has become scarce.
     MemoryPressure,
-    /// The memory of a context that this one answers for, and that has been given up, is not used
-    /// again.
+    /// Memory is not used again: of a context that this one answers for, and that has been given up; or
+    /// of this one's own, which one that was given up had borrowed.
     MemoryQuarantined,
     /// A registration was ended by its context's replacement, which had no handler for it.
     RegistrationLost,

@@ -227,6 +227,11 @@ impl Pool {
         self.owner.store(owner, Relaxed);
     }
 
+    /// That number, once there is one.
+    pub fn owner(&self) -> Option<u32> {
+        Some(self.owner.load(Relaxed)).filter(|owner| *owner != NOBODY)
+    }
+
     /// Whether `address` is in memory that this pool hands out.
     pub fn contains(&self, address: *const u8) -> bool {
         address.addr().wrapping_sub(self.base.addr().get()) < self.capacity()

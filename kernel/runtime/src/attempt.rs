@@ -20,7 +20,7 @@ use core::cell::Cell;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 use reflex_arch::context;
-use reflex_event::ContextId;
+use reflex_event::{Borrowed, ContextId};
 
 /// Bytes of a stack that are enough for a filter: what overflows with so many left when it was called
 /// is its own doing.
@@ -122,7 +122,7 @@ pub(crate) fn attempt_by<R>(
         return work.result;
     }
     // SAFETY: what it had begun is not gone on with: it has been given up.
-    unsafe { scope::end_since(attempt.scope) };
+    unsafe { scope::end_since(attempt.scope, attempt.borrowed()) };
     if let Some(owner) = attempt.owner {
         doom(cs, owner, attempt.reason.get());
     }
@@ -224,6 +224,11 @@ pub(crate) fn tick(cs: &Section) {
 }
 
 impl Attempt {
+    /// What becomes of what it has borrowed, should it be given up.
+    fn borrowed(&self) -> Borrowed {
+        self.owner.map_or(Borrowed::Quarantined, |owner| owner.home.reuse.borrowed())
+    }
+
     /// Whose code it is.
     pub(crate) fn owner(&self) -> Option<&'static Supervision> {
         self.owner

@@ -248,7 +248,7 @@ impl<D: Send + 'static> Cloner<D> {
         let started = guard::keep(
             take,
             |_| &[],
-            Claimed::give_back,
+            |claimed, _| claimed.give_back(),
             |_| memory.get().ok_or(Error::Busy).and_then(build),
             |claimed, built| match built {
                 Ok(built) => {

@@ -107,7 +107,7 @@ impl Supervision {
             Phase::Scopes => match self.scopes.take() {
                 Some(node) => {
                     // SAFETY: the context has been given up, and the node is off the list.
-                    self.scopes.set(unsafe { Scope::end(node) });
+                    self.scopes.set(unsafe { Scope::end(node, self.home.reuse.borrowed()) });
                     Phase::Scopes
                 }
                 None => Phase::Unregister,

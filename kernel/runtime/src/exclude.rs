@@ -10,7 +10,7 @@ use crate::section::{Section, section};
 use crate::{caller, guard, registry};
 use core::cell::Cell;
 use core::ptr::NonNull;
-use reflex_event::{ContextId, Error};
+use reflex_event::{Borrowed, ContextId, Error};
 
 /// Contexts, a bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -98,7 +98,7 @@ impl Exclusion {
     ///
     /// # Safety
     /// As that says.
-    unsafe fn end(node: NonNull<Scope>) {
+    unsafe fn end(node: NonNull<Scope>, _: Borrowed) {
         // SAFETY: an exclusion begins with its node, and nobody else uses it any more.
         unsafe { node.cast::<Self>().as_ref() }.readmit();
     }

@@ -13,6 +13,7 @@ use crate::scope::{self, Scope, Scopes};
 use crate::section::{Section, section};
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
+use reflex_event::Borrowed;
 use reflex_memory::Lend;
 
 /// Runs `work` guarded.
@@ -49,7 +50,7 @@ pub(crate) fn close() {
 pub(crate) fn keep<T: Send, V, R>(
     take: impl FnOnce() -> Result<T, R>,
     bytes: fn(&mut T) -> &[u8],
-    cleanup: fn(T),
+    cleanup: fn(T, Borrowed),
     work: impl FnOnce(&[u8]) -> V,
     finish: impl FnOnce(T, V) -> R,
 ) -> R {
@@ -62,7 +63,7 @@ pub(crate) fn keep<T: Send, V, R>(
 pub(crate) fn hand<T: Send, L: Lend + ?Sized, V, R>(
     take: impl FnOnce() -> Result<T, R>,
     part: fn(&mut T) -> &mut L,
-    cleanup: fn(T),
+    cleanup: fn(T, Borrowed),
     work: impl FnOnce(L::View<'_>) -> V,
     finish: impl FnOnce(T, V) -> R,
 ) -> R {
@@ -72,7 +73,7 @@ pub(crate) fn hand<T: Send, L: Lend + ?Sized, V, R>(
 #[inline(always)]
 fn hold<'a, T: Send + 'a, B: 'a, V, R>(
     take: impl FnOnce() -> Result<T, R>,
-    cleanup: fn(T),
+    cleanup: fn(T, Borrowed),
     view: impl FnOnce(&'a mut T) -> B,
     work: impl FnOnce(B) -> V,
     finish: impl FnOnce(T, V) -> R,
@@ -127,20 +128,20 @@ fn guard_again() {
 #[repr(C)]
 struct Held<T> {
     scope: Scope,
-    cleanup: fn(T),
+    cleanup: fn(T, Borrowed),
     value: ManuallyDrop<T>,
 }
 
 impl<T> Held<T> {
     /// # Safety
     /// As [`End`](crate::scope::End).
-    unsafe fn end(node: NonNull<Scope>) {
+    unsafe fn end(node: NonNull<Scope>, borrowed: Borrowed) {
         // SAFETY: `Self` begins with its node, and nobody else uses it any more. The value is whole: what
         // it was lent to could reach bytes of it, or what a part of it lends; it is taken out once.
         let (cleanup, value) = unsafe {
             let held = &mut *node.cast::<Self>().as_ptr();
             (held.cleanup, ManuallyDrop::take(&mut held.value))
         };
-        cleanup(value);
+        cleanup(value, borrowed);
     }
 }

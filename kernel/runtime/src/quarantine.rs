@@ -15,11 +15,11 @@ use crate::dispatch::{note, timestamp, with_core};
 use crate::registry::{self, GRANULE};
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
-use crate::supervise::Supervision;
+use crate::supervise::{Life, Supervision};
 use crate::{contain, cpu, memory};
 use core::cell::Cell;
 use core::ops::Range;
-use reflex_event::{ContextId, Error, Trouble};
+use reflex_event::{Borrowed, ContextId, Error, Trouble};
 use reflex_memory::{Content, Pool};
 
 /// Whether the memory of a context that has been given up may be used again.
@@ -55,6 +55,11 @@ impl Reuse {
         Self(true)
     }
 
+    /// What becomes of what the context has borrowed.
+    pub(crate) const fn borrowed(self) -> Borrowed {
+        if self.0 { Borrowed::Reusable } else { Borrowed::Quarantined }
+    }
+
     /// Whether it is at once.
     pub(crate) const fn is_at_once(self) -> bool {
         self.0
@@ -66,7 +71,7 @@ impl Reuse {
 pub struct Quarantine {
     /// Computations that were given up, and whose memory is not used again.
     pub computations: u64,
-    /// Bytes of their stacks and of their contexts' event memory.
+    /// Bytes of their stacks, of their contexts' event memory, and of what they had borrowed of others'.
     pub bytes: u64,
     /// The most bytes there may be before the image ends.
     pub bound: u64,
@@ -86,12 +91,38 @@ pub(crate) fn init(cs: &Section, bound: Option<u64>) {
 /// # Panics
 /// When there is more than there may be: not where that would be contained.
 pub(crate) fn add(bytes: u64) {
-    if bytes == 0 {
-        return;
+    if bytes != 0 {
+        count(1, bytes);
     }
+}
+
+/// Puts memory of a pool into quarantine that a computation had borrowed which was given up; its owner is
+/// told. When that is the computation's context, the whole pool is to be [added](add).
+///
+/// # Panics
+/// As [`add`].
+pub(crate) fn add_borrowed(pool: &'static Pool, bytes: u64) {
+    let own = section(|cs| {
+        let owner = pool.owner().and_then(|owner| registry::name(cs, owner as u16).ok())?;
+        let (present, _) = registry::parts(cs, owner).ok()?;
+        let supervision = registry::supervision(cs, owner).ok().flatten();
+        let whole = supervision
+            .is_some_and(|owner| owner.life.get() == Life::Dying && !owner.home.reuse.is_at_once());
+        if whole && core::ptr::eq(present, pool) {
+            return Some(());
+        }
+        tell(cs, owner);
+        None
+    });
+    if own.is_none() {
+        count(0, bytes);
+    }
+}
+
+fn count(computations: u64, bytes: u64) {
     let all = section(|cs| {
         let mut all = cpu::this().quarantine.get(cs);
-        all.computations += 1;
+        all.computations += computations;
         all.bytes = all.bytes.saturating_add(bytes);
         cpu::this().quarantine.set(cs, all);
         all
@@ -217,13 +248,16 @@ impl Supervision {
         let owner = registry::at(cs, context).ok().and_then(|place| place.lineage.get(cs).parent);
         let watcher = self.watcher_context(cs).filter(|watcher| Some(*watcher) != owner);
         for told in [owner, watcher].into_iter().flatten() {
-            let told =
-                with_core(cs, |core| core.report(told, Trouble::MemoryQuarantined, timestamp()));
-            // Who has ended need not be told.
-            if let Ok(outcome) = told {
-                note(outcome);
-            }
+            tell(cs, told);
         }
+    }
+}
+
+/// Tells a context, unless it has ended.
+fn tell(cs: &Section, context: ContextId) {
+    let told = with_core(cs, |core| core.report(context, Trouble::MemoryQuarantined, timestamp()));
+    if let Ok(outcome) = told {
+        note(outcome);
     }
 }
 

@@ -336,7 +336,7 @@ where
                 }
             },
             |_| &[],
-            Kept::stopped,
+            |kept, _| kept.stopped(),
             |_| convert.take().zip(value.take()).map(|(convert, value)| convert(value)),
             |Kept { teller, mut plan, memory, old }, converted| {
                 let (Some((cell, state)), Some(converted)) = (old, converted) else { return };

@@ -21,10 +21,10 @@ use reflex_arch::calibration::Rates;
 use reflex_arch::clock::Clock;
 use reflex_arch::cpu::Features;
 use reflex_event::{
-    Activation, Context, ContextId, Core, Error, EventId, EventSystem, Executor, Instant, Kernel,
-    Latency, Priority, Registration, TimerId, Trouble,
+    Activation, Borrowed, Context, ContextId, Core, Error, EventId, EventSystem, Executor, Instant,
+    Kernel, Latency, Priority, Registration, TimerId, Trouble,
 };
-use reflex_memory::{Lend, Pool};
+use reflex_memory::{Content, Lend, Pool};
 
 /// What the machine gives the kernel to start with.
 pub struct Platform {
@@ -283,7 +283,7 @@ impl Kernel for Runtime {
         &self,
         take: impl FnOnce() -> Result<T, R>,
         bytes: fn(&mut T) -> &[u8],
-        cleanup: fn(T),
+        cleanup: fn(T, Borrowed),
         work: impl FnOnce(&[u8]) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R {
@@ -295,7 +295,7 @@ impl Kernel for Runtime {
         &self,
         take: impl FnOnce() -> Result<T, R>,
         part: fn(&mut T) -> &mut L,
-        cleanup: fn(T),
+        cleanup: fn(T, Borrowed),
         work: impl FnOnce(L::View<'_>) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R {
@@ -309,5 +309,13 @@ impl Kernel for Runtime {
         work: impl FnOnce(&T) -> R,
     ) -> Option<(T, R)> {
         section(|cs| attempt::attempt_on(cs, context, value, work))
+    }
+
+    fn quarantine(&self, pool: &'static Pool, bytes: usize) {
+        quarantine::add_borrowed(pool, bytes as u64);
+    }
+
+    fn replacement(&self, bytes: usize, content: Content) -> Result<&'static Pool, Error> {
+        memory::pool(bytes, registry::GRANULE, content)
     }
 }

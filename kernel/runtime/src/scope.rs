@@ -12,6 +12,7 @@ use crate::dispatch::with_core;
 use crate::section::{Section, section};
 use crate::{contain, cpu};
 use core::ptr::NonNull;
+use reflex_event::Borrowed;
 
 /// The bit of [`Scopes::guards`] that says the context is to be given up as soon as no guarded call
 /// is open on its stack. The others count such calls.
@@ -48,12 +49,12 @@ pub(crate) struct Scope {
     exclusion: bool,
 }
 
-/// What ends a scope whose code never goes on.
+/// What ends a scope with code that never goes on, and may have left pointers to what it had borrowed.
 ///
 /// # Safety
 /// The node is one that was made with this function, off its list, and is not used again. Nobody
 /// goes on with what was begun in it.
-pub(crate) type End = unsafe fn(NonNull<Scope>);
+pub(crate) type End = unsafe fn(NonNull<Scope>, Borrowed);
 
 impl Scope {
     /// One that is ended by `end`.
@@ -80,12 +81,12 @@ impl Scope {
     ///
     /// # Safety
     /// The node was on the list of a context that has been given up; it is not used again.
-    pub(crate) unsafe fn end(node: NonNull<Self>) -> Option<NonNull<Self>> {
+    pub(crate) unsafe fn end(node: NonNull<Self>, borrowed: Borrowed) -> Option<NonNull<Self>> {
         // SAFETY: the stack that the node is on is still as it was left, and the node was made for this
         // function; the rest is the caller's duty.
         unsafe {
             let Self { outer, end, .. } = *node.as_ref();
-            end(node);
+            end(node, borrowed);
             outer
         }
     }
@@ -136,7 +137,7 @@ impl Scopes {
 ///
 /// # Safety
 /// Nobody goes on with what was begun since.
-pub(crate) unsafe fn end_since(outer: Option<NonNull<Scope>>) {
+pub(crate) unsafe fn end_since(outer: Option<NonNull<Scope>>, borrowed: Borrowed) {
     section(|cs| with(cs, |scopes| scopes.guards += 1));
     loop {
         let next = section(|cs| {
@@ -150,7 +151,7 @@ pub(crate) unsafe fn end_since(outer: Option<NonNull<Scope>>) {
         });
         let Some(node) = next else { break };
         // SAFETY: just taken off the list; the rest is the caller's duty.
-        unsafe { Scope::end(node) };
+        unsafe { Scope::end(node, borrowed) };
     }
     section(|cs| with(cs, Scopes::unguard));
 }

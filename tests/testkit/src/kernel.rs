@@ -7,14 +7,14 @@
 
 mod system;
 
-use crate::pool::pool_telling;
+use crate::pool::{pool_of, pool_telling};
 use crate::{Clock, Random};
 use core::time::Duration;
 use reflex_event::{
-    Accumulation, Activation, Context, ContextId, Error, EventId, EventSystem, Instant, Kernel,
-    Priority, Registration, TimerId, Trouble,
+    Accumulation, Activation, Borrowed, Context, ContextId, Error, EventId, EventSystem, Instant,
+    Kernel, Priority, Registration, TimerId, Trouble,
 };
-use reflex_memory::{Lend, Pool};
+use reflex_memory::{Content, Lend, Pool};
 use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
 use std::mem::ManuallyDrop;
@@ -70,6 +70,12 @@ struct Tables {
     /// Contexts to be given up when the outermost section ends.
     doomed: BTreeSet<usize>,
     forgotten: u64,
+    /// What becomes of what code that is given up has borrowed.
+    borrowed: Borrowed,
+    /// Bytes of that which are not used again.
+    quarantined: usize,
+    /// Bytes of the machine's memory that are left to replace those.
+    free: usize,
 }
 
 /// The simulated kernel; clones are the same kernel.
@@ -95,6 +101,9 @@ impl SimKernel {
             interruption: None,
             doomed: BTreeSet::new(),
             forgotten: 0,
+            borrowed: Borrowed::Quarantined,
+            quarantined: 0,
+            free: usize::MAX,
         };
         Self { clock, tables: Arc::new(Mutex::new(tables)) }
     }
@@ -224,6 +233,26 @@ impl SimKernel {
     /// Values that were forgotten so far, since code that was given up had borrowed them.
     pub fn forgotten(&self) -> u64 {
         self.lock().forgotten
+    }
+
+    /// From now on, what code that is given up has borrowed is used again.
+    pub fn reuse_borrowed(&self) {
+        self.lock().borrowed = Borrowed::Reusable;
+    }
+
+    /// Bytes so far that code which was given up had borrowed, and that are not used again.
+    pub fn quarantined(&self) -> usize {
+        self.lock().quarantined
+    }
+
+    /// Has so many bytes of the machine's memory be left in the place of those.
+    pub fn set_free(&self, bytes: usize) {
+        self.lock().free = bytes;
+    }
+
+    /// Bytes of the machine's memory that are left.
+    pub fn free(&self) -> usize {
+        self.lock().free
     }
 
     /// Handler runs so far.

@@ -34,11 +34,20 @@ pub fn pool(bytes: usize) -> &'static Pool {
 
 /// [`pool`], which calls `refused` with its owner's number when it has no room.
 pub(crate) fn pool_telling(bytes: usize, refused: impl Fn(u32) + Sync + 'static) -> &'static Pool {
+    pool_of(bytes, Content::Objects, refused)
+}
+
+/// [`pool_telling`], for content of a kind.
+pub(crate) fn pool_of(
+    bytes: usize,
+    content: Content,
+    refused: impl Fn(u32) + Sync + 'static,
+) -> &'static Pool {
     let memory: &'static mut [u8] = Vec::leak(vec![0; bytes]);
     let region = NonNull::from(memory);
     let granule = Granule::new(64).expect("a power of two");
     let lock: &'static Lock<_> = Box::leak(Box::new(Lock(AtomicBool::new(false), refused)));
     // SAFETY: the memory is leaked and handed to nobody else.
-    let pool = unsafe { Pool::new(region, granule, Content::Objects, lock) };
+    let pool = unsafe { Pool::new(region, granule, content, lock) };
     Box::leak(Box::new(pool.expect("the region is large enough")))
 }

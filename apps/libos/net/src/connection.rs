@@ -6,7 +6,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicU64, Ordering};
-use reflex_event::{EventId, Kernel, Priority};
+use reflex_event::{Borrowed, EventId, Kernel, Priority};
 use reflex_memory::Lent;
 use smoltcp::socket::tcp::Socket;
 
@@ -64,7 +64,7 @@ impl<K: Kernel> Held<K> {
     }
 
     /// The handler does not go on.
-    fn put_back(self) {
+    fn put_back(self, _: Borrowed) {
         let event = self.net.with(|shared| {
             shared.records[self.index].endpoint = Some(self.endpoint);
             shared.make_ready(self.index)

@@ -306,7 +306,7 @@ impl<K: Kernel> UdpSocket<K> {
         self.net.kernel().keep(
             take,
             |(frame, payload)| frame.get(payload.clone()).unwrap_or(&[]),
-            drop,
+            |(frame, _), _| drop(frame),
             work,
             |_, ()| true,
         )

@@ -176,7 +176,8 @@ impl<K: Kernel> Rdma<K> {
                 }
             };
             // Its memory may be another context's, and goes back whatever becomes of the handler.
-            if !kernel.hand(take, |done| &mut done.memory, drop, work, |_, ()| true) {
+            if !kernel.hand(take, |done| &mut done.memory, |done, _| drop(done), work, |_, ()| true)
+            {
                 return;
             }
         }

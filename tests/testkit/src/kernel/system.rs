@@ -200,14 +200,16 @@ impl EventSystem for SimKernel {
 
 /// A value that is held meanwhile, and cleaned up when `work` panics.
 struct Held<T> {
+    kernel: SimKernel,
     value: Option<T>,
-    cleanup: fn(T),
+    cleanup: fn(T, Borrowed),
 }
 
 impl<T> Drop for Held<T> {
     fn drop(&mut self) {
         if let Some(value) = self.value.take() {
-            (self.cleanup)(value);
+            let borrowed = self.kernel.lock().borrowed;
+            (self.cleanup)(value, borrowed);
         }
     }
 }
@@ -217,11 +219,12 @@ impl Kernel for SimKernel {
         &self,
         take: impl FnOnce() -> Result<T, R>,
         bytes: fn(&mut T) -> &[u8],
-        cleanup: fn(T),
+        cleanup: fn(T, Borrowed),
         work: impl FnOnce(&[u8]) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R {
         let mut held = Held {
+            kernel: self.clone(),
             value: Some(match take() {
                 Ok(value) => value,
                 Err(result) => return result,
@@ -236,11 +239,12 @@ impl Kernel for SimKernel {
         &self,
         take: impl FnOnce() -> Result<T, R>,
         part: fn(&mut T) -> &mut L,
-        cleanup: fn(T),
+        cleanup: fn(T, Borrowed),
         work: impl FnOnce(L::View<'_>) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R {
         let mut held = Held {
+            kernel: self.clone(),
             value: Some(match take() {
                 Ok(value) => value,
                 Err(result) => return result,
@@ -275,6 +279,20 @@ impl Kernel for SimKernel {
                 }
             }
         })
+    }
+
+    fn quarantine(&self, pool: &'static Pool, bytes: usize) {
+        let mut tables = self.lock();
+        tables.quarantined += bytes;
+        if let Some(owner) = pool.owner() {
+            tables.contexts[owner as usize].troubles.push(Trouble::MemoryQuarantined);
+        }
+    }
+
+    fn replacement(&self, bytes: usize, content: Content) -> Result<&'static Pool, Error> {
+        let mut tables = self.lock();
+        tables.free = tables.free.checked_sub(bytes).ok_or(Error::OutOfMemory)?;
+        Ok(pool_of(bytes, content, |_| {}))
     }
 }
 
