@@ -91,8 +91,6 @@ reflex_boot_tables:
 .global reflex_boot_stack_guard
 reflex_boot_stack_guard:
     .skip 4096
-.global reflex_boot_stack
-reflex_boot_stack:
     .skip 128 * 1024
 .global reflex_boot_stack_top
 reflex_boot_stack_top:

@@ -9,8 +9,6 @@ unsafe extern "C" {
     static reflex_image_end: u8;
     static reflex_boot_tables: u8;
     static reflex_boot_stack_guard: u8;
-    static reflex_boot_stack: u8;
-    static reflex_boot_stack_top: u8;
 }
 
 fn between(start: *const u8, end: *const u8) -> Range<u64> {
@@ -37,12 +35,7 @@ pub fn image() -> Range<u64> {
     between(&raw const reflex_image_start, &raw const reflex_image_end)
 }
 
-/// The stack the image is entered on.
-pub fn boot_stack() -> Range<u64> {
-    between(&raw const reflex_boot_stack, &raw const reflex_boot_stack_top)
-}
-
-/// The page below [`boot_stack`], to be unmapped.
+/// The page below the stack that the image is entered on, to be unmapped.
 pub fn boot_stack_guard() -> u64 {
     &raw const reflex_boot_stack_guard as u64
 }

@@ -9,6 +9,7 @@
 
 use reflex_rdma_engine::*;
 use reflex_rdma_wire::*;
+use std::collections::VecDeque;
 use std::env::args;
 
 /// One region a side.
@@ -48,12 +49,12 @@ impl Memory for Flat {
     }
 }
 
-struct Queue(CompletionQueue);
+struct Queue(VecDeque<Completion>);
 
 impl Report for Queue {
     #[inline]
     fn complete(&mut self, completion: Completion) {
-        let _ = self.0.push(completion);
+        self.0.push_back(completion);
     }
 
     fn raise(&mut self, event: Event) {
@@ -92,7 +93,7 @@ impl Side {
         let gid = [1, 2].map(|last| Gid::from_ipv4_bytes([10, 0, 0, last]));
         let config = Config::new(Transport::Reliable, number[which], Domain(1));
         let mut pair = QueuePair::new(&config);
-        let mut queue = Queue(CompletionQueue::new(1024));
+        let mut queue = Queue(VecDeque::with_capacity(1024));
         let none = Attributes::default();
         let access = Access::REMOTE_WRITE | Access::REMOTE_READ | Access::REMOTE_ATOMIC;
         let steps = [
@@ -167,8 +168,11 @@ fn main() {
         two.receive(&one);
         two.transmit();
         one.receive(&two);
-        assert_eq!(one.queue.0.poll().map(|it| (it.id, it.status)), Some((id, Status::Success)));
-        assert_eq!(two.queue.0.poll().is_some(), kind == "send");
+        assert_eq!(
+            one.queue.0.pop_front().map(|it| (it.id, it.status)),
+            Some((id, Status::Success))
+        );
+        assert_eq!(two.queue.0.pop_front().is_some(), kind == "send");
     }
     println!("{count} of {kind}, {length} bytes");
 }

@@ -52,7 +52,7 @@ pub(crate) struct Completer {
 }
 
 /// The queue pair's other parts that the completer works with.
-pub(crate) struct Parts<'a> {
+pub(crate) struct CompleterParts<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) queue: &'a mut SendQueue,
     pub(crate) requester: &'a mut Requester,
@@ -115,7 +115,7 @@ impl Completer {
         &mut self,
         packet: &Packet<'_>,
         now: Instant,
-        mut parts: Parts<'_>,
+        mut parts: CompleterParts<'_>,
         memory: &mut M,
         report: &mut R,
     ) -> Outcome {
@@ -141,7 +141,7 @@ impl Completer {
         psn: Psn,
         aeth: &Aeth,
         now: Instant,
-        parts: &mut Parts<'_>,
+        parts: &mut CompleterParts<'_>,
         report: &mut R,
     ) -> Outcome {
         match aeth.syndrome {
@@ -183,7 +183,7 @@ impl Completer {
         &mut self,
         packet: &Packet<'_>,
         now: Instant,
-        parts: &mut Parts<'_>,
+        parts: &mut CompleterParts<'_>,
         memory: &mut M,
         report: &mut R,
     ) -> Outcome {
@@ -216,7 +216,7 @@ impl Completer {
     fn take<M: Memory>(
         &mut self,
         packet: &Packet<'_>,
-        parts: &mut Parts<'_>,
+        parts: &mut CompleterParts<'_>,
         memory: &mut M,
     ) -> Result<bool, Option<Refusal>> {
         let mismatch = Err(Some(Refusal::AnswerMismatch));
@@ -224,15 +224,15 @@ impl Completer {
         if queue.head == queue.assigned {
             return mismatch;
         }
-        let entry = queue.entry(queue.head);
+        let wqe = queue.wqe(queue.head);
         let psn = packet.bth().psn;
-        let index = psn.since(entry.first);
-        if psn != self.oldest || index >= entry.packets {
+        let index = psn.since(wqe.first);
+        if psn != self.oldest || index >= wqe.packets {
             return mismatch;
         }
-        let ends = index + 1 == entry.packets;
+        let ends = index + 1 == wqe.packets;
         let segments = queue.segments(queue.head);
-        match (packet.extension(), &entry.work) {
+        match (packet.extension(), &wqe.work) {
             (Extension::AethAtomicAck(_, original), work) if work.is_atomic() => {
                 let bytes = original.original.to_ne_bytes();
                 crate::gather::scatter(memory, segments, 0, &bytes).map_err(|_| None)?;
@@ -242,7 +242,7 @@ impl Completer {
                 // again.
                 let shift = parts.settings.mtu.shift();
                 let skip = index << shift;
-                let expected = (entry.length - skip).min(1 << shift);
+                let expected = (wqe.length - skip).min(1 << shift);
                 let payload = packet.payload();
                 if packet.bth().opcode.position().ends() != ends
                     || payload.len() != expected as usize
@@ -263,18 +263,18 @@ impl Completer {
         &mut self,
         target: Psn,
         now: Instant,
-        parts: &mut Parts<'_>,
+        parts: &mut CompleterParts<'_>,
         report: &mut R,
     ) -> bool {
         let before = self.oldest;
         let mut is_whole = true;
         while self.oldest != target && parts.queue.head != parts.queue.assigned {
-            let entry = parts.queue.entry(parts.queue.head);
-            if entry.work.has_response() {
+            let wqe = parts.queue.wqe(parts.queue.head);
+            if wqe.work.has_response() {
                 is_whole = false;
                 break;
             }
-            let end = entry.end();
+            let end = wqe.end();
             if end.is_after(target) {
                 self.oldest = target;
                 break;
@@ -294,7 +294,7 @@ impl Completer {
 
     /// Something was acknowledged.
     #[inline]
-    fn progress(&mut self, now: Instant, parts: &mut Parts<'_>) {
+    fn progress(&mut self, now: Instant, parts: &mut CompleterParts<'_>) {
         self.recovering = false;
         self.retries = parts.settings.retries;
         self.rnr_retries = parts.settings.rnr_retries;
@@ -308,7 +308,7 @@ impl Completer {
 
     /// A request that could not be sent fails when its turn has come.
     #[inline]
-    pub(crate) fn stalled(&self, parts: &Parts<'_>) -> Outcome {
+    pub(crate) fn stalled(&self, parts: &CompleterParts<'_>) -> Outcome {
         match parts.requester.stalled {
             Some(status) if parts.queue.head == parts.queue.next => {
                 Outcome::Fail { status, vendor: 0 }
@@ -318,7 +318,7 @@ impl Completer {
     }
 
     /// Sends again from the oldest on, unless that is being done.
-    fn go_back(&mut self, parts: &mut Parts<'_>) {
+    fn go_back(&mut self, parts: &mut CompleterParts<'_>) {
         if !self.recovering {
             self.recovering = true;
             // It is waited for from when the first is sent again.
@@ -328,7 +328,12 @@ impl Completer {
         }
     }
 
-    fn not_ready(&mut self, timer: RnrTimer, now: Instant, parts: &mut Parts<'_>) -> Outcome {
+    fn not_ready(
+        &mut self,
+        timer: RnrTimer,
+        now: Instant,
+        parts: &mut CompleterParts<'_>,
+    ) -> Outcome {
         if self.is_waiting_for_receiver() {
             return Outcome::Continue;
         }
@@ -351,7 +356,7 @@ impl Completer {
     }
 
     /// Time has passed.
-    pub(crate) fn expire(&mut self, now: Instant, parts: &mut Parts<'_>) -> Outcome {
+    pub(crate) fn expire(&mut self, now: Instant, parts: &mut CompleterParts<'_>) -> Outcome {
         match self.wait {
             Wait::Receiver(at) if at <= now => {
                 self.wait = Wait::Idle;

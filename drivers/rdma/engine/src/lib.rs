@@ -14,7 +14,7 @@
 //! ```
 //!
 //! [`QueuePair`] is all of that together. Its user provides [`Memory`], [`Transmit`] and
-//! [`Report`], and finds the queue pair of a packet; [`CompletionQueue`] and a shared
+//! [`Report`], and finds the queue pair of a packet; completion queues and a shared
 //! [`ReceiveQueue`] are its user's to own, since several queue pairs may use them.
 //!
 //! [`cm`] is the connection manager, which brings queue pairs together.
@@ -38,7 +38,6 @@ mod attribute;
 pub mod cm;
 mod completer;
 mod completion;
-mod completion_queue;
 mod config;
 mod error;
 mod event;
@@ -61,7 +60,6 @@ pub use access::Access;
 pub use actions::{Report, Transmit, TransmitError};
 pub use attribute::{Attributes, Mask};
 pub use completion::{Completion, Kind, Status};
-pub use completion_queue::{Arm, CompletionQueue, Overflow, Pushed};
 pub use config::Config;
 pub use error::Error;
 pub use event::Event;

@@ -1,8 +1,8 @@
 //! A queue pair: its states, and the machines that work in them.
 
-use crate::completer::{self, Completer, Outcome};
-use crate::requester::{self, Requester};
-use crate::responder::{self, Responder, Verdict};
+use crate::completer::{Completer, CompleterParts, Outcome};
+use crate::requester::{Requester, RequesterParts};
+use crate::responder::{self, Responder, ResponderParts, Verdict};
 use crate::send_queue::SendQueue;
 use crate::settings::Settings;
 use crate::{
@@ -226,7 +226,7 @@ impl QueuePair {
         }
         let Self { settings, sends, requester, completer, responder, counters, .. } = self;
         if packet.bth().opcode.is_response() {
-            let parts = completer::Parts { settings, queue: sends, requester, counters };
+            let parts = CompleterParts { settings, queue: sends, requester, counters };
             let outcome = completer.receive(packet, now, parts, memory, report);
             self.conclude(outcome, report);
             return;
@@ -239,7 +239,7 @@ impl QueuePair {
             Some(shared) if self.is_shared => shared,
             _ => &mut self.receives,
         };
-        let parts = responder::Parts { settings, receives, counters };
+        let parts = ResponderParts { settings, receives, counters };
         let verdict = match settings.transport {
             Transport::Reliable => responder.receive(packet, parts, memory, report),
             Transport::Unreliable => responder.receive_unreliable(packet, parts, memory, report),
@@ -324,19 +324,15 @@ impl QueuePair {
         report: &mut R,
     ) -> u32 {
         let Self { settings, state, sends, requester, completer, .. } = self;
-        let parts = requester::Parts {
-            settings,
-            state: *state,
-            queue: sends,
-            answers: completer.answers(),
-        };
+        let parts =
+            RequesterParts { settings, state: *state, queue: sends, answers: completer.answers() };
         let count = requester.transmit(parts, budget, port, report);
         if count != 0 {
             completer.emitted(settings, requester, now);
         }
         if self.requester.stalled.is_some() {
             let Self { settings, sends, requester, completer, counters, .. } = self;
-            let parts = completer::Parts { settings, queue: sends, requester, counters };
+            let parts = CompleterParts { settings, queue: sends, requester, counters };
             let outcome = completer.stalled(&parts);
             self.conclude(outcome, report);
         }
@@ -347,7 +343,7 @@ impl QueuePair {
     /// Time has passed: `now` is [`QueuePair::deadline`] or later. Earlier does no harm.
     pub fn expire<R: Report>(&mut self, now: Instant, report: &mut R) {
         let Self { settings, sends, requester, completer, counters, .. } = self;
-        let mut parts = completer::Parts { settings, queue: sends, requester, counters };
+        let mut parts = CompleterParts { settings, queue: sends, requester, counters };
         let outcome = completer.expire(now, &mut parts);
         self.conclude(outcome, report);
     }

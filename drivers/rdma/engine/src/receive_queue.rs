@@ -5,8 +5,9 @@ use crate::{Error, MAX_MESSAGE, ReceiveRequest, Segment};
 use alloc::boxed::Box;
 use alloc::vec;
 
+/// A posted receive: an element of the work queue (WQE).
 #[derive(Clone, Copy, Debug, Default)]
-struct Entry {
+struct ReceiveWqe {
     id: u64,
     length: u32,
     segments: u32,
@@ -18,8 +19,8 @@ struct Entry {
 /// which is then an argument wherever a packet is received.
 #[derive(Debug)]
 pub struct ReceiveQueue {
-    entries: Box<[Entry]>,
-    /// `width` for each entry.
+    elements: Box<[ReceiveWqe]>,
+    /// `width` for each element.
     segments: Box<[Segment]>,
     width: u32,
     capacity: u32,
@@ -36,7 +37,7 @@ impl ReceiveQueue {
         let width = segments.min(1 << 8);
         let ring = capacity.next_power_of_two();
         Self {
-            entries: vec![Entry::default(); ring as usize].into_boxed_slice(),
+            elements: vec![ReceiveWqe::default(); ring as usize].into_boxed_slice(),
             segments: vec![Segment::default(); (ring * width) as usize].into_boxed_slice(),
             width,
             capacity,
@@ -76,26 +77,26 @@ impl ReceiveQueue {
         let slot = self.slot(self.tail);
         let start = slot * self.width as usize;
         self.segments[start..start + count].copy_from_slice(request.segments);
-        self.entries[slot] = Entry { id: request.id, length, segments: count as u32 };
+        self.elements[slot] = ReceiveWqe { id: request.id, length, segments: count as u32 };
         self.tail = self.tail.wrapping_add(1);
         Ok(())
     }
 
     #[inline]
     fn slot(&self, index: u32) -> usize {
-        index as usize & (self.entries.len() - 1)
+        index as usize & (self.elements.len() - 1)
     }
 
-    /// Moves the oldest receive to `held`. False when there is none.
+    /// Moves the oldest receive to `current`. False when there is none.
     #[inline]
-    pub(crate) fn take(&mut self, held: &mut Held) -> bool {
+    pub(crate) fn take(&mut self, current: &mut CurrentReceive) -> bool {
         if self.head == self.tail {
             return false;
         }
         let slot = self.slot(self.head);
-        let Entry { id, length, segments } = self.entries[slot];
+        let ReceiveWqe { id, length, segments } = self.elements[slot];
         let count = segments as usize;
-        let Some(to) = held.segments.get_mut(..count) else { return false };
+        let Some(to) = current.segments.get_mut(..count) else { return false };
         let start = slot * self.width as usize;
         // Nearly all have one: that is no call of a copying function.
         if count == 1 {
@@ -103,7 +104,8 @@ impl ReceiveQueue {
         } else {
             to.copy_from_slice(&self.segments[start..start + count]);
         }
-        (held.id, held.length, held.count, held.is_held) = (id, length, segments, true);
+        (current.id, current.length, current.count, current.is_taken) =
+            (id, length, segments, true);
         self.head = self.head.wrapping_add(1);
         true
     }
@@ -113,7 +115,7 @@ impl ReceiveQueue {
         if self.head == self.tail {
             return None;
         }
-        let id = self.entries[self.slot(self.head)].id;
+        let id = self.elements[self.slot(self.head)].id;
         self.head = self.head.wrapping_add(1);
         Some(id)
     }
@@ -131,19 +133,19 @@ impl ReceiveQueue {
 
 /// The receive that the message that is arriving goes to.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct CurrentReceive {
     pub(crate) id: u64,
     pub(crate) length: u32,
     count: u32,
-    pub(crate) is_held: bool,
+    pub(crate) is_taken: bool,
     segments: Box<[Segment]>,
 }
 
-impl Held {
+impl CurrentReceive {
     /// Nothing yet, with room for that many segments.
     pub(crate) fn new(width: u32) -> Self {
         let segments = vec![Segment::default(); width as usize].into_boxed_slice();
-        Self { id: 0, length: 0, count: 0, is_held: false, segments }
+        Self { id: 0, length: 0, count: 0, is_taken: false, segments }
     }
 
     #[inline]
@@ -154,7 +156,7 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
-    use super::{Held, ReceiveQueue};
+    use super::{CurrentReceive, ReceiveQueue};
     use crate::{MAX_MESSAGE, ReceiveRequest, Region, Segment};
 
     #[test]
@@ -167,9 +169,9 @@ mod tests {
             ([half(MAX_MESSAGE / 2), half(MAX_MESSAGE / 2 - 1)], MAX_MESSAGE - 1),
         ] {
             queue.post(&ReceiveRequest { id: 1, segments: &segments }).expect("there is room");
-            let mut held = Held::new(2);
-            assert!(queue.take(&mut held));
-            assert_eq!(held.length, takes);
+            let mut current = CurrentReceive::new(2);
+            assert!(queue.take(&mut current));
+            assert_eq!(current.length, takes);
         }
     }
 }

@@ -14,7 +14,7 @@
 //! Reads count as many numbers as their answers have packets. For UC and UD a request is complete
 //! when its last packet is emitted; for RC the completer says when.
 
-use crate::send_queue::{Entry, SendQueue};
+use crate::send_queue::{SendQueue, SendWqe};
 use crate::settings::Settings;
 use crate::{
     Attachment, Flags, Gather, Outgoing, Report, State, Status, Transmit, TransmitError, Work,
@@ -53,7 +53,7 @@ pub(crate) struct Answers {
 }
 
 /// What the requester works with.
-pub(crate) struct Parts<'a> {
+pub(crate) struct RequesterParts<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) state: State,
     pub(crate) queue: &'a mut SendQueue,
@@ -78,12 +78,12 @@ impl Requester {
     #[inline]
     pub(crate) fn transmit<T: Transmit, R: Report>(
         &mut self,
-        parts: Parts<'_>,
+        parts: RequesterParts<'_>,
         budget: u32,
         port: &mut T,
         report: &mut R,
     ) -> u32 {
-        let Parts { settings, state, queue, answers } = parts;
+        let RequesterParts { settings, state, queue, answers } = parts;
         let mut left = budget;
         while left != 0 && self.is_due(settings, state, queue, answers) {
             if queue.next == queue.assigned {
@@ -133,26 +133,26 @@ impl Requester {
     /// Whether the next request may have numbers.
     #[inline]
     fn may_begin(&self, settings: &Settings, state: State, queue: &SendQueue) -> bool {
-        let entry = queue.entry(queue.next);
+        let wqe = queue.wqe(queue.next);
         if state == State::Sqd {
             return false;
         }
-        let fenced = entry.flags.contains(Flags::FENCE) && self.reads != 0;
-        let full = entry.work.has_response() && self.reads >= u32::from(settings.max_reads_out);
+        let fenced = wqe.flags.contains(Flags::FENCE) && self.reads != 0;
+        let full = wqe.work.has_response() && self.reads >= u32::from(settings.max_reads_out);
         !fenced && !full
     }
 
     #[inline]
     fn assign(&mut self, settings: &Settings, queue: &mut SendQueue) {
         let fresh = self.fresh;
-        let entry = queue.entry_mut(queue.next);
-        entry.first = fresh;
-        entry.packets = match entry.work {
+        let wqe = queue.wqe_mut(queue.next);
+        wqe.first = fresh;
+        wqe.packets = match wqe.work {
             Work::CompareSwap { .. } | Work::FetchAdd { .. } => 1,
-            _ => settings.mtu.packets(entry.length),
+            _ => settings.mtu.packets(wqe.length),
         };
-        self.reads += u32::from(entry.work.has_response());
-        self.fresh = entry.end();
+        self.reads += u32::from(wqe.work.has_response());
+        self.fresh = wqe.end();
         queue.assigned = queue.assigned.wrapping_add(1);
     }
 
@@ -167,7 +167,7 @@ impl Requester {
         left: &mut u32,
         port: &mut T,
     ) -> Result<bool, Pause> {
-        let entry = queue.entry(queue.next);
+        let wqe = queue.wqe(queue.next);
         let segments = queue.segments(queue.next);
         let reliable = settings.transport == Transport::Reliable;
         let shift = settings.mtu.shift();
@@ -178,14 +178,14 @@ impl Requester {
             if reliable && self.cursor.since(oldest) >= settings.window {
                 return Err(Pause::Window);
             }
-            let index = self.cursor.since(entry.first);
+            let index = self.cursor.since(wqe.first);
             let skip = index << shift;
-            let (step, length) = if entry.work.has_response() {
-                (entry.packets - index, 0)
+            let (step, length) = if wqe.work.has_response() {
+                (wqe.packets - index, 0)
             } else {
-                (1, (entry.length - skip).min(settings.mtu.bytes() as u32))
+                (1, (wqe.length - skip).min(settings.mtu.bytes() as u32))
             };
-            let ends = index + step == entry.packets;
+            let ends = index + step == wqe.packets;
             let position = match (index == 0, ends) {
                 (true, true) => Position::Only,
                 (true, false) => Position::First,
@@ -194,7 +194,7 @@ impl Requester {
             };
             let payload =
                 if length == 0 { Gather::EMPTY } else { Gather::new(segments, skip, length) };
-            let packet = self.packet(settings, queue, entry, position, skip, oldest, payload);
+            let packet = self.packet(settings, queue, wqe, position, skip, oldest, payload);
             let packet = packet.ok_or(Pause::Stalled)?;
             port.transmit(&packet).map_err(|error| match error {
                 TransmitError::Full => Pause::Port,
@@ -221,16 +221,16 @@ impl Requester {
         &self,
         settings: &'q Settings,
         queue: &'q SendQueue,
-        entry: &Entry,
+        wqe: &SendWqe,
         position: Position,
         skip: u32,
         oldest: Psn,
         payload: Gather<'q>,
     ) -> Option<Outgoing<'q>> {
-        let (opcode, extension) = request(settings, entry, position, skip)?;
+        let (opcode, extension) = request(settings, wqe, position, skip)?;
         let mut bth = settings.bth(opcode, self.cursor);
         bth.solicited =
-            position.ends() && entry.flags.contains(Flags::SOLICITED) && opcode.consumes_receive();
+            position.ends() && wqe.flags.contains(Flags::SOLICITED) && opcode.consumes_receive();
         if settings.transport != Transport::Datagram {
             // The packet that fills the window has to ask, or there would be no end to waiting.
             bth.acknowledge = settings.transport == Transport::Reliable
@@ -280,13 +280,13 @@ impl Requester {
 #[inline(always)]
 fn request(
     settings: &Settings,
-    entry: &Entry,
+    wqe: &SendWqe,
     position: Position,
     skip: u32,
 ) -> Option<(Opcode, Extension)> {
     let transport = settings.transport;
     let ends = position.ends();
-    Some(match entry.work {
+    Some(match wqe.work {
         Work::Send(attachment) => {
             let notice = if ends { attachment.notice() } else { Notice::None };
             let extension = match attachment {
@@ -299,14 +299,14 @@ fn request(
         Work::Write { address, key, immediate } => {
             let immediate = if ends { immediate } else { None };
             let notice = if immediate.is_some() { Notice::Immediate } else { Notice::None };
-            let reth = Reth { address, key, length: entry.length };
+            let reth = Reth { address, key, length: wqe.length };
             let opcode = Opcode::write(transport, position, notice)?;
             (opcode, write_extension(position, reth, immediate))
         }
         Work::Read { address, key } => {
             // What was answered already is not asked for again.
             let address = address.wrapping_add(u64::from(skip));
-            let reth = Reth { address, key, length: entry.length - skip };
+            let reth = Reth { address, key, length: wqe.length - skip };
             (Opcode::RcReadRequest, Extension::Reth(reth))
         }
         Work::CompareSwap { address, key, compare, swap } => {

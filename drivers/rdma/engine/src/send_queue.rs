@@ -20,9 +20,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use reflex_rdma_wire::{Envelope, Gid, PathMtu, Psn, QKey, Qpn, Transport};
 
-/// A posted send.
+/// A posted send: an element of the work queue (WQE).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct SendWqe {
     pub(crate) id: u64,
     pub(crate) work: Work,
     /// Bytes of its segments.
@@ -35,7 +35,7 @@ pub(crate) struct Entry {
     pub(crate) flags: Flags,
 }
 
-impl Entry {
+impl SendWqe {
     /// The number behind its last.
     #[inline]
     pub(crate) fn end(&self) -> Psn {
@@ -46,11 +46,11 @@ impl Entry {
 /// A ring of posted sends of fixed size.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
-    entries: Box<[Entry]>,
-    /// `width` for each entry.
+    elements: Box<[SendWqe]>,
+    /// `width` for each element.
     segments: Box<[Segment]>,
     width: u32,
-    /// One for each entry, for UD; else none.
+    /// One for each element, for UD; else none.
     destinations: Box<[Destination]>,
     capacity: u32,
     pub(crate) head: u32,
@@ -69,13 +69,13 @@ impl SendQueue {
         status: Status,
         vendor: u8,
     ) {
-        let entry = self.entry(self.head);
-        if status != Status::Success || entry.flags.contains(Flags::SIGNALLED) {
-            let kind = entry.work.kind();
+        let wqe = self.wqe(self.head);
+        if status != Status::Success || wqe.flags.contains(Flags::SIGNALLED) {
+            let kind = wqe.work.kind();
             report.complete(Completion {
-                length: entry.length,
+                length: wqe.length,
                 vendor_error: vendor,
-                ..Completion::new(entry.id, number, kind, status)
+                ..Completion::new(wqe.id, number, kind, status)
             });
         }
         self.head = self.head.wrapping_add(1);
@@ -85,7 +85,7 @@ impl SendQueue {
         let capacity = capacity.min(1 << 16);
         let width = segments.min(1 << 8);
         let ring = capacity.next_power_of_two();
-        let entry = Entry {
+        let wqe = SendWqe {
             id: 0,
             work: Work::Send(Attachment::None),
             length: 0,
@@ -104,7 +104,7 @@ impl SendQueue {
             _ => Vec::new(),
         };
         Self {
-            entries: vec![entry; ring as usize].into_boxed_slice(),
+            elements: vec![wqe; ring as usize].into_boxed_slice(),
             segments: vec![Segment::default(); (ring * width) as usize].into_boxed_slice(),
             width,
             destinations: destinations.into_boxed_slice(),
@@ -128,26 +128,26 @@ impl SendQueue {
 
     #[inline]
     fn slot(&self, index: u32) -> usize {
-        index as usize & (self.entries.len() - 1)
+        index as usize & (self.elements.len() - 1)
     }
 
-    /// The entry at `index`, which is from `head` to before `tail`.
+    /// The element at `index`, which is from `head` to before `tail`.
     #[inline]
-    pub(crate) fn entry(&self, index: u32) -> &Entry {
-        &self.entries[self.slot(index)]
+    pub(crate) fn wqe(&self, index: u32) -> &SendWqe {
+        &self.elements[self.slot(index)]
     }
 
     #[inline]
-    pub(crate) fn entry_mut(&mut self, index: u32) -> &mut Entry {
+    pub(crate) fn wqe_mut(&mut self, index: u32) -> &mut SendWqe {
         let slot = self.slot(index);
-        &mut self.entries[slot]
+        &mut self.elements[slot]
     }
 
     #[inline]
     pub(crate) fn segments(&self, index: u32) -> &[Segment] {
         let slot = self.slot(index);
         let start = slot * self.width as usize;
-        let count = self.entries[slot].segments as usize;
+        let count = self.elements[slot].segments as usize;
         self.segments.get(start..start + count).unwrap_or(&[])
     }
 
@@ -196,7 +196,7 @@ impl SendQueue {
         } else {
             self.segments[start..start + count].copy_from_slice(request.segments);
         }
-        self.entries[slot] = Entry {
+        self.elements[slot] = SendWqe {
             id: request.id,
             work: request.work,
             length,

@@ -23,7 +23,6 @@ const ID: u32 = 0x20;
 const TASK_PRIORITY: u32 = 0x80;
 const END_OF_INTERRUPT: u32 = 0xb0;
 const SPURIOUS: u32 = 0xf0;
-const IN_SERVICE: u32 = 0x100;
 const COMMAND: u32 = 0x300;
 const LVT_TIMER: u32 = 0x320;
 const LVT_LINT0: u32 = 0x350;
@@ -174,14 +173,6 @@ impl LocalApic {
     pub fn interrupt_self(&self, vector: u8) {
         const TO_SELF: u32 = 1 << 18;
         self.write(COMMAND, TO_SELF | u32::from(vector));
-    }
-
-    /// The highest vector in service: one that has not been acknowledged yet.
-    pub fn in_service(&self) -> Option<u8> {
-        (0..8).rev().find_map(|word| {
-            let bits = self.read(IN_SERVICE + 0x10 * word);
-            (bits != 0).then(|| (32 * word + bits.ilog2()) as u8)
-        })
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! The side that asks for a connection: REQ out, REP in, RTU out.
 
-use super::agent::{Kind, compose, is_connected, with_header};
+use super::agent::{Purpose, compose, is_connected, with_header};
 use super::communication::Role;
 use super::config::{ack_of_peer, ack_timeout};
 use super::{Actions, Agent, Connect, Error, Event, Failure, Parameters, Refusal, Route, State};
@@ -201,7 +201,7 @@ impl Agent {
         actions: &mut A,
     ) {
         let route = self.table[slot].route();
-        let name = (route.remote, rep.local_id, Kind::Connection);
+        let name = (route.remote, rep.local_id, Purpose::Connection);
         if self.by_peer.find(&name).is_some() {
             return self.counters.count(Refusal::Instance);
         }

@@ -16,13 +16,13 @@ use reflex_rdma_wire::{Gid, Qpn, Transport};
 
 /// What a name of the peer's is for: the two kinds do not meet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Kind {
+pub(super) enum Purpose {
     Connection,
     Resolution,
 }
 
 /// A communication as the peer names it.
-pub(super) type PeerName = (Gid, CommId, Kind);
+pub(super) type PeerName = (Gid, CommId, Purpose);
 
 /// The communication manager of a port, the *agent* that speaks on its queue pair 1.
 ///

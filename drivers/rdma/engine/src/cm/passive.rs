@@ -1,6 +1,6 @@
 //! The side that is asked for a connection: REQ in, REP out, RTU in.
 
-use super::agent::{Kind, compose, split_header};
+use super::agent::{Purpose, compose, split_header};
 use super::communication::Role;
 use super::config::{ack_of_peer, response_of_peer};
 use super::{
@@ -133,7 +133,7 @@ impl Agent {
         now: Instant,
         actions: &mut A,
     ) {
-        let name = (route.remote, req.local_id, Kind::Connection);
+        let name = (route.remote, req.local_id, Purpose::Connection);
         if let Some(slot) = self.by_peer.find(&name) {
             return self.receive_req_again(slot, route, transaction, req, now, actions);
         }

@@ -1,6 +1,6 @@
 //! REJ: what an application refuses, what a peer does, and giving up.
 
-use super::agent::{Kind, compose};
+use super::agent::{Purpose, compose};
 use super::communication::Role;
 use super::{Actions, Agent, Cause, Error, Event, Refusal, Route, State};
 use crate::Instant;
@@ -142,7 +142,7 @@ impl Agent {
     ) {
         // A peer that gives up may not know this side's name.
         let by_peer = rej.remote_id == CommId(0) && rej.reason == RejectReason::TIMEOUT;
-        let name = (route.remote, rej.local_id, Kind::Connection);
+        let name = (route.remote, rej.local_id, Purpose::Connection);
         let known = if by_peer { self.by_peer.find(&name) } else { None };
         let known = known.filter(|&slot| self.table[slot].route() == *route);
         let Some(slot) = known.or_else(|| self.slot_for(rej.remote_id, route)) else { return };

@@ -1,7 +1,7 @@
 //! Service ID resolution, by which a datagram queue pair is found: SIDR_REQ and SIDR_REP (IBA
 //! volume 1, 12.11).
 
-use super::agent::{Kind, compose, is_connected, split_header, with_header};
+use super::agent::{Purpose, compose, is_connected, split_header, with_header};
 use super::communication::Role;
 use super::config::nanos;
 use super::{
@@ -91,7 +91,7 @@ impl Agent {
         req: &SidrReq<'_>,
         actions: &mut A,
     ) {
-        let name = (route.remote, req.request_id, Kind::Resolution);
+        let name = (route.remote, req.request_id, Purpose::Resolution);
         if self.by_peer.find(&name).is_some() {
             // The application has not answered yet.
             return self.counters.count(Refusal::Duplicate);

@@ -1,7 +1,7 @@
 //! Carrying a request out: checks, then the effect, then the reply.
 
 use super::resources::{Asked, Resource};
-use super::{MSN, Message, Parts, Responder};
+use super::{MSN, Message, Responder, ResponderParts};
 use crate::gather::scatter;
 use crate::{
     Access, Atomic, Attachment, Completion, Kind, MAX_MESSAGE, Memory, Place, Refusal, Region,
@@ -44,7 +44,7 @@ impl Responder {
     pub(super) fn execute<M: Memory, R: Report>(
         &mut self,
         packet: &Packet<'_>,
-        parts: &mut Parts<'_>,
+        parts: &mut ResponderParts<'_>,
         memory: &mut M,
         report: &mut R,
     ) -> Result<(), Fault> {
@@ -68,7 +68,7 @@ impl Responder {
     pub(super) fn send<M: Memory, R: Report>(
         &mut self,
         packet: &Packet<'_>,
-        parts: &mut Parts<'_>,
+        parts: &mut ResponderParts<'_>,
         memory: &mut M,
         report: &mut R,
     ) -> Result<(), Fault> {
@@ -82,10 +82,11 @@ impl Responder {
         check_length(position, payload.len(), parts.settings.mtu)?;
         self.hold(parts.receives, report)?;
         let length = payload.len() as u32;
-        if length > self.held.length - filled {
+        if length > self.current.length - filled {
             return Err(Fault::TooLong);
         }
-        scatter(memory, self.held.segments(), filled, payload).map_err(|_| Fault::ReceiveMemory)?;
+        scatter(memory, self.current.segments(), filled, payload)
+            .map_err(|_| Fault::ReceiveMemory)?;
         let filled = filled + length;
         if !position.ends() {
             self.message = Message::Send { filled };
@@ -109,7 +110,7 @@ impl Responder {
     fn received<R: Report>(
         &mut self,
         packet: &Packet<'_>,
-        parts: &Parts<'_>,
+        parts: &ResponderParts<'_>,
         report: &mut R,
         kind: Kind,
         length: u32,
@@ -117,12 +118,12 @@ impl Responder {
     ) {
         self.message = Message::None;
         self.msn = self.msn.wrapping_add(1) & MSN;
-        self.held.is_held = false;
+        self.current.is_taken = false;
         report.complete(Completion {
             length,
             attachment,
             solicited: packet.bth().solicited,
-            ..Completion::new(self.held.id, parts.settings.number, kind, Status::Success)
+            ..Completion::new(self.current.id, parts.settings.number, kind, Status::Success)
         });
     }
 
@@ -131,7 +132,7 @@ impl Responder {
     pub(super) fn write<M: Memory, R: Report>(
         &mut self,
         packet: &Packet<'_>,
-        parts: &mut Parts<'_>,
+        parts: &mut ResponderParts<'_>,
         memory: &mut M,
         report: &mut R,
     ) -> Result<(), Fault> {
@@ -181,7 +182,7 @@ impl Responder {
     fn read<M: Memory>(
         &mut self,
         packet: &Packet<'_>,
-        parts: &mut Parts<'_>,
+        parts: &mut ResponderParts<'_>,
         memory: &mut M,
     ) -> Result<(), Fault> {
         let Extension::Reth(reth) = packet.extension() else {
@@ -202,7 +203,7 @@ impl Responder {
     fn atomic<M: Memory>(
         &mut self,
         packet: &Packet<'_>,
-        parts: &mut Parts<'_>,
+        parts: &mut ResponderParts<'_>,
         memory: &mut M,
     ) -> Result<(), Fault> {
         let Extension::Atomic(operands) = packet.extension() else {
@@ -262,7 +263,7 @@ impl Responder {
 pub(super) fn find<M: Memory>(
     reth: &Reth,
     access: Access,
-    parts: &Parts<'_>,
+    parts: &ResponderParts<'_>,
     memory: &M,
     length: u32,
 ) -> Result<Place, Fault> {

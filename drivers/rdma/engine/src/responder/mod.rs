@@ -18,7 +18,7 @@ mod resources;
 mod transmit;
 mod unreliable;
 
-use crate::receive_queue::Held;
+use crate::receive_queue::CurrentReceive;
 use crate::settings::Settings;
 use crate::{
     Access, Completion, Counters, Event, Memory, Place, ReceiveQueue, Refusal, Report, State,
@@ -71,13 +71,13 @@ pub(crate) struct Responder {
     message: Message,
     /// The gap before the expected number was told.
     is_gap_told: bool,
-    held: Held,
+    current: CurrentReceive,
     resources: Resources,
     replies: Replies,
 }
 
 /// The queue pair's other parts that the responder works with.
-pub(crate) struct Parts<'a> {
+pub(crate) struct ResponderParts<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) receives: &'a mut ReceiveQueue,
     pub(crate) counters: &'a mut Counters,
@@ -92,7 +92,7 @@ impl Responder {
             msn: 0,
             message: Message::None,
             is_gap_told: false,
-            held: Held::new(width),
+            current: CurrentReceive::new(width),
             resources: Resources::new(resources),
             replies: Replies::new(resources),
         }
@@ -122,16 +122,16 @@ impl Responder {
 
     /// Tells that the receive in hand, if there is one, was flushed.
     pub(crate) fn flush<R: Report>(&mut self, settings: &Settings, report: &mut R) {
-        if self.held.is_held {
+        if self.current.is_taken {
             self.complete(settings, report, Status::Flushed);
         }
     }
 
     /// Ends the receive in hand with a failure.
     fn complete<R: Report>(&mut self, settings: &Settings, report: &mut R, status: Status) {
-        self.held.is_held = false;
+        self.current.is_taken = false;
         let kind = crate::Kind::Receive;
-        report.complete(Completion::new(self.held.id, settings.number, kind, status));
+        report.complete(Completion::new(self.current.id, settings.number, kind, status));
     }
 
     /// Takes a request on a reliable connection.
@@ -139,7 +139,7 @@ impl Responder {
     pub(crate) fn receive<M: Memory, R: Report>(
         &mut self,
         packet: &Packet<'_>,
-        mut parts: Parts<'_>,
+        mut parts: ResponderParts<'_>,
         memory: &mut M,
         report: &mut R,
     ) -> Verdict {
@@ -160,7 +160,7 @@ impl Responder {
 
     /// A packet before this one is missing, which is told once.
     #[cold]
-    fn gap(&mut self, parts: &mut Parts<'_>) -> Verdict {
+    fn gap(&mut self, parts: &mut ResponderParts<'_>) -> Verdict {
         parts.counters.count(Refusal::Gap);
         if !self.is_gap_told {
             self.is_gap_told = true;
@@ -174,7 +174,7 @@ impl Responder {
     fn duplicate<M: Memory>(
         &mut self,
         packet: &Packet<'_>,
-        parts: &mut Parts<'_>,
+        parts: &mut ResponderParts<'_>,
         memory: &M,
     ) -> Verdict {
         parts.counters.count(Refusal::Duplicate);
@@ -194,7 +194,7 @@ impl Responder {
         &mut self,
         packet: &Packet<'_>,
         psn: Psn,
-        parts: &Parts<'_>,
+        parts: &ResponderParts<'_>,
         memory: &M,
     ) -> Option<()> {
         let index = self.resources.find(psn)?;
@@ -228,7 +228,7 @@ impl Responder {
     }
 
     /// Refuses the expected packet.
-    fn nak(&mut self, syndrome: Syndrome, parts: &mut Parts<'_>) {
+    fn nak(&mut self, syndrome: Syndrome, parts: &mut ResponderParts<'_>) {
         parts.counters.naks = parts.counters.naks.saturating_add(1);
         self.acknowledge(self.expected, syndrome);
     }
@@ -239,7 +239,7 @@ impl Responder {
     fn refuse<R: Report>(
         &mut self,
         fault: Fault,
-        parts: &mut Parts<'_>,
+        parts: &mut ResponderParts<'_>,
         report: &mut R,
     ) -> Verdict {
         parts.counters.count(fault.refusal());
@@ -267,7 +267,7 @@ impl Responder {
         if let Some(nak) = nak {
             self.nak(Syndrome::Nak(nak), parts);
         }
-        if self.held.is_held {
+        if self.current.is_taken {
             self.complete(parts.settings, report, receive);
         }
         Verdict::Fail(event)
@@ -280,10 +280,10 @@ impl Responder {
         receives: &mut ReceiveQueue,
         report: &mut R,
     ) -> Result<(), Fault> {
-        if self.held.is_held {
+        if self.current.is_taken {
             return Ok(());
         }
-        if !receives.take(&mut self.held) {
+        if !receives.take(&mut self.current) {
             return Err(Fault::NotReady);
         }
         if receives.reaches_limit() {

@@ -1,7 +1,7 @@
 //! UC and UD: nothing is answered. What cannot be carried out is dropped, and counted.
 
 use super::execute::Fault;
-use super::{Message, Parts, Responder, Verdict};
+use super::{Message, Responder, ResponderParts, Verdict};
 use crate::gather::scatter;
 use crate::{Attachment, Completion, Event, Kind, Memory, Refusal, Report, Status};
 use reflex_rdma_wire::{Extension, GlobalRoute, Operation, Packet};
@@ -12,7 +12,7 @@ impl Responder {
     pub(crate) fn receive_unreliable<M: Memory, R: Report>(
         &mut self,
         packet: &Packet<'_>,
-        mut parts: Parts<'_>,
+        mut parts: ResponderParts<'_>,
         memory: &mut M,
         report: &mut R,
     ) -> Verdict {
@@ -51,7 +51,7 @@ impl Responder {
     pub(crate) fn receive_datagram<M: Memory, R: Report>(
         &mut self,
         packet: &Packet<'_>,
-        mut parts: Parts<'_>,
+        mut parts: ResponderParts<'_>,
         memory: &mut M,
         report: &mut R,
     ) -> Verdict {
@@ -67,7 +67,7 @@ impl Responder {
     fn datagram<M: Memory, R: Report>(
         &mut self,
         packet: &Packet<'_>,
-        parts: &mut Parts<'_>,
+        parts: &mut ResponderParts<'_>,
         memory: &mut M,
         report: &mut R,
     ) -> Result<(), Fault> {
@@ -86,22 +86,22 @@ impl Responder {
         }
         self.hold(parts.receives, report)?;
         let length = GlobalRoute::LENGTH as u32 + payload.len() as u32;
-        if length > self.held.length {
+        if length > self.current.length {
             return Err(Fault::TooLong);
         }
         let route = GlobalRoute::of(packet.datagram());
-        let segments = self.held.segments();
+        let segments = self.current.segments();
         scatter(memory, segments, 0, route.as_bytes())
             .and_then(|()| scatter(memory, segments, GlobalRoute::LENGTH as u32, payload))
             .map_err(|_| Fault::ReceiveMemory)?;
-        self.held.is_held = false;
+        self.current.is_taken = false;
         report.complete(Completion {
             source: deth.source,
             length,
             attachment,
             global_route: true,
             solicited: packet.bth().solicited,
-            ..Completion::new(self.held.id, settings.number, Kind::Receive, Status::Success)
+            ..Completion::new(self.current.id, settings.number, Kind::Receive, Status::Success)
         });
         Ok(())
     }
@@ -111,10 +111,10 @@ impl Responder {
     fn local_fault<R: Report>(
         &mut self,
         fault: Fault,
-        parts: &Parts<'_>,
+        parts: &ResponderParts<'_>,
         report: &mut R,
     ) -> Verdict {
-        if fault == Fault::ReceiveMemory && self.held.is_held {
+        if fault == Fault::ReceiveMemory && self.current.is_taken {
             self.complete(parts.settings, report, Status::LocalProtection);
             return Verdict::Fail(Event::Fatal);
         }
