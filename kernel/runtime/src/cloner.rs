@@ -8,9 +8,9 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::bound::StateCell;
+use crate::cpu::local::Local;
 use crate::crew::{self, Crew, Membership, Seat};
 use crate::guard;
-use crate::local::Local;
 use crate::loose::Loose;
 use crate::policy::{self, Origin};
 use crate::quarantine::Reuse;

@@ -5,8 +5,8 @@
 //! size, which is filled from the queue in its order. What does not fit waits behind it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::cpu::local::Local;
 use crate::dispatch::{borrow_core, note, note_if_due, timestamp, with_core};
-use crate::local::Local;
 use crate::loose::Loose;
 use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;

@@ -8,6 +8,12 @@
 //! All of it is zero at the start, so that it takes no room in the image; what is not to be zero is
 //! set by [`init`](crate::init).
 
+pub(crate) mod borrow;
+pub(crate) mod deferral;
+pub(crate) mod local;
+#[cfg(feature = "measure")]
+pub(crate) mod measured;
+
 use crate::attempt::UnderWay;
 use crate::dispatch::Stack;
 use crate::exclude::ContextSet;
@@ -15,7 +21,9 @@ use crate::handler::Handler;
 use crate::inbox::{Slot, Slots};
 use crate::interrupt::Line;
 use crate::job::{self, Job, Work};
-use crate::local::{Fixed, Later, Local, LocalCell};
+use deferral::Deferral;
+use local::{Fixed, Later, Local, LocalCell};
+
 use crate::memory::StackSource;
 use crate::quarantine::Quarantine;
 use crate::registry::{MOST_CONTEXTS, Place};
@@ -38,11 +46,8 @@ use reflex_hil::Watchdog;
 /// A [`Local`], a [`Later`] and a [`LocalCell`] are reached in sections of their core. Atomics are
 /// reached at any time, by interrupts of it too.
 pub(crate) struct Cpu {
-    /// How many sections are open.
-    pub(crate) depth: AtomicU32,
-    /// What waits for the outermost section to end: a bit for each job, and
-    /// [`DISPATCH`](crate::section::DISPATCH).
-    pub(crate) pending: AtomicU64,
+    /// How many sections are open, and what waits for the outermost one to end.
+    pub(crate) deferral: Deferral,
     /// How many values of the core are borrowed.
     #[cfg(debug_assertions)]
     pub(crate) borrows: AtomicU32,
@@ -129,13 +134,12 @@ pub(crate) struct Cpu {
     pub(crate) generator: Local<Option<ChaCha20Rng>>,
     /// The longest sections.
     #[cfg(feature = "measure")]
-    pub(crate) measured: crate::measure::Measured,
+    pub(crate) measured: measured::Measured,
 }
 
 /// The block of the one core. Reached by [`this`], and by `dispatch`'s entry.
 pub(crate) static BLOCK: Cpu = Cpu {
-    depth: AtomicU32::new(0),
-    pending: AtomicU64::new(0),
+    deferral: Deferral::NONE,
     #[cfg(debug_assertions)]
     borrows: AtomicU32::new(0),
     core: Later::new(),
@@ -175,7 +179,7 @@ pub(crate) static BLOCK: Cpu = Cpu {
     print: Fixed::new(),
     generator: Local::new(None),
     #[cfg(feature = "measure")]
-    measured: crate::measure::Measured::NOTHING,
+    measured: measured::Measured::NOTHING,
 };
 
 /// The block of the core that this runs on.

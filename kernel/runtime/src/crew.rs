@@ -6,8 +6,8 @@
 //! activation may run a filter, which is an application's code.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::cpu::local::Local;
 use crate::dispatch::{EventCore, activate_deferred, note, timestamp, with_core};
-use crate::local::Local;
 use crate::loose::Loose;
 use crate::quarantine::Reuse;
 use crate::section::{Section, section};

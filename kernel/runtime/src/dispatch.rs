@@ -1,10 +1,11 @@
 //! Dispatch: the processor goes to the best context, on that context's own stack.
 
+use crate::cpu::borrow::{Borrow, assert_not_borrowed};
+use crate::cpu::deferral::{self, DISPATCH, Free, Outermost, Section};
 use crate::cpu::{self, Cpu};
 use crate::handler::Handler;
-use crate::local::{Borrow, assert_not_borrowed};
+use crate::pending;
 use crate::scope::Scopes;
-use crate::section::{self, DISPATCH, Free, Outermost, Section};
 use crate::{extras, idle, job, retire};
 use core::mem::offset_of;
 use reflex_arch::clock;
@@ -39,7 +40,7 @@ pub(crate) fn with_core<R>(cs: &Section, work: impl FnOnce(&mut EventCore) -> R)
     cpu::this().core.with(cs, work)
 }
 
-/// The event system's state, for one statement: see [`Local::borrow`](crate::local::Local::borrow).
+/// The event system's state, for one statement: see [`Local::borrow`](crate::cpu::local::Local::borrow).
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn borrow_core(cs: &Section) -> Borrow<'_, EventCore> {
@@ -63,7 +64,7 @@ pub(crate) fn peek_running() -> Option<ContextId> {
 /// Remembers a preemption that a call has made due which does not say so.
 pub(crate) fn note_if_due(core: &EventCore) {
     if core.preemption_due() {
-        section::post(DISPATCH);
+        pending::post(DISPATCH);
     }
 }
 
@@ -77,7 +78,7 @@ pub(crate) fn timestamp() -> u64 {
 #[inline(always)]
 pub(crate) fn note(outcome: Outcome) {
     if outcome == Outcome::Preempt {
-        section::post(DISPATCH);
+        pending::post(DISPATCH);
     }
 }
 
@@ -150,16 +151,16 @@ pub(crate) fn activate_deferred(cs: &Section, event: EventId, count: u32) -> Res
 /// section up and comes again for the rest: so nobody waits for more than one.
 #[inline(never)]
 pub(crate) fn service(outermost: &mut Outermost, bits: u64) {
-    let waiting = bits | section::take_pending();
+    let waiting = bits | cpu::this().deferral.take_pending();
     if waiting & DISPATCH == 0 {
         let turn = job::turn(outermost, waiting);
         if waiting != turn {
-            section::post(waiting & !turn);
+            pending::post(waiting & !turn);
         }
         return job::run(outermost, turn);
     }
     if waiting != DISPATCH {
-        section::post(waiting & !DISPATCH);
+        pending::post(waiting & !DISPATCH);
     }
     preempt(outermost);
 }
@@ -335,8 +336,8 @@ unsafe extern "C" fn perform(handler: u64, event: u64, count: u64) -> ! {
         measured = const cfg!(feature = "measure") as u32,
         until = sym deferred_until,
         block = sym cpu::BLOCK,
-        depth = const offset_of!(Cpu, depth),
-        pending = const offset_of!(Cpu, pending),
+        depth = const offset_of!(Cpu, deferral) + deferral::DEPTH,
+        pending = const offset_of!(Cpu, deferral) + deferral::PENDING,
         service = sym service_before,
         finished = sym finished,
     )
@@ -347,7 +348,23 @@ extern "C" fn deferred_until() {
 }
 
 extern "C" fn service_before() {
-    section::service();
+    serve_all();
+}
+
+/// Does what has waited for the outermost section to end, which has ended.
+#[cold]
+#[inline(never)]
+pub(crate) fn serve_all() {
+    // SAFETY: whoever comes here has ended it, and opened none since.
+    let mut free = unsafe { Free::assume() };
+    loop {
+        let mut outermost = free.hold();
+        service(&mut outermost, 0);
+        free = outermost.give_up();
+        if !free.waits() {
+            return;
+        }
+    }
 }
 
 /// A handler has returned.

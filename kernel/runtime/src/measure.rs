@@ -2,7 +2,9 @@
 //! Without it everything here is empty, and the hot paths carry nothing of it.
 
 #[cfg(feature = "measure")]
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::cpu::measured::{Measured, NEVER};
+#[cfg(feature = "measure")]
+use core::sync::atomic::Ordering::Relaxed;
 
 /// The longest stretches seen, in time stamp counts (guest instructions under `-icount`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,43 +27,9 @@ pub struct Section {
     pub longest: u64,
 }
 
-/// What is measured on a core.
-#[cfg(feature = "measure")]
-pub(crate) struct Measured {
-    deferred_since: AtomicU64,
-    deferred_from: AtomicU64,
-    masked_since: AtomicU64,
-    masked: AtomicU64,
-    /// Found by where they end. There are fewer sections in the code than places here; those that
-    /// find none share the last.
-    sites: [Site; 512],
-}
-
-#[cfg(feature = "measure")]
-impl Measured {
-    pub(crate) const NOTHING: Self = Self {
-        deferred_since: AtomicU64::new(NEVER),
-        deferred_from: AtomicU64::new(0),
-        masked_since: AtomicU64::new(NEVER),
-        masked: AtomicU64::new(0),
-        sites: [const {
-            Site { from: AtomicU64::new(0), until: AtomicU64::new(0), longest: AtomicU64::new(0) }
-        }; 512],
-    };
-}
-
-#[cfg(feature = "measure")]
-const NEVER: u64 = u64::MAX;
 /// No instruction.
 #[cfg(feature = "measure")]
 const INTERRUPTED: u64 = 0;
-
-#[cfg(feature = "measure")]
-struct Site {
-    from: AtomicU64,
-    until: AtomicU64,
-    longest: AtomicU64,
-}
 
 /// What is measured on this core.
 #[cfg(feature = "measure")]

@@ -2,11 +2,11 @@
 
 use crate::bound::{AnyState, StateCell};
 use crate::cpu;
+use crate::cpu::local::{Local, LocalCell};
 use crate::crew::{Crew, Membership};
 use crate::dispatch::{Stack, with_core};
 use crate::handler::Handler;
 use crate::inherit::Heirlooms;
-use crate::local::{Local, LocalCell};
 use crate::policy::{self, Lineage, Origin};
 use crate::quarantine::{Home, Reuse};
 use crate::section::{Section, Start, section};

@@ -19,9 +19,9 @@
 
 use crate::attempt::attempt;
 use crate::bound::{AnyState, StateCell};
+use crate::cpu::local::Local;
 use crate::dispatch::{self, note, timestamp, with_core};
 use crate::handler::{Handle, Header, Stateless};
-use crate::local::Local;
 use crate::loose::Loose;
 use crate::rebinding::{Rebinding, Service};
 use crate::runtime::Runtime;

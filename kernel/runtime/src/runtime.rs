@@ -69,7 +69,7 @@ pub struct Runtime(());
 /// [`Error::OutOfMemory`] and [`Error::HeapExhausted`] when the machine has too little memory.
 pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
     // SAFETY: the caller's duty.
-    let start = &unsafe { Start::begin() };
+    let start = &unsafe { Start::begin(&cpu::this().deferral) };
     cpu::this().core.set(start, Core::new(Stack::NONE));
     // SAFETY: the caller's duty.
     unsafe { memory::init(start, platform.memory, platform.stacks) };

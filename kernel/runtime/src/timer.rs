@@ -242,7 +242,7 @@ pub(crate) fn expire(outermost: &mut Outermost, when: When) {
 /// its stead.
 pub(crate) fn take_pending(cs: &Section) -> bool {
     let job = with(cs, |timers| timers.job.bits());
-    cpu::this().pending.compare_exchange(job, 0, Relaxed, Relaxed).is_ok()
+    cpu::this().deferral.take_only(job)
 }
 
 /// Has the timer's interrupt come within so many nanoseconds, if not before. It may come for nothing.

@@ -1,3 +1,5 @@
+use super::super::deferral::Start;
+use super::super::local::{Fixed, LocalCell};
 use super::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::string::String;

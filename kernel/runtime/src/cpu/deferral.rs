@@ -1,0 +1,249 @@
+//! How often dispatch is deferred on a core, what waits until it is not any more, and the proofs of
+//! either: tokens, which cost nothing and which safe code cannot make up.
+//!
+//! ```text
+//!            open                                  in a section already: Inner
+//!   Free ───────────▶ Outermost ──as──▶ Section
+//!     ▲───────────────────┘
+//!            give_up
+//! ```
+//!
+//! Whoever holds the [outermost](Outermost) section has a token of its own for that: only by it can the
+//! processor go to another stack, and as long as a value of the core is borrowed, it is borrowed too.
+
+use core::marker::PhantomData;
+use core::mem::offset_of;
+use core::ops::Deref;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::{AtomicU32, AtomicU64, compiler_fence};
+
+/// How many sections are open on a core, and what waits for the outermost one to end. There is one for
+/// each core, in its block.
+pub(crate) struct Deferral {
+    depth: AtomicU32,
+    /// A bit for each job, and the dispatcher's.
+    pending: AtomicU64,
+}
+
+/// The bit of what waits that says a ready context beats the running one.
+pub(crate) const DISPATCH: u64 = 1 << 63;
+
+/// Where the two words lie, for code in assembly.
+pub(crate) const DEPTH: usize = offset_of!(Deferral, depth);
+pub(crate) const PENDING: usize = offset_of!(Deferral, pending);
+
+impl Deferral {
+    /// None is open, and nothing waits.
+    pub(crate) const NONE: Self = Self { depth: AtomicU32::new(0), pending: AtomicU64::new(0) };
+
+    /// How many sections are open.
+    #[inline(always)]
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth.load(Relaxed)
+    }
+
+    /// Opens a section. The compiler may move work before this; whoever calls it sees to that.
+    #[inline(always)]
+    pub(crate) fn enter(&self) {
+        self.depth.store(self.depth.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Ends a section that [`enter`](Self::enter) has opened, once `last` has been called if it is the
+    /// only one. Whether it was, and something waits.
+    #[inline(always)]
+    pub(crate) fn leave(&self, last: impl FnOnce()) -> bool {
+        compiler_fence(SeqCst);
+        let depth = self.depth.load(Relaxed) - 1;
+        if depth == 0 {
+            last();
+        }
+        self.depth.store(depth, Relaxed);
+        compiler_fence(SeqCst);
+        depth == 0 && self.waits()
+    }
+
+    /// Opens the outermost section; or says that a section is open already.
+    #[inline(always)]
+    pub(crate) fn open(&self) -> Result<Outermost, Inner> {
+        if self.depth() != 0 { Err(Inner { here: PhantomData }) } else { Ok(self.hold()) }
+    }
+
+    /// Opens the outermost section again.
+    #[inline(always)]
+    pub(crate) fn reopen(&self, _: Free) -> Outermost {
+        self.hold()
+    }
+
+    #[inline(always)]
+    fn hold(&self) -> Outermost {
+        self.depth.store(1, Relaxed);
+        Outermost { section: Section { here: PhantomData } }
+    }
+
+    /// Gives the outermost section up.
+    #[inline(always)]
+    pub(crate) fn give_up(&self, _: Outermost) -> Free {
+        self.depth.store(0, Relaxed);
+        compiler_fence(SeqCst);
+        Free { here: PhantomData }
+    }
+
+    /// Whether something waits.
+    #[inline(always)]
+    pub(crate) fn waits(&self) -> bool {
+        self.pending.load(Relaxed) != 0
+    }
+
+    /// Marks jobs, or a dispatch, as waiting. Legal in interrupt context.
+    #[inline(always)]
+    pub(crate) fn post(&self, bits: u64) {
+        self.pending.fetch_or(bits, Relaxed);
+    }
+
+    /// Takes all that waits.
+    #[inline(always)]
+    pub(crate) fn take_pending(&self) -> u64 {
+        self.pending.swap(0, Relaxed)
+    }
+
+    /// Takes what waits if it is `bits` and nothing else.
+    #[inline(always)]
+    pub(crate) fn take_only(&self, bits: u64) -> bool {
+        self.pending.compare_exchange(bits, 0, Relaxed, Relaxed).is_ok()
+    }
+}
+
+/// The proof that a section is open: whoever is given one may reach what belongs to the core.
+///
+/// It lasts as long as the section: its lifetime is that of the closure's run.
+///
+/// ```compile_fail
+/// let token = reflex_runtime::section::section(|cs| cs);
+/// ```
+///
+/// It stays with the flow of control whose section it is.
+///
+/// ```compile_fail
+/// fn send(_: impl Send) {}
+/// reflex_runtime::section::section(|cs| send(cs));
+/// ```
+///
+/// And it is not to be had in another way.
+///
+/// ```compile_fail
+/// let token = reflex_runtime::section::Section { here: core::marker::PhantomData };
+/// ```
+pub struct Section {
+    here: PhantomData<*mut ()>,
+}
+
+impl Section {
+    /// The token of the section that is open.
+    ///
+    /// # Safety
+    /// For as long as the result is in use, a section is open: whoever gives the outermost one up
+    /// meanwhile, to go to another stack, does not come back before it is held again.
+    #[inline(always)]
+    pub(crate) const unsafe fn assume<'a>() -> &'a Self {
+        &Self { here: PhantomData }
+    }
+}
+
+/// The proof that the one section that is open is the caller's to give up, and that nothing of the
+/// core is borrowed by it. There is one at a time.
+#[must_use = "the section stays open until it is given up or left"]
+pub(crate) struct Outermost {
+    section: Section,
+}
+
+impl Deref for Outermost {
+    type Target = Section;
+
+    #[inline(always)]
+    fn deref(&self) -> &Section {
+        &self.section
+    }
+}
+
+impl Outermost {
+    /// Takes charge of the outermost section, which is open.
+    ///
+    /// # Safety
+    /// The section is open, it is the only one, and nobody else is in charge of it; nothing of the
+    /// core is borrowed.
+    #[inline(always)]
+    pub(crate) const unsafe fn assume() -> Self {
+        Self { section: Section { here: PhantomData } }
+    }
+}
+
+/// The section has been given up by whoever has this, who has opened none since.
+pub(crate) struct Free {
+    here: PhantomData<*mut ()>,
+}
+
+impl Free {
+    /// The section is not open.
+    ///
+    /// # Safety
+    /// The caller has opened none, nor has anybody by whom it was called.
+    #[inline(always)]
+    pub(crate) const unsafe fn assume() -> Self {
+        Self { here: PhantomData }
+    }
+}
+
+/// A section was open when it was asked.
+pub(crate) struct Inner {
+    here: PhantomData<*mut ()>,
+}
+
+impl Inner {
+    /// Runs `work` in a section in the one that is open. What waits is for whoever ends that.
+    #[inline(always)]
+    pub(crate) fn within<R>(self, deferral: &Deferral, work: impl FnOnce(&Section) -> R) -> R {
+        let depth = &deferral.depth;
+        depth.store(depth.load(Relaxed) + 1, Relaxed);
+        compiler_fence(SeqCst);
+        // SAFETY: opened just now, and not ended before `work` has returned.
+        let result = work(unsafe { Section::assume() });
+        compiler_fence(SeqCst);
+        depth.store(depth.load(Relaxed) - 1, Relaxed);
+        result
+    }
+}
+
+/// The kernel's start: the section that it is, in which nothing else runs.
+pub(crate) struct Start {
+    outermost: Outermost,
+}
+
+impl Deref for Start {
+    type Target = Section;
+
+    #[inline(always)]
+    fn deref(&self) -> &Section {
+        &self.outermost
+    }
+}
+
+impl Start {
+    /// Begins the kernel's start.
+    ///
+    /// # Safety
+    /// Called once, first of all, with interrupts masked; [`Runtime::enter`](crate::Runtime::enter)
+    /// gives the section up.
+    pub(crate) unsafe fn begin(deferral: &Deferral) -> Self {
+        Self { outermost: deferral.hold() }
+    }
+
+    /// As if the kernel's start were going on.
+    ///
+    /// # Safety
+    /// Nobody else reaches what is set.
+    #[cfg(test)]
+    pub(crate) unsafe fn assume() -> Self {
+        // SAFETY: the caller's duty.
+        Self { outermost: unsafe { Outermost::assume() } }
+    }
+}
