@@ -10,12 +10,13 @@
 //! own, or uses up the stack there.
 
 use crate::contain::doom;
-use crate::cpu;
-use crate::report::Reason;
-use crate::scope::{self, Scope};
-use crate::section::{self, Section};
-use crate::supervise::{OnFailure, Supervision};
-use crate::{budget, registry, timer};
+use crate::cpu::attempt::{Attempt, UnderWay};
+use crate::cpu::budget::{FILTER_TICK, TICKS};
+use crate::cpu::options::OnFailure;
+use crate::cpu::reason::Reason;
+use crate::cpu::supervision::Supervision;
+use crate::section::Section;
+use crate::{cpu, registry, scope, section, timer};
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -28,35 +29,6 @@ const AMPLE: usize = 4 << 10;
 
 /// Nanoseconds before another look for code that has used up its time, and was in the kernel's.
 const SOON: u64 = 5_000;
-
-/// A call that can be given up, on the stack of whoever makes it.
-pub(crate) struct Attempt {
-    outer: Option<UnderWay>,
-    /// Where to come back to.
-    saved: usize,
-    depth: u32,
-    guards: u32,
-    /// The innermost scope when it was made.
-    scope: Option<NonNull<Scope>>,
-    context: ContextId,
-    /// What is kept of the owner, if it can be given up.
-    owner: Option<&'static Supervision>,
-    reason: Cell<Reason>,
-    /// The code has been entered and not been left.
-    entered: Cell<bool>,
-    /// Nanoseconds between two ticks.
-    tick: u64,
-    /// When the next tick counts, in nanoseconds; 0 before there has been one.
-    next: Cell<u64>,
-    counted: Cell<u32>,
-}
-
-/// A call that is under way.
-#[derive(Clone, Copy)]
-pub(crate) struct UnderWay(NonNull<Attempt>);
-
-// SAFETY: it is looked at in the section in which the call was made, on the same stack.
-unsafe impl Send for UnderWay {}
 
 impl UnderWay {
     /// The call.
@@ -89,7 +61,7 @@ pub(crate) fn attempt_by<R>(
     supervision: Option<&'static Supervision>,
     work: impl FnOnce() -> R,
 ) -> Option<R> {
-    let tick = supervision.map_or(budget::FILTER_TICK, |owner| owner.budget.filter_tick());
+    let tick = supervision.map_or(FILTER_TICK, |owner| owner.budget.filter_tick());
     timer::interrupt_within(cs, tick);
     let outer = cpu::this().attempt.get(cs);
     let (guards, scope) = scope::with(cs, |scopes| (scopes.open(), scopes.last));
@@ -235,7 +207,7 @@ impl Attempt {
     }
 
     fn is_overdue(&self) -> bool {
-        self.counted.get() >= budget::TICKS
+        self.counted.get() >= TICKS
     }
 
     /// Whether nothing of the kernel's has been called since that has not returned.

@@ -2,35 +2,22 @@
 //! context itself: contained as everything that runs there, and as often as it takes.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::{AnyState, StateCell};
+use crate::cpu::bound::{AnyState, StateCell};
+use crate::cpu::handler::{Handle, Header, Stateless};
+use crate::cpu::loose::Loose;
+use crate::cpu::options::{ContextOptions, OnFailure, OwnScheme};
+use crate::cpu::reason::{Reason, Text};
+use crate::cpu::registers::Registers;
+use crate::cpu::supervision::{Construct, Life, Supervision};
 use crate::dispatch::{activate_deferred, note, running, with_core};
-use crate::handler::{Handle, Header, Stateless};
-use crate::loose::Loose;
-use crate::registry::{self, ContextOptions, OwnScheme};
-use crate::report::{Reason, Registers, Text};
 use crate::runtime::Runtime;
 use crate::section::section;
-use crate::supervise::{Life, OnFailure, Supervision};
-use crate::{caller, contain, table};
+use crate::{caller, contain, registry, table};
 use alloc::boxed::Box;
 use core::fmt::{Display, Write};
 use core::ptr::NonNull;
 use reflex_event::{Context, ContextId, Error, EventId, Priority, Registration};
 use reflex_memory::{Own, Pool};
-
-/// Makes a cell for the state in the context's pool, and the handler that runs the constructor.
-type Prepare = unsafe fn(NonNull<()>, &'static Pool) -> Result<(AnyState, Loose), Error>;
-
-/// What makes a context's state.
-#[derive(Clone, Copy)]
-pub(crate) struct Construct {
-    /// The constructor, whatever its type.
-    constructor: NonNull<()>,
-    /// Makes the cell of a state that is yet to come, and the handler that makes the state.
-    prepare: Prepare,
-    /// The priority at which it is run.
-    priority: Priority,
-}
 
 /// The handler that makes a context's state.
 #[repr(C)]

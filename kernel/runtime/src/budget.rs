@@ -8,50 +8,13 @@
 //! A filter has its owner's budget for each call, or a usual one, and ticks of its own: it keeps all
 //! others waiting, so there is none without an end ([`attempt`](mod@crate::attempt)).
 
+use crate::cpu::budget::{Budget, TICKS};
+use crate::cpu::handler::{Called, Way};
+use crate::cpu::reason::Reason;
+use crate::cpu::supervision::Supervision;
 use crate::dispatch::running;
-use crate::handler::{Called, Way};
-use crate::report::Reason;
 use crate::section::{Section, section};
-use crate::supervise::Supervision;
 use crate::{contain, registry, timer};
-use core::cell::Cell;
-use core::time::Duration;
-
-/// Ticks in a budget. One that takes longer is noticed within a tick.
-pub(crate) const TICKS: u32 = 8;
-
-/// Nanoseconds between two ticks of a filter whose owner has no budget.
-pub(crate) const FILTER_TICK: u64 = 100_000_000 / TICKS as u64;
-
-/// A context's budget.
-pub(crate) struct Budget {
-    /// Between two ticks; zero without a budget.
-    tick: Duration,
-    /// Nanoseconds between two ticks of a filter.
-    filter_tick: u64,
-    counted: Cell<u32>,
-}
-
-impl Budget {
-    pub(crate) fn new(budget: Option<Duration>) -> Self {
-        let tick = budget.map_or(Duration::ZERO, |budget| {
-            (budget / TICKS).max(Duration::from_nanos(reflex_timer::GRANULARITY_NS))
-        });
-        let filter_tick =
-            budget.map_or(FILTER_TICK, |_| u64::try_from(tick.as_nanos()).unwrap_or(FILTER_TICK));
-        Self { tick, filter_tick, counted: Cell::new(0) }
-    }
-
-    /// Nanoseconds between two ticks of a filter.
-    pub(crate) fn filter_tick(&self) -> u64 {
-        self.filter_tick
-    }
-
-    /// Whether there is one.
-    pub(crate) fn is_some(&self) -> bool {
-        !self.tick.is_zero()
-    }
-}
 
 /// A tick of a context that is up.
 pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {

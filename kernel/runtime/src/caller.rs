@@ -1,9 +1,9 @@
 //! In whose name code runs: what the running context may do, and what is refused where the code that
 //! runs on its stack is not its own, or where nobody else can run.
 
-use crate::attempt;
 use crate::dispatch::running;
-use crate::section::{self, section};
+use crate::section::section;
+use crate::{attempt, section};
 use reflex_event::{ContextId, Error};
 
 /// The context that is running, if one is, and whose code this is.

@@ -12,9 +12,9 @@
 //! of a former handler, or of a former wish, can come back.
 
 use crate::budget::Limited;
+use crate::cpu::handler::{Header, registered};
 use crate::deadline::{Timed, TimedAndLimited};
 use crate::dispatch::with_core;
-use crate::handler::{Header, registered};
 use crate::registry;
 use crate::retire::Last;
 use crate::section::Section;

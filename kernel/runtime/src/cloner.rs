@@ -7,17 +7,15 @@
 //! of its own.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::bound::StateCell;
+use crate::cpu::bound::StateCell;
+use crate::cpu::home::Reuse;
 use crate::cpu::local::Local;
-use crate::crew::{self, Crew, Membership, Seat};
-use crate::guard;
-use crate::loose::Loose;
-use crate::policy::{self, Origin};
-use crate::quarantine::Reuse;
-use crate::registry::{self, ContextOptions};
+use crate::cpu::loose::Loose;
+use crate::cpu::options::{ContextOptions, Origin};
+use crate::cpu::workers::{Crew, Membership, Seat};
 use crate::runtime::Runtime;
 use crate::section::section;
-use crate::table;
+use crate::{crew, guard, policy, registry, table};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;

@@ -6,12 +6,12 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::cpu::local::Local;
+use crate::cpu::loose::Loose;
+use crate::cpu::options::ContextOptions;
 use crate::dispatch::{borrow_core, note, note_if_due, timestamp, with_core};
-use crate::loose::Loose;
-use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
 use crate::section::section;
-use crate::{policy, table};
+use crate::{policy, registry, table};
 use reflex_event::{
     Activation, Context, ContextId, Error, EventId, EventSystem, Executor, Registration,
 };

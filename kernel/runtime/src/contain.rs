@@ -19,21 +19,21 @@
 //! context is given up.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::dispatch::{self, note, running, with_core};
-use crate::report::{Reason, Registers, Text};
-use crate::scope::{DOOMED, Scopes};
-use crate::section::{self, Free, Outermost, Section, Start, section};
-use crate::supervise::{Life, OnFailure, Supervision};
-use crate::{attempt, cpu, job, memory, registry, supervisor};
+use crate::cpu::home::RESERVE;
+use crate::cpu::job::LAST;
+use crate::cpu::options::OnFailure;
+use crate::cpu::reason::{Reason, Text};
+use crate::cpu::registers::Registers;
+use crate::cpu::scope::{DOOMED, Scopes};
+use crate::cpu::supervision::{Life, Supervision};
+use crate::dispatch::{note, running, with_core};
+use crate::section::{Free, Outermost, Section, Start, section};
+use crate::{attempt, cpu, dispatch, job, memory, registry, section, supervisor};
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering::Relaxed;
 use reflex_arch::exception::ExceptionFrame;
 use reflex_arch::{context, fpu, interrupt};
 use reflex_event::{ContextId, Error, Next, Priority};
-
-/// Bytes under the stack of a supervised context, for kernel code to go on with when the stack is
-/// used up. What runs there is a job, a section, a guarded call, and an interrupt in each.
-pub(crate) const RESERVE: usize = 8 << 10;
 
 /// Exceptions that are the running code's fault: all but debugging, NMI, double fault and machine
 /// check (SDM volume 3, table 6-1).
@@ -50,7 +50,7 @@ pub(crate) fn init(start: &Start) {
 
 /// Has the burial job run.
 pub(crate) fn post() {
-    section::post(job::LAST);
+    section::post(LAST);
 }
 
 /// Notes where a context's reserve is.

@@ -1,5 +1,6 @@
 //! Control of registrations beyond making and ending them.
 
+use crate::cpu::attributes;
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::runtime::Runtime;
 use crate::section::section;
@@ -81,7 +82,7 @@ impl Runtime {
         let (pool, _) = section(|cs| registry::parts(cs, info.context))?;
         let filter = pool.alloc(filter).map_err(|_| Error::OutOfMemory)?;
         extras::make(event)?;
-        let mut filter = Some(extras::erase(filter));
+        let mut filter = Some(attributes::erase(filter));
         let set = section(|cs| extras::set_filter(cs, event, &mut filter));
         // The old one, or this one when it is refused.
         extras::drop_filter(info.context, filter);

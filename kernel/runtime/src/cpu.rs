@@ -8,38 +8,56 @@
 //! All of it is zero at the start, so that it takes no room in the image; what is not to be zero is
 //! set by [`init`](crate::init).
 
+pub(crate) mod attempt;
+pub(crate) mod attributes;
 pub(crate) mod borrow;
+pub(crate) mod bound;
+pub(crate) mod budget;
+pub(crate) mod context;
 pub(crate) mod deferral;
+pub(crate) mod handler;
+pub(crate) mod home;
+pub(crate) mod job;
+pub(crate) mod line;
 pub(crate) mod local;
+pub(crate) mod loose;
 #[cfg(feature = "measure")]
 pub(crate) mod measured;
+pub(crate) mod options;
+pub(crate) mod reason;
+pub(crate) mod registers;
+pub(crate) mod report;
+pub(crate) mod scope;
+pub(crate) mod set;
+pub(crate) mod stack;
+pub(crate) mod supervision;
+pub(crate) mod supervisor;
+pub(crate) mod timers;
+pub(crate) mod workers;
 
-use crate::attempt::UnderWay;
-use crate::dispatch::Stack;
-use crate::exclude::ContextSet;
-use crate::handler::Handler;
-use crate::inbox::{Slot, Slots};
-use crate::interrupt::Line;
-use crate::job::{self, Job, Work};
-use deferral::Deferral;
-use local::{Fixed, Later, Local, LocalCell};
-
-use crate::memory::StackSource;
-use crate::quarantine::Quarantine;
-use crate::registry::{MOST_CONTEXTS, Place};
-use crate::report::{self, Print, Report};
-use crate::scope::Scopes;
-use crate::supervisor::Supervisor;
-use crate::timer::Timers;
 use alloc::vec::Vec;
+use attempt::UnderWay;
+use context::Place;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+use deferral::Deferral;
+use handler::EventCore;
+use home::Quarantine;
+use job::{Job, Work};
+use line::{Line, Slot, Slots};
+use local::{Fixed, Later, Local, LocalCell};
 use rand_chacha::ChaCha20Rng;
 use reflex_arch::apic::LocalApic;
 use reflex_arch::clock::Clock;
 use reflex_arch::interrupt::VECTORS;
-use reflex_event::{Core, MOST_NAMES, Names};
+use reflex_event::{MOST_NAMES, Names};
 use reflex_hil::Watchdog;
+use report::{Print, Report};
+use scope::Scopes;
+use set::{ContextSet, MOST_CONTEXTS};
+use stack::StackSource;
+use supervisor::Supervisor;
+use timers::Timers;
 
 /// What belongs to one core.
 ///
@@ -53,7 +71,7 @@ pub(crate) struct Cpu {
     pub(crate) borrows: AtomicU32,
 
     /// The event system's state.
-    pub(crate) core: Later<Core<Handler, Stack>>,
+    pub(crate) core: Later<EventCore>,
     /// Every context, by its index. It never moves, as all its room is reserved at the start.
     /// Pointers, since a place is too large to be put in there in a section.
     pub(crate) places: Later<Vec<&'static Place>>,

@@ -6,66 +6,18 @@
 //! activation may run a filter, which is an application's code.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::cpu::handler::EventCore;
 use crate::cpu::local::Local;
-use crate::dispatch::{EventCore, activate_deferred, note, timestamp, with_core};
-use crate::loose::Loose;
-use crate::quarantine::Reuse;
+use crate::cpu::supervision::Supervision;
+use crate::cpu::workers::{Crew, Membership, Seat};
+use crate::dispatch::{activate_deferred, note, timestamp, with_core};
 use crate::section::{Section, section};
-use crate::supervise::Supervision;
 use crate::{inherit, policy, registry, table};
-use core::ptr::NonNull;
 use reflex_event::{
-    Activation, Begin, Children, Claim, ContextId, Effects, Error, EventId, Info, Limits, Outcome,
-    Priority, Registration, Trait,
+    Activation, Begin, Claim, ContextId, Effects, Error, EventId, Info, Limits, Outcome, Priority,
+    Registration, Trait,
 };
 use reflex_memory::{Cursor, Pool};
-
-/// How the start handler of a child that was given up is made anew, in a pool that may be another, and
-/// on a state that is made in another place unless its memory may be used again.
-///
-/// # Safety
-/// The place is that of the child's chair, none of the child's handlers is under way, and its memory
-/// may be used again if it is said so.
-pub(crate) type Restore = unsafe fn(NonNull<()>, &'static Pool, Reuse) -> Result<Loose, Error>;
-
-/// What is kept with each child.
-#[derive(Clone, Copy)]
-pub(crate) struct Seat {
-    pub(crate) pool: &'static Pool,
-    /// Free bytes of its pool when it is idle.
-    pub(crate) whole: usize,
-    pub(crate) chair: NonNull<()>,
-    pub(crate) restore: Restore,
-}
-
-// SAFETY: the chair is looked at by its child's own handlers, or by the supervisor when none of these
-// goes on; here it is a name.
-unsafe impl Send for Seat {}
-
-/// All children of one cloner. Reached only by [`with`].
-pub(crate) struct Crew {
-    children: Children<Seat>,
-    /// Whose registrations the children inherit.
-    heir_of: Option<ContextId>,
-}
-
-/// A child's place, as its context keeps it.
-#[derive(Clone, Copy)]
-pub(crate) struct Membership {
-    crew: &'static Local<Crew>,
-    number: u16,
-}
-
-impl Crew {
-    pub(crate) fn new(
-        front: ContextId,
-        children: u16,
-        priority: Priority,
-        heir_of: Option<ContextId>,
-    ) -> Result<Self, Error> {
-        Ok(Self { children: Children::new(front, children, priority)?, heir_of })
-    }
-}
 
 /// Runs `work` on a crew and the core. It calls nothing but these two.
 #[inline(always)]

@@ -5,8 +5,8 @@
 //! pays for it.
 
 use crate::budget::Limited;
+use crate::cpu::handler::{Called, Way};
 use crate::dispatch::{note, timestamp, with_core};
-use crate::handler::{Called, Way};
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
 use crate::{calls, extras, timer};

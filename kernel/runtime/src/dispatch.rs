@@ -1,37 +1,16 @@
 //! Dispatch: the processor goes to the best context, on that context's own stack.
 
 use crate::cpu::borrow::{Borrow, assert_not_borrowed};
-use crate::cpu::deferral::{self, DISPATCH, Free, Outermost, Section};
-use crate::cpu::{self, Cpu};
-use crate::handler::Handler;
-use crate::pending;
-use crate::scope::Scopes;
-use crate::{extras, idle, job, retire};
+use crate::cpu::deferral::{DISPATCH, Free, Outermost, Section};
+use crate::cpu::handler::{EventCore, Handler};
+use crate::cpu::{Cpu, deferral};
+use crate::{cpu, extras, idle, job, pending, retire};
 use core::mem::offset_of;
 use reflex_arch::clock;
 use reflex_arch::context::{self, Entry};
 use reflex_event::{
-    Activation, ContextId, ContextIndex, Core, Error, EventId, Finished, Next, Outcome, Start,
+    Activation, ContextId, ContextIndex, Error, EventId, Finished, Next, Outcome, Start,
 };
-
-/// Where a context's stack is.
-#[derive(Clone, Copy)]
-pub(crate) struct Stack {
-    /// Where it was left when the context was preempted.
-    pub(crate) saved: usize,
-    /// Its upper end.
-    pub(crate) top: usize,
-    /// What is open on it.
-    pub(crate) scopes: Scopes,
-}
-
-impl Stack {
-    /// No stack.
-    pub(crate) const NONE: Self = Self { saved: 0, top: 0, scopes: Scopes::NONE };
-}
-
-/// The event system's state.
-pub(crate) type EventCore = Core<Handler, Stack>;
 
 /// Runs `work` on the event system's state.
 #[inline(always)]

@@ -10,31 +10,16 @@
 //! - what it took from the global heap is lost, and counted.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::crew::Membership;
+use crate::cpu::handler::{Handler, Husk, Retired};
+use crate::cpu::scope::Scope;
+use crate::cpu::supervision::{Life, Phase, Supervision};
+use crate::cpu::workers::Membership;
 use crate::dispatch::{activate_deferred, with_core};
-use crate::handler::{Handler, Husk, Retired};
-use crate::scope::Scope;
-use crate::section::{self, Section, section};
-use crate::supervise::{Life, Supervision};
-use crate::{cpu, guard, memory, quarantine, registry, report, supervisor, timer};
+use crate::section::{Section, section};
+use crate::{cpu, guard, memory, quarantine, registry, report, section, supervisor, timer};
 use core::sync::atomic::Ordering::Relaxed;
 use reflex_event::ContextId;
 use reflex_memory::Cursor;
-
-/// How far the cleaning up has come.
-#[derive(Clone, Copy)]
-pub(crate) enum Phase {
-    Tell,
-    Scopes,
-    Unregister,
-    Mourn,
-    Reclaim(Cursor),
-    Finish,
-}
-
-impl Phase {
-    pub(crate) const FIRST: Self = Self::Tell;
-}
 
 /// What the end of a registration has left to be done.
 enum Ended {

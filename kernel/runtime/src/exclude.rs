@@ -3,49 +3,15 @@
 //! The contexts are held while the work lasts; all others may interrupt it. Whatever is activated
 //! for them meanwhile lends its priority to the context that does the work.
 
+use crate::cpu::scope::{Scope, Scopes};
+use crate::cpu::set::ContextSet;
 use crate::dispatch::{note, with_core};
 use crate::runtime::Runtime;
-use crate::scope::{self, Scope, Scopes};
 use crate::section::{Section, section};
-use crate::{caller, guard, registry};
+use crate::{caller, guard, registry, scope};
 use core::cell::Cell;
 use core::ptr::NonNull;
 use reflex_event::{Borrowed, ContextId, Error};
-
-/// Contexts, a bit each.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ContextSet([u64; registry::MOST_CONTEXTS / 64]);
-
-impl ContextSet {
-    /// No context.
-    pub const NONE: Self = Self([0; registry::MOST_CONTEXTS / 64]);
-
-    /// The same contexts and `context`.
-    #[must_use]
-    pub const fn with(mut self, context: ContextId) -> Self {
-        self.0[context.index as usize / 64] |= 1 << (context.index % 64);
-        self
-    }
-
-    pub(crate) fn insert(&mut self, index: u16) {
-        self.0[usize::from(index / 64)] |= 1 << (index % 64);
-    }
-
-    pub(crate) fn remove(&mut self, index: u16) {
-        self.0[usize::from(index / 64)] &= !(1 << (index % 64));
-    }
-
-    /// The places of the contexts, the lowest first.
-    pub(crate) fn indices(self) -> impl Iterator<Item = u16> {
-        let mut left = self.0;
-        core::iter::from_fn(move || {
-            let word = left.iter().position(|bits| *bits != 0)?;
-            let bit = left[word].trailing_zeros();
-            left[word] &= left[word] - 1;
-            Some((word as u16) * 64 + bit as u16)
-        })
-    }
-}
 
 /// Contexts that are excluded in a scope of work.
 #[repr(C)]

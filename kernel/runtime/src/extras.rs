@@ -1,60 +1,15 @@
 //! What a few registrations have beside a handler: a filter, a time-out, a timer.
 
 use crate::attempt::{attempt, attempt_by};
+use crate::cpu::attributes::{Extras, Filter, NO_TIMER};
+use crate::cpu::handler::{Husk, Retired, registered};
+use crate::cpu::timers::Due;
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
-use crate::handler::registered;
 use crate::section::{Section, section};
-use crate::timer::{self, Due};
-use crate::{crew, policy, registry, retire};
-use core::cell::Cell;
+use crate::{crew, policy, registry, retire, timer};
 use core::time::Duration;
 use reflex_event::{Activation, ContextId, Error, EventId, TimerId, Trait};
 use reflex_memory::Lent;
-
-/// Says of a number of occurrences whether they count.
-pub(crate) type Filter = dyn Fn(u32) -> bool + Send;
-
-/// No timer. Generations of timers are odd.
-const NO_TIMER: TimerId = TimerId { index: 0, generation: 0 };
-
-/// What is kept beside a handler.
-pub(crate) struct Extras {
-    /// Taken out while it is asked.
-    filter: Cell<Option<Lent<Filter>>>,
-    /// Another with each filter.
-    version: Cell<u64>,
-    /// What tells that the event did not occur in time.
-    time_out: Cell<TimerId>,
-    /// The time it has for that, in nanoseconds; 0 for any.
-    within: Cell<u64>,
-    /// The timer that activates the event.
-    timer: Cell<TimerId>,
-    /// In what time its handler is to have ended, in microseconds; 0 in any.
-    pub(crate) deadline: Cell<u32>,
-}
-
-// Two granules, not four: every timer has this.
-const _: () = assert!(size_of::<Extras>() <= 64);
-
-impl Default for Extras {
-    fn default() -> Self {
-        Self {
-            filter: Cell::new(None),
-            version: Cell::new(0),
-            time_out: Cell::new(NO_TIMER),
-            within: Cell::new(0),
-            timer: Cell::new(NO_TIMER),
-            deadline: Cell::new(0),
-        }
-    }
-}
-
-/// Forgets what kind of filter it is.
-pub(crate) fn erase(filter: Lent<impl Fn(u32) -> bool + Send + 'static>) -> Lent<Filter> {
-    let (filter, pool) = filter.into_raw();
-    // SAFETY: given up in the line above; the same pointer, seen as one to a trait object.
-    unsafe { Lent::from_raw(filter as core::ptr::NonNull<Filter>, pool) }
-}
 
 /// The extras of a registration. In the section in which the
 /// result is in use the registration does not end.
@@ -164,30 +119,39 @@ impl Extras {
         let _ = timer::remove(cs, self.time_out.get());
     }
 
-    /// Whether there is a filter.
-    pub(crate) fn has_filter(&self) -> bool {
-        let filter = self.filter.take();
-        let some = filter.is_some();
-        self.filter.set(filter);
-        some
-    }
-
-    /// Takes the filter out, for good.
-    pub(crate) fn take_filter(&self, _: &Section) -> Option<Lent<Filter>> {
-        self.filter.take()
-    }
-
-    /// Whether there is something to watch for.
-    fn watches(&self) -> bool {
-        self.within.get() != 0 || self.has_filter()
-    }
-
     fn wait_anew(&self, cs: &Section) -> Result<(), Error> {
         if self.within.get() == 0 {
             return Ok(());
         }
         let within = Duration::from_nanos(self.within.get());
         timer::arm(cs, self.time_out.get(), timer::now() + within, None)
+    }
+}
+
+impl Husk {
+    /// Ends what is kept beside the handler, but for a filter.
+    pub(crate) fn end_extras(&self, cs: &Section) {
+        if let Some(extras) = self.header().extras() {
+            extras.end_timers(cs);
+            self.free_extras(cs);
+        }
+    }
+
+    /// Drops the filter beside the handler, if there is one, which is application's code. Not in a
+    /// section.
+    pub(crate) fn drop_filter(&self) {
+        if let Some(extras) = self.header().extras() {
+            drop(section(|cs| extras.take_filter(cs)));
+            section(|cs| self.end_extras(cs));
+        }
+    }
+}
+
+impl Retired {
+    /// Drops the filter beside it, if there is one, and what it has captured.
+    pub(crate) fn drop_all(self) -> Husk {
+        self.drop_filter();
+        self.drop_captured()
     }
 }
 

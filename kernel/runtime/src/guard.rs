@@ -9,7 +9,8 @@
 //! [lent](reflex_memory::Lend) to code that stops anywhere: so the value is whole whatever becomes of the
 //! code, and is cleaned up.
 
-use crate::scope::{self, Scope, Scopes};
+use crate::cpu::scope::{Scope, Scopes};
+use crate::scope;
 use crate::section::{Section, section};
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;

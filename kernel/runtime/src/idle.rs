@@ -1,9 +1,9 @@
 //! Nothing to do: the processor halts until an interrupt, and no wake-up is lost.
 
-use crate::cpu::{self, Cpu};
+use crate::cpu::Cpu;
 use crate::dispatch::To;
 use crate::section::Outermost;
-use crate::{dispatch, registry};
+use crate::{cpu, dispatch, registry};
 use core::sync::atomic::Ordering::Relaxed;
 use reflex_arch::{clock, interrupt};
 

@@ -2,25 +2,14 @@
 //! without bound or memory of its own, and a job activates them.
 
 use crate::cpu;
+use crate::cpu::job::Job;
+use crate::cpu::line::Slot;
 use crate::dispatch::{activate_deferred, with_core};
-use crate::job::Job;
 use crate::section::{Section, Start, section};
 use alloc::boxed::Box;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 use reflex_event::{Error, EventId};
-
-/// An event's place in the inbox. It is never freed, since interrupts may come to it at any time,
-/// but is another event's when its own has ended.
-pub(crate) struct Slot {
-    /// The event's word; [`NOTHING`] when it is nobody's.
-    event: AtomicU64,
-    fired: AtomicU32,
-    /// In the inbox, or behind this one among those that are nobody's.
-    next: AtomicPtr<Slot>,
-    /// Made before this one.
-    older: Option<&'static Slot>,
-}
 
 /// No event's word: generations are odd.
 const NOTHING: u64 = 0;
@@ -32,18 +21,6 @@ static NOBODYS: Slot = Slot {
     next: AtomicPtr::new(null_mut()),
     older: None,
 };
-
-/// All slots, and those that are nobody's.
-pub(crate) struct Slots {
-    newest: Option<&'static Slot>,
-    free: Option<&'static Slot>,
-    made: u32,
-    /// How many had not outlived their events when it was last looked.
-    used: u32,
-}
-
-/// Slots that are made before it is looked for the first time.
-const LEAST: u32 = 16;
 
 impl Slot {
     /// A place for `event`: one that has outlived its own event, or a new one. A cold path.
@@ -161,15 +138,6 @@ fn sweep() {
         at = slot.older;
     }
     section(|cs| cpu::this().slots.with(cs, |slots| slots.used = used));
-}
-
-impl Slots {
-    pub(crate) const NONE: Self = Self { newest: None, free: None, made: 0, used: 0 };
-
-    /// Whether it is time to look which have outlived their events.
-    fn is_full(&self) -> bool {
-        self.made >= 2 * self.used + LEAST
-    }
 }
 
 /// Makes the job that empties the inbox.

@@ -4,23 +4,13 @@
 //! What is inherited is not a handler, which is bound to its context's state, but the way of
 //! registering it: that gives the heir a registration of its own with the same source.
 
+use crate::cpu::context::Recipe;
 use crate::dispatch::with_core;
 use crate::registry;
 use crate::runtime::Runtime;
 use crate::section::section;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use reflex_event::{Context, ContextId, Error, EventId};
-
-/// Registers with an heir what its parent has registered.
-type Recipe = dyn Fn(ContextId) -> Result<(), Error> + Send + Sync;
-
-/// What a context's children may inherit.
-pub(crate) struct Heirlooms(Vec<(EventId, Arc<Recipe>)>);
-
-impl Heirlooms {
-    pub(crate) const NONE: Self = Self(Vec::new());
-}
 
 /// Registers with `to` all that `from` has made inheritable and still has registered itself.
 pub(crate) fn all(from: ContextId, to: ContextId) -> Result<(), Error> {

@@ -1,39 +1,13 @@
 //! Interrupts: acknowledge, post the job, nothing else.
 
-use crate::inbox::{self, Slot};
-use crate::job::Job;
+use crate::cpu::job::Job;
+use crate::cpu::line::{Line, Purpose, Slot};
 use crate::section::{Free, Outermost, Section};
 use crate::timer::When;
-use crate::{attempt, cpu, dispatch, idle, measure, timer};
+use crate::{attempt, cpu, dispatch, idle, inbox, measure, timer};
 use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
 use reflex_event::{Error, EventId};
 use reflex_hil::Acknowledge;
-
-/// What an interrupt is about.
-#[derive(Clone, Copy)]
-enum Purpose {
-    /// Nobody has asked for the vector.
-    Free,
-    /// Somebody has, and has not said yet.
-    Reserved,
-    /// It posts a job.
-    Job(Job),
-    /// It is an occurrence of an event by itself, which has this place in the inbox.
-    Event(EventId, &'static Slot),
-    /// It is the timer's: it expires timers, by the job while dispatch is deferred.
-    Timer(Job),
-}
-
-/// What a vector does.
-pub(crate) struct Line {
-    /// What quiets a device that interrupts by a level. Called in interrupt context only.
-    acknowledge: Option<&'static mut dyn Acknowledge>,
-    purpose: Purpose,
-}
-
-impl Line {
-    pub(crate) const FREE: Self = Self { acknowledge: None, purpose: Purpose::Free };
-}
 
 /// A vector of one's own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,36 +1,17 @@
 //! Jobs: the bounded work between an interrupt and the activations it leads to.
 
-use crate::cpu;
-use crate::section::{self, Outermost, Section, Start};
+use crate::cpu::job::Work;
+use crate::section::{Outermost, Section, Start};
+use crate::{cpu, section};
 use alloc::boxed::Box;
 use core::ptr::NonNull;
 use reflex_event::Error;
 
-/// How many jobs there can be; the last bit of the pending word is the dispatcher's, and the one
-/// before it the burial job's.
-pub const MOST: usize = 62;
-
-/// The bit of the job that may not return.
-pub(crate) const LAST: u64 = 1 << MOST;
-
-/// A job's work. It lives for ever and is called by nobody but [`run`].
-#[derive(Clone, Copy)]
-pub(crate) struct Work(NonNull<dyn FnMut() + Send>);
-
-// SAFETY: what it points to is `Send`.
-unsafe impl Send for Work {}
+pub use crate::cpu::job::{Job, MOST};
 
 /// Sets what the last job does.
 pub(crate) fn set_last(start: &Start, work: fn()) {
     cpu::this().last_job.set(start, work);
-}
-
-/// A job: it runs once for any number of times it was posted since it last ran, with dispatch
-/// deferred, so its work is to be bounded and short. Work that may be more is cut off and
-/// continued by an activation of some priority.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Job {
-    bits: u64,
 }
 
 impl Job {
@@ -63,18 +44,6 @@ impl Job {
     #[inline(always)]
     pub fn post(self) {
         section::post(self.bits);
-    }
-
-    /// The job's bits in the pending word.
-    #[inline(always)]
-    pub(crate) const fn bits(self) -> u64 {
-        self.bits
-    }
-
-    /// Both jobs, to be posted together.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self { bits: self.bits | other.bits }
     }
 }
 

@@ -12,19 +12,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use reflex_event::{Error, Trouble};
 use reflex_memory::{Content, Exclusion, Granule, Pool, Scheme};
 
-/// What makes stacks.
-#[derive(Clone, Copy)]
-pub struct StackSource {
-    /// Gives out a stack of at least so many bytes; under it lies a reserve of so many more, closed,
-    /// and under that a guard page. It may use [`take`], and opens the sections it needs itself:
-    /// changing a map may take long.
-    pub make: fn(usize, usize) -> Option<Range<usize>>,
-    /// Maps a reserve. False when it cannot, as the map is being changed. Called wherever kernel
-    /// code can be, with interrupts masked.
-    pub open: fn(Range<usize>) -> bool,
-    /// Unmaps a reserve that nobody uses.
-    pub close: fn(Range<usize>),
-}
+pub use crate::cpu::stack::StackSource;
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static END: AtomicUsize = AtomicUsize::new(0);

@@ -5,39 +5,16 @@
 //! parent: neither limits nor memory, kinds of events, executors or time. `main` may do
 //! everything, and the library OS makes contexts [of its own](Origin::System).
 
-use crate::caller;
-use crate::cpu;
+use crate::cpu::context::{Lineage, Place};
+use crate::cpu::options::{ContextOptions, Origin};
+use crate::cpu::set::{ContextSet, MOST_CONTEXTS};
 use crate::dispatch::{note, running, timestamp, with_core};
-use crate::exclude::ContextSet;
-use crate::registry::{self, ContextOptions, MOST_CONTEXTS, Place};
 use crate::runtime::Runtime;
 use crate::section::{Section, Start, section};
+use crate::{caller, cpu, registry};
 use reflex_event::{
-    Condition, Context, ContextId, Error, Executor, Limits, MOST_NAMES, NameSet, Names, Policy,
-    Trouble,
+    Condition, Context, ContextId, Error, Executor, MOST_NAMES, NameSet, Names, Policy, Trouble,
 };
-
-/// Whose child a context is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Origin {
-    /// That of the context which makes it.
-    Caller,
-    /// That of another; and it has no more than whoever makes it, either.
-    ChildOf(ContextId),
-    /// Nobody's: it belongs to the system, whoever was the first to need it.
-    System,
-}
-
-/// What is kept of a context's descent, and what it was given.
-#[derive(Clone, Copy)]
-pub(crate) struct Lineage {
-    pub(crate) parent: Option<ContextId>,
-    pub(crate) policy: Policy,
-    limits: Limits,
-    memory: usize,
-    /// Contexts it has made and that have not ended.
-    children: u16,
-}
 
 /// A protected section: a piece of work, known by name, that some contexts' handlers may not
 /// interrupt.

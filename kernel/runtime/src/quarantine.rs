@@ -11,71 +11,15 @@
 //! and say so: see [`Reuse`].
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::cpu::home::{Home, Quarantine, RESERVE};
+use crate::cpu::options::GRANULE;
+use crate::cpu::supervision::{Life, Supervision};
 use crate::dispatch::{note, timestamp, with_core};
-use crate::registry::{self, GRANULE};
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
-use crate::supervise::{Life, Supervision};
-use crate::{contain, cpu, memory};
-use core::cell::Cell;
-use core::ops::Range;
-use reflex_event::{Borrowed, ContextId, Error, Trouble};
+use crate::{contain, cpu, memory, registry};
+use reflex_event::{ContextId, Error, Trouble};
 use reflex_memory::{Content, Pool};
-
-/// Whether the memory of a context that has been given up may be used again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Reuse(bool);
-
-impl Quarantine {
-    /// Nothing.
-    pub(crate) const NONE: Self = Self { computations: 0, bytes: 0, bound: 0 };
-}
-
-impl Reuse {
-    /// Never: it is quarantined.
-    pub const NEVER: Self = Self(false);
-
-    /// At once: the context's next life begins on the same stack and in the same event memory, and
-    /// what its handlers have captured is freed with them.
-    ///
-    /// # Safety
-    /// From the moment at which the context is given up, wherever it may be then, nothing outside of
-    /// its own stack and its own event memory points into these, or to what the handler that ran has
-    /// captured. That is:
-    ///
-    /// - no code that runs in the context, its filters and the destructors of what its handlers have
-    ///   captured included, calls a function that leaves a pointer to its own frame, or to what is
-    ///   borrowed for the call, where others find it, and takes it back in a destructor or before
-    ///   it returns: scopes that lend to other contexts, intrusive lists of waiters on the stack;
-    /// - no value on the stack or in the event memory is pinned whose address others have, and takes
-    ///   it back in its destructor.
-    ///
-    /// What is lent ([`Lent`](reflex_memory::Lent)) is not the context's own in this sense.
-    pub const unsafe fn at_once() -> Self {
-        Self(true)
-    }
-
-    /// What becomes of what the context has borrowed.
-    pub(crate) const fn borrowed(self) -> Borrowed {
-        if self.0 { Borrowed::Reusable } else { Borrowed::Quarantined }
-    }
-
-    /// Whether it is at once.
-    pub(crate) const fn is_at_once(self) -> bool {
-        self.0
-    }
-}
-
-/// How much is in quarantine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Quarantine {
-    /// Computations that were given up, and whose memory is not used again.
-    pub computations: u64,
-    /// Bytes of their stacks, of their contexts' event memory, and of what they had borrowed of others'.
-    pub bytes: u64,
-    /// The most bytes there may be before the image ends.
-    pub bound: u64,
-}
 
 /// The part of the machine's free memory that may be in quarantine when nothing is said.
 const SHARE: u64 = 2;
@@ -136,52 +80,7 @@ fn count(computations: u64, bytes: u64) {
     );
 }
 
-/// Where a supervised context lives: what is quarantined with it, and what another life needs.
-pub(crate) struct Home {
-    stack: Cell<(usize, usize)>,
-    /// Bytes of another stack, and of other event memory; none when that was handed out by a scheme,
-    /// of which there is no second.
-    stack_bytes: usize,
-    pool_bytes: Option<usize>,
-    pub(crate) reuse: Reuse,
-    /// It is in quarantine: the next life needs another.
-    left: Cell<bool>,
-    /// A stack for the next life, when there was no memory for the rest.
-    next: Cell<Option<(usize, usize)>>,
-    /// Bytes that were quarantined with the last life.
-    pub(crate) lost: Cell<u64>,
-}
-
 impl Home {
-    pub(crate) fn new(
-        stack: Range<usize>,
-        stack_bytes: usize,
-        pool_bytes: Option<usize>,
-        reuse: Reuse,
-    ) -> Self {
-        Self {
-            stack: Cell::new((stack.start, stack.end)),
-            stack_bytes,
-            pool_bytes,
-            reuse,
-            left: Cell::new(false),
-            next: Cell::new(None),
-            lost: Cell::new(0),
-        }
-    }
-
-    /// The stack, without the reserve under it.
-    pub(crate) fn stack(&self) -> Range<usize> {
-        let (start, end) = self.stack.get();
-        start..end
-    }
-
-    /// The reserve under the stack.
-    pub(crate) fn reserve(&self) -> Range<usize> {
-        let (start, _) = self.stack.get();
-        start - contain::RESERVE..start
-    }
-
     /// Moves to another stack, on which nothing is.
     fn move_to(&self, cs: &Section, context: ContextId, stack: (usize, usize)) {
         self.stack.set(stack);
@@ -221,7 +120,7 @@ impl Supervision {
         let stack = match home.next.take() {
             Some(stack) => stack,
             None => {
-                let stack = memory::stack_above(home.stack_bytes, contain::RESERVE);
+                let stack = memory::stack_above(home.stack_bytes, RESERVE);
                 stack.map(|stack| (stack.start, stack.end)).ok_or(Error::OutOfMemory)?
             }
         };
@@ -270,7 +169,7 @@ pub(crate) fn ready_spare() -> bool {
     if section(|cs| cpu::this().spare.get(cs).is_some()) {
         return true;
     }
-    let Some(stack) = memory::stack_above(SUPERVISOR_STACK, contain::RESERVE) else { return false };
+    let Some(stack) = memory::stack_above(SUPERVISOR_STACK, RESERVE) else { return false };
     section(|cs| cpu::this().spare.set(cs, Some((stack.start, stack.end))));
     true
 }

@@ -1,8 +1,8 @@
 //! The registrations of a context that is to be replaced: which it has, and their handlers to come.
 
-use crate::bound::{AnyState, StateCell};
+use crate::cpu::bound::{AnyState, StateCell};
+use crate::cpu::loose::Loose;
 use crate::dispatch::with_core;
-use crate::loose::Loose;
 use crate::retire;
 use crate::section::section;
 use alloc::vec::Vec;

@@ -1,123 +1,23 @@
 //! Contexts as the machine has them: a stack, a state, event memory, a name.
 
-use crate::bound::{AnyState, StateCell};
-use crate::cpu;
+use crate::cpu::bound::{AnyState, StateCell};
+use crate::cpu::context::{Heirlooms, Lineage, MOURNERS, Place};
+use crate::cpu::home::{Home, RESERVE, Reuse};
 use crate::cpu::local::{Local, LocalCell};
-use crate::crew::{Crew, Membership};
-use crate::dispatch::{Stack, with_core};
-use crate::handler::Handler;
-use crate::inherit::Heirlooms;
-use crate::policy::{self, Lineage, Origin};
-use crate::quarantine::{Home, Reuse};
+use crate::cpu::options::{ContextOptions, GRANULE, OnFailure, OwnScheme};
+use crate::cpu::set::MOST_CONTEXTS;
+use crate::cpu::stack::Stack;
+use crate::cpu::supervision::{Life, Supervision};
+use crate::dispatch::with_core;
 use crate::section::{Section, Start, section};
-use crate::supervise::{self, Backoff, Life, OnFailure, Supervision};
-use crate::{contain, memory, supervisor};
+use crate::{contain, cpu, memory, policy, supervise, supervisor};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-use reflex_event::{Context, ContextId, Core, Error, EventId, Limits, Policy};
-use reflex_memory::{Content, Granule, Lent, Pool, Scheme};
-
-/// The most contexts there can be.
-pub(crate) const MOST_CONTEXTS: usize = Core::<Handler, Stack>::MOST_CONTEXTS;
-
-/// Bytes of the smallest block of event memory. A bound handler without captures takes one.
-pub(crate) const GRANULE: Granule = match Granule::new(32) {
-    Some(granule) => granule,
-    None => unreachable!(),
-};
-
-/// An allocation scheme of a context's own, if it has one.
-pub type OwnScheme = Option<&'static mut dyn Scheme>;
-
-/// What a context is made with.
-#[derive(Clone, Copy, Debug)]
-pub struct ContextOptions {
-    /// What crash reports and logs call it.
-    pub name: &'static str,
-    /// Bytes of its stack; a guard page lies under it.
-    pub stack: usize,
-    /// Bytes of its event memory, bookkeeping included.
-    pub memory: usize,
-    /// How much of the event system it may use.
-    pub limits: Limits,
-    /// What it may do at all.
-    pub policy: Policy,
-    /// Whose child it is.
-    pub origin: Origin,
-    /// What becomes of it when it fails.
-    pub on_failure: OnFailure,
-    /// How long to wait before restarts.
-    pub backoff: Backoff,
-    /// Whether its memory may be used again when it has been given up.
-    pub reuse: Reuse,
-}
-
-impl ContextOptions {
-    /// A context called `name` with a stack of 16 KiB and 64 KiB of event memory.
-    pub const fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            stack: 16 << 10,
-            memory: 64 << 10,
-            limits: Limits::NONE,
-            policy: Policy::OPEN,
-            origin: Origin::Caller,
-            on_failure: OnFailure::Halt,
-            backoff: Backoff::USUAL,
-            reuse: Reuse::NEVER,
-        }
-    }
-
-    /// Whether there is something to be kept of a context made with these.
-    pub(crate) fn is_supervised(&self) -> bool {
-        self.on_failure != OnFailure::Halt || self.policy.budget.is_some()
-    }
-}
-
-/// What the machine keeps of a context.
-pub(crate) struct Place {
-    pub(crate) state: LocalCell<AnyState>,
-    /// Another after a life whose memory is quarantined.
-    pub(crate) pool: LocalCell<&'static Pool>,
-    pub(crate) name: &'static str,
-    /// What is activated when the context is given up.
-    mourners: LocalCell<[Option<EventId>; MOURNERS]>,
-    /// Who made it, and what it may do.
-    pub(crate) lineage: LocalCell<Lineage>,
-    /// What its children may inherit.
-    pub(crate) heirlooms: Local<Heirlooms>,
-    /// Whose front it is, if it is a cloner's.
-    pub(crate) front: LocalCell<Option<&'static Local<Crew>>>,
-    /// Whose child it is, if it is a cloner's.
-    pub(crate) member: LocalCell<Option<Membership>>,
-    /// What is kept of it if its failure is not the image's, or its time is limited.
-    pub(crate) supervision: Option<&'static Supervision>,
-}
-
-/// How many can be told that a context was given up: the stacks that keep something for it.
-const MOURNERS: usize = 4;
-
-impl Place {
-    /// Has `event` activated when the context is given up.
-    pub(crate) fn mourn(&self, cs: &Section, event: EventId) -> Result<(), Error> {
-        let mut mourners = self.mourners.get(cs);
-        let place = mourners.iter_mut().find(|place| place.is_none_or(|told| told == event));
-        *place.ok_or(Error::LimitReached)? = Some(event);
-        self.mourners.set(cs, mourners);
-        Ok(())
-    }
-
-    /// Whom to tell next that the context was given up, each once.
-    pub(crate) fn next_mourner(&self, cs: &Section) -> Option<EventId> {
-        let mut mourners = self.mourners.get(cs);
-        let next = mourners.iter_mut().find_map(Option::take);
-        self.mourners.set(cs, mourners);
-        next
-    }
-}
+use reflex_event::{Context, ContextId, Error, EventId};
+use reflex_memory::{Content, Lent, Pool};
 
 /// Makes room, and the idle stack.
 pub(crate) fn init(start: &Start) -> Result<(), Error> {
@@ -191,7 +91,7 @@ fn make(
         return Err(Error::LimitReached);
     }
     // Laying out a large pool takes time, during which others may run.
-    let reserve = if options.on_failure == OnFailure::Halt { 0 } else { contain::RESERVE };
+    let reserve = if options.on_failure == OnFailure::Halt { 0 } else { RESERVE };
     let stack = memory::stack_above(options.stack, reserve).ok_or(Error::OutOfMemory)?;
     let top = stack.end;
     let (pool, pool_bytes) = match scheme {

@@ -18,16 +18,16 @@
 //! the context was given up: whoever waits is told in every case.
 
 use crate::attempt::attempt;
-use crate::bound::{AnyState, StateCell};
+use crate::cpu::bound::{AnyState, StateCell};
+use crate::cpu::handler::{Handle, Header, Stateless};
 use crate::cpu::local::Local;
-use crate::dispatch::{self, note, timestamp, with_core};
-use crate::handler::{Handle, Header, Stateless};
-use crate::loose::Loose;
+use crate::cpu::loose::Loose;
+use crate::dispatch::{note, timestamp, with_core};
 use crate::rebinding::{Rebinding, Service};
 use crate::runtime::Runtime;
 use crate::section::section;
 use crate::wait::Waiter;
-use crate::{guard, registry, table};
+use crate::{dispatch, guard, registry, table};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -13,11 +13,11 @@
 //! under a name that nobody knows, to be called one last time.
 
 use crate::attempt::attempt;
+use crate::cpu::handler::{Called, Handler, Husk, Retired, Way};
+use crate::cpu::loose::Loose;
 use crate::dispatch::{note, running, timestamp, with_core};
-use crate::handler::{Called, Handler, Husk, Retired, Way};
-use crate::loose::Loose;
-use crate::section::{self, Outermost, Section, section};
-use crate::{attempt as under_way, budget, registry, scope};
+use crate::section::{Outermost, Section, section};
+use crate::{attempt as under_way, budget, registry, scope, section};
 use reflex_event::{Accumulation, Condition, ContextId, Error, Outcome, Priority, Registration};
 
 /// Whether code of `context` is running that may be given up: no section is open but the caller's.

@@ -1,16 +1,15 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
-use crate::cpu;
-use crate::dispatch::{self, Stack, note, running, timestamp, with_core};
-use crate::loose::Loose;
-use crate::memory::{self, StackSource};
-use crate::policy::Origin;
-use crate::registry::{self, ContextOptions, OwnScheme};
-use crate::report::Print;
-use crate::section::{self, Outermost, Start, section};
+use crate::cpu::loose::Loose;
+use crate::cpu::options::{ContextOptions, Origin, OwnScheme};
+use crate::cpu::report::Print;
+use crate::cpu::set::MOST_CONTEXTS;
+use crate::cpu::stack::{Stack, StackSource};
+use crate::dispatch::{note, running, timestamp, with_core};
+use crate::section::{Outermost, Start, section};
 use crate::{
-    attempt, contain, extras, guard, idle, inbox, interrupt, policy, quarantine, random, report,
-    supervise, table, timer,
+    attempt, contain, cpu, dispatch, extras, guard, idle, inbox, interrupt, memory, policy,
+    quarantine, random, registry, report, section, supervise, table, timer,
 };
 use alloc::boxed::Box;
 use core::convert::Infallible;
@@ -80,7 +79,7 @@ pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
     timer::init(start, platform.time, platform.events)?;
     inbox::init(start)?;
     quarantine::init(start, platform.quarantine);
-    with_core(start, |core| core.reserve(platform.events, registry::MOST_CONTEXTS))?;
+    with_core(start, |core| core.reserve(platform.events, MOST_CONTEXTS))?;
     Ok(Runtime::KERNEL)
 }
 

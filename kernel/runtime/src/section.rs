@@ -8,9 +8,7 @@
 //! That the caller is in a section is told by a [token](Section) in its arguments, which costs
 //! nothing and which safe code cannot make up.
 
-use crate::cpu;
-use crate::dispatch;
-use crate::measure;
+use crate::{cpu, dispatch, measure};
 
 pub use crate::cpu::deferral::Section;
 pub(crate) use crate::cpu::deferral::{Free, Outermost, Start};

@@ -1,8 +1,8 @@
 //! User signals: occurrences the application itself brings about.
 
-use crate::inbox::{self, Slot};
-use crate::interrupt;
+use crate::cpu::line::Slot;
 use crate::runtime::Runtime;
+use crate::{inbox, interrupt};
 use reflex_event::{
     Accumulation, Activation, Context, Error, EventId, EventSystem, Priority, Registration,
 };

@@ -12,58 +12,28 @@
 //! decided about it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::cpu::budget::Budget;
+use crate::cpu::context::Place;
+use crate::cpu::home::Home;
+use crate::cpu::options::ContextOptions;
+use crate::cpu::reason::{Obituary, Reason, Text};
+use crate::cpu::registers::Registers;
+use crate::cpu::supervision::{Life, Phase, Supervision};
+use crate::cpu::timers::Due;
 use crate::dispatch::{activate_deferred, with_core};
-use crate::estate::Phase;
-use crate::handler::Handler;
-use crate::quarantine::Home;
-use crate::registry::{self, ContextOptions, Place};
-use crate::report::{Obituary, Reason, Registers, Text};
 use crate::runtime::Runtime;
-use crate::scope::Scope;
 use crate::section::{Section, section};
-use crate::timer::{self, Due};
-use crate::{birth, budget, contain, supervisor};
+use crate::{budget, contain, registry, supervisor, timer};
 use alloc::boxed::Box;
 use core::cell::Cell;
 use core::fmt::Write;
 use core::ptr::NonNull;
 use core::time::Duration;
-use reflex_event::{ContextId, Error, EventId, EventSystem, Instant, TimerId, Trouble};
+use reflex_event::{ContextId, Error, EventId, EventSystem, TimerId, Trouble};
+
+pub use crate::cpu::options::{Backoff, OnFailure};
 
 pub use crate::estate::{account_heap, lost_heap};
-
-/// What becomes of a context that fails: panics, faults, or exceeds its budget.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OnFailure {
-    /// The image ends with a full report.
-    Halt,
-    /// The context is given up, and stays so until somebody restarts it.
-    Ignore,
-    /// The context is given up, and restarted after a while.
-    Restart,
-}
-
-/// How long to wait before a restart: twice as long each time, but for one that follows on a life
-/// longer than the longest wait.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Backoff {
-    /// The first wait; at least a millisecond.
-    pub initial: Duration,
-    /// The longest.
-    pub longest: Duration,
-}
-
-impl Backoff {
-    /// From 10 ms to 10 s.
-    pub const USUAL: Self =
-        Self { initial: Duration::from_millis(10), longest: Duration::from_secs(10) };
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self::USUAL
-    }
-}
 
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -88,63 +58,6 @@ pub struct Stopped {
     /// them when it was given up, and may have left them half changed.
     pub forgotten: u32,
 }
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Life {
-    /// Its constructor is being registered.
-    Beginning,
-    Up,
-    Dying,
-    Down,
-}
-
-/// What is kept of a supervised context, for ever.
-pub(crate) struct Supervision {
-    /// The context's place: its name changes from one life of a cloner's child to the next.
-    pub(crate) index: Cell<u16>,
-    pub(crate) on_failure: Cell<OnFailure>,
-    pub(crate) life: Cell<Life>,
-    pub(crate) reason: Cell<Reason>,
-    pub(crate) text: Cell<Text>,
-    /// It is being told what it dies of.
-    pub(crate) tells: Cell<bool>,
-    /// What its handler ran for.
-    pub(crate) event: Cell<Option<EventId>>,
-    pub(crate) registers: Cell<Registers>,
-    /// A handler to be forgotten.
-    pub(crate) unfinished: Cell<Option<Handler>>,
-    /// What is still to be ended of what it had begun.
-    pub(crate) scopes: Cell<Option<NonNull<Scope>>>,
-    /// Values that were forgotten, since code of its that was given up may have been changing them.
-    pub(crate) forgotten: Cell<u32>,
-    pub(crate) phase: Cell<Phase>,
-    /// Where it lives.
-    pub(crate) home: Home,
-    /// Makes its state; `None` when it was given one and so cannot be restarted.
-    pub(crate) constructor: Cell<Option<birth::Construct>>,
-    /// The blocks of its state and of the cell that is in, when it was constructed.
-    pub(crate) blocks: Cell<[Option<NonNull<()>>; 2]>,
-    /// For its budget while it is up, and for its restart while it is down.
-    pub(crate) timer: Cell<TimerId>,
-    pub(crate) budget: budget::Budget,
-    /// Bytes it has taken from the global heap, less those it has given back.
-    pub(crate) heap: Cell<i64>,
-    pub(crate) lost: Cell<u64>,
-    failures: Cell<u32>,
-    /// How often it has been given up, what is being cleaned up included.
-    pub(crate) deaths: Cell<u64>,
-    backoff: Cell<Backoff>,
-    /// The next wait.
-    wait: Cell<Duration>,
-    since: Cell<Instant>,
-    watcher: Cell<Option<EventId>>,
-    /// The watcher has been told of the last failure.
-    told: Cell<bool>,
-}
-
-// SAFETY: there is one core, and who reaches the cells is in a section; or has the context at its
-// mercy: it is the context itself, or the supervisor, once the context has been given up.
-unsafe impl Sync for Supervision {}
 
 impl Supervision {
     /// The context's present name.
@@ -195,7 +108,7 @@ pub(crate) fn prepare(
         blocks: Cell::new([None; 2]),
         // Another's, until this one has been made: the two name each other.
         timer: Cell::new(TimerId { index: 0, generation: 0 }),
-        budget: budget::Budget::new(policy.budget),
+        budget: Budget::new(policy.budget),
         heap: Cell::new(0),
         lost: Cell::new(0),
         failures: Cell::new(0),

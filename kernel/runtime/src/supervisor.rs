@@ -6,45 +6,19 @@
 //! supervisor itself is given up. It has no state, and goes on behind it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::cpu::options::{ContextOptions, OnFailure, Origin};
+use crate::cpu::set::ContextSet;
+use crate::cpu::supervision::{Phase, Supervision};
+use crate::cpu::supervisor::Supervisor;
 use crate::dispatch::{activate_deferred, note, with_core};
-use crate::estate::Phase;
-use crate::exclude::ContextSet;
-use crate::policy::Origin;
 use crate::quarantine::SUPERVISOR_STACK;
-use crate::registry::{self, ContextOptions};
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
-use crate::supervise::{OnFailure, Supervision};
-use crate::{birth, cpu, guard, quarantine, report, timer};
+use crate::{birth, cpu, guard, quarantine, registry, report, timer};
 use alloc::boxed::Box;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 use reflex_event::{Context, ContextId, Error, EventId, EventSystem, Priority, Registration};
-
-/// The supervisor's events, and who waits for it.
-pub(crate) struct Supervisor {
-    context: Option<Context<()>>,
-    work: Option<EventId>,
-    print: Option<EventId>,
-    /// Contexts to be cleaned up.
-    dying: ContextSet,
-    /// Contexts to be restarted.
-    due: ContextSet,
-    /// Whose handlers' captures are being dropped.
-    heir_of: Option<&'static Supervision>,
-}
-
-impl Supervisor {
-    /// Before it has been made.
-    pub(crate) const NONE: Self = Self {
-        context: None,
-        work: None,
-        print: None,
-        dying: ContextSet::NONE,
-        due: ContextSet::NONE,
-        heir_of: None,
-    };
-}
 
 /// Steps of cleaning up before others of the same priority have their turn.
 const STEPS: u32 = 32;

@@ -1,8 +1,8 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
+use crate::cpu::handler::{Handler, Retired, registered};
+use crate::cpu::loose::Loose;
 use crate::dispatch::{note_if_due, with_core};
-use crate::handler::{Handler, Retired, registered};
-use crate::loose::Loose;
 use crate::retire::Last;
 use crate::section::{Section, section};
 use crate::{calls, memory, policy, registry, retire, supervise};

@@ -1,14 +1,12 @@
 //! Time: the clock, the timer wheel, and the one-shot interrupt that drives it.
 
-use crate::cpu;
+use crate::cpu::job::Job;
+use crate::cpu::timers::{Due, Timers};
 use crate::dispatch::{activate_deferred, activate_held};
-use crate::extras;
 use crate::interrupt::Vector;
-use crate::job::Job;
 use crate::runtime::Timekeeping;
 use crate::section::{Outermost, Section, Start, section};
-use crate::supervise::Supervision;
-use crate::watchdog;
+use crate::{cpu, extras, watchdog};
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
@@ -16,29 +14,6 @@ use reflex_arch::apic::LocalApic;
 use reflex_arch::clock::Clock;
 use reflex_event::{Error, EventId, Instant, TimerId};
 use reflex_timer::{Chunk, GRANULARITY_NS, Step, TimerKey, Wheel};
-
-/// What an expiry leads to. Each is about one machine word, so that it is kept in registers.
-#[derive(Clone, Copy)]
-pub(crate) enum Due {
-    /// The event of this word has occurred.
-    Event(u64),
-    /// The event of this word has not occurred in time.
-    TimeOut(u64),
-    /// A supervised context has run for a while, or been down for one.
-    Life(&'static Supervision),
-    /// The watchdog is to be fed.
-    Watchdog,
-}
-
-/// What the timer interrupt is for.
-pub(crate) struct Timers {
-    wheel: Wheel<Due>,
-    /// The job that expires timers.
-    job: Job,
-    /// The granule with whose beginning the one-shot timer will interrupt; `u64::MAX` when it will
-    /// not.
-    armed: u64,
-}
 
 /// Starts the clock and the timer's interrupt.
 pub(crate) fn init(start: &Start, time: Timekeeping, limit: usize) -> Result<(), Error> {

@@ -5,11 +5,11 @@
 //! under way; every other context runs.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::dispatch::{self, borrow_core, running, with_core};
-use crate::loose::Loose;
+use crate::cpu::loose::Loose;
+use crate::dispatch::{borrow_core, running, with_core};
 use crate::runtime::Runtime;
 use crate::section::{Outermost, section};
-use crate::{caller, policy, registry, table, timer};
+use crate::{caller, dispatch, policy, registry, table, timer};
 use core::time::Duration;
 use reflex_event::{Error, EventId, EventSystem, Executor, Priority, Registration, Trait, Wait};
 

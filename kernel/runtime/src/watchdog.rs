@@ -3,9 +3,9 @@
 //! The kernel stands still when it serves no timer: interrupts stay masked, or a section does not end.
 //! An idle processor wakes up for the feeding; a handler that runs for long is interrupted for it.
 
-use crate::cpu;
+use crate::cpu::timers::Due;
 use crate::section::{Section, section};
-use crate::timer::{self, Due};
+use crate::{cpu, timer};
 use core::time::Duration;
 use reflex_event::Error;
 use reflex_hil::Watchdog;

@@ -8,16 +8,16 @@
 //! While it is the core's, a handler is looked at by [`registered`], in a section. Before and after
 //! that it has one owner, who may do with it what its condition allows.
 
-use crate::dispatch::EventCore;
-use crate::extras::Extras;
-use crate::quarantine::Reuse;
-use crate::section::{Section, section};
+use super::attributes::Extras;
+use super::deferral::Section;
+use super::home::Reuse;
+use super::stack::Stack;
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, needs_drop};
 use core::ops::Deref;
 use core::ptr::{NonNull, fn_addr_eq};
-use reflex_event::{Error, EventId};
+use reflex_event::{Core, Error, EventId};
 use reflex_memory::{Lent, Pool};
 
 /// A type of handlers.
@@ -217,6 +217,9 @@ impl Handler {
     }
 }
 
+/// The event system's state.
+pub(crate) type EventCore = Core<Handler, Stack>;
+
 /// The handler of a registration, for as long as that is not ended: in the section in which the result
 /// is in use nobody does.
 pub(crate) fn registered<'a>(
@@ -263,12 +266,6 @@ impl Retired {
             unsafe { drop(self.0.handler.0) }
         }
         self.0
-    }
-
-    /// Drops the filter beside it, if there is one, and what it has captured.
-    pub(crate) fn drop_all(self) -> Husk {
-        self.drop_filter();
-        self.drop_captured()
     }
 
     /// Forgets what it has captured, which may be half changed.
@@ -318,24 +315,13 @@ impl Husk {
         self.header().has_filter()
     }
 
-    /// Ends what is kept beside the handler, but for a filter.
-    pub(crate) fn end_extras(&self, cs: &Section) {
-        let Some(extras) = self.header().extras() else { return };
-        extras.end_timers(cs);
-        if !extras.has_filter()
+    /// Frees what is kept beside the handler, if there is no filter in it.
+    pub(crate) fn free_extras(&self, _: &Section) {
+        if !self.has_filter()
             && let Some(extras) = self.header().extras.take()
         {
             // SAFETY: whoever gave them gave them up by `into_raw`; they are taken out above.
             drop(unsafe { Lent::from_raw(extras, self.pool) });
-        }
-    }
-
-    /// Drops the filter beside the handler, if there is one, which is application's code. Not in a
-    /// section.
-    pub(crate) fn drop_filter(&self) {
-        if let Some(extras) = self.header().extras() {
-            drop(section(|cs| extras.take_filter(cs)));
-            section(|cs| self.end_extras(cs));
         }
     }
 

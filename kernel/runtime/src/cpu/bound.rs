@@ -1,6 +1,6 @@
 //! A handler bound to its context's state.
 
-use crate::handler::{Handle, Header, Retired};
+use super::handler::{Handle, Header, Retired};
 use core::any::TypeId;
 use core::cell::Cell;
 use core::ptr::NonNull;

@@ -1,7 +1,7 @@
 //! Handlers that are no registration's: not yet, or not any more.
 
-use crate::bound::{AnyState, Bound, StateCell, StateId};
-use crate::handler::{Handle, Header, Retired, Stateless};
+use super::bound::{AnyState, Bound, StateCell, StateId};
+use super::handler::{Handle, Header, Retired, Stateless};
 use core::ptr::NonNull;
 use reflex_event::{Activation, Error, EventId};
 use reflex_memory::{Lent, Pool};

@@ -1,0 +1,37 @@
+//! A call that can be given up, as it is kept on the stack of whoever makes it.
+
+use super::reason::Reason;
+use super::scope::Scope;
+use super::supervision::Supervision;
+use core::cell::Cell;
+use core::ptr::NonNull;
+use reflex_event::ContextId;
+
+/// A call that can be given up, on the stack of whoever makes it.
+pub(crate) struct Attempt {
+    pub(crate) outer: Option<UnderWay>,
+    /// Where to come back to.
+    pub(crate) saved: usize,
+    pub(crate) depth: u32,
+    pub(crate) guards: u32,
+    /// The innermost scope when it was made.
+    pub(crate) scope: Option<NonNull<Scope>>,
+    pub(crate) context: ContextId,
+    /// What is kept of the owner, if it can be given up.
+    pub(crate) owner: Option<&'static Supervision>,
+    pub(crate) reason: Cell<Reason>,
+    /// The code has been entered and not been left.
+    pub(crate) entered: Cell<bool>,
+    /// Nanoseconds between two ticks.
+    pub(crate) tick: u64,
+    /// When the next tick counts, in nanoseconds; 0 before there has been one.
+    pub(crate) next: Cell<u64>,
+    pub(crate) counted: Cell<u32>,
+}
+
+/// A call that is under way.
+#[derive(Clone, Copy)]
+pub(crate) struct UnderWay(pub(crate) NonNull<Attempt>);
+
+// SAFETY: it is looked at in the section in which the call was made, on the same stack.
+unsafe impl Send for UnderWay {}

@@ -1,0 +1,74 @@
+//! What is kept of a context: its state, its memory, its descent.
+
+use super::bound::AnyState;
+use super::deferral::Section;
+use super::local::{Local, LocalCell};
+use super::supervision::Supervision;
+use super::workers::{Crew, Membership};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use reflex_event::{ContextId, Error, EventId, Limits, Policy};
+use reflex_memory::Pool;
+
+/// What the machine keeps of a context.
+pub(crate) struct Place {
+    pub(crate) state: LocalCell<AnyState>,
+    /// Another after a life whose memory is quarantined.
+    pub(crate) pool: LocalCell<&'static Pool>,
+    pub(crate) name: &'static str,
+    /// What is activated when the context is given up.
+    pub(crate) mourners: LocalCell<[Option<EventId>; MOURNERS]>,
+    /// Who made it, and what it may do.
+    pub(crate) lineage: LocalCell<Lineage>,
+    /// What its children may inherit.
+    pub(crate) heirlooms: Local<Heirlooms>,
+    /// Whose front it is, if it is a cloner's.
+    pub(crate) front: LocalCell<Option<&'static Local<Crew>>>,
+    /// Whose child it is, if it is a cloner's.
+    pub(crate) member: LocalCell<Option<Membership>>,
+    /// What is kept of it if its failure is not the image's, or its time is limited.
+    pub(crate) supervision: Option<&'static Supervision>,
+}
+
+/// How many can be told that a context was given up: the stacks that keep something for it.
+pub(crate) const MOURNERS: usize = 4;
+
+impl Place {
+    /// Has `event` activated when the context is given up.
+    pub(crate) fn mourn(&self, cs: &Section, event: EventId) -> Result<(), Error> {
+        let mut mourners = self.mourners.get(cs);
+        let place = mourners.iter_mut().find(|place| place.is_none_or(|told| told == event));
+        *place.ok_or(Error::LimitReached)? = Some(event);
+        self.mourners.set(cs, mourners);
+        Ok(())
+    }
+
+    /// Whom to tell next that the context was given up, each once.
+    pub(crate) fn next_mourner(&self, cs: &Section) -> Option<EventId> {
+        let mut mourners = self.mourners.get(cs);
+        let next = mourners.iter_mut().find_map(Option::take);
+        self.mourners.set(cs, mourners);
+        next
+    }
+}
+
+/// What is kept of a context's descent, and what it was given.
+#[derive(Clone, Copy)]
+pub(crate) struct Lineage {
+    pub(crate) parent: Option<ContextId>,
+    pub(crate) policy: Policy,
+    pub(crate) limits: Limits,
+    pub(crate) memory: usize,
+    /// Contexts it has made and that have not ended.
+    pub(crate) children: u16,
+}
+
+/// Registers with an heir what its parent has registered.
+pub(crate) type Recipe = dyn Fn(ContextId) -> Result<(), Error> + Send + Sync;
+
+/// What a context's children may inherit.
+pub(crate) struct Heirlooms(pub(crate) Vec<(EventId, Arc<Recipe>)>);
+
+impl Heirlooms {
+    pub(crate) const NONE: Self = Self(Vec::new());
+}

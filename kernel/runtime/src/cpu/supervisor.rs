@@ -1,0 +1,30 @@
+//! The supervisor's events, and who waits for it.
+
+use super::set::ContextSet;
+use super::supervision::Supervision;
+use reflex_event::{Context, EventId};
+
+/// The supervisor's events, and who waits for it.
+pub(crate) struct Supervisor {
+    pub(crate) context: Option<Context<()>>,
+    pub(crate) work: Option<EventId>,
+    pub(crate) print: Option<EventId>,
+    /// Contexts to be cleaned up.
+    pub(crate) dying: ContextSet,
+    /// Contexts to be restarted.
+    pub(crate) due: ContextSet,
+    /// Whose handlers' captures are being dropped.
+    pub(crate) heir_of: Option<&'static Supervision>,
+}
+
+impl Supervisor {
+    /// Before it has been made.
+    pub(crate) const NONE: Self = Self {
+        context: None,
+        work: None,
+        print: None,
+        dying: ContextSet::NONE,
+        due: ContextSet::NONE,
+        heir_of: None,
+    };
+}
