@@ -157,7 +157,7 @@ pub(crate) struct Cpu {
 
 /// The block of the one core. Reached by [`this`], and by `dispatch`'s entry.
 pub(crate) static BLOCK: Cpu = Cpu {
-    deferral: Deferral::NONE,
+    deferral: Deferral::new(),
     #[cfg(debug_assertions)]
     borrows: AtomicU32::new(0),
     core: Later::new(),
@@ -197,7 +197,7 @@ pub(crate) static BLOCK: Cpu = Cpu {
     print: Fixed::new(),
     generator: Local::new(None),
     #[cfg(feature = "measure")]
-    measured: measured::Measured::NOTHING,
+    measured: measured::Measured::new(),
 };
 
 /// The block of the core that this runs on.

@@ -34,7 +34,9 @@ pub(crate) const PENDING: usize = offset_of!(Deferral, pending);
 
 impl Deferral {
     /// None is open, and nothing waits.
-    pub(crate) const NONE: Self = Self { depth: AtomicU32::new(0), pending: AtomicU64::new(0) };
+    pub(crate) const fn new() -> Self {
+        Self { depth: AtomicU32::new(0), pending: AtomicU64::new(0) }
+    }
 
     /// How many sections are open.
     #[inline(always)]

@@ -14,15 +14,22 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    pub(crate) const NOTHING: Self = Self {
-        deferred_since: AtomicU64::new(NEVER),
-        deferred_from: AtomicU64::new(0),
-        masked_since: AtomicU64::new(NEVER),
-        masked: AtomicU64::new(0),
-        sites: [const {
-            Site { from: AtomicU64::new(0), until: AtomicU64::new(0), longest: AtomicU64::new(0) }
-        }; 512],
-    };
+    /// Nothing yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            deferred_since: AtomicU64::new(NEVER),
+            deferred_from: AtomicU64::new(0),
+            masked_since: AtomicU64::new(NEVER),
+            masked: AtomicU64::new(0),
+            sites: [const {
+                Site {
+                    from: AtomicU64::new(0),
+                    until: AtomicU64::new(0),
+                    longest: AtomicU64::new(0),
+                }
+            }; 512],
+        }
+    }
 }
 
 /// No time.
