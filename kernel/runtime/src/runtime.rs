@@ -1,7 +1,7 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
 use crate::cpu::loose::Loose;
-use crate::cpu::options::{ContextOptions, Origin, OwnScheme};
+use crate::cpu::options::{ContextOptions, GRANULE, Origin, OwnScheme};
 use crate::cpu::report::Print;
 use crate::cpu::set::MOST_CONTEXTS;
 use crate::cpu::stack::{Stack, StackSource};
@@ -315,6 +315,6 @@ impl Kernel for Runtime {
     }
 
     fn replacement(&self, bytes: usize, content: Content) -> Result<&'static Pool, Error> {
-        memory::pool(bytes, registry::GRANULE, content)
+        memory::pool(bytes, GRANULE, content)
     }
 }
