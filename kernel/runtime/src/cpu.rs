@@ -117,7 +117,7 @@ pub(crate) struct Cpu {
 
     /// The names of kinds of events.
     pub(crate) kinds: Later<Names>,
-    /// The names of protected sections, and who may not interrupt them.
+    /// The names of protected sections, and the contexts that may not interrupt them.
     pub(crate) protected: Later<(Names, [ContextSet; MOST_NAMES])>,
 
     /// The innermost call that can be given up: they are all on one stack.
@@ -127,9 +127,9 @@ pub(crate) struct Cpu {
     /// Where each context's reserve begins; 0 without one. Written once each, and read where nothing
     /// may be locked.
     pub(crate) reserves: [AtomicUsize; MOST_CONTEXTS],
-    /// The context whose stack overflowed in kernel code, plus 1.
+    /// The context that used up its stack in kernel code, plus 1.
     pub(crate) overflowed: AtomicU32,
-    /// The supervisor's events, and who waits for it.
+    /// The supervisor's events, and the contexts that wait for it.
     pub(crate) supervisor: Local<Supervisor>,
     /// The supervisor has been made, or is being made.
     pub(crate) supervisor_made: AtomicBool,

@@ -38,7 +38,7 @@ impl Free {
 }
 
 impl Inner {
-    /// Runs `work` in a section in the one that is open. What waits is for whoever ends that.
+    /// Runs `work` in a section in the one that is open. What waits is for the end of that.
     #[inline(always)]
     pub(crate) fn section<R>(self, work: impl FnOnce(&Section) -> R) -> R {
         self.within(&cpu::this().deferral, work)

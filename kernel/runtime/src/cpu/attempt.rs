@@ -1,4 +1,4 @@
-//! A call that can be given up, as it is kept on the stack of whoever makes it.
+//! A call that can be given up, as it is kept on its caller's stack.
 
 use super::reason::Reason;
 use super::scope::Scope;
@@ -7,7 +7,7 @@ use core::cell::Cell;
 use core::ptr::NonNull;
 use reflex_event::ContextId;
 
-/// A call that can be given up, on the stack of whoever makes it.
+/// A call that can be given up, on its caller's stack.
 pub(crate) struct Attempt {
     pub(crate) outer: Option<UnderWay>,
     /// Where to come back to.

@@ -49,7 +49,7 @@ impl<T> Later<T> {
 
     /// Runs `work` on the value, as [`Local::with`] does. It has been [set](Self::set): the kernel's
     /// start does that before there is a [`Runtime`](crate::Runtime), a context, a job or an
-    /// interrupt, and whoever comes here has been called by one of these.
+    /// interrupt, and one of these has called the caller.
     #[inline(always)]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn with<R>(&self, cs: &Section, work: impl FnOnce(&mut T) -> R) -> R {

@@ -20,7 +20,7 @@ impl<S: 'static> StateCell<S> {
         Self { state: Cell::new(Some(state)) }
     }
 
-    /// A cell whose state is yet to come.
+    /// A cell with a state that is yet to come.
     pub(crate) const fn empty() -> Self {
         Self { state: Cell::new(None) }
     }

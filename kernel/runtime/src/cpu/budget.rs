@@ -6,7 +6,7 @@ use core::time::Duration;
 /// Ticks in a budget. One that takes longer is noticed within a tick.
 pub(crate) const TICKS: u32 = 8;
 
-/// Nanoseconds between two ticks of a filter whose owner has no budget.
+/// Nanoseconds between two ticks of a filter with an owner that has no budget.
 pub(crate) const FILTER_TICK: u64 = 100_000_000 / TICKS as u64;
 
 /// A context's budget.

@@ -13,18 +13,18 @@ use reflex_memory::Pool;
 /// What the machine keeps of a context.
 pub(crate) struct Place {
     pub(crate) state: LocalCell<AnyState>,
-    /// Another after a life whose memory is quarantined.
+    /// Another after a life that has left its memory in quarantine.
     pub(crate) pool: LocalCell<&'static Pool>,
     pub(crate) name: &'static str,
     /// What is activated when the context is given up.
     pub(crate) mourners: LocalCell<[Option<EventId>; MOURNERS]>,
-    /// Who made it, and what it may do.
+    /// The context that made it, and what it may do.
     pub(crate) lineage: LocalCell<Lineage>,
     /// What its children may inherit.
     pub(crate) heirlooms: Local<Heirlooms>,
-    /// Whose front it is, if it is a cloner's.
+    /// The children that it is the front of, if it is a cloner's.
     pub(crate) front: LocalCell<Option<&'static Local<Crew>>>,
-    /// Whose child it is, if it is a cloner's.
+    /// Its place among the children, if it is a cloner's.
     pub(crate) member: LocalCell<Option<Membership>>,
     /// What is kept of it if its failure is not the image's, or its time is limited.
     pub(crate) supervision: Option<&'static Supervision>,
@@ -43,7 +43,7 @@ impl Place {
         Ok(())
     }
 
-    /// Whom to tell next that the context was given up, each once.
+    /// The next event to tell that the context was given up, each once.
     pub(crate) fn next_mourner(&self, cs: &Section) -> Option<EventId> {
         let mut mourners = self.mourners.get(cs);
         let next = mourners.iter_mut().find_map(Option::take);

@@ -8,7 +8,7 @@
 //!            give_up
 //! ```
 //!
-//! Whoever holds the [outermost](Outermost) section has a token of its own for that: only by it can the
+//! The holder of the [outermost](Outermost) section has a token of its own for that: only by it can the
 //! processor go to another stack, and as long as a value of the core is borrowed, it is borrowed too.
 
 use core::marker::PhantomData;
@@ -44,7 +44,7 @@ impl Deferral {
         self.depth.load(Relaxed)
     }
 
-    /// Opens a section. The compiler may move work before this; whoever calls it sees to that.
+    /// Opens a section. The compiler may move work before this: the caller sees to that.
     #[inline(always)]
     pub(crate) fn enter(&self) {
         self.depth.store(self.depth.load(Relaxed) + 1, Relaxed);
@@ -115,7 +115,7 @@ impl Deferral {
     }
 }
 
-/// The proof that a section is open: whoever is given one may reach what belongs to the core.
+/// The proof that a section is open: what is given one may reach what belongs to the core.
 ///
 /// It lasts as long as the section: its lifetime is that of the closure's run.
 ///
@@ -123,7 +123,7 @@ impl Deferral {
 /// let token = reflex_runtime::section::section(|cs| cs);
 /// ```
 ///
-/// It stays with the flow of control whose section it is.
+/// It stays with the flow of control that is in the section.
 ///
 /// ```compile_fail
 /// fn send(_: impl Send) {}
@@ -143,7 +143,7 @@ impl Section {
     /// The token of the section that is open.
     ///
     /// # Safety
-    /// For as long as the result is in use, a section is open: whoever gives the outermost one up
+    /// For as long as the result is in use, a section is open: what gives the outermost one up
     /// meanwhile, to go to another stack, does not come back before it is held again.
     #[inline(always)]
     pub(crate) const unsafe fn assume<'a>() -> &'a Self {
@@ -179,7 +179,7 @@ impl Outermost {
     }
 }
 
-/// The section has been given up by whoever has this, who has opened none since.
+/// The section has been given up by the holder of this, which has opened none since.
 pub(crate) struct Free {
     here: PhantomData<*mut ()>,
 }
@@ -188,7 +188,7 @@ impl Free {
     /// The section is not open.
     ///
     /// # Safety
-    /// The caller has opened none, nor has anybody by whom it was called.
+    /// The caller has opened none, nor has any of its callers.
     #[inline(always)]
     pub(crate) const unsafe fn assume() -> Self {
         Self { here: PhantomData }
@@ -201,7 +201,7 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// Runs `work` in a section in the one that is open. What waits is for whoever ends that.
+    /// Runs `work` in a section in the one that is open. What waits is for the end of that.
     #[inline(always)]
     pub(crate) fn within<R>(self, deferral: &Deferral, work: impl FnOnce(&Section) -> R) -> R {
         let depth = &deferral.depth;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! While it is the core's, a handler is looked at by [`registered`], in a section. Before and after
-//! that it has one owner, who may do with it what its condition allows.
+//! that it has one owner, which may do with it what its condition allows.
 
 use super::attributes::Extras;
 use super::deferral::Section;
@@ -128,7 +128,7 @@ impl Called {
     /// Calls the handler itself.
     pub(crate) fn own(self) {
         let Self { header, event, count } = self;
-        // SAFETY: made by `by`, whose caller's duty is that of the handler's own call; and given up
+        // SAFETY: made by `by`, and its caller's duty is that of the handler's own call; and given up
         // here, so there is one call.
         unsafe { (header.as_ref().kind.call)(header, event, count) }
     }
@@ -203,8 +203,8 @@ impl Header {
 #[derive(Clone, Copy)]
 pub(crate) struct Handler(NonNull<Header>);
 
-// SAFETY: what a handler has captured may be dropped in any context, by the duty of whoever has
-// implemented `Handle`; what lies beside it is reached in sections, and it is called in its own
+// SAFETY: what a handler has captured may be dropped in any context, by the duty of every
+// implementation of `Handle`; what lies beside it is reached in sections, and it is called in its own
 // context alone.
 unsafe impl Send for Handler {}
 
@@ -250,10 +250,10 @@ impl Retired {
         Self(Husk { handler: Handler(handler.cast()), pool })
     }
 
-    /// One that the core has given back, or whose owner has come to an end.
+    /// One that the core has given back, or that has outlived its owner.
     ///
     /// # Safety
-    /// Nobody else uses the handler any more, which is not registered and whose captures have neither
+    /// Nobody else uses the handler any more, which is not registered and has captures that have neither
     /// been dropped nor forgotten; it lies in `pool`.
     pub(crate) unsafe fn take_over(handler: Handler, pool: &'static Pool) -> Self {
         Self(Husk { handler, pool })
@@ -287,7 +287,7 @@ impl Deref for Retired {
 }
 
 impl Husk {
-    /// What is left of a handler when whoever was dropping it has come to an end.
+    /// What is left of a handler when the context that was dropping it has come to an end.
     ///
     /// # Safety
     /// Nobody else uses the handler any more, which is not registered; it lies in `pool`.
@@ -320,7 +320,7 @@ impl Husk {
         if !self.has_filter()
             && let Some(extras) = self.header().extras.take()
         {
-            // SAFETY: whoever gave them gave them up by `into_raw`; they are taken out above.
+            // SAFETY: they were given up by `into_raw` when they were given; they are taken out above.
             drop(unsafe { Lent::from_raw(extras, self.pool) });
         }
     }

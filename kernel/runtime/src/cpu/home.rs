@@ -50,7 +50,7 @@ impl Reuse {
 /// How much is in quarantine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Quarantine {
-    /// Computations that were given up, and whose memory is not used again.
+    /// Computations that were given up, with memory that is not used again.
     pub computations: u64,
     /// Bytes of their stacks, of their contexts' event memory, and of what they had borrowed of others'.
     pub bytes: u64,

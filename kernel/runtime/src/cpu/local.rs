@@ -14,7 +14,7 @@ use core::panic::Location;
 /// A value of the core that is borrowed in a section, for the time of a closure.
 ///
 /// While a section is open no other context and no job runs, and interrupt code uses no such value:
-/// so the only one who could come a second time is the closure itself. Builds with debug
+/// so nothing but the closure itself could come a second time. Builds with debug
 /// assertions notice that, and say where both were.
 pub(crate) struct Local<T> {
     pub(super) value: UnsafeCell<T>,
@@ -22,7 +22,7 @@ pub(crate) struct Local<T> {
     pub(super) borrowed: Borrowed,
 }
 
-// SAFETY: whoever borrows the value is in a section of the one core, and no other flow of control
+// SAFETY: the borrower of the value is in a section of the one core, and no other flow of control
 // runs meanwhile. The value is used by one flow after the other, for which it is `Send`.
 unsafe impl<T: Send> Sync for Local<T> {}
 
@@ -98,7 +98,7 @@ impl<T> LocalCell<T> {
 pub(crate) struct Fixed<T>(UnsafeCell<MaybeUninit<T>>);
 
 // SAFETY: it is written once, before anybody else runs, and shared from then on, for which it is
-// `Sync`; whoever writes it may be another than those who read it, so it is `Send`.
+// `Sync`; its writer may be another than its readers, so it is `Send`.
 unsafe impl<T: Send + Sync> Sync for Fixed<T> {}
 
 impl<T> Fixed<T> {
@@ -121,6 +121,6 @@ impl<T> Fixed<T> {
     }
 }
 
-/// Who has borrowed a value, and where.
+/// Where a value has been borrowed.
 #[cfg(debug_assertions)]
 pub(super) struct Borrowed(pub(super) Cell<Option<&'static Location<'static>>>);

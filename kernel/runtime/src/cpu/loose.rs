@@ -66,7 +66,7 @@ impl Loose {
         self.handler.as_ref().expect("it is there until it is kept")
     }
 
-    /// The handler, which is whoever's it is given to from here on.
+    /// The handler, which is the receiver's from here on.
     pub(crate) fn keep(mut self) -> Retired {
         self.handler.take().expect("it is kept once")
     }
@@ -79,7 +79,7 @@ impl Loose {
     /// context's memory.
     pub(crate) fn fits(&self, pool: &'static Pool, state: AnyState) -> Result<(), Error> {
         if self.state == state.id() {
-            // Whose state it is, so is the memory that the handler was bound in for it.
+            // The state is the context's, and so is the memory that the handler was bound in for it.
             return Ok(());
         }
         if self.state != StateId::NONE {

@@ -27,7 +27,7 @@ pub struct ContextOptions {
     pub limits: Limits,
     /// What it may do at all.
     pub policy: Policy,
-    /// Whose child it is.
+    /// Its parent.
     pub origin: Origin,
     /// What becomes of it when it fails.
     pub on_failure: OnFailure,
@@ -59,14 +59,14 @@ impl ContextOptions {
     }
 }
 
-/// Whose child a context is.
+/// A context's parent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
-    /// That of the context which makes it.
+    /// The context which makes it.
     Caller,
-    /// That of another; and it has no more than whoever makes it, either.
+    /// Another; and it has no more than its maker, either.
     ChildOf(ContextId),
-    /// Nobody's: it belongs to the system, whoever was the first to need it.
+    /// None: it belongs to the system, whatever was the first to need it.
     System,
 }
 

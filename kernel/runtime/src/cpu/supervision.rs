@@ -1,4 +1,4 @@
-//! What is kept of a context whose failure is not the image's.
+//! What is kept of a context that fails alone.
 
 use super::bound::AnyState;
 use super::budget::Budget;
@@ -68,7 +68,7 @@ pub(crate) struct Supervision {
     pub(crate) told: Cell<bool>,
 }
 
-// SAFETY: there is one core, and who reaches the cells is in a section; or has the context at its
+// SAFETY: there is one core, and what reaches the cells is in a section; or has the context at its
 // mercy: it is the context itself, or the supervisor, once the context has been given up.
 unsafe impl Sync for Supervision {}
 

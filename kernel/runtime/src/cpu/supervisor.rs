@@ -1,10 +1,10 @@
-//! The supervisor's events, and who waits for it.
+//! The supervisor's events, and the contexts that wait for it.
 
 use super::set::ContextSet;
 use super::supervision::Supervision;
 use reflex_event::{Context, EventId};
 
-/// The supervisor's events, and who waits for it.
+/// The supervisor's events, and the contexts that wait for it.
 pub(crate) struct Supervisor {
     pub(crate) context: Option<Context<()>>,
     pub(crate) work: Option<EventId>,
@@ -13,7 +13,7 @@ pub(crate) struct Supervisor {
     pub(crate) dying: ContextSet,
     /// Contexts to be restarted.
     pub(crate) due: ContextSet,
-    /// Whose handlers' captures are being dropped.
+    /// The context that had the handlers with captures that are being dropped.
     pub(crate) heir_of: Option<&'static Supervision>,
 }
 

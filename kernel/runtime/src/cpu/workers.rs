@@ -32,7 +32,7 @@ unsafe impl Send for Seat {}
 /// All children of one cloner. Reached only by [`with`].
 pub(crate) struct Crew {
     pub(crate) children: Children<Seat>,
-    /// Whose registrations the children inherit.
+    /// The context with the registrations that the children inherit.
     pub(crate) heir_of: Option<ContextId>,
 }
 
