@@ -5,6 +5,8 @@
 mod blocks;
 #[path = "layering/circles.rs"]
 mod circles;
+#[path = "layering/floors.rs"]
+mod floors;
 #[path = "layering/graph.rs"]
 mod graph;
 #[path = "layering/rules.rs"]
@@ -145,6 +147,34 @@ fn a_workspace_with_a_wrong_manifest_is_noticed() {
         [rule("event", Kind::Pure), rule("runtime", Kind::Machine), rule("kit", Kind::Fake)];
     let faults = Graph::of(&metadata).faults(&rules);
     assert_eq!(faults, [Fault::Forbidden(edge("event", "runtime", false))]);
+}
+
+#[test]
+fn the_drawing_of_the_layers_is_as_the_rules_are() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let page = std::fs::read_to_string(root.join("docs/architecture/layers.md")).expect("the page");
+    let metadata = metadata();
+    let folder = |package: &Package| {
+        let folder = package.manifest_path.parent().expect("a manifest lies in a folder");
+        folder.strip_prefix(&metadata.workspace_root).expect("in the workspace").to_string()
+    };
+    let packages = metadata.workspace_packages();
+    let folders =
+        packages.iter().map(|package| (package.name.to_string(), folder(package))).collect();
+    assert!(floors::floors(&page).len() > 20, "so few crates that something is amiss");
+    let faults = floors::faults(&page, RULES, &folders);
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn a_wrong_drawing_of_the_layers_is_noticed() {
+    let rule = |package, imports| Rule { package, kind: Kind::Pure, imports };
+    let rules = [rule("a", &["b"]), rule("b", &["c"]), rule("c", &[]), rule("d", &["c"])];
+    let folders = ["a", "b", "c", "d"].map(|it| (it.to_owned(), format!("x/{it}"))).into();
+    let faults = |drawing: &str| floors::faults(&format!("```\n{drawing}\n```"), &rules, &folders);
+    assert!(faults(" floor\n 2 x/a\n 1 x/b (b) x/d\n   │\n 0 x/c x/*").is_empty());
+    assert_eq!(faults("1 x/a x/b x/d\n0 x/c"), ["a imports b"]);
+    assert_eq!(faults("2 x/a\n1 x/b\n0 x/c x/e"), ["d is missing", "x/e is no crate"]);
 }
 
 /// What the images are built on (C-1).
