@@ -17,7 +17,7 @@ use reflex_memory::{Content, Granule};
 use reflex_runtime::interrupt::Vector;
 use reflex_runtime::job::Job;
 use reflex_runtime::{Runtime, memory};
-use reflex_virtio_bus::{Device, Link, Quiet, mmio, pci};
+use reflex_virtio_bus::{Device, DeviceTransport, Quiet, mmio, pci};
 use reflex_virtio_net::{Info, Receiver, Rings, Transmitter};
 use virtio_drivers::transport::DeviceType;
 
@@ -70,7 +70,7 @@ pub struct Nic {
     /// The receiving half.
     pub receiver: Receiver<Identity>,
     /// The transmitting half.
-    pub transmitter: Transmitter<Identity, Link>,
+    pub transmitter: Transmitter<Identity, DeviceTransport>,
     /// What it is like.
     pub info: Info,
     /// Frame buffers beyond those the receive ring holds.
@@ -104,7 +104,7 @@ pub struct Lines {
 
 impl Nic {
     /// The halves, and the interrupts.
-    pub fn split(self) -> (Receiver<Identity>, Transmitter<Identity, Link>, Lines) {
+    pub fn split(self) -> (Receiver<Identity>, Transmitter<Identity, DeviceTransport>, Lines) {
         (self.receiver, self.transmitter, self.lines)
     }
 }
@@ -157,14 +157,15 @@ pub fn network(machine: &Machine) -> Result<Nic, NicError> {
     let device = devices.into_iter().find(|device| device.kind == DeviceType::Network);
     let mut device = device.ok_or(NicError::None)?;
     let lines = route(machine, &mut device)?;
-    let buffer = reflex_virtio_net::receive_buffer(&mut device.link).map_err(NicError::Driver)?;
+    let buffer =
+        reflex_virtio_net::receive_buffer(&mut device.transport).map_err(NicError::Driver)?;
     let rings = rings(buffer);
     let spare = 2 * rings.receive;
     let granule = Granule::new(buffer).expect("a power of two");
     // One more for the pool's table.
     let bytes = (usize::from(rings.receive) + usize::from(spare) + 1) * buffer;
     let frames = memory::pool(bytes, granule, Content::Bytes)?;
-    let opened = reflex_virtio_net::open::<Identity, _>(device.link, frames, rings);
+    let opened = reflex_virtio_net::open::<Identity, _>(device.transport, frames, rings);
     let (receiver, transmitter, info) = opened.map_err(NicError::Driver)?;
     let [a, b, c, d, e, f] = info.mac;
     log::info!(
@@ -181,7 +182,7 @@ pub(crate) fn entropy(machine: &Machine, seed: &mut [u8], expired: impl FnMut() 
     let devices = find(machine);
     let device = devices.into_iter().find(|device| device.kind == DeviceType::EntropySource);
     device.is_some_and(|device| {
-        reflex_virtio_rng::fill::<Identity, _>(device.link, seed, expired).is_ok()
+        reflex_virtio_rng::fill::<Identity, _>(device.transport, seed, expired).is_ok()
     })
 }
 
@@ -235,13 +236,13 @@ fn route(machine: &Machine, device: &mut Device) -> Result<Lines, NicError> {
                     data: u32::from(vector.number()),
                 })
                 .collect();
-            device.link.route(&messages).map_err(NicError::Bus)?;
+            device.transport.route(&messages).map_err(NicError::Bus)?;
             Ok(Lines { receive, transmit, device: None, pin: None })
         }
         Interrupt::Wired { gsi } => {
-            let wire = match &device.link {
-                Link::Mmio(transport) => Some(transport.interrupt()),
-                Link::Pci(_) => None,
+            let wire = match &device.transport {
+                DeviceTransport::Mmio(transport) => Some(transport.interrupt()),
+                DeviceTransport::Pci(_) => None,
             };
             let pin = Some(interrupt_pin::find(machine, gsi)?);
             Ok(Lines { receive, transmit: None, device: wire, pin })

@@ -7,18 +7,18 @@ use core::cell::{Cell, UnsafeCell};
 
 /// What to call before and after.
 #[derive(Clone, Copy)]
-struct Ends {
+struct ExclusionHooks {
     enter: fn(),
     leave: fn(),
 }
 
-struct Hooks(Cell<Option<Ends>>);
+struct ExclusionCell(Cell<Option<ExclusionHooks>>);
 
 // SAFETY: set once, at start-up, with interrupts masked and before there is a second context, as
 // `set_exclusion` demands; from then on it is only read.
-unsafe impl Sync for Hooks {}
+unsafe impl Sync for ExclusionCell {}
 
-static HOOKS: Hooks = Hooks(Cell::new(None));
+static HOOKS: ExclusionCell = ExclusionCell(Cell::new(None));
 
 /// From now on, `enter` is called before and `leave` after each use of the heap and of the
 /// console. They nest, and take none of the two themselves.
@@ -27,7 +27,7 @@ static HOOKS: Hooks = Hooks(Cell::new(None));
 /// Called before a second context exists, with interrupts masked. Between the two, no other
 /// context runs.
 pub unsafe fn set_exclusion(enter: fn(), leave: fn()) {
-    HOOKS.0.set(Some(Ends { enter, leave }));
+    HOOKS.0.set(Some(ExclusionHooks { enter, leave }));
 }
 
 /// A value that one context at a time is at work on.

@@ -7,7 +7,7 @@ use crate::Error;
 
 /// Where a structure lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Location {
     /// The BAR, 0 to 5.
     pub(crate) bar: u8,
     /// Bytes into it.
@@ -24,18 +24,18 @@ pub(crate) struct Msix {
     /// Number of table entries, 1 to 2048.
     pub(crate) vectors: u16,
     /// The table, 16 bytes an entry.
-    pub(crate) table: Place,
+    pub(crate) table: Location,
 }
 
 /// All that is needed to speak to a virtio device over PCI.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Capabilities {
-    pub(crate) common: Place,
-    pub(crate) notify: Place,
+    pub(crate) common: Location,
+    pub(crate) notify: Location,
     /// Bytes between the notification registers of consecutive `queue_notify_off`.
     pub(crate) notify_multiplier: u32,
-    pub(crate) isr: Place,
-    pub(crate) device: Option<Place>,
+    pub(crate) isr: Location,
+    pub(crate) device: Option<Location>,
     pub(crate) msix: Option<Msix>,
 }
 
@@ -101,7 +101,7 @@ impl Capabilities {
             && notify.offset.is_multiple_of(2)
             && notify_multiplier.is_multiple_of(2)
             && isr.length >= 1
-            && device.is_none_or(|device: Place| device.offset.is_multiple_of(4));
+            && device.is_none_or(|device: Location| device.offset.is_multiple_of(4));
         if !sound {
             return Err(Error::BadCapability);
         }
@@ -111,10 +111,10 @@ impl Capabilities {
 
 /// The structure the virtio capability at `at` points to; `None` for a BAR that does not exist,
 /// which is reserved and to be passed over (4.1.4.1).
-fn virtio_place(read: &impl Fn(u8) -> u32, at: u8, length: u8) -> Result<Option<Place>, Error> {
+fn virtio_place(read: &impl Fn(u8) -> u32, at: u8, length: u8) -> Result<Option<Location>, Error> {
     check_inside(at, length)?;
     let bar = read(at + 4) as u8;
-    let place = Place { bar, offset: read(at + 8), length: read(at + 12) };
+    let place = Location { bar, offset: read(at + 8), length: read(at + 12) };
     Ok((bar < 6).then_some(place))
 }
 
@@ -127,7 +127,7 @@ fn msix_capability(read: &impl Fn(u8) -> u32, at: u8, head: u32) -> Result<Msix,
     if bar > 5 {
         return Err(Error::BadCapability);
     }
-    let table = Place { bar, offset: table & !7, length: u32::from(vectors) * 16 };
+    let table = Location { bar, offset: table & !7, length: u32::from(vectors) * 16 };
     Ok(Msix { capability: at, vectors, table })
 }
 

@@ -1,7 +1,7 @@
 //! virtio 1.x devices: how they are found and spoken to, over PCI and over MMIO.
 //!
 //! [`pci::discover`] and [`mmio::probe`] find devices; each comes as a [`Device`]: its type, its
-//! [`Link`] (the transport) and the kind of its interrupt. A driver negotiates with
+//! [`DeviceTransport`] (the transport) and the kind of its interrupt. A driver negotiates with
 //! [`start`], makes its [`Queue`]s, and finishes with [`finish`]. Everything is generic over
 //! virtio-drivers' `Hal`, which maps registers and lends DMA memory.
 //!
@@ -15,19 +15,19 @@ extern crate alloc;
 extern crate std;
 
 mod capability;
+mod device_transport;
 mod dma;
 mod doorbell;
 mod error;
 mod initialise;
-mod link;
 pub mod mmio;
 mod msix;
 pub mod pci;
 mod queue;
 
+pub use device_transport::{Device, DeviceTransport, Queues};
 pub use dma::Dma;
 pub use doorbell::Doorbell;
 pub use error::Error;
 pub use initialise::{VERSION_1, finish, read_config_bytes, start};
-pub use link::{Device, Link, Queues};
 pub use queue::{Broken, Queue, Quiet, Used};

@@ -7,7 +7,7 @@ mod transport;
 
 pub use transport::{MmioInterrupt, MmioTransport};
 
-use crate::{Device, Error, Link};
+use crate::{Device, DeviceTransport, Error};
 use reflex_hil::Interrupt;
 use reflex_pci::Registers;
 use virtio_drivers::Hal;
@@ -103,8 +103,8 @@ pub unsafe fn probe<H: Hal>(slot: Slot) -> Result<Option<Device>, Error> {
         _ => return Err(Error::UnknownMmioVersion),
     }
     let kind = DeviceType::try_from(id).map_err(|_| Error::UnknownDevice)?;
-    let link = Link::Mmio(MmioTransport::new(kind, registers)?);
-    Ok(Some(Device { kind, interrupt: Interrupt::Wired { gsi: slot.gsi }, link }))
+    let transport = DeviceTransport::Mmio(MmioTransport::new(kind, registers)?);
+    Ok(Some(Device { kind, interrupt: Interrupt::Wired { gsi: slot.gsi }, transport }))
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ const ENTRY: usize = 16;
 const MASKED: u32 = 1;
 
 /// A mapped table, its length a multiple of an entry's.
-pub(crate) struct Table {
+pub(crate) struct MsixTable {
     registers: Registers,
 }
 
-impl Table {
+impl MsixTable {
     /// The table at `registers`, all entries masked.
     pub(crate) fn new(registers: Registers) -> Self {
         let table = Self { registers };

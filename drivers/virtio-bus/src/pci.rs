@@ -8,9 +8,9 @@ mod transport;
 
 pub use transport::PciTransport;
 
-use crate::capability::{Capabilities, Place};
-use crate::msix::Table;
-use crate::{Device, Error, Link};
+use crate::capability::{Capabilities, Location};
+use crate::msix::MsixTable;
+use crate::{Device, DeviceTransport, Error};
 use alloc::vec::Vec;
 use core::ops::{Range, RangeInclusive};
 use reflex_hil::Interrupt;
@@ -112,7 +112,7 @@ unsafe fn connect<H: Hal, C: ConfigurationAccess + Copy>(
     capabilities: &Capabilities,
 ) -> Result<Device, Error> {
     let msix = capabilities.msix.ok_or(Error::NoMsix)?;
-    let map = |place: &Place| -> Result<Registers, Error> {
+    let map = |place: &Location| -> Result<Registers, Error> {
         let address = locate(bars, place)?;
         let length = place.length as usize;
         // SAFETY: within a BAR of the device, which `discover`'s caller says `H` can map. A
@@ -125,7 +125,7 @@ unsafe fn connect<H: Hal, C: ConfigurationAccess + Copy>(
         function,
         Command::MEMORY_SPACE | Command::BUS_MASTER | Command::INTERRUPT_DISABLE,
     );
-    let transport_parts = transport::Parts {
+    let structures = transport::PciStructures {
         common: map(&capabilities.common)?,
         notify: map(&capabilities.notify)?,
         notify_multiplier: capabilities.notify_multiplier,
@@ -134,14 +134,14 @@ unsafe fn connect<H: Hal, C: ConfigurationAccess + Copy>(
     };
     let control = access.read_word(function, msix.capability);
     access.write_word(function, msix.capability, control | MSIX_ENABLE | MSIX_MASK_ALL);
-    let table = Table::new(map(&msix.table)?);
+    let table = MsixTable::new(map(&msix.table)?);
     access.write_word(function, msix.capability, control & !MSIX_MASK_ALL | MSIX_ENABLE);
-    let link = Link::Pci(PciTransport::new(kind, transport_parts, table));
-    Ok(Device { kind, interrupt: Interrupt::Messages { vectors: msix.vectors }, link })
+    let transport = DeviceTransport::Pci(PciTransport::new(kind, structures, table));
+    Ok(Device { kind, interrupt: Interrupt::Messages { vectors: msix.vectors }, transport })
 }
 
 /// The physical address of a structure, when it lies in its BAR.
-fn locate(bars: &Bars, place: &Place) -> Result<u64, Error> {
+fn locate(bars: &Bars, place: &Location) -> Result<u64, Error> {
     Ok(bars.locate(place.bar, place.offset.into(), place.length.into())?)
 }
 

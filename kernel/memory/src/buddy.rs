@@ -164,7 +164,7 @@ impl<'t> Buddy<'t> {
     /// [`Error::NotAllocated`], and nothing has changed, when no allocated block begins there.
     pub fn free(&mut self, block: u32) -> Result<u32, Error> {
         let kind = self.kind(block).ok_or(Error::NotAllocated)?;
-        self.settle();
+        self.merge_all();
         let order = self.keep(block, kind)?;
         self.take_in_hand(block);
         self.merge_step();
@@ -173,7 +173,7 @@ impl<'t> Buddy<'t> {
 
     /// The order of the largest free block. Merges the one in hand first.
     pub fn largest_free(&mut self) -> Option<u32> {
-        self.settle();
+        self.merge_all();
         self.occupied.checked_ilog2()
     }
 
@@ -251,13 +251,13 @@ impl<'t> Buddy<'t> {
     }
 
     /// Whether nothing is in hand.
-    pub(crate) fn is_settled(&self) -> bool {
+    pub(crate) fn is_merged(&self) -> bool {
         self.hand == NIL
     }
 
     /// Puts a kept block into the empty hand, to be merged.
     pub(crate) fn take_in_hand(&mut self, block: u32) {
-        debug_assert!(self.is_settled());
+        debug_assert!(self.is_merged());
         self.hand = block;
     }
 
@@ -296,7 +296,7 @@ impl<'t> Buddy<'t> {
     }
 
     /// Changes an allocated block's kind and returns its order.
-    pub(crate) fn turn(&mut self, block: u32, from: Kind, into: Kind) -> Result<u32, Error> {
+    pub(crate) fn change_kind(&mut self, block: u32, from: Kind, into: Kind) -> Result<u32, Error> {
         let order = self.order_of(block, from).ok_or(Error::NotAllocated)?;
         self.hand_out(block, order, into);
         Ok(order)
@@ -335,8 +335,8 @@ impl<'t> Buddy<'t> {
     }
 
     /// Merges the block in hand, if there is one.
-    fn settle(&mut self) {
-        while !self.is_settled() {
+    fn merge_all(&mut self) {
+        while !self.is_merged() {
             self.merge_step();
         }
     }

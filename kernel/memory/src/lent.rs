@@ -72,7 +72,7 @@ impl<T: ?Sized> Lent<T> {
             return Err(self);
         }
         let (value, pool) = self.into_raw();
-        pool.turn(value.cast(), Kind::Lent, Kind::Own);
+        pool.change_kind(value.cast(), Kind::Lent, Kind::Own);
         // SAFETY: it was this box's, given up, and the block is an own one now. The caller is the
         // pool's owner, or it would have no `Own` of the pool.
         Ok(unsafe { PoolBox::from_raw(value, pool) })

@@ -95,7 +95,7 @@ impl Blocks {
     /// # Errors
     /// [`Error::NotAllocated`], and nothing has changed, when there is no such block.
     pub(crate) fn give_step(&mut self, block: u32, kind: Kind) -> Poll<Result<u32, Error>> {
-        if !self.buddy.is_settled() {
+        if !self.buddy.is_merged() {
             self.buddy.merge_step();
             return Poll::Pending;
         }
@@ -110,8 +110,8 @@ impl Blocks {
     ///
     /// # Errors
     /// [`Error::NotAllocated`] when none of the kind `from` begins there.
-    pub(crate) fn turn(&mut self, block: u32, from: Kind, into: Kind) -> Result<u32, Error> {
-        self.buddy.turn(block, from, into)
+    pub(crate) fn change_kind(&mut self, block: u32, from: Kind, into: Kind) -> Result<u32, Error> {
+        self.buddy.change_kind(block, from, into)
     }
 
     /// See [`Buddy::find_own`].
@@ -121,7 +121,7 @@ impl Blocks {
 
     /// One step towards the order of the largest free block.
     pub(crate) fn largest_step(&mut self) -> Poll<Option<u32>> {
-        if !self.buddy.is_settled() {
+        if !self.buddy.is_merged() {
             self.buddy.merge_step();
             return Poll::Pending;
         }

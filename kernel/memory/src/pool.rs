@@ -432,10 +432,10 @@ impl Pool {
     }
 
     /// Changes the kind of the block at `block`, which is `from` by the boxes' invariant.
-    pub(crate) fn turn(&self, block: NonNull<u8>, from: Kind, into: Kind) {
+    pub(crate) fn change_kind(&self, block: NonNull<u8>, from: Kind, into: Kind) {
         let place = block.addr().get() - self.base.addr().get();
-        let turned = self.with(|state| state.turn(place, from, into));
-        debug_assert_eq!(turned, Ok(()));
+        let changed = self.with(|state| state.change_kind(place, from, into));
+        debug_assert_eq!(changed, Ok(()));
     }
 
     /// Why a type's alignment is not to be had.

@@ -110,7 +110,7 @@ impl<T: ?Sized> PoolBox<T> {
         T: Send,
     {
         let kept = ManuallyDrop::new(self);
-        kept.pool.turn(kept.value.cast(), Kind::Own, Kind::Lent);
+        kept.pool.change_kind(kept.value.cast(), Kind::Own, Kind::Lent);
         // SAFETY: the value was this box's, which is not dropped, and its block is a lent one now:
         // the right kind by the field's invariant, since `turn` changes an own block's.
         unsafe { Lent::from_raw(kept.value, kept.pool) }

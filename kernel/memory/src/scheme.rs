@@ -143,7 +143,12 @@ impl Headed {
     ///
     /// # Errors
     /// [`Error::NotAllocated`] when it is not of the kind `from`.
-    pub(crate) fn turn(&mut self, place: usize, from: Kind, into: Kind) -> Result<usize, Error> {
+    pub(crate) fn change_kind(
+        &mut self,
+        place: usize,
+        from: Kind,
+        into: Kind,
+    ) -> Result<usize, Error> {
         let at = (place / UNIT) as u32 - 1;
         // SAFETY: only boxes ask, for the place of their own value, which `take` returned; it wrote
         // a header there, and the block has been taken ever since.

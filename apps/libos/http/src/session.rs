@@ -168,7 +168,7 @@ impl Session {
             // Room may have become free that nobody was told of.
             State::Response => {
                 if self.flush(server, out) == Reader::Slow {
-                    self.give_up(server);
+                    self.end_slow_reader(server);
                 }
             }
             State::Head if self.filled == 0 && untaken == 0 => {
@@ -183,7 +183,7 @@ impl Session {
                 self.forget_head(server);
                 self.respond(Plan::refusal(Status::RequestTimeout), server, out);
             }
-            State::Body { .. } => self.give_up(server),
+            State::Body { .. } => self.end_slow_reader(server),
             _ => {
                 server.counters.timed_out += 1;
                 self.die();
@@ -198,7 +198,7 @@ impl Session {
             self.owed = untaken;
             self.deadline = server.after(server.limits().stall);
         } else if self.judge(untaken, server) == Reader::Slow {
-            self.give_up(server);
+            self.end_slow_reader(server);
         }
     }
 
@@ -215,7 +215,7 @@ impl Session {
     }
 
     /// The peer does not read.
-    fn give_up(&mut self, server: &mut Server) {
+    fn end_slow_reader(&mut self, server: &mut Server) {
         server.counters.timed_out += 1;
         server.counters.too_slow += 1;
         self.die();

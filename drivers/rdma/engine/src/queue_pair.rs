@@ -134,7 +134,7 @@ impl QueuePair {
         }
         self.settings.apply(attributes);
         match (self.state, to) {
-            (_, State::Reset | State::Err) => self.take_down(to, report),
+            (_, State::Reset | State::Err) => self.abandon_work(to, report),
             (State::Init, State::Rtr) => {
                 let first = attributes.receive_psn.unwrap_or_default();
                 self.responder.begin(first, self.settings.max_reads_in);
@@ -153,7 +153,7 @@ impl QueuePair {
         Ok(())
     }
 
-    fn take_down<R: Report>(&mut self, to: State, report: &mut R) {
+    fn abandon_work<R: Report>(&mut self, to: State, report: &mut R) {
         self.responder.abandon();
         self.flush_sends(report);
         self.flush_receives(report);

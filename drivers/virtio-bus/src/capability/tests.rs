@@ -18,7 +18,7 @@ fn with(changes: &[(usize, u32)]) -> Result<Capabilities, Error> {
 
 #[test]
 fn the_captured_device_is_understood() {
-    let place = |offset| Place { bar: 4, offset, length: 0x1000 };
+    let place = |offset| Location { bar: 4, offset, length: 0x1000 };
     let expected = Capabilities {
         common: place(0),
         isr: place(0x1000),
@@ -28,7 +28,7 @@ fn the_captured_device_is_understood() {
         msix: Some(Msix {
             capability: 0x98,
             vectors: 4,
-            table: Place { bar: 1, offset: 0, length: 64 },
+            table: Location { bar: 1, offset: 0, length: 64 },
         }),
     };
     assert_eq!(read(&NET), Ok(expected));

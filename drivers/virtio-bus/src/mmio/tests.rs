@@ -42,7 +42,9 @@ fn the_legacy_layout_is_refused_with_advice() {
 #[test]
 fn the_doorbell_and_the_interrupt_are_two_accesses_at_most() {
     let device = slot_with(MAGIC_VALUE, 2, 1).expect("no error").expect("a device");
-    let Link::Mmio(mut transport) = device.link else { panic!("another transport") };
+    let DeviceTransport::Mmio(mut transport) = device.transport else {
+        panic!("another transport")
+    };
     transport.doorbell(3).expect("a doorbell").ring();
     assert_eq!(peek32(ADDRESS + QUEUE_NOTIFY), 3);
     let mut interrupt = transport.interrupt();
@@ -62,8 +64,8 @@ const QUEUE_NOTIFY: u64 = 0x50;
 fn configuration_is_read_within_its_bounds() {
     let device = slot_with(MAGIC_VALUE, 2, 1).expect("no error").expect("a device");
     poke32(ADDRESS + 0x1fc, 0x0403_0201);
-    assert_eq!(crate::read_config_bytes(&device.link, 0xfc), Ok([1, 2, 3, 4]));
-    assert!(device.link.read_config_space::<u8>(0x100).is_err());
+    assert_eq!(crate::read_config_bytes(&device.transport, 0xfc), Ok([1, 2, 3, 4]));
+    assert!(device.transport.read_config_space::<u8>(0x100).is_err());
 }
 
 #[test]

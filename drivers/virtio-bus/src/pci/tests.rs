@@ -49,11 +49,11 @@ fn a_device_is_used_where_firmware_put_it() {
 #[test]
 fn queues_have_vectors_and_doorbells() {
     let mut found = find(Functions::new().add(0, 3, 0, net()));
-    let mut link = found.remove(0).device.expect("a good device").link;
+    let mut transport = found.remove(0).device.expect("a good device").transport;
     let message = |data| MsiMessage { address: 0x1_fee0_1000, data };
-    assert_eq!(link.route(&[]), Err(Error::MessageCount));
-    assert_eq!(link.route(&[message(0); 5]), Err(Error::MessageCount));
-    assert_eq!(link.route(&[message(0x41), message(0x42)]), Ok(()));
+    assert_eq!(transport.route(&[]), Err(Error::MessageCount));
+    assert_eq!(transport.route(&[message(0); 5]), Err(Error::MessageCount));
+    assert_eq!(transport.route(&[message(0x41), message(0x42)]), Ok(()));
     let entry = |n: u64| [0, 4, 8, 12].map(|at| peek32(BAR1 + 16 * n + at));
     assert_eq!(entry(0), [0xfee0_1000, 1, 0x41, 0]);
     assert_eq!(entry(1), [0xfee0_1000, 1, 0x42, 0]);
@@ -61,35 +61,35 @@ fn queues_have_vectors_and_doorbells() {
     // The queue's vector is the upper half of this word, `queue_notify_off` that of the next.
     let vector = || peek32(BAR4 + 24) >> 16;
     for (queue, expected) in [(0, 0), (1, 1), (2, 1)] {
-        link.queue_set(queue, 8, 0x1_2345_6000, 0x2000, 0x3000);
+        transport.queue_set(queue, 8, 0x1_2345_6000, 0x2000, 0x3000);
         assert_eq!(vector(), expected);
     }
     assert_eq!((peek32(BAR4 + 32), peek32(BAR4 + 36)), (0x2345_6000, 1));
     assert_eq!(peek32(BAR4 + 28) & 0xffff, 1, "enabled");
     poke32(BAR4 + 28, 1 | 5 << 16);
-    link.doorbell(2).expect("a doorbell").ring();
+    transport.doorbell(2).expect("a doorbell").ring();
     assert_eq!(peek32(BAR4 + 0x3000 + 20), 2);
     // The device shows that it has no vector for it.
     poke32(BAR4 + 24, 8 | 0xffff << 16);
-    assert_eq!(link.doorbell(2).err(), Some(Error::VectorRefused));
+    assert_eq!(transport.doorbell(2).err(), Some(Error::VectorRefused));
     // Its notification register lies behind the end.
     poke32(BAR4 + 24, 8 | 1 << 16);
     poke32(BAR4 + 28, 1 | 1023 << 16);
-    assert!(link.doorbell(2).is_ok());
+    assert!(transport.doorbell(2).is_ok());
     poke32(BAR4 + 28, 1 | 1024 << 16);
-    assert_eq!(link.doorbell(2).err(), Some(Error::BadCapability));
+    assert_eq!(transport.doorbell(2).err(), Some(Error::BadCapability));
 }
 
 #[test]
 fn configuration_is_read_within_its_bounds() {
     let mut found = find(Functions::new().add(0, 3, 0, net()));
-    let link = found.remove(0).device.expect("a good device").link;
+    let transport = found.remove(0).device.expect("a good device").transport;
     poke32(BAR4 + 0x2000, 0x1200_5452);
-    assert_eq!(crate::read_config_bytes(&link, 0), Ok([0x52, 0x54, 0, 0x12]));
-    assert_eq!(link.read_config_space::<u16>(2), Ok(0x1200));
-    assert_eq!(link.read_config_space::<u32>(0xffc), Ok(0));
-    assert!(link.read_config_space::<u32>(0xffd).is_err());
-    assert!(link.read_config_space::<u8>(usize::MAX).is_err());
+    assert_eq!(crate::read_config_bytes(&transport, 0), Ok([0x52, 0x54, 0, 0x12]));
+    assert_eq!(transport.read_config_space::<u16>(2), Ok(0x1200));
+    assert_eq!(transport.read_config_space::<u32>(0xffc), Ok(0));
+    assert!(transport.read_config_space::<u32>(0xffd).is_err());
+    assert!(transport.read_config_space::<u8>(usize::MAX).is_err());
 }
 
 #[test]

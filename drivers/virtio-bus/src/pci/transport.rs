@@ -4,7 +4,7 @@
 //! capabilities (their chain, their sums), knows no interrupt vectors, needs two more accesses a
 //! notification, and waits for good when it is dropped.
 
-use crate::msix::Table;
+use crate::msix::MsixTable;
 use crate::{Doorbell, Error, Queues};
 use reflex_hil::MsiMessage;
 use reflex_pci::Registers;
@@ -35,7 +35,7 @@ mod common {
 const NO_VECTOR: u16 = 0xffff;
 
 /// A device's mapped structures, their lengths as the capabilities' check leaves them.
-pub(super) struct Parts {
+pub(super) struct PciStructures {
     pub(super) common: Registers,
     pub(super) notify: Registers,
     pub(super) notify_multiplier: u32,
@@ -46,18 +46,18 @@ pub(super) struct Parts {
 /// A virtio device on PCI. Dropping it resets the device, without waiting for it.
 pub struct PciTransport {
     kind: DeviceType,
-    parts: Parts,
-    table: Table,
+    structures: PciStructures,
+    table: MsixTable,
     /// How many vectors have a message.
     routed: u16,
 }
 
 impl PciTransport {
-    pub(super) fn new(kind: DeviceType, parts: Parts, table: Table) -> Self {
-        Self { kind, parts, table, routed: 0 }
+    pub(super) fn new(kind: DeviceType, structures: PciStructures, table: MsixTable) -> Self {
+        Self { kind, structures, table, routed: 0 }
     }
 
-    /// See [`Link::route`](crate::Link::route).
+    /// See [`DeviceTransport::route`](crate::DeviceTransport::route).
     pub(crate) fn route(&mut self, messages: &[MsiMessage]) -> Result<(), Error> {
         self.table.route(messages)?;
         // At most 2048: the table's length.
@@ -71,28 +71,28 @@ impl PciTransport {
     }
 
     fn select(&self, queue: u16) {
-        self.parts.common.write16(common::QUEUE_SELECT, queue);
+        self.structures.common.write16(common::QUEUE_SELECT, queue);
     }
 
     /// A 64-bit field, written in halves as 4.1.3.1 has it.
     fn write64(&self, offset: usize, value: u64) {
-        self.parts.common.write32(offset, value as u32);
-        self.parts.common.write32(offset + 4, (value >> 32) as u32);
+        self.structures.common.write32(offset, value as u32);
+        self.structures.common.write32(offset + 4, (value >> 32) as u32);
     }
 }
 
 impl Queues for PciTransport {
     fn doorbell(&mut self, queue: u16) -> Result<Doorbell, Error> {
         self.select(queue);
-        if self.parts.common.read16(common::QUEUE_MSIX_VECTOR) != self.vector(queue) {
+        if self.structures.common.read16(common::QUEUE_MSIX_VECTOR) != self.vector(queue) {
             return Err(Error::VectorRefused);
         }
-        let offset = u64::from(self.parts.common.read16(common::QUEUE_NOTIFY_OFF))
-            * u64::from(self.parts.notify_multiplier);
-        if offset + 2 > self.parts.notify.length() as u64 {
+        let offset = u64::from(self.structures.common.read16(common::QUEUE_NOTIFY_OFF))
+            * u64::from(self.structures.notify_multiplier);
+        if offset + 2 > self.structures.notify.length() as u64 {
             return Err(Error::BadCapability);
         }
-        let register = self.parts.notify.at::<u16>(offset as usize).cast();
+        let register = self.structures.notify.at::<u16>(offset as usize).cast();
         // SAFETY: mapped for good, aligned, and the queue's notification register.
         Ok(unsafe { Doorbell::pci(register, queue) })
     }
@@ -105,22 +105,24 @@ impl Transport for PciTransport {
 
     fn read_device_features(&mut self) -> u64 {
         let half = |select| {
-            self.parts.common.write32(common::DEVICE_FEATURE_SELECT, select);
-            u64::from(self.parts.common.read32(common::DEVICE_FEATURE))
+            self.structures.common.write32(common::DEVICE_FEATURE_SELECT, select);
+            u64::from(self.structures.common.read32(common::DEVICE_FEATURE))
         };
         half(0) | half(1) << 32
     }
 
     fn write_driver_features(&mut self, features: u64) {
         for select in 0..2 {
-            self.parts.common.write32(common::DRIVER_FEATURE_SELECT, select);
-            self.parts.common.write32(common::DRIVER_FEATURE, (features >> (32 * select)) as u32);
+            self.structures.common.write32(common::DRIVER_FEATURE_SELECT, select);
+            self.structures
+                .common
+                .write32(common::DRIVER_FEATURE, (features >> (32 * select)) as u32);
         }
     }
 
     fn max_queue_size(&mut self, queue: u16) -> u32 {
         self.select(queue);
-        self.parts.common.read16(common::QUEUE_SIZE).into()
+        self.structures.common.read16(common::QUEUE_SIZE).into()
     }
 
     fn notify(&mut self, queue: u16) {
@@ -130,12 +132,12 @@ impl Transport for PciTransport {
     }
 
     fn get_status(&self) -> DeviceStatus {
-        let status = self.parts.common.read8(common::DEVICE_STATUS);
+        let status = self.structures.common.read8(common::DEVICE_STATUS);
         DeviceStatus::from_bits_truncate(status.into())
     }
 
     fn set_status(&mut self, status: DeviceStatus) {
-        self.parts.common.write8(common::DEVICE_STATUS, status.bits() as u8);
+        self.structures.common.write8(common::DEVICE_STATUS, status.bits() as u8);
     }
 
     fn set_guest_page_size(&mut self, _size: u32) {
@@ -155,15 +157,15 @@ impl Transport for PciTransport {
         used: PhysAddr,
     ) {
         // A change of configuration is nothing we wait for.
-        self.parts.common.write16(common::CONFIG_MSIX_VECTOR, NO_VECTOR);
+        self.structures.common.write16(common::CONFIG_MSIX_VECTOR, NO_VECTOR);
         self.select(queue);
-        self.parts.common.write16(common::QUEUE_SIZE, size as u16);
+        self.structures.common.write16(common::QUEUE_SIZE, size as u16);
         // Before the queue is enabled; whether the device took it is seen in `doorbell`.
-        self.parts.common.write16(common::QUEUE_MSIX_VECTOR, self.vector(queue));
+        self.structures.common.write16(common::QUEUE_MSIX_VECTOR, self.vector(queue));
         self.write64(common::QUEUE_DESC, descriptors);
         self.write64(common::QUEUE_DRIVER, available);
         self.write64(common::QUEUE_DEVICE, used);
-        self.parts.common.write16(common::QUEUE_ENABLE, 1);
+        self.structures.common.write16(common::QUEUE_ENABLE, 1);
     }
 
     fn queue_unset(&mut self, _queue: u16) {
@@ -172,15 +174,15 @@ impl Transport for PciTransport {
 
     fn queue_used(&mut self, queue: u16) -> bool {
         self.select(queue);
-        self.parts.common.read16(common::QUEUE_ENABLE) == 1
+        self.structures.common.read16(common::QUEUE_ENABLE) == 1
     }
 
     fn ack_interrupt(&mut self) -> InterruptStatus {
-        InterruptStatus::from_bits_truncate(self.parts.isr.read8(0).into())
+        InterruptStatus::from_bits_truncate(self.structures.isr.read8(0).into())
     }
 
     fn read_config_generation(&self) -> u32 {
-        self.parts.common.read8(common::CONFIG_GENERATION).into()
+        self.structures.common.read8(common::CONFIG_GENERATION).into()
     }
 
     /// Fields of 2 and 4 bytes are read whole, as 4.1.3.1 asks, anything else byte by byte.
@@ -188,7 +190,7 @@ impl Transport for PciTransport {
         &self,
         offset: usize,
     ) -> virtio_drivers::Result<T> {
-        let registers = config_range(self.parts.device, offset, size_of::<T>())?;
+        let registers = config_range(self.structures.device, offset, size_of::<T>())?;
         let mut value = T::new_zeroed();
         let bytes = value.as_mut_bytes();
         match bytes.len() {
@@ -212,7 +214,7 @@ impl Transport for PciTransport {
         offset: usize,
         value: T,
     ) -> virtio_drivers::Result<()> {
-        let registers = config_range(self.parts.device, offset, size_of::<T>())?;
+        let registers = config_range(self.structures.device, offset, size_of::<T>())?;
         match *value.as_bytes() {
             [a, b] if offset.is_multiple_of(2) => {
                 registers.write16(offset, u16::from_le_bytes([a, b]));

@@ -196,7 +196,7 @@ impl AddressSpace {
     pub fn large_page(&self, address: u64) -> Option<LargePage> {
         let mut table = self.root;
         for level in (1..4).rev() {
-            let entry = Entry::of(table, address, level).get();
+            let entry = PageTableEntry::of(table, address, level).get();
             if entry & PRESENT == 0 {
                 return None;
             }
@@ -226,7 +226,7 @@ impl AddressSpace {
         }
         let mut table = self.root;
         for level in (0..4).rev() {
-            let entry = Entry::of(table, address, level).get();
+            let entry = PageTableEntry::of(table, address, level).get();
             if entry & PRESENT == 0 {
                 return None;
             }
@@ -274,7 +274,7 @@ impl AddressSpace {
             } else if large.get() & LARGE == 0 {
                 let first = block.max(range.start & !(PAGE - 1));
                 for page in (first..range.end.min(block + LARGE_PAGE)).step_by(PAGE as usize) {
-                    let entry = Entry::of(large.get() & ADDRESS, page, 0);
+                    let entry = PageTableEntry::of(large.get() & ADDRESS, page, 0);
                     if entry.get() & PRESENT == 0 {
                         entry.set(page | access.bits());
                     }
@@ -286,24 +286,24 @@ impl AddressSpace {
     }
 
     /// The entry of the 2 MiB page at `address`, with the tables above it made.
-    fn large_entry(&mut self, address: u64, frames: Frames<'_>) -> Result<Entry, Error> {
+    fn large_entry(&mut self, address: u64, frames: Frames<'_>) -> Result<PageTableEntry, Error> {
         if address >= LIMIT {
             return Err(Error::NotCanonical);
         }
-        let upper = descend(Entry::of(self.root, address, 3), frames)?;
-        let directory = descend(Entry::of(upper, address, 2), frames)?;
-        Ok(Entry::of(directory, address, 1))
+        let upper = descend(PageTableEntry::of(self.root, address, 3), frames)?;
+        let directory = descend(PageTableEntry::of(upper, address, 2), frames)?;
+        Ok(PageTableEntry::of(directory, address, 1))
     }
 
     /// The entry of the 4 KiB page at `address`, with a 2 MiB page around it split.
-    fn page_entry(&mut self, address: u64, frames: Frames<'_>) -> Result<Entry, Error> {
+    fn page_entry(&mut self, address: u64, frames: Frames<'_>) -> Result<PageTableEntry, Error> {
         let large = self.large_entry(address, frames)?;
         let whole = large.get();
         if whole & PRESENT != 0 && whole & LARGE != 0 {
             let page = LargePage { block: address & !(LARGE_PAGE - 1), entry: whole };
             self.put(page.split(frames)?);
         }
-        Ok(Entry::of(descend(large, frames)?, address, 0))
+        Ok(PageTableEntry::of(descend(large, frames)?, address, 0))
     }
 }
 
@@ -331,7 +331,7 @@ impl LargePage {
         let table = new_table(frames)?;
         let access = Access::from_bits(self.entry).bits();
         for page in (self.block..self.block + LARGE_PAGE).step_by(PAGE as usize) {
-            Entry::of(table, page, 0).set(page | access);
+            PageTableEntry::of(table, page, 0).set(page | access);
         }
         Ok(Split { page: self, table })
     }
@@ -339,9 +339,9 @@ impl LargePage {
 
 /// One entry of one table.
 #[derive(Clone, Copy)]
-struct Entry(*mut u64);
+struct PageTableEntry(*mut u64);
 
-impl Entry {
+impl PageTableEntry {
     /// The entry for `address` in `table`, a table of `level` (0: of 4 KiB pages, 3: the root).
     fn of(table: u64, address: u64, level: u32) -> Self {
         let index = (address >> (12 + 9 * level) & 511) as usize;
@@ -368,7 +368,7 @@ impl Entry {
 }
 
 /// The table below `entry`, made if there is none. What may be done is said by leaves alone.
-fn descend(entry: Entry, frames: Frames<'_>) -> Result<u64, Error> {
+fn descend(entry: PageTableEntry, frames: Frames<'_>) -> Result<u64, Error> {
     let value = entry.get();
     if value & PRESENT != 0 {
         return Ok(value & ADDRESS);

@@ -151,8 +151,8 @@ proptest! {
                         let place = place % model.live.len();
                         let (block, order, kind) = &mut model.live[place];
                         let into = if *kind == Kind::Own { Kind::Lent } else { Kind::Own };
-                        prop_assert_eq!(model.blocks.turn(*block, *kind, into), Ok(*order));
-                        prop_assert!(model.blocks.turn(*block, *kind, into).is_err());
+                        prop_assert_eq!(model.blocks.change_kind(*block, *kind, into), Ok(*order));
+                        prop_assert!(model.blocks.change_kind(*block, *kind, into).is_err());
                         *kind = into;
                         Doing::Nothing
                     }

@@ -169,10 +169,15 @@ impl State {
     ///
     /// # Errors
     /// [`Error::NotAllocated`]: there is no block of the kind `from`.
-    pub(super) fn turn(&mut self, place: usize, from: Kind, into: Kind) -> Result<(), Error> {
+    pub(super) fn change_kind(
+        &mut self,
+        place: usize,
+        from: Kind,
+        into: Kind,
+    ) -> Result<(), Error> {
         let granules = match &mut self.scheme {
-            Some(scheme) => scheme.turn(place, from, into)?,
-            None => 1 << self.blocks.turn((place >> self.shift) as u32, from, into)?,
+            Some(scheme) => scheme.change_kind(place, from, into)?,
+            None => 1 << self.blocks.change_kind((place >> self.shift) as u32, from, into)?,
         };
         if from == into {
             return Ok(());

@@ -185,7 +185,7 @@ impl Agent {
     /// Gives the place in a listener's backlog back.
     pub(super) fn leave_backlog(&mut self, slot: usize) {
         if let Some(listener) = self.table[slot].listener.take() {
-            self.listeners.leave(listener);
+            self.listeners.leave_backlog(listener);
         }
     }
 

@@ -63,7 +63,7 @@ impl Listeners {
     }
 
     /// Takes a place in the backlog. False when there is none.
-    pub(super) fn enter(&mut self, id: ListenerId) -> bool {
+    pub(super) fn join_backlog(&mut self, id: ListenerId) -> bool {
         match self.get_mut(id) {
             Some(Listener { listen: Some(listen), waiting, .. }) if *waiting < listen.backlog => {
                 *waiting += 1;
@@ -74,7 +74,7 @@ impl Listeners {
     }
 
     /// Gives a place back. A listener that was closed meanwhile has none.
-    pub(super) fn leave(&mut self, id: ListenerId) {
+    pub(super) fn leave_backlog(&mut self, id: ListenerId) {
         if let Some(listener) = self.get_mut(id) {
             listener.waiting -= 1;
         }

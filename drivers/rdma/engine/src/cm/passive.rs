@@ -149,11 +149,11 @@ impl Agent {
         if old.is_some_and(|old| self.supersede(old, now, actions)) {
             return self.reject_stale(route, transaction, req, actions);
         }
-        if !self.listeners.enter(checked.listener) {
+        if !self.listeners.join_backlog(checked.listener) {
             return self.counters.count(Refusal::Backlog);
         }
         let Ok(slot) = self.begin(Role::Passive, State::ReqReceived, *route) else {
-            self.listeners.leave(checked.listener);
+            self.listeners.leave_backlog(checked.listener);
             return self.counters.count(Refusal::Full);
         };
         self.by_peer.insert(slot, name);

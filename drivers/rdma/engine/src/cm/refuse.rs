@@ -58,15 +58,15 @@ impl Agent {
             }
             State::Established => return self.disconnect(id, &[], now, actions),
             State::DreqSent | State::TimeWait => {}
-            State::ReqSent => self.give_up(slot, RejectReason::TIMEOUT, now, actions),
-            State::RepSent => self.give_up(slot, RejectReason::CONSUMER, now, actions),
+            State::ReqSent => self.cancel_request(slot, RejectReason::TIMEOUT, now, actions),
+            State::RepSent => self.cancel_request(slot, RejectReason::CONSUMER, now, actions),
             State::SidrReqSent => self.release(slot, actions),
         }
         Ok(())
     }
 
     /// Tells the peer that its answer is waited for no longer.
-    fn give_up<A: Actions>(
+    fn cancel_request<A: Actions>(
         &mut self,
         slot: usize,
         reason: RejectReason,

@@ -110,11 +110,11 @@ impl Agent {
                 return self.refuse_sidr_req(route, transaction, req, actions);
             }
         };
-        if !self.listeners.enter(listener) {
+        if !self.listeners.join_backlog(listener) {
             return self.counters.count(Refusal::Backlog);
         }
         let Ok(slot) = self.begin(Role::Passive, State::SidrReqReceived, *route) else {
-            self.listeners.leave(listener);
+            self.listeners.leave_backlog(listener);
             return self.counters.count(Refusal::Full);
         };
         self.by_peer.insert(slot, name);

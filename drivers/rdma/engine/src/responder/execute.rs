@@ -80,7 +80,7 @@ impl Responder {
         };
         let payload = packet.payload();
         check_length(position, payload.len(), parts.settings.mtu)?;
-        self.hold(parts.receives, report)?;
+        self.take_receive(parts.receives, report)?;
         let length = payload.len() as u32;
         if length > self.current.length - filled {
             return Err(Fault::TooLong);
@@ -156,7 +156,7 @@ impl Responder {
         }
         let immediate: Option<ImmDt> = packet.extension().immediate();
         if immediate.is_some() {
-            self.hold(parts.receives, report)?;
+            self.take_receive(parts.receives, report)?;
         }
         if here != 0 {
             memory.write(place, payload).map_err(|_| Fault::Access(Refusal::Access))?;

@@ -275,7 +275,7 @@ impl Responder {
 
     /// Takes a receive in hand, if there is none.
     #[inline]
-    fn hold<R: Report>(
+    fn take_receive<R: Report>(
         &mut self,
         receives: &mut ReceiveQueue,
         report: &mut R,

@@ -39,7 +39,7 @@ impl Responder {
                 Err(TransmitError::Full) => break,
                 Err(TransmitError::Memory) => {
                     counters.count(Refusal::ReadMemory);
-                    self.give_up(counters);
+                    self.refuse_answer(counters);
                     if state != State::Err {
                         return Verdict::Fail(Event::AccessRefused);
                     }
@@ -51,7 +51,7 @@ impl Responder {
 
     /// The region went away while it was being read: the peer is told so, and nothing else.
     #[cold]
-    fn give_up(&mut self, counters: &mut Counters) {
+    fn refuse_answer(&mut self, counters: &mut Counters) {
         let front = self.replies.front();
         self.replies.clear();
         let Some(Reply::Answer { resource, msn }) = front else { return };

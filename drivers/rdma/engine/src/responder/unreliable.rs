@@ -84,7 +84,7 @@ impl Responder {
         if payload.len() > settings.mtu.bytes() {
             return Err(Fault::Invalid(Refusal::Length));
         }
-        self.hold(parts.receives, report)?;
+        self.take_receive(parts.receives, report)?;
         let length = GlobalRoute::LENGTH as u32 + payload.len() as u32;
         if length > self.current.length {
             return Err(Fault::TooLong);

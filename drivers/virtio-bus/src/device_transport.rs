@@ -25,18 +25,18 @@ pub struct Device {
     /// How it interrupts.
     pub interrupt: Interrupt,
     /// How it is reached.
-    pub link: Link,
+    pub transport: DeviceTransport,
 }
 
 /// The transport of a device, PCI or MMIO. One type, so that a driver is compiled once.
-pub enum Link {
+pub enum DeviceTransport {
     /// Modern PCI with MSI-X.
     Pci(PciTransport),
     /// Modern MMIO.
     Mmio(MmioTransport),
 }
 
-impl Link {
+impl DeviceTransport {
     /// Routes the queues' interrupts to `messages`: queue *n* to the *n*th, queues beyond the
     /// last share it. To be called before queues are set up. A device on a wire has nothing to
     /// route.
@@ -55,19 +55,19 @@ impl Link {
 macro_rules! delegate {
     ($self:ident, $transport:ident => $call:expr) => {
         match $self {
-            Link::Pci($transport) => $call,
-            Link::Mmio($transport) => $call,
+            DeviceTransport::Pci($transport) => $call,
+            DeviceTransport::Mmio($transport) => $call,
         }
     };
 }
 
-impl Queues for Link {
+impl Queues for DeviceTransport {
     fn doorbell(&mut self, queue: u16) -> Result<Doorbell, Error> {
         delegate!(self, transport => transport.doorbell(queue))
     }
 }
 
-impl Transport for Link {
+impl Transport for DeviceTransport {
     fn device_type(&self) -> DeviceType {
         delegate!(self, transport => transport.device_type())
     }
