@@ -7,7 +7,7 @@ use crate::exclusion::Exclusive;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 use linked_list_allocator::Heap;
-use reflex_runtime::supervise::{account_heap, lost_heap};
+use reflex_runtime::heap;
 
 /// Calls since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -55,7 +55,7 @@ pub fn counters() -> Counters {
         deallocations: counted.deallocations,
         used: counted.heap.used(),
         size: counted.heap.size(),
-        lost: lost_heap(),
+        lost: heap::lost(),
     });
     counters.unwrap_or_default()
 }
@@ -68,7 +68,7 @@ unsafe impl GlobalAlloc for Global {
         let block = self.0.with(|counted| {
             counted.allocations += 1;
             let block = counted.heap.allocate_first_fit(layout).ok()?;
-            account_heap(layout.size() as i64);
+            heap::account(layout.size() as i64);
             Some(block)
         });
         block.flatten().map_or(ptr::null_mut(), NonNull::as_ptr)
@@ -81,7 +81,7 @@ unsafe impl GlobalAlloc for Global {
                 // SAFETY: the caller got `block` from `alloc` with the same layout, so the heap
                 // handed it out, and uses it no more.
                 unsafe { counted.heap.deallocate(block, layout) };
-                account_heap(-(layout.size() as i64));
+                heap::account(-(layout.size() as i64));
             }
         });
     }

@@ -9,12 +9,12 @@
 //! What is left is the image's affair: code that goes on for ever in a section or a guarded call of its
 //! own, or uses up the stack there.
 
-use crate::contain::doom;
 use crate::cpu::attempt::{Attempt, UnderWay};
 use crate::cpu::budget::{FILTER_TICK, TICKS};
 use crate::cpu::options::OnFailure;
 use crate::cpu::reason::Reason;
 use crate::cpu::supervision::Supervision;
+use crate::kill::doom;
 use crate::section::Section;
 use crate::{cpu, registry, scope, section, timer};
 use core::cell::Cell;
@@ -137,11 +137,6 @@ unsafe extern "C" fn call<F: FnOnce() -> R, R>(work: *mut ()) {
     work.result = work.work.take().map(|work| work());
     // From here on there is nothing to be given up any more.
     entered.set(false);
-}
-
-/// Whether code is being called on behalf of another than the running context.
-pub(crate) fn is_under_way(cs: &Section) -> bool {
-    cpu::this().attempt.get(cs).is_some()
 }
 
 /// The call in which a panic or a fault has just happened, if it can be given up. Interrupts were

@@ -1,7 +1,7 @@
 //! What benchmarks need of the machine, with the feature `bench`.
 
-use crate::interrupt::Vector;
 use crate::timer;
+use crate::vector::Vector;
 use reflex_arch::{clock, interrupt};
 
 /// The time stamp counter: guest instructions under `-icount`.

@@ -2,6 +2,7 @@
 //! context itself: contained as everything that runs there, and as often as it takes.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::activate::activate_deferred;
 use crate::cpu::bound::{AnyState, StateCell};
 use crate::cpu::handler::{Handle, Header, Stateless};
 use crate::cpu::loose::Loose;
@@ -9,10 +10,10 @@ use crate::cpu::options::{ContextOptions, OnFailure, OwnScheme};
 use crate::cpu::reason::{Reason, Text};
 use crate::cpu::registers::Registers;
 use crate::cpu::supervision::{Construct, Life, Supervision};
-use crate::dispatch::{activate_deferred, note, running, with_core};
+use crate::dispatch::{note, running, with_core};
 use crate::runtime::Runtime;
 use crate::section::section;
-use crate::{caller, contain, registry, table};
+use crate::{caller, contain, create, registry, table};
 use alloc::boxed::Box;
 use core::fmt::{Display, Write};
 use core::ptr::NonNull;
@@ -195,7 +196,7 @@ impl Runtime {
         if options.on_failure == OnFailure::Halt {
             return Err(Error::NotAllowed);
         }
-        let context = registry::add_down(options, scheme)?;
+        let context = create::add_down(options, scheme)?;
         let supervision =
             section(|cs| registry::supervision(cs, context))?.ok_or(Error::NotAllowed)?;
         supervision.constructor.set(Some(construct));

@@ -14,7 +14,7 @@ use crate::cpu::reason::Reason;
 use crate::cpu::supervision::Supervision;
 use crate::dispatch::running;
 use crate::section::{Section, section};
-use crate::{contain, registry, timer};
+use crate::{kill, registry, timer};
 
 /// A tick of a context that is up.
 pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
@@ -24,7 +24,7 @@ pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
     let counted = &supervision.budget.counted;
     counted.set(counted.get() + 1);
     if counted.get() >= TICKS {
-        contain::doom(cs, supervision, Reason::Overrun);
+        kill::doom(cs, supervision, Reason::Overrun);
     }
 }
 

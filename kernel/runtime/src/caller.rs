@@ -2,8 +2,8 @@
 //! runs on its stack is not its own, or where nobody else can run.
 
 use crate::dispatch::running;
-use crate::section::section;
-use crate::{attempt, section};
+use crate::section::{Section, section};
+use crate::{cpu, section};
 use reflex_event::{ContextId, Error};
 
 /// The context that is running, if one is, and whose code this is.
@@ -11,7 +11,7 @@ use reflex_event::{ContextId, Error};
 /// # Errors
 /// [`Error::Busy`] in a filter, which runs on the stack of whatever context has activated its event.
 pub(crate) fn any() -> Result<Option<ContextId>, Error> {
-    section(|cs| if attempt::is_under_way(cs) { Err(Error::Busy) } else { Ok(running(cs)) })
+    section(|cs| if is_under_way(cs) { Err(Error::Busy) } else { Ok(running(cs)) })
 }
 
 /// The context that is running and whose code this is.
@@ -28,4 +28,9 @@ pub(crate) fn own() -> Result<ContextId, Error> {
 /// [`Error::Busy`] outside any context, and when dispatch is deferred, as in a filter.
 pub(crate) fn undeferred() -> Result<ContextId, Error> {
     if section::deferred() { Err(Error::Busy) } else { own() }
+}
+
+/// Whether code is being called on behalf of another than the running context.
+pub(crate) fn is_under_way(cs: &Section) -> bool {
+    cpu::this().attempt.get(cs).is_some()
 }

@@ -15,7 +15,7 @@ use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::workers::{Crew, Membership, Seat};
 use crate::runtime::Runtime;
 use crate::section::section;
-use crate::{crew, guard, policy, registry, table};
+use crate::{create, crew, guard, policy, registry, table};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -205,7 +205,7 @@ impl<D: Send + 'static> Cloner<D> {
             Origin::Caller | Origin::System => policy::permit_running(Executor::NewContext)?,
         }
         let front = ContextOptions { stack: 0, memory: FRONT_MEMORY, ..child };
-        let front = registry::add(front, ())?.id();
+        let front = create::add(front, ())?.id();
         let priority = registration.priority;
         let crew = Box::leak(Box::new(Local::new(Crew::new(front, children, priority, heir_of)?)));
         crew::set_front(crew, front)?;
@@ -337,7 +337,7 @@ where
     H: Fn(&mut S, D) + Send + 'static,
 {
     let member = Membership::of(crew, number);
-    let context = registry::add(options, makings.template.clone())?;
+    let context = create::add(options, makings.template.clone())?;
     let (pool, cell) = section(|cs| registry::parts(cs, context.id()))?;
     let cell = cell.downcast::<S>().ok_or(Error::WrongState)?;
     // SAFETY: a child's cell lives for ever.

@@ -28,12 +28,12 @@ use crate::cpu::scope::{DOOMED, Scopes};
 use crate::cpu::supervision::{Life, Supervision};
 use crate::dispatch::{note, running, with_core};
 use crate::section::{Free, Outermost, Section, Start, section};
-use crate::{attempt, cpu, dispatch, job, memory, registry, section, supervisor};
+use crate::{attempt, cpu, dispatch, job, kill, memory, pending, queue, registry, section, switch};
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering::Relaxed;
 use reflex_arch::exception::ExceptionFrame;
 use reflex_arch::{context, fpu, interrupt};
-use reflex_event::{ContextId, Error, Next, Priority};
+use reflex_event::{ContextId, Next, Priority};
 
 /// Exceptions that are the running code's fault: all but debugging, NMI, double fault and machine
 /// check (SDM volume 3, table 6-1).
@@ -46,18 +46,6 @@ const ALWAYS: u64 = 1 << 1;
 /// Makes the job that buries contexts. It comes after all others, as it may not return.
 pub(crate) fn init(start: &Start) {
     job::set_last(start, bury);
-}
-
-/// Has the burial job run.
-pub(crate) fn post() {
-    section::post(LAST);
-}
-
-/// Notes where a context's reserve is.
-pub(crate) fn set_reserve(context: ContextId, begin: usize) {
-    if let Some(place) = cpu::this().reserves.get(usize::from(context.index)) {
-        place.store(begin, Relaxed);
-    }
 }
 
 /// A panic, with what the registers held. Does not return when it can be contained.
@@ -178,7 +166,7 @@ fn open_reserve(address: usize, stack_pointer: usize) -> bool {
         return false;
     }
     cpu::this().overflowed.store(index as u32 + 1, Relaxed);
-    post();
+    pending::post(LAST);
     true
 }
 
@@ -192,39 +180,6 @@ fn culprit(cs: &Section) -> Option<&'static Supervision> {
     (supervision.on_failure.get() != OnFailure::Halt).then_some(supervision)
 }
 
-/// Has a context given up as soon as it can be.
-pub(crate) fn doom(cs: &Section, supervision: &'static Supervision, reason: Reason) {
-    let context = supervision.context(cs);
-    if supervision.life.get() != Life::Up {
-        return;
-    }
-    let guards = with_core(cs, |core| {
-        let guards = &mut core.machine(context).scopes.guards;
-        let before = *guards;
-        *guards |= DOOMED;
-        before
-    });
-    if guards & DOOMED != 0 {
-        return;
-    }
-    supervision.reason.set(reason);
-    cpu::this().condemned.set(cs, cpu::this().condemned.get(cs).with(context));
-    // Else it is given up when the last guarded call ends.
-    if guards == 0 {
-        post();
-    }
-}
-
-/// Gives a context up for a reason of somebody else's.
-///
-/// # Errors
-/// [`Error::NoContext`]; [`Error::NotAllowed`] when it is not supervised.
-pub(crate) fn request(cs: &Section, context: ContextId) -> Result<(), Error> {
-    let supervision = registry::at(cs, context)?.supervision.ok_or(Error::NotAllowed)?;
-    doom(cs, supervision, Reason::Requested);
-    Ok(())
-}
-
 /// The burial job: gives up who is condemned, the running context last, because then it does not
 /// return.
 fn bury() {
@@ -236,7 +191,7 @@ fn bury() {
     if let Some(Ok(Some(supervision))) = overflowed.checked_sub(1).map(|index| {
         registry::name(cs, index as u16).and_then(|context| registry::supervision(cs, context))
     }) {
-        doom(cs, supervision, Reason::StackOverflow);
+        kill::doom(cs, supervision, Reason::StackOverflow);
     }
     let condemned = cpu::this().condemned.get(cs);
     let running = running(cs);
@@ -289,7 +244,7 @@ fn bury_running(outermost: &mut Outermost) -> ! {
     // SAFETY: nothing of the dying context's is needed any more; the rounding mode was its own.
     unsafe { fpu::reset() };
     let next = running(outermost).and_then(|context| give_up(outermost, context));
-    dispatch::go_to(outermost, next.unwrap_or(Next::Idle))
+    switch::go_to(outermost, next.unwrap_or(Next::Idle))
 }
 
 /// Gives a context up: its handler, and what is on its stack. The rest is the supervisor's, who is
@@ -321,14 +276,14 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
             None => Registers::NONE,
         });
     }
-    if supervisor::is_supervisor(cs, context) {
+    if queue::is_supervisor(cs, context) {
         // It has no state that could be half changed: it goes on behind what it was doing.
         let (next, outcome) = with_core(cs, |core| {
             let next = core.abandon(context).ok()?.1;
             Some((next, core.release(context).ok()?))
         })?;
         note(outcome);
-        supervisor::go_on(cs, supervision);
+        queue::go_on(cs, supervision);
         return next;
     }
     supervision.life.set(Life::Dying);
@@ -340,7 +295,7 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     if let Some(event) = served {
         let _ = with_core(cs, |core| core.unregister(event));
     }
-    supervisor::bury(cs, supervision, priority);
+    queue::bury(cs, supervision, priority);
     let (unfinished, next) = with_core(cs, |core| core.abandon(context)).ok()?;
     supervision.leave_unfinished(cs, unfinished);
     next

@@ -1,12 +1,12 @@
 //! Control of registrations beyond making and ending them.
 
-use crate::cpu::attributes;
+use crate::cpu::attributes::erase;
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::runtime::Runtime;
-use crate::section::section;
-use crate::{extras, registry, supervise, table, timer};
+use crate::section::{Section, section};
+use crate::{attributes, calls, registry, retire, supervision, table, timer};
 use core::time::Duration;
-use reflex_event::{ContextId, Error, EventId, Info, Meanwhile, Troubles};
+use reflex_event::{ContextId, Error, EventId, Info, Meanwhile, Trait, Troubles};
 
 impl Runtime {
     /// Drops what an event has pending; returns how many occurrences that were.
@@ -81,11 +81,11 @@ impl Runtime {
         let info = self.look_up(event)?;
         let (pool, _) = section(|cs| registry::parts(cs, info.context))?;
         let filter = pool.alloc(filter).map_err(|_| Error::OutOfMemory)?;
-        extras::make(event)?;
-        let mut filter = Some(attributes::erase(filter));
-        let set = section(|cs| extras::set_filter(cs, event, &mut filter));
+        attributes::make(event)?;
+        let mut filter = Some(erase(filter));
+        let set = section(|cs| attributes::set_filter(cs, event, &mut filter));
         // The old one, or this one when it is refused.
-        extras::drop_filter(info.context, filter);
+        retire::drop_filter(info.context, filter);
         set
     }
 
@@ -96,8 +96,8 @@ impl Runtime {
     pub fn lift_filter(self, event: EventId) -> Result<(), Error> {
         let context = self.look_up(event)?.context;
         let mut filter = None;
-        let set = section(|cs| extras::set_filter(cs, event, &mut filter));
-        extras::drop_filter(context, filter);
+        let set = section(|cs| attributes::set_filter(cs, event, &mut filter));
+        retire::drop_filter(context, filter);
         set
     }
 
@@ -109,8 +109,20 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`], [`Error::OutOfMemory`], [`Error::TableFull`].
     pub fn set_time_out(self, event: EventId, within: Option<Duration>) -> Result<(), Error> {
-        extras::make(event)?;
-        timer::with_room(|cs| extras::set_time_out(cs, event, within))
+        attributes::make(event)?;
+        timer::with_room(|cs| attributes::set_time_out(cs, event, within))
+    }
+
+    /// From now on the event's handler is to have ended `within` a time from the activation of the
+    /// oldest occurrence it is told of. When it has not, [`Trouble::DeadlineMissed`] is reported to
+    /// its context. `None` lifts that. Times are in whole microseconds, up to 71 minutes.
+    ///
+    /// # Errors
+    /// [`Error::Stale`], [`Error::OutOfMemory`].
+    pub fn set_deadline(self, event: EventId, within: Option<Duration>) -> Result<(), Error> {
+        let micros =
+            within.map(|within| u32::try_from(within.as_micros()).unwrap_or(u32::MAX).max(1));
+        section(|cs| set_deadline(cs, event, micros.unwrap_or(0)))
     }
 
     /// Has a context's handlers wait as soon as none of them is under way; true when that is so
@@ -120,7 +132,7 @@ impl Runtime {
     /// [`Error::NoContext`]; [`Error::Busy`] when it has been given up and not been restarted.
     pub fn stop(self, context: ContextId) -> Result<bool, Error> {
         section(|cs| {
-            supervise::up(cs, context)?;
+            supervision::up(cs, context)?;
             with_core(cs, |core| core.stop(context))
         })
     }
@@ -133,7 +145,7 @@ impl Runtime {
     pub fn start(self, context: ContextId) -> Result<(), Error> {
         section(|cs| {
             // What has been given up is held too, and not until somebody starts it.
-            supervise::up(cs, context)?;
+            supervision::up(cs, context)?;
             note(with_core(cs, |core| core.start(context))?);
             Ok(())
         })
@@ -155,4 +167,11 @@ impl Runtime {
     pub fn take_troubles(self, context: ContextId) -> Result<Troubles, Error> {
         section(|cs| with_core(cs, |core| core.take_troubles(context)))
     }
+}
+
+/// Sets a deadline in microseconds, or lifts it if that is 0.
+fn set_deadline(cs: &Section, event: EventId, micros: u32) -> Result<(), Error> {
+    attributes::of(cs, event)?.deadline.set(micros);
+    with_core(cs, |core| core.set_trait(event, Trait::Timed, micros != 0))?;
+    calls::route_anew(cs, event)
 }

@@ -33,6 +33,7 @@ pub(crate) mod stack;
 pub(crate) mod supervision;
 pub(crate) mod supervisor;
 pub(crate) mod timers;
+pub(crate) mod upcalls;
 pub(crate) mod workers;
 
 use alloc::vec::Vec;
@@ -55,9 +56,10 @@ use reflex_hil::Watchdog;
 use report::{Print, Report};
 use scope::Scopes;
 use set::{ContextSet, MOST_CONTEXTS};
-use stack::StackSource;
+use stack::{IdleStack, StackSource};
 use supervisor::Supervisor;
 use timers::Timers;
+use upcalls::Upcalls;
 
 /// What belongs to one core.
 ///
@@ -70,6 +72,8 @@ pub(crate) struct Cpu {
     #[cfg(debug_assertions)]
     pub(crate) borrows: AtomicU32,
 
+    /// What lower parts have upper ones do.
+    pub(crate) upcalls: Fixed<Upcalls>,
     /// The event system's state.
     pub(crate) core: Later<EventCore>,
     /// Every context, by its index. It never moves, as all its room is reserved at the start.
@@ -77,8 +81,8 @@ pub(crate) struct Cpu {
     pub(crate) places: Later<Vec<&'static Place>>,
     /// What is open where no context runs: at start-up, and in a job while idle.
     pub(crate) no_context: Local<Scopes>,
-    /// The upper end of the idle stack.
-    pub(crate) idle_stack: Fixed<usize>,
+    /// The stack without a context.
+    pub(crate) idle_stack: Fixed<IdleStack>,
     /// Makes stacks.
     pub(crate) stacks: Fixed<StackSource>,
 
@@ -160,6 +164,7 @@ pub(crate) static BLOCK: Cpu = Cpu {
     deferral: Deferral::new(),
     #[cfg(debug_assertions)]
     borrows: AtomicU32::new(0),
+    upcalls: Fixed::new(),
     core: Later::new(),
     places: Later::new(),
     no_context: Local::new(Scopes::NONE),

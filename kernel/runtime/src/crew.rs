@@ -6,43 +6,15 @@
 //! activation may run a filter, which is an application's code.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::cpu::handler::EventCore;
+use crate::activate::{begin_deferred, carry_out};
 use crate::cpu::local::Local;
-use crate::cpu::supervision::Supervision;
 use crate::cpu::workers::{Crew, Membership, Seat};
-use crate::dispatch::{activate_deferred, note, timestamp, with_core};
+use crate::dispatch::{note, timestamp, with_core};
 use crate::section::{Section, section};
+use crate::workers::with;
 use crate::{inherit, policy, registry, table};
-use reflex_event::{
-    Activation, Begin, Claim, ContextId, Effects, Error, EventId, Info, Limits, Outcome, Priority,
-    Registration, Trait,
-};
+use reflex_event::{Claim, ContextId, Error, EventId, Limits, Outcome, Priority, Trait};
 use reflex_memory::{Cursor, Pool};
-
-/// Runs `work` on a crew and the core. It calls nothing but these two.
-#[inline(always)]
-#[cfg_attr(debug_assertions, track_caller)]
-fn with<R>(
-    cs: &Section,
-    crew: &Local<Crew>,
-    work: impl FnOnce(&mut Crew, &mut EventCore) -> R,
-) -> R {
-    crew.with(cs, |crew| with_core(cs, |core| work(crew, core)))
-}
-
-/// Carries out what a change has led to: in the section of the change, with nothing borrowed.
-#[inline(always)]
-fn carry_out(cs: &Section, Effects { outcome, activate }: Effects) {
-    note(outcome);
-    if let Some(event) = activate {
-        begin_deferred(cs, event);
-    }
-}
-
-/// Activates an event that may have been ended.
-fn begin_deferred(cs: &Section, event: EventId) {
-    let _ = activate_deferred(cs, event, 1);
-}
 
 impl Membership {
     /// Adds a child to the crew, idle.
@@ -69,23 +41,6 @@ impl Membership {
         Self { crew, number }
     }
 
-    #[inline(always)]
-    #[cfg_attr(debug_assertions, track_caller)]
-    fn with<R>(self, cs: &Section, work: impl FnOnce(&mut Crew, &mut EventCore, u16) -> R) -> R {
-        with(cs, self.crew, |crew, core| work(crew, core, self.number))
-    }
-
-    /// The child's start event has been activated: what for.
-    #[inline]
-    pub(crate) fn begin(self) -> Begin {
-        section(|cs| {
-            let (begin, outcome) =
-                self.with(cs, |crew, core, number| crew.children.begin(core, number, timestamp));
-            note(outcome);
-            begin
-        })
-    }
-
     /// Lets a child that has just begun inherit what it is to inherit.
     pub(crate) fn inherit(self) {
         let (from, to) = section(|cs| {
@@ -97,12 +52,6 @@ impl Membership {
             // Its handler runs all the same; what it lacks its parent is told.
             section(|cs| policy::refuse(cs, from));
         }
-    }
-
-    /// The child's handler has returned: whether its life is over, as it has no registrations.
-    #[inline]
-    pub(crate) fn returned(self) -> bool {
-        section(|cs| self.with(cs, |crew, core, number| crew.children.returned(core, number)))
     }
 
     /// The child's life is over and its state as new: it is idle, under another name. Runs in the
@@ -137,13 +86,6 @@ impl Membership {
         });
     }
 
-    /// A registration of the child has ended; if it was its last, its life is looked at.
-    pub(crate) fn left(self, cs: &Section) {
-        if let Some(start) = self.with(cs, |crew, core, number| crew.children.left(core, number)) {
-            begin_deferred(cs, start);
-        }
-    }
-
     /// Ends every registration of a child but its start event: its life is over as soon as none
     /// of its handlers is on its stack.
     pub(crate) fn leave(self) -> Result<(), Error> {
@@ -161,62 +103,6 @@ impl Membership {
             ended => ended,
         }
     }
-
-    /// The child has been given up.
-    pub(crate) fn failed(self, cs: &Section) {
-        note(self.with(cs, |crew, core, number| crew.children.failed(core, number, timestamp)));
-    }
-
-    /// A child was given up, wherever it was; its registrations are ended, its own blocks reclaimed or
-    /// quarantined, it is held. It is made anew under another name.
-    ///
-    /// What this has done when it fails is done again by the next try.
-    ///
-    /// # Safety
-    /// Nothing of what ran in the context goes on, and nothing is on its stack.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`], [`Error::TableFull`].
-    pub(crate) unsafe fn restore(self, supervision: &Supervision) -> Result<(), Error> {
-        let (Seat { chair, restore, .. }, context, priority) = section(|cs| {
-            self.with(cs, |crew, core, number| {
-                let context = crew.children.renew(core, number)?;
-                let priority = crew.children.priority();
-                Ok::<_, Error>((*crew.children.machine(number), context, priority))
-            })
-        })?;
-        supervision.move_house(context)?;
-        let (pool, _) = section(|cs| registry::parts(cs, context))?;
-        // SAFETY: the chair is the child's; the rest is the caller's duty.
-        let handler = unsafe { restore(chair, pool, supervision.home.reuse) }?;
-        let start = Registration { priority, ..Registration::default() };
-        let start = table::register(context, start, handler)?;
-        let whole = pool.available();
-        section(|cs| {
-            supervision.born(cs);
-            let restored = self.with(cs, |crew, core, number| {
-                let seat = crew.children.machine(number);
-                (seat.pool, seat.whole) = (pool, whole);
-                crew.children.restored(core, number, start, timestamp)
-            })?;
-            carry_out(cs, restored);
-            Ok(())
-        })
-    }
-}
-
-/// Gives an occurrence of the cloner's event to an idle child, if there is one, nobody waits before
-/// it, and it is for one child. Returns whether it has, and the event that is to be activated for it.
-pub(crate) fn offer(
-    cs: &Section,
-    crew: &'static Local<Crew>,
-    info: Info,
-    activation: Activation,
-) -> Option<Option<EventId>> {
-    let offered =
-        with(cs, crew, |crew, core| crew.children.offer(core, info, activation, timestamp))?;
-    note(offered.outcome);
-    Some(offered.activate)
 }
 
 /// Makes a context, none of whose handlers is ever called, the front of a crew.

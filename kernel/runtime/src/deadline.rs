@@ -7,32 +7,10 @@
 use crate::budget::Limited;
 use crate::cpu::handler::{Called, Way};
 use crate::dispatch::{note, timestamp, with_core};
-use crate::runtime::Runtime;
-use crate::section::{Section, section};
-use crate::{calls, extras, timer};
+use crate::section::section;
+use crate::timer;
 use core::time::Duration;
-use reflex_event::{Error, EventId, Trait, Trouble};
-
-impl Runtime {
-    /// From now on the event's handler is to have ended `within` a time from the activation of the
-    /// oldest occurrence it is told of. When it has not, [`Trouble::DeadlineMissed`] is reported to
-    /// its context. `None` lifts that. Times are in whole microseconds, up to 71 minutes.
-    ///
-    /// # Errors
-    /// [`Error::Stale`], [`Error::OutOfMemory`].
-    pub fn set_deadline(self, event: EventId, within: Option<Duration>) -> Result<(), Error> {
-        let micros =
-            within.map(|within| u32::try_from(within.as_micros()).unwrap_or(u32::MAX).max(1));
-        section(|cs| set(cs, event, micros.unwrap_or(0)))
-    }
-}
-
-/// Sets a deadline in microseconds, or lifts it if that is 0.
-fn set(cs: &Section, event: EventId, micros: u32) -> Result<(), Error> {
-    extras::of(cs, event)?.deadline.set(micros);
-    with_core(cs, |core| core.set_trait(event, Trait::Timed, micros != 0))?;
-    calls::route_anew(cs, event)
-}
+use reflex_event::Trouble;
 
 /// The way of handlers that have a deadline.
 pub(crate) struct Timed;

@@ -10,13 +10,13 @@
 //! - what it took from the global heap is lost, and counted.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::activate::activate_deferred;
 use crate::cpu::handler::{Handler, Husk, Retired};
 use crate::cpu::scope::Scope;
-use crate::cpu::supervision::{Life, Phase, Supervision};
-use crate::cpu::workers::Membership;
-use crate::dispatch::{activate_deferred, with_core};
+use crate::cpu::supervision::{Phase, Supervision};
+use crate::dispatch::with_core;
 use crate::section::{Section, section};
-use crate::{cpu, guard, memory, quarantine, registry, report, section, supervisor, timer};
+use crate::{cpu, guard, memory, quarantine, queue, registry, report};
 use core::sync::atomic::Ordering::Relaxed;
 use reflex_event::ContextId;
 use reflex_memory::Cursor;
@@ -51,7 +51,7 @@ impl Supervision {
             }
         };
         guard::guarded(|| {
-            supervisor::set_heir_of(None);
+            queue::set_heir_of(None);
             self.unfinished.set(None);
             if forgotten {
                 husk.leave(self.home.reuse);
@@ -136,7 +136,7 @@ impl Supervision {
         let obituary = section(|cs| self.obituary(cs));
         log::error!("{obituary}");
         if report::take(obituary, self.registers.get(), &self.home.stack()) {
-            supervisor::print();
+            queue::print();
         }
     }
 
@@ -150,7 +150,7 @@ impl Supervision {
             // Unless it is known to be whole; a filter beside it is.
             let husk = handler.forget();
             if husk.has_filter() && self.may_drop() {
-                supervisor::set_heir_of(Some(self));
+                queue::set_heir_of(Some(self));
                 return Ended::Handler(Remains::Filter(husk));
             }
             self.unfinished.set(None);
@@ -176,7 +176,7 @@ impl Supervision {
             // When dropping it failed there would be no stack to go on with: it is forgotten.
             Some(Some(_)) if !self.may_drop() => Ended::Nothing,
             Some(Some(handler)) => {
-                supervisor::set_heir_of(Some(self));
+                queue::set_heir_of(Some(self));
                 Ended::Handler(Remains::All(handler))
             }
         }
@@ -204,7 +204,7 @@ impl Supervision {
             let lost = self.heap.take().max(0) as u64;
             cpu::this().lost.fetch_add(lost, Relaxed);
             self.lost.set(lost);
-            supervisor::cleaned_up(cs, self);
+            queue::cleaned_up(cs, self);
             self.tell_quarantined(cs);
             self.failed(cs);
         });
@@ -213,58 +213,4 @@ impl Supervision {
             self.make_anew(member);
         }
     }
-
-    /// Makes a cloner's child anew that is down; when that cannot be done it is tried again after the
-    /// child's back-off.
-    pub(crate) fn make_anew(&'static self, member: Membership) {
-        let down = section(|cs| {
-            let _ = timer::disarm(cs, self.timer.get());
-            let down = self.life.get() == Life::Down;
-            if down {
-                self.life.set(Life::Beginning);
-            }
-            down
-        });
-        if !down {
-            return;
-        }
-        // SAFETY: the context has been given up and cleaned up: nothing of it goes on.
-        let restored = unsafe { member.restore(self) };
-        if let Err(error) = restored {
-            section(|cs| {
-                self.refused(cs, error);
-                self.restart_later(cs);
-            });
-        }
-    }
-}
-
-/// The running context has taken `bytes` from the global heap, or given them back if that is less
-/// than 0. The caller is in a section of its own; what is taken in another around that is the
-/// kernel's, and nobody's.
-pub fn account_heap(bytes: i64) {
-    if !supervisor::is_made() || !section::is_outermost() {
-        return;
-    }
-    section(|cs| {
-        let context = with_core(cs, |core| {
-            let context = core.running()?;
-            // What a guarded call takes is not the context's.
-            (core.machine(context).scopes.open() == 0).then_some(context)
-        });
-        let Some(context) = context else { return };
-        if let Ok(Some(mut supervision)) = registry::supervision(cs, context) {
-            if supervisor::is_supervisor(cs, context) {
-                // What it gives back was the dead one's.
-                supervision = supervisor::heir_of(cs).unwrap_or(supervision);
-            }
-            supervision.heap.set(supervision.heap.get() + bytes);
-        }
-    });
-}
-
-/// Bytes of the global heap that were lost with contexts that were given up: what they had taken
-/// in their own handlers, less what they had given back.
-pub fn lost_heap() -> u64 {
-    cpu::this().lost.load(Relaxed)
 }

@@ -1,11 +1,19 @@
 //! Nothing to do: the processor halts until an interrupt, and no wake-up is lost.
 
 use crate::cpu::Cpu;
-use crate::dispatch::To;
-use crate::section::Outermost;
-use crate::{cpu, dispatch, registry};
+use crate::cpu::stack::IdleStack;
+use crate::section::{Outermost, Start};
+use crate::{cpu, memory, switch};
 use core::sync::atomic::Ordering::Relaxed;
 use reflex_arch::{clock, interrupt};
+use reflex_event::Error;
+
+/// Makes the idle stack.
+pub(crate) fn init(start: &Start) -> Result<(), Error> {
+    let top = memory::stack(8 << 10).ok_or(Error::OutOfMemory)?;
+    cpu::this().idle_stack.set(start, IdleStack { top, entry: bottom });
+    Ok(())
+}
 
 /// Time stamp counts spent halted since the start: all others were busy.
 pub(crate) fn halted() -> u64 {
@@ -23,17 +31,12 @@ pub(crate) fn woken() {
     }
 }
 
-/// The idle stack, on which nothing is ever gone back to.
-pub(crate) fn stack() -> To {
-    To::Empty(registry::idle_stack_top(), bottom, [0; 3])
-}
-
 /// The bottom of the idle stack.
 ///
 /// # Safety
 /// The stack is the idle one, and the caller holds the outermost section.
 #[unsafe(naked)]
-pub(crate) unsafe extern "C" fn bottom(_: u64, _: u64, _: u64) -> ! {
+unsafe extern "C" fn bottom(_: u64, _: u64, _: u64) -> ! {
     core::arch::naked_asm!("call {idle}", "ud2", idle = sym idle)
 }
 
@@ -53,6 +56,6 @@ extern "C" fn idle() -> ! {
             unsafe { interrupt::enable() };
         }
         outermost = free.hold();
-        dispatch::service(&mut outermost, 0);
+        switch::service(&mut outermost, 0);
     }
 }

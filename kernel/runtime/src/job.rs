@@ -1,7 +1,7 @@
 //! Jobs: the bounded work between an interrupt and the activations it leads to.
 
 use crate::cpu::job::Work;
-use crate::section::{Outermost, Section, Start};
+use crate::section::{Outermost, Start};
 use crate::{cpu, section};
 use alloc::boxed::Box;
 use core::ptr::NonNull;
@@ -44,32 +44,5 @@ impl Job {
     #[inline(always)]
     pub fn post(self) {
         section::post(self.bits);
-    }
-}
-
-/// Whose turn it is of those whose bits are set: they take turns, so that one that posts itself
-/// keeps none from running.
-#[inline(always)]
-pub(crate) fn turn(cs: &Section, waiting: u64) -> u64 {
-    let latest = cpu::this().latest_job.get(cs);
-    let after = waiting & !(latest | latest.wrapping_sub(1));
-    let from = if after != 0 { after } else { waiting };
-    let turn = from & from.wrapping_neg();
-    cpu::this().latest_job.set(cs, turn);
-    turn
-}
-
-/// Runs the job of a bit; without one, none.
-#[inline(always)]
-pub(crate) fn run(outermost: &mut Outermost, bit: u64) {
-    let place = bit.trailing_zeros() as usize;
-    if place < MOST {
-        if let Some(Work(mut work)) = cpu::this().jobs.with(outermost, |table| table[place]) {
-            // SAFETY: the box was leaked, and this is the only place that calls it: jobs
-            // run one after the other, in a section, and do not call this function.
-            unsafe { work.as_mut()() }
-        }
-    } else if bit != 0 {
-        cpu::this().last_job.get()();
     }
 }

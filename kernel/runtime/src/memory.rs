@@ -3,9 +3,9 @@
 //! What is taken is never given back, because what it is for (a context, a ring, a pool) lives
 //! as long as the image; inside a pool, memory comes and goes.
 
-use crate::dispatch::{note, timestamp, with_core};
+use crate::dispatch::{tell, with_core};
 use crate::section::Start;
-use crate::{cpu, registry, section};
+use crate::{cpu, section};
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -36,12 +36,8 @@ unsafe impl Exclusion for Deferral {
     /// The owner is a context, by its place. Whoever allocates has no borrow of the core.
     fn refused(&self, owner: u32) {
         section::section(|cs| {
-            let Ok(context) = registry::name(cs, owner as u16) else { return };
-            let told =
-                with_core(cs, |core| core.report(context, Trouble::PoolExhausted, timestamp()));
-            if let Ok(outcome) = told {
-                note(outcome);
-            }
+            let Ok(context) = with_core(cs, |core| core.context_at(owner as u16)) else { return };
+            tell(cs, context, Trouble::PoolExhausted);
         });
     }
 }

@@ -8,7 +8,7 @@
 use crate::cpu::context::{Lineage, Place};
 use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::set::{ContextSet, MOST_CONTEXTS};
-use crate::dispatch::{note, running, timestamp, with_core};
+use crate::dispatch::{running, tell, with_core};
 use crate::runtime::Runtime;
 use crate::section::{Section, Start, section};
 use crate::{caller, cpu, registry};
@@ -106,10 +106,7 @@ pub(crate) fn enlist(cs: &Section, context: ContextId, policy: Policy) {
 /// Tells a context of a limit that it has reached; the error for whoever reached it.
 #[cold]
 pub(crate) fn refuse(cs: &Section, context: ContextId) -> Error {
-    let told = with_core(cs, |core| core.report(context, Trouble::LimitReached, timestamp()));
-    if let Ok(outcome) = told {
-        note(outcome);
-    }
+    tell(cs, context, Trouble::LimitReached);
     Error::LimitReached
 }
 

@@ -14,10 +14,10 @@
 use crate::cpu::home::{Home, Quarantine, RESERVE};
 use crate::cpu::options::GRANULE;
 use crate::cpu::supervision::{Life, Supervision};
-use crate::dispatch::{note, timestamp, with_core};
+use crate::dispatch::{tell, with_core};
 use crate::runtime::Runtime;
 use crate::section::{Section, section};
-use crate::{contain, cpu, memory, registry};
+use crate::{cpu, kill, memory, registry};
 use reflex_event::{ContextId, Error, Trouble};
 use reflex_memory::{Content, Pool};
 
@@ -55,7 +55,7 @@ pub(crate) fn add_borrowed(pool: &'static Pool, bytes: u64) {
         if whole && core::ptr::eq(present, pool) {
             return Some(());
         }
-        tell(cs, owner);
+        tell(cs, owner, Trouble::MemoryQuarantined);
         None
     });
     if own.is_none() {
@@ -85,7 +85,7 @@ impl Home {
     fn move_to(&self, cs: &Section, context: ContextId, stack: (usize, usize)) {
         self.stack.set(stack);
         with_core(cs, |core| core.machine(context).top = stack.1);
-        contain::set_reserve(context, self.reserve().start);
+        kill::set_reserve(context, self.reserve().start);
     }
 }
 
@@ -147,16 +147,8 @@ impl Supervision {
         let owner = registry::at(cs, context).ok().and_then(|place| place.lineage.get(cs).parent);
         let watcher = self.watcher_context(cs).filter(|watcher| Some(*watcher) != owner);
         for told in [owner, watcher].into_iter().flatten() {
-            tell(cs, told);
+            tell(cs, told, Trouble::MemoryQuarantined);
         }
-    }
-}
-
-/// Tells a context, unless it has ended.
-fn tell(cs: &Section, context: ContextId) {
-    let told = with_core(cs, |core| core.report(context, Trouble::MemoryQuarantined, timestamp()));
-    if let Ok(outcome) = told {
-        note(outcome);
     }
 }
 

@@ -22,12 +22,12 @@ use crate::cpu::bound::{AnyState, StateCell};
 use crate::cpu::handler::{Handle, Header, Stateless};
 use crate::cpu::local::Local;
 use crate::cpu::loose::Loose;
-use crate::dispatch::{note, timestamp, with_core};
+use crate::dispatch::{tell, with_core};
 use crate::rebinding::{Rebinding, Service};
 use crate::runtime::Runtime;
 use crate::section::section;
 use crate::wait::Waiter;
-use crate::{dispatch, guard, registry, table};
+use crate::{activate, guard, registry, table};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -127,7 +127,7 @@ impl<New: 'static> Pending<New> {
                 shared.outcome.is_some()
             });
             if done {
-                let _ = dispatch::activate_deferred(cs, event, 1);
+                let _ = activate::activate_deferred(cs, event, 1);
             }
         });
     }
@@ -163,7 +163,7 @@ impl<New: 'static> Teller<New> {
                 shared.notify
             });
             if let Some(event) = notify {
-                let _ = dispatch::activate_deferred(cs, event, 1);
+                let _ = activate::activate_deferred(cs, event, 1);
             }
         });
     }
@@ -506,7 +506,7 @@ impl<New: 'static> Replacement<New> {
         let rebinding = &self.rebinding;
         let _ = table::each(context, |event, _| {
             if event != own && !rebinding.names(event) && table::end(event).is_ok() {
-                lost(context);
+                section(|cs| tell(cs, context, Trouble::RegistrationLost));
             }
             Ok::<_, Error>(())
         });
@@ -523,14 +523,4 @@ impl<New: 'static> Replacement<New> {
             unchanged
         })
     }
-}
-
-/// A registration of a context was ended that nobody had named.
-fn lost(context: ContextId) {
-    section(|cs| {
-        let trouble = Trouble::RegistrationLost;
-        if let Ok(outcome) = with_core(cs, |core| core.report(context, trouble, timestamp())) {
-            note(outcome);
-        }
-    });
 }

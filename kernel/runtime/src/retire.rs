@@ -12,19 +12,23 @@
 //! The activation needs no memory: the handler is registered anew in the place that it has just left,
 //! under a name that nobody knows, to be called one last time.
 
+use crate::activate::begin_deferred;
 use crate::attempt::attempt;
+use crate::cpu::attributes::Filter;
 use crate::cpu::handler::{Called, Handler, Husk, Retired, Way};
 use crate::cpu::loose::Loose;
+use crate::cpu::workers::Membership;
 use crate::dispatch::{note, running, timestamp, with_core};
 use crate::section::{Outermost, Section, section};
-use crate::{attempt as under_way, budget, registry, scope, section};
+use crate::{budget, caller, filter, registry, scope, section};
 use reflex_event::{Accumulation, Condition, ContextId, Error, Outcome, Priority, Registration};
+use reflex_memory::Lent;
 
 /// Whether code of `context` is running that may be given up: no section is open but the caller's.
 pub(crate) fn is_at_home(cs: &Section, context: ContextId) -> bool {
     section::is_outermost()
         && running(cs) == Some(context)
-        && !under_way::is_under_way(cs)
+        && !caller::is_under_way(cs)
         && scope::with(cs, |scopes| scopes.open() == 0)
 }
 
@@ -86,6 +90,19 @@ pub(crate) fn unseen(handler: Loose, context: ContextId) {
     drop(here);
 }
 
+/// Drops a filter that is no event's any more: here, if this is its owner's context, or as code of that.
+pub(crate) fn drop_filter(owner: ContextId, filter: Option<Lent<Filter>>) {
+    let Some(filter) = filter else { return };
+    let left = section(|cs| {
+        if is_at_home(cs, owner) {
+            return Some(filter);
+        }
+        filter::discard(cs, owner, filter);
+        None
+    });
+    drop(left);
+}
+
 /// The way of a handler that is to be called one last time: it ends itself, and so [`finish`] is next.
 pub(crate) struct Last;
 
@@ -142,4 +159,13 @@ pub(crate) unsafe fn finish(outermost: Outermost, handler: Handler) -> Outermost
         member.left(&outermost);
     }
     outermost
+}
+
+impl Membership {
+    /// A registration of the child has ended; if it was its last, its life is looked at.
+    pub(crate) fn left(self, cs: &Section) {
+        if let Some(start) = self.with(cs, |crew, core, number| crew.children.left(core, number)) {
+            begin_deferred(cs, start);
+        }
+    }
 }

@@ -8,10 +8,11 @@
 //!
 //! Beside the list there is a count of [guarded](crate::guard) calls, in which nothing is given up.
 
+use crate::cpu::job::LAST;
 use crate::cpu::scope::{DOOMED, Scope, Scopes};
 use crate::dispatch::with_core;
 use crate::section::{Section, section};
-use crate::{contain, cpu};
+use crate::{cpu, pending};
 use core::ptr::NonNull;
 use reflex_event::Borrowed;
 
@@ -30,7 +31,7 @@ impl Scopes {
     pub(crate) fn unguard(&mut self) {
         self.guards -= 1;
         if self.guards == DOOMED {
-            contain::post();
+            pending::post(LAST);
         }
     }
 }

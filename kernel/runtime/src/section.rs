@@ -8,7 +8,7 @@
 //! That the caller is in a section is told by a [token](Section) in its arguments, which costs
 //! nothing and which safe code cannot make up.
 
-use crate::{cpu, dispatch, measure};
+use crate::{cpu, measure, switch};
 
 pub use crate::cpu::deferral::Section;
 pub(crate) use crate::cpu::deferral::{Free, Outermost, Start};
@@ -51,7 +51,7 @@ pub(crate) fn enter() {
 #[inline(always)]
 pub(crate) fn leave() {
     if cpu::this().deferral.leave(measure::deferred_until) {
-        dispatch::serve_all();
+        switch::serve_all();
     }
 }
 
@@ -61,7 +61,7 @@ impl Outermost {
     pub(crate) fn leave(self) -> Free {
         let free = self.give_up();
         if free.waits() {
-            dispatch::serve_all();
+            switch::serve_all();
         }
         free
     }

@@ -2,7 +2,7 @@
 
 use crate::cpu::line::Slot;
 use crate::runtime::Runtime;
-use crate::{inbox, interrupt};
+use crate::{slots, vector};
 use reflex_event::{
     Accumulation, Activation, Context, Error, EventId, EventSystem, Priority, Registration,
 };
@@ -68,8 +68,8 @@ impl Signal {
     /// Neither is seen in interrupt context.
     #[inline]
     pub fn fire(&self) -> Result<(), Error> {
-        if interrupt::in_interrupt() {
-            inbox::fire(self.slot, self.event);
+        if vector::in_interrupt() {
+            slots::fire(self.slot, self.event);
             return Ok(());
         }
         self.kernel.activate(self.event, 1)

@@ -5,10 +5,42 @@ use crate::cpu::loose::Loose;
 use crate::dispatch::{note_if_due, with_core};
 use crate::retire::Last;
 use crate::section::{Section, section};
-use crate::{calls, memory, policy, registry, retire, supervise};
+use crate::{calls, guard, memory, policy, registry, retire, supervision};
 use reflex_event::{
-    Chunk, ContextId, Error, EventId, Priority, Record, Registration, Unregistered,
+    Activation, Chunk, Context, ContextId, Error, EventId, Executor, Priority, Record,
+    Registration, Unregistered,
 };
+
+/// Binds `handler` to a context's state, and registers it.
+///
+/// # Errors
+/// Those of [`EventSystem::register`](reflex_event::EventSystem::register).
+pub(crate) fn bind<S, F>(
+    context: Context<S>,
+    registration: Registration,
+    handler: F,
+) -> Result<EventId, Error>
+where
+    S: 'static,
+    F: Fn(&mut S, Activation) + Send + 'static,
+{
+    let (pool, state) = section(|cs| {
+        let place = registry::at(cs, context.id())?;
+        policy::permit_at(cs, place, Executor::Direct)?;
+        supervision::living(place)?;
+        // Cut off in between, the bound handler would be lost.
+        guard::open(cs);
+        Ok((place.pool.get(cs), place.state.get(cs)))
+    })?;
+    // What is refused is dropped where nothing is guarded any more.
+    let registered = match Loose::bind(state, handler, pool) {
+        Ok(handler) => try_register(context.id(), registration, handler)
+            .map_err(|(error, handler)| (error, Some(handler), None)),
+        Err((error, handler)) => Err((error, None, Some(handler))),
+    };
+    guard::close();
+    registered.map_err(|(error, ..)| error)
+}
 
 /// Registers a handler, which is dropped when it is refused. Others may run meanwhile.
 ///
@@ -74,7 +106,7 @@ fn place(
 fn admit(cs: &Section, context: ContextId, handler: &Loose) -> Result<bool, Error> {
     let place = registry::at(cs, context)?;
     handler.fits(place.pool.get(cs), place.state.get(cs))?;
-    Ok(supervise::living(place)?.is_some_and(|living| living.budget.is_some()))
+    Ok(supervision::living(place)?.is_some_and(|living| living.budget.is_some()))
 }
 
 /// Gives a registration of a context another handler. What is pending stays for that one, and so do

@@ -1,26 +1,39 @@
 //! Time: the clock, the timer wheel, and the one-shot interrupt that drives it.
 
+use crate::cpu;
 use crate::cpu::job::Job;
 use crate::cpu::timers::{Due, Timers};
-use crate::dispatch::{activate_deferred, activate_held};
-use crate::interrupt::Vector;
-use crate::runtime::Timekeeping;
-use crate::section::{Outermost, Section, Start, section};
-use crate::{cpu, extras, watchdog};
+use crate::section::{Section, Start, section};
+use crate::vector::Vector;
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 use reflex_arch::apic::LocalApic;
+use reflex_arch::calibration::Rates;
 use reflex_arch::clock::Clock;
-use reflex_event::{Error, EventId, Instant, TimerId};
+use reflex_arch::cpu::Features;
+use reflex_event::{Error, Instant, TimerId};
 use reflex_timer::{Chunk, GRANULARITY_NS, Step, TimerKey, Wheel};
 
-/// Starts the clock and the timer's interrupt.
-pub(crate) fn init(start: &Start, time: Timekeeping, limit: usize) -> Result<(), Error> {
-    // For what is due while dispatch is deferred, or when more timers are than one.
-    let job = Job::in_section(|outermost| expire(outermost, When::Deferred))?;
-    let vector = Vector::reserve()?;
-    vector.expire(job);
+/// What the machine has to tell time by.
+pub struct Timekeeping {
+    /// What the processor can do.
+    pub features: Features,
+    /// The local interrupt controller, enabled.
+    pub apic: LocalApic,
+    /// The time stamp counter, calibrated.
+    pub clock: Clock,
+    /// The rates of both.
+    pub rates: Rates,
+}
+
+/// Starts the clock. The timer interrupts by `vector`, and `job` expires what is due.
+pub(crate) fn init(
+    start: &Start,
+    time: Timekeeping,
+    limit: usize,
+    (vector, job): (Vector, Job),
+) -> Result<(), Error> {
     let mut apic = time.apic;
     apic.start_timer(&time.features, vector.number(), time.rates.apic_hz, time.rates.tsc_hz);
     let wheel = Wheel::new(limit).map_err(refusal)?;
@@ -162,55 +175,21 @@ impl Timers {
     }
 }
 
-/// When a handler that is due runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum When {
-    /// At once, if it beats whoever runs: no other section is open.
-    Now,
-    /// When the section ends.
-    Deferred,
-}
-
-/// Expires a timer and sets the next interrupt.
-///
-/// When more timers are due the job is posted, and whoever has become the best to run is not kept
-/// waiting by the others' expiries.
-#[inline(never)]
-pub(crate) fn expire(outermost: &mut Outermost, when: When) {
-    let step = {
-        let mut timers = cpu::this().timers.borrow(outermost);
-        let now = clock().now();
-        timers.armed = u64::MAX;
-        has_come();
-        let (step, next) = timers.wheel.expire_and_next(now);
-        match next {
-            Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
-            Some(next) => timers.interrupt_at(next, now),
-            None => {}
-        }
-        step
-    };
-    let Step::Fired(fired) = step else { return };
-    // A stale event was unregistered while its timer was armed, and a full counter says as much
-    // as a counter can.
-    let _ = match fired.payload {
-        Due::Event(event) => {
-            let event = EventId::from_word(event);
-            match when {
-                When::Now => activate_held(outermost, event, fired.count),
-                When::Deferred => activate_deferred(outermost, event, fired.count),
-            }
-        }
-        Due::TimeOut(event) => extras::timed_out(outermost, EventId::from_word(event)),
-        Due::Life(supervision) => {
-            supervision.due(outermost);
-            Ok(())
-        }
-        Due::Watchdog => {
-            watchdog::feed(outermost);
-            Ok(())
-        }
-    };
+/// Expires the first timer that is due, and sets the next interrupt; when more are due, the job is
+/// posted.
+#[inline(always)]
+pub(crate) fn step(cs: &Section) -> Step<Due> {
+    let mut timers = cpu::this().timers.borrow(cs);
+    let now = clock().now();
+    timers.armed = u64::MAX;
+    has_come();
+    let (step, next) = timers.wheel.expire_and_next(now);
+    match next {
+        Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
+        Some(next) => timers.interrupt_at(next, now),
+        None => {}
+    }
+    step
 }
 
 /// Takes the job back if it was posted and nothing else was: the caller is then to [`expire`] in

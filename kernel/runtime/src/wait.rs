@@ -9,7 +9,7 @@ use crate::cpu::loose::Loose;
 use crate::dispatch::{borrow_core, running, with_core};
 use crate::runtime::Runtime;
 use crate::section::{Outermost, section};
-use crate::{caller, dispatch, policy, registry, table, timer};
+use crate::{caller, policy, registry, switch, table, timer};
 use core::time::Duration;
 use reflex_event::{Error, EventId, EventSystem, Executor, Priority, Registration, Trait, Wait};
 
@@ -67,7 +67,7 @@ impl Waiter {
             let wait = borrow_core(&outermost).wait(self.event);
             // Somebody runs who can wait, so there is a context.
             if let (Ok(Wait::Blocked(next)), Some(from)) = (wait, from) {
-                dispatch::block(&mut outermost, from, next);
+                switch::block(&mut outermost, from, next);
                 outermost.leave();
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use super::scope::Scopes;
 use core::ops::Range;
+use reflex_arch::context::Entry;
 
 /// Where a context's stack is.
 #[derive(Clone, Copy)]
@@ -31,4 +32,12 @@ pub struct StackSource {
     pub open: fn(Range<usize>) -> bool,
     /// Unmaps a reserve that nobody uses.
     pub close: fn(Range<usize>),
+}
+
+/// The stack that the processor is on when there is nothing to do.
+pub(crate) struct IdleStack {
+    /// Its upper end.
+    pub(crate) top: usize,
+    /// What is entered there.
+    pub(crate) entry: Entry,
 }

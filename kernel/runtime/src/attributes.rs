@@ -1,14 +1,13 @@
 //! What a few registrations have beside a handler: a filter, a time-out, a timer.
 
-use crate::attempt::{attempt, attempt_by};
 use crate::cpu::attributes::{Extras, Filter, NO_TIMER};
 use crate::cpu::handler::{Husk, Retired, registered};
 use crate::cpu::timers::Due;
 use crate::dispatch::{note, note_if_due, timestamp, with_core};
 use crate::section::{Section, section};
-use crate::{crew, policy, registry, retire, timer};
+use crate::{policy, registry, timer};
 use core::time::Duration;
-use reflex_event::{Activation, ContextId, Error, EventId, TimerId, Trait};
+use reflex_event::{Error, EventId, TimerId, Trait};
 use reflex_memory::Lent;
 
 /// The extras of a registration. In the section in which the
@@ -119,7 +118,7 @@ impl Extras {
         let _ = timer::remove(cs, self.time_out.get());
     }
 
-    fn wait_anew(&self, cs: &Section) -> Result<(), Error> {
+    pub(crate) fn wait_anew(&self, cs: &Section) -> Result<(), Error> {
         if self.within.get() == 0 {
             return Ok(());
         }
@@ -169,85 +168,7 @@ pub(crate) fn timed_out(cs: &Section, event: EventId) -> Result<(), Error> {
     Ok(())
 }
 
-/// `count` occurrences of a watched event: they are counted if its filter lets them, and its
-/// time-out begins anew. A cloner's may go straight to a child: to that one's start event, which is
-/// returned and to be activated.
-#[cold]
-#[inline(never)]
-pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Option<EventId>, Error> {
-    let (context, handler) = with_core(cs, |core| {
-        Ok::<_, Error>((core.context_of(event)?, registered(cs, core, event)?))
-    })?;
-    let place = registry::at(cs, context)?;
-    let extras = handler.extras();
-    if let Some(crew) = place.front.get(cs)
-        && !extras.is_some_and(Extras::watches)
-    {
-        let info = with_core(cs, |core| core.look_up(event))?;
-        if let Some(start) = crew::offer(cs, crew, info, Activation { event, count }) {
-            return Ok(start);
-        }
-    }
-    let mut extras = extras;
-    // Taken out while it is asked, as it may do anything, end this registration included.
-    if let Some(asked) = extras
-        && let Some(filter) = asked.filter.take()
-    {
-        let version = asked.version.get();
-        let Some(pass) = attempt_by(cs, context, place.supervision, || filter(count)) else {
-            // In what state it is nobody knows, so nobody is to drop it.
-            registry::forget(filter, registry::reuse(cs, context));
-            return Ok(None);
-        };
-        extras = match present(cs, event) {
-            Ok(Some(now)) if now.version.get() == version => {
-                now.filter.set(Some(filter));
-                Some(now)
-            }
-            changed => {
-                discard(cs, context, filter);
-                changed?;
-                present(cs, event)?
-            }
-        };
-        if !pass {
-            return Ok(None);
-        }
-    }
-    if let Some(extras) = extras {
-        extras.wait_anew(cs)?;
-    }
-    note(with_core(cs, |core| core.admit(event, count, timestamp()))?);
-    Ok(None)
-}
-
 /// The extras that a registration has now, which does not end while the result is in use.
-fn present(cs: &Section, event: EventId) -> Result<Option<&Extras>, Error> {
+pub(crate) fn present(cs: &Section, event: EventId) -> Result<Option<&Extras>, Error> {
     Ok(with_core(cs, |core| registered(cs, core, event))?.extras())
-}
-
-/// Drops a filter that is no event's any more: here, if this is its owner's context, or as code of that.
-pub(crate) fn drop_filter(owner: ContextId, filter: Option<Lent<Filter>>) {
-    let Some(filter) = filter else { return };
-    let left = section(|cs| {
-        if retire::is_at_home(cs, owner) {
-            return Some(filter);
-        }
-        discard(cs, owner, filter);
-        None
-    });
-    drop(left);
-}
-
-/// Drops a filter that is no event's any more, as code of `owner`.
-#[cold]
-fn discard(cs: &Section, owner: ContextId, filter: Lent<Filter>) {
-    let (filter, pool) = filter.into_raw();
-    // SAFETY: given up in the line above, and nobody uses it any more. What does not come to its end
-    // is forgotten.
-    let dropped = attempt(cs, owner, || unsafe { filter.drop_in_place() });
-    if dropped.is_some() || registry::reuse(cs, owner).is_at_once() {
-        // SAFETY: as above; nothing is left of it, or nobody points to what is.
-        unsafe { registry::free_block(filter.cast(), pool) };
-    }
 }
