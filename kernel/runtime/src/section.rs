@@ -50,7 +50,7 @@ pub(crate) fn enter() {
 /// Ends a section; at the end of the outermost one, does what has waited for it.
 #[inline(always)]
 pub(crate) fn leave() {
-    if cpu::this().deferral.leave(measure::deferred_until) {
+    if cpu::this().deferral.leave(measure::deferred_until) && cpu::this().deferral.waits() {
         switch::serve_all();
     }
 }

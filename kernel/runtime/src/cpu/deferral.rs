@@ -51,7 +51,7 @@ impl Deferral {
     }
 
     /// Ends a section that [`enter`](Self::enter) has opened, once `last` has been called if it is the
-    /// only one. Whether it was, and something waits.
+    /// only one. Whether it was.
     #[inline(always)]
     pub(crate) fn leave(&self, last: impl FnOnce()) -> bool {
         compiler_fence(SeqCst);
@@ -61,7 +61,7 @@ impl Deferral {
         }
         self.depth.store(depth, Relaxed);
         compiler_fence(SeqCst);
-        depth == 0 && self.waits()
+        depth == 0
     }
 
     /// Opens the outermost section; or says that a section is open already.
