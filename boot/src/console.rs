@@ -6,7 +6,7 @@ use crate::input::InputError;
 use core::fmt::{self, Write};
 #[cfg(not(test))]
 use reflex_arch::serial::Receiver;
-use reflex_arch::serial::{COM1, Serial};
+use reflex_arch::serial::{COM1, FIFO_BYTES, Serial};
 
 /// The console's state.
 pub(crate) struct Console {
@@ -19,10 +19,10 @@ pub(crate) struct Console {
     end: usize,
 }
 
-/// Bytes that may wait.
+/// Bytes that may wait: four lines, for each context that was preempted at the console has one there.
 const WAITING: usize = 1024;
-/// Bytes sent in one go, which is to be short.
-const PIECE: usize = 16;
+/// Bytes sent in one go, with dispatch deferred: as many as the port takes without a wait.
+const PIECE: usize = FIFO_BYTES;
 
 static CONSOLE: Exclusive<Console> = Exclusive::new(Console::SILENT);
 
@@ -81,6 +81,7 @@ struct Line {
 }
 
 impl Line {
+    /// Longer than nearly all lines, and little of a stack.
     const BYTES: usize = 256;
 
     const fn new() -> Self {

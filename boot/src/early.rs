@@ -25,8 +25,10 @@ pub const SPURIOUS_VECTOR: u8 = 0xff;
 
 /// What the entry's own map covers.
 const BOOT_MAP: u64 = 4 << 30;
-/// The heap is this part of the memory, but no less than [`LEAST_HEAP`].
+/// The heap is this part of the memory, as nothing on a hot path is allocated there; but no less than
+/// [`LEAST_HEAP`].
 const HEAP_SHARE: u64 = 8;
+/// What the tables of the kernel and of the network take in a machine of 4 MiB.
 const LEAST_HEAP: u64 = 768 << 10;
 
 /// What start-up found and set up.
@@ -254,7 +256,11 @@ fn start_heap(memory: &mut Memory, total: u64) {
         Some(range) => unsafe { heap::init(range.start, range.end - range.start) },
         None => fail(
             TOO_LITTLE_MEMORY,
-            format_args!("too little memory: {} KiB free, the heap needs 256", total >> 10),
+            format_args!(
+                "too little memory: {} KiB free, the heap needs {}",
+                total >> 10,
+                LEAST_HEAP >> 10
+            ),
         ),
     }
 }

@@ -15,10 +15,10 @@ use reflex_arch::rtc;
 use reflex_arch::segments::Ist;
 use reflex_runtime::{Platform, Runtime, Timekeeping, contain, section};
 
-/// Bytes of `main`'s stack.
+/// Bytes of `main`'s stack: four times a handler's, as start-up code of any depth runs there.
 const MAIN_STACK: usize = 64 << 10;
 
-/// How long an entropy device may take to answer.
+/// How long an entropy device may take to answer: it does so at once, but the host may be busy.
 const ENTROPY_PATIENCE_NS: u64 = 1_000_000_000;
 
 /// Memory a registration takes at least, in the kernel's table and with its handler: what the

@@ -11,6 +11,7 @@ use alloc::{vec, vec::Vec};
 use reflex::{Connection, Datagram, Error, Runtime, System, TcpService, UdpService, UdpSocket};
 
 const PORT: u16 = 7;
+/// A segment of Ethernet, and a part of the next.
 const RECEIVE_BUFFER: usize = 2 << 10;
 const SEND_BUFFER: usize = 2 << 10;
 /// Event memory for a connection: its buffers, and what its socket and its handler need.

@@ -14,7 +14,9 @@ use stream::Port;
 
 include!(concat!(env!("OUT_DIR"), "/site.rs"));
 
+/// Several requests that come at once.
 const RECEIVE_BUFFER: usize = 4 << 10;
+/// Most files of a site in one go, with what is not acknowledged yet.
 const SEND_BUFFER: usize = 8 << 10;
 /// Event memory for a connection: its buffers, and what its socket and its handler need.
 const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (4 << 10);

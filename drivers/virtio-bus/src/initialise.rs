@@ -6,9 +6,10 @@ use virtio_drivers::transport::{DeviceStatus, Transport};
 /// The device follows the specification from version 1 on: always asked for (6).
 pub const VERSION_1: u64 = 1 << 32;
 
-/// How often the status is read while a reset is under way.
+/// How often the status is read while a reset is under way: far more often than any device has needed.
 const RESET_READS: usize = 1_000_000;
-/// How often a configuration that changes while it is read is read again.
+/// How often a configuration that changes while it is read is read again: one that never comes to
+/// rest is the device's mistake.
 const CONFIGURATION_READS: usize = 16;
 
 /// Resets the device and settles the features: those of `wanted` it offers, and [`VERSION_1`].

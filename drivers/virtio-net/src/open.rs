@@ -101,6 +101,8 @@ pub fn open<H: Hal, T: Queues>(
     if device.device_type() != DeviceType::Network {
         return Err(Error::OtherDevice);
     }
+    // The bounds of a frame in its buffer are 16 bits wide.
+    let rings = Rings { buffer: rings.buffer.min(u16::MAX.into()), ..rings };
     // An MTU beyond our buffers must not be accepted (5.1.4.2).
     let fits = |mtu: &u16| HEADER + ETHERNET + usize::from(*mtu) <= rings.buffer;
     let mtu = offered_mtu(&mut device)?.filter(fits);

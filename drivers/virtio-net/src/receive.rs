@@ -144,7 +144,7 @@ impl<H: Hal> Receive for Receiver<H> {
             // SAFETY: the device has returned this buffer's slot.
             let buffer = unsafe { filled.into_buffer::<H>() };
             self.counters.frames += 1;
-            // At most 2048, as checked.
+            // At most a buffer, as checked, and these are shorter than 2^16.
             return Frame::new(buffer, HEADER as u16..length as u16);
         }
         None

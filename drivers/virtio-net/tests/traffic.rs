@@ -39,6 +39,17 @@ fn frames_come_in_and_go_out_in_order() {
     assert_eq!((counters.frames, counters.device_errors, counters.notifications), (5, 0, 1));
 }
 
+/// The bounds of a frame have 16 bits: of longer buffers a part is used.
+#[test]
+fn a_frame_is_no_longer_than_its_bounds_can_say() {
+    let mut bench = bench(Rings { buffer: 1 << 17, ..rings(1, 1) }, 255);
+    let buffer = bench.receive.take().expect("a buffer");
+    assert_eq!(buffer.length, 65_535);
+    bench.receive.finish(buffer.id.into(), buffer.length as u32);
+    let frame = bench.receiver.next().expect("a frame");
+    assert_eq!(frame.len(), 65_535 - HEADER);
+}
+
 #[test]
 fn a_frame_stays_in_its_buffer_and_gives_it_back() {
     let mut bench = bench(rings(4, 4), 2);

@@ -13,10 +13,11 @@ use core::task::Poll;
 #[cfg(test)]
 mod tests;
 
-/// Orders that have a magazine: blocks of 1, 2, 4 and 8 granules.
+/// Orders that have a magazine: blocks of 1, 2, 4 and 8 granules, which is what handlers and small
+/// boxes take.
 const ORDERS: usize = 4;
 
-/// Blocks a magazine holds at most.
+/// Blocks a magazine holds at most: their numbers take as many bytes as a cache line has.
 pub(crate) const ROUNDS: usize = 16;
 
 struct Magazine {

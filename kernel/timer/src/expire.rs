@@ -12,7 +12,8 @@ use crate::slot::Slot;
 use crate::store::{NIL, TimerKey};
 use crate::wheel::{GRANULARITY_BITS, Wheel, granule_of};
 
-/// Timers that one call of [`Wheel::expire`] moves to finer slots at most.
+/// Timers that one call of [`Wheel::expire`] moves to finer slots at most: it is called in a section,
+/// which is to stay below some 200 instructions.
 const CASCADE_MOVES: u32 = 3;
 
 /// A timer that fired.

@@ -14,7 +14,7 @@ const NEW: u32 = 2;
 /// And of one that every name of has been given out.
 const USED_UP: u32 = 0;
 
-/// Timers in a chunk.
+/// Timers in a chunk. With 48 bytes each that is 6 KiB: seldom enough, and little of a small machine.
 const CHUNK: usize = 128;
 
 /// A timer's name: its place in the table and the generation of that place, so that the name

@@ -8,7 +8,8 @@
 use alloc::boxed::Box;
 use alloc::vec;
 
-/// Seconds the wheel covers; a deadline farther away is looked at once a turn.
+/// Seconds the wheel covers: more than the usual limits. A deadline farther away is looked at once a
+/// turn.
 const BUCKETS: u32 = 128;
 const NONE: u32 = u32::MAX;
 

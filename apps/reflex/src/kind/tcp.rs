@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use reflex_event::{Error as EventError, EventId, EventSystem as Kernel, Registration};
 use spin::Once;
 
-/// Bytes of a connection's buffers.
+/// Bytes of a connection's buffers, to receive and to send: some segments of Ethernet.
 const BUFFERS: (usize, usize) = (4096, 8192);
 /// Event memory that a connection takes, its buffers included.
 const CONNECTION_BYTES: usize = 2 * (BUFFERS.0 + BUFFERS.1) + (4 << 10);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use reflex_memory::Lent;
 use reflex_rdma_engine::{Gone, Region, Segment};
 
-/// Pieces of memory that a request may have.
+/// Pieces of memory that a request may have: a header of the application's, and its payload.
 pub const PARTS: usize = 2;
 
 /// What marks the name of a piece of posted memory, in place of a registered region's.

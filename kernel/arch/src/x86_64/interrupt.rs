@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// The first vector handed out; those below are exceptions.
 pub const FIRST_VECTOR: u8 = 0x20;
 
-/// How many vectors have an entry.
+/// How many vectors have an entry: a KiB of them, and several for each device that an image drives.
 pub const VECTORS: usize = 64;
 
 /// Bytes from one vector's entry to the next.

@@ -5,7 +5,8 @@ use super::{Actions, Agent, Cause, Event, Failure, Refusal, Route, State};
 use crate::Instant;
 use reflex_rdma_wire::cm::{Mra, Received, RejectReason};
 
-/// Communications that one call looks after at most.
+/// Communications that one call looks after at most, for it is called in a handler that others wait
+/// for.
 const BATCH: usize = 32;
 
 impl Agent {

@@ -35,7 +35,7 @@ pub struct Madt {
 }
 
 impl Madt {
-    /// The most I/O APICs that are kept.
+    /// The most I/O APICs that are kept; virtual machines have one or two.
     pub const CONTROLLERS: usize = 8;
 
     pub(super) fn parse(table: Bytes<'_>) -> Result<Self, Error> {
