@@ -45,7 +45,7 @@ fn a_frame_is_no_longer_than_its_bounds_can_say() {
     let mut bench = bench(Rings { buffer: 1 << 17, ..rings(1, 1) }, 255);
     let buffer = bench.receive.take().expect("a buffer");
     assert_eq!(buffer.length, 65_535);
-    bench.receive.finish(buffer.id.into(), buffer.length as u32);
+    bench.receive.finish(buffer.id.into(), buffer.length);
     let frame = bench.receiver.next().expect("a frame");
     assert_eq!(frame.len(), 65_535 - HEADER);
 }
