@@ -1,4 +1,4 @@
-//! Occurrences: from a source to the queue of the context whose handler is to run.
+//! Occurrences: from a source to the queue of the context that has the handler.
 
 use crate::context::NOBODY;
 use crate::core::{Core, Express, Outcome, UNBEATABLE};
@@ -136,7 +136,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         self.admit(id, count, now)
     }
 
-    /// Records `count` occurrences of a watched event whose watcher lets them pass.
+    /// Records `count` occurrences of a watched event after its watcher has let them pass.
     ///
     /// # Errors
     /// As [`Core::activate`].
@@ -285,8 +285,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
         }
     }
 
-    /// Something has been queued for a context that is held. Whoever excludes it inherits its
-    /// priority; whoever takes its activations is told, once until they have found none left.
+    /// Something has been queued for a context that is held. The context that excludes it inherits
+    /// its priority; the taker of its activations is told, once until it has found none left.
     #[cold]
     #[inline(never)]
     pub(crate) fn queued_for_held(&mut self, context: u16, rank: Rank, now: u64) {

@@ -1,4 +1,4 @@
-//! The children of a cloner: what each is doing, who takes the next occurrence, when a life is over.
+//! The children of a cloner: what each is doing, which one takes the next occurrence, when a life is over.
 //!
 //! ```text
 //!                offer                    begin          its handler has returned
@@ -13,15 +13,15 @@
 //!
 //! The event belongs to a context of its own, the queueing context, which never runs: its
 //! activations are taken one by one ([`Core::take`]) by the children. So occurrences that find all
-//! children busy wait as any others do, in order and counted. Whom to tell of one is always the
-//! first idle child's start event, which is an ordinary event of that child.
+//! children busy wait as any others do, in order and counted. The event to tell of one is always the first idle
+//! child's start event, which is an ordinary event of that child.
 //!
 //! | | Idle | Claimed | Due | Alive | Lingers | Failed |
 //! | --- | --- | --- | --- | --- | --- | --- |
 //! | `offer` | Due | | joined, if it counts | | | |
 //! | `claim` | Claimed | | | | | |
-//! | `call`, by who has claimed it | | Due | | | | void |
-//! | `give_back`, by who has claimed it | | Idle | | | | void |
+//! | `call`, with the claim | | Due | | | | void |
+//! | `give_back`, with the claim | | Idle | | | | void |
 //! | `begin` | Alive, if one waits | | Alive | | looked at | |
 //! | `returned` | | | | Lingers | Lingers | |
 //! | `end` | | | | | Idle | |
@@ -128,7 +128,7 @@ pub struct Children<M> {
     idle: u16,
     /// The child that was made due last by an occurrence.
     due: u16,
-    /// Whom to tell when there is an idle child after one was asked for in vain.
+    /// The event to tell when there is an idle child after one was asked for in vain.
     freed: Option<EventId>,
     refused: bool,
     priority: Priority,
@@ -137,8 +137,8 @@ pub struct Children<M> {
 }
 
 impl<M: Copy> Children<M> {
-    /// Room for so many children, which take their occurrences from `queue` and whose start events
-    /// have this priority.
+    /// Room for so many children, which take their occurrences from `queue` and are started by events of this
+    /// priority.
     ///
     /// # Errors
     /// [`Error::HeapExhausted`].
@@ -210,8 +210,7 @@ impl<M: Copy> Children<M> {
     /// Claims an idle child for a source.
     ///
     /// # Errors
-    /// [`Error::Busy`] when none is idle; whoever is to be [told](Self::set_freed) will be when one
-    /// is.
+    /// [`Error::Busy`] when none is idle; the event to be [told](Self::set_freed) is told when one is.
     pub fn claim<H: Copy, C: Copy>(
         &mut self,
         core: &mut Core<H, C>,
@@ -245,8 +244,8 @@ impl<M: Copy> Children<M> {
         if self.holds(claim) { self.push(core, claim.child, now) } else { Effects::NONE }
     }
 
-    /// Has a claimed child begin, whose data is there: its start event is to be activated. The
-    /// effects are those of a claim that has become void, as the child was given up.
+    /// Has a claimed child begin with its data, which is there: its start event is to be activated. The effects
+    /// are those of a claim that has become void, as the child was given up.
     pub fn call(&mut self, claim: Claim) -> Result<EventId, Effects> {
         if self.holds(claim) {
             let child = self.at(claim.child);
@@ -345,8 +344,7 @@ impl<M: Copy> Children<M> {
         }
     }
 
-    /// The child is given up. Whoever has claimed it has it no more; what it was to begin with is
-    /// kept.
+    /// The child is given up. A claim of it is void; what it was to begin with is kept.
     pub fn failed<H: Copy, C: Copy>(
         &mut self,
         core: &mut Core<H, C>,
@@ -363,7 +361,7 @@ impl<M: Copy> Children<M> {
         if idle { self.remove(core, child, now) } else { Outcome::Continue }
     }
 
-    /// Gives a failed child, whose registrations have ended, another name. It is held.
+    /// Gives a failed child another name, after its registrations have ended. It is held.
     ///
     /// # Errors
     /// Those of [`Core::renew`].
@@ -497,7 +495,7 @@ impl<M: Copy> Children<M> {
         Effects { outcome, activate: self.told() }
     }
 
-    /// Whom to tell that there is an idle child, if one was asked for in vain.
+    /// The event to tell that there is an idle child, if one was asked for in vain.
     #[inline(always)]
     fn told(&mut self) -> Option<EventId> {
         if core::mem::take(&mut self.refused) { self.freed } else { None }

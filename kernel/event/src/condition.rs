@@ -1,4 +1,4 @@
-//! What a context is doing, for whoever looks.
+//! What a context is doing, as others see it.
 
 use crate::context::HELD;
 use crate::core::Core;
@@ -48,7 +48,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// The running context ends, and another begins in its place and goes on with what is on the
-    /// stack: the same handler, whose registration is the only one it has.
+    /// stack: the same handler, with the only registration that it has.
     ///
     /// # Errors
     /// [`Error::NoContext`] when it is not the running one; [`Error::Busy`] while it has other

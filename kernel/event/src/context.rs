@@ -50,7 +50,7 @@ pub(crate) struct ContextRecord<C> {
     /// Neighbours among the ready, or the preempted (`next` was preempted before this one).
     pub(crate) next: u16,
     pub(crate) previous: u16,
-    /// Place of the registration whose handler is on its stack.
+    /// Place of the registration that has its handler on the stack.
     pub(crate) serving: u32,
     /// How many more activations may be queued; below 0 by notices of trouble.
     pub(crate) room: i32,
@@ -167,7 +167,7 @@ impl<C: Copy> Contexts<C> {
         Ok(self.name(index))
     }
 
-    /// Gives a place to another context, whose name is returned.
+    /// Gives a place to another context, and returns that one's name.
     ///
     /// # Errors
     /// [`Error::UsedUp`].
@@ -177,7 +177,7 @@ impl<C: Copy> Contexts<C> {
         Ok(self.name(context))
     }
 
-    /// The account of a context that is held anew, for whoever has its place now.
+    /// The account of a context that is held anew, for the one that has its place now.
     pub(crate) fn renew(&mut self, context: u16, limits: Limits) {
         *self.account(context) = Account { holds: 1, ..Account::new(limits) };
         self.at(context).room = room(limits);

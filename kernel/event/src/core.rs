@@ -33,7 +33,7 @@ pub struct Core<H: 'static, C = ()> {
     pub(crate) running: u16,
     /// Effective rank of the running context; 0 when none runs.
     pub(crate) current: Rank,
-    /// What an activation must exceed to be the next one to run, no matter who else waits:
+    /// What an activation must exceed to be the next one to run, no matter which others wait:
     /// `current`, or [`UNBEATABLE`] while a preemption is due already.
     pub(crate) bar: Rank,
     pub(crate) latencies: Latencies,
@@ -57,12 +57,12 @@ pub enum Outcome {
     Continue,
     /// A context of higher effective priority is ready: see [`Core::preempt`].
     Preempt,
-    /// Nothing has been counted yet: whoever watches the event is to be asked first, and then
+    /// Nothing has been counted yet: the event's watcher is to be asked first, and then
     /// [`Core::admit`] called, or not.
     Watched,
 }
 
-/// Who runs next.
+/// What runs next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "the core counts on this being run"]
 pub enum Next {
@@ -78,10 +78,10 @@ pub enum Next {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "the core counts on this being carried out"]
 pub enum Finished<H> {
-    /// This is who runs next.
+    /// This runs next.
     Next(Next),
     /// The handler was unregistered during its run and is now to be released: whatever that leads
-    /// to may still call the core. Then [`Core::leave`] names who runs next.
+    /// to may still call the core. Then [`Core::leave`] names what runs next.
     Release(H),
 }
 
@@ -167,13 +167,13 @@ impl<H: Copy, C: Copy> Core<H, C> {
         self.latencies.of(priority)
     }
 
-    /// The context whose handler runs now.
+    /// The context that has a handler running now.
     #[inline(always)]
     pub fn running(&self) -> Option<ContextId> {
         (self.running != NOBODY).then(|| self.contexts.name(self.running))
     }
 
-    /// The registration whose handler is on the stack of `context`. Its identifier may be stale
+    /// The registration that has its handler on the stack of `context`. Its identifier may be stale
     /// already, when the handler has unregistered it.
     pub fn serving(&mut self, context: ContextId) -> Option<EventId> {
         let context = self.contexts.index(context).ok()?;
@@ -189,7 +189,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
             || self.preempted.top() > self.current
     }
 
-    /// What [`Core::preemption_due`] says, for whoever is to carry it out.
+    /// What [`Core::preemption_due`] says, for the caller to carry out.
     pub(crate) fn outcome(&mut self) -> Outcome {
         if self.preemption_due() {
             self.bar = UNBEATABLE;
@@ -272,8 +272,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// Takes the next activation of a context that runs no handlers: see
-    /// [`Core::set_taken`]. What comes after it may have its priority inherited by whoever excludes
-    /// the context: see [`Core::preemption_due`].
+    /// [`Core::set_taken`]. What comes after it may have its priority inherited by a context that
+    /// excludes this one: see [`Core::preemption_due`].
     ///
     /// # Errors
     /// [`Error::NoContext`], and [`Error::NotAllowed`] when its handlers are run.
@@ -384,7 +384,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         self.contexts.queue(context).remove(&mut self.table, index, priority);
         let record = self.contexts.at(context);
         record.room += 1;
-        // First, so that a context whose rank is the same in the end keeps its turn.
+        // First, so that a context of the same rank in the end keeps its turn.
         if record.parked != NONE {
             self.unpark(context);
         }

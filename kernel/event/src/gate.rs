@@ -10,7 +10,7 @@ impl Gate {
     pub(crate) const OPEN: Self = Self(0);
     /// Disabled: occurrences wait.
     pub(crate) const KEEPING: Self = Self(1);
-    /// Disabled: occurrences are counted, for whoever enables it.
+    /// Disabled: occurrences are counted, and told to the caller that enables it.
     pub(crate) const COUNTING: Self = Self(1 << 1);
     /// Disabled: occurrences are forgotten.
     pub(crate) const DISCARDING: Self = Self(1 << 2);

@@ -15,7 +15,7 @@ pub enum Wait {
     Occurred(u32),
     /// The event did not occur in time.
     TimedOut,
-    /// The context does not go on; this is who runs next.
+    /// The context does not go on; this runs next.
     Blocked(Next),
 }
 
@@ -88,7 +88,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         Ok(anew)
     }
 
-    /// Ends the exclusion of a context by `by`, whose priority is its own again: call this for all
+    /// Ends the exclusion of a context by `by`, which has its own priority again: call this for all
     /// that it excludes, one after the other.
     ///
     /// # Errors
@@ -206,7 +206,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// Gives up the handler on a context's stack, if there is one, and holds the context until
-    /// [`Core::release`]. Returns the handler if it had been unregistered; and who runs next, if
+    /// [`Core::release`]. Returns the handler if it had been unregistered; and what runs next, if
     /// the context was the running one.
     ///
     /// # Errors
@@ -266,7 +266,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// From now on another event is activated when there is something to take. As
-    /// [`Core::set_taken`], for a context whose activations are taken already.
+    /// [`Core::set_taken`], for a context from which activations are taken already.
     #[inline(always)]
     pub fn set_notified(
         &mut self,

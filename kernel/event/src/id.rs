@@ -117,8 +117,8 @@ impl fmt::Debug for ContextId {
     }
 }
 
-/// A context's place alone, for whoever knows that the context is there: dispatch, which the core has
-/// just told.
+/// A context's place alone, for code that knows that the context is there: dispatch, which the core
+/// has just told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ContextIndex {
     /// Place among the contexts.
@@ -132,8 +132,8 @@ impl From<ContextId> for ContextIndex {
     }
 }
 
-/// A registration's name: its place and the generation of that place, so that a stale name
-/// is refused and never reaches whoever was registered there next.
+/// A registration's name: its place and the generation of that place, so that a stale name is
+/// refused and never reaches what was registered there next.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct EventId {
     /// Place in the table of registrations.
@@ -166,7 +166,7 @@ pub struct TimerId {
     pub generation: u32,
 }
 
-/// A context whose state is an `S`: what a handler of `&mut S` is registered with.
+/// A context with a state of type `S`: what a handler of `&mut S` is registered with.
 ///
 /// The type is a promise the kernel checks at registration, not a proof: a handle forged
 /// with another `S` is refused with [`Error::WrongState`](crate::Error::WrongState).

@@ -117,14 +117,14 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
 
     /// From now on `event` is activated whenever the context's handlers and registrations have been
     /// given up: after a panic, a fault or an overrun in one of its handlers, and when the context
-    /// ends. Whoever keeps something for the context is then to give it up too.
+    /// ends. What is kept for the context elsewhere is then to be given up too.
     ///
     /// # Errors
     /// [`Error::NoContext`], [`Error::LimitReached`].
     fn on_end(&self, context: ContextId, event: EventId) -> Result<(), Error>;
 
-    /// How often a context has been given up: whoever keeps something for it finds out by this
-    /// that it is in another life.
+    /// How often a context has been given up: code that keeps something for it finds out by this that it is in
+    /// another life.
     ///
     /// # Errors
     /// [`Error::NoContext`].
@@ -154,8 +154,8 @@ pub enum Borrowed {
 ///
 /// What it has beyond the [`EventSystem`] is for code that calls application's code in the middle of
 /// its own work, and is to be left in order when that is given up and never goes on. Each call is one
-/// piece of such work, guarded but for the application's part of it; it lifts no other's guard. So
-/// there is nothing here that could leave somebody else's work undone, whoever calls it.
+/// piece of such work, guarded but for the application's part of it; it lifts no other's guard. So there is
+/// nothing here that could leave another's work undone, whichever code calls it.
 ///
 /// Applications have the [`EventSystem`] alone. With the whole kernel this is possible:
 ///
@@ -206,9 +206,9 @@ pub trait Kernel: EventSystem {
         finish: impl FnOnce(T, V) -> R,
     ) -> R;
 
-    /// Runs `work` on a value in a section: code of `context`, on behalf of whoever has activated an
-    /// event of its. `None` when it has panicked, faulted or used up its time, and that is the context's
-    /// own failure: it is given up then. The value is forgotten, and counted: it may be half changed.
+    /// Runs `work` on a value in a section: code of `context`, on behalf of the code that has activated an
+    /// event of its. `None` when it has panicked, faulted or used up its time, and that is the context's own
+    /// failure: it is given up then. The value is forgotten, and counted: it may be half changed.
     fn contained<T, R>(
         &self,
         context: ContextId,

@@ -7,11 +7,10 @@ pub const BUCKETS: usize = 32;
 
 /// How many activations of one priority had waited how long when their handlers began.
 ///
-/// Time is in the units of whoever drives the core: in the image, counts of the time stamp
-/// counter.
+/// Time is in the units of the core's driver: in the image, counts of the time stamp counter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Latency {
-    /// Activations whose handlers began on the spot.
+    /// Activations with handlers that began on the spot.
     pub at_once: u64,
     /// Those that waited: bucket `n` counts waits from `2^(n-1)` up to, not including, `2^n`; the
     /// first counts waits of 0, the last all longer ones too.

@@ -1,4 +1,5 @@
-//! The event system's pure half: what a registration is, which activation is next, who runs.
+//! The event system's pure half: what a registration is, which activation is next, which context
+//! runs.
 //!
 //! Nothing here touches the machine. [`Core`] is plain data driven by method calls, so that
 //! every interleaving can be tried on the host; `kernel/runtime` drives the same code from

@@ -9,7 +9,7 @@ use core::time::Duration;
 /// The most kinds of events, and the most protected sections, that can have names.
 pub const MOST_NAMES: usize = 64;
 
-/// Where a handler runs, or who gets the activations instead.
+/// Where a handler runs, or where activations go instead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Executor {
     /// The owner's own context, by a direct call.
@@ -18,7 +18,7 @@ pub enum Executor {
     NewContext,
     /// A handler that waits for the event where it is.
     Waiting,
-    /// Whoever reads the owner's completion ring.
+    /// No handler: the owner's completion ring, for its readers.
     Ring,
 }
 
@@ -110,7 +110,7 @@ pub struct Policy {
     pub kinds: NameSet,
     /// The executors it may name.
     pub executors: Executors,
-    /// The protected sections, of whoever, that its handlers may not interrupt.
+    /// The protected sections, of any context, that its handlers may not interrupt.
     pub not_during: NameSet,
     /// How many contexts that were made by it there may be at a time.
     pub children: u16,

@@ -1,7 +1,7 @@
 //! The preempted contexts, the latest first.
 //!
 //! Each was beaten by a higher rank, so the ranks fall along the list, and the one to go on next
-//! is the first: preempting and going on cost a link each. A context whose rank changes while it
+//! is the first: preempting and going on cost a link each. A context that changes its rank while it
 //! is here leaves for the ready ones, which are ordered by rank.
 
 use crate::context::{Contexts, NOBODY};

@@ -49,7 +49,7 @@ impl Activation {
 pub enum Meanwhile {
     /// They wait, and are delivered when the event is enabled again.
     Keep,
-    /// They are counted, for whoever enables the event, and not delivered.
+    /// They are counted, told to the caller that enables the event, and not delivered.
     Count,
     /// They are forgotten.
     Discard,
@@ -58,7 +58,7 @@ pub enum Meanwhile {
 /// What a registration is at present.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Info {
-    /// Whose handlers run.
+    /// The context that has the handler.
     pub context: ContextId,
     /// How it is served.
     pub registration: Registration,

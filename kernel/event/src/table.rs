@@ -59,7 +59,7 @@ impl<H> Record<H> {
     }
 }
 
-/// Memory for some more registrations, from whoever drives the core: [`Record::FREE`] all over.
+/// Memory for some more registrations, supplied by the core's driver: [`Record::FREE`] all over.
 /// Making one takes a time that grows with its size; giving it to the core does not.
 #[repr(transparent)]
 pub struct Chunk<H: 'static>([Record<H>; CHUNK]);

@@ -70,7 +70,7 @@ impl Troubles {
     }
 }
 
-/// Whom to tell, and of what.
+/// The event to tell, and of what.
 #[derive(Clone, Copy)]
 pub(crate) struct Notice {
     pub(crate) event: Option<EventId>,

@@ -1,8 +1,8 @@
 //! A cloner's children over the real core, with occurrences, sources and failures between any two
 //! steps: a child is given up in every phase of its life, and while it is made anew. No occurrence
-//! and no data is lost before it has been begun with, or begun with twice; no child has two lives, or
-//! two sources; whoever waits for a child is told; and in the end all are idle (A-3.1.6, SO-4,
-//! SO-15). `REFLEX_SEED=N` repeats a run.
+//! and no data is lost before it has been begun with, or begun with twice; no child has two lives,
+//! or two sources; a source that waits for a child is told; and in the end all are idle (A-3.1.6,
+//! SO-4, SO-15). `REFLEX_SEED=N` repeats a run.
 
 #[path = "children/promises.rs"]
 mod promises;
@@ -38,7 +38,7 @@ enum Handler {
     /// It is never called: the cloner's event.
     Queue,
     Start(u16),
-    /// Of a child, or of the one who is told of idle children.
+    /// Of a child, or of the context that is told of idle children.
     Other,
     Freed,
 }
@@ -187,7 +187,7 @@ impl Machine {
         }
     }
 
-    /// Something happens, and then whoever is the best runs.
+    /// Something happens, and then the best context runs.
     fn step(&mut self) {
         let done = match self.random.below(32) {
             0..4 => self.occur(),
@@ -313,7 +313,7 @@ impl Machine {
         }
     }
 
-    /// Whoever has its name may register something with a child; but not while it is down.
+    /// Any code that has its name may register something with a child; but not while it is down.
     fn register_with_any(&mut self) -> bool {
         let child = self.any();
         let up = self.kids[usize::from(child)].repair.is_none();
@@ -346,7 +346,7 @@ impl Machine {
     fn activate_any(&mut self) -> bool {
         let child = self.any();
         let (context, start) = self.names(child);
-        // Its own start event too: whoever guesses it may.
+        // Its own start event too: code that guesses its name may.
         let event = match self.random.below(4) {
             0 => Some(start),
             _ => self.core.first_of(context).unwrap_or(None),

@@ -1,4 +1,4 @@
-//! Orders worth reading as examples: who is next, and why. Limits, occurrences and states of
+//! Orders worth reading as examples: what is next, and why. Limits, occurrences and states of
 //! contexts have files of their own in `order/`.
 
 #[path = "order/limits.rs"]
@@ -38,8 +38,8 @@ fn a_preempted_context_inherits_a_higher_activation() {
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 
-/// Whoever has what a higher one needs goes on at the higher one's priority, and is preempted
-/// again as soon as that has what it needs: nobody in between delays it.
+/// A context that has what a higher one needs goes on at the higher one's priority, and is
+/// preempted again as soon as that has what it needs: none in between delays it.
 #[test]
 fn inheritance_is_handed_over() {
     let (mut core, [shared, busy, urgent]) = core();
@@ -76,9 +76,9 @@ fn inheritance_is_handed_over() {
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 
-/// Who is kept out by another's exclusion makes that other go on.
+/// A context that is kept out by another's exclusion makes that other go on.
 #[test]
-fn who_excludes_inherits() {
+fn an_excluding_context_inherits() {
     let (mut core, [holder, other, middle]) = core();
     let low = core.register(holder, registration(1, Accumulation::Count), "low").unwrap();
     let high = core.register(other, registration(9, Accumulation::Count), "high").unwrap();
@@ -106,7 +106,7 @@ fn who_excludes_inherits() {
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 
-/// Who inherits no more than it has keeps its turn.
+/// A context that inherits no more than it has keeps its turn.
 #[test]
 fn inheriting_what_one_has_costs_no_turn() {
     let (mut core, [holder, excluded, equal, urgent]) = core();
@@ -185,9 +185,10 @@ fn what_is_due_keeps_others_from_beginning() {
     assert_eq!(core.preempt(), Some(Next::Start(b.place())));
 }
 
-/// Who leaves the ready from among them, and then comes and is preempted, goes on in its turn.
+/// A context that leaves the ready from among them, and then comes and is preempted, goes on in its
+/// turn.
 #[test]
-fn who_has_left_the_ready_is_preempted_like_others() {
+fn a_context_that_has_left_the_ready_is_preempted_like_others() {
     let (mut core, [a, b, c, d]) = core();
     let [first, left, third, again, urgent] = std::array::from_fn(|at| {
         let level = [5, 5, 5, 7, 9][at];
@@ -253,8 +254,8 @@ fn made_up_names_are_refused() {
     assert_eq!(format!("{:?}", Context::<u8>::new(a)), "Context(0.0)");
 }
 
-/// Who was preempted by one that was better only for a while waits in front of its equals, and
-/// they keep their turns behind it.
+/// A context that was preempted by one that was better only for a while waits in front of its
+/// equals, and they keep their turns behind it.
 #[test]
 fn the_preempted_of_a_lowered_rank_go_before_their_equals() {
     let (mut core, [a, b, c, d, e]) = core();
@@ -289,8 +290,8 @@ fn the_preempted_of_a_lowered_rank_go_before_their_equals() {
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }
 
-/// Whose priority is lowered while it runs waits behind whom it had preempted, and can be held
-/// there.
+/// A context with a priority that is lowered while it runs waits behind the one it had preempted,
+/// and can be held there.
 #[test]
 fn a_lowered_one_waits_and_can_be_held() {
     let (mut core, [a, b, c, d]) = core();

@@ -38,7 +38,7 @@ fn limits() -> impl Strategy<Value = Limits> {
     })
 }
 
-/// Whether whoever has `child` could do nothing that `parent` may not.
+/// Whether a context with the policy `child` could do nothing that `parent` may not.
 fn no_more(child: Policy, parent: Policy) -> bool {
     let time = |policy: Policy| policy.budget.unwrap_or(Duration::MAX);
     (0..64).all(|place| {

@@ -1,9 +1,9 @@
 //! Random programs of everything the core can do, with occurrences between any two steps, against
 //! a naive model: no activation lost or made up, arrival order kept within a priority, one handler
-//! at a time in a context, always the best context running, inheritance and turns included,
-//! nobody running who is held, no name misdirected, limits kept to, and every account balanced at
-//! the end (A-3.1.1, A-3.1.4, A-3.1.5, A-3.1.7, A-3.2.1, A-3.2.2, A-3.5.1 to,
-//! `REFLEX_SEED=N` repeats a run.
+//! at a time in a context, always the best context running, inheritance and turns included, none
+//! running that is held, no name misdirected, limits kept to, and every account balanced at the end
+//!
+//! `REFLEX_SEED=N` repeats a run.
 
 mod model;
 

@@ -15,7 +15,7 @@ fn worn(left: u64) -> (Core<u32>, ContextId) {
 }
 
 #[test]
-fn a_context_whose_names_are_used_up_is_renewed_no_more() {
+fn a_context_without_names_left_is_renewed_no_more() {
     let (mut core, mut name) = worn(3);
     let mut ended = std::vec::Vec::new();
     for _ in 0..3 {
@@ -25,7 +25,7 @@ fn a_context_whose_names_are_used_up_is_renewed_no_more() {
     }
     assert_eq!(name.generation(), ContextId::LAST_GENERATION);
     assert_eq!(core.renew(name, Limits::NONE), Err(Error::UsedUp));
-    assert_eq!(core.context_at(name.index), Ok(name), "it is still who it was");
+    assert_eq!(core.context_at(name.index), Ok(name), "it is still the same context");
     ended.push(ContextId::new(name.index, 0));
     for ended in ended {
         let refused = core.register(ended, Registration::default(), 0);

@@ -6,7 +6,7 @@ use std::boxed::Box;
 use std::collections::HashSet;
 use std::vec::Vec;
 
-/// A table of one chunk, whose places have been given back `left` times less than they can be.
+/// A table of one chunk, with places that have been given back `left` times less than they can be.
 fn worn(left: u32) -> Table<u32> {
     let mut table = Table::new();
     table.reserve(CHUNK).unwrap();
@@ -19,7 +19,7 @@ fn worn(left: u32) -> Table<u32> {
 }
 
 #[test]
-fn a_place_whose_generations_are_used_up_is_retired() {
+fn a_place_without_generations_left_is_retired() {
     let mut table = worn(2);
     let mut names = HashSet::new();
     for _ in 0..2 * CHUNK {

@@ -195,7 +195,7 @@ impl Machine {
         true
     }
 
-    /// What is done about a context whose handler has panicked.
+    /// What is done about a context after its handler has panicked.
     pub(super) fn fail(&mut self, choice: u8, limits: Limits) {
         let at = self.context(choice);
         self.alone(What::Abandon { context: choice });

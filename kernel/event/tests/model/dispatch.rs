@@ -1,4 +1,4 @@
-//! Who runs: handlers begin and return, and better ones take over.
+//! Which context runs: handlers begin and return, and better ones take over.
 
 use super::Machine;
 use super::naive::Frame;
@@ -54,7 +54,7 @@ impl Machine {
     /// The end of a section: a better context than the running one takes over, if there is one.
     pub(super) fn dispatch(&mut self) {
         let due = std::mem::take(&mut self.due);
-        // A driver whose jobs have run looks even if nobody has told it anything.
+        // A driver that has run jobs looks even if it has been told nothing.
         if due || self.world.now.is_multiple_of(2) {
             self.world.now += 1;
             let (from, beaten) = (self.world.running, self.world.running_rank());

@@ -159,7 +159,7 @@ impl Machine {
     }
 
     /// One call of the core, or few that belong together; false if there was nothing to call it
-    /// for. Whoever changes ranks by it goes behind the others of the new rank.
+    /// for. A context that changes its rank by it goes behind the others of the new rank.
     fn change(&mut self, call: impl FnOnce(&mut Self) -> bool) -> bool {
         self.world.now += 1;
         let before: Vec<_> = self.world.ranks().collect();

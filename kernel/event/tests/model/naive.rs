@@ -11,13 +11,13 @@ use reflex_event::{
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Ledger {
     pub(crate) activated: u64,
-    /// Told to a handler, a taker, or who waited.
+    /// Told to a handler, a taker, or a context that waited.
     pub(crate) delivered: u64,
     /// Cleaned, or unregistered.
     pub(crate) dropped: u64,
     /// Not to be delivered, as it was disabled so.
     pub(crate) discarded: u64,
-    /// Told to whoever enabled it.
+    /// Told to the caller that enabled it.
     pub(crate) counted: u64,
     /// Beyond a limit.
     pub(crate) shed: u64,
@@ -334,7 +334,7 @@ impl World {
         }
     }
 
-    /// The event is taken from its context's queue; says what whoever takes it is told.
+    /// The event is taken from its context's queue; says what its taker is told.
     pub(crate) fn told(&mut self, place: usize) -> u32 {
         self.set_aside(place);
         let event = &mut self.events[place];

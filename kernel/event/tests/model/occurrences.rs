@@ -117,7 +117,7 @@ impl Machine {
         assert!(troubles.iter().all(|(kind, count)| count > 0 && count == troubles.count(kind)));
     }
 
-    /// The next activation of a context whose handlers are not run.
+    /// The next activation of a context that runs no handlers.
     pub(super) fn take_one(&mut self, at: usize) {
         let result = self.core.take(self.name(at));
         let first = self.world.first(at);
@@ -143,7 +143,7 @@ impl Machine {
         What::ActivateAtOnce { event, count, pass: true }
     }
 
-    /// An interrupt between two calls of whoever is busy with something longer.
+    /// An interrupt between two calls of a driver that is busy with something longer.
     pub(super) fn interrupt(&mut self) {
         self.alone(self.occurrence());
     }

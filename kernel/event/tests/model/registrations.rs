@@ -189,7 +189,7 @@ impl Machine {
         }
     }
 
-    /// Mostly by the context whose registration it is, and now and then by another or by one that
+    /// Mostly by the context that has the registration, and now and then by another or by one that
     /// has ended.
     pub(super) fn rebind(&mut self, place: usize, by: u8) {
         let (handler, runs) = (self.handlers, self.world.runs(place));
@@ -250,7 +250,7 @@ impl Machine {
         let ballast = if at == 0 { self.ballast as usize } else { 0 };
         let own = self.world.contexts[at].registered.iter().rev();
         let own: Vec<_> = own.map(|&place| self.world.events[place].id).collect();
-        assert_eq!(found[..found.len() - ballast], own, "whose registrations are whose");
+        assert_eq!(found[..found.len() - ballast], own, "each context has its own registrations");
         while let Some(id) = self.core.first_of(self.name(at)).unwrap() {
             let Some(place) = self.world.events.iter().position(|event| event.id == id) else {
                 break;

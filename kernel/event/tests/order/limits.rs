@@ -1,4 +1,4 @@
-//! What becomes of activations beyond a limit, and who is told.
+//! What becomes of activations beyond a limit, and which context is told.
 
 use crate::parts::{core_of, registration, run_all, run_next, sole};
 use reflex_event::{
@@ -21,7 +21,7 @@ fn what_waits_for_room_keeps_its_order() {
     assert_eq!(run_all(&mut core), ["second", "third", "fourth", "first"]);
 }
 
-/// A queued activation whose priority changes keeps its room: it does not go behind those that
+/// A queued activation keeps its room when its priority changes: it does not go behind those that
 /// wait for some.
 #[test]
 fn a_changed_priority_keeps_its_room() {
@@ -54,7 +54,8 @@ fn what_gets_room_outdoes_what_was_due() {
     assert_eq!(core.preempt(), None, "`work` has the priority of `parked` now");
 }
 
-/// A context whose activation is taken back keeps its turn, if one that gets the room is as high.
+/// A context keeps its turn when an activation of its is taken back, if one that gets the room is
+/// as high.
 #[test]
 fn what_gets_room_in_anothers_place_keeps_the_turn() {
     let mut core = core_of([Limits { activations: 1, ..Limits::NONE }, Limits::NONE, Limits::NONE]);

@@ -39,7 +39,8 @@ fn a_time_out_is_told_unless_the_event_has_occurred() {
     assert_eq!(core.enable(late, 0), Ok((0, Outcome::Continue)));
 }
 
-/// Disabled, an event keeps what occurs, or counts it for whoever enables it, or forgets it.
+/// Disabled, an event keeps what occurs, or counts it for the caller that enables it, or forgets
+/// it.
 #[test]
 fn disabled_events_keep_count_or_discard() {
     for (meanwhile, counted, told) in
@@ -59,7 +60,7 @@ fn disabled_events_keep_count_or_discard() {
     }
 }
 
-/// Who watches an event is asked about each occurrence, and about none that nobody is told of.
+/// The watcher of an event is asked about each occurrence, and about none that is not told.
 #[test]
 fn a_watcher_is_asked_first() {
     let (mut core, [a]) = core();
@@ -98,7 +99,7 @@ fn activations_are_taken_and_the_taker_told_once() {
     assert_eq!(core.release(ring), Err(Error::Busy), "it is taken from for good");
 }
 
-/// Whoever excludes a context that is taken from inherits what is next there, also over what was
+/// A context that excludes one that is taken from inherits what is next there, also over what was
 /// to begin: whether that is taken, or the taker named anew.
 #[test]
 fn what_is_next_to_be_taken_outdoes_what_was_due() {

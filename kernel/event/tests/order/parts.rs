@@ -54,7 +54,7 @@ pub(crate) fn run_all(core: &mut Core<&'static str>) -> Vec<&'static str> {
     }
 }
 
-/// Who runs when the handler that waits does not.
+/// What runs when the handler that waits does not.
 pub(crate) fn blocked(wait: Result<Wait, Error>) -> Next {
     match wait {
         Ok(Wait::Blocked(next)) => next,

@@ -144,7 +144,7 @@ fn an_ended_handler_is_given_back_when_it_is_given_up() {
     assert_eq!(core.registered(), 0);
 }
 
-/// Who has stopped a context keeps it stopped, whatever becomes of its handler.
+/// A context that was stopped stays so, whatever becomes of its handler.
 #[test]
 fn a_stopped_context_stays_so_when_its_handler_panics() {
     let (mut core, [a]) = core();
@@ -154,7 +154,7 @@ fn a_stopped_context_stays_so_when_its_handler_panics() {
     assert_eq!(core.stop(a), Ok(false), "not yet: its handler runs");
     assert_eq!(core.abandon(a), Ok((None, Some(Next::Idle))));
     assert_eq!(core.release(a), Ok(Outcome::Continue), "the supervisor lets it go on");
-    assert_eq!(core.start(a), Ok(Outcome::Preempt), "and now whoever had stopped it");
+    assert_eq!(core.start(a), Ok(Outcome::Preempt), "and now the one that had stopped it");
     assert_eq!(run_next(&mut core), "a");
 }
 
