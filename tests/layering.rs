@@ -20,7 +20,7 @@ mod words;
 
 use blocks::{BOUNDS, blocks, blocks_below, statics, statics_below};
 use cargo_metadata::{Metadata, MetadataCommand, Package};
-use circles::{circles, imports, imports_of, upward};
+use circles::{by_the_root, by_the_root_of, circles, imports, imports_of, upward};
 use graph::{Edge, Fault, Graph, Kind, Rule};
 use rules::RULES;
 use sizes::{TABLES, TEST_FILE, long_functions};
@@ -316,6 +316,34 @@ fn a_circle_of_files_is_noticed() {
     assert_eq!(circles(&imports), [["a", "b", "c::d"].map(str::to_owned)]);
     assert_eq!(upward(&imports, &["a", "b", "c"]), ["a imports b", "b imports c::d"]);
     assert_eq!(upward(&imports, &["c", "b", "a"]), ["c::d imports a"]);
+    assert_eq!(by_the_root_of(&sources), ["a names other::Thing"]);
+}
+
+/// The folders of the runtime, the lowest first.
+const RUNTIME: [&str; 8] =
+    ["cpu", "dispatch", "context", "event", "failure", "spawn", "replace", "entry"];
+
+#[test]
+fn no_import_points_up_between_the_folders_of_the_runtime() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../kernel/runtime/src"));
+    let mut imports = imports(folder);
+    let folder_of = |name: &str| name.split("::").next().unwrap_or(name).to_owned();
+    let elsewhere: Vec<_> =
+        imports.keys().filter(|name| !RUNTIME.contains(&folder_of(name).as_str())).collect();
+    assert!(elsewhere.is_empty(), "in none of the folders: {elsewhere:?}");
+    assert!(upward(&imports, &RUNTIME).is_empty(), "{:?}", upward(&imports, &RUNTIME));
+    // A path by way of the crate's root would be seen by neither rule.
+    assert!(by_the_root(folder).is_empty(), "{:?}", by_the_root(folder));
+    // Of each folder something is used above it, so that another order is noticed.
+    for (place, lower) in RUNTIME.iter().enumerate().take(RUNTIME.len() - 3) {
+        let mut order = RUNTIME.to_vec();
+        order.remove(place);
+        order.push(*lower);
+        assert!(!upward(&imports, &order).is_empty(), "{lower} may as well be the highest");
+    }
+    let stack = imports.get_mut("cpu::stack").expect("the type of stacks");
+    stack.insert("entry::kernel".to_owned());
+    assert_eq!(upward(&imports, &RUNTIME), ["cpu::stack imports entry::kernel"]);
 }
 
 #[test]

@@ -13,34 +13,61 @@ pub(crate) type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// The imports of a crate that has its sources in `folder`.
 pub(crate) fn imports(folder: &Path) -> Imports {
-    let sources = files(folder).into_iter().filter_map(|file| {
-        let text = std::fs::read_to_string(&file).expect("a source file is text");
-        Some((module(file.strip_prefix(folder).ok()?)?, text))
-    });
-    imports_of(&sources.collect())
+    imports_of(&sources(folder))
 }
 
 /// The imports of the modules with these texts.
 pub(crate) fn imports_of(sources: &BTreeMap<String, String>) -> Imports {
     let names: BTreeSet<&str> = sources.keys().map(String::as_str).collect();
     let one = |(name, text): (&String, &String)| {
-        let mut paths = Vec::new();
-        let code: String = code(text).split_whitespace().collect::<Vec<_>>().join(" ");
-        for start in ["crate::", "super::"] {
-            for (at, _) in code.match_indices(start) {
-                let inside_a_word = code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-                if inside_a_word || code[..at].ends_with(['$', ':']) {
-                    continue;
-                }
-                let (base, tree) = base(name, &code[at..]);
-                tree_paths(base, tree, &mut paths);
-            }
-        }
+        let paths = paths(name, text);
         let named = paths.iter().filter_map(|path| longest(path, &names));
         let others = named.filter(|named| named != name).map(str::to_owned);
         (name.clone(), others.collect())
     };
     sources.iter().map(one).collect()
+}
+
+/// The paths of a crate that name none of its modules: what the root re-exports, and so hides from where
+/// it comes.
+pub(crate) fn by_the_root(folder: &Path) -> Vec<String> {
+    by_the_root_of(&sources(folder))
+}
+
+/// The paths in these texts that name none of the modules.
+pub(crate) fn by_the_root_of(sources: &BTreeMap<String, String>) -> Vec<String> {
+    let names: BTreeSet<&str> = sources.keys().map(String::as_str).collect();
+    let one = |(name, text): (&String, &String)| {
+        let paths = paths(name, text).into_iter().filter(|path| longest(path, &names).is_none());
+        paths.map(|path| format!("{name} names {}", path.join("::"))).collect::<Vec<_>>()
+    };
+    sources.iter().flat_map(one).collect()
+}
+
+/// The texts of the modules in a folder.
+fn sources(folder: &Path) -> BTreeMap<String, String> {
+    let sources = files(folder).into_iter().filter_map(|file| {
+        let text = std::fs::read_to_string(&file).expect("a source file is text");
+        Some((module(file.strip_prefix(folder).ok()?)?, text))
+    });
+    sources.collect()
+}
+
+/// The paths in the text of a module that begin with its crate, or with a module around it.
+fn paths(name: &str, text: &str) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    let code: String = code(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            let inside_a_word = code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            if inside_a_word || code[..at].ends_with(['$', ':']) {
+                continue;
+            }
+            let (base, tree) = base(name, &code[at..]);
+            tree_paths(base, tree, &mut paths);
+        }
+    }
+    paths
 }
 
 /// Every circle: the modules of each group in which all lead to one another, sorted.

@@ -1,91 +1,51 @@
 //! The kernel at work on one core: interrupts, jobs, context stacks, dispatch, timers.
 //!
-//! What belongs to the core is one static, of `cpu`. The crate drives the pure [`reflex_event::Core`] from real
-//! interrupts and implements [`reflex_event::Kernel`] for the library OS.
+//! The crate drives the pure [`reflex_event::Core`] from real interrupts and implements
+//! [`reflex_event::Kernel`] for the library OS. Its folders stand on one another, the lowest first, and
+//! no import points upwards:
 //!
-//! The order of things, which the modules follow:
+//! | folder | what it has |
+//! | --- | --- |
+//! | `cpu` | the one block that a core owns, and the types of its parts: data, and what needs nothing else |
+//! | `dispatch` | sections, jobs, timers, and going from one context's stack to another's |
+//! | `context` | contexts: how they are made, what they may do, what is not cut off on their stacks |
+//! | `event` | registrations, their attributes, activations, control, waiting |
+//! | `failure` | contexts that are given up: cleaned up, told of, begun again |
+//! | `spawn` | contexts that are made for an event |
+//! | `replace` | a context's implementation, replaced while the others serve |
+//! | `entry` | where all that is entered: interrupts, the timer, the library OS, the start |
 //!
-//! 1. [`interrupt`]: acknowledge, post the job, nothing else, interrupts masked;
-//! 2. [`job`]: bounded work with dispatch deferred, turning occurrences into activations;
-//! 3. [`section`](mod@section): the end of the outermost section is where dispatch happens;
-//! 4. `dispatch`: switch to the best context, on its own stack, and call the handler.
+//! What a lower folder has an upper one do goes through `cpu::upcalls`, or waits in a bit or a job until
+//! the section ends.
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
 
-mod activate;
-mod attempt;
-mod attributes;
-#[cfg(feature = "bench")]
-pub mod bench;
-mod birth;
-mod budget;
-mod caller;
-mod calls;
-mod cloner;
-mod completions;
-pub mod contain;
-mod control;
+mod context;
 mod cpu;
-mod create;
-mod crew;
-mod deadline;
 mod dispatch;
-mod estate;
-mod exclude;
-mod expiry;
-mod filter;
-mod guard;
-pub mod heap;
-mod idle;
-mod inbox;
-mod inherit;
-pub mod interrupt;
-pub mod job;
-mod jobs;
-mod kernel;
-mod kill;
-pub mod measure;
-pub mod memory;
-mod pending;
-mod policy;
-mod quarantine;
-mod queue;
-mod random;
-mod rebinding;
-mod registry;
+mod entry;
+mod event;
+mod failure;
 mod replace;
-pub mod report;
-mod restore;
-mod retire;
-mod running;
-mod runtime;
-mod scope;
-pub mod section;
-mod signal;
-mod slots;
-pub mod supervise;
-mod supervision;
-mod supervisor;
-mod switch;
-mod table;
-mod timer;
-mod vector;
-mod wait;
-pub mod watchdog;
-mod workers;
+mod spawn;
 
-pub use cloner::{Cloner, ClonerOptions};
-pub use completions::Completions;
+pub use context::policy::{ContextInfo, Protected};
+pub use context::running::{Running, describe_running};
 pub use cpu::home::{Quarantine, Reuse};
 pub use cpu::options::{ContextOptions, Origin, OwnScheme};
+pub use cpu::runtime::Runtime;
 pub use cpu::set::ContextSet;
-pub use kernel::{Platform, init};
-pub use policy::{ContextInfo, Protected};
-pub use rebinding::{Rebinding, Service};
-pub use replace::{Pending, ReplaceError, Replacement};
-pub use running::{Running, describe_running};
-pub use runtime::Runtime;
-pub use signal::{Signal, SignalMode};
-pub use timer::Timekeeping;
-pub use wait::{Waited, Waiter};
+pub use dispatch::timer::Timekeeping;
+pub use dispatch::{job, measure, memory, section, watchdog};
+#[cfg(feature = "bench")]
+pub use entry::bench;
+pub use entry::interrupt;
+pub use entry::kernel::{Platform, init};
+pub use event::completions::Completions;
+pub use event::signal::{Signal, SignalMode};
+pub use event::wait::{Waited, Waiter};
+pub use failure::{contain, heap, report, supervise};
+pub use replace::rebinding::{Rebinding, Service};
+pub use replace::replacement::{Pending, ReplaceError, Replacement};
+pub use spawn::cloner::{Cloner, ClonerOptions};

@@ -53,7 +53,7 @@ type Call = unsafe extern "C" fn(NonNull<Header>, u64, u32);
 #[repr(C)]
 pub(crate) struct Header {
     /// First, where dispatch finds it without knowing this type. It follows from what the context
-    /// and the registration ask for, and is never kept elsewhere: see [`crate::calls`].
+    /// and the registration ask for, and is never kept elsewhere: see [`crate::event::calls`].
     call: Cell<Call>,
     kind: &'static Kind,
     extras: Cell<Option<NonNull<Extras>>>,

@@ -9,7 +9,7 @@ pub const MOST: usize = 62;
 /// The bit of the job that may not return.
 pub(crate) const LAST: u64 = 1 << MOST;
 
-/// A job's work. It lives for ever and is called by nobody but [`run`].
+/// A job's work. It lives for ever and is called by nobody but [`jobs`](crate::dispatch::jobs).
 #[derive(Clone, Copy)]
 pub(crate) struct Work(pub(crate) NonNull<dyn FnMut() + Send>);
 

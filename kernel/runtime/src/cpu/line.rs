@@ -34,7 +34,7 @@ impl Line {
 /// An event's place in the inbox. It is never freed, since interrupts may come to it at any time,
 /// but is another event's when its own has ended.
 pub(crate) struct Slot {
-    /// The event's word; [`NOTHING`] when it is nobody's.
+    /// The event's word; 0 when it is nobody's: generations are odd.
     pub(crate) event: AtomicU64,
     pub(crate) fired: AtomicU32,
     /// In the inbox, or behind this one among those that are nobody's.

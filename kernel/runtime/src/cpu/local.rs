@@ -44,7 +44,7 @@ impl<T> Local<T> {
     ///
     /// # Safety
     /// Until the borrow ends, nothing else that reaches this value runs: the caller is in a
-    /// section ([`crate::section`]) in which it takes no second borrow, or has interrupts masked
+    /// section ([`crate::dispatch::section`]) in which it takes no second borrow, or has interrupts masked
     /// where interrupt code is the other party.
     #[inline(always)]
     #[allow(clippy::mut_from_ref, reason = "exclusion is the caller's duty, as said above")]

@@ -24,7 +24,7 @@ impl Stack {
 #[derive(Clone, Copy)]
 pub struct StackSource {
     /// Gives out a stack of at least so many bytes; under it lies a reserve of so many more, closed,
-    /// and under that a guard page. It may use [`take`], and opens the sections it needs itself:
+    /// and under that a guard page. It may use [`memory::take`](crate::memory::take), and opens the sections it needs itself:
     /// changing a map may take long.
     pub make: fn(usize, usize) -> Option<Range<usize>>,
     /// Maps a reserve. False when it cannot, as the map is being changed. Called wherever kernel

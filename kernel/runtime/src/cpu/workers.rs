@@ -29,7 +29,7 @@ pub(crate) struct Seat {
 // goes on; here it is a name.
 unsafe impl Send for Seat {}
 
-/// All children of one cloner. Reached only by [`with`].
+/// All children of one cloner.
 pub(crate) struct Crew {
     pub(crate) children: Children<Seat>,
     /// The context with the registrations that the children inherit.

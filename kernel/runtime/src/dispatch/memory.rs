@@ -1,0 +1,123 @@
+//! The machine's memory, given out once: stacks, pools, DMA buffers.
+//!
+//! What is taken is never given back, because what it is for (a context, a ring, a pool) lives
+//! as long as the image; inside a pool, memory comes and goes.
+
+use crate::cpu;
+use crate::dispatch::event_core::{tell, with_core};
+use crate::dispatch::section;
+use crate::dispatch::section::Start;
+use core::ops::Range;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use reflex_event::{Error, Trouble};
+use reflex_memory::{Content, Exclusion, Granule, Pool, Scheme};
+
+pub use crate::cpu::stack::StackSource;
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+static END: AtomicUsize = AtomicUsize::new(0);
+
+/// The exclusion of every pool: a section.
+struct Deferral;
+
+// SAFETY: one core; while a section is open no other context and no job runs, and interrupt
+// code uses no pool. Sections nest. Both ends are compiler fences.
+unsafe impl Exclusion for Deferral {
+    #[inline(always)]
+    fn enter(&self) {
+        section::enter();
+    }
+
+    #[inline(always)]
+    fn leave(&self) {
+        section::leave();
+    }
+
+    /// The owner is a context, by its place. Whoever allocates has no borrow of the core.
+    fn refused(&self, owner: u32) {
+        section::section(|cs| {
+            let Ok(context) = with_core(cs, |core| core.context_at(owner as u16)) else { return };
+            tell(cs, context, Trouble::PoolExhausted);
+        });
+    }
+}
+
+/// Takes charge of the machine's free memory.
+///
+/// # Safety
+/// `memory` is mapped, readable and writable, and used by nobody else for as long as the image
+/// runs; what `stacks` returns is as its type says.
+pub(crate) unsafe fn init(start: &Start, memory: NonNull<[u8]>, stacks: StackSource) {
+    let first = memory.cast::<u8>().addr().get();
+    NEXT.store(first, Relaxed);
+    END.store(first + memory.len(), Relaxed);
+    cpu::this().stacks.set(start, stacks);
+}
+
+/// Bytes that are still to be had.
+pub fn available() -> usize {
+    END.load(Relaxed) - NEXT.load(Relaxed)
+}
+
+/// Takes `bytes` of memory at a multiple of `align`, a power of two; `None` when that much is
+/// not left. The contents are whatever the machine left there.
+pub fn take(bytes: usize, align: usize) -> Option<NonNull<[u8]>> {
+    section::section(|_| {
+        let start = NEXT.load(Relaxed).checked_next_multiple_of(align)?;
+        let end = start.checked_add(bytes).filter(|end| *end <= END.load(Relaxed))?;
+        NEXT.store(end, Relaxed);
+        let start = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(start))?;
+        Some(NonNull::slice_from_raw_parts(start, bytes))
+    })
+}
+
+/// Takes a stack; returns its upper end.
+pub(crate) fn stack(bytes: usize) -> Option<usize> {
+    stack_above(bytes, 0).map(|stack| stack.end)
+}
+
+/// Takes a stack with a closed reserve under it.
+pub(crate) fn stack_above(bytes: usize, reserve: usize) -> Option<Range<usize>> {
+    (cpu::this().stacks.get().make)(bytes, reserve)
+}
+
+/// Maps a stack's reserve; false when that cannot be done.
+pub(crate) fn open_reserve(reserve: Range<usize>) -> bool {
+    (cpu::this().stacks.get().open)(reserve)
+}
+
+/// Unmaps a stack's reserve, which nobody uses.
+pub(crate) fn close_reserve(reserve: Range<usize>) {
+    section::section(|_| (cpu::this().stacks.get().close)(reserve));
+}
+
+/// Makes a pool of `bytes`, bookkeeping included.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] when that much memory is not left, or too little was asked for.
+pub fn pool(bytes: usize, granule: Granule, content: Content) -> Result<&'static Pool, Error> {
+    let region = take(bytes, granule.bytes().max(16)).ok_or(Error::OutOfMemory)?;
+    // SAFETY: `take` gives memory out once.
+    place(unsafe { Pool::new(region, granule, content, &Deferral) })
+}
+
+/// Makes a pool whose blocks are found by a scheme of its owner's.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] when there is no memory for its bookkeeping, or the scheme's region is no
+/// good.
+pub(crate) fn pool_by(scheme: &'static mut dyn Scheme) -> Result<&'static Pool, Error> {
+    place(Pool::with_scheme(scheme, &Deferral))
+}
+
+/// Puts a pool where it stays.
+fn place(pool: Result<Pool, reflex_memory::Error>) -> Result<&'static Pool, Error> {
+    let place = take(size_of::<Pool>(), align_of::<Pool>()).ok_or(Error::OutOfMemory)?;
+    let place = place.cast::<Pool>();
+    // SAFETY: fresh memory of the right size and alignment, which stays for ever.
+    unsafe {
+        place.write(pool.map_err(|_| Error::OutOfMemory)?);
+        Ok(place.as_ref())
+    }
+}

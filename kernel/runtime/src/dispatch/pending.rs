@@ -1,0 +1,78 @@
+//! What waits for the outermost section to end, and how that is given up and opened again.
+
+use crate::cpu;
+use crate::cpu::deferral::{Free, Inner, Outermost, Section};
+use crate::dispatch::measure;
+use core::sync::atomic::{Ordering::SeqCst, compiler_fence};
+
+impl Outermost {
+    /// Opens the outermost section; or says that a section is open already.
+    #[inline(always)]
+    pub(crate) fn open() -> Result<Self, Inner> {
+        cpu::this().deferral.open().inspect(|_| begun())
+    }
+
+    /// Gives the section up.
+    #[must_use = "what waits is not served by itself"]
+    #[inline(always)]
+    pub(crate) fn give_up(self) -> Free {
+        compiler_fence(SeqCst);
+        measure::deferred_until();
+        cpu::this().deferral.give_up(self)
+    }
+}
+
+impl Free {
+    /// Whether something waits, which may be served at once.
+    #[inline(always)]
+    pub(crate) fn waits(&self) -> bool {
+        cpu::this().deferral.waits()
+    }
+
+    /// Opens the outermost section again.
+    #[inline(always)]
+    pub(crate) fn hold(self) -> Outermost {
+        let outermost = cpu::this().deferral.reopen(self);
+        begun();
+        outermost
+    }
+}
+
+impl Inner {
+    /// Runs `work` in a section in the one that is open. What waits is for the end of that.
+    #[inline(always)]
+    pub(crate) fn section<R>(self, work: impl FnOnce(&Section) -> R) -> R {
+        self.within(&cpu::this().deferral, work)
+    }
+}
+
+/// A section has been opened.
+#[inline(always)]
+pub(crate) fn begun() {
+    measure::deferred_from();
+    // Single core: only the compiler could move the work out of the section.
+    compiler_fence(SeqCst);
+}
+
+/// Whether a section is open.
+#[inline(always)]
+pub fn deferred() -> bool {
+    cpu::this().deferral.depth() != 0
+}
+
+/// How many sections are open.
+pub(crate) fn depth() -> u32 {
+    cpu::this().deferral.depth()
+}
+
+/// Whether one section is open, and not another in it.
+#[inline(always)]
+pub(crate) fn is_outermost() -> bool {
+    cpu::this().deferral.depth() == 1
+}
+
+/// Marks jobs, or a dispatch, as waiting. Legal in interrupt context.
+#[inline(always)]
+pub(crate) fn post(bits: u64) {
+    cpu::this().deferral.post(bits);
+}

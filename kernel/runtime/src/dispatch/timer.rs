@@ -1,0 +1,258 @@
+//! Time: the clock, the timer wheel, and the one-shot interrupt that drives it.
+
+use crate::cpu;
+use crate::cpu::job::Job;
+use crate::cpu::timers::{Due, Timers};
+use crate::dispatch::section::{Section, Start, section};
+use crate::dispatch::vector::Vector;
+use core::num::NonZeroU64;
+use core::sync::atomic::Ordering::Relaxed;
+use core::time::Duration;
+use reflex_arch::apic::LocalApic;
+use reflex_arch::calibration::Rates;
+use reflex_arch::clock::Clock;
+use reflex_arch::cpu::Features;
+use reflex_event::{Error, Instant, TimerId};
+use reflex_timer::{Chunk, GRANULARITY_NS, Step, TimerKey, Wheel};
+
+/// What the machine has to tell time by.
+pub struct Timekeeping {
+    /// What the processor can do.
+    pub features: Features,
+    /// The local interrupt controller, enabled.
+    pub apic: LocalApic,
+    /// The time stamp counter, calibrated.
+    pub clock: Clock,
+    /// The rates of both.
+    pub rates: Rates,
+}
+
+/// Starts the clock. The timer interrupts by `vector`, and `job` expires what is due.
+pub(crate) fn init(
+    start: &Start,
+    time: Timekeeping,
+    limit: usize,
+    (vector, job): (Vector, Job),
+) -> Result<(), Error> {
+    let mut apic = time.apic;
+    apic.start_timer(&time.features, vector.number(), time.rates.apic_hz, time.rates.tsc_hz);
+    let wheel = Wheel::new(limit).map_err(refusal)?;
+    cpu::this().origin.set(start, reflex_arch::clock::tsc());
+    cpu::this().clock.set(start, time.clock);
+    cpu::this().apic.set(start, apic);
+    cpu::this().timers.set(start, Timers { wheel, job, armed: u64::MAX });
+    Ok(())
+}
+
+#[inline(always)]
+fn clock() -> &'static Clock {
+    cpu::this().clock.get()
+}
+
+#[inline(always)]
+fn apic() -> &'static LocalApic {
+    cpu::this().apic.get()
+}
+
+/// Time since the machine started.
+#[inline(always)]
+pub(crate) fn now() -> Instant {
+    Instant::from_nanos(clock().now())
+}
+
+/// The time when the time stamp counter was `count`.
+pub(crate) fn at(count: u64) -> Instant {
+    Instant::from_nanos(clock().at(count))
+}
+
+/// Time stamp counts since the kernel was started.
+pub(crate) fn counts() -> u64 {
+    reflex_arch::clock::tsc() - cpu::this().origin.get()
+}
+
+/// Tells the interrupt controller that the interrupt in service has been taken care of.
+#[inline(always)]
+pub(crate) fn end_of_interrupt() {
+    apic().end_of_interrupt();
+}
+
+/// Raises `vector` on this processor.
+#[cfg(feature = "bench")]
+pub(crate) fn interrupt_self(vector: u8) {
+    apic().interrupt_self(vector);
+}
+
+/// Runs `work` on the timers.
+#[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
+fn with<R>(cs: &Section, work: impl FnOnce(&mut Timers) -> R) -> R {
+    cpu::this().timers.with(cs, work)
+}
+
+/// Runs `add` in a section in which there is room for another timer. The room is made outside of any,
+/// since that takes time; others may run meanwhile, and take it.
+///
+/// # Errors
+/// [`Error::TableFull`], [`Error::HeapExhausted`], and those of `add`.
+pub(crate) fn with_room<R>(mut add: impl FnMut(&Section) -> Result<R, Error>) -> Result<R, Error> {
+    loop {
+        make_room()?;
+        match section(&mut add) {
+            Err(Error::TableFull) => {}
+            done => return done,
+        }
+    }
+}
+
+#[cold]
+fn make_room() -> Result<(), Error> {
+    while section(|cs| with(cs, |timers| timers.wheel.needs_chunk())).map_err(refusal)? {
+        let filler = Due::Event(0);
+        let chunk = Chunk::new(filler).map_err(refusal)?;
+        // Given back when the wheel has all it may have; it is dropped outside of the section.
+        let _unneeded = section(|cs| with(cs, |timers| timers.wheel.supply(chunk)));
+    }
+    Ok(())
+}
+
+/// Makes a timer, for which there is room: see [`with_room`].
+pub(crate) fn add(cs: &Section, due: Due) -> Result<TimerId, Error> {
+    with(cs, |timers| timers.wheel.insert(due).map(id).map_err(refusal))
+}
+
+pub(crate) fn exists(cs: &Section, timer: TimerId) -> bool {
+    with(cs, |timers| timers.wheel.contains(key(timer)))
+}
+
+pub(crate) fn arm(
+    cs: &Section,
+    timer: TimerId,
+    deadline: Instant,
+    period: Option<Duration>,
+) -> Result<(), Error> {
+    let period = period.map(|period| {
+        let nanos = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
+        NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN)
+    });
+    let deadline = deadline.as_nanos();
+    with(cs, |timers| {
+        let due = timers.wheel.arm(key(timer), deadline, period).map_err(refusal)?;
+        if due < timers.armed {
+            timers.interrupt_by(due);
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn disarm(cs: &Section, timer: TimerId) -> Result<(), Error> {
+    // The interrupt may come for nothing: cheaper than finding out whether it is needed.
+    with(cs, |timers| timers.wheel.disarm(key(timer)).map(drop).map_err(refusal))
+}
+
+pub(crate) fn remove(cs: &Section, timer: TimerId) -> Result<(), Error> {
+    with(cs, |timers| timers.wheel.remove(key(timer)).map(drop).map_err(refusal))
+}
+
+impl Timers {
+    /// Sets the next interrupt for the beginning of a granule, or for now if it has begun.
+    fn interrupt_by(&mut self, granule: u64) {
+        let now = clock().now();
+        if granule > now / GRANULARITY_NS {
+            self.interrupt_at(granule, now);
+        } else {
+            self.armed = granule;
+            apic().arm(0);
+        }
+    }
+
+    /// Sets the next interrupt for the beginning of a granule that has not begun. It may come later
+    /// by the time that has gone by since `now` was asked for, never earlier.
+    #[inline(always)]
+    fn interrupt_at(&mut self, granule: u64, now: u64) {
+        self.armed = granule;
+        // The last granule begins after 2^64 nanoseconds: the difference is right all the same.
+        apic().arm(granule.wrapping_mul(GRANULARITY_NS).wrapping_sub(now));
+    }
+}
+
+/// Expires the first timer that is due, and sets the next interrupt; when more are due, the job is
+/// posted.
+#[inline(always)]
+pub(crate) fn step(cs: &Section) -> Step<Due> {
+    let mut timers = cpu::this().timers.borrow(cs);
+    let now = clock().now();
+    timers.armed = u64::MAX;
+    has_come();
+    let (step, next) = timers.wheel.expire_and_next(now);
+    match next {
+        Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
+        Some(next) => timers.interrupt_at(next, now),
+        None => {}
+    }
+    step
+}
+
+/// Takes the job back if it was posted and nothing else was: the caller is then to expire in
+/// its stead.
+pub(crate) fn take_pending(cs: &Section) -> bool {
+    let job = with(cs, |timers| timers.job.bits());
+    cpu::this().deferral.take_only(job)
+}
+
+/// Has the timer's interrupt come within so many nanoseconds, if not before. It may come for nothing.
+#[inline(always)]
+pub(crate) fn interrupt_within(cs: &Section, nanos: u64) {
+    let now = clock().now();
+    // From the next nanosecond on, and no later than that.
+    if cpu::this().interrupts_by.load(Relaxed).wrapping_sub(now + 1) >= nanos {
+        arm_within(cs, now, nanos);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn arm_within(cs: &Section, now: u64, nanos: u64) {
+    let granule = (now + nanos) / GRANULARITY_NS;
+    with(cs, |timers| {
+        if timers.armed <= now / GRANULARITY_NS {
+            // It has come, and the job has not run yet that sets the next one. Another filter around
+            // this one may have had it come again, sooner than this one needs.
+            if cpu::this().interrupts_by.load(Relaxed).wrapping_sub(now + 1) >= nanos {
+                interrupt_again(now, nanos);
+            }
+            return;
+        }
+        if granule < timers.armed {
+            timers.interrupt_at(granule, now);
+        }
+        cpu::this().interrupts_by.store(timers.armed.saturating_mul(GRANULARITY_NS), Relaxed);
+    });
+}
+
+/// The timer's interrupt has come while dispatch is deferred: nobody knows when it comes again.
+pub(crate) fn has_come() {
+    cpu::this().interrupts_by.store(0, Relaxed);
+}
+
+/// Has the timer's interrupt, which has come while dispatch is deferred, come again so many nanoseconds
+/// after `now`. Legal in interrupt context.
+pub(crate) fn interrupt_again(now: u64, nanos: u64) {
+    cpu::this().interrupts_by.store(now + nanos, Relaxed);
+    apic().arm(nanos);
+}
+
+fn id(key: TimerKey) -> TimerId {
+    TimerId { index: key.index, generation: key.generation }
+}
+
+fn key(id: TimerId) -> TimerKey {
+    TimerKey { index: id.index, generation: id.generation }
+}
+
+fn refusal(error: reflex_timer::Error) -> Error {
+    match error {
+        reflex_timer::Error::Stale => Error::Stale,
+        reflex_timer::Error::TableFull => Error::TableFull,
+        reflex_timer::Error::HeapExhausted => Error::HeapExhausted,
+    }
+}

@@ -1,0 +1,59 @@
+//! What becomes of a timer that has expired.
+
+use crate::cpu::job::Job;
+use crate::cpu::timers::Due;
+use crate::dispatch::section::{Outermost, Start};
+use crate::dispatch::timer::Timekeeping;
+use crate::dispatch::vector::Vector;
+use crate::dispatch::{timer, watchdog};
+use crate::event::activate::{activate_deferred, activate_held};
+use crate::event::attributes;
+use reflex_event::{Error, EventId};
+use reflex_timer::Step;
+
+/// When a handler that is due runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// At once, if it beats whoever runs: no other section is open.
+    Now,
+    /// When the section ends.
+    Deferred,
+}
+
+/// Starts the clock, and the timer's interrupt.
+pub(crate) fn init(start: &Start, time: Timekeeping, limit: usize) -> Result<(), Error> {
+    // For what is due while dispatch is deferred, or when more timers are than one.
+    let job = Job::in_section(|outermost| expire(outermost, When::Deferred))?;
+    let vector = Vector::reserve()?;
+    vector.expire(job);
+    timer::init(start, time, limit, (vector, job))
+}
+
+/// Expires a timer and sets the next interrupt.
+///
+/// When more timers are due the job is posted, and whoever has become the best to run is not kept
+/// waiting by the others' expiries.
+#[inline(never)]
+pub(crate) fn expire(outermost: &mut Outermost, when: When) {
+    let Step::Fired(fired) = timer::step(outermost) else { return };
+    // A stale event was unregistered while its timer was armed, and a full counter says as much
+    // as a counter can.
+    let _ = match fired.payload {
+        Due::Event(event) => {
+            let event = EventId::from_word(event);
+            match when {
+                When::Now => activate_held(outermost, event, fired.count),
+                When::Deferred => activate_deferred(outermost, event, fired.count),
+            }
+        }
+        Due::TimeOut(event) => attributes::timed_out(outermost, EventId::from_word(event)),
+        Due::Life(supervision) => {
+            supervision.due(outermost);
+            Ok(())
+        }
+        Due::Watchdog => {
+            watchdog::feed(outermost);
+            Ok(())
+        }
+    };
+}

@@ -1,0 +1,105 @@
+//! Interrupts: acknowledge, post the job, nothing else.
+
+use crate::context::attempt;
+use crate::cpu;
+use crate::cpu::line::Purpose;
+use crate::dispatch::section::{Free, Outermost, Section};
+use crate::dispatch::{idle, measure, slots, switch, timer};
+use crate::entry::expiry;
+use crate::entry::expiry::When;
+use crate::event::activate;
+use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
+
+pub use crate::dispatch::vector::{Vector, in_interrupt};
+
+/// Every interrupt, masked, on the interrupted stack.
+#[unsafe(no_mangle)]
+extern "C" fn reflex_interrupt(vector: u64) {
+    measure::masked_from();
+    idle::woken();
+    let place = (vector as usize).wrapping_sub(usize::from(FIRST_VECTOR)) % VECTORS;
+    // SAFETY: interrupts are masked.
+    let line = unsafe { &mut cpu::this().lines.get()[place] };
+    if let Some(device) = &mut line.acknowledge {
+        device.acknowledge();
+    }
+    timer::end_of_interrupt();
+    let Ok(mut outermost) = Outermost::open() else {
+        measure::interrupted();
+        match line.purpose {
+            Purpose::Event(event, slot) => slots::fire(slot, event),
+            Purpose::Job(job) => job.post(),
+            Purpose::Timer(job) => {
+                job.post();
+                // SAFETY: a section is open, and whoever has it does not run before this has returned;
+                // or it is given up where it is, and then the section stays.
+                attempt::tick(unsafe { Section::assume() });
+            }
+            Purpose::Free | Purpose::Reserved => {}
+        }
+        measure::masked_until();
+        return;
+    };
+    measure::masked_until();
+    // The line is not looked at any more once the next interrupt may be.
+    if let Purpose::Event(event, _) = line.purpose {
+        let_through();
+        // An event that has been unregistered concerns nobody any more.
+        let _ = activate::activate_held(&mut outermost, event, 1);
+    } else {
+        serve_purpose(&mut outermost, line.purpose);
+    }
+    leave(outermost);
+}
+
+/// Does what an interrupt is about that is not an occurrence by itself. Out of the way of those
+/// that are. The caller has interrupts masked.
+#[inline(never)]
+fn serve_purpose(outermost: &mut Outermost, purpose: Purpose) {
+    let_through();
+    match purpose {
+        Purpose::Job(job) => switch::service(outermost, job.bits()),
+        Purpose::Timer(_) => expiry::expire(outermost, When::Now),
+        _ => {}
+    }
+}
+
+/// The end of an interrupt that found no section open: what waits is served, and then interrupts
+/// are masked from before the last look until the return. Else those that arrive between the two
+/// could pile up their frames on this stack without bound.
+#[inline(always)]
+fn leave(mut outermost: Outermost) {
+    arch::disable();
+    measure::masked_from();
+    loop {
+        let free = outermost.give_up();
+        if !free.waits() {
+            break;
+        }
+        outermost = serve(free);
+    }
+    measure::masked_until();
+}
+
+/// Lets interrupts through again in the course of one that has been acknowledged.
+#[inline(always)]
+fn let_through() {
+    // SAFETY: one was taken, so they were enabled.
+    unsafe { arch::enable() }
+}
+
+#[cold]
+#[inline(never)]
+fn serve(free: Free) -> Outermost {
+    let mut outermost = free.hold();
+    measure::masked_until();
+    let_through();
+    if timer::take_pending(&outermost) {
+        expiry::expire(&mut outermost, When::Now);
+    } else {
+        switch::service(&mut outermost, 0);
+    }
+    arch::disable();
+    measure::masked_from();
+    outermost
+}

@@ -1,0 +1,7 @@
+//! Where the kernel is entered: by interrupts and the timer, by the library OS, and at the start.
+
+#[cfg(feature = "bench")]
+pub mod bench;
+pub(crate) mod expiry;
+pub mod interrupt;
+pub(crate) mod kernel;

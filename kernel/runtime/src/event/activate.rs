@@ -1,0 +1,85 @@
+//! Activation: an occurrence joins its context's queue, or its handler is started on the spot.
+
+use crate::cpu::deferral::{Outermost, Section};
+use crate::dispatch::event_core::{borrow_core, note, timestamp};
+use crate::dispatch::switch::{begin_on, preempt};
+use crate::event::filter;
+use reflex_event::{Effects, Error, EventId, Outcome, Start};
+
+/// Activates `event`; a handler that is due at once is started on the spot.
+#[inline(always)]
+pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
+    match Outermost::open() {
+        Ok(mut outermost) => {
+            let result = activate_held(&mut outermost, event, count);
+            outermost.leave();
+            result
+        }
+        // A section of its own: where a filter activates, what goes wrong in here is not its.
+        Err(inner) => inner.section(|cs| activate_deferred(cs, event, count)),
+    }
+}
+
+/// Activates `event` in the outermost section, which stays open.
+#[inline(always)]
+pub(crate) fn activate_held(
+    outermost: &mut Outermost,
+    event: EventId,
+    count: u32,
+) -> Result<(), Error> {
+    let start = borrow_core(outermost).start_at_once(event, count);
+    match start {
+        Some(Start { from, to, handler, activation }) => {
+            let words =
+                [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
+            begin_on(outermost, from, to.place(), words);
+            Ok(())
+        }
+        None => activate_queued(outermost, event, count),
+    }
+}
+
+/// Activates `event`, whose handler cannot be begun on the spot, in the outermost section; and
+/// goes to whoever has become the best to run by that.
+#[inline(never)]
+fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Result<(), Error> {
+    let outcome = borrow_core(outermost).activate(event, count, timestamp)?;
+    match outcome {
+        Outcome::Continue => {}
+        Outcome::Preempt => preempt(outermost),
+        Outcome::Watched => {
+            if let Some(event) = filter::occurred(outermost, event, count)? {
+                return activate_held(outermost, event, 1);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Activates `event` in a section; its handler runs when that ends, at the earliest.
+#[inline(never)]
+pub(crate) fn activate_deferred(cs: &Section, event: EventId, count: u32) -> Result<(), Error> {
+    let outcome = borrow_core(cs).activate(event, count, timestamp)?;
+    if outcome == Outcome::Watched {
+        return match filter::occurred(cs, event, count)? {
+            Some(event) => activate_deferred(cs, event, 1),
+            None => Ok(()),
+        };
+    }
+    note(outcome);
+    Ok(())
+}
+
+/// Carries out what a change has led to: in the section of the change, with nothing borrowed.
+#[inline(always)]
+pub(crate) fn carry_out(cs: &Section, Effects { outcome, activate }: Effects) {
+    note(outcome);
+    if let Some(event) = activate {
+        begin_deferred(cs, event);
+    }
+}
+
+/// Activates an event that may have been ended.
+pub(crate) fn begin_deferred(cs: &Section, event: EventId) {
+    let _ = activate_deferred(cs, event, 1);
+}

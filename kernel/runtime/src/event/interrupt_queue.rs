@@ -1,0 +1,44 @@
+//! Signals fired where nothing may be activated: in interrupt context. They wait in a list
+//! without bound or memory of its own, and a job activates them.
+
+use crate::cpu;
+use crate::cpu::job::Job;
+use crate::cpu::line::Slot;
+use crate::dispatch::section::{Section, Start};
+use crate::dispatch::slots::{address, slot};
+use crate::event::activate::activate_deferred;
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering::Relaxed;
+use reflex_event::Error;
+
+/// Makes the job that empties the inbox.
+pub(crate) fn init(start: &Start) -> Result<(), Error> {
+    let job = Job::in_section(|outermost| drain(outermost))?;
+    cpu::this().inbox.set(start, job);
+    Ok(())
+}
+
+fn drain(cs: &Section) {
+    let mut at = oldest();
+    while let Some(slot) = at {
+        // Before the count is taken: from then on an interrupt may link the slot anew.
+        at = slot.behind();
+        let fired = slot.fired.swap(0, Relaxed);
+        // A stale event has been unregistered meanwhile; an overrun leaves the most that can be
+        // counted, which is what a counter's saturation means.
+        let _ = activate_deferred(cs, slot.event(), fired);
+    }
+}
+
+/// Takes the list, turned round: it is the order in which the signals were fired that counts.
+/// Interrupts leave a slot's link alone until its count has been taken.
+fn oldest() -> Option<&'static Slot> {
+    let mut at = slot(cpu::this().newest.swap(null_mut(), Relaxed));
+    let mut turned = None;
+    while let Some(slot) = at {
+        at = slot.behind();
+        slot.next.store(address(turned), Relaxed);
+        turned = Some(slot);
+    }
+    turned
+}

@@ -1,0 +1,173 @@
+//! What ended registrations leave to be dropped: what their handlers have captured, and their filters.
+//! It is application's code, so it runs in the context whose it is, outside of any section, and fails
+//! alone.
+//!
+//! ```text
+//!   the handler has returned, ended meanwhile ─────▶ at once, in its stead
+//!   ended by its own context ──────────────────────▶ at once, where that is
+//!   ended by others, or in a section ──▶ `last` ───▶ an activation of its own, at its priority
+//!   its context was given up ──────────────────────▶ the supervisor (see `estate`)
+//! ```
+//!
+//! The activation needs no memory: the handler is registered anew in the place that it has just left,
+//! under a name that nobody knows, to be called one last time.
+
+use crate::context::attempt::attempt;
+use crate::context::{caller, registry, scope};
+use crate::cpu::attributes::Filter;
+use crate::cpu::handler::{Called, Handler, Husk, Retired, Way};
+use crate::cpu::loose::Loose;
+use crate::cpu::workers::Membership;
+use crate::dispatch::event_core::{note, running, timestamp, with_core};
+use crate::dispatch::section;
+use crate::dispatch::section::{Outermost, Section, section};
+use crate::event::activate::begin_deferred;
+use crate::event::{budget, filter};
+use reflex_event::{Accumulation, Condition, ContextId, Error, Outcome, Priority, Registration};
+use reflex_memory::Lent;
+
+/// Whether code of `context` is running that may be given up: no section is open but the caller's.
+pub(crate) fn is_at_home(cs: &Section, context: ContextId) -> bool {
+    section::is_outermost()
+        && running(cs) == Some(context)
+        && !caller::is_under_way(cs)
+        && scope::with(cs, |scopes| scopes.open() == 0)
+}
+
+/// Has what a handler of `context` has captured dropped later, in its context, and its memory freed.
+pub(crate) fn later(cs: &Section, context: ContextId, handler: Retired, priority: Priority) {
+    if !handler.header().must_drop() {
+        handler.end_extras(cs);
+        return handler.drop_captured().free();
+    }
+    handler.header().set_way::<Last>();
+    let registration = Registration { priority, accumulation: Accumulation::Each };
+    match with_core(cs, |core| -> Result<Outcome, Error> {
+        if core.condition(context)?.0 == Condition::Taken {
+            // It runs no handlers.
+            return Err(Error::Busy);
+        }
+        let event = core.register(context, registration, handler.handler())?;
+        let outcome = core.activate(event, 1, timestamp)?;
+        if core.look_up(event)?.pending == 0 {
+            // Shed, since too much waits there.
+            core.unregister(event)?;
+            return Err(Error::LimitReached);
+        }
+        Ok(outcome)
+    }) {
+        // It is the core's, until it gives it back.
+        Ok(outcome) => note(outcome),
+        Err(_) => contained(cs, context, handler),
+    }
+}
+
+/// Drops what a handler has captured here and now, as code of `context`, and frees its memory.
+fn contained(cs: &Section, context: ContextId, handler: Retired) {
+    let (name, pool) = (handler.handler(), handler.pool());
+    match attempt(cs, context, || handler.drop_all()) {
+        Some(husk) => {
+            husk.end_extras(cs);
+            husk.free();
+        }
+        None => {
+            // SAFETY: what does not come to its end is forgotten, and nobody goes on with it.
+            let husk = unsafe { Husk::take_over(name, pool) };
+            husk.end_extras(cs);
+            husk.leave(registry::reuse(cs, context));
+        }
+    }
+}
+
+/// Drops a handler that was bound in vain, in its context: here, if that is where this is, or
+/// [`later`]. Not in a section.
+pub(crate) fn unseen(handler: Loose, context: ContextId) {
+    let here = section(|cs| {
+        if is_at_home(cs, context) {
+            return Some(handler);
+        }
+        later(cs, context, handler.keep(), Priority::DEFAULT);
+        None
+    });
+    drop(here);
+}
+
+/// Drops a filter that is no event's any more: here, if this is its owner's context, or as code of that.
+pub(crate) fn drop_filter(owner: ContextId, filter: Option<Lent<Filter>>) {
+    let Some(filter) = filter else { return };
+    let left = section(|cs| {
+        if is_at_home(cs, owner) {
+            return Some(filter);
+        }
+        filter::discard(cs, owner, filter);
+        None
+    });
+    drop(left);
+}
+
+/// The way of a handler that is to be called one last time: it ends itself, and so [`finish`] is next.
+pub(crate) struct Last;
+
+impl Way for Last {
+    fn call(called: Called) {
+        // It is running, so it is registered.
+        let _ = section(|cs| with_core(cs, |core| core.unregister(called.event())));
+    }
+}
+
+/// Drops what a handler has captured, in its own context, which may be given up meanwhile; then frees
+/// its memory. It is noted as unfinished there, if that is supervised.
+pub(crate) fn drop_here(handler: Retired, context: ContextId) {
+    let husk = handler.drop_all();
+    section(|cs| {
+        let Ok(place) = registry::at(cs, context) else { return };
+        if let Some(supervision) = place.supervision {
+            supervision.unfinished.set(None);
+        }
+        husk.free();
+        if let Some(member) = place.member.get(cs) {
+            member.left(cs);
+        }
+    });
+}
+
+/// A handler of the running context's has returned that was ended meanwhile: what it has captured is
+/// dropped, with the time that a handler has, and its memory is freed.
+///
+/// # Safety
+/// The core gave it back.
+pub(crate) unsafe fn finish(outermost: Outermost, handler: Handler) -> Outermost {
+    let context = running(&outermost);
+    let Some(Ok(place)) = context.map(|context| registry::at(&outermost, context)) else {
+        return outermost;
+    };
+    let member = place.member.get(&outermost);
+    // SAFETY: the caller's duty: it has returned and is never called again. It was bound in its
+    // context's pool, as all of that one's handlers.
+    let handler = unsafe { Retired::take_over(handler, place.pool.get(&outermost)) };
+    handler.end_extras(&outermost);
+    if handler.header().must_drop()
+        && let Some(context) = context
+    {
+        if let Some(supervision) = place.supervision {
+            supervision.unfinished.set(Some(handler.handler()));
+        }
+        let free = outermost.leave();
+        budget::limited(|| drop_here(handler, context));
+        return free.hold();
+    }
+    handler.drop_captured().free();
+    if let Some(member) = member {
+        member.left(&outermost);
+    }
+    outermost
+}
+
+impl Membership {
+    /// A registration of the child has ended; if it was its last, its life is looked at.
+    pub(crate) fn left(self, cs: &Section) {
+        if let Some(start) = self.with(cs, |crew, core, number| crew.children.left(core, number)) {
+            begin_deferred(cs, start);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! User signals: occurrences the application itself brings about.
+
+use crate::cpu::line::Slot;
+use crate::cpu::runtime::Runtime;
+use crate::dispatch::{slots, vector};
+use reflex_event::{
+    Accumulation, Activation, Context, Error, EventId, EventSystem, Priority, Registration,
+};
+
+/// How firings that arrive before the handler ran are delivered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SignalMode {
+    /// The handler runs once a firing.
+    Semaphore,
+    /// The handler runs once for all firings since its last run and is told how many.
+    Counter,
+}
+
+/// A signal: `fire` runs its handler, from any context, any handler and any interrupt. What is kept
+/// for it is kept as long as its registration lasts, and then is another's.
+#[derive(Clone, Copy)]
+pub struct Signal {
+    kernel: Runtime,
+    event: EventId,
+    slot: &'static Slot,
+}
+
+impl Signal {
+    /// Makes a signal whose `handler` runs in `context`. It is told the number of firings, which
+    /// is 1 in semaphore mode.
+    ///
+    /// # Errors
+    /// Those of [`EventSystem::register`].
+    pub fn new<S, F>(
+        kernel: Runtime,
+        context: Context<S>,
+        priority: Priority,
+        mode: SignalMode,
+        handler: F,
+    ) -> Result<Self, Error>
+    where
+        S: 'static,
+        F: Fn(&mut S, Activation) + Send + 'static,
+    {
+        let accumulation = match mode {
+            SignalMode::Semaphore => Accumulation::Each,
+            SignalMode::Counter => Accumulation::Count,
+        };
+        kernel.permit(context.id(), "signal")?;
+        let event = kernel.register(context, Registration { priority, accumulation }, handler)?;
+        Ok(Self { kernel, event, slot: Slot::of(event) })
+    }
+
+    /// A signal that activates `event`, which is registered already.
+    pub fn of(kernel: Runtime, event: EventId) -> Self {
+        Self { kernel, event, slot: Slot::again(event) }
+    }
+
+    /// The signal's registration.
+    pub fn event(&self) -> EventId {
+        self.event
+    }
+
+    /// Fires the signal. Constant time; legal in interrupt context.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when it was unregistered, [`Error::Overrun`] when 2^32 firings wait.
+    /// Neither is seen in interrupt context.
+    #[inline]
+    pub fn fire(&self) -> Result<(), Error> {
+        if vector::in_interrupt() {
+            slots::fire(self.slot, self.event);
+            return Ok(());
+        }
+        self.kernel.activate(self.event, 1)
+    }
+}

@@ -1,0 +1,259 @@
+//! Registrations as the machine makes and ends them: the core's table, and memory for it.
+
+use crate::context::{guard, policy, registry, supervision};
+use crate::cpu::handler::{Handler, Retired, registered};
+use crate::cpu::loose::Loose;
+use crate::dispatch::event_core::{note_if_due, with_core};
+use crate::dispatch::memory;
+use crate::dispatch::section::{Section, section};
+use crate::event::retire::Last;
+use crate::event::{calls, retire};
+use reflex_event::{
+    Activation, Chunk, Context, ContextId, Error, EventId, Executor, Priority, Record,
+    Registration, Unregistered,
+};
+
+/// Binds `handler` to a context's state, and registers it.
+///
+/// # Errors
+/// Those of [`EventSystem::register`](reflex_event::EventSystem::register).
+pub(crate) fn bind<S, F>(
+    context: Context<S>,
+    registration: Registration,
+    handler: F,
+) -> Result<EventId, Error>
+where
+    S: 'static,
+    F: Fn(&mut S, Activation) + Send + 'static,
+{
+    let (pool, state) = section(|cs| {
+        let place = registry::at(cs, context.id())?;
+        policy::permit_at(cs, place, Executor::Direct)?;
+        supervision::living(place)?;
+        // Cut off in between, the bound handler would be lost.
+        guard::open(cs);
+        Ok((place.pool.get(cs), place.state.get(cs)))
+    })?;
+    // What is refused is dropped where nothing is guarded any more.
+    let registered = match Loose::bind(state, handler, pool) {
+        Ok(handler) => try_register(context.id(), registration, handler)
+            .map_err(|(error, handler)| (error, Some(handler), None)),
+        Err((error, handler)) => Err((error, None, Some(handler))),
+    };
+    guard::close();
+    registered.map_err(|(error, ..)| error)
+}
+
+/// Registers a handler, which is dropped when it is refused. Others may run meanwhile.
+///
+/// # Errors
+/// As [`admit`], and those of the core.
+pub(crate) fn register(
+    context: ContextId,
+    registration: Registration,
+    handler: Loose,
+) -> Result<EventId, Error> {
+    try_register(context, registration, handler).map_err(|(error, _)| error)
+}
+
+/// [`register`], which gives back a handler that is refused.
+pub(crate) fn try_register(
+    context: ContextId,
+    registration: Registration,
+    handler: Loose,
+) -> Result<EventId, (Error, Loose)> {
+    match place(context, registration, &handler) {
+        Ok(event) => {
+            // It is the core's, until it gives it back.
+            let _ = handler.keep();
+            Ok(event)
+        }
+        Err(error) => Err((error, handler)),
+    }
+}
+
+fn place(
+    context: ContextId,
+    registration: Registration,
+    handler: &Loose,
+) -> Result<EventId, Error> {
+    loop {
+        let registered = section(|cs| {
+            if admit(cs, context, handler)? {
+                calls::route(cs, handler.handler().header(), true);
+            }
+            with_core(cs, |core| core.register(context, registration, handler.handler().handler()))
+        });
+        let refused = match registered {
+            Err(Error::TableFull) => Error::TableFull,
+            Err(Error::LimitReached) => return Err(section(|cs| policy::refuse(cs, context))),
+            registered => return registered,
+        };
+        match section(|cs| with_core(cs, |core| core.needs_chunk())) {
+            Ok(true) => grow()?,
+            // Somebody else has made room since.
+            Ok(false) => {}
+            Err(_) => return Err(refused),
+        }
+    }
+}
+
+/// Whether a handler may become one of a context's, and whether its calls are then limited in time.
+/// Every handler comes through here on its way to a registration.
+///
+/// # Errors
+/// [`Error::NoContext`], [`Error::Busy`] when the context has been given up and not been restarted;
+/// [`Error::Foreign`] and [`Error::WrongState`] when the handler lies in another context's memory, or
+/// is for a state that this context has not, or has no more.
+fn admit(cs: &Section, context: ContextId, handler: &Loose) -> Result<bool, Error> {
+    let place = registry::at(cs, context)?;
+    handler.fits(place.pool.get(cs), place.state.get(cs))?;
+    Ok(supervision::living(place)?.is_some_and(|living| living.budget.is_some()))
+}
+
+/// Gives a registration of a context another handler. What is pending stays for that one, and so do
+/// its timers, its filter and its deadline. The former handler, or the new one if that is refused, is
+/// dropped [later](retire::later).
+///
+/// # Errors
+/// As [`admit`]; [`Error::Stale`]; [`Error::Foreign`] when the registration is another context's;
+/// [`Error::Busy`] when its handler is on the context's stack.
+pub(crate) fn rebind(context: ContextId, event: EventId, handler: Loose) -> Result<(), Error> {
+    section(|cs| {
+        let admitted = admit(cs, context, &handler).and_then(|limited| {
+            let (former, priority) = with_core(cs, |core| {
+                let priority = core.look_up(event)?.registration.priority;
+                Ok((core.rebind(context, event, handler.handler().handler())?, priority))
+            })?;
+            Ok((limited, former, priority))
+        });
+        let handler = handler.keep();
+        match admitted {
+            Ok((limited, former, priority)) => {
+                // SAFETY: the core gave it back, so it does not run and is never called again; it lies
+                // in the context's memory, as all handlers of its registrations do, and as the new one
+                // does.
+                let former = unsafe { Retired::take_over(former, handler.pool()) };
+                // The new one is the core's.
+                handler.header().adopt(cs, former.header());
+                calls::route(cs, handler.header(), limited);
+                retire::later(cs, context, former, priority);
+                Ok(())
+            }
+            Err(error) => {
+                retire::later(cs, context, handler, Priority::DEFAULT);
+                Err(error)
+            }
+        }
+    })
+}
+
+/// Gives the core's table another chunk. It is made outside any section, since that takes time.
+#[cold]
+fn grow() -> Result<(), Error> {
+    let place = memory::take(size_of::<Chunk<Handler>>(), align_of::<Chunk<Handler>>());
+    let place = place.ok_or(Error::OutOfMemory)?.cast::<Record<Handler>>();
+    for index in 0..Chunk::<Handler>::SIZE {
+        // SAFETY: within the memory that was taken for so many records, aligned for them.
+        unsafe { place.add(index).write(Record::FREE) };
+    }
+    // SAFETY: a chunk is its records, which are all written; the memory is ours for ever.
+    let chunk = unsafe { place.cast::<Chunk<Handler>>().as_mut() };
+    // Given back it is lost: that happens once, when the table has become full meanwhile.
+    let _ = section(|cs| with_core(cs, |core| core.supply(chunk)));
+    Ok(())
+}
+
+/// Calls `visit` for each registration of a context, outside of sections. Those that are made
+/// meanwhile may be left out.
+pub(crate) fn each<E: From<Error>>(
+    context: ContextId,
+    mut visit: impl FnMut(EventId, Priority) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut at = section(|cs| with_core(cs, |core| core.first_of(context)))?;
+    while let Some(event) = at {
+        let seen = section(|cs| {
+            with_core(cs, |core| {
+                let priority = core.look_up(event)?.registration.priority;
+                let last = registered(cs, core, event)?.goes_by::<Last>();
+                Ok::<_, Error>((priority, last, core.next_of(event)?))
+            })
+        });
+        let Ok((priority, last, next)) = seen else {
+            // Ended meanwhile: from the start again, which meets others twice.
+            at = section(|cs| with_core(cs, |core| core.first_of(context)))?;
+            continue;
+        };
+        // One that has ended is only there to be dropped.
+        if !last {
+            visit(event, priority)?;
+        }
+        at = next;
+    }
+    Ok(())
+}
+
+/// What the end of a registration leaves to its own context, which has called for it.
+struct Left {
+    handler: Retired,
+    context: ContextId,
+}
+
+/// Ends a registration; returns how many occurrences its handler was not told of. What that has
+/// captured is dropped in its context: by this, or [later](retire::later).
+///
+/// # Errors
+/// [`Error::Stale`].
+pub(crate) fn end(event: EventId) -> Result<u32, Error> {
+    let (dropped, left) = section(|cs| end_in(cs, event))?;
+    if let Some(Left { handler, context }) = left {
+        retire::drop_here(handler, context);
+    }
+    Ok(dropped)
+}
+
+/// Ends a registration. What its handler has captured is dropped [later](retire::later).
+///
+/// # Errors
+/// [`Error::Stale`].
+pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<(), Error> {
+    // The section is the caller's, so its context is not at home.
+    let (_, left) = section(|_| end_in(cs, event))?;
+    debug_assert!(left.is_none());
+    Ok(())
+}
+
+/// Ends a registration. If its context is [at home](retire::is_at_home), the handler is handed out to be
+/// dropped there: it is not used by anybody else any more, and has been noted as unfinished.
+fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
+    let (ended, priority) = with_core(cs, |core| {
+        let drops = registered(cs, core, event)?.must_drop();
+        let info = if drops { Some(core.look_up(event)?) } else { None };
+        let ended = core.unregister(event);
+        note_if_due(core);
+        Ok((ended?, info.map(|info| info.registration.priority)))
+    })?;
+    let Unregistered { context, handler, dropped } = ended;
+    let place = registry::existing(cs, context.index)?;
+    if let Some(handler) = handler {
+        // SAFETY: the core gave it back, so it does not run and is never called again; it lies in its
+        // context's memory.
+        let handler = unsafe { Retired::take_over(handler, place.pool.get(cs)) };
+        handler.end_extras(cs);
+        if let Some(priority) = priority {
+            if retire::is_at_home(cs, context) {
+                if let Some(supervision) = place.supervision {
+                    supervision.unfinished.set(Some(handler.handler()));
+                }
+                return Ok((dropped, Some(Left { handler, context })));
+            }
+            retire::later(cs, context, handler, priority);
+            return Ok((dropped, None));
+        }
+        handler.drop_captured().free();
+    }
+    if let Some(member) = place.member.get(cs) {
+        member.left(cs);
+    }
+    Ok((dropped, None))
+}

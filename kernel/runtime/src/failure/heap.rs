@@ -1,0 +1,40 @@
+//! What contexts have of the global heap, and what is lost of it with them.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use crate::context::registry;
+use crate::cpu;
+use crate::dispatch::event_core::with_core;
+use crate::dispatch::section;
+use crate::dispatch::section::section;
+use crate::failure::queue;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// The running context has taken `bytes` from the global heap, or given them back if that is less
+/// than 0. The caller is in a section of its own; what is taken in another around that is the
+/// kernel's, and nobody's.
+pub fn account(bytes: i64) {
+    if !queue::is_made() || !section::is_outermost() {
+        return;
+    }
+    section(|cs| {
+        let context = with_core(cs, |core| {
+            let context = core.running()?;
+            // What a guarded call takes is not the context's.
+            (core.machine(context).scopes.open() == 0).then_some(context)
+        });
+        let Some(context) = context else { return };
+        if let Ok(Some(mut supervision)) = registry::supervision(cs, context) {
+            if queue::is_supervisor(cs, context) {
+                // What it gives back was the dead one's.
+                supervision = queue::heir_of(cs).unwrap_or(supervision);
+            }
+            supervision.heap.set(supervision.heap.get() + bytes);
+        }
+    });
+}
+
+/// Bytes of the global heap that were lost with contexts that were given up: what they had taken
+/// in their own handlers, less what they had given back.
+pub fn lost() -> u64 {
+    cpu::this().lost.load(Relaxed)
+}

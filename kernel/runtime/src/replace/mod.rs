@@ -1,0 +1,4 @@
+//! The replacement of a context's implementation while the others serve.
+
+pub(crate) mod rebinding;
+pub(crate) mod replacement;

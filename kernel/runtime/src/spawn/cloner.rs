@@ -1,0 +1,383 @@
+//! Cloners: events whose handlers run in a context of their own.
+//!
+//! A cloner's children are made when it is: their stacks, their pools and their copies of the
+//! template lie in reserve, and nothing is allocated when the event occurs. An occurrence begins
+//! on an idle child's empty stack; its data is built once, there or by the source in the child's
+//! memory, and the child ends with it, leaving its pool whole, unless it has registered something
+//! of its own.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use crate::context::{create, guard, policy, registry};
+use crate::cpu::bound::StateCell;
+use crate::cpu::home::Reuse;
+use crate::cpu::local::Local;
+use crate::cpu::loose::Loose;
+use crate::cpu::options::{ContextOptions, Origin};
+use crate::cpu::runtime::Runtime;
+use crate::cpu::workers::{Crew, Membership, Seat};
+use crate::dispatch::section::section;
+use crate::event::table;
+use crate::spawn::worker_pool;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use core::ptr::NonNull;
+use reflex_event::{
+    Activation, Begin, Cause, Claim, ContextId, Error, EventId, Executor, Priority, Registration,
+};
+use reflex_memory::Pool;
+
+/// What a cloner is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct ClonerOptions {
+    /// What each child is made with.
+    pub child: ContextOptions,
+    /// How many children there may be at a time.
+    pub children: u16,
+    /// The event's priority, at which the children run, and what becomes of occurrences that wait.
+    pub registration: Registration,
+    /// The context whose [inheritable](Runtime::bequeath) registrations each child makes for
+    /// itself when it begins; `None` to start without any.
+    pub heir_of: Option<ContextId>,
+}
+
+/// An event whose handler runs in a new context each time, with a `D`. Copies are the same cloner.
+pub struct Cloner<D: 'static> {
+    kernel: Runtime,
+    crew: &'static Local<Crew>,
+    event: EventId,
+    /// Where each child finds its data, in its own memory.
+    data: &'static [&'static Local<Option<D>>],
+}
+
+impl<D> Clone for Cloner<D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D> Copy for Cloner<D> {}
+
+/// What each life of a child is made with. It is only ever shared: with lives that do not go on, too.
+struct Makings<S, P, H> {
+    template: S,
+    pull: P,
+    handler: H,
+}
+
+/// Where a child sits: what its start handler is bound to.
+struct Chair<S: 'static, D: 'static, P: 'static, H: 'static> {
+    member: Membership,
+    makings: &'static Makings<S, P, H>,
+    state: &'static StateCell<S>,
+    /// Where the state is, or is to be; none when it is to be made in the pool.
+    memory: Option<NonNull<S>>,
+    pool: &'static Pool,
+    /// The child was given up: its state is not as new, and is lost if it was in the middle of a run.
+    renewed: bool,
+    data: &'static Local<Option<D>>,
+    /// It makes registrations when it begins that are its parent's.
+    inherits: bool,
+    /// The cell that holds this chair itself.
+    own: NonNull<StateCell<Self>>,
+}
+
+impl<S, D, P, H> Chair<S, D, P, H>
+where
+    S: Clone + 'static,
+    D: 'static,
+    P: Fn(Activation) -> Option<D> + 'static,
+    H: Fn(&mut S, D) + 'static,
+{
+    /// What a child's start event is bound to.
+    fn run(&mut self, _: Activation) {
+        let data = match self.member.begin() {
+            Begin::Nothing => return,
+            Begin::Again => None,
+            Begin::Life(Cause::Occurrence(activation)) => {
+                self.prepare();
+                (self.makings.pull)(activation)
+            }
+            Begin::Life(Cause::Data) => {
+                let data = section(|cs| self.data.with(cs, Option::take));
+                self.prepare();
+                data
+            }
+        };
+        if let Some(data) = data
+            && let Some(state) = self.state.take()
+        {
+            (self.makings.handler)(state, data);
+            self.state.put(state);
+        }
+        if self.member.returned() {
+            if let Some(state) = self.state.take() {
+                state.clone_from(&self.makings.template);
+                self.state.put(state);
+            }
+            self.member.end();
+        }
+    }
+
+    /// Before a life begins.
+    fn prepare(&mut self) {
+        if core::mem::take(&mut self.renewed) {
+            match self.state.take() {
+                Some(state) => {
+                    state.clone_from(&self.makings.template);
+                    self.state.put(state);
+                }
+                None => {
+                    let state = self.makings.template.clone();
+                    self.state.put(match self.memory {
+                        // SAFETY: the memory is the state's for ever; whoever had the former one has
+                        // been given up in the middle of a run, and it is forgotten. Nobody else
+                        // points to it: else the memory would not be used again.
+                        Some(mut memory) => unsafe {
+                            memory.write(state);
+                            memory.as_mut()
+                        },
+                        None => {
+                            let state = self.pool.alloc(state);
+                            let state = state.unwrap_or_else(|_| panic!("no room for the state"));
+                            let state = state.leak();
+                            self.memory = Some(NonNull::from(&mut *state));
+                            state
+                        }
+                    });
+                }
+            }
+        }
+        if self.inherits {
+            self.member.inherit();
+        }
+    }
+
+    /// See [`Restore`](crate::cpu::workers::Restore).
+    ///
+    /// # Safety
+    /// `chair` is a `Self` that lives for ever, and no run of it goes on.
+    unsafe fn restore(
+        chair: NonNull<()>,
+        pool: &'static Pool,
+        reuse: Reuse,
+    ) -> Result<Loose, Error> {
+        // SAFETY: the caller's duty: nobody else refers to it. What an application's code has had
+        // references to, in a run that does not go on, lies elsewhere.
+        let chair = unsafe { chair.cast::<Self>().as_mut() };
+        (chair.renewed, chair.pool) = (true, pool);
+        if !reuse.is_at_once() {
+            chair.memory = None;
+        }
+        // SAFETY: the cell lives for ever, like the chair.
+        let cell: &'static StateCell<Self> = unsafe { chair.own.as_ref() };
+        cell.put(chair);
+        Loose::beside(cell, Self::run, pool)
+    }
+}
+
+impl<D: Send + 'static> Cloner<D> {
+    /// Makes a cloner. Each occurrence of its event, or as many as have accumulated, makes a child
+    /// with a copy of `template`, where `pull` builds the data and `handler` is called with both.
+    /// Without data it is not called.
+    ///
+    /// The parent is the context that the options name as the origin, or the caller. The limit on
+    /// a child's registrations includes the one that starts it.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] when the parent's policy knows no new contexts, [`Error::LimitReached`]
+    /// when it may not have so many children; those of making contexts and registrations.
+    pub fn new<S, P, H>(
+        kernel: Runtime,
+        options: ClonerOptions,
+        template: S,
+        pull: P,
+        handler: H,
+    ) -> Result<Self, Error>
+    where
+        S: Clone + Send + 'static,
+        P: Fn(Activation) -> Option<D> + Clone + Send + 'static,
+        H: Fn(&mut S, D) + Clone + Send + 'static,
+    {
+        let ClonerOptions { child, children, registration, heir_of } = options;
+        match child.origin {
+            Origin::ChildOf(parent) => {
+                section(|cs| policy::permit(cs, parent, Executor::NewContext))?;
+            }
+            Origin::Caller | Origin::System => policy::permit_running(Executor::NewContext)?,
+        }
+        let front = ContextOptions { stack: 0, memory: FRONT_MEMORY, ..child };
+        let front = create::add(front, ())?.id();
+        let priority = registration.priority;
+        let crew = Box::leak(Box::new(Local::new(Crew::new(front, children, priority, heir_of)?)));
+        worker_pool::set_front(crew, front)?;
+        let mut data = Vec::new();
+        data.try_reserve_exact(usize::from(children)).map_err(|_| Error::HeapExhausted)?;
+        for number in 0..children {
+            let (template, pull) = (template.clone(), pull.clone());
+            let makings = Makings { template, pull, handler: handler.clone() };
+            data.push(seat(child, priority, crew, number, heir_of.is_some(), makings)?);
+        }
+        let (pool, _) = section(|cs| registry::parts(cs, front))?;
+        let event = table::register(front, registration, Loose::nothing(pool)?)?;
+        worker_pool::watch(event)?;
+        Ok(Self { kernel, crew, event, data: data.leak() })
+    }
+
+    /// The event: whatever activates events makes children by it.
+    pub fn event(&self) -> EventId {
+        self.event
+    }
+
+    /// Makes a child now, with data that `build` makes in the child's memory.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when all children are, or the one whose data was being built has been given up
+    /// meanwhile; see [`Cloner::on_idle`]. What `build` says.
+    pub fn start_with(
+        &self,
+        build: impl FnOnce(&'static Pool) -> Result<D, Error>,
+    ) -> Result<ContextId, Error> {
+        let memory = Cell::new(None);
+        let take = || {
+            let (claim, pool) =
+                worker_pool::claim(self.crew).map_err(|error| Err((error, None)))?;
+            memory.set(Some(pool));
+            Ok(Claimed { crew: self.crew, claim })
+        };
+        // Should the source fail while it builds, the child is not lost.
+        let started = guard::keep(
+            take,
+            |_| &[],
+            |claimed, _| claimed.give_back(),
+            |_| memory.get().ok_or(Error::Busy).and_then(build),
+            |claimed, built| match built {
+                Ok(built) => {
+                    self.call(claimed.claim, built).map_err(|built| (Error::Busy, Some(built)))
+                }
+                Err(error) => {
+                    claimed.give_back();
+                    Err((error, None))
+                }
+            },
+        );
+        // What was built in vain is dropped here, where nothing is guarded.
+        started.map_err(|(error, _)| error)
+    }
+
+    /// Makes a child now, with `data`.
+    ///
+    /// # Errors
+    /// The data, when all children are busy; see [`Cloner::on_idle`].
+    pub fn start(&self, data: D) -> Result<ContextId, D> {
+        let Ok((claim, _)) = worker_pool::claim(self.crew) else { return Err(data) };
+        self.call(claim, data)
+    }
+
+    /// Has a claimed child begin with `data`, which is given back if it has been given up.
+    fn call(&self, claim: Claim, data: D) -> Result<ContextId, D> {
+        let mut data = Some(data);
+        let called = worker_pool::call(self.crew, claim, |cs| {
+            // The child does not look before it has begun. What was there has been taken out when
+            // it last began.
+            self.data[usize::from(claim.child)].with(cs, |place| *place = data.take());
+        });
+        match (called, data) {
+            (None, Some(data)) => Err(data),
+            (Some(child), _) => Ok(child),
+            (None, None) => unreachable!("it is put where the child begins with it"),
+        }
+    }
+
+    /// From now on `event` is activated when a child has become idle after [`start`](Self::start)
+    /// found none: the source may go on.
+    pub fn on_idle(&self, event: Option<EventId>) {
+        worker_pool::set_freed(self.crew, event);
+    }
+
+    /// Gives the event and its children another priority. Those under way keep theirs.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the event was unregistered.
+    pub fn set_priority(&self, priority: Priority) -> Result<(), Error> {
+        worker_pool::set_priority(self.crew, self.event, priority)
+    }
+
+    /// The kernel it was made by.
+    pub fn kernel(&self) -> Runtime {
+        self.kernel
+    }
+}
+
+/// A child that a source has claimed.
+struct Claimed {
+    crew: &'static Local<Crew>,
+    claim: Claim,
+}
+
+impl Claimed {
+    fn give_back(self) {
+        worker_pool::give_back(self.crew, self.claim);
+    }
+}
+
+/// Bytes of the front's event memory: a handler that is not called, a timer and a filter.
+const FRONT_MEMORY: usize = 1 << 10;
+
+/// Makes one child, idle, and returns where its data is built.
+fn seat<S, D, P, H>(
+    options: ContextOptions,
+    priority: Priority,
+    crew: &'static Local<Crew>,
+    number: u16,
+    inherits: bool,
+    makings: Makings<S, P, H>,
+) -> Result<&'static Local<Option<D>>, Error>
+where
+    S: Clone + Send + 'static,
+    D: Send + 'static,
+    P: Fn(Activation) -> Option<D> + Send + 'static,
+    H: Fn(&mut S, D) + Send + 'static,
+{
+    let member = Membership::of(crew, number);
+    let context = create::add(options, makings.template.clone())?;
+    let (pool, cell) = section(|cs| registry::parts(cs, context.id()))?;
+    let cell = cell.downcast::<S>().ok_or(Error::WrongState)?;
+    // SAFETY: a child's cell lives for ever.
+    let state: &'static StateCell<S> = unsafe { cell.as_ref() };
+    let memory = state.take().ok_or(Error::Busy)?;
+    let memory = NonNull::from(memory);
+    // SAFETY: just taken out; nobody else knows the context.
+    state.put(unsafe { &mut *memory.as_ptr() });
+    let data = pool.alloc(Local::new(None)).map_err(|_| Error::OutOfMemory)?.leak();
+    let data: &'static Local<Option<D>> = data;
+    let own = pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?.leak();
+    let cell: &'static StateCell<Chair<S, D, P, H>> = own;
+    let own = NonNull::from(cell);
+    let makings: &'static _ = pool.alloc(makings).map_err(|_| Error::OutOfMemory)?.leak();
+    let renewed = false;
+    let chair =
+        Chair { member, makings, state, memory: Some(memory), pool, renewed, data, inherits, own };
+    let (chair, _) = pool.alloc(chair).map_err(|_| Error::OutOfMemory)?.into_raw();
+    // SAFETY: given up in the line above, it stays for ever.
+    cell.put(unsafe { &mut *chair.as_ptr() });
+    let start = Loose::beside(cell, Chair::<S, D, P, H>::run, pool)?;
+    let registration = Registration { priority, ..Registration::default() };
+    let start = table::register(context.id(), registration, start)?;
+    let restore = Chair::<S, D, P, H>::restore;
+    let seat = Seat { pool, whole: 0, chair: chair.cast(), restore };
+    Membership::join(crew, number, (context.id(), start), options.limits, seat)?;
+    Ok(data)
+}
+
+impl Runtime {
+    /// Ends the registrations of a cloner's child: it ends as soon as none of its handlers is
+    /// under way. Without registrations it ends by itself.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`] when it has ended, [`Error::NotAllowed`] when it is no child of a
+    /// cloner.
+    pub fn end(self, child: ContextId) -> Result<(), Error> {
+        section(|cs| registry::at(cs, child)?.member.get(cs).ok_or(Error::NotAllowed))?.leave()
+    }
+}
