@@ -117,8 +117,8 @@ impl<T> Backlog<T> {
         Ok(None)
     }
 
-    /// What comes next for a registration whose place is `seen`. Nothing but bits is copied here, where
-    /// whoever has the backlog has borrowed it.
+    /// What comes next for a registration that has seen everything before `seen`. Nothing but bits
+    /// is copied here, where the caller has borrowed the backlog.
     pub(crate) fn look(&mut self, seen: u64) -> Next<T> {
         if seen >= self.end {
             return Next::Nothing;

@@ -1,5 +1,5 @@
 //! Application's code that runs on behalf of a context on whatever stack it may be: dropping data, and
-//! copying it. What goes wrong there is that context's failure, not that of whoever delivers.
+//! copying it. What goes wrong there is that context's failure, not that of the code that delivers.
 
 use core::mem::needs_drop;
 use reflex_event::{ContextId, Kernel};

@@ -6,8 +6,9 @@ use reflex_event::{Error, Kernel};
 /// What can occur: a timer's expiry, bytes at the console, scarce memory. A value of it is a small
 /// handle of one place where it can occur; copies are of the same place.
 ///
-/// A kind consists of data of a type, a [`Source`] that says who may be told, and whoever calls
-/// [`Source::deliver`] when something has occurred. The rest is here for those that need it.
+/// A kind consists of data of a type, a [`Source`] that says which handlers may be told, and code
+/// that calls [`Source::deliver`] when something has occurred. The rest is here for those that need
+/// it.
 pub trait Kind<K: Kernel>: Clone + Send + 'static {
     /// What the kind is called by a context's policy, which may not allow it.
     const NAME: &'static str;
@@ -43,7 +44,7 @@ pub trait Kind<K: Kernel>: Clone + Send + 'static {
     }
 }
 
-/// Anything that occurs when whoever has the source says so.
+/// Anything that occurs when code that has the source says so.
 impl<K: Kernel, T: Send + 'static> Kind<K> for Source<K, T> {
     const NAME: &'static str = "source";
 

@@ -2,8 +2,8 @@
 //!
 //! The parts, in the order in which an occurrence meets them:
 //!
-//! 1. A [`Kind`]: what can occur, with what data, and who may be told. It has a [`Source`], and
-//!    [`subscribe`] registers a handler with it.
+//! 1. A [`Kind`]: what can occur, with what data, and which handlers may be told. It has a
+//!    [`Source`], and [`subscribe`] registers a handler with it.
 //! 2. The [`Source`] hands each occurrence to all its registrations, the highest priority first:
 //!    to a single one on the spot, to several by a relay that takes them one at a time.
 //! 3. A [`Delivery`] is a registration's end of it: a [`Port`] that filters what arrives and

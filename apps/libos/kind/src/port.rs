@@ -163,8 +163,8 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     /// Delivers data that stands for `count` occurrences. Not for interrupt context.
     ///
     /// # Errors
-    /// The data, when there is no room for it: whoever delivers is held up, and the port's source
-    /// is told when to try again.
+    /// The data, when there is no room for it: the caller is held up, and the port's source is told
+    /// when to try again.
     pub fn deliver(&self, data: T, count: u32) -> Result<(), T> {
         let (admission, event) = self.with(|state| {
             let admission = match state.filter {
@@ -185,8 +185,8 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         self.settle(admission, event, count)
     }
 
-    /// Lets data in if nobody is to be asked, and there is room: then says whose handler is due, and
-    /// what data of the owner's is not needed any more.
+    /// Lets data in if nothing is to be asked, and there is room: then says which handler is due,
+    /// and what data of the owner's is not needed any more.
     ///
     /// # Errors
     /// The data, to be [delivered](Self::deliver).
@@ -270,8 +270,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
 
     /// There was no memory for the data of `count` occurrences, which are dropped, and counted or the
     /// end of the registration, as it has chosen for those that find no room. True when it has
-    /// chosen that whoever delivers is to wait: then they are to be delivered later, if that is
-    /// possible.
+    /// chosen that the caller is to wait: then they are to be delivered later, if that is possible.
     pub fn starved(&self, count: u32) -> bool {
         let (shortage, event) = self.with(|state| {
             if state.shortage == Shortage::Shed {
@@ -286,7 +285,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         matches!(shortage, Shortage::Wait | Shortage::Retry)
     }
 
-    /// Whether whoever delivers is held up for want of room.
+    /// Whether deliveries are held up for want of room.
     pub(crate) fn holds_up(&self) -> bool {
         self.with(|state| state.holds_up)
     }
@@ -508,11 +507,11 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         self.0.kernel.section(|| self.tied(work))
     }
 
-    /// What a source keeps with a registration, for whoever is in a section. Several ports may be
-    /// looked at at a time, but none twice.
+    /// What a source keeps with a registration, for code in a section. Several ports may be looked
+    /// at at a time, but none twice.
     #[inline]
     pub(crate) fn tied<R>(&self, work: impl FnOnce(&mut Links<K, T>) -> R) -> R {
-        // One core and no preemption: it could only be taken by whoever calls this.
+        // One core and no preemption: it could only be taken by the caller.
         let mut links = self.0.links.try_lock().expect("a port was looked at twice");
         work(&mut links)
     }

@@ -1,4 +1,4 @@
-//! What occurs, and everybody who is to be told (A-3.6.5).
+//! What occurs, and every registration that is to be told (A-3.6.5).
 
 use crate::Delivery;
 use crate::backlog::{Backlog, Copying, Due, Next};
@@ -9,10 +9,10 @@ use alloc::sync::{Arc, Weak};
 use core::fmt;
 use reflex_event::{Ceiling, Context, ContextId, Error, EventId, Kernel, Priority, Registration};
 
-/// To whom an occurrence goes.
+/// Where an occurrence goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sharing {
-    /// To everybody who has registered: its data is copied, or counted.
+    /// To every registration: its data is copied, or counted.
     Shared,
     /// To one only: a second registration is refused.
     Exclusive,
@@ -35,7 +35,7 @@ pub enum Sharing {
 /// ```
 pub struct Source<K: Kernel, T: Send + 'static>(Arc<Inner<K, T>>);
 
-/// Whom to tell that there is room again.
+/// What is called when there is room again.
 type Resume = Box<dyn Fn() + Send + Sync>;
 
 struct Inner<K: Kernel, T: Send + 'static> {
@@ -70,15 +70,15 @@ enum Handed<K: Kernel, T: Send + 'static> {
     Nothing,
 }
 
-/// Most registrations served in one run of the relay, whom a source of higher priority may have to
-/// wait for.
+/// Most registrations served in one run of the relay: a source of higher priority may have to wait
+/// for one run.
 const RUN: u32 = 8;
 
 struct State<K: Kernel, T: Send + 'static> {
     levels: Levels<K, T>,
     registrations: u32,
     backlog: Backlog<T>,
-    /// Somebody who delivers was turned away.
+    /// A delivery was turned away.
     refused: bool,
     /// Serves one registration a run.
     relay: Option<EventId>,
@@ -111,7 +111,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
         Self::new(kernel, relay, Sharing::Shared, backlog, None)
     }
 
-    /// [`latest`](Self::latest) for plain data, whose copies take no code, and less time.
+    /// [`latest`](Self::latest) for plain data: its copies take no code, and less time.
     ///
     /// # Errors
     /// As [`latest`](Self::latest).
@@ -187,7 +187,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
         Ok(Self(inner))
     }
 
-    /// Who is told.
+    /// Which registrations are told.
     pub fn sharing(&self) -> Sharing {
         self.0.sharing
     }
@@ -414,7 +414,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
         self.hand_slowly(port, seen, Due { data: copied, count, after });
     }
 
-    /// Drops what everybody has been given, and lets whoever delivers go on if there is room.
+    /// Drops what every registration has been given, and lets deliveries go on if there is room.
     fn make_room(&self) {
         loop {
             let (dropped, resumes, owner) = self.0.with(|state| {
@@ -554,7 +554,7 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
             port.tied(|links| links.seen = after);
             backlog.given(seen, after);
             if after == backlog.end() {
-                // Those who have been given all come last.
+                // Those that have been given all come last.
                 if alone { levels.caught_up(priority) } else { levels.rotate(priority) }
             }
             if let Some(handed) = handed {
@@ -592,7 +592,7 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
         }
         self.backlog.given(seen, after);
         if after == self.backlog.end() && listed {
-            // Those who have been given all come last.
+            // Those that have been given all come last.
             if alone {
                 self.levels.caught_up(priority);
             } else {
@@ -614,8 +614,8 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
         }
     }
 
-    /// Readies the relay for whoever is next, at that one's priority. Returns it when it is to be
-    /// activated.
+    /// Readies the relay for the registration that is next, at that one's priority. Returns it when
+    /// it is to be activated.
     fn arm(&mut self, kernel: &K) -> Option<EventId> {
         let (next, relay) = (self.levels.next()?, self.relay?);
         if self.armed.is_some_and(|armed| armed >= next) {

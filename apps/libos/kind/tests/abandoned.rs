@@ -1,5 +1,5 @@
-//! Filters, copies and destructors of data that fail: each is the failure of the context on whose behalf
-//! it runs, and nobody else's. What it was changing is forgotten.
+//! Filters, copies and destructors of data that fail: each is the failure of the context on behalf
+//! of which it runs, and no other's. What it was changing is forgotten.
 
 mod common;
 
@@ -138,7 +138,7 @@ fn data_that_fails_when_it_is_dropped_ends_the_context_it_was_kept_for() {
     assert_eq!(source.registrations(), 0);
 }
 
-/// Data without anything to be dropped, whose copies do anything nevertheless.
+/// Data without anything to be dropped, but with copies that do anything.
 struct Plain {
     number: u32,
     copied: fn(&Plain),
@@ -200,8 +200,9 @@ fn a_copy_of_plain_data_that_fails_ends_its_owner_alone() {
     assert_eq!(told(&log).len(), 2, "the others go on");
 }
 
-/// Random failures in everything that a source calls of an application's: whoever delivers goes on, each
-/// failure ends one owner, and the others are told all that they were before, in order, and once.
+/// Random failures in everything that a source calls of an application's: the code that delivers
+/// goes on, each failure ends one owner, and the others are told all that they were before, in
+/// order, and once.
 #[test]
 fn random_failures_end_their_owners_alone() {
     let seed = std::env::var("REFLEX_SEED").map_or(11, |seed| seed.parse().unwrap());
@@ -235,7 +236,7 @@ fn run(seed: u64, steps: u32) {
         // Sometimes several wait before anybody runs.
         for _ in 0..1 + random.below(3) {
             if source.registrations() == 0 {
-                // Data that is nobody's is dropped by whoever delivers it.
+                // Data that is nobody's is dropped by the code that delivers it.
                 break;
             }
             if let Err(refused) = source.deliver(Data::new(step, &fuse)) {

@@ -242,7 +242,7 @@ fn nothing_is_left_in_the_owners_memory() {
     assert_eq!(kernel.pool(context).unwrap().stats().blocks, 0);
 }
 
-/// A kind whose condition holds as long as a flag is up.
+/// A kind with a condition that holds as long as a flag is up.
 #[derive(Clone)]
 struct Wire(Source<SimKernel, u32>, Arc<AtomicBool>);
 

@@ -105,7 +105,8 @@ fn registrations_may_end_while_all_are_being_told() {
     assert_eq!(told(&log), [(9, Some(2), 1)]);
 }
 
-/// In a queue everybody gets everything, and who has no room holds the source up, not the others.
+/// In a queue every registration gets everything, and one that has no room holds the source up, not
+/// the others.
 #[test]
 fn a_full_registration_holds_the_source_up_when_its_backlog_is_full() {
     let (kernel, relay) = kernel();
@@ -138,9 +139,9 @@ fn a_full_registration_holds_the_source_up_when_its_backlog_is_full() {
     assert_eq!(slow.delivery.pending(), 0);
 }
 
-/// What the last one who waits for it has no room for is kept for that one.
+/// What the last registration that waits for it has no room for is kept for that one.
 #[test]
-fn what_finds_no_room_waits_for_the_last_who_wants_it() {
+fn what_finds_no_room_waits_for_the_last_that_wants_it() {
     let (kernel, relay) = kernel();
     let source = Source::queued(&kernel, relay, 4, || {}).unwrap();
     let log = Log::default();
@@ -195,8 +196,8 @@ fn program() -> impl Strategy<Value = Vec<Do>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// Whoever is registered from one occurrence to the end is told of it once: by number in a
-    /// source of the last, one by one and in order in a queue.
+    /// A handler that is registered from one occurrence to the end is told of it once: by number in
+    /// a source of the last, one by one and in order in a queue.
     #[test]
     fn everybody_is_told_everything_once(program in program(), queue in any::<bool>()) {
         let (kernel, relay) = kernel();

@@ -131,9 +131,9 @@ impl<K: Kernel> CompletionQueue<K> {
         Self { rdma, name }
     }
 
-    /// From now on the handler is called only when a completion comes whose sender asked for that
-    /// ([`Send::solicited`](crate::Send::solicited)), or that tells of a failure: and then with all
-    /// that have come. Those of sends wait, too.
+    /// From now on the handler is called only when a completion comes for which its sender asked
+    /// for that ([`Send::solicited`](crate::Send::solicited)), or that tells of a failure: and then
+    /// with all that have come. Those of sends wait, too.
     #[must_use]
     pub fn solicited_only(self) -> Self {
         self.rdma.0.with(|shared| {

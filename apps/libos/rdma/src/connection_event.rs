@@ -55,7 +55,7 @@ pub enum Happening {
         transport: Transport,
         /// The port that it asks for.
         port: u16,
-        /// Who asks, and from which port, as it says itself.
+        /// The address and port that ask, as the peer says itself.
         from: Option<(IpAddr, u16)>,
         /// What its application says.
         data: PrivateData,

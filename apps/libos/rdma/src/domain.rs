@@ -1,4 +1,4 @@
-//! Protection domains: whose keys are valid for whom.
+//! Protection domains: a key is valid for the queue pairs of its domain.
 
 use crate::{Access, CompletionQueue, Transport};
 use crate::{Error, MemoryRegion, QueuePairBuilder, Rdma, SharedReceiveQueue};
@@ -71,7 +71,7 @@ impl<K: Kernel> ProtectionDomain<K> {
         Ok(MemoryRegion::new(rdma.clone(), domain, named, memory.len()))
     }
 
-    /// Prepares a queue pair whose sends and receives complete in these queues.
+    /// Prepares a queue pair with sends and receives that complete in these queues.
     pub fn queue_pair(
         &self,
         transport: Transport,

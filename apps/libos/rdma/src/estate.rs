@@ -22,7 +22,7 @@ const BATCH: u32 = 16;
 #[derive(Default)]
 pub(crate) struct Search {
     at: At,
-    /// Completions of a queue that is gone, whose memory goes back one by one.
+    /// Completions of a queue that is gone; their memory goes back one by one.
     remains: VecDeque<Done>,
 }
 

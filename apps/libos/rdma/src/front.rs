@@ -76,7 +76,7 @@ pub(crate) struct Front {
     pub(crate) wishes: Wishes,
     /// Its completion queues, of sends and of receives.
     pub(crate) queues: [Reserved; 2],
-    /// What happened that no completion tells, and who is told.
+    /// What happened that no completion tells, and the event that is told.
     pub(crate) happened: VecDeque<Event>,
     pub(crate) told: Option<EventId>,
     /// What the engine has counted.
@@ -114,7 +114,7 @@ pub(crate) struct SharedFront {
     pub(crate) receives: Posted<ReceiveWork>,
     /// It has been made, and is to be taken over.
     pub(crate) arriving: Option<Box<Share>>,
-    /// A limit to be set, and who is told when there are fewer receives.
+    /// A limit to be set, and the event that is told when there are fewer receives.
     pub(crate) limit: Option<u32>,
     pub(crate) told: Option<EventId>,
 }
@@ -161,7 +161,7 @@ impl Completions {
     }
 }
 
-/// Who is told of connections.
+/// The handlers' side of connections: what they are to be told.
 pub(crate) struct Channel {
     pub(crate) owner: Owner,
     pub(crate) queue: VecDeque<Occurred>,

@@ -12,9 +12,10 @@ use reflex_rdma_device::{Lookup, Regions};
 use reflex_rdma_wire::{Gid, PathMtu};
 use spin::Once;
 
-/// Where the port works: beside the IP stack, in whose context the events run that it registers.
+/// Where the port works: beside the IP stack, which has the events that it registers run in its
+/// context.
 pub trait Place<K: Kernel>: Send + Sync {
-    /// Registers an event whose occurrences have the [`Port`] run under `number`.
+    /// Registers an event that has the [`Port`] run under `number` when it occurs.
     ///
     /// # Errors
     /// Those of registering.

@@ -296,7 +296,7 @@ impl<K: Kernel> Port<K> {
         Psn::new(u32::from_ne_bytes(random) & 0xff_ffff)
     }
 
-    /// The next connection behind that one, and who is told of it.
+    /// The next connection behind that one, and the channel that is told of it.
     pub(crate) fn next_connection(&self, after: Option<CommId>) -> Option<(CommId, Name)> {
         let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.0));
         let next = self.service.known.range((from, Bound::Unbounded)).next();

@@ -203,7 +203,7 @@ impl Pair {
                     front.phase = Phase::Failed;
                 }
             });
-            // What had been posted and not yet been looked at. Whoever posts from now on, asks for it.
+            // What had been posted and not yet been looked at. Posting asks for it from now on.
             self.drain(inner, share);
         }
         let counters = self.engine.counters();

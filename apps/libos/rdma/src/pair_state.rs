@@ -29,7 +29,7 @@ pub(crate) struct Pair {
     pub(crate) frames: VecDeque<Received>,
     /// It is among those to be settled.
     pub(crate) touched: bool,
-    /// It is among those who wait for a buffer or a neighbour.
+    /// It is among those that wait for a buffer or a neighbour.
     pub(crate) stalled: bool,
     /// It is in ERR, and its application knows.
     pub(crate) failed: bool,

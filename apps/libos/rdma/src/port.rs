@@ -1,5 +1,5 @@
-//! The port where it works: beside the IP stack, in whose context all of this runs, one thing at a
-//! time. Frames find their queue pairs, what applications ask for is done, timers expire.
+//! The port where it works: beside the IP stack. All of this runs in the stack's context, one thing at a time.
+//! Frames find their queue pairs, what applications ask for is done, timers expire.
 
 use crate::command::Command;
 use crate::counters::Counters;
@@ -24,8 +24,8 @@ use reflex_rdma_wire::{Envelope, Gid, Qpn};
 
 /// Most commands carried out in one run, and most connection messages looked at.
 const BATCH: u32 = 16;
-/// Connection messages that may wait while there is something more urgent. Whoever sent others sends
-/// them again.
+/// Connection messages that may wait while there is something more urgent. The peers that sent others send them
+/// again.
 const MESSAGES: usize = 64;
 /// Received frames that may wait for their queue pairs' priorities in all: they lie in the device's
 /// buffers.
@@ -300,7 +300,7 @@ impl<K: Kernel> Port<K> {
     }
 
     fn heed(&mut self, received: &Received, link: &mut dyn Link) {
-        // It was looked at before, to see whom it is for.
+        // It was looked at before, to see what it is for.
         if let Ok(packet) = received.packet() {
             self.message(packet, link);
         }

@@ -7,7 +7,7 @@ use reflex_rdma_device::{Part, Parts};
 use reflex_rdma_engine::{Attachment, Flags, Work};
 use reflex_rdma_wire::{ImmDt, QKey, Qpn, RKey};
 
-/// Whom a datagram is for.
+/// Where a datagram goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Address {
     pub(crate) to: IpAddr,
@@ -123,7 +123,7 @@ impl Send {
         self
     }
 
-    /// Whom a datagram is for.
+    /// Where a datagram goes.
     pub fn to(mut self, address: IpAddr, queue_pair: Qpn, key: QKey) -> Self {
         self.to = Some(Address { to: address, queue_pair, key });
         self

@@ -27,8 +27,8 @@ impl<K: Kernel> Clone for Rdma<K> {
 }
 
 impl<K: Kernel> Rdma<K> {
-    /// A port on an interface whose longest IP packet has `mtu` bytes, and its other half, which is
-    /// to be given the frames of [`UDP_PORT`](crate::UDP_PORT).
+    /// A port on an interface with IP packets of up to `mtu` bytes, and its other half, which is to
+    /// be given the frames of [`UDP_PORT`](crate::UDP_PORT).
     pub fn new(kernel: K, limits: Limits, mtu: usize) -> (Self, Port<K>) {
         let limits = Limits {
             queue_pairs: limits.queue_pairs.min(1 << 10),
@@ -148,7 +148,7 @@ impl<K: Kernel> Rdma<K> {
         })
     }
 
-    /// Connections whose events `context`'s state handles, at that priority.
+    /// Connections with events that `context`'s state handles, at that priority.
     ///
     /// # Errors
     /// As [`completion_queue`](Self::completion_queue).

@@ -86,7 +86,7 @@ impl<K: Kernel> Port<K> {
             // Given up meanwhile.
             return;
         }
-        // Whoever asked knows that the port was free, and there are as many places.
+        // The caller has made sure that the port was free, and there are as many places.
         if let Ok(listener) = self.service.agent.listen(listen) {
             self.service.listeners.insert(service.0, (listener, channel));
         }

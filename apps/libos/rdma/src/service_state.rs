@@ -20,7 +20,7 @@ use reflex_rdma_wire::{Qpn, Transport};
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
     pub(crate) name: u64,
-    /// Who is told of it.
+    /// The channel that is told of it.
     pub(crate) channel: Name,
     pub(crate) pair: Option<Name>,
     /// Events for which the channel keeps places.

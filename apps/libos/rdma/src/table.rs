@@ -1,4 +1,4 @@
-//! Tables of fixed size, whose entries have names that are not used again.
+//! Tables of fixed size with entries that have names which are not used again.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

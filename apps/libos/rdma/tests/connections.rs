@@ -49,7 +49,7 @@ fn connections_are_asked_for_accepted_and_ended() {
 }
 
 #[test]
-fn a_queue_pair_whose_connection_was_refused_can_have_another() {
+fn a_queue_pair_with_a_refused_connection_can_have_another() {
     let world = World::new(10);
     let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
     other.connections.listen(Transport::Reliable, 7471, 4).unwrap();
@@ -75,7 +75,7 @@ fn a_queue_pair_whose_connection_was_refused_can_have_another() {
 }
 
 #[test]
-fn the_peers_first_packet_confirms_a_connection_whose_confirmation_was_lost() {
+fn the_peers_first_packet_confirms_a_connection_that_lost_its_confirmation() {
     let world = World::new(15);
     let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
     other.connections.listen(Transport::Reliable, 7471, 4).unwrap();

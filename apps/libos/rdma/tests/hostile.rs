@@ -1,5 +1,5 @@
-//! Frames that lie. Each is counted, none writes where it may not, none is fatal, and those who do
-//! not lie are served.
+//! Frames that lie. Each is counted, none writes where it may not, none is fatal, and honest peers
+//! are served.
 
 use crate::common;
 use common::{ConnectionEvent, ETHERNET, Host, Pair, Region, World, mac_of};
@@ -25,7 +25,8 @@ struct App {
     happened: Vec<(Connection<SimKernel>, Happening)>,
 }
 
-/// A machine with two queue pairs whose peer is 10.0.0.1, one for datagrams, and two regions.
+/// A machine with two queue pairs that have 10.0.0.1 as their peer, one for datagrams, and two
+/// regions.
 struct Victim<'a> {
     host: &'a Host,
     context: Context<App>,
@@ -368,7 +369,7 @@ fn a_flood_of_requests_takes_the_backlog_and_no_more() {
     victim.host.take(&genuine);
     let requests = take();
     assert!(matches!(requests[..], [(_, Happening::Requested { port: 7, .. })]), "{requests:?}");
-    // Who does not listen any more is asked for nothing.
+    // A side that does not listen any more is asked for nothing.
     victim.connections.close(Transport::Reliable, 7).unwrap();
     victim.connections.close(Transport::Reliable, 7).unwrap_err();
     victim.host.kernel.run_until_idle();

@@ -549,7 +549,7 @@ fn receives_posted_while_a_queue_pair_fails_are_flushed_too() {
 }
 
 #[test]
-fn datagrams_go_on_after_one_whose_region_was_gone() {
+fn datagrams_go_on_after_one_without_its_region() {
     let world = World::new(17);
     let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
     let [from, to] = [one.pair(Transport::Datagram), other.pair(Transport::Datagram)];

@@ -7,7 +7,7 @@ use reflex_kind::{Accumulate, Delivery, Kind, Options, Source, Terms, Told, Trig
 use reflex_testkit::{Clock, SimKernel};
 use std::sync::{Arc, Mutex};
 
-/// What was told: by whom, with what data, how many occurrences.
+/// What was told: which handler, with what data, how many occurrences.
 pub(crate) type Log<T> = Arc<Mutex<Vec<(u32, Option<T>, u32)>>>;
 
 pub(crate) fn level(level: u8) -> Priority {
