@@ -117,7 +117,11 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-testkit", Kind::Fake, &["reflex-hil", "reflex-event", "reflex-memory"]),
     rule("reflex-tests", Kind::Host, &[]),
     rule("reflex-e2e", Kind::Host, &["cargo-reflex"]),
-    rule("reflex-fuzz", Kind::Host, &["reflex-event", "reflex-rdma-engine", "reflex-rdma-wire"]),
+    rule(
+        "reflex-fuzz",
+        Kind::Host,
+        &["reflex-dhcp", "reflex-event", "reflex-rdma-engine", "reflex-rdma-wire"],
+    ),
 ];
 
 const FACADE: &[&str] = &["reflex"];

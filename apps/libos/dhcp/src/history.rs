@@ -75,10 +75,10 @@ impl History {
         }
     }
 
-    /// A lease that was held since `since` has ended. A short one is as good as none.
-    pub(crate) fn lost(&mut self, since: Instant, now: Instant) {
+    /// A lease of this server that was held since `since` has ended. A short one is as good as none.
+    pub(crate) fn lost(&mut self, server: Ipv4Addr, since: Instant, now: Instant) {
         if !self.worked(since, now) {
-            self.misfortunes = self.misfortunes.saturating_add(1);
+            self.failed(server);
         }
     }
 

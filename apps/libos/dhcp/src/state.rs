@@ -167,7 +167,7 @@ impl State {
             Next::Lose(loss) => {
                 step.act(Action::Lost(loss));
                 if let Self::Holding(holding) = self {
-                    step.history.lost(holding.since, step.now);
+                    step.history.lost(holding.lease.server(), holding.since, step.now);
                 }
                 Self::pause(step)
             }
