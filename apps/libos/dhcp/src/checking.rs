@@ -10,7 +10,7 @@ use core::time::Duration;
 /// seconds after them (RFC 5227, 1.1). Nothing heard until then means that the address is free.
 const PROBING: Duration = Duration::from_secs(10);
 
-/// A lease whose address is looked for.
+/// A lease, while its address is looked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checking {
     pub(crate) lease: Lease,

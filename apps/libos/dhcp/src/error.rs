@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Declares an enumeration whose variants have a sentence and are counted.
+/// Declares an enumeration of what is counted, with a sentence for each variant.
 macro_rules! counted {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $sentence:literal,)* }) => {
         $(#[$about])*

@@ -29,7 +29,7 @@ pub(crate) struct Holding {
     pub(crate) phase: Phase,
 }
 
-/// Who is asked to prolong it.
+/// Which servers are asked to prolong it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Phase {
     /// Nobody.

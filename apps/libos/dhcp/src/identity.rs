@@ -20,7 +20,7 @@ pub enum Identifier {
 /// The longest identifier.
 const LONGEST: usize = 15;
 
-/// Who a client is.
+/// What servers know a client by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Identity {
     pub(crate) mac: Mac,

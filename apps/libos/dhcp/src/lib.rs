@@ -15,7 +15,7 @@
 //! **Frames.** A client speaks before its host has an address, so it reads and writes whole Ethernet
 //! frames ([`Client::frame`], [`Client::write_frame`]), or messages where UDP is at hand
 //! ([`Client::message`], [`Client::write_message`]). Of what it sends only renewals and releases go to
-//! one host: whoever sends them finds the next hop.
+//! one host: the interface finds the next hop for these.
 //!
 //! **Where the specifications leave a choice**, or real servers depart from them:
 //!

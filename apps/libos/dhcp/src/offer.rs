@@ -22,7 +22,7 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    /// What this reply offers. `server` is whose it is where it does not say.
+    /// What this reply offers. It is of `server` where it names none.
     pub(crate) fn new(reply: &Reply, server: Option<Ipv4Addr>) -> Result<Self, Error> {
         let server = reply.server.or(server).ok_or(Error::NoServer)?;
         let address = reply.address.ok_or(Error::Address)?;

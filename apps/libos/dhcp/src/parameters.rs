@@ -8,7 +8,7 @@ use core::net::Ipv4Addr;
 /// that one host uses them, and a resolver asks three.
 pub const MOST_HOSTS: usize = 4;
 /// Classless routes that are kept: more than clouds and access networks send, and as many as an
-/// option of 255 bytes holds whose routes are of full length, with room.
+/// option of 255 bytes holds at full length (28), with room.
 pub const MOST_ROUTES: usize = 32;
 
 /// A route to a network (RFC 3442).

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 /// Where random numbers come from: a function that gives another each time. Transactions are known by
-/// them, so who can guess them can forge replies.
+/// them, so an attacker that can guess them can forge replies.
 pub type Random<'a> = dyn FnMut() -> u32 + 'a;
 
 /// Below `bound`, in milliseconds; not for secrets.

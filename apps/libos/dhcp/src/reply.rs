@@ -113,7 +113,7 @@ impl Reading<'_, '_> {
             routers: self.hosts(code::ROUTERS),
             routes: self.routes(),
             name_servers: self.hosts(code::NAME_SERVERS),
-            // Every host takes 576 bytes (RFC 791, 3.1); who says less wants to slow us down.
+            // Every host takes 576 bytes (RFC 791, 3.1); less only slows the host down.
             mtu: mtu.and_then(|mtu| self.noted((mtu >= 576).then_some(mtu), Oddity::Mtu)),
             domain: self.domain(),
         }

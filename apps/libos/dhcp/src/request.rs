@@ -24,7 +24,7 @@ const FQDN_FLAGS: [u8; 3] = [0x05, 0, 0];
 /// What a message says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Who has an address for me?
+    /// Which server has an address for me?
     Discover = 1,
     /// I take that one; or: may I keep mine?
     Request = 3,

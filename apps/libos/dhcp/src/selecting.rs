@@ -1,6 +1,6 @@
 //! SELECTING: all servers are asked, and one offer is taken.
 //!
-//! Usually the first: whoever answers first is near, and waiting costs time at each start. It is
+//! Usually the first: the server that answers first is near, and waiting costs time at each start. It is
 //! different when a lease was had before, since its server keeps the address; and when something has
 //! gone wrong, since the first answer may then always be the same wrong one. Then offers are collected
 //! for a moment, and one of the best rank is drawn by lot. Now and then the rank does not count: a

@@ -8,8 +8,8 @@ use core::time::Duration;
 /// How servers are to send before the client has an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
-    /// To the address that they offer: who hears all frames to its hardware address, as this client
-    /// does, can receive that (RFC 2131, 4.1). Discoveries that are not answered ask for the other in
+    /// To the address that they offer: a client that hears all frames to its hardware address, as
+    /// this one does, can receive that (RFC 2131, 4.1). Discoveries that are not answered ask for the other in
     /// turn: some networks deliver nothing to an address they do not know.
     Unicast,
     /// To everybody.

@@ -99,7 +99,7 @@ impl State {
         matches!(self, Self::Waiting(end, _) if *end <= now)
     }
 
-    /// The transaction whose replies are waited for.
+    /// The transaction that is under way.
     pub(crate) fn transaction(&self) -> Option<u32> {
         match self {
             Self::Off | Self::Waiting(..) | Self::Checking(_) | Self::Informed(_) => None,

@@ -197,7 +197,7 @@ fn replies_to_the_address_and_to_everybody_are_heard() {
     }
 }
 
-/// RFC 2131, 4.1: a relay may pass replies on from its own address; the server is who it says it is.
+/// RFC 2131, 4.1: a relay may pass replies on from its own address; the server's identifier is its own.
 /// RFC 1542, 4.1.2: from any port.
 #[test]
 fn replies_through_a_relay_are_heard() {
@@ -215,7 +215,7 @@ fn replies_through_a_relay_are_heard() {
     assert_eq!(renewal.destination, far, "past the relay (RFC 2131, 4.4.5)");
 }
 
-/// RFC 2131, 4.1: who can hear unicast before having an address clears the flag. Where nothing comes
+/// RFC 2131, 4.1: a client that can hear unicast before it has an address clears the flag. Where nothing comes
 /// of that, the network may be unable to deliver it.
 #[test]
 fn broadcasts_are_asked_for_when_nothing_else_comes() {

@@ -6,7 +6,7 @@ use crate::support::{HOST, MAC, OTHER, SERVER, ip};
 use reflex_dhcp::*;
 use std::net::Ipv4Addr;
 
-/// A client whose address is to be probed.
+/// A client that has its address probed.
 fn checking() -> Script {
     let mut script = Script::begin_with(Settings::new(MAC), None);
     script.arrives_at_checking();
@@ -56,7 +56,7 @@ fn an_address_of_somebody_else_is_declined() {
     script.stands(Standing::Init);
 }
 
-/// RFC 2131, 3.1.5: ten seconds at least, so that a server whose addresses are all in use is not
+/// RFC 2131, 3.1.5: ten seconds at least, so that a server that has only addresses in use is not
 /// flooded; then more and more.
 #[test]
 fn after_a_conflict_there_is_a_wait() {
@@ -109,7 +109,7 @@ fn other_addresses_are_others_affair() {
     script.stands(Standing::Selecting);
 }
 
-/// RFC 5227, 1.1: probing takes no longer. Who says nothing until then has found nobody.
+/// RFC 5227, 1.1: probing takes no longer. An interface that says nothing until then has found nobody.
 #[test]
 fn nobody_is_found_in_ten_seconds() {
     let mut script = checking();

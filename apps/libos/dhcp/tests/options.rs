@@ -352,7 +352,7 @@ fn name_servers_are_told() {
     assert_eq!(servers, [OTHER, Ipv4Addr::new(9, 9, 9, 9)]);
 }
 
-/// RFC 6842: who repeats a client identifier repeats this client's.
+/// RFC 6842: a server that repeats a client identifier repeats this client's.
 #[test]
 fn a_reply_for_another_identifier_is_refused() {
     let mut script = Script::begin();

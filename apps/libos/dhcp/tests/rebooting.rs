@@ -67,7 +67,7 @@ fn another_address_than_the_remembered_one_is_refused() {
     script.refuses(&Answer::offer(&request), Error::Unexpected);
 }
 
-/// Some servers do not say who they are when they acknowledge; who it was may be remembered.
+/// Some servers do not name themselves when they acknowledge; the name may be remembered.
 #[test]
 fn the_remembered_server_is_the_one_where_none_is_named() {
     let mut script = remembering(Some(SERVER));

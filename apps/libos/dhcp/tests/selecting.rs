@@ -42,7 +42,7 @@ fn the_last_server_is_not_waited_for_any_longer_than_a_moment() {
     assert_eq!(script.leaves_at(121.2, Kind::Request).server(), Some(OTHER));
 }
 
-/// A client whose first server has refused what it had offered.
+/// A client that was refused what its first server had offered.
 fn deceived() -> (Script, Sent) {
     let mut script = Script::begin();
     let discover = script.leaves(Kind::Discover);

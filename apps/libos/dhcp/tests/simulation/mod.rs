@@ -1,7 +1,7 @@
 //! A client in a network that loses, doubles, delays and reorders, among servers that are honest and
 //! others, for hours of time that is made up.
 //!
-//! What must hold: never more messages than promised; never an address whose lease has ended where it
+//! What must hold: never more messages than promised; never an address when its lease has ended where it
 //! was granted, nor one that somebody else was found to have; and a lease in the end, when there is an
 //! honest server.
 
