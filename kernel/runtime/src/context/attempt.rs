@@ -1,5 +1,5 @@
-//! Application's code that is called in a section, on whoever's stack it may be: a filter. What goes
-//! wrong there is its owner's failure, not that of the context that has activated the event.
+//! Application's code that is called in a section, on whichever stack it may be: a filter. What goes wrong
+//! there is its owner's failure, not that of the context that has activated the event.
 //!
 //! A panic or a fault goes back to where the code was called, if no section and no guarded call has
 //! been opened since: in one of these it would be the kernel's. So does code that takes longer than its
@@ -198,7 +198,7 @@ impl Attempt {
         self.owner.map_or(Borrowed::Quarantined, |owner| owner.home.reuse.borrowed())
     }
 
-    /// Whose code it is.
+    /// The context that has the code, as far as it can be given up.
     pub(crate) fn owner(&self) -> Option<&'static Supervision> {
         self.owner
     }

@@ -1,5 +1,5 @@
-//! In whose name code runs: what the running context may do, and what is refused where the code that
-//! runs on its stack is not its own, or where nobody else can run.
+//! For which context code runs: what the running context may do, and what is refused where the code
+//! that runs on its stack is not its own, or where no other can run.
 
 use crate::cpu;
 use crate::dispatch::event_core::running;
@@ -7,7 +7,7 @@ use crate::dispatch::section;
 use crate::dispatch::section::{Section, section};
 use reflex_event::{ContextId, Error};
 
-/// The context that is running, if one is, and whose code this is.
+/// The context that is running, if one is, in code of its own.
 ///
 /// # Errors
 /// [`Error::Busy`] in a filter, which runs on the stack of whatever context has activated its event.
@@ -15,7 +15,7 @@ pub(crate) fn any() -> Result<Option<ContextId>, Error> {
     section(|cs| if is_under_way(cs) { Err(Error::Busy) } else { Ok(running(cs)) })
 }
 
-/// The context that is running and whose code this is.
+/// The context that is running, in code of its own.
 ///
 /// # Errors
 /// As [`any`]; [`Error::Busy`] outside any context.

@@ -30,8 +30,8 @@ pub(crate) fn init(start: &Start) -> Result<(), Error> {
 /// Makes a context. A cold path.
 ///
 /// # Errors
-/// [`Error::TooManyContexts`] with [`MOST_CONTEXTS`] there, [`Error::LimitReached`] when whoever
-/// makes it may have no more, [`Error::OutOfMemory`] when the machine's memory is used up.
+/// [`Error::TooManyContexts`] with [`MOST_CONTEXTS`] there, [`Error::LimitReached`] when its maker
+/// may have no more, [`Error::OutOfMemory`] when the machine's memory is used up.
 pub(crate) fn add<S: Send + 'static>(
     options: ContextOptions,
     state: S,
@@ -53,7 +53,7 @@ pub(crate) fn add_by<S: Send + 'static>(
     Ok(Context::new(context))
 }
 
-/// Makes a context whose state is yet to come: it is held, and down.
+/// Makes a context without its state, which is yet to come: it is held, and down.
 pub(crate) fn add_down(options: ContextOptions, scheme: OwnScheme) -> Result<ContextId, Error> {
     let context = add_any(options, scheme, |_| Ok(AnyState::nothing()))?;
     section(|cs| {

@@ -4,7 +4,7 @@ use crate::cpu;
 use core::fmt;
 use reflex_event::{ContextId, EventId};
 
-/// Who is running, for a crash report.
+/// What is running, for a crash report.
 pub struct Running {
     context: Option<(&'static str, ContextId)>,
     event: Option<EventId>,
@@ -25,8 +25,8 @@ impl fmt::Display for Running {
     }
 }
 
-/// Who is running now, and for what event. For a crash report: it looks without excluding
-/// anybody, because after a crash nobody else runs.
+/// What is running now, and for what event. For a crash report: it looks without excluding
+/// anything, because after a crash nothing else runs.
 pub fn describe_running() -> Running {
     // SAFETY: as said above; a table caught in the middle of a change yields a wrong name at
     // worst, since all accesses below are checked.

@@ -37,8 +37,8 @@ impl Scopes {
     }
 }
 
-/// Ends the scopes that were begun on the present stack since `outer` was the innermost, whose code
-/// never goes on: guarded, since it is the kernel's.
+/// Ends the scopes that were begun on the present stack since `outer` was the innermost, and have
+/// code that never goes on: guarded, since it is the kernel's.
 ///
 /// # Safety
 /// Nobody goes on with what was begun since.

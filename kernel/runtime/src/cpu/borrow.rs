@@ -20,9 +20,9 @@ impl<T> Local<T> {
         work(&mut self.borrow(cs))
     }
 
-    /// Borrows the value: [`with`](Self::with) for the dispatcher, of whose instructions each counts
-    /// and which a compiler does not always put into its callers as a closure. What it returns is
-    /// to be given a name, as it lasts to the end of the statement otherwise.
+    /// Borrows the value: [`with`](Self::with) for the dispatcher, in which each instruction
+    /// counts, and which a compiler does not always put into its callers as a closure. What it
+    /// returns is to be given a name, as it lasts to the end of the statement otherwise.
     #[inline(always)]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn borrow<'a>(&'a self, _: &'a Section) -> Borrow<'a, T> {

@@ -28,8 +28,8 @@ impl Reuse {
     ///   captured included, calls a function that leaves a pointer to its own frame, or to what is
     ///   borrowed for the call, where others find it, and takes it back in a destructor or before
     ///   it returns: scopes that lend to other contexts, intrusive lists of waiters on the stack;
-    /// - no value on the stack or in the event memory is pinned whose address others have, and takes
-    ///   it back in its destructor.
+    /// - no value on the stack or in the event memory is pinned that others have the address of, and takes it
+    ///   back in its destructor.
     ///
     /// What is lent ([`Lent`](reflex_memory::Lent)) is not the context's own in this sense.
     pub const unsafe fn at_once() -> Self {

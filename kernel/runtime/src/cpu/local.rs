@@ -54,7 +54,7 @@ impl<T> Local<T> {
     }
 }
 
-/// A [`Local`] whose value is made at start-up, and so takes no room in the image.
+/// A [`Local`] with a value that is made at start-up, and so takes no room in the image.
 pub(crate) struct Later<T>(pub(super) Local<MaybeUninit<T>>);
 
 impl<T> Later<T> {

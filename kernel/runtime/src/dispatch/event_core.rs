@@ -28,11 +28,11 @@ pub(crate) fn running(cs: &Section) -> Option<ContextId> {
     borrow_core(cs).running()
 }
 
-/// The context that runs, for the handler of an exception, which may have come upon whoever is at
-/// work on the core's state.
+/// The context that runs, for the handler of an exception, which may have come upon code at work on
+/// the core's state.
 pub(crate) fn peek_running() -> Option<ContextId> {
-    // SAFETY: whoever is at work there does not go on meanwhile. These are two words that are each
-    // valid at any time.
+    // SAFETY: code at work there does not go on meanwhile. These are two words that are each valid
+    // at any time.
     unsafe { (*cpu::this().core.as_ptr()).running() }
 }
 

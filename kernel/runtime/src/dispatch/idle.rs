@@ -42,7 +42,7 @@ unsafe extern "C" fn bottom(_: u64, _: u64, _: u64) -> ! {
 }
 
 extern "C" fn idle() -> ! {
-    // SAFETY: whoever has come here held it, and has gone for good.
+    // SAFETY: the code that came here held it, and has gone for good.
     let mut outermost = unsafe { Outermost::assume() };
     loop {
         interrupt::disable();

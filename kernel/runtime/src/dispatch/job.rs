@@ -35,8 +35,8 @@ impl Job {
     pub(crate) fn in_section(
         mut work: impl FnMut(&mut Outermost) + Send + 'static,
     ) -> Result<Self, Error> {
-        // SAFETY: `run` alone calls it, on behalf of who has the outermost section, and does not
-        // use that before it has returned. An argument would be an instruction.
+        // SAFETY: `run` alone calls it, on behalf of the code that has the outermost section, which
+        // does not use that before it has returned. An argument would be an instruction.
         Self::new(move || work(&mut unsafe { Outermost::assume() }))
     }
 

@@ -4,7 +4,7 @@ use crate::cpu;
 use crate::cpu::deferral::{Outermost, Section};
 use crate::cpu::job::{MOST, Work};
 
-/// Whose turn it is of those whose bits are set: they take turns, so that one that posts itself
+/// The next of the jobs that have their bits set: they take turns, so that one that posts itself
 /// keeps none from running.
 #[inline(always)]
 pub(crate) fn turn(cs: &Section, waiting: u64) -> u64 {

@@ -34,7 +34,7 @@ unsafe impl Exclusion for Deferral {
         section::leave();
     }
 
-    /// The owner is a context, by its place. Whoever allocates has no borrow of the core.
+    /// The owner is a context, by its place. The code that allocates has no borrow of the core.
     fn refused(&self, owner: u32) {
         section::section(|cs| {
             let Ok(context) = with_core(cs, |core| core.context_at(owner as u16)) else { return };
@@ -102,7 +102,7 @@ pub fn pool(bytes: usize, granule: Granule, content: Content) -> Result<&'static
     place(unsafe { Pool::new(region, granule, content, &Deferral) })
 }
 
-/// Makes a pool whose blocks are found by a scheme of its owner's.
+/// Makes a pool in which a scheme of its owner's finds the blocks.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`] when there is no memory for its bookkeeping, or the scheme's region is no

@@ -48,7 +48,7 @@ impl Slot {
     /// The place that `event` has already, or one for it. In time in proportion to the places.
     pub(crate) fn again(event: EventId) -> &'static Self {
         if event.into_word() == NOTHING {
-            // That is what the free places are of: whoever made this up is to have none of them.
+            // That is what the free places are of: a name that was made up is to have none of them.
             return &NOBODYS;
         }
         let mut at = newest();
@@ -107,7 +107,7 @@ pub(crate) fn slot(address: *mut Slot) -> Option<&'static Slot> {
     unsafe { address.as_ref() }
 }
 
-/// Takes back the slots whose events have ended.
+/// Takes back the slots of events that have ended.
 fn sweep() {
     let mut used = 0;
     let mut at = newest();

@@ -150,8 +150,8 @@ fn suspend(outermost: &mut Outermost, from: ContextId, to: To) {
     }
 }
 
-/// Goes to a stack, dropping the present one: the idle one, that of a context whose handler is done, or
-/// of one that has been given up.
+/// Goes to a stack, dropping the present one: the idle one, that of a context that is done with its
+/// handler, or of one that has been given up.
 #[inline(always)]
 pub(crate) fn leave_stack(_: &mut Outermost, to: To) -> ! {
     assert_not_borrowed();
@@ -232,7 +232,7 @@ extern "C" fn service_before() {
 #[cold]
 #[inline(never)]
 pub(crate) fn serve_all() {
-    // SAFETY: whoever comes here has ended it, and opened none since.
+    // SAFETY: the caller has ended it, and opened none since.
     let mut free = unsafe { Free::assume() };
     loop {
         let mut outermost = free.hold();
@@ -256,7 +256,7 @@ extern "C" fn finished() -> ! {
 }
 
 /// A handler has returned that was unregistered meanwhile. Dropping what it has captured may
-/// call the kernel, so that comes before the choice of who runs next.
+/// call the kernel, so that comes before the choice of what runs next.
 #[cold]
 #[inline(never)]
 fn release(outermost: Outermost, handler: Handler) -> ! {

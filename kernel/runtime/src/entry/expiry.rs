@@ -14,7 +14,7 @@ use reflex_timer::Step;
 /// When a handler that is due runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
-    /// At once, if it beats whoever runs: no other section is open.
+    /// At once, if it beats the running context: no other section is open.
     Now,
     /// When the section ends.
     Deferred,
@@ -31,8 +31,8 @@ pub(crate) fn init(start: &Start, time: Timekeeping, limit: usize) -> Result<(),
 
 /// Expires a timer and sets the next interrupt.
 ///
-/// When more timers are due the job is posted, and whoever has become the best to run is not kept
-/// waiting by the others' expiries.
+/// When more timers are due the job is posted, and the context that has become the best to run is
+/// not kept waiting by the others' expiries.
 #[inline(never)]
 pub(crate) fn expire(outermost: &mut Outermost, when: When) {
     let Step::Fired(fired) = timer::step(outermost) else { return };

@@ -113,7 +113,7 @@ impl Runtime {
         create::add(options, state)
     }
 
-    /// [`context`](Self::context), whose event memory is handed out by `scheme`: the options' is no
+    /// [`context`](Self::context), with event memory that `scheme` hands out: the options' is no
     /// more than what its region may be.
     ///
     /// # Errors

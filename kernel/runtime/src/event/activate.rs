@@ -39,8 +39,8 @@ pub(crate) fn activate_held(
     }
 }
 
-/// Activates `event`, whose handler cannot be begun on the spot, in the outermost section; and
-/// goes to whoever has become the best to run by that.
+/// Activates `event` in the outermost section, when its handler cannot be begun on the spot; and
+/// goes to the context that has become the best to run by that.
 #[inline(never)]
 fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Result<(), Error> {
     let outcome = borrow_core(outermost).activate(event, count, timestamp)?;

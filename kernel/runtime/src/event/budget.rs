@@ -29,7 +29,7 @@ pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
     }
 }
 
-/// The way of handlers whose time is limited.
+/// The way of handlers with a limited time.
 pub(crate) struct Limited;
 
 impl Way for Limited {

@@ -1,8 +1,8 @@
 //! Completion rings: events that are taken in batches, not called (K-4).
 //!
-//! A ring is a context whose handlers are never run. Its activations queue by priority, as many as
-//! there are registrations, so that none is ever lost; readers take them through a ring of fixed
-//! size, which is filled from the queue in its order. What does not fit waits behind it.
+//! A ring is a context that runs no handlers. Its activations queue by priority, as many as there
+//! are registrations, so that none is ever lost; readers take them through a ring of fixed size,
+//! which is filled from the queue in its order. What does not fit waits behind it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::context::{policy, registry};
@@ -39,7 +39,7 @@ impl Completions {
     /// memory its registrations may take, and its limits; it needs no stack.
     ///
     /// # Errors
-    /// [`Error::NotAllowed`] when whoever makes it may not use rings; those of making a context.
+    /// [`Error::NotAllowed`] when its maker may not use rings; those of making a context.
     pub fn new<const N: usize>(kernel: Runtime, options: ContextOptions) -> Result<Self, Error> {
         policy::permit_running(Executor::Ring)?;
         let context: Context<()> = kernel.context(ContextOptions { stack: 0, ..options }, ())?;
@@ -53,7 +53,7 @@ impl Completions {
         Ok(ring)
     }
 
-    /// Registers an event whose activations come into the ring.
+    /// Registers an event with activations that come into the ring.
     ///
     /// # Errors
     /// Those of [`EventSystem::register`].
@@ -112,7 +112,7 @@ impl Completions {
             let entry = [activation.event.into_word(), u64::from(activation.count)];
             // There is room: only the producer fills the ring.
             let moved = producer.push(entry).is_ok();
-            // What was taken may have lent its priority to whoever excludes the ring.
+            // What was taken may have lent its priority to a context that excludes the ring.
             note_if_due(&core);
             moved
         })

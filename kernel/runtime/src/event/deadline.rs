@@ -21,7 +21,7 @@ impl Way for Timed {
     }
 }
 
-/// The way of handlers that have a deadline, and whose time is limited too.
+/// The way of handlers that have a deadline, and a limited time too.
 pub(crate) struct TimedAndLimited;
 
 impl Way for TimedAndLimited {

@@ -1,6 +1,5 @@
 //! What ended registrations leave to be dropped: what their handlers have captured, and their filters.
-//! It is application's code, so it runs in the context whose it is, outside of any section, and fails
-//! alone.
+//! It is application's code, so it runs in its own context, outside of any section, and fails alone.
 //!
 //! ```text
 //!   the handler has returned, ended meanwhile ─────▶ at once, in its stead

@@ -26,8 +26,8 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Makes a signal whose `handler` runs in `context`. It is told the number of firings, which
-    /// is 1 in semaphore mode.
+    /// Makes a signal with a `handler` that runs in `context`. It is told the number of firings,
+    /// which is 1 in semaphore mode.
     ///
     /// # Errors
     /// Those of [`EventSystem::register`].

@@ -63,11 +63,11 @@ impl Waiter {
     /// dispatch is deferred, [`Error::Stale`] when the event was unregistered.
     pub fn wait(&self) -> Result<Waited, Error> {
         loop {
-            // A section a look: the one in which it goes on is that of whoever has woken it.
+            // A section a look: the one in which it goes on is that of the code that has woken it.
             let mut outermost = Outermost::open().map_err(|_| Error::Busy)?;
             let from = running(&outermost);
             let wait = borrow_core(&outermost).wait(self.event);
-            // Somebody runs who can wait, so there is a context.
+            // Something runs that can wait, so there is a context.
             if let (Ok(Wait::Blocked(next)), Some(from)) = (wait, from) {
                 switch::block(&mut outermost, from, next);
                 outermost.leave();

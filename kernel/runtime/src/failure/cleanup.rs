@@ -4,9 +4,9 @@
 //!   ran is forgotten, as is the state: in what condition they are nobody knows;
 //! - its own boxes are reclaimed all at once, if its maker has said that nobody has pointers to them;
 //!   else they are quarantined with its stack; what it has lent stays taken until it comes back;
-//! - what it had begun on behalf of others is [ended](crate::context::scope): whom it excluded runs again,
+//! - what it had begun on behalf of others is [ended](crate::context::scope): what it excluded runs again,
 //!   values that the library OS held on its stack are cleaned up;
-//! - whoever keeps something for it is told (`EventSystem::on_end`);
+//! - what keeps something for it is told (`EventSystem::on_end`);
 //! - what it took from the global heap is lost, and counted.
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -77,7 +77,7 @@ impl Supervision {
         if let Some(before) = self.unfinished.replace(Some(handler))
             && let Ok((pool, _)) = registry::parts(cs, self.context(cs))
         {
-            // SAFETY: whoever was at it does not go on.
+            // SAFETY: the code that was at it does not go on.
             let husk = unsafe { Husk::take_over(before, pool) };
             husk.end_extras(cs);
             husk.leave(self.home.reuse);
@@ -119,7 +119,7 @@ impl Supervision {
                 // SAFETY: the context has been given up: nothing of its code goes on, and its
                 // stack and its state are never looked at again. Its handlers' captures are
                 // `Send`, so that no box of its own was among them. Nobody else has pointers to
-                // its boxes, as whoever made it has said.
+                // its boxes, as its maker has said.
                 match pool.ok().and_then(|pool| unsafe { pool.reclaim(cursor) }) {
                     Some(cursor) => Phase::Reclaim(cursor),
                     None => Phase::Finish,
@@ -147,7 +147,7 @@ impl Supervision {
     fn unregister(&'static self, context: ContextId) -> Ended {
         let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return Ended::All };
         if let Some(handler) = self.unfinished.get() {
-            // SAFETY: it was being called, or dropped, by somebody who does not go on.
+            // SAFETY: it was being called, or dropped, by code that does not go on.
             let handler = unsafe { Retired::take_over(handler, pool) };
             section(|cs| handler.end_extras(cs));
             // Unless it is known to be whole; a filter beside it is.
@@ -194,7 +194,7 @@ impl Supervision {
             for block in blocks.filter(|_| self.home.reuse.is_at_once()) {
                 // SAFETY: the block was a leaked one's, of the state or its cell, which nobody
                 // looks at again: the context has no handlers. What is in it is forgotten, and
-                // nobody else has pointers to it, as whoever made the context has said.
+                // nobody else has pointers to it, as the context's maker has said.
                 unsafe { registry::free_block(block, pool) };
             }
             self.quarantine(pool);

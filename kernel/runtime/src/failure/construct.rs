@@ -102,9 +102,9 @@ where
 
 /// Runs `work` with the right to boxes of the running context's own, of which `pool` is.
 fn with_own<R>(pool: &'static Pool, work: impl for<'run> FnOnce(Own<'run>) -> R) -> R {
-    // SAFETY: the pool is that of the running context, whose code `work` is; it has to accept any
-    // lifetime, and lends nothing to another flow of control. The pool is not reclaimed before the
-    // context has been given up.
+    // SAFETY: the pool is that of the running context, and `work` is that one's code; it has to
+    // accept any lifetime, and lends nothing to another flow of control. The pool is not reclaimed
+    // before the context has been given up.
     work(unsafe { Own::new(pool) })
 }
 
@@ -163,9 +163,9 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
 }
 
 impl Runtime {
-    /// Makes a context whose state is made by `constructor`, which runs in the context itself at
-    /// `priority`, now and for each restart; there it may register handlers, and has boxes of the
-    /// context's own. What it captures is shared by all its runs, and one of them may have been
+    /// Makes a context with a state that is made by `constructor`, which runs in the context itself
+    /// at `priority`, now and for each restart; there it may register handlers, and has boxes of
+    /// the context's own. What it captures is shared by all its runs, and one of them may have been
     /// cut off. A cold path.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   panic ────────────────▶ on the dying stack ──────────┐
-//!   exception ─────────────▶ IRETQ to the reserve ───────┤ give_up ──▶ whoever runs next
+//!   exception ─────────────▶ IRETQ to the reserve ───────┤ give_up ──▶ what runs next
 //!   time budget, request ──▶ doomed ──▶ the burial job ──┘    │
 //!   stack overflow in       ▲                                 └─▶ the supervisor (see `supervise`)
 //!   kernel code ────────────┘
@@ -183,11 +183,11 @@ fn culprit(cs: &Section) -> Option<&'static Supervision> {
     (supervision.on_failure.get() != OnFailure::Halt).then_some(supervision)
 }
 
-/// The burial job: gives up who is condemned, the running context last, because then it does not
+/// The burial job: gives up what is condemned, the running context last, because then it does not
 /// return.
 fn bury() {
-    // SAFETY: a job: who runs it has the outermost section, and does not use that before this has
-    // returned.
+    // SAFETY: a job: the code that runs it has the outermost section, and does not use that before
+    // this has returned.
     let mut outermost = unsafe { Outermost::assume() };
     let cs: &Section = &outermost;
     let overflowed = cpu::this().overflowed.swap(0, Relaxed);
@@ -221,7 +221,7 @@ fn bury() {
     }
 }
 
-/// Why a context has been condemned whose end is the image's.
+/// Why a context has been condemned that takes the image with it.
 fn halts(cs: &Section, context: ContextId) -> Option<Reason> {
     let supervision = registry::supervision(cs, context).ok()??;
     (supervision.on_failure.get() == OnFailure::Halt).then(|| supervision.reason.get())
@@ -242,7 +242,7 @@ extern "C" fn bury_here() -> ! {
     bury_running(&mut outermost)
 }
 
-/// Gives the running context up, on whose stack this is.
+/// Gives the running context up, on the stack of which this is.
 fn bury_running(outermost: &mut Outermost) -> ! {
     // SAFETY: nothing of the dying context's is needed any more; the rounding mode was its own.
     unsafe { fpu::reset() };
@@ -250,8 +250,8 @@ fn bury_running(outermost: &mut Outermost) -> ! {
     switch::go_to(outermost, next.unwrap_or(Next::Idle))
 }
 
-/// Gives a context up: its handler, and what is on its stack. The rest is the supervisor's, who is
-/// activated. Returns who runs next, if the context was running.
+/// Gives a context up: its handler, and what is on its stack. The rest is the supervisor's, which
+/// is activated. Returns what runs next, if the context was running.
 fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     let supervision = registry::supervision(cs, context).ok()??;
     let mut condemned = cpu::this().condemned.get(cs);

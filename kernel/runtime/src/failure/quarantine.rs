@@ -7,8 +7,8 @@
 //! counted, told, and bounded: beyond the bound the image ends.
 //!
 //! The next life of the context gets another stack and other event memory from the machine's; when
-//! there are none, it does not begin. Only who makes a context can know that nobody has such pointers,
-//! and say so: see [`Reuse`](crate::Reuse).
+//! there are none, it does not begin. Only the maker of a context can know that nobody has such pointers, and
+//! say so: see [`Reuse`](crate::Reuse).
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::context::{kill, registry};
@@ -140,7 +140,7 @@ impl Supervision {
         })
     }
 
-    /// Tells those who answer for the context that memory of its has been quarantined.
+    /// Tells the contexts that answer for this one that memory of its has been quarantined.
     pub(crate) fn tell_quarantined(&self, cs: &Section) {
         if self.home.lost.get() == 0 {
             return;

@@ -96,12 +96,12 @@ pub(crate) fn print() {
     section(|cs| activate(cs, |supervisor| supervisor.print));
 }
 
-/// Says whose captures the supervisor drops.
+/// Says of which context the supervisor drops captures.
 pub(crate) fn set_heir_of(dead: Option<&'static Supervision>) {
     section(|cs| cpu::this().supervisor.with(cs, |supervisor| supervisor.heir_of = dead));
 }
 
-/// Whose captures the supervisor drops.
+/// The context of which the supervisor drops captures.
 pub(crate) fn heir_of(cs: &Section) -> Option<&'static Supervision> {
     cpu::this().supervisor.with(cs, |supervisor| supervisor.heir_of)
 }

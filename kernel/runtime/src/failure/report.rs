@@ -20,8 +20,8 @@ pub(crate) fn init(start: &Start, print: Print) {
     cpu::this().print.set(start, print);
 }
 
-/// Takes down what is to be printed of a context whose `stack` nobody uses any more. False when
-/// another report is being printed, and there will be none of this one.
+/// Takes down what is to be printed of a context with a `stack` that nobody uses any more. False
+/// when another report is being printed, and there will be none of this one.
 pub(crate) fn take(obituary: Obituary, registers: Registers, stack: &Range<usize>) -> bool {
     let bytes = LINE * size_of::<u64>();
     let from = (registers.stack_pointer() as usize & !(bytes - 1)).max(stack.start);
@@ -41,7 +41,7 @@ pub(crate) fn take(obituary: Obituary, registers: Registers, stack: &Range<usize
             cpu::this().report_stack.with(cs, |copy| {
                 for (word, place) in copy[..words].iter_mut().enumerate().skip(first).take(LINE) {
                     let at = from + word * size_of::<u64>();
-                    // SAFETY: within the stack, which is mapped, aligned, and whose owner is dead.
+                    // SAFETY: within the stack, which is mapped and aligned, and has a dead owner.
                     *place =
                         unsafe { core::ptr::with_exposed_provenance::<u64>(at).read_volatile() };
                 }

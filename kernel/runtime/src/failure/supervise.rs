@@ -1,4 +1,4 @@
-//! Contexts whose failure is not the image's, and their restart.
+//! Contexts with failures that are not the image's, and their restart.
 //!
 //! ```text
 //!            constructed               fails                  cleaned up
@@ -123,7 +123,7 @@ impl Runtime {
             let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
             supervision.watcher.set(Some(event));
             if supervision.life.get() == Life::Down {
-                // Whoever was told may have failed while it was at it.
+                // The one that was told may have failed while it was at it.
                 let waits = supervision.on_failure.get() == OnFailure::Ignore;
                 supervision.told.set(supervision.told.get() && !waits);
                 supervision.inform(cs);

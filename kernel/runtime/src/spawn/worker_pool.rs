@@ -53,7 +53,7 @@ impl Membership {
     }
 
     /// The child's life is over and its state as new: it is idle, under another name. Runs in the
-    /// child's context, on whose stack nothing is left but the start handler.
+    /// child's context, with nothing left on its stack but the start handler.
     pub(crate) fn end(self) {
         let (Seat { pool, whole, .. }, names) = section(|cs| {
             self.with(cs, |crew, _, number| {
@@ -103,7 +103,7 @@ impl Membership {
     }
 }
 
-/// Makes a context, none of whose handlers is ever called, the front of a crew.
+/// Makes a context that runs no handlers the front of a crew.
 pub(crate) fn set_front(crew: &'static Local<Crew>, front: ContextId) -> Result<(), Error> {
     section(|cs| {
         registry::at(cs, front)?.front.set(cs, Some(crew));
@@ -120,7 +120,7 @@ pub(crate) fn watch(event: EventId) -> Result<(), Error> {
 /// Claims an idle child for a source, which builds data in the child's pool.
 ///
 /// # Errors
-/// [`Error::Busy`] when none is idle; whoever is to be [told](set_freed) will be when one is.
+/// [`Error::Busy`] when none is idle; the event to be [told](set_freed) is told when one is.
 pub(crate) fn claim(crew: &'static Local<Crew>) -> Result<(Claim, &'static Pool), Error> {
     section(|cs| {
         let (claim, outcome, pool) = with(cs, crew, |crew, core| {
