@@ -40,7 +40,7 @@ impl Arp {
         let sender = packet::word(body, 14);
         // A sender has an address of its own, not a group's (RFC 826 knows no other).
         let group = sender_mac[0] & 1 != 0 || sender == 0 || sender >= 0xe000_0000;
-        // Who claims to be somebody else in the frame's header is not believed.
+        // A sender that claims to be another in the frame's header is not believed.
         if group || frame[6..12] != sender_mac {
             return None;
         }

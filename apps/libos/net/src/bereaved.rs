@@ -201,7 +201,7 @@ impl<K: Kernel> Group<K> {
 }
 
 impl<K: Kernel> Shared<K> {
-    /// Closes a group of an owner who has been given up.
+    /// Closes a group of an owner that has been given up.
     fn orphan(&mut self, group: u32, owner: Owner) {
         let orphan = &mut self.groups[group as usize];
         if orphan.orphaned || orphan.owner != owner {

@@ -46,8 +46,8 @@ impl<K: Kernel> Clone for Attachment<K> {
 }
 
 impl<K: Kernel> Net<K> {
-    /// Hands `protocol` the frames of a UDP port from now on, whoever may have bound it. There can be
-    /// one only.
+    /// Hands `protocol` the frames of a UDP port from now on, also when a socket is bound to it.
+    /// There can be one only.
     ///
     /// # Errors
     /// [`Error::PortInUse`] when there is one, [`Error::NotStarted`], [`Error::Event`].
@@ -80,8 +80,8 @@ impl<K: Kernel> Net<K> {
 }
 
 impl<K: Kernel> Attachment<K> {
-    /// Registers an event whose occurrences have the protocol run under `number`. The frames of the
-    /// interface are received at the highest priority that anybody has.
+    /// Registers an event that has the protocol run under `number` when it occurs. The frames of
+    /// the interface are received at the highest priority that anybody has.
     ///
     /// # Errors
     /// [`Error::NotStarted`], [`Error::Event`].
@@ -97,7 +97,7 @@ impl<K: Kernel> Attachment<K> {
 
     /// Ends an event that was registered at this priority.
     pub fn end(&self, event: EventId, priority: Priority) {
-        // It can have ended before only by this, whose caller is told nothing new.
+        // It can have ended before only by this call, which tells its caller nothing new.
         if self.net.kernel().unregister(event).is_ok() {
             self.net.with(|shared| shared.levels.remove(priority));
             self.net.follow_priorities();

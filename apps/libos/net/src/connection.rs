@@ -31,7 +31,7 @@ enum Taken {
     Busy,
 }
 
-/// An endpoint whose unread bytes an application's handler looks at.
+/// An endpoint with unread bytes that an application's handler looks at.
 struct Held<K: Kernel> {
     net: Net<K>,
     index: u32,
@@ -292,7 +292,7 @@ impl<K: Kernel> Connection<K> {
                 // The socket still is what the last connection left of it.
                 (_, Phase::Connecting) => TcpState::SynSent,
                 (Some(endpoint), _) => endpoint.socket().state().into(),
-                // Whoever is at work on it has the stack look when that is done.
+                // The context that is at work on it has the stack look when that is done.
                 (None, _) => {
                     record.stack_wanted = true;
                     return Ok(None);

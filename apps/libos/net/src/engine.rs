@@ -240,8 +240,8 @@ impl Engine {
                 until => return Egress::Until(until),
             }
             if turn == 0 && fin_sent && endpoint.socket().send_queue() == 0 {
-                // Something is due with nothing but a FIN in flight: perhaps a fast
-                // retransmission, whose mark smoltcp clears only by sending data.
+                // Something is due with nothing but a FIN in flight: perhaps a fast retransmission,
+                // and smoltcp clears the mark of one only by sending data.
                 endpoint.stained = true;
             }
             if self.room == 0 {

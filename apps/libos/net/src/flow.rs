@@ -1,9 +1,9 @@
 //! The flow table: from a 4-tuple to its connection in constant time.
 //!
-//! Chained buckets whose links lie in the connection records: nothing is allocated, moved or
-//! rehashed when connections come and go. The hash is keyed with a random key, so that no peer
-//! can choose tuples that meet in one bucket. When the table grows, which is when a port is
-//! opened, its chains move to the larger one bucket by bucket, and packets are served in between.
+//! Chained buckets with links in the connection records: nothing is allocated, moved or rehashed when
+//! connections come and go. The hash is keyed with a random key, so that no peer can choose tuples that meet in
+//! one bucket. When the table grows, which is when a port is opened, its chains move to the larger one bucket
+//! by bucket, and packets are served in between.
 
 use crate::packet::FlowKey;
 use crate::record::Records;
@@ -38,7 +38,7 @@ impl FlowHash {
 /// Buckets by hash; a power of two of them. Each is the first record of a chain.
 pub(crate) struct FlowTable {
     buckets: Vec<u32>,
-    /// While the table grows: the smaller one, whose first `moved` buckets are empty.
+    /// While the table grows: the smaller one; its first `moved` buckets are empty.
     former: Vec<u32>,
     moved: usize,
 }

@@ -55,8 +55,9 @@ where
 }
 
 impl<K: Kernel> Net<K> {
-    /// Makes a group whose connections are registered with `context` as `register` does, or takes
-    /// one over that it had in an earlier life. Returns it, and in which life it is whose. A cold path.
+    /// Makes a group with connections that are registered with `context` as `register` does, or
+    /// takes one over that it had in an earlier life. Returns it, and its owner in the present
+    /// life. A cold path.
     pub(crate) fn group<S>(
         &self,
         port: Option<u16>,
@@ -95,7 +96,7 @@ impl<K: Kernel> Net<K> {
         if let Some(port) = port
             && let Some(before) = self.with(|shared| shared.ports.get(port))
         {
-            // It is free if whoever had it has been given up, and the stack has not noticed yet.
+            // It is free if its owner has been given up, and the stack has not noticed yet.
             self.look_after(before);
             if self.with(|shared| shared.ports.get(port)).is_some() {
                 return Err(Error::PortInUse);

@@ -1,5 +1,5 @@
 //! Serving on when a context is replaced by another implementation: what connections and sockets
-//! have registered with it, and whom they register with from then on.
+//! have registered with it, and with which context they register from then on.
 
 use crate::group::register_with;
 use crate::record::Records;
@@ -8,8 +8,8 @@ use crate::{Connection, Connector, Listener, Net, TcpService, UdpService, UdpSoc
 use alloc::sync::Arc;
 use reflex_event::{Context, EventId, Kernel};
 
-/// The connections of a listener or a connector, as those see them who replace the context that
-/// serves them.
+/// The connections of a listener or a connector, as a replacement of the context that serves them
+/// sees them.
 pub struct Served<K: Kernel> {
     net: Net<K>,
     group: u32,

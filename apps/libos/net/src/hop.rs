@@ -199,8 +199,8 @@ impl Engine {
         heard
     }
 
-    /// Answers a solicitation of one of our addresses. Whoever asks without an address of its own
-    /// wants ours for itself, and everybody hears that it is taken (RFC 4862, 5.4.3).
+    /// Answers a solicitation of one of our addresses. A host that asks without an address of its
+    /// own wants ours for itself, and all hear that it is taken (RFC 4862, 5.4.3).
     fn solicited(&mut self, message: &Message, now: Instant) -> bool {
         let Message { source, target, mac, .. } = *message;
         if !self.station.addresses6.contains(&target) {

@@ -3,20 +3,20 @@
 //!
 //! The parts, in the order in which a packet meets them:
 //!
-//! 1. [`Stack`], a context of its own. `receive` takes frames from the interface: `packet` says
-//!    what each is, `flow` and `port` whose, `queue` keeps it there; `shared` holds these tables.
+//! 1. [`Stack`], a context of its own. `receive` takes frames from the interface: `packet` says what each is,
+//!    `flow` and `port` what it belongs to, `queue` keeps it there; `shared` holds these tables.
 //! 2. `segments` gives one connection a `turn`, `opening` makes connections, `others` answers
 //!    everything else; `engine` drives smoltcp through `device`, with `hop`, `neighbour` and `arp` in
 //!    front of it and `dhcp` beside it.
-//! 3. The application's context, whose [`TcpService`] or [`UdpService`] is called through
-//!    [`Connection`] and [`UdpSocket`].
+//! 3. The application's context: its [`TcpService`] or [`UdpService`] is called through [`Connection`] and
+//!    [`UdpSocket`].
 //!
 //! smoltcp runs with the medium "IP" and one `Interface` that all connections share, each with
 //! a socket set of its own: what it does per packet does not depend on their number. Bytes are
 //! copied once on the way in, from the device's buffer to the socket's, and once on the way
 //! out, from the socket's buffer to the device's.
 //!
-//! # Who owns a connection's socket
+//! # What owns a connection's socket
 //!
 //! The socket, its buffers and its receive window lie in an *endpoint* in the connection's
 //! record. The endpoint is moved out of the record for the time of one piece of work, and back;
@@ -26,17 +26,17 @@
 //! - *During `received`*: the handler runs without it. [`Connection::receive`] takes it for as
 //!   long as the closure reads the bytes in place, and puts it back.
 //! - *During `send`*: [`Connection::send`] takes it while it copies into the send buffer.
-//! - *Preempted meanwhile*: whoever comes then finds it taken and does not wait. The stack
-//!   leaves the frames queued and a mark; the holder answers the mark by activating the
-//!   connection's turn. The application is told "no bytes" or "no room" and leaves a mark; the
-//!   stack's turn ends by announcing `received` or `sent` again.
+//! - *Preempted meanwhile*: the context that comes then finds it taken and does not wait. The stack leaves the
+//!   frames queued and a mark; the holder answers the mark by activating the connection's turn. The application
+//!   is told "no bytes" or "no room" and leaves a mark; the stack's turn ends by announcing `received` or
+//!   `sent` again.
 //!
 //! # Overload
 //!
 //! A connection's queue, a listener's, a socket's, and what one owner may have queued are all
 //! bounded; frames beyond that are dropped before any work is done for them, and counted. When
-//! all transmit buffers are in use the stack takes no more frames from the queues, and those who
-//! wait go on in order as buffers become free: nothing is sent and lost.
+//! all transmit buffers are in use the stack takes no more frames from the queues, and those that wait go on in
+//! order as buffers become free: nothing is sent and lost.
 //!
 //! # Beside it
 //!

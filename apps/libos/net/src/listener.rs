@@ -53,8 +53,8 @@ impl<K: Kernel> ListenBuilder<K> {
         self
     }
 
-    /// Connections that have not heard from their peer for so long fail as timed out. Without
-    /// this only those fail whose data is not acknowledged for two minutes.
+    /// Connections that have not heard from their peer for so long fail as timed out. Without this
+    /// only those fail that have data unacknowledged for two minutes.
     pub fn timeout(mut self, idle: Duration) -> Self {
         self.settings.idle = Some(idle);
         self

@@ -71,7 +71,7 @@ pub(crate) struct Neighbours {
     hasher: SipHasher13,
     /// On the heap: it is large, and the stack's state is moved about by value.
     sets: Vec<[Entry; WAYS]>,
-    /// Grows when an address changes: whoever remembers one compares.
+    /// Grows when an address changes: code that remembers one compares.
     pub(crate) epoch: u32,
 }
 

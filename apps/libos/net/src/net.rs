@@ -19,9 +19,9 @@ use spin::Once;
 ///
 /// ```text
 /// let (net, stack) = Net::new(kernel, receive, transmit, config);
-/// let context = /* a context of its own whose state is `stack` */;
-/// let interrupts = net.start(context, priority)?;
-/// /* from then on, each interrupt of the interface is an occurrence of one of `interrupts` */
+/// let context = /* a context of its own with the state `stack` */; let interrupts =
+/// net.start(context, priority)?; /* from then on, each interrupt of the interface is an occurrence
+/// of one of `interrupts` */
 /// ```
 pub struct Net<K: Kernel> {
     inner: Arc<Inner<K>>,
@@ -187,7 +187,7 @@ impl<K: Kernel> Net<K> {
         self.with(|shared| shared.counters)
     }
 
-    /// Tells whoever asked to be told that a port is open.
+    /// Tells that a port is open, if that was asked for.
     pub(crate) fn announce(&self, transport: Transport, port: u16) {
         if let Some(opened) = self.inner.opened {
             opened(transport, port);

@@ -47,7 +47,7 @@ pub(crate) enum Bad {
     UnreachableProtocol,
 }
 
-/// Whose a frame is.
+/// What a frame is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Class {
     /// A segment; `flags` as in the header.
@@ -78,7 +78,7 @@ pub(crate) struct Station {
     pub(crate) address: Option<(u32, u8)>,
     /// IPv6 addresses; 0 is none.
     pub(crate) addresses6: [u128; 2],
-    /// The UDP port whose datagrams are for a protocol beside the stack.
+    /// The UDP port with datagrams for a protocol beside the stack.
     pub(crate) beside: Option<u16>,
 }
 
@@ -99,7 +99,7 @@ impl Station {
     }
 }
 
-/// Finds out whose `frame` is.
+/// Finds out what `frame` is for.
 #[inline]
 pub(crate) fn classify(frame: &[u8], station: &Station) -> Result<Class, Bad> {
     let (ethernet, packet) = frame.split_first_chunk::<ETHERNET>().ok_or(Bad::Malformed)?;

@@ -1,5 +1,5 @@
-//! Open ports and whose they are: a table of two levels, so that looking one up is two loads,
-//! however many are open and whichever a peer asks for.
+//! Open ports and their owners: a table of two levels, so that looking one up is two loads, however
+//! many are open and whichever a peer asks for.
 
 use alloc::boxed::Box;
 use core::iter;

@@ -1,9 +1,10 @@
-//! Whose turn it is: a list a group of connections, so that one activation stands for all of them.
+//! Which connection is next: a list a group of connections, so that one activation stands for all
+//! of them.
 //!
 //! A connection is listed when frames have come for it or its application has asked for something,
 //! unless it has a priority of its own. It is listed once, whatever comes meanwhile. A connection
-//! with a priority of its own, and one whose timer has gone off or that has waited, has its turn by
-//! an activation for it alone.
+//! with a priority of its own, and one with a timer that has gone off or that has waited, has its
+//! turn by an activation for it alone.
 
 use crate::Stack;
 use crate::flow::NONE;

@@ -223,7 +223,7 @@ impl<K: Kernel> Net<K> {
         self.with(|shared| {
             let highest = shared.levels.highest().unwrap_or_default();
             if core::mem::replace(&mut shared.receiving_at, highest) != highest {
-                // In the section, so that of two who follow the later has the last word.
+                // In the section, so that of two that follow the later has the last word.
                 let _ = self.kernel().set_priority(events.received, highest);
             }
         });

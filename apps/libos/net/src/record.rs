@@ -14,10 +14,10 @@
 //!       or place needed
 //! ```
 //!
-//! Who holds the [`Endpoint`] owns the socket. It is in the record unless somebody took it out,
-//! in a section, for the time of one handler's work on it; whoever finds it gone leaves a mark
-//! (`stack_wanted`, `application_wanted`), and the holder answers the mark with an activation
-//! when it puts the endpoint back. Nobody ever waits.
+//! The holder of the [`Endpoint`] owns the socket. It is in the record unless it was taken out, in
+//! a section, for the time of one handler's work on it; a context that finds it gone leaves a mark
+//! (`stack_wanted`, `application_wanted`), and the holder answers the mark with an activation when
+//! it puts the endpoint back. Nothing ever waits.
 
 use crate::ConnectionError;
 use crate::flow::NONE;
@@ -104,10 +104,10 @@ pub(crate) struct Record {
     pub(crate) send_blocked: bool,
     /// The application watches the socket's state.
     pub(crate) watch: Option<Watch>,
-    /// In one of the stack's waiting lists, and who is behind it there.
+    /// In one of the stack's waiting lists, and the one behind it there.
     pub(crate) waiting: bool,
     pub(crate) next_waiting: Option<Waiter>,
-    /// In its group's list of those that are to have a turn, and who is behind it there.
+    /// In its group's list of those that are to have a turn, and the one behind it there.
     pub(crate) ready: bool,
     pub(crate) next_ready: u32,
     /// Links of the owner's list of free records or of those in TIME-WAIT.

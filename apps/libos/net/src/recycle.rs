@@ -5,7 +5,7 @@
 //! duplicate acknowledgements and for SACK, which the first segments of the next connection
 //! overwrite before they are read; and the mark of a fast retransmission under way, which only
 //! sending data clears. The last can stay set when nothing but a FIN was retransmitted; such a
-//! socket is *stained*, and is played a short connection whose packets go nowhere.
+//! socket is *stained*, and is played a short connection with packets that go nowhere.
 
 use crate::checksum::Sum;
 use crate::engine::Engine;

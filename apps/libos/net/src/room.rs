@@ -101,7 +101,7 @@ impl<K: Kernel> Net<K> {
         let mut larger = None;
         while self.with(|shared| shared.flows.is_smaller_than(wanted)) {
             let buckets = larger.take().unwrap_or_else(|| alloc::vec![NONE; wanted]);
-            // Refused while somebody else has it grow, whom this context may have preempted.
+            // Refused while another context has it grow, which this one may have preempted.
             larger = self.with(|shared| shared.flows.grow(buckets)).err();
             self.move_flows();
         }

@@ -49,7 +49,7 @@ pub(crate) struct Group<K: Kernel> {
     pub(crate) ready: ReadyList,
     pub(crate) free: List,
     pub(crate) time_wait: List,
-    /// A record whose making failed half-way, to be tried again.
+    /// A record that could be made only half-way, to be tried again.
     pub(crate) unbuilt: Option<u32>,
     /// Records made so far.
     pub(crate) made: u32,
@@ -99,7 +99,7 @@ pub(crate) struct Shared<K: Kernel> {
     /// Waiting for a neighbour.
     pub(crate) unresolved: WaitList,
     /// The UDP port of the protocol beside the stack, the protocol until the stack has taken it
-    /// over, what has it go on, and its places in the lists of those who wait.
+    /// over, what has it go on, and its places in the lists of those that wait.
     pub(crate) beside_port: Option<u16>,
     pub(crate) arriving: Option<Box<dyn AttachedProtocol>>,
     pub(crate) beside_ready: Option<EventId>,
@@ -111,7 +111,7 @@ pub(crate) struct Shared<K: Kernel> {
     pub(crate) receiving_at: Priority,
     /// Told of every change of the address.
     pub(crate) address_events: Vec<EventId>,
-    /// Connections whose application has not heard yet what it is to be told.
+    /// Connections with something that the application has not heard yet.
     pub(crate) untold: u32,
     pub(crate) counters: Counters,
 }
@@ -255,8 +255,8 @@ impl<K: Kernel> Shared<K> {
         group.free.push_front(records, index);
     }
 
-    /// Gives a connection a priority of its own, or its group's again: the events whose priority is
-    /// to be changed so, before which [`Net::follow_priorities`] is to be called.
+    /// Gives a connection a priority of its own, or its group's again: the events to change the priority of so,
+    /// before which [`Net::follow_priorities`] is to be called.
     pub(crate) fn prioritise(&mut self, index: u32, priority: Priority) -> Option<Events> {
         let record = &mut self.records[index];
         let usual = self.groups[record.group as usize].settings.priority;

@@ -131,7 +131,7 @@ impl<K: Kernel> Stack<K> {
         }
     }
 
-    /// A neighbour has answered: all who wait for one look again.
+    /// A neighbour has answered: all that wait for one look again.
     pub(crate) fn resolved(&mut self) {
         let waiting = self.net.with(|shared| shared.unresolved.len());
         for _ in 0..waiting {
@@ -168,7 +168,7 @@ impl<K: Kernel> Stack<K> {
         }
     }
 
-    /// Transmit buffers are free: those who wait go on, oldest first.
+    /// Transmit buffers are free: those that wait go on, oldest first.
     pub(crate) fn transmit_ready(&mut self) {
         let free = self.engine.transmit.available();
         for _ in 0..free {

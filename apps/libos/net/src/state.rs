@@ -1,4 +1,4 @@
-//! The states of a TCP connection (RFC 9293, 3.3.2), for those who watch them.
+//! The states of a TCP connection (RFC 9293, 3.3.2), for applications that watch them.
 
 use core::fmt;
 use smoltcp::socket::tcp::State;
@@ -95,7 +95,7 @@ impl TcpStates {
     }
 }
 
-/// The states of a connection whose application watches them.
+/// The states of a connection that its application watches.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Watch {
     seen: TcpStates,

@@ -1,5 +1,5 @@
 //! The two ends of a connection's turn: what is taken out of the shared tables for it, and
-//! what is put back, with whom to tell.
+//! what is put back, with what is to be told.
 
 use crate::ConnectionError;
 use crate::packet::FlowKey;
@@ -16,7 +16,7 @@ use smoltcp::socket::tcp::State;
 /// What a turn works on.
 #[derive(Default)]
 pub(crate) struct Turn {
-    /// Whose turn it is.
+    /// The connection that has the turn.
     pub(crate) index: u32,
     /// Until the turn is over.
     pub(crate) endpoint: Option<Lent<Endpoint>>,
@@ -58,7 +58,7 @@ pub(crate) enum Wait {
     Neighbour,
 }
 
-/// Whom to activate when a turn is over.
+/// What to activate when a turn is over.
 #[derive(Default)]
 pub(crate) struct After {
     pub(crate) application: Option<EventId>,

@@ -1,5 +1,5 @@
-//! Who waits for a transmit buffer or for a neighbour's address: lists without memory of their own,
-//! linked through those who wait.
+//! What waits for a transmit buffer or for a neighbour's address: lists without memory of their
+//! own, linked through their members.
 
 use crate::record::Records;
 use crate::shared::Shared;
@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use core::mem;
 use reflex_event::{EventId, Kernel};
 
-/// One who waits.
+/// What waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Waiter {
     Connection(u32),
@@ -19,14 +19,14 @@ pub(crate) enum Waiter {
     BesideHop,
 }
 
-/// The mark of one who waits, and who is next.
+/// The mark of one that waits, and the next.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Wait {
     waiting: bool,
     next: Option<Waiter>,
 }
 
-/// Those who wait for the same, in order of arrival. Nobody waits for two things.
+/// Those that wait for the same, in order of arrival. None waits for two things.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WaitList {
     first: Option<Waiter>,
@@ -115,7 +115,7 @@ impl<K: Kernel> Shared<K> {
         self.unresolved.push(all, waiter) && self.unresolved.len() == 1
     }
 
-    /// The event that lets the first go on who waits for a transmit buffer; `Some(None)` when that
+    /// The event that lets the first go on that waits for a transmit buffer; `Some(None)` when that
     /// has none any more. It no longer waits.
     pub(crate) fn next_starved(&mut self) -> Option<Option<EventId>> {
         let Self { records, sockets, beside_waits: beside, .. } = self;
@@ -124,7 +124,7 @@ impl<K: Kernel> Shared<K> {
         Some(self.going_on(waiter))
     }
 
-    /// As [`next_starved`](Self::next_starved), of those who wait for a neighbour.
+    /// As [`next_starved`](Self::next_starved), of those that wait for a neighbour.
     pub(crate) fn next_unresolved(&mut self) -> Option<Option<EventId>> {
         let Self { records, sockets, beside_waits: beside, .. } = self;
         let all = &mut Waiting { records, sockets, beside };
@@ -173,11 +173,11 @@ mod tests {
                 &mut Waiting { records: &mut records, sockets: &mut sockets, beside: &mut beside };
             let mut lists = [WaitList::EMPTY; 2];
             let mut models = [VecDeque::new(), VecDeque::new()];
-            for (step, who) in steps {
+            for (step, index) in steps {
                 let list = usize::from(step & 1);
-                let waiter = match who {
-                    0..8 => Waiter::Connection(Records::index(who / 4, who % 4)),
-                    8..12 => Waiter::Datagrams(who - 8),
+                let waiter = match index {
+                    0..8 => Waiter::Connection(Records::index(index / 4, index % 4)),
+                    8..12 => Waiter::Datagrams(index - 8),
                     12 => Waiter::BesideBuffer,
                     _ => Waiter::BesideHop,
                 };

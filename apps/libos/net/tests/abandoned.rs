@@ -129,7 +129,8 @@ fn run(seed: u64, steps: u32) {
         let connection = world.shown.lock().unwrap()[number].clone();
         let before = connection.receivable().unwrap();
         assert_eq!(before, arrived[number] - read[number], "seed {seed}, step {step}");
-        // A handler of the bystander's activates an event, whose filter is asked on its stack.
+        // A handler of the bystander's activates an event with a filter, which is asked on its
+        // stack.
         let (owner, event) = world.meddler();
         let way = random.below(7) as u32;
         let (asked, within) = (kernel.clone(), owner.id());

@@ -120,7 +120,7 @@ fn an_address_is_asked_for_used_renewed_and_lost() {
         (2, &[10, 0, 0, 42][..], &[10, 0, 0, 254][..])
     );
 
-    // Half of the lease later it renews with the server alone, whose address it asks for.
+    // Half of the lease later it renews with the server alone, and asks for that one's address.
     let server = (MAC, SERVER);
     let question = host.pass(&clock, Duration::from_secs(505));
     let asked =

@@ -21,7 +21,7 @@ const PORT: u16 = 4791;
 
 #[derive(Default)]
 struct Notes {
-    /// Whose address is asked for.
+    /// The host of which the address is asked for.
     wanted: Option<IpAddr>,
     hops: Vec<Hop>,
     ready: u32,
@@ -183,8 +183,8 @@ impl Message {
     }
 }
 
-/// The only frame, whose checksum is right: Ethernet destination, IPv6 source and destination, and
-/// the message.
+/// The only frame, with a checksum that is right: Ethernet destination, IPv6 source and
+/// destination, and the message.
 fn only(frames: &[Vec<u8>]) -> ([u8; 6], Ipv6Addr, Ipv6Addr, Vec<u8>) {
     let [frame] = frames else { panic!("{frames:?}") };
     let address = |at: usize| Ipv6Addr::from(<[u8; 16]>::try_from(&frame[at..at + 16]).unwrap());
@@ -216,7 +216,7 @@ fn solicitations_of_our_addresses_are_answered_and_teach() {
         assert_eq!((body[0], body[4]), (136, 0x60));
         assert_eq!(body[8..24], own.octets());
         assert_eq!(body[24..], [2, 1, 2, 0, 0, 0, 0, 1]);
-        // Who asks is known from then on: nobody is asked.
+        // The host that asks is known from then on: it is not asked.
         assert!(bench.ask(asker).is_empty());
         assert_eq!(bench.last(), Hop::Known(MAC));
     }

@@ -97,7 +97,7 @@ fn a_port_may_be_closed_while_openings_wait() {
         assert_eq!(accepted + refused, answers.len(), "section {section}: {answers:?}");
         assert!(answers.len() <= 2);
         assert_eq!(host.net.counters().half_open, accepted as u64, "section {section}");
-        // It is closed now, if it was not before; who was accepted stays; and it opens again.
+        // It is closed now, if it was not before; what was accepted stays; and it opens again.
         host.kernel.activate(event, 1).unwrap();
         let late = feed(&host, &clock, &Segment::new(4002, PORT, SYN, 1000, 0));
         assert_eq!(late[0].flags & RST, RST, "section {section}");

@@ -1,4 +1,4 @@
-//! Priorities, preemption, and two who want the same socket.
+//! Priorities, preemption, and two contexts that want the same socket.
 
 use crate::common;
 use common::raw::{ACK, SYN, Segment, introduce, segments};

@@ -42,7 +42,7 @@ impl Server {
         segments(&self.host.pass(&self.clock, time))
     }
 
-    /// Opens a connection from `port`, whose first byte is number 1001: what to acknowledge.
+    /// Opens a connection from `port`; its first byte is number 1001. Returns what to acknowledge.
     fn open(&self, port: u16) -> u32 {
         let answer = self.feed(&Segment::new(port, PORT, SYN, 1000, 0));
         assert_eq!(answer.len(), 1, "{answer:?}");

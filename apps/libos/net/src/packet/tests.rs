@@ -1,4 +1,4 @@
-//! Whose a frame is, at the edges of every rule.
+//! What a frame is for, at the edges of every rule.
 
 use super::*;
 use proptest::prelude::*;
@@ -172,7 +172,7 @@ fn senders() {
 }
 
 #[test]
-fn protocols_and_whom_they_are_for() {
+fn protocols_and_what_they_are_for() {
     let tcp = segment((5000, 80), 5, 20);
     let key =
         FlowKey { remote: PEER.to_bits(), local: OWN.to_bits(), remote_port: 5000, local_port: 80 };
