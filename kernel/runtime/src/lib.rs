@@ -30,7 +30,8 @@ mod failure;
 mod replace;
 mod spawn;
 
-pub use context::policy::{ContextInfo, Protected};
+pub use context::info::ContextInfo;
+pub use context::protected::Protected;
 pub use context::running::{Running, describe_running};
 pub use cpu::home::{Quarantine, Reuse};
 pub use cpu::options::{ContextOptions, Origin, OwnScheme};
@@ -41,11 +42,13 @@ pub use dispatch::{job, measure, memory, section, watchdog};
 #[cfg(feature = "bench")]
 pub use entry::bench;
 pub use entry::interrupt;
-pub use entry::kernel::{Platform, init};
+pub use entry::start::{Platform, init};
 pub use event::completions::Completions;
 pub use event::signal::{Signal, SignalMode};
 pub use event::wait::{Waited, Waiter};
 pub use failure::{contain, heap, report, supervise};
+pub use replace::error::ReplaceError;
+pub use replace::pending::Pending;
+pub use replace::plan::Replacement;
 pub use replace::rebinding::{Rebinding, Service};
-pub use replace::replacement::{Pending, ReplaceError, Replacement};
 pub use spawn::cloner::{Cloner, ClonerOptions};

@@ -1,6 +1,6 @@
 //! Making a context: its stack, its event memory, its state.
 
-use crate::context::{kill, policy, registry, supervision};
+use crate::context::{kill, policy, protected, registry, supervision};
 use crate::cpu;
 use crate::cpu::bound::{AnyState, StateCell};
 use crate::cpu::context::{Heirlooms, Lineage, MOURNERS, Place};
@@ -131,7 +131,7 @@ fn make(
                 kill::set_reserve(id, supervision.home.reserve().start);
             }
         }
-        policy::enlist(cs, id, options.policy);
+        protected::enlist(cs, id, options.policy);
         Ok(id)
     })
 }

@@ -10,45 +10,9 @@ use crate::cpu;
 use crate::cpu::context::{Lineage, Place};
 use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::runtime::Runtime;
-use crate::cpu::set::{ContextSet, MOST_CONTEXTS};
-use crate::dispatch::event_core::{running, tell, with_core};
-use crate::dispatch::section::{Section, Start, section};
-use reflex_event::{
-    Condition, Context, ContextId, Error, Executor, MOST_NAMES, NameSet, Names, Policy, Trouble,
-};
-
-/// A protected section: a piece of work, known by name, that some contexts' handlers may not
-/// interrupt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Protected(u8);
-
-impl Protected {
-    /// Its place in a [`NameSet`].
-    pub const fn place(self) -> u8 {
-        self.0
-    }
-}
-
-/// What there is to see of a context.
-#[derive(Clone, Copy, Debug)]
-pub struct ContextInfo {
-    /// Which it is.
-    pub id: ContextId,
-    /// What it is called.
-    pub name: &'static str,
-    /// The context that made it.
-    pub parent: Option<ContextId>,
-    /// What it is doing.
-    pub condition: Condition,
-    /// Its live registrations.
-    pub registrations: u32,
-}
-
-/// Makes the tables of names.
-pub(crate) fn init(start: &Start) {
-    cpu::this().kinds.set(start, Names::EMPTY);
-    cpu::this().protected.set(start, (Names::EMPTY, [ContextSet::NONE; MOST_NAMES]));
-}
+use crate::dispatch::event_core::tell;
+use crate::dispatch::section::{Section, section};
+use reflex_event::{ContextId, Error, Executor, NameSet, Trouble};
 
 /// Says what a context that is about to be made may have, and counts it as its parent's child.
 pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage), Error> {
@@ -90,16 +54,6 @@ pub(crate) fn dismiss(parent: Option<ContextId>) {
         if let Some(Ok(parent)) = parent.map(|parent| registry::at(cs, parent)) {
             let lineage = parent.lineage.get(cs);
             parent.lineage.set(cs, Lineage { children: lineage.children - 1, ..lineage });
-        }
-    });
-}
-
-/// Notes what a new context may not interrupt.
-pub(crate) fn enlist(cs: &Section, context: ContextId, policy: Policy) {
-    cpu::this().protected.with(cs, |(_, excluded)| {
-        for place in policy.not_during.places() {
-            let set = &mut excluded[usize::from(place)];
-            *set = set.with(context);
         }
     });
 }
@@ -152,7 +106,7 @@ pub(crate) fn permit_kind(
 }
 
 impl Runtime {
-    /// The kinds of events with these names, for a [`Policy`].
+    /// The kinds of events with these names, for a [`Policy`](reflex_event::Policy).
     ///
     /// # Errors
     /// [`Error::TableFull`] when there are as many kinds as there can be.
@@ -161,73 +115,5 @@ impl Runtime {
             let place = section(|cs| cpu::this().kinds.with(cs, |kinds| kinds.place(name)));
             Ok(set.with(place.ok_or(Error::TableFull)?))
         })
-    }
-
-    /// The protected section called `name`.
-    ///
-    /// # Errors
-    /// [`Error::TableFull`] when there are as many as there can be.
-    pub fn protected(self, name: &'static str) -> Result<Protected, Error> {
-        let place = section(|cs| cpu::this().protected.with(cs, |(names, _)| names.place(name)));
-        place.map(Protected).ok_or(Error::TableFull)
-    }
-
-    /// Runs `work` as the protected section `which`: no handler runs meanwhile of a context whose
-    /// policy says that it may not. All others may.
-    ///
-    /// # Errors
-    /// As [`Runtime::exclude`]. The work has not been done.
-    pub fn protect<R>(self, which: Protected, work: impl FnOnce() -> R) -> Result<R, Error> {
-        let (mut contexts, mut length) = ([ContextId::new(0, 0); MOST_CONTEXTS], 0);
-        let (set, running) = section(|cs| {
-            let which = usize::from(which.0) % MOST_NAMES;
-            (cpu::this().protected.with(cs, |(_, excluded)| excluded[which]), running(cs))
-        });
-        for index in set.indices() {
-            // A context's own handlers cannot interrupt it anyway.
-            if let Ok(context) = section(|cs| registry::name(cs, index))
-                && Some(context) != running
-            {
-                contexts[length] = context;
-                length += 1;
-            }
-        }
-        self.exclude(&contexts[..length], work)
-    }
-
-    /// What there is to see of each context.
-    pub fn contexts(self) -> impl Iterator<Item = ContextInfo> {
-        (0..MOST_CONTEXTS as u16).map_while(|index| {
-            section(|cs| {
-                let id = registry::name(cs, index).ok()?;
-                let place = registry::at(cs, id).ok()?;
-                let (name, parent) = (place.name, place.lineage.get(cs).parent);
-                let (condition, registrations) = with_core(cs, |core| core.condition(id)).ok()?;
-                Some(ContextInfo { id, name, parent, condition, registrations })
-            })
-        })
-    }
-
-    /// What a context may do, as far as it was given that.
-    ///
-    /// # Errors
-    /// [`Error::NoContext`].
-    pub fn policy(self, context: ContextId) -> Result<Policy, Error> {
-        section(|cs| registry::at(cs, context).map(|place| place.lineage.get(cs).policy))
-    }
-
-    /// The context that runs, if its state is an `S`.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] when none runs, or in a filter; [`Error::WrongState`] when its state is another.
-    pub fn this<S: 'static>(self) -> Result<Context<S>, Error> {
-        let running = caller::own()?;
-        let (_, state) = section(|cs| registry::parts(cs, running))?;
-        state.downcast::<S>().map(|_| Context::new(running)).ok_or(Error::WrongState)
-    }
-
-    /// The context that runs; `None` in a job. In a filter it is the one that has activated the event.
-    pub fn running(self) -> Option<ContextId> {
-        section(running)
     }
 }

@@ -1,6 +1,7 @@
 //! A handler bound to its context's state.
 
-use super::handler::{Handle, Header, Retired};
+use super::handler::{Handle, Header};
+use super::retired::Retired;
 use core::any::TypeId;
 use core::cell::Cell;
 use core::ptr::NonNull;

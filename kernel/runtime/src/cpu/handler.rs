@@ -10,15 +10,13 @@
 
 use super::attributes::Extras;
 use super::deferral::Section;
-use super::home::Reuse;
 use super::stack::Stack;
 use core::cell::Cell;
 use core::marker::PhantomData;
-use core::mem::{ManuallyDrop, needs_drop};
-use core::ops::Deref;
+use core::mem::needs_drop;
 use core::ptr::{NonNull, fn_addr_eq};
 use reflex_event::{Core, Error, EventId};
-use reflex_memory::{Lent, Pool};
+use reflex_memory::Lent;
 
 /// A type of handlers.
 ///
@@ -55,17 +53,17 @@ pub(crate) struct Header {
     /// First, where dispatch finds it without knowing this type. It follows from what the context
     /// and the registration ask for, and is never kept elsewhere: see [`crate::event::calls`].
     call: Cell<Call>,
-    kind: &'static Kind,
-    extras: Cell<Option<NonNull<Extras>>>,
+    pub(super) kind: &'static Kind,
+    pub(super) extras: Cell<Option<NonNull<Extras>>>,
 }
 
 /// What can be done with handlers of one type.
-struct Kind {
+pub(super) struct Kind {
     /// Calls it, and nothing else.
     call: Call,
     /// Drops what it has captured, if that is more than forgetting it.
-    drop: Option<unsafe fn(NonNull<Header>)>,
-    forget: Option<unsafe fn(NonNull<Header>)>,
+    pub(super) drop: Option<unsafe fn(NonNull<Header>)>,
+    pub(super) forget: Option<unsafe fn(NonNull<Header>)>,
 }
 
 /// The kind of a type.
@@ -166,7 +164,7 @@ impl Header {
     }
 
     /// What is kept beside the handler, if anything. What is returned lasts as long as the handler has
-    /// it: to the end of the section, or until it is [ended](Husk::end_extras).
+    /// it: to the end of the section, or until it is [ended](super::retired::Husk::end_extras).
     pub(crate) fn extras(&self) -> Option<&Extras> {
         // SAFETY: made by `give_extras`, of a box that was given up, and there until they are taken
         // out.
@@ -189,7 +187,7 @@ impl Header {
     }
 
     /// Whether there is a filter beside it.
-    fn has_filter(&self) -> bool {
+    pub(super) fn has_filter(&self) -> bool {
         self.extras().is_some_and(Extras::has_filter)
     }
 
@@ -201,7 +199,7 @@ impl Header {
 
 /// A handler's name, as the event core keeps it.
 #[derive(Clone, Copy)]
-pub(crate) struct Handler(NonNull<Header>);
+pub(crate) struct Handler(pub(super) NonNull<Header>);
 
 // SAFETY: what a handler has captured may be dropped in any context, by the duty of every
 // implementation of `Handle`; what lies beside it is reached in sections, and it is called in its own
@@ -230,113 +228,4 @@ pub(crate) fn registered<'a>(
     let handler = core.handler(event)?;
     // SAFETY: a registration's handler is live as long as the registration is.
     Ok(unsafe { handler.0.as_ref() })
-}
-
-/// A handler that is its owner's alone: it is not registered and does not run. One that is not dropped
-/// explicitly keeps its memory.
-pub(crate) struct Retired(Husk);
-
-/// What is left of a handler when what it has captured is gone: its memory, and perhaps what is kept
-/// beside it.
-pub(crate) struct Husk {
-    handler: Handler,
-    pool: &'static Pool,
-}
-
-impl Retired {
-    /// One that is new.
-    pub(crate) fn new<T: Handle>(handler: Lent<T>) -> Self {
-        let (handler, pool) = handler.into_raw();
-        Self(Husk { handler: Handler(handler.cast()), pool })
-    }
-
-    /// One that the core has given back, or that has outlived its owner.
-    ///
-    /// # Safety
-    /// Nobody else uses the handler any more, which is not registered and has captures that have neither
-    /// been dropped nor forgotten; it lies in `pool`.
-    pub(crate) unsafe fn take_over(handler: Handler, pool: &'static Pool) -> Self {
-        Self(Husk { handler, pool })
-    }
-
-    /// Drops what it has captured, which is application's code.
-    pub(crate) fn drop_captured(self) -> Husk {
-        if let Some(drop) = self.header().kind.drop {
-            // SAFETY: it is this one's alone, which is given up here: nobody uses what is dropped.
-            unsafe { drop(self.0.handler.0) }
-        }
-        self.0
-    }
-
-    /// Forgets what it has captured, which may be half changed.
-    pub(crate) fn forget(self) -> Husk {
-        if let Some(forget) = self.header().kind.forget {
-            // SAFETY: it is live.
-            unsafe { forget(self.0.handler.0) }
-        }
-        self.0
-    }
-}
-
-impl Deref for Retired {
-    type Target = Husk;
-
-    fn deref(&self) -> &Husk {
-        &self.0
-    }
-}
-
-impl Husk {
-    /// What is left of a handler when the context that was dropping it has come to an end.
-    ///
-    /// # Safety
-    /// Nobody else uses the handler any more, which is not registered; it lies in `pool`.
-    pub(crate) unsafe fn take_over(handler: Handler, pool: &'static Pool) -> Self {
-        Self { handler, pool }
-    }
-
-    /// Its name.
-    pub(crate) fn handler(&self) -> Handler {
-        self.handler
-    }
-
-    /// The memory it lies in.
-    pub(crate) fn pool(&self) -> &'static Pool {
-        self.pool
-    }
-
-    pub(crate) fn header(&self) -> &Header {
-        // SAFETY: its memory is this one's; a header has nothing to drop, and stays.
-        unsafe { self.handler.0.as_ref() }
-    }
-
-    /// Whether there is a filter beside it.
-    pub(crate) fn has_filter(&self) -> bool {
-        self.header().has_filter()
-    }
-
-    /// Frees what is kept beside the handler, if there is no filter in it.
-    pub(crate) fn free_extras(&self, _: &Section) {
-        if !self.has_filter()
-            && let Some(extras) = self.header().extras.take()
-        {
-            // SAFETY: they were given up by `into_raw` when they were given; they are taken out above.
-            drop(unsafe { Lent::from_raw(extras, self.pool) });
-        }
-    }
-
-    /// Frees the memory of what was forgotten, if it may be used again.
-    pub(crate) fn leave(self, reuse: Reuse) {
-        if reuse.is_at_once() {
-            self.free();
-        }
-    }
-
-    /// Frees the memory.
-    pub(crate) fn free(self) {
-        let block = self.handler.0.cast::<ManuallyDrop<Header>>();
-        // SAFETY: the handler was bound in a block of the pool that was given up by `into_raw`, and is
-        // given up here; nothing of it is dropped.
-        drop(unsafe { Lent::from_raw(block, self.pool) });
-    }
 }

@@ -1,7 +1,8 @@
 //! Handlers that are no registration's: not yet, or not any more.
 
 use super::bound::{AnyState, Bound, StateCell, StateId};
-use super::handler::{Handle, Header, Retired, Stateless};
+use super::handler::{Handle, Header, Stateless};
+use super::retired::Retired;
 use core::ptr::NonNull;
 use reflex_event::{Activation, Error, EventId};
 use reflex_memory::{Lent, Pool};

@@ -27,6 +27,7 @@ pub(crate) mod options;
 pub(crate) mod reason;
 pub(crate) mod registers;
 pub(crate) mod report;
+pub(crate) mod retired;
 pub(crate) mod runtime;
 pub(crate) mod scope;
 pub(crate) mod set;

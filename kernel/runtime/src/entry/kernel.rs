@@ -1,106 +1,21 @@
 //! The kernel's face: [`Kernel`], implemented by a value without a size.
 
 use crate::context::{attempt, create, guard, policy, registry, supervision};
-use crate::cpu;
-use crate::cpu::options::{ContextOptions, GRANULE, Origin, OwnScheme};
-use crate::cpu::report::Print;
+use crate::cpu::options::{ContextOptions, GRANULE, OwnScheme};
 use crate::cpu::runtime::Runtime;
-use crate::cpu::set::MOST_CONTEXTS;
-use crate::cpu::stack::{Stack, StackSource};
-use crate::cpu::upcalls::Upcalls;
-use crate::dispatch::event_core::{note, running, timestamp, with_core};
-use crate::dispatch::section::{Outermost, Start, section};
-use crate::dispatch::timer::Timekeeping;
-use crate::dispatch::{idle, memory, random, section, switch, timer, vector};
-use crate::entry::expiry;
-use crate::event::{activate, attributes, interrupt_queue, retire, table};
-use crate::failure::{contain, quarantine, report, supervisor};
-use alloc::boxed::Box;
-use core::convert::Infallible;
-use core::ptr::NonNull;
+use crate::dispatch::event_core::{note, timestamp, with_core};
+use crate::dispatch::section::section;
+use crate::dispatch::{idle, memory, random, timer};
+use crate::event::{activate, attributes, table};
+use crate::failure::quarantine;
 use core::time::Duration;
 use reflex_event::{
-    Activation, Borrowed, Context, ContextId, Core, Error, EventId, EventSystem, Instant, Kernel,
+    Activation, Borrowed, Context, ContextId, Error, EventId, EventSystem, Instant, Kernel,
     Latency, Priority, Registration, TimerId, Trouble,
 };
 use reflex_memory::{Content, Lend, Pool};
 
-/// What the machine gives the kernel to start with.
-pub struct Platform {
-    /// Free memory: mapped, writable, nobody else's.
-    pub memory: NonNull<[u8]>,
-    /// Makes guarded stacks.
-    pub stacks: StackSource,
-    /// Clocks and the interrupt controller.
-    pub time: Timekeeping,
-    /// The most registrations there may be.
-    pub events: usize,
-    /// The most bytes there may be in [quarantine](Runtime::quarantine); half of the free memory
-    /// unless said here.
-    pub quarantine: Option<u64>,
-    /// Prints a line on the console.
-    pub print: Print,
-}
-
-/// Starts the kernel. Interrupts stay masked, and nothing is dispatched, before
-/// [`Runtime::enter`].
-///
-/// # Safety
-/// Called once, with interrupts masked, on a stack of the caller's; what `platform` says is so.
-///
-/// # Errors
-/// [`Error::OutOfMemory`] and [`Error::HeapExhausted`] when the machine has too little memory.
-pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
-    // SAFETY: the caller's duty.
-    let start = &unsafe { Start::begin(&cpu::this().deferral) };
-    let (finish, ensure_supervisor) = (retire::finish, supervisor::ensure);
-    cpu::this().upcalls.set(start, Upcalls { finish, ensure_supervisor });
-    cpu::this().core.set(start, Core::new(Stack::NONE));
-    // SAFETY: the caller's duty.
-    unsafe { memory::init(start, platform.memory, platform.stacks) };
-    idle::init(start)?;
-    create::init(start)?;
-    policy::init(start);
-    contain::init(start);
-    report::init(start, platform.print);
-    expiry::init(start, platform.time, platform.events)?;
-    interrupt_queue::init(start)?;
-    quarantine::init(start, platform.quarantine);
-    with_core(start, |core| core.reserve(platform.events, MOST_CONTEXTS))?;
-    Ok(Runtime::KERNEL)
-}
-
 impl Runtime {
-    /// Runs `main` as the context of lowest priority, with interrupts on from here on. When it
-    /// returns the image stays alive, halting whenever there is nothing to do.
-    ///
-    /// # Errors
-    /// Those of making a context; [`Error::NotAllowed`] when it has been called before.
-    pub fn enter(
-        self,
-        stack: usize,
-        main: impl FnOnce() + Send + 'static,
-    ) -> Result<Infallible, Error> {
-        if !section::is_outermost() || section(running).is_some() || !vector::in_interrupt() {
-            return Err(Error::NotAllowed);
-        }
-        let main: Option<Box<dyn FnOnce() + Send>> = Some(Box::new(main));
-        let origin = Origin::System;
-        let options =
-            ContextOptions { stack, memory: 4 << 10, origin, ..ContextOptions::new("main") };
-        let context = create::add(options, main)?;
-        let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
-        let event = self.register(context, registration, |main: &mut Option<_>, _| {
-            if let Some(main) = main.take() {
-                let main: Box<dyn FnOnce() + Send> = main;
-                main();
-            }
-        })?;
-        self.activate(event, 1)?;
-        // SAFETY: the one section that is open is that of the kernel's start, as asked above.
-        switch::leave_stack(&mut unsafe { Outermost::assume() }, switch::idle())
-    }
-
     /// Makes a context. A cold path.
     ///
     /// # Errors

@@ -5,3 +5,4 @@ pub mod bench;
 pub(crate) mod expiry;
 pub mod interrupt;
 pub(crate) mod kernel;
+pub(crate) mod start;

@@ -2,7 +2,8 @@
 
 use crate::context::{policy, registry};
 use crate::cpu::attributes::{Extras, Filter, NO_TIMER};
-use crate::cpu::handler::{Husk, Retired, registered};
+use crate::cpu::handler::registered;
+use crate::cpu::retired::{Husk, Retired};
 use crate::cpu::timers::Due;
 use crate::dispatch::event_core::{note, note_if_due, timestamp, with_core};
 use crate::dispatch::section::{Section, section};

@@ -14,8 +14,9 @@
 use crate::context::attempt::attempt;
 use crate::context::{caller, registry, scope};
 use crate::cpu::attributes::Filter;
-use crate::cpu::handler::{Called, Handler, Husk, Retired, Way};
+use crate::cpu::handler::{Called, Handler, Way};
 use crate::cpu::loose::Loose;
+use crate::cpu::retired::{Husk, Retired};
 use crate::cpu::workers::Membership;
 use crate::dispatch::event_core::{note, running, timestamp, with_core};
 use crate::dispatch::section;

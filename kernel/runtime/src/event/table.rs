@@ -1,8 +1,9 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
 use crate::context::{guard, policy, registry, supervision};
-use crate::cpu::handler::{Handler, Retired, registered};
+use crate::cpu::handler::{Handler, registered};
 use crate::cpu::loose::Loose;
+use crate::cpu::retired::Retired;
 use crate::dispatch::event_core::{note_if_due, with_core};
 use crate::dispatch::memory;
 use crate::dispatch::section::{Section, section};

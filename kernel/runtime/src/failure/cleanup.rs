@@ -12,7 +12,8 @@
 
 use crate::context::{guard, registry};
 use crate::cpu;
-use crate::cpu::handler::{Handler, Husk, Retired};
+use crate::cpu::handler::Handler;
+use crate::cpu::retired::{Husk, Retired};
 use crate::cpu::scope::Scope;
 use crate::cpu::supervision::{Phase, Supervision};
 use crate::dispatch::event_core::with_core;

@@ -8,22 +8,20 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::context::{create, guard, policy, registry};
-use crate::cpu::bound::StateCell;
-use crate::cpu::home::Reuse;
 use crate::cpu::local::Local;
 use crate::cpu::loose::Loose;
 use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::runtime::Runtime;
-use crate::cpu::workers::{Crew, Membership, Seat};
+use crate::cpu::workers::Crew;
 use crate::dispatch::section::section;
 use crate::event::table;
+use crate::spawn::chair::{Makings, seat};
 use crate::spawn::worker_pool;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
-use core::ptr::NonNull;
 use reflex_event::{
-    Activation, Begin, Cause, Claim, ContextId, Error, EventId, Executor, Priority, Registration,
+    Activation, Claim, ContextId, Error, EventId, Executor, Priority, Registration,
 };
 use reflex_memory::Pool;
 
@@ -57,124 +55,6 @@ impl<D> Clone for Cloner<D> {
 }
 
 impl<D> Copy for Cloner<D> {}
-
-/// What each life of a child is made with. It is only ever shared: with lives that do not go on, too.
-struct Makings<S, P, H> {
-    template: S,
-    pull: P,
-    handler: H,
-}
-
-/// Where a child sits: what its start handler is bound to.
-struct Chair<S: 'static, D: 'static, P: 'static, H: 'static> {
-    member: Membership,
-    makings: &'static Makings<S, P, H>,
-    state: &'static StateCell<S>,
-    /// Where the state is, or is to be; none when it is to be made in the pool.
-    memory: Option<NonNull<S>>,
-    pool: &'static Pool,
-    /// The child was given up: its state is not as new, and is lost if it was in the middle of a run.
-    renewed: bool,
-    data: &'static Local<Option<D>>,
-    /// It makes registrations when it begins that are its parent's.
-    inherits: bool,
-    /// The cell that holds this chair itself.
-    own: NonNull<StateCell<Self>>,
-}
-
-impl<S, D, P, H> Chair<S, D, P, H>
-where
-    S: Clone + 'static,
-    D: 'static,
-    P: Fn(Activation) -> Option<D> + 'static,
-    H: Fn(&mut S, D) + 'static,
-{
-    /// What a child's start event is bound to.
-    fn run(&mut self, _: Activation) {
-        let data = match self.member.begin() {
-            Begin::Nothing => return,
-            Begin::Again => None,
-            Begin::Life(Cause::Occurrence(activation)) => {
-                self.prepare();
-                (self.makings.pull)(activation)
-            }
-            Begin::Life(Cause::Data) => {
-                let data = section(|cs| self.data.with(cs, Option::take));
-                self.prepare();
-                data
-            }
-        };
-        if let Some(data) = data
-            && let Some(state) = self.state.take()
-        {
-            (self.makings.handler)(state, data);
-            self.state.put(state);
-        }
-        if self.member.returned() {
-            if let Some(state) = self.state.take() {
-                state.clone_from(&self.makings.template);
-                self.state.put(state);
-            }
-            self.member.end();
-        }
-    }
-
-    /// Before a life begins.
-    fn prepare(&mut self) {
-        if core::mem::take(&mut self.renewed) {
-            match self.state.take() {
-                Some(state) => {
-                    state.clone_from(&self.makings.template);
-                    self.state.put(state);
-                }
-                None => {
-                    let state = self.makings.template.clone();
-                    self.state.put(match self.memory {
-                        // SAFETY: the memory is the state's for ever; whoever had the former one has
-                        // been given up in the middle of a run, and it is forgotten. Nobody else
-                        // points to it: else the memory would not be used again.
-                        Some(mut memory) => unsafe {
-                            memory.write(state);
-                            memory.as_mut()
-                        },
-                        None => {
-                            let state = self.pool.alloc(state);
-                            let state = state.unwrap_or_else(|_| panic!("no room for the state"));
-                            let state = state.leak();
-                            self.memory = Some(NonNull::from(&mut *state));
-                            state
-                        }
-                    });
-                }
-            }
-        }
-        if self.inherits {
-            self.member.inherit();
-        }
-    }
-
-    /// See [`Restore`](crate::cpu::workers::Restore).
-    ///
-    /// # Safety
-    /// `chair` is a `Self` that lives for ever, and no run of it goes on.
-    unsafe fn restore(
-        chair: NonNull<()>,
-        pool: &'static Pool,
-        reuse: Reuse,
-    ) -> Result<Loose, Error> {
-        // SAFETY: the caller's duty: nobody else refers to it. What an application's code has had
-        // references to, in a run that does not go on, lies elsewhere.
-        let chair = unsafe { chair.cast::<Self>().as_mut() };
-        (chair.renewed, chair.pool) = (true, pool);
-        if !reuse.is_at_once() {
-            chair.memory = None;
-        }
-        // SAFETY: the cell lives for ever, like the chair.
-        let cell: &'static StateCell<Self> = unsafe { chair.own.as_ref() };
-        cell.put(chair);
-        Loose::beside(cell, Self::run, pool)
-    }
-}
 
 impl<D: Send + 'static> Cloner<D> {
     /// Makes a cloner. Each occurrence of its event, or as many as have accumulated, makes a child
@@ -323,52 +203,6 @@ impl Claimed {
 
 /// Bytes of the front's event memory: a handler that is not called, a timer and a filter.
 const FRONT_MEMORY: usize = 1 << 10;
-
-/// Makes one child, idle, and returns where its data is built.
-fn seat<S, D, P, H>(
-    options: ContextOptions,
-    priority: Priority,
-    crew: &'static Local<Crew>,
-    number: u16,
-    inherits: bool,
-    makings: Makings<S, P, H>,
-) -> Result<&'static Local<Option<D>>, Error>
-where
-    S: Clone + Send + 'static,
-    D: Send + 'static,
-    P: Fn(Activation) -> Option<D> + Send + 'static,
-    H: Fn(&mut S, D) + Send + 'static,
-{
-    let member = Membership::of(crew, number);
-    let context = create::add(options, makings.template.clone())?;
-    let (pool, cell) = section(|cs| registry::parts(cs, context.id()))?;
-    let cell = cell.downcast::<S>().ok_or(Error::WrongState)?;
-    // SAFETY: a child's cell lives for ever.
-    let state: &'static StateCell<S> = unsafe { cell.as_ref() };
-    let memory = state.take().ok_or(Error::Busy)?;
-    let memory = NonNull::from(memory);
-    // SAFETY: just taken out; nobody else knows the context.
-    state.put(unsafe { &mut *memory.as_ptr() });
-    let data = pool.alloc(Local::new(None)).map_err(|_| Error::OutOfMemory)?.leak();
-    let data: &'static Local<Option<D>> = data;
-    let own = pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?.leak();
-    let cell: &'static StateCell<Chair<S, D, P, H>> = own;
-    let own = NonNull::from(cell);
-    let makings: &'static _ = pool.alloc(makings).map_err(|_| Error::OutOfMemory)?.leak();
-    let renewed = false;
-    let chair =
-        Chair { member, makings, state, memory: Some(memory), pool, renewed, data, inherits, own };
-    let (chair, _) = pool.alloc(chair).map_err(|_| Error::OutOfMemory)?.into_raw();
-    // SAFETY: given up in the line above, it stays for ever.
-    cell.put(unsafe { &mut *chair.as_ptr() });
-    let start = Loose::beside(cell, Chair::<S, D, P, H>::run, pool)?;
-    let registration = Registration { priority, ..Registration::default() };
-    let start = table::register(context.id(), registration, start)?;
-    let restore = Chair::<S, D, P, H>::restore;
-    let seat = Seat { pool, whole: 0, chair: chair.cast(), restore };
-    Membership::join(crew, number, (context.id(), start), options.limits, seat)?;
-    Ok(data)
-}
 
 impl Runtime {
     /// Ends the registrations of a cloner's child: it ends as soon as none of its handlers is

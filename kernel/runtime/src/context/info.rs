@@ -1,0 +1,61 @@
+//! What there is to see of contexts.
+
+use crate::context::{caller, registry};
+use crate::cpu::runtime::Runtime;
+use crate::cpu::set::MOST_CONTEXTS;
+use crate::dispatch::event_core::{running, with_core};
+use crate::dispatch::section::section;
+use reflex_event::{Condition, Context, ContextId, Error, Policy};
+
+/// What there is to see of a context.
+#[derive(Clone, Copy, Debug)]
+pub struct ContextInfo {
+    /// Which it is.
+    pub id: ContextId,
+    /// What it is called.
+    pub name: &'static str,
+    /// The context that made it.
+    pub parent: Option<ContextId>,
+    /// What it is doing.
+    pub condition: Condition,
+    /// Its live registrations.
+    pub registrations: u32,
+}
+
+impl Runtime {
+    /// What there is to see of each context.
+    pub fn contexts(self) -> impl Iterator<Item = ContextInfo> {
+        (0..MOST_CONTEXTS as u16).map_while(|index| {
+            section(|cs| {
+                let id = registry::name(cs, index).ok()?;
+                let place = registry::at(cs, id).ok()?;
+                let (name, parent) = (place.name, place.lineage.get(cs).parent);
+                let (condition, registrations) = with_core(cs, |core| core.condition(id)).ok()?;
+                Some(ContextInfo { id, name, parent, condition, registrations })
+            })
+        })
+    }
+
+    /// What a context may do, as far as it was given that.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    pub fn policy(self, context: ContextId) -> Result<Policy, Error> {
+        section(|cs| registry::at(cs, context).map(|place| place.lineage.get(cs).policy))
+    }
+
+    /// The context that runs, if its state is an `S`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when none runs, or in a filter; [`Error::WrongState`] when its state is another.
+    pub fn this<S: 'static>(self) -> Result<Context<S>, Error> {
+        let running = caller::own()?;
+        let (_, state) = section(|cs| registry::parts(cs, running))?;
+        state.downcast::<S>().map(|_| Context::new(running)).ok_or(Error::WrongState)
+    }
+
+    /// The context that runs; `None` in a job. In a filter it is the one that has activated the event.
+    pub fn running(self) -> Option<ContextId> {
+        section(running)
+    }
+}
