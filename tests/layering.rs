@@ -9,6 +9,8 @@ mod circles;
 mod floors;
 #[path = "layering/graph.rs"]
 mod graph;
+#[path = "layering/pages.rs"]
+mod pages;
 #[path = "layering/rules.rs"]
 mod rules;
 #[path = "layering/sizes.rs"]
