@@ -4,7 +4,7 @@
 //! that wait. A connection that ends while it waits leaves the next one of its place to wait in its
 //! stead, so the queue is never longer than there may be connections.
 
-use crate::socket::{Inner, Socket};
+use crate::socket::{Socket, SocketShared};
 use core::fmt;
 use reflex::net::{Connection, ListenBuilder, Listener, TcpService, TcpState};
 use reflex::{
@@ -26,20 +26,20 @@ struct Queue {
     event: Option<EventId>,
     /// To be closed when nobody accepts any more.
     listener: Option<Listener>,
-    first: Option<Shared<Place>>,
-    last: Option<Shared<Place>>,
+    first: Option<Shared<ConnectionSlot>>,
+    last: Option<Shared<ConnectionSlot>>,
 }
 
 /// What a place for a connection keeps.
-struct Place(Ceiling<Content>);
+struct ConnectionSlot(Ceiling<SlotContent>);
 
 #[derive(Default)]
-struct Content {
-    present: Option<Shared<Inner>>,
+struct SlotContent {
+    present: Option<Shared<SocketShared>>,
     /// The present one has not been accepted.
     fresh: bool,
     queued: bool,
-    next: Option<Shared<Place>>,
+    next: Option<Shared<ConnectionSlot>>,
 }
 
 impl Listening {
@@ -53,7 +53,7 @@ impl Listening {
     }
 
     /// Queues a place, unless it is queued; false when nobody accepts.
-    fn push(&self, place: &Shared<Place>) -> bool {
+    fn push(&self, place: &Shared<ConnectionSlot>) -> bool {
         let event = self.with(|queue| {
             let queued = place.0.with(&self.kernel, |content| {
                 content.fresh = true;
@@ -74,7 +74,7 @@ impl Listening {
 
     /// The connection that has waited longest, if it still is one, and whether others wait. `None`
     /// when none waits.
-    fn pop(&self) -> Option<(Option<Shared<Inner>>, bool)> {
+    fn pop(&self) -> Option<(Option<Shared<SocketShared>>, bool)> {
         self.with(|queue| {
             let place = queue.first.take()?;
             let socket = place.0.with(&self.kernel, |content| {
@@ -135,7 +135,7 @@ where
     listening.with(|queue| queue.event = Some(event));
     let listens = listening.clone();
     let opened = socket.serve_by(context, move || {
-        let present = Place(Ceiling::new(Content::default()));
+        let present = ConnectionSlot(Ceiling::new(SlotContent::default()));
         let place = Shared::new(pool, present).map_err(|refused| out_of_memory(refused.error))?;
         let service = Service { kernel, pool, place, listening: listening.clone() };
         Ok(move |_: &mut S, connection: &Connection| {
@@ -185,12 +185,12 @@ fn accept<S: 'static>(
 struct Service {
     kernel: Runtime,
     pool: &'static Pool,
-    place: Shared<Place>,
+    place: Shared<ConnectionSlot>,
     listening: Shared<Listening>,
 }
 
 impl Service {
-    fn present(&self, work: impl FnOnce(&Inner)) {
+    fn present(&self, work: impl FnOnce(&SocketShared)) {
         let present = self.place.0.with(&self.kernel, |content| content.present.clone());
         if let Some(inner) = present {
             work(&inner);
@@ -210,7 +210,7 @@ impl Service {
 
 impl TcpService<Runtime> for Service {
     fn accepted(&mut self, connection: &Connection) {
-        let inner = Inner::new(self.kernel, connection);
+        let inner = SocketShared::new(self.kernel, connection);
         // Without memory the connection cannot be served; the pool has told its owner.
         let Ok(inner) = Shared::new(self.pool, inner) else { return connection.abort() };
         let before = self.place.0.with(&self.kernel, |content| content.present.replace(inner));
@@ -226,18 +226,18 @@ impl TcpService<Runtime> for Service {
     }
 
     fn received(&mut self, _: &Connection) {
-        self.present(Inner::received);
+        self.present(SocketShared::received);
     }
 
     fn sent(&mut self, _: &Connection) {
-        self.present(Inner::sent);
+        self.present(SocketShared::sent);
     }
 
     fn closed(&mut self, _: &Connection) {
-        self.present(Inner::closed);
+        self.present(SocketShared::closed);
         let accepted = self.place.0.with(&self.kernel, |content| !content.fresh);
         if accepted {
-            self.present(Inner::follow_unread);
+            self.present(SocketShared::follow_unread);
         }
     }
 

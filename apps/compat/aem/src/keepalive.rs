@@ -7,9 +7,9 @@ use reflex::{ContextId, Error, EventError, Runtime, System};
 /// Contexts in keepalive, and those that were signalled before they came.
 static KEEPALIVES: Keepalives = Keepalives(Ceiling::new(Vec::new()));
 
-struct Keepalives(Ceiling<Vec<Entry>>);
+struct Keepalives(Ceiling<Vec<Waiting>>);
 
-struct Entry {
+struct Waiting {
     context: ContextId,
     /// What it waits for; `None` when it was signalled and has not come yet.
     event: Option<EventId>,
@@ -23,7 +23,7 @@ impl Keepalives {
             let before = before.map(|at| entries.swap_remove(at));
             let waits = before.is_none_or(|entry| entry.event.is_some());
             if waits {
-                entries.push(Entry { context, event: Some(event) });
+                entries.push(Waiting { context, event: Some(event) });
             }
             waits
         })
@@ -34,7 +34,7 @@ impl Keepalives {
         self.0.with(&kernel, |entries| {
             let at = entries.iter().position(|entry| entry.context == context);
             let Some(at) = at else {
-                entries.push(Entry { context, event: None });
+                entries.push(Waiting { context, event: None });
                 return None;
             };
             let event = entries[at].event?;

@@ -16,7 +16,7 @@ use reflex::{Activation, Context, Error, EventError, EventId, Kernel, Priority, 
 /// A small handle: copies are of the same socket. It reads and writes as the [`Connection`] that it
 /// stands for.
 pub struct Socket<S> {
-    pub(super) inner: Shared<Inner>,
+    pub(super) inner: Shared<SocketShared>,
     pub(super) context: Context<S>,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for SocketState {
 
 /// What a process may ask to be told of.
 #[derive(Clone, Copy)]
-enum Kind {
+enum SocketEvent {
     Read,
     Close,
     Tcp,
@@ -61,7 +61,7 @@ enum Kind {
 const KINDS: usize = 4;
 
 /// What all handles of a socket share.
-pub(super) struct Inner {
+pub(super) struct SocketShared {
     pub(super) kernel: Runtime,
     pub(super) connection: Connection,
     notes: Ceiling<Notes>,
@@ -112,7 +112,7 @@ impl Notes {
     }
 }
 
-impl Inner {
+impl SocketShared {
     pub(super) fn new(kernel: Runtime, connection: &Connection) -> Self {
         Self { kernel, connection: connection.clone(), notes: Ceiling::new(Notes::default()) }
     }
@@ -122,38 +122,38 @@ impl Inner {
     }
 
     /// Activates the event of a kind. False when there is none.
-    fn tell(&self, kind: Kind) -> bool {
+    fn tell(&self, kind: SocketEvent) -> bool {
         let event = self.with(|notes| notes.events[kind as usize]);
         event.is_some_and(|event| self.kernel.activate(event, 1).is_ok())
     }
 
     /// Whether there is an event of a kind.
-    fn has(&self, kind: Kind) -> bool {
+    fn has(&self, kind: SocketEvent) -> bool {
         let event = self.with(|notes| notes.events[kind as usize]);
         event.is_some_and(|event| self.kernel.look_up(event).is_ok())
     }
 
     fn note(&self, bit: u8) {
         self.with(|notes| notes.socket |= bit);
-        self.tell(Kind::Socket);
+        self.tell(SocketEvent::Socket);
     }
 
     pub(super) fn received(&self) {
         self.note(READABLE);
-        self.tell(Kind::Read);
+        self.tell(SocketEvent::Read);
     }
 
     pub(super) fn sent(&self) {
         self.note(WRITABLE);
         // What could not be answered for want of room now can.
         if self.connection.receivable().is_ok_and(|unread| unread > 0) {
-            self.tell(Kind::Read);
+            self.tell(SocketEvent::Read);
         }
     }
 
     pub(super) fn state(&self, state: TcpState) {
         self.with(|notes| notes.tcp.insert(state));
-        self.tell(Kind::Tcp);
+        self.tell(SocketEvent::Tcp);
     }
 
     /// The peer will send no more.
@@ -161,19 +161,19 @@ impl Inner {
         self.with(|notes| (notes.closing, notes.close) = (true, true));
         self.note(CLOSING);
         // A read that finds nothing tells it too, as in read(2).
-        let _ = self.tell(Kind::Close) || self.tell(Kind::Read);
+        let _ = self.tell(SocketEvent::Close) || self.tell(SocketEvent::Read);
     }
 
     /// Closes our side too when the peer has closed, unless that is the process's affair.
     pub(super) fn follow(&self) {
-        if self.with(|notes| notes.closing) && !self.has(Kind::Close) {
+        if self.with(|notes| notes.closing) && !self.has(SocketEvent::Close) {
             self.connection.close();
         }
     }
 
     /// Does so unless somebody is about to read what came before.
     pub(super) fn follow_unread(&self) {
-        if !self.has(Kind::Read) {
+        if !self.has(SocketEvent::Read) {
             self.follow();
         }
     }
@@ -201,7 +201,7 @@ impl Inner {
     }
 
     /// Takes `event` down as the one of its kind.
-    fn place(&self, kind: Kind, event: EventId) -> Result<(), Error> {
+    fn place(&self, kind: SocketEvent, event: EventId) -> Result<(), Error> {
         let before = self.with(|notes| notes.events[kind as usize]);
         if before.is_some_and(|before| self.kernel.look_up(before).is_ok()) {
             return Err(EventError::Exclusive.into());
@@ -224,7 +224,7 @@ impl<S: 'static> Socket<S> {
     /// Registers `run` for a kind of occurrences.
     fn register(
         &self,
-        kind: Kind,
+        kind: SocketEvent,
         priority: Option<Priority>,
         run: impl Fn(&mut S, Activation, &Self) + Send + 'static,
     ) -> Result<EventId, Error> {
@@ -262,15 +262,16 @@ pub fn sockasync_read<S: 'static>(
     priority: Option<Priority>,
     handler: impl Fn(&mut S, Activation, &Socket<S>) + Send + 'static,
 ) -> Result<EventId, Error> {
-    let event = socket.register(Kind::Read, priority, move |state, activation, socket| {
-        if !socket.inner.is_over() {
-            handler(state, activation, socket);
-            socket.inner.follow();
-        }
-    })?;
+    let event =
+        socket.register(SocketEvent::Read, priority, move |state, activation, socket| {
+            if !socket.inner.is_over() {
+                handler(state, activation, socket);
+                socket.inner.follow();
+            }
+        })?;
     let inner = &socket.inner;
     if inner.with(|notes| notes.closing) || socket.receivable().is_ok_and(|unread| unread > 0) {
-        inner.tell(Kind::Read);
+        inner.tell(SocketEvent::Read);
     }
     Ok(event)
 }
@@ -286,15 +287,16 @@ pub fn sockasync_close<S: 'static>(
     priority: Option<Priority>,
     handler: impl Fn(&mut S, Activation, &Socket<S>, Option<ConnectionError>) + Send + 'static,
 ) -> Result<EventId, Error> {
-    let event = socket.register(Kind::Close, priority, move |state, activation, socket| {
-        let (due, error) =
-            socket.inner.with(|notes| (core::mem::take(&mut notes.close), notes.error));
-        if due || activation.timed_out() {
-            handler(state, activation, socket, error);
-        }
-    })?;
+    let event =
+        socket.register(SocketEvent::Close, priority, move |state, activation, socket| {
+            let (due, error) =
+                socket.inner.with(|notes| (core::mem::take(&mut notes.close), notes.error));
+            if due || activation.timed_out() {
+                handler(state, activation, socket, error);
+            }
+        })?;
     if socket.inner.with(|notes| notes.close) {
-        socket.inner.tell(Kind::Close);
+        socket.inner.tell(SocketEvent::Close);
     }
     Ok(event)
 }
@@ -309,7 +311,7 @@ pub fn sockasync_sk<S: 'static>(
     priority: Option<Priority>,
     handler: impl Fn(&mut S, Activation, &Socket<S>, TcpState) + Send + 'static,
 ) -> Result<EventId, Error> {
-    let event = socket.register(Kind::Tcp, priority, move |state, activation, socket| {
+    let event = socket.register(SocketEvent::Tcp, priority, move |state, activation, socket| {
         if activation.timed_out()
             && let Some(present) = socket.inner.with(|notes| notes.tcp_told)
         {
@@ -333,16 +335,17 @@ pub fn sockasync_sock<S: 'static>(
     priority: Option<Priority>,
     handler: impl Fn(&mut S, Activation, &Socket<S>, SocketState) + Send + 'static,
 ) -> Result<EventId, Error> {
-    let event = socket.register(Kind::Socket, priority, move |state, activation, socket| {
-        if activation.timed_out()
-            && let Some(present) = socket.inner.with(|notes| notes.socket_told)
-        {
-            handler(state, activation, socket, present);
-        }
-        while let Some(next) = socket.inner.with(Notes::take_socket_state) {
-            handler(state, activation, socket, next);
-        }
-    })?;
+    let event =
+        socket.register(SocketEvent::Socket, priority, move |state, activation, socket| {
+            if activation.timed_out()
+                && let Some(present) = socket.inner.with(|notes| notes.socket_told)
+            {
+                handler(state, activation, socket, present);
+            }
+            while let Some(next) = socket.inner.with(Notes::take_socket_state) {
+                handler(state, activation, socket, next);
+            }
+        })?;
     let inner = &socket.inner;
     let (readable, writable) = (socket.receivable(), socket.sendable());
     inner.with(|notes| {
@@ -351,7 +354,7 @@ pub fn sockasync_sock<S: 'static>(
         notes.socket |= if writable.is_ok_and(|bytes| bytes > 0) { WRITABLE } else { 0 };
         notes.socket |= if notes.closing { CLOSING } else { 0 };
     });
-    inner.tell(Kind::Socket);
+    inner.tell(SocketEvent::Socket);
     Ok(event)
 }
 

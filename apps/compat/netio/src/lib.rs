@@ -42,11 +42,11 @@ pub struct EventLoop<D: Send + 'static> {
     /// The event that [`netio_run`] waits for; 0 while it does not run.
     ended: Arc<AtomicU64>,
     /// Called by [`netio_run`] before any other callback.
-    first: Option<Arc<First<D>>>,
+    first: Option<Arc<InitCallback<D>>>,
 }
 
 /// An initialisation callback.
-type First<D> = dyn Fn(&mut D, &EventLoop<D>) + Send + Sync;
+type InitCallback<D> = dyn Fn(&mut D, &EventLoop<D>) + Send + Sync;
 
 impl<D: Send + 'static> EventLoop<D> {
     /// Has `callback` called by [`netio_run`] before any other one.
