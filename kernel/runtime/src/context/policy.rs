@@ -58,7 +58,7 @@ pub(crate) fn dismiss(parent: Option<ContextId>) {
     });
 }
 
-/// Tells a context of a limit that it has reached; the error for whoever reached it.
+/// Tells a context of a limit that it has reached; the error for the caller that reached it.
 #[cold]
 pub(crate) fn refuse(cs: &Section, context: ContextId) -> Error {
     tell(cs, context, Trouble::LimitReached);
@@ -79,7 +79,7 @@ pub(crate) fn permit_at(cs: &Section, place: &Place, executor: Executor) -> Resu
     if allowed { Ok(()) } else { Err(Error::NotAllowed) }
 }
 
-/// Whether whoever runs may name an executor.
+/// Whether the running context may name an executor.
 ///
 /// # Errors
 /// [`Error::NotAllowed`]; [`Error::Busy`] in a filter.

@@ -46,8 +46,8 @@ impl Runtime {
         place.map(Protected).ok_or(Error::TableFull)
     }
 
-    /// Runs `work` as the protected section `which`: no handler runs meanwhile of a context whose
-    /// policy says that it may not. All others may.
+    /// Runs `work` as the protected section `which`: no handler runs meanwhile of a context that
+    /// may not by its policy. All others may.
     ///
     /// # Errors
     /// As [`Runtime::exclude`]. The work has not been done.

@@ -19,7 +19,7 @@ use reflex_memory::Lent;
 
 /// All that a replacement needs when it runs.
 pub(super) struct Work<New: 'static, C> {
-    /// First, so that whoever waits is told whatever becomes of the rest.
+    /// First, so that a caller that waits is told whatever becomes of the rest.
     pub(super) teller: Teller<New>,
     pub(super) plan: Replacement<New>,
     pub(super) memory: Lent<MaybeUninit<New>>,

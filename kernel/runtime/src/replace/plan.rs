@@ -90,8 +90,8 @@ impl<New: 'static> Replacement<New> {
                 None => table::end(event).map(drop),
             };
         }
-        // SAFETY: nobody is left who refers to the old cell or state; both lie in blocks of their own
-        // that were given up when they were made.
+        // SAFETY: nothing is left that refers to the old cell or state; both lie in blocks of their own that
+        // were given up when they were made.
         unsafe {
             drop(Lent::from_raw(old_state.cast::<MaybeUninit<Old>>(), pool));
             drop(Lent::from_raw(old_cell, pool));

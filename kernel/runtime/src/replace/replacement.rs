@@ -15,7 +15,7 @@
 //!
 //! All but the application's parts, in 2 and 5, is guarded: the context is not given up in between.
 //! Whatever else may end the replacement without an outcome drops its [`Teller`], which then says that
-//! the context was given up: whoever waits is told in every case.
+//! the context was given up: a caller that waits is told in every case.
 
 use crate::context::registry;
 use crate::cpu::bound::StateCell;
@@ -38,11 +38,11 @@ use reflex_event::{Condition, Context, ContextId, Error, EventSystem, Priority, 
 use reflex_memory::Lent;
 
 impl Runtime {
-    /// Prepares to replace the implementation of `context` by one whose state is a `New`.
+    /// Prepares to replace the implementation of `context` by one with a state of type `New`.
     ///
     /// # Errors
     /// [`Error::NoContext`], [`Error::OutOfMemory`]; [`Error::NotAllowed`] for a cloner's child, and
-    /// for a context whose handlers are never run: a cloner's front, a completion ring.
+    /// for a context that runs no handlers: a cloner's front, a completion ring.
     pub fn replacement<New: 'static>(self, context: ContextId) -> Result<Replacement<New>, Error> {
         let pool = section(|cs| {
             let place = registry::at(cs, context)?;

@@ -86,9 +86,9 @@ where
                 None => {
                     let state = self.makings.template.clone();
                     self.state.put(match self.memory {
-                        // SAFETY: the memory is the state's for ever; whoever had the former one has
-                        // been given up in the middle of a run, and it is forgotten. Nobody else
-                        // points to it: else the memory would not be used again.
+                        // SAFETY: the memory is the state's for ever; the life that had the former one has been
+                        // given up in the middle of a run, and it is forgotten. Nobody else points to it: else
+                        // the memory would not be used again.
                         Some(mut memory) => unsafe {
                             memory.write(state);
                             memory.as_mut()

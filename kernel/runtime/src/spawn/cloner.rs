@@ -1,4 +1,4 @@
-//! Cloners: events whose handlers run in a context of their own.
+//! Cloners: events with handlers that run in a context of their own.
 //!
 //! A cloner's children are made when it is: their stacks, their pools and their copies of the
 //! template lie in reserve, and nothing is allocated when the event occurs. An occurrence begins
@@ -34,12 +34,13 @@ pub struct ClonerOptions {
     pub children: u16,
     /// The event's priority, at which the children run, and what becomes of occurrences that wait.
     pub registration: Registration,
-    /// The context whose [inheritable](Runtime::bequeath) registrations each child makes for
-    /// itself when it begins; `None` to start without any.
+    /// The context from which each child inherits: it makes the [inheritable](Runtime::bequeath)
+    /// registrations for itself when it begins; `None` to start without any.
     pub heir_of: Option<ContextId>,
 }
 
-/// An event whose handler runs in a new context each time, with a `D`. Copies are the same cloner.
+/// An event with a handler that runs in a new context each time, with a `D`. Copies are the same
+/// cloner.
 pub struct Cloner<D: 'static> {
     kernel: Runtime,
     crew: &'static Local<Crew>,
@@ -112,8 +113,8 @@ impl<D: Send + 'static> Cloner<D> {
     /// Makes a child now, with data that `build` makes in the child's memory.
     ///
     /// # Errors
-    /// [`Error::Busy`] when all children are, or the one whose data was being built has been given up
-    /// meanwhile; see [`Cloner::on_idle`]. What `build` says.
+    /// [`Error::Busy`] when all children are, or the one that the data was built for has been given
+    /// up meanwhile; see [`Cloner::on_idle`]. What `build` says.
     pub fn start_with(
         &self,
         build: impl FnOnce(&'static Pool) -> Result<D, Error>,
