@@ -38,6 +38,22 @@ impl Posted {
     }
 }
 
+/// Where buffers are taken.
+struct Frames {
+    first: &'static Pool,
+    /// Others in the place of buffers that do not come back; few, as each is larger than those before.
+    more: Vec<&'static Pool>,
+}
+
+impl Frames {
+    /// A buffer of so many bytes.
+    #[inline]
+    fn take(&self, bytes: usize) -> Option<Lent<[u8]>> {
+        let first = self.first.bytes(bytes).ok();
+        first.or_else(|| self.more.iter().rev().find_map(|more| more.bytes(bytes).ok()))
+    }
+}
+
 /// A network device's receiving half: as many pool buffers as its ring has slots are with the
 /// device, always.
 ///
@@ -46,7 +62,7 @@ pub struct Receiver<H: Hal> {
     queue: Queue<H>,
     /// What each slot of the queue has lent.
     lent: Box<[Posted]>,
-    frames: &'static Pool,
+    frames: Frames,
     /// Bytes of a buffer.
     buffer: usize,
     counters: NicCounters,
@@ -74,6 +90,7 @@ impl<H: Hal> Receiver<H> {
             }
         }
         queue.publish();
+        let frames = Frames { first: frames, more: Vec::new() };
         Ok(Self { queue, lent, frames, buffer, counters: NicCounters::default(), failed: false })
     }
 
@@ -117,7 +134,7 @@ impl<H: Hal> Receive for Receiver<H> {
             };
             let length = used.written as usize;
             let fresh = if (HEADER..=self.buffer).contains(&length) {
-                let fresh = self.frames.bytes(self.buffer).ok();
+                let fresh = self.frames.take(self.buffer);
                 self.counters.no_buffer += u64::from(fresh.is_none());
                 fresh
             } else {
@@ -148,6 +165,10 @@ impl<H: Hal> Receive for Receiver<H> {
             return Frame::new(buffer, HEADER as u16..length as u16);
         }
         None
+    }
+
+    fn add_buffers(&mut self, more: &'static Pool) {
+        self.frames.more.push(more);
     }
 
     fn enable(&mut self) -> bool {

@@ -260,6 +260,33 @@ fn without_a_buffer_to_replace_it_a_frame_is_dropped_and_counted() {
     assert_eq!(bench.drain(), [frame(9, 60)]);
 }
 
+/// Buffers that do not come back are made up for by others, which are the device's and the stack's in turn
+/// like those before.
+#[test]
+fn others_take_the_place_of_buffers_that_do_not_come_back() {
+    let mut bench = bench(rings(4, 4), 2);
+    let mut lost = Vec::new();
+    for number in 0..2 {
+        assert!(bench.deliver(&frame(number, 64)));
+        lost.push(bench.receiver.next().expect("there are spare ones"));
+    }
+    assert!(bench.deliver(&frame(2, 64)));
+    assert!(bench.receiver.next().is_none(), "nothing to replace it with");
+    let more = frames(3);
+    bench.receiver.add_buffers(more);
+    for number in 0..50 {
+        assert!(bench.deliver(&frame(number, 64)));
+        let received = bench.receiver.next().expect("others are there");
+        assert_eq!(*received, *frame(number, 64));
+        let own = lost.iter().all(|lost| lost.as_ptr() != received.as_ptr());
+        assert!(
+            own && (bench.pool.contains(received.as_ptr()) || more.contains(received.as_ptr()))
+        );
+    }
+    assert_eq!((pool_in_use(bench.pool), bench.receiver.counters().no_buffer), (6, 1));
+    assert!(pool_in_use(more) <= 3);
+}
+
 #[test]
 fn features_are_those_that_are_understood() {
     let all = !bus::VERSION_1;

@@ -224,10 +224,15 @@ pub trait Kernel: EventSystem {
     /// When more is quarantined than may be.
     fn quarantine(&self, pool: &'static Pool, bytes: usize);
 
-    /// A pool of the machine's memory with room for so many bytes, its bookkeeping included: in the
-    /// place of what was quarantined.
+    /// A pool of the machine's memory with room for so many bytes, its bookkeeping included, and with the
+    /// owner that `of` has, of which so much was quarantined.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
-    fn replacement(&self, bytes: usize, content: Content) -> Result<&'static Pool, Error>;
+    fn replacement(
+        &self,
+        of: &'static Pool,
+        bytes: usize,
+        content: Content,
+    ) -> Result<&'static Pool, Error>;
 }

@@ -2,6 +2,7 @@
 
 use crate::Frame;
 use core::fmt;
+use reflex_memory::Pool;
 
 /// Why a frame was not queued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +46,10 @@ pub trait Receive: Send {
     /// The next received frame. Its buffer has been replaced in the ring: the ring never runs
     /// dry, and a frame that cannot be replaced is dropped and counted instead.
     fn next(&mut self) -> Option<Frame>;
+
+    /// From now on buffers are taken of `more` too, in the place of ones that do not come back: code that
+    /// never goes on may have left pointers to them. A cold path.
+    fn add_buffers(&mut self, more: &'static Pool);
 
     /// Lets the device interrupt again. True when frames arrived meanwhile, so that the caller
     /// goes on instead of waiting for an interrupt that will not come: interrupts are then

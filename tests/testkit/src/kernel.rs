@@ -176,8 +176,18 @@ impl SimKernel {
     /// panic. What that held on its stack is rescued, and the rest is as with [`end`](Self::end).
     /// Says whether that has happened.
     pub fn contain<S: Send + 'static>(&self, context: Context<S>, fresh: S) -> bool {
+        self.contain_in(context, fresh, || self.run_until_idle())
+    }
+
+    /// [`contain`](Self::contain) for what else runs handlers.
+    pub fn contain_in<S: Send + 'static>(
+        &self,
+        context: Context<S>,
+        fresh: S,
+        work: impl FnOnce(),
+    ) -> bool {
         let at = usize::from(context.id().index);
-        let failed = catch_unwind(AssertUnwindSafe(|| self.run_until_idle())).is_err();
+        let failed = catch_unwind(AssertUnwindSafe(work)).is_err();
         if failed {
             let mut tables = self.lock();
             (tables.current, tables.sections) = (-1, 0);

@@ -238,6 +238,8 @@ impl Wire {
 #[derive(Default)]
 struct Ring {
     frames: VecDeque<Frame>,
+    /// Where more buffers are to be taken.
+    more: Vec<&'static Pool>,
     suppressed: bool,
     counters: NicCounters,
 }
@@ -267,6 +269,10 @@ impl Receive for Receiver {
         Some(frame)
     }
 
+    fn add_buffers(&mut self, more: &'static Pool) {
+        self.0.lock().unwrap().more.push(more);
+    }
+
     fn enable(&mut self) -> bool {
         let mut ring = self.0.lock().unwrap();
         ring.suppressed = !ring.frames.is_empty();
@@ -285,6 +291,11 @@ impl Arrivals {
         let mut ring = self.0.lock().unwrap();
         ring.frames.push_back(frame);
         !std::mem::replace(&mut ring.suppressed, true)
+    }
+
+    /// What the interface was given in the place of buffers that do not come back.
+    pub fn more(&self) -> Vec<&'static Pool> {
+        self.0.lock().unwrap().more.clone()
     }
 
     /// Frames nobody has taken yet.

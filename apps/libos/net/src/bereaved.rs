@@ -6,13 +6,14 @@
 //! buffers of the same sizes.
 
 use crate::port::Page;
-use crate::record::{Phase, Records, request};
+use crate::record::{Endpoint, Phase, Records, request};
 use crate::settings::Settings;
 use crate::shared::{Group, Owner, Register, Shared};
 use crate::{Error, Net, Stack};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use reflex_event::{ContextId, EventId, Kernel};
+use reflex_memory::{Content, Pool};
 
 /// Groups, records and sockets looked at in one run.
 const BATCH: u32 = 16;
@@ -146,14 +147,14 @@ impl<K: Kernel> Net<K> {
         owner: Owner,
         port: Option<u16>,
         settings: &Settings,
-        register: &Arc<Register<K>>,
+        (register, pool): (&Arc<Register<K>>, &'static Pool),
     ) -> Result<Option<u32>, Error> {
         let mut page = port.and_then(|port| self.page(|shared| &shared.ports, port));
         for group in 0..self.with(|shared| shared.groups.len()) as u32 {
             // A section each. What the group had before is dropped outside of it.
-            let register = Arc::clone(register);
-            let adopted = self
-                .with(|shared| shared.adopt(group, owner, (port, &mut page), settings, register));
+            let takes = (Arc::clone(register), pool);
+            let adopted =
+                self.with(|shared| shared.adopt(group, owner, (port, &mut page), settings, takes));
             let Some((events, _)) = adopted? else { continue };
             self.follow_priorities();
             for event in events.into_iter().flatten() {
@@ -164,11 +165,57 @@ impl<K: Kernel> Net<K> {
         Ok(None)
     }
 
+    /// Readies a free record of a group's for its next connection, or the oldest in TIME-WAIT when that
+    /// cannot be done: which it is.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], and those of registering.
+    pub(crate) fn ready(&self, group: u32, index: u32) -> Result<u32, Error> {
+        let Err(error) = self.mend(index) else { return Ok(index) };
+        let other = self.take_oldest_time_wait(group).ok_or(error)?;
+        self.mend(other).map(|()| other)
+    }
+
+    /// Gives a free record what it lacks: mostly that is nothing. One that lacks it still is given back.
+    fn mend(&self, index: u32) -> Result<(), Error> {
+        let (stale, retired) = self.with(|shared| shared.lacks(index));
+        if !stale && !retired {
+            return Ok(());
+        }
+        let renewed = if retired { self.renew(index) } else { Ok(()) };
+        let ready = renewed.and_then(|()| if stale { self.serve_again(index) } else { Ok(()) });
+        ready.inspect_err(|_| self.with(|shared| shared.give_back(index)))
+    }
+
+    /// Gives a record another endpoint in the place of one that stays as it is for ever: of the machine's
+    /// memory, so that its owner has as much as before, or else of the owner's. A cold path.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    fn renew(&self, index: u32) -> Result<(), Error> {
+        let (settings, own) = self.with(|shared| {
+            let group = &shared.groups[shared.records[index].group as usize];
+            (group.settings, group.pool)
+        });
+        let (receive, send) = (settings.receive_buffer, settings.send_buffer);
+        // With room for what a pool needs itself: 5 bytes a granule.
+        let bytes = Endpoint::footprint(receive, send) * 5 / 4;
+        let fresh = self.kernel().replacement(own, bytes, Content::Objects).ok();
+        let fresh = fresh.and_then(|pool| Endpoint::new(pool, receive, send).ok());
+        let endpoint = match fresh {
+            Some(endpoint) => endpoint,
+            None => Endpoint::new(own, receive, send).map_err(|_| Error::OutOfMemory)?,
+        };
+        // Of the one before only its own block comes back, of which nobody was lent anything.
+        drop(self.with(|shared| shared.records[index].endpoint.replace(endpoint)));
+        Ok(())
+    }
+
     /// Registers a record of an earlier life of its owner's anew. A cold path.
     ///
     /// # Errors
     /// Those of registering.
-    pub(crate) fn serve_again(&self, index: u32) -> Result<(), Error> {
+    fn serve_again(&self, index: u32) -> Result<(), Error> {
         let (register, life, priority, slot, events) = self.with(|shared| {
             let record = &shared.records[index];
             let group = &shared.groups[record.group as usize];
@@ -248,7 +295,7 @@ impl<K: Kernel> Shared<K> {
         owner: Owner,
         (port, page): (Option<u16>, &mut Option<Box<Page>>),
         settings: &Settings,
-        register: Arc<Register<K>>,
+        (register, pool): (Arc<Register<K>>, &'static Pool),
     ) -> Result<Option<Adopted<K>>, Error> {
         let room = self.records.room(group);
         let Some(orphan) = self.groups.get_mut(group as usize) else { return Ok(None) };
@@ -268,14 +315,16 @@ impl<K: Kernel> Shared<K> {
         }
         self.levels.add(settings.priority);
         (orphan.owner, orphan.orphaned, orphan.listening) = (owner, false, port.is_some());
-        orphan.settings = *settings;
+        (orphan.settings, orphan.pool) = (*settings, pool);
         let before = core::mem::replace(&mut orphan.register, register);
         Ok(Some((orphan.events(), before)))
     }
 
-    /// Whether a record is of an earlier life of its owner's.
-    pub(crate) fn is_stale(&self, index: u32) -> bool {
+    /// What a free record lacks: a registration with its owner's present life, and an endpoint
+    /// with memory that may be written to.
+    fn lacks(&self, index: u32) -> (bool, bool) {
         let record = &self.records[index];
-        record.life != self.groups[record.group as usize].life
+        let stale = record.life != self.groups[record.group as usize].life;
+        (stale, record.endpoint.as_ref().is_some_and(|endpoint| endpoint.retired))
     }
 }

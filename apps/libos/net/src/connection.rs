@@ -63,10 +63,19 @@ impl<K: Kernel> Held<K> {
         (consumed, consumed > 0 && unread * 2 >= socket.recv_capacity())
     }
 
-    /// The handler does not go on.
-    fn put_back(self, _: Borrowed) {
+    /// The handler does not go on. Unless its bytes may be used again, the connection is reset, as no more
+    /// can be received without writing over them.
+    fn give_up(mut self, borrowed: Borrowed) {
+        let retired = borrowed == Borrowed::Quarantined;
+        if retired {
+            self.endpoint.retired = true;
+            let bytes = self.endpoint.buffers();
+            self.net.kernel().quarantine(self.endpoint.pool(), bytes);
+        }
         let event = self.net.with(|shared| {
-            shared.records[self.index].endpoint = Some(self.endpoint);
+            let record = &mut shared.records[self.index];
+            record.endpoint = Some(self.endpoint);
+            record.requests |= if retired { request::ABORT } else { 0 };
             shared.make_ready(self.index)
         });
         // The stack may have come for it meanwhile.
@@ -124,7 +133,8 @@ impl<K: Kernel> Connection<K> {
     }
 
     /// Hands the oldest unread bytes to `read`, which returns how many it has consumed; these
-    /// are forgotten. Returns that number too.
+    /// are forgotten. Returns that number too. Should `read` be given up, the connection is reset, unless
+    /// the memory of its context is [used again at once](Borrowed::Reusable).
     ///
     /// The bytes are those in the receive buffer's first contiguous part: call again to see
     /// whether there are more. Without unread bytes `read` is not called and the answer is 0;
@@ -140,7 +150,7 @@ impl<K: Kernel> Connection<K> {
             Ok(consumed)
         };
         let take = || self.take_unread(0);
-        self.net.kernel().keep(take, Held::unread, Held::put_back, read, finish)
+        self.net.kernel().keep(take, Held::unread, Held::give_up, read, finish)
     }
 
     /// Queues as many of `bytes` as fit, and returns how many; none while the connection is not
@@ -203,7 +213,7 @@ impl<K: Kernel> Connection<K> {
             self.put(held.endpoint, reopened || queued > 0, short);
             Ok(consumed)
         };
-        self.net.kernel().keep(take, Held::unread, Held::put_back, work, finish)
+        self.net.kernel().keep(take, Held::unread, Held::give_up, work, finish)
     }
 
     /// Bytes that [`receive`](Self::receive) would find, in one or two parts.
@@ -364,7 +374,7 @@ impl<K: Kernel> Connection<K> {
             Taken::Endpoint(endpoint) => endpoint,
             Taken::Busy => return Err(Ok(0)),
         };
-        if endpoint.socket().recv_queue() == 0 {
+        if endpoint.retired || endpoint.socket().recv_queue() == 0 {
             self.put(endpoint, false, false);
             return Err(Ok(0));
         }

@@ -122,11 +122,7 @@ impl<K: Kernel> Connector<K> {
                 Err(error) => self.net.take_oldest_time_wait(self.group).ok_or(error)?,
             },
         };
-        if self.net.with(|shared| shared.is_stale(index)) {
-            self.net.serve_again(index).inspect_err(|_| {
-                self.net.with(|shared| shared.give_back(index));
-            })?;
-        }
+        let index = self.net.ready(self.group, index)?;
         let opened = self.outgoing(index, &peer, start);
         if opened.is_err() {
             self.net.with(|shared| shared.give_back(index));

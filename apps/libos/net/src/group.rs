@@ -102,7 +102,7 @@ impl<K: Kernel> Net<K> {
                 return Err(Error::PortInUse);
             }
         }
-        if let Some(group) = self.adopt(owner, port, &settings, &register)? {
+        if let Some(group) = self.adopt(owner, port, &settings, (&register, pool))? {
             return Ok((group, owner));
         }
         let group = Box::new(Group {

@@ -61,6 +61,7 @@ extern crate std;
 mod arp;
 mod bereaved;
 mod beside;
+mod buffers;
 mod checksum;
 mod connection;
 mod connector;

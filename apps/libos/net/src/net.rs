@@ -55,6 +55,8 @@ pub(crate) struct StackEvents {
     pub(crate) tick_timer: reflex_event::TimerId,
     /// Activated by the kernel when a context has been given up.
     pub(crate) bereaved: EventId,
+    /// Activated when a buffer of a frame does not come back.
+    pub(crate) replace_buffers: EventId,
 }
 
 impl<K: Kernel> Clone for Net<K> {
@@ -113,8 +115,11 @@ impl<K: Kernel> Net<K> {
         let tick_timer = kernel.timer(tick)?;
         let mourn = |stack: &mut Stack<K>, activation: Activation| stack.mourn(activation.count);
         let bereaved = kernel.register(context, registration, mourn)?;
+        let replace_buffers =
+            kernel.register(context, registration, |stack, _| stack.replace_buffers())?;
         self.inner.stack.call_once(|| context);
-        let events = StackEvents { received, transmit_ready, tick_timer, bereaved };
+        let events =
+            StackEvents { received, transmit_ready, tick_timer, bereaved, replace_buffers };
         self.inner.events.call_once(|| events);
         self.with(|shared| {
             shared.others_event = Some(others);

@@ -95,10 +95,7 @@ impl<K: Kernel> Stack<K> {
                 },
             },
         };
-        if self.net.with(|shared| shared.is_stale(index)) && self.net.serve_again(index).is_err() {
-            self.net.with(|shared| shared.give_back(index));
-            return self.refuse();
-        }
+        let Ok(index) = self.net.ready(group, index) else { return self.refuse() };
         self.listen(group, index, (key, hash), frame);
     }
 

@@ -316,6 +316,9 @@ pub(crate) struct Endpoint {
     pub(crate) started: bool,
     /// Something of this connection may outlive the socket's own reset: see `recycle`.
     pub(crate) stained: bool,
+    /// Code that never goes on may have left pointers to the received bytes: nothing is written over them,
+    /// and the next connection has another endpoint.
+    pub(crate) retired: bool,
 }
 
 impl Endpoint {
@@ -338,6 +341,7 @@ impl Endpoint {
             fin_received: false,
             started: false,
             stained: false,
+            retired: false,
         })?;
         let mut sockets = SocketSet::new(&mut storage.leak()[..]);
         let receive = tcp::SocketBuffer::new(receive.leak());
@@ -345,6 +349,18 @@ impl Endpoint {
         sockets.add(tcp::Socket::new(receive, send));
         endpoint.sockets = sockets;
         Ok(endpoint)
+    }
+
+    /// Bytes that an endpoint with such buffers takes of a pool, each part in a block of its own.
+    pub(crate) fn footprint(receive_buffer: usize, send_buffer: usize) -> usize {
+        let storage = size_of::<[SocketStorage<'static>; 1]>();
+        let parts = [receive_buffer, send_buffer, storage, size_of::<Self>()];
+        parts.into_iter().map(usize::next_power_of_two).sum()
+    }
+
+    /// Bytes of its buffers.
+    pub(crate) fn buffers(&mut self) -> usize {
+        self.socket().recv_capacity() + self.socket().send_capacity()
     }
 
     #[inline]

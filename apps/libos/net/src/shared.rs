@@ -3,6 +3,7 @@
 //! All of it lies behind one dispatch ceiling and is only touched in short sections: none takes time
 //! in proportion to anything.
 
+use crate::buffers::LostBuffers;
 use crate::flow::{FlowTable, NONE};
 use crate::level::Levels;
 use crate::packet::FlowKey;
@@ -89,6 +90,8 @@ pub(crate) struct Shared<K: Kernel> {
     pub(crate) dead: Queue,
     /// Most frames one group or socket may have queued.
     pub(crate) share: u32,
+    /// Buffers of frames that do not come back.
+    pub(crate) lost_buffers: LostBuffers,
     pub(crate) others: Queue,
     pub(crate) others_event: Option<EventId>,
     pub(crate) sockets: Directory<UdpRecord>,
@@ -132,6 +135,7 @@ impl<K: Kernel> Shared<K> {
             frames: FrameStore::new(frames),
             dead: Queue::new(u16::MAX),
             share: frames.div_ceil(2),
+            lost_buffers: LostBuffers::default(),
             others: Queue::new(OTHERS),
             others_event: None,
             sockets: Vec::new(),
@@ -179,10 +183,18 @@ impl<K: Kernel> Shared<K> {
         None
     }
 
-    /// Puts a record back that was taken in vain.
+    /// Puts a record back that was taken in vain, or has no connection any more.
     pub(crate) fn give_back(&mut self, index: u32) {
-        let group = self.records[index].group as usize;
-        self.groups[group].free.push_front(&mut self.records, index);
+        let Self { records, groups, .. } = self;
+        let record = &records[index];
+        let free = &mut groups[record.group as usize].free;
+        if record.endpoint.as_ref().is_some_and(|endpoint| endpoint.retired) {
+            // It needs another endpoint first.
+            free.push_back(records, index);
+        } else {
+            // The latest used is the next used: its memory is warm.
+            free.push_front(records, index);
+        }
     }
 
     /// Cuts short the oldest TIME-WAIT of `group`: its record is free. False when there is none.
@@ -251,8 +263,7 @@ impl<K: Kernel> Shared<K> {
         if record.listed {
             group.time_wait.remove(records, index);
         }
-        // The latest used is the next used: its memory is warm.
-        group.free.push_front(records, index);
+        self.give_back(index);
     }
 
     /// Gives a connection a priority of its own, or its group's again: the events to change the priority of so,

@@ -16,7 +16,7 @@ use alloc::boxed::Box;
 use core::cell::Cell;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ops::Range;
-use reflex_event::{Accumulation, Context, EventId, Kernel, Priority, Registration};
+use reflex_event::{Accumulation, Borrowed, Context, EventId, Kernel, Priority, Registration};
 use reflex_hil::Frame;
 use reflex_memory::Pool;
 
@@ -295,21 +295,14 @@ impl<K: Kernel> UdpSocket<K> {
                 return Err(true);
             };
             ends.set(Some((from, to)));
-            Ok((frame, payload))
+            Ok(Held { net: self.net.clone(), frame, payload })
         };
         let work = |payload: &[u8]| {
             if let Some((from, to)) = ends.get() {
                 service.datagram(self, Datagram { from, to, payload });
             }
         };
-        // The frame's buffer is the device's, whatever becomes of the handler.
-        self.net.kernel().keep(
-            take,
-            |(frame, payload)| frame.get(payload.clone()).unwrap_or(&[]),
-            |(frame, _), _| drop(frame),
-            work,
-            |_, ()| true,
-        )
+        self.net.kernel().keep(take, Held::payload, Held::give_up, work, |_, ()| true)
     }
 }
 
@@ -397,6 +390,29 @@ impl<K: Kernel> Shared<K> {
         (orphan.owner, orphan.orphaned, orphan.priority) = (owner, false, settings.priority);
         orphan.queue.set_limit(limit);
         Ok(true)
+    }
+}
+
+/// A datagram in the hands of a handler.
+struct Held<K: Kernel> {
+    net: Net<K>,
+    frame: Frame,
+    /// Where its payload is.
+    payload: Range<usize>,
+}
+
+impl<K: Kernel> Held<K> {
+    fn payload(&mut self) -> &[u8] {
+        self.frame.get(self.payload.clone()).unwrap_or(&[])
+    }
+
+    /// The handler does not go on. The frame's buffer is the device's again, unless it is not to be
+    /// written to.
+    fn give_up(self, borrowed: Borrowed) {
+        match borrowed {
+            Borrowed::Reusable => drop(self.frame),
+            Borrowed::Quarantined => self.net.retire_frame(self.frame),
+        }
     }
 }
 

@@ -60,6 +60,7 @@ impl World {
         let clock = Clock::default();
         clock.set(Instant::from_nanos(1_000_000_000));
         let host = Host::new(&clock, 1, seed);
+        host.kernel.reuse_borrowed();
         host.sent(&clock);
         host.exchange(&clock, &introduce(host.address));
         let shown = Arc::new(Mutex::new(Vec::new()));

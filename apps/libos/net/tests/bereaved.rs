@@ -130,6 +130,7 @@ impl UdpService<SimKernel> for Fragile {
 #[test]
 fn what_a_handler_had_in_hand_is_not_lost() {
     let (clock, host) = lone();
+    host.kernel.reuse_borrowed();
     let owner: Context<Fragile> = host.kernel.context(Fragile, 1 << 20);
     let used = || reflex_event::EventSystem::pool(&host.kernel, owner).unwrap().stats().allocated;
     let mut full = 0;
@@ -155,6 +156,7 @@ fn what_a_handler_had_in_hand_is_not_lost() {
 #[test]
 fn a_socket_is_closed_and_taken_over_and_no_frame_is_lost() {
     let (clock, host) = lone();
+    host.kernel.reuse_borrowed();
     let owner: Context<Fragile> = host.kernel.context(Fragile, 1 << 20);
     let used = || reflex_event::EventSystem::pool(&host.kernel, owner).unwrap().stats().allocated;
     let datagram = |payload: &[u8]| udp(host.mac, host.address, (5000, 7), payload);

@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod bereaved;
+mod borrowed;
 mod common;
 mod dhcp;
 mod frames;

@@ -5,8 +5,8 @@ use crate::table::Name;
 use crate::work::{Done, From};
 use crate::{Attachment, Kind, Rdma, Status};
 use core::cell::Cell;
-use reflex_event::Kernel;
-use reflex_memory::{Custody, Lent, Taking};
+use reflex_event::{Borrowed, Kernel};
+use reflex_memory::{Custody, Lend, Lent, Taking};
 use reflex_rdma_device::{PARTS, Part};
 use reflex_rdma_wire::Qpn;
 
@@ -16,7 +16,8 @@ const BATCH: u32 = 32;
 const ROUTE: usize = 40;
 
 /// Work that is done, with its memory, as its handler has it. What that does not take goes back to where it
-/// was lent by, also when the handler fails.
+/// was lent by. When the handler is given up, it goes back only if memory of its context's is [used again at
+/// once](Borrowed::Reusable); else it stays as it is, which the context that has lent it is told.
 #[derive(Debug)]
 pub struct Completion<'a> {
     /// The work's.
@@ -45,20 +46,35 @@ pub struct Completion<'a> {
 type Memory<M> = [Option<M>; PARTS];
 
 /// A completion on its way to its handler.
-struct InHand {
+struct InHand<K: Kernel> {
+    kernel: K,
     done: reflex_rdma_engine::Completion,
     id: u64,
     memory: Memory<Custody>,
 }
 
-impl InHand {
-    fn new(done: Done) -> Self {
+impl<K: Kernel> InHand<K> {
+    fn new(kernel: K, done: Done) -> Self {
         let Done { completion: done, id, parts, .. } = done;
         let memory = parts.map(|part| match part {
             Part::Bytes(bytes, _) => Some(Custody::new(bytes)),
             Part::None | Part::Region(_) => None,
         });
-        Self { done, id, memory }
+        Self { kernel, done, id, memory }
+    }
+
+    /// The handler does not go on. What it has not taken goes back to where it was lent by, unless it is
+    /// not to be written to.
+    fn give_up(mut self, borrowed: Borrowed) {
+        if borrowed == Borrowed::Reusable {
+            return;
+        }
+        for memory in self.memory.iter_mut().flatten() {
+            if let Some(bytes) = memory.lend().take() {
+                self.kernel.quarantine(bytes.pool(), bytes.len());
+                bytes.leak();
+            }
+        }
     }
 }
 
@@ -166,7 +182,7 @@ impl<K: Kernel> Rdma<K> {
             let told = Cell::new(None);
             let take = || {
                 let done = inner.with(|shared| shared.take_completion(name));
-                let done = InHand::new(done.ok_or(false)?);
+                let done = InHand::new(kernel.clone(), done.ok_or(false)?);
                 told.set(Some((done.done, done.id)));
                 Ok(done)
             };
@@ -175,9 +191,7 @@ impl<K: Kernel> Rdma<K> {
                     handle(&mut Completion::new(done, id, memory));
                 }
             };
-            // Its memory may be another context's, and goes back whatever becomes of the handler.
-            if !kernel.hand(take, |done| &mut done.memory, |done, _| drop(done), work, |_, ()| true)
-            {
+            if !kernel.hand(take, |done| &mut done.memory, InHand::give_up, work, |_, ()| true) {
                 return;
             }
         }

@@ -2,6 +2,7 @@
 
 mod common;
 mod connections;
+mod given_up;
 mod hostile;
 mod simulation;
 mod traffic;

@@ -4,8 +4,8 @@ use crate::common;
 use common::{Connection, ConnectionEvent, Connections, Domain, Host, Pair, Queue, World};
 use reflex_event::{Context, Priority};
 use reflex_rdma::{
-    Access, Completion, Connect, Error, Event, Happening, Kind, Limits, PathMtu, Peer, Psn, QKey,
-    Receive, Send, Status, Transport,
+    Access, Completion, Error, Event, Happening, Kind, Limits, PathMtu, Peer, Psn, QKey, Receive,
+    Send, Status, Transport,
 };
 use std::time::Duration;
 
@@ -286,55 +286,6 @@ fn stale_names_reach_nobody() {
     its.fail().unwrap();
     its_shared.post_receive(Receive::empty()).unwrap();
     other.assert_whole();
-}
-
-/// A handle that was kept after its owner's end meets no other queue pair, not even the one that packets
-/// know by the same number, since those have 14 bits over its place alone.
-#[test]
-fn a_handle_does_not_meet_another_of_the_same_number() {
-    let world = World::with(9, Limits { queue_pairs: 1, ..Limits::default() });
-    let host = &world.hosts[0];
-    let one = side(host);
-    let kept = one.pair(Transport::Reliable);
-    let number = kept.number();
-    host.kernel.end(one.context);
-    world.settle();
-    let other = side(host);
-    let mut others = 0;
-    let its = loop {
-        let pair = other.pair(Transport::Reliable);
-        others += 1;
-        if pair.number() == number {
-            break pair;
-        }
-        drop(pair);
-        world.settle();
-    };
-    assert_eq!(others, (1 << 14) - 1);
-    let far = side(&world.hosts[1]);
-    let peers = far.pair(Transport::Reliable);
-    its.establish(peer(&far, &peers)).unwrap();
-    peers.establish(peer(&other, &its)).unwrap();
-    assert_eq!(kept.counters().err(), Some(Error::Gone));
-    assert_eq!(kept.establish(peer(&far, &peers)), Err(Error::Gone));
-    assert_eq!((kept.fail(), kept.resume()), (Err(Error::Gone), Err(Error::Gone)));
-    assert_eq!(kept.post_receive(Receive::empty()).unwrap_err().error, Error::Gone);
-    let work = Send::message().bytes(one.host.bytes(&other.domain, b"to nobody"));
-    assert_eq!(kept.post_send(work).unwrap_err().error, Error::Gone);
-    let told = kept.on_event(other.context, Priority::DEFAULT, |app: &mut App, event| {
-        app.events.push(event);
-    });
-    assert_eq!(told, Err(Error::Gone));
-    let to = (far.host.address, 7);
-    let asked = other.connections.connect(&kept, to, Connect::default());
-    assert_eq!(asked.err(), Some(Error::Gone));
-    // To drop it takes nothing down, and packets find the one that is there.
-    drop(kept);
-    world.settle();
-    other.receive(&its, 1, 64);
-    far.send(&peers, 2, b"by its number");
-    world.run_for(Duration::from_millis(5));
-    assert_eq!(other.done(), [(1, Kind::Receive, Status::Success, b"by its number".to_vec())]);
 }
 
 #[test]

@@ -198,7 +198,14 @@ impl Kernel for Runtime {
         quarantine::add_borrowed(pool, bytes as u64);
     }
 
-    fn replacement(&self, bytes: usize, content: Content) -> Result<&'static Pool, Error> {
-        memory::pool(bytes, GRANULE, content)
+    fn replacement(
+        &self,
+        of: &'static Pool,
+        bytes: usize,
+        content: Content,
+    ) -> Result<&'static Pool, Error> {
+        let pool = memory::pool(bytes, GRANULE, content)?;
+        of.owner().into_iter().for_each(|owner| pool.set_owner(owner));
+        Ok(pool)
     }
 }

@@ -3,6 +3,7 @@
 //! it let.
 
 mod abandoned;
+mod borrowed;
 mod dropped;
 mod identity;
 mod quarantine;

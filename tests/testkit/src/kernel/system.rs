@@ -289,10 +289,17 @@ impl Kernel for SimKernel {
         }
     }
 
-    fn replacement(&self, bytes: usize, content: Content) -> Result<&'static Pool, Error> {
+    fn replacement(
+        &self,
+        of: &'static Pool,
+        bytes: usize,
+        content: Content,
+    ) -> Result<&'static Pool, Error> {
         let mut tables = self.lock();
         tables.free = tables.free.checked_sub(bytes).ok_or(Error::OutOfMemory)?;
-        Ok(pool_of(bytes, content, |_| {}))
+        let pool = pool_of(bytes, content, |_| {});
+        of.owner().into_iter().for_each(|owner| pool.set_owner(owner));
+        Ok(pool)
     }
 }
 
