@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 use core::fmt::Display;
 use core::net::IpAddr;
 use reflex::rdma::{
-    Completion, Connect, Connection, ConnectionEvent, ConnectionManager, Happening, Kind,
-    QueuePair, RKey, Send,
+    Completion, Connect, Connection, ConnectionChange, ConnectionEvent, ConnectionManager, Kind,
+    QueuePair, RKey, SendRequest,
 };
 use reflex::{Error, Instant, Priority, System, log, status};
 
@@ -115,17 +115,17 @@ impl Client {
 
     fn happened(&mut self, ConnectionEvent { what, .. }: ConnectionEvent) {
         match what {
-            Happening::Connected { data } => {
+            ConnectionChange::Connected { data } => {
                 let begun = self.begin(data.as_bytes());
                 self.require(begun);
             }
-            Happening::Disconnected if self.phase == Phase::Over => {
+            ConnectionChange::Disconnected if self.phase == Phase::Over => {
                 self.system.exit(status::SUCCESS);
             }
-            Happening::Rejected { .. } => self.fail(&"the server refused"),
-            Happening::Failed { why } => self.fail(&why),
-            Happening::Disconnected => self.fail(&"the server went away"),
-            Happening::Requested { .. } => {}
+            ConnectionChange::Rejected { .. } => self.fail(&"the server refused"),
+            ConnectionChange::Failed { why } => self.fail(&why),
+            ConnectionChange::Disconnected => self.fail(&"the server went away"),
+            ConnectionChange::Requested { .. } => {}
         }
     }
 
@@ -144,10 +144,10 @@ impl Client {
         self.posted += 1;
         let (address, key, length) = (offer.address, RKey(offer.key), self.ask.length());
         match self.ask.test {
-            Test::Send => end.put(pair, Send::message(), length),
-            Test::Write => end.put(pair, Send::write(address, key), length),
-            Test::Read => end.fetch(pair, Send::read(address, key), length),
-            Test::Atomic => end.fetch(pair, Send::fetch_add(address, key, 1), length),
+            Test::Send => end.put(pair, SendRequest::message(), length),
+            Test::Write => end.put(pair, SendRequest::write(address, key), length),
+            Test::Read => end.fetch(pair, SendRequest::read(address, key), length),
+            Test::Atomic => end.fetch(pair, SendRequest::fetch_add(address, key, 1), length),
         }
     }
 

@@ -3,7 +3,8 @@
 use crate::terms::{Ask, LARGEST_WINDOW, REGION};
 use reflex::Error;
 use reflex::rdma::{
-    Access, CompletionQueue, MemoryRegion, ProtectionDomain, QueuePair, Receive, Send, Transport,
+    Access, CompletionQueue, MemoryRegion, ProtectionDomain, QueuePair, ReceiveRequest,
+    SendRequest, Transport,
 };
 
 /// Sends that may be in flight beyond a window: answers to the window before.
@@ -46,16 +47,26 @@ impl End {
 
     /// Posts a receive.
     pub(crate) fn receive(&self, pair: &QueuePair, ask: &Ask) -> Result<(), Error> {
-        Ok(pair.post_receive(Receive::slice(self.incoming.slice(0..ask.length())?))?)
+        Ok(pair.post_receive(ReceiveRequest::slice(self.incoming.slice(0..ask.length())?))?)
     }
 
     /// Posts an operation that takes bytes from here.
-    pub(crate) fn put(&self, pair: &QueuePair, work: Send, length: usize) -> Result<(), Error> {
+    pub(crate) fn put(
+        &self,
+        pair: &QueuePair,
+        work: SendRequest,
+        length: usize,
+    ) -> Result<(), Error> {
         Ok(pair.post_send(work.slice(self.outgoing.slice(0..length)?))?)
     }
 
     /// Posts an operation that brings bytes here.
-    pub(crate) fn fetch(&self, pair: &QueuePair, work: Send, length: usize) -> Result<(), Error> {
+    pub(crate) fn fetch(
+        &self,
+        pair: &QueuePair,
+        work: SendRequest,
+        length: usize,
+    ) -> Result<(), Error> {
         Ok(pair.post_send(work.slice(self.incoming.slice(0..length)?))?)
     }
 }

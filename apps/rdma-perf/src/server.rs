@@ -6,8 +6,8 @@ use crate::figures;
 use crate::terms::{Ask, Offer, PORT, REGION, Test, WARM};
 use alloc::vec::Vec;
 use reflex::rdma::{
-    Accept, Completion, CompletionQueue, Connection, ConnectionEvent, Happening, Kind,
-    ProtectionDomain, QueuePair, Send, Transport,
+    Accept, Completion, CompletionQueue, Connection, ConnectionChange, ConnectionEvent, Kind,
+    ProtectionDomain, QueuePair, SendRequest, Transport,
 };
 use reflex::{Error, Priority, System, log};
 
@@ -52,7 +52,7 @@ impl Server {
         queue: &CompletionQueue,
     ) {
         match what {
-            Happening::Requested { data, .. } => {
+            ConnectionChange::Requested { data, .. } => {
                 let admitted = self.equip(domain, queue).and_then(|()| {
                     let ask = Ask::parse(data.as_bytes()).ok_or("a request makes no sense")?;
                     self.admit(&connection, ask)
@@ -63,8 +63,10 @@ impl Server {
                     let _ = connection.reject(&[]);
                 }
             }
-            Happening::Connected { .. } => {}
-            Happening::Rejected { .. } | Happening::Failed { .. } | Happening::Disconnected => {
+            ConnectionChange::Connected { .. } => {}
+            ConnectionChange::Rejected { .. }
+            | ConnectionChange::Failed { .. }
+            | ConnectionChange::Disconnected => {
                 self.clients.retain(|client| client.connection != connection);
             }
         }
@@ -116,8 +118,8 @@ impl Client {
         let single = WARM + ask.count;
         let streamed = self.received.saturating_sub(single);
         match streamed {
-            0 => end.put(pair, Send::message(), ask.length())?,
-            _ if streamed.is_multiple_of(ask.window) => pair.post_send(Send::message())?,
+            0 => end.put(pair, SendRequest::message(), ask.length())?,
+            _ if streamed.is_multiple_of(ask.window) => pair.post_send(SendRequest::message())?,
             _ => {}
         }
         if streamed == 0 {

@@ -4,7 +4,8 @@ use crate::announcement::Announcement;
 use crate::options::Options;
 use alloc::collections::VecDeque;
 use reflex::rdma::{
-    Completion, Kind, Peer, Psn, QKey, QueuePair, Receive, Send, SharedReceiveQueue, Transport,
+    Completion, Kind, Peer, Psn, QKey, QueuePair, ReceiveRequest, SendRequest, SharedReceiveQueue,
+    Transport,
 };
 use reflex::{Error, Lent};
 
@@ -62,7 +63,7 @@ impl Rally {
             message.iter_mut().zip(number).for_each(|(byte, digit)| *byte = digit);
         }
         self.posted += 1;
-        let mut send = Send::message().bytes(message);
+        let mut send = SendRequest::message().bytes(message);
         if let (Transport::Datagram, Some(peer)) = (options.transport, self.peer) {
             send = send.to(peer.gid.to_ip(), peer.queue_pair, KEY);
         }
@@ -113,7 +114,7 @@ pub(crate) fn receive(
     shared: Option<&SharedReceiveQueue>,
     bytes: Lent<[u8]>,
 ) -> Result<(), Error> {
-    let receive = Receive::bytes(bytes);
+    let receive = ReceiveRequest::bytes(bytes);
     match shared {
         Some(queue) => queue.post_receive(receive)?,
         None => pair.post_receive(receive)?,

@@ -9,9 +9,9 @@ use reflex_rdma::{Limits, Place, UDP_PORT};
 use reflex_runtime::Runtime;
 
 pub use reflex_rdma::{
-    Accept, Access, Completion, Connect, Event, Failure, Gid, Happening, Kind, PairCounters,
-    PathMtu, Peer, PrivateData, Psn, QKey, Qpn, RKey, Receive, Refusal, RejectReason, Send, Slice,
-    Status, Transport,
+    Accept, Access, Completion, Connect, ConnectionChange, Event, Failure, Gid, Kind, PairCounters,
+    PathMtu, Peer, PrivateData, Psn, QKey, Qpn, RKey, ReceiveRequest, Refusal, RejectReason,
+    SendRequest, Slice, Status, Transport,
 };
 
 /// The RDMA port; see [`System::rdma`].

@@ -5,8 +5,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use reflex::rdma::{
-    Access, Completion, Connect, Connection, ConnectionEvent, ConnectionManager, Happening, Kind,
-    MemoryRegion, QueuePair,
+    Access, Completion, Connect, Connection, ConnectionChange, ConnectionEvent, ConnectionManager,
+    Kind, MemoryRegion, QueuePair,
 };
 use reflex::{Error, Priority, System, log, status};
 
@@ -94,20 +94,20 @@ impl Client {
 
     fn happened(&mut self, ConnectionEvent { what, .. }: ConnectionEvent) {
         match what {
-            Happening::Connected { .. } => {
+            ConnectionChange::Connected { .. } => {
                 log::info!("connected");
                 if let Err(error) = self.ping() {
                     self.fail(&error);
                 }
             }
-            Happening::Disconnected if self.done == self.pings => {
+            ConnectionChange::Disconnected if self.done == self.pings => {
                 log::info!("{} pings of {} bytes", self.pings, self.size);
                 self.system.exit(status::SUCCESS);
             }
-            Happening::Rejected { .. } => self.fail(&"the server refused"),
-            Happening::Failed { why } => self.fail(&why),
-            Happening::Disconnected => self.fail(&"the server went away"),
-            Happening::Requested { .. } => {}
+            ConnectionChange::Rejected { .. } => self.fail(&"the server refused"),
+            ConnectionChange::Failed { why } => self.fail(&why),
+            ConnectionChange::Disconnected => self.fail(&"the server went away"),
+            ConnectionChange::Requested { .. } => {}
         }
     }
 

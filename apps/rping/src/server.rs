@@ -3,8 +3,8 @@
 use crate::session::{COMPLETIONS, Means, Notice};
 use alloc::vec::Vec;
 use reflex::rdma::{
-    Accept, Access, Completion, Connection, ConnectionEvent, Happening, Kind, QueuePair, RKey,
-    Send, Transport,
+    Accept, Access, Completion, Connection, ConnectionChange, ConnectionEvent, Kind, QueuePair,
+    RKey, SendRequest, Transport,
 };
 use reflex::{Error, Lent, Priority, System, log};
 
@@ -50,7 +50,7 @@ pub(crate) fn start(system: System, port: u16) -> Result<(), Error> {
 impl Server {
     fn happened(&mut self, ConnectionEvent { connection, what }: ConnectionEvent) {
         match what {
-            Happening::Requested { from, .. } => {
+            ConnectionChange::Requested { from, .. } => {
                 if let Some((address, port)) = from {
                     log::info!("{address}:{port} asks for a connection");
                 }
@@ -60,8 +60,10 @@ impl Server {
                     let _ = connection.reject(&[]);
                 }
             }
-            Happening::Connected { .. } => log::info!("connected"),
-            Happening::Rejected { .. } | Happening::Failed { .. } | Happening::Disconnected => {
+            ConnectionChange::Connected { .. } => log::info!("connected"),
+            ConnectionChange::Rejected { .. }
+            | ConnectionChange::Failed { .. }
+            | ConnectionChange::Disconnected => {
                 self.clients.retain(|client| client.connection != connection);
                 log::info!("disconnected");
             }
@@ -102,11 +104,11 @@ impl Client {
                 means.receive(&self.pair)?;
                 match self.message.take() {
                     None => {
-                        let read = Send::read(notice.address, notice.key);
+                        let read = SendRequest::read(notice.address, notice.key);
                         self.pair.post_send(read.bytes(means.domain.bytes(notice.length)?))?;
                     }
                     Some(message) => {
-                        let write = Send::write(notice.address, notice.key);
+                        let write = SendRequest::write(notice.address, notice.key);
                         self.pair.post_send(write.bytes(message))?;
                     }
                 }

@@ -2,8 +2,8 @@
 
 use reflex::Error;
 use reflex::rdma::{
-    Access, CompletionQueue, MemoryRegion, ProtectionDomain, QueuePair, RKey, Receive, Send,
-    Transport,
+    Access, CompletionQueue, MemoryRegion, ProtectionDomain, QueuePair, RKey, ReceiveRequest,
+    SendRequest, Transport,
 };
 
 /// The longest message that is pinged, as `rping` has it.
@@ -64,13 +64,13 @@ impl Means {
 
     /// Posts a receive for a message.
     pub(crate) fn receive(&self, pair: &QueuePair) -> Result<(), Error> {
-        Ok(pair.post_receive(Receive::bytes(self.domain.bytes(LENGTH)?))?)
+        Ok(pair.post_receive(ReceiveRequest::bytes(self.domain.bytes(LENGTH)?))?)
     }
 
     /// Sends a message.
     pub(crate) fn send(&self, pair: &QueuePair, notice: Notice) -> Result<(), Error> {
         let mut bytes = self.domain.bytes(LENGTH)?;
         notice.emit(&mut bytes);
-        Ok(pair.post_send(Send::message().bytes(bytes).unsignalled())?)
+        Ok(pair.post_send(SendRequest::message().bytes(bytes).unsignalled())?)
     }
 }

@@ -7,8 +7,8 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::rdma::{
-    Access, Completion, MemoryRegion, PathMtu, Peer, Psn, QKey, Qpn, QueuePair, Receive, Send,
-    SharedReceiveQueue, Status, Transport,
+    Access, Completion, MemoryRegion, PathMtu, Peer, Psn, QKey, Qpn, QueuePair, ReceiveRequest,
+    SendRequest, SharedReceiveQueue, Status, Transport,
 };
 use reflex::{Error, Kernel, OnFailure, Priority, Reason, Setup, SignalMode, System};
 
@@ -49,12 +49,12 @@ fn means(system: System, setup: Setup<'_, Means>) -> Result<Means, Error> {
     };
     let queue = rdma.completion_queue(setup.context(), 128, Priority::DEFAULT, completed)?;
     let shared = domain.shared_receive_queue(4)?;
-    shared.post_receive(Receive::bytes(domain.bytes(300)?))?;
+    shared.post_receive(ReceiveRequest::bytes(domain.bytes(300)?))?;
     let reliable = domain.queue_pair(Transport::Reliable, &queue, &queue).depth(8, 8).build()?;
     let datagrams = domain.queue_pair(Transport::Datagram, &queue, &queue);
     let datagrams = datagrams.shared(&shared).depth(8, 0).build()?;
     let region = domain.register(domain.bytes(10_000)?, Access::REMOTE_WRITE)?;
-    reliable.post_receive(Receive::bytes(domain.bytes(2_000)?).id(1))?;
+    reliable.post_receive(ReceiveRequest::bytes(domain.bytes(2_000)?).id(1))?;
     let peer = Peer {
         address: NOBODY,
         queue_pair: Qpn::new(0x77),
@@ -68,7 +68,7 @@ fn means(system: System, setup: Setup<'_, Means>) -> Result<Means, Error> {
         reads: 1,
     };
     reliable.establish(peer)?;
-    reliable.post_send(Send::message().bytes(domain.bytes(5_000)?).id(2))?;
+    reliable.post_send(SendRequest::message().bytes(domain.bytes(5_000)?).id(2))?;
     region.write(0, b"registered")?;
     LIVES.fetch_add(1, Relaxed);
     Ok(Means { reliable, datagrams, region, _shared: shared })
@@ -123,7 +123,7 @@ fn a_context_that_fails_gives_all_of_its_memory_back(system: System) -> Result<(
             })?;
         wrong.fire()?;
         let bytes = domain.bytes(100)?;
-        serving.post_send(Send::message().bytes(bytes).to(NOBODY, Qpn::new(9), QKey(1)))?;
+        serving.post_send(SendRequest::message().bytes(bytes).to(NOBODY, Qpn::new(9), QKey(1)))?;
         events(round);
         until(|| LIVES.load(Relaxed) == round + 1);
         assert_eq!(system.stopped(culprit.id())?.reason, Reason::Panic);

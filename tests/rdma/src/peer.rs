@@ -2,7 +2,7 @@
 
 use crate::message::{ORDER, Operation, Order, SHOW, WINDOW, shown};
 use reflex::rdma::{
-    Access, Completion, Connection, Kind, MemoryRegion, QueuePair, Receive, Send,
+    Access, Completion, Connection, Kind, MemoryRegion, QueuePair, ReceiveRequest, SendRequest,
     SharedReceiveQueue,
 };
 use reflex::{Error, Lent};
@@ -72,9 +72,9 @@ impl Peer {
                 self.post(self.answer().prefix(bytes, 8).immediate(ORDER))
             }
             _ if self.shared => {
-                Ok(common.receives.post_receive(Receive::bytes(bytes).id(SHARED))?)
+                Ok(common.receives.post_receive(ReceiveRequest::bytes(bytes).id(SHARED))?)
             }
-            _ => Ok(self.pair.post_receive(Receive::bytes(bytes))?),
+            _ => Ok(self.pair.post_receive(ReceiveRequest::bytes(bytes))?),
         }
     }
 
@@ -82,11 +82,11 @@ impl Peer {
         if self.shared { SHARED } else { 0 }
     }
 
-    fn answer(&self) -> Send {
-        Send::message().id(ANSWER | self.mark())
+    fn answer(&self) -> SendRequest {
+        SendRequest::message().id(ANSWER | self.mark())
     }
 
-    fn post(&self, send: Send) -> Result<(), Error> {
+    fn post(&self, send: SendRequest) -> Result<(), Error> {
         Ok(self.pair.post_send(send)?)
     }
 
@@ -94,14 +94,14 @@ impl Peer {
         let order = Order::parse(&bytes).ok_or("an order makes no sense")?;
         let Order { key, address, immediate, compare, swap, .. } = order;
         let send = match order.operation {
-            Operation::Send => Send::message(),
-            Operation::SendImmediate => Send::message().immediate(immediate),
-            Operation::SendInvalidate => Send::message().invalidate(key),
-            Operation::Write => Send::write(address, key),
-            Operation::WriteImmediate => Send::write(address, key).immediate(immediate),
-            Operation::Read => Send::read(address, key),
-            Operation::CompareSwap => Send::compare_swap(address, key, compare, swap),
-            Operation::FetchAdd => Send::fetch_add(address, key, compare),
+            Operation::Send => SendRequest::message(),
+            Operation::SendImmediate => SendRequest::message().immediate(immediate),
+            Operation::SendInvalidate => SendRequest::message().invalidate(key),
+            Operation::Write => SendRequest::write(address, key),
+            Operation::WriteImmediate => SendRequest::write(address, key).immediate(immediate),
+            Operation::Read => SendRequest::read(address, key),
+            Operation::CompareSwap => SendRequest::compare_swap(address, key, compare, swap),
+            Operation::FetchAdd => SendRequest::fetch_add(address, key, compare),
         };
         bytes[..8].fill(0);
         let atomic = matches!(order.operation, Operation::CompareSwap | Operation::FetchAdd);

@@ -5,8 +5,8 @@ use crate::peer::{Common, Peer, SHARED};
 use alloc::vec::Vec;
 use core::time::Duration;
 use reflex::rdma::{
-    Accept, Access, Completion, CompletionQueue, Connection, ConnectionEvent, Happening,
-    ProtectionDomain, Qpn, Receive, Transport,
+    Accept, Access, Completion, CompletionQueue, Connection, ConnectionChange, ConnectionEvent,
+    ProtectionDomain, Qpn, ReceiveRequest, Transport,
 };
 use reflex::{Context, Error, Priority, System, log};
 
@@ -74,7 +74,7 @@ impl Server {
         let region = domain.register(domain.bytes(REGION)?, everything)?;
         let receives = domain.shared_receive_queue(SHARED_RECEIVES)?;
         for _ in 0..SHARED_RECEIVES {
-            receives.post_receive(Receive::bytes(domain.bytes(MESSAGE)?).id(SHARED))?;
+            receives.post_receive(ReceiveRequest::bytes(domain.bytes(MESSAGE)?).id(SHARED))?;
         }
         self.context = Some(context);
         (self.domain, self.queue) = (Some(domain.clone()), Some(queue.clone()));
@@ -87,7 +87,7 @@ impl Server {
         ConnectionEvent { connection, what }: ConnectionEvent,
     ) -> Result<(), Error> {
         match what {
-            Happening::Requested { transport, data, .. } => {
+            ConnectionChange::Requested { transport, data, .. } => {
                 let Some(hello) = Hello::parse(data.as_bytes()) else {
                     return Ok(connection.reject(b"no hello")?);
                 };
@@ -96,8 +96,10 @@ impl Server {
                     Ok(connection.reject(b"no room")?)
                 })
             }
-            Happening::Connected { .. } => self.post_later(&connection),
-            Happening::Rejected { .. } | Happening::Failed { .. } | Happening::Disconnected => {
+            ConnectionChange::Connected { .. } => self.post_later(&connection),
+            ConnectionChange::Rejected { .. }
+            | ConnectionChange::Failed { .. }
+            | ConnectionChange::Disconnected => {
                 self.peers.retain(|peer| peer.connection != connection);
                 Ok(())
             }
@@ -119,7 +121,7 @@ impl Server {
         let pair = pair.build()?;
         let at_once = hello.hold == 0 && !hello.shared;
         for _ in 0..if at_once { hello.receives } else { 0 } {
-            pair.post_receive(Receive::bytes(domain.bytes(MESSAGE)?))?;
+            pair.post_receive(ReceiveRequest::bytes(domain.bytes(MESSAGE)?))?;
         }
         let told = region(common.region.address(), common.region.key());
         let accept = Accept::new().data(&told)?.rnr_retries(hello.rnr_retries);
@@ -155,7 +157,7 @@ impl Server {
             return Ok(());
         };
         for _ in 0..core::mem::take(&mut peer.held) {
-            peer.pair.post_receive(Receive::bytes(domain.bytes(MESSAGE)?))?;
+            peer.pair.post_receive(ReceiveRequest::bytes(domain.bytes(MESSAGE)?))?;
         }
         Ok(())
     }
@@ -172,7 +174,7 @@ impl Server {
             // What a connection that is over had of the shared receives goes back.
             None if completion.id & SHARED != 0 => match completion.take_bytes() {
                 Some(bytes) => {
-                    let receive = Receive::bytes(bytes).id(SHARED);
+                    let receive = ReceiveRequest::bytes(bytes).id(SHARED);
                     common.receives.post_receive(receive).map_err(Error::from)
                 }
                 None => Ok(()),

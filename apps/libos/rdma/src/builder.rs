@@ -1,8 +1,8 @@
 //! Queue pairs, as they are made.
 
-use crate::front::{Front, Posted, Reserved, Wishes, number};
 use crate::pair_state::{FRAMES, Pair};
-use crate::table::Name;
+use crate::shared::{Posted, QpShared, Requests, Reserved, number};
+use crate::table::Handle;
 use crate::work::Phase;
 use crate::{
     Access, CompletionQueue, Error, Event, ProtectionDomain, QueuePair, SharedReceiveQueue,
@@ -12,7 +12,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::cell::RefCell;
 use reflex_event::{EventId, Kernel, Priority};
-use reflex_rdma_device::{Held, PARTS};
+use reflex_rdma_device::{InFlight, MAX_SGE};
 use reflex_rdma_engine::{Attributes, Config, Domain, QueuePair as Engine, State};
 use reflex_rdma_wire::{PKey, Psn, QKey};
 
@@ -27,10 +27,10 @@ pub struct QueuePairBuilder<K: Kernel> {
     domain: ProtectionDomain<K>,
     transport: Transport,
     /// Completion queues of sends and of receives.
-    queues: [Name; 2],
+    queues: [Handle; 2],
     sends: u32,
     receives: u32,
-    share: Option<(Name, u32, Domain)>,
+    share: Option<(Handle, u32, Domain)>,
     access: Access,
     priority: Priority,
     key: QKey,
@@ -46,7 +46,7 @@ impl<K: Kernel> QueuePairBuilder<K> {
         Self {
             domain,
             transport,
-            queues: [sends.name, receives.name],
+            queues: [sends.handle, receives.handle],
             sends: 64,
             receives: 64,
             share: None,
@@ -64,7 +64,7 @@ impl<K: Kernel> QueuePairBuilder<K> {
 
     /// Receives are taken from a shared queue of the same domain.
     pub fn shared(mut self, queue: &SharedReceiveQueue<K>) -> Self {
-        self.share = Some((queue.name, queue.size, queue.domain.name));
+        self.share = Some((queue.handle, queue.size, queue.domain.handle));
         self
     }
 
@@ -96,34 +96,34 @@ impl<K: Kernel> QueuePairBuilder<K> {
         let inner = self.domain.rdma.0.clone();
         // Not to be cut off between its steps, nor to leave anything behind if one is refused.
         inner.kernel.guarded(|| {
-            let name = inner.with(|shared| shared.pairs.reserve()).ok_or(Error::LimitReached)?;
-            let made = self.make(name);
+            let handle = inner.with(|shared| shared.pairs.reserve()).ok_or(Error::LimitReached)?;
+            let made = self.make(handle);
             if made.is_err() {
-                inner.with(|shared| shared.pairs.release(name));
+                inner.with(|shared| shared.pairs.release(handle));
             }
             made
         })
     }
 
-    fn make(self, name: Name) -> Result<QueuePair<K>, Error> {
+    fn make(self, handle: Handle) -> Result<QueuePair<K>, Error> {
         let inner = &self.domain.rdma.0;
         if self.sends == 0 || self.sends > DEEPEST || self.receives > DEEPEST {
             return Err(Error::BadParameter);
         }
-        if self.share.is_some_and(|(.., other)| other != self.domain.name) {
+        if self.share.is_some_and(|(.., other)| other != self.domain.handle) {
             return Err(Error::OtherDomain);
         }
         let place = inner.place()?;
-        let event = place.event(self.priority, u32::from(name.index()))?;
-        let entered = self.enter(name, event);
+        let event = place.event(self.priority, u32::from(handle.index()))?;
+        let entered = self.enter(handle, event);
         if entered.is_err() {
             place.end(event, self.priority);
         }
         let Self { domain, transport, .. } = self;
-        entered.map(|()| QueuePair::new(domain.rdma, name, transport, domain.name))
+        entered.map(|()| QueuePair::new(domain.rdma, handle, transport, domain.handle))
     }
 
-    fn enter(&self, name: Name, event: EventId) -> Result<(), Error> {
+    fn enter(&self, handle: Handle, event: EventId) -> Result<(), Error> {
         let Self { domain, transport, queues, sends, receives, share, .. } = self;
         let inner = &domain.rdma.0;
         let timer = inner.kernel.timer(event)?;
@@ -131,21 +131,21 @@ impl<K: Kernel> QueuePairBuilder<K> {
         let config = Config {
             sends: *sends,
             receives: share.is_none().then_some(own),
-            send_segments: PARTS as u32,
-            receive_segments: PARTS as u32,
+            send_segments: MAX_SGE as u32,
+            receive_segments: MAX_SGE as u32,
             mtu: inner.mtu,
-            ..Config::new(*transport, number(name), domain.name)
+            ..Config::new(*transport, number(handle), domain.handle)
         };
         let pair = Box::new(Pair {
             engine: prepared(Engine::new(&config), self.access, self.key),
-            name,
+            handle,
             priority: self.priority,
             event,
             timer,
             armed: None,
-            sends: RefCell::new(Held::new(*sends, false)),
-            receives: RefCell::new(Held::new(own, true)),
-            share: share.map(|(name, ..)| name),
+            sends: RefCell::new(InFlight::new(*sends, false)),
+            receives: RefCell::new(InFlight::new(own, true)),
+            share: share.map(|(handle, ..)| handle),
             frames: VecDeque::with_capacity(FRAMES),
             touched: false,
             stalled: false,
@@ -157,23 +157,23 @@ impl<K: Kernel> QueuePairBuilder<K> {
         let places = [*sends, share.map_or(own, |(_, size, _)| size)];
         let reserved = |at: usize| Reserved { queue: queues[at], places: places[at], waiting: 0 };
         let ready = *transport == Transport::Datagram;
-        let mut front = Some(Front {
-            domain: domain.name,
+        let mut entry = Some(QpShared {
+            domain: domain.handle,
             phase: if ready { Phase::Ready } else { Phase::Fresh },
             sends: Posted::new(*sends),
             receives: Posted::new(own),
-            shared: share.map(|(name, ..)| name),
+            shared: share.map(|(handle, ..)| handle),
             event,
             wanted: false,
             queues: [reserved(0), reserved(1)],
             happened: VecDeque::with_capacity(EVENTS),
             told: None,
             counters: pair.engine.counters().clone(),
-            wishes: Wishes { arriving: Some(pair), ..Wishes::default() },
+            requests: Requests { arriving: Some(pair), ..Requests::default() },
         });
         inner.with(|shared| {
-            let has_share = share.is_none_or(|(name, ..)| shared.shares.get(name).is_some());
-            if !shared.has(domain.name) || !has_share {
+            let has_share = share.is_none_or(|(handle, ..)| shared.shares.get(handle).is_some());
+            if !shared.has(domain.handle) || !has_share {
                 return Err(Error::Gone);
             }
             if queues.iter().any(|queue| shared.queues.get(*queue).is_none()) {
@@ -192,7 +192,7 @@ impl<K: Kernel> QueuePairBuilder<K> {
                 first.into_iter().for_each(|first| first.reserved -= places[0]);
                 return Err(Error::CompletionsShort);
             }
-            front.take().into_iter().for_each(|front| shared.pairs.put(name, front));
+            entry.take().into_iter().for_each(|entry| shared.pairs.put(handle, entry));
             Ok(())
         })
     }

@@ -2,17 +2,17 @@
 
 use crate::connection_options::{Accept, Connect};
 use crate::private_data::PrivateData;
-use crate::table::Name;
+use crate::table::Handle;
 use alloc::boxed::Box;
 use core::net::IpAddr;
 use reflex_rdma_wire::Transport;
 use reflex_rdma_wire::cm::{RejectReason, ServiceId};
 
 pub(crate) enum Command {
-    Listen { transport: Transport, service: ServiceId, channel: Name, backlog: u16 },
+    Listen { transport: Transport, service: ServiceId, channel: Handle, backlog: u16 },
     Close { service: ServiceId },
-    Connect { pair: Name, channel: Name, name: u64, to: (IpAddr, u16), connect: Box<Connect> },
-    Accept { name: u64, pair: Name, accept: Box<Accept> },
-    Reject { name: u64, reason: RejectReason, data: Box<PrivateData> },
-    Disconnect { name: u64 },
+    Connect { pair: Handle, channel: Handle, handle: u64, to: (IpAddr, u16), connect: Box<Connect> },
+    Accept { handle: u64, pair: Handle, accept: Box<Accept> },
+    Reject { handle: u64, reason: RejectReason, data: Box<PrivateData> },
+    Disconnect { handle: u64 },
 }

@@ -1,13 +1,13 @@
-//! Completions, on their way to their handler.
+//! CqShared, on their way to their handler.
 
-use crate::front::Shared;
-use crate::table::Name;
-use crate::work::{Done, From};
+use crate::shared::Shared;
+use crate::table::Handle;
+use crate::work::{Cqe, WorkQueue};
 use crate::{Attachment, Kind, Rdma, Status};
 use core::cell::Cell;
 use reflex_event::{Borrowed, Kernel};
 use reflex_memory::{Custody, Lend, Lent, Taking};
-use reflex_rdma_device::{PARTS, Part};
+use reflex_rdma_device::{MAX_SGE, Sge};
 use reflex_rdma_wire::Qpn;
 
 /// Most completions handled in one run: then others of the same priority have their turn.
@@ -39,11 +39,11 @@ pub struct Completion<'a> {
     pub length: usize,
     /// A datagram's route comes before its payload.
     route: bool,
-    parts: Memory<Taking<'a>>,
+    sges: Memory<Taking<'a>>,
 }
 
 /// The pieces of memory that came with work.
-type Memory<M> = [Option<M>; PARTS];
+type Memory<M> = [Option<M>; MAX_SGE];
 
 /// A completion on its way to its handler.
 struct InHand<K: Kernel> {
@@ -54,11 +54,11 @@ struct InHand<K: Kernel> {
 }
 
 impl<K: Kernel> InHand<K> {
-    fn new(kernel: K, done: Done) -> Self {
-        let Done { completion: done, id, parts, .. } = done;
-        let memory = parts.map(|part| match part {
-            Part::Bytes(bytes, _) => Some(Custody::new(bytes)),
-            Part::None | Part::Region(_) => None,
+    fn new(kernel: K, done: Cqe) -> Self {
+        let Cqe { completion: done, id, sges, .. } = done;
+        let memory = sges.map(|sge| match sge {
+            Sge::Bytes(bytes, _) => Some(Custody::new(bytes)),
+            Sge::None | Sge::Region(_) => None,
         });
         Self { kernel, done, id, memory }
     }
@@ -79,7 +79,7 @@ impl<K: Kernel> InHand<K> {
 }
 
 impl<'a> Completion<'a> {
-    fn new(completion: reflex_rdma_engine::Completion, id: u64, parts: Memory<Taking<'a>>) -> Self {
+    fn new(completion: reflex_rdma_engine::Completion, id: u64, sges: Memory<Taking<'a>>) -> Self {
         let route = completion.global_route;
         let length = completion.length as usize
             - if route { ROUTE.min(completion.length as usize) } else { 0 };
@@ -93,7 +93,7 @@ impl<'a> Completion<'a> {
             solicited: completion.solicited,
             length,
             route,
-            parts,
+            sges,
         }
     }
 
@@ -106,7 +106,7 @@ impl<'a> Completion<'a> {
     /// route are not among it.
     pub fn bytes(&self) -> &[u8] {
         let first = if self.route { ROUTE } else { 0 };
-        match self.parts.first() {
+        match self.sges.first() {
             Some(Some(memory)) if self.is_success() => {
                 let bytes = memory.bytes();
                 bytes.get(first..(first + self.length).min(bytes.len())).unwrap_or(&[])
@@ -125,7 +125,7 @@ impl<'a> Completion<'a> {
 
     /// The memory that the work was posted with, piece by piece, to be posted again or dropped.
     pub fn take_bytes(&mut self) -> Option<Lent<[u8]>> {
-        self.parts.iter_mut().flatten().find_map(Taking::take)
+        self.sges.iter_mut().flatten().find_map(Taking::take)
     }
 }
 
@@ -133,27 +133,27 @@ impl<'a> Completion<'a> {
 /// Copies are of the same.
 pub struct CompletionQueue<K: Kernel> {
     pub(crate) rdma: Rdma<K>,
-    pub(crate) name: Name,
+    pub(crate) handle: Handle,
 }
 
 impl<K: Kernel> Clone for CompletionQueue<K> {
     fn clone(&self) -> Self {
-        Self::new(self.rdma.clone(), self.name)
+        Self::new(self.rdma.clone(), self.handle)
     }
 }
 
 impl<K: Kernel> CompletionQueue<K> {
-    pub(crate) fn new(rdma: Rdma<K>, name: Name) -> Self {
-        Self { rdma, name }
+    pub(crate) fn new(rdma: Rdma<K>, handle: Handle) -> Self {
+        Self { rdma, handle }
     }
 
     /// From now on the handler is called only when a completion comes for which its sender asked
-    /// for that ([`Send::solicited`](crate::Send::solicited)), or that tells of a failure: and then
+    /// for that ([`SendRequest::solicited`](crate::SendRequest::solicited)), or that tells of a failure: and then
     /// with all that have come. Those of sends wait, too.
     #[must_use]
     pub fn solicited_only(self) -> Self {
         self.rdma.0.with(|shared| {
-            let queue = shared.queues.get_mut(self.name);
+            let queue = shared.queues.get_mut(self.handle);
             queue.into_iter().for_each(|queue| queue.solicited = true);
         });
         self
@@ -164,7 +164,7 @@ impl<K: Kernel> CompletionQueue<K> {
         let inner = &self.rdma.0;
         inner.kernel.guarded(|| {
             let event = inner.with(|shared| {
-                let queue = shared.queues.get_mut(self.name)?;
+                let queue = shared.queues.get_mut(self.handle)?;
                 let waits = !queue.ring.is_empty() && core::mem::take(&mut queue.armed);
                 queue.event.filter(|_| waits)
             });
@@ -175,20 +175,24 @@ impl<K: Kernel> CompletionQueue<K> {
 
 impl<K: Kernel> Rdma<K> {
     /// Hands completions to their handler. A run of its registration.
-    pub(crate) fn hand_completions(&self, name: Name, mut handle: impl FnMut(&mut Completion<'_>)) {
+    pub(crate) fn hand_completions(
+        &self,
+        handle: Handle,
+        mut call: impl FnMut(&mut Completion<'_>),
+    ) {
         let inner = &self.0;
         let kernel = &inner.kernel;
         for _ in 0..BATCH {
             let told = Cell::new(None);
             let take = || {
-                let done = inner.with(|shared| shared.take_completion(name));
+                let done = inner.with(|shared| shared.take_completion(handle));
                 let done = InHand::new(kernel.clone(), done.ok_or(false)?);
                 told.set(Some((done.done, done.id)));
                 Ok(done)
             };
             let work = |memory: Memory<Taking<'_>>| {
                 if let Some((done, id)) = told.take() {
-                    handle(&mut Completion::new(done, id, memory));
+                    call(&mut Completion::new(done, id, memory));
                 }
             };
             if !kernel.hand(take, |done| &mut done.memory, InHand::give_up, work, |_, ()| true) {
@@ -196,7 +200,7 @@ impl<K: Kernel> Rdma<K> {
             }
         }
         let more = inner.with(|shared| {
-            let queue = shared.queues.get_mut(name)?;
+            let queue = shared.queues.get_mut(handle)?;
             queue.armed |= queue.ring.is_empty();
             queue.event.filter(|_| !queue.armed)
         });
@@ -208,21 +212,21 @@ impl<K: Kernel> Rdma<K> {
 
 impl Shared {
     /// Takes the oldest completion of a queue. The place that its work had can be taken again.
-    fn take_completion(&mut self, name: Name) -> Option<Done> {
-        let done = self.queues.get_mut(name)?.next()?;
+    fn take_completion(&mut self, handle: Handle) -> Option<Cqe> {
+        let done = self.queues.get_mut(handle)?.next()?;
         match self.pair(done.pair) {
-            Ok(front) => {
-                front.queues[done.from.side()].waiting -= 1;
+            Ok(entry) => {
+                entry.queues[done.from.side()].waiting -= 1;
                 match done.from {
-                    From::Sends => front.sends.left += 1,
-                    From::Receives => front.receives.left += 1,
-                    From::Shared(_) => {}
+                    WorkQueue::Sends => entry.sends.left += 1,
+                    WorkQueue::Receives => entry.receives.left += 1,
+                    WorkQueue::Shared(_) => {}
                 }
             }
             // The queue pair is gone: its place here goes, too.
-            Err(_) => self.queues.get_mut(name)?.reserved -= 1,
+            Err(_) => self.queues.get_mut(handle)?.reserved -= 1,
         }
-        if let From::Shared(share) = done.from
+        if let WorkQueue::Shared(share) = done.from
             && let Some(share) = self.shares.get_mut(share)
         {
             share.receives.left += 1;

@@ -1,11 +1,11 @@
 //! Connections, as applications have them: listening, connecting, and what happens to them.
 
 use crate::command::Command;
-use crate::connection_event::{ASKED, Happening, Occurred};
+use crate::connection_event::{ASKED, ConnectionChange, Occurred};
 use crate::connection_options::{Accept, Connect, service};
-use crate::front::{Listening, Shared};
 use crate::private_data::PrivateData;
-use crate::table::Name;
+use crate::shared::{Listening, Shared};
+use crate::table::Handle;
 use crate::work::Phase;
 use crate::{Error, QueuePair, Rdma};
 use alloc::boxed::Box;
@@ -23,25 +23,25 @@ pub struct ConnectionEvent<K: Kernel> {
     /// Which.
     pub connection: Connection<K>,
     /// What.
-    pub what: Happening,
+    pub what: ConnectionChange,
 }
 
 /// A connection's name. It can be kept and copied anywhere; when the connection is over, what is
 /// asked of it has no effect.
 pub struct Connection<K: Kernel> {
     rdma: Rdma<K>,
-    name: u64,
+    handle: u64,
 }
 
 impl<K: Kernel> Clone for Connection<K> {
     fn clone(&self) -> Self {
-        Self { rdma: self.rdma.clone(), name: self.name }
+        Self { rdma: self.rdma.clone(), handle: self.handle }
     }
 }
 
 impl<K: Kernel> PartialEq for Connection<K> {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.handle == other.handle
     }
 }
 
@@ -49,7 +49,7 @@ impl<K: Kernel> Eq for Connection<K> {}
 
 impl<K: Kernel> fmt::Debug for Connection<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Connection({})", self.name)
+        write!(f, "Connection({})", self.handle)
     }
 }
 
@@ -57,7 +57,7 @@ impl<K: Kernel> fmt::Debug for Connection<K> {
 /// the same.
 pub struct ConnectionManager<K: Kernel> {
     rdma: Rdma<K>,
-    channel: Name,
+    channel: Handle,
 }
 
 impl<K: Kernel> Clone for ConnectionManager<K> {
@@ -67,7 +67,7 @@ impl<K: Kernel> Clone for ConnectionManager<K> {
 }
 
 impl<K: Kernel> ConnectionManager<K> {
-    pub(crate) fn new(rdma: Rdma<K>, channel: Name) -> Self {
+    pub(crate) fn new(rdma: Rdma<K>, channel: Handle) -> Self {
         Self { rdma, channel }
     }
 
@@ -130,7 +130,7 @@ impl<K: Kernel> ConnectionManager<K> {
         let inner = &self.rdma.0;
         service(pair.transport, to.1)?;
         inner.local(to.0).ok_or(Error::NoAddress)?;
-        let (pair, channel, connect) = (pair.name, self.channel, Box::new(connect));
+        let (pair, channel, connect) = (pair.handle, self.channel, Box::new(connect));
         let mut named = 0;
         inner.command(|shared| {
             fresh(shared, pair)?;
@@ -139,15 +139,15 @@ impl<K: Kernel> ConnectionManager<K> {
                 return Err(Error::LimitReached);
             }
             shared.pair(pair)?.phase = Phase::Connecting;
-            let name = shared.name_connection();
-            named = name;
-            Ok(Command::Connect { pair, channel, name, to, connect })
+            let handle = shared.new_connection();
+            named = handle;
+            Ok(Command::Connect { pair, channel, handle, to, connect })
         })?;
-        Ok(Connection { rdma: self.rdma.clone(), name: named })
+        Ok(Connection { rdma: self.rdma.clone(), handle: named })
     }
 
     /// Tells what has happened. A run of the handler's registration.
-    pub(crate) fn hand_events(&self, mut handle: impl FnMut(ConnectionEvent<K>)) {
+    pub(crate) fn hand_events(&self, mut call: impl FnMut(ConnectionEvent<K>)) {
         for left in (0..BATCH).rev() {
             let (next, again) = self.rdma.0.with(|shared| {
                 let Some(channel) = shared.channels.get_mut(self.channel) else {
@@ -157,9 +157,9 @@ impl<K: Kernel> ConnectionManager<K> {
                 channel.armed = channel.queue.is_empty();
                 (next, channel.event.filter(|_| left == 0 && !channel.armed))
             });
-            let Some(Occurred { name, what }) = next else { return };
-            let connection = Connection { rdma: self.rdma.clone(), name };
-            handle(ConnectionEvent { connection, what });
+            let Some(Occurred { handle, what }) = next else { return };
+            let connection = Connection { rdma: self.rdma.clone(), handle };
+            call(ConnectionEvent { connection, what });
             if let Some(event) = again {
                 self.rdma.0.activate(event);
             }
@@ -174,11 +174,11 @@ impl<K: Kernel> Connection<K> {
     /// [`Error::QueueFull`] when the port has too much to do, [`Error::NotReady`] when the queue pair
     /// has a peer or has failed, [`Error::Gone`].
     pub fn accept(&self, pair: &QueuePair<K>, accept: Accept) -> Result<(), Error> {
-        let (name, pair, accept) = (self.name, pair.name, Box::new(accept));
+        let (handle, pair, accept) = (self.handle, pair.handle, Box::new(accept));
         self.rdma.0.command(|shared| {
             fresh(shared, pair)?;
             shared.pair(pair)?.phase = Phase::Connecting;
-            Ok(Command::Accept { name, pair, accept })
+            Ok(Command::Accept { handle, pair, accept })
         })
     }
 
@@ -187,10 +187,10 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::PrivateData`], [`Error::QueueFull`].
     pub fn reject(&self, data: &[u8]) -> Result<(), Error> {
-        let (name, reason) = (self.name, RejectReason::CONSUMER);
+        let (handle, reason) = (self.handle, RejectReason::CONSUMER);
         let data = PrivateData::new(data, 148)?;
         let data = Box::new(data);
-        self.rdma.0.command(|_| Ok(Command::Reject { name, reason, data }))
+        self.rdma.0.command(|_| Ok(Command::Reject { handle, reason, data }))
     }
 
     /// Ends it: what is in flight completes as flushed.
@@ -198,13 +198,13 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::QueueFull`].
     pub fn disconnect(&self) -> Result<(), Error> {
-        self.rdma.0.command(|_| Ok(Command::Disconnect { name: self.name }))
+        self.rdma.0.command(|_| Ok(Command::Disconnect { handle: self.handle }))
     }
 }
 
 /// # Errors
 /// [`Error::NotReady`] when a queue pair has a peer, is about to have one, or has failed.
-fn fresh(shared: &mut Shared, pair: Name) -> Result<(), Error> {
+fn fresh(shared: &mut Shared, pair: Handle) -> Result<(), Error> {
     match shared.pair(pair)?.phase {
         Phase::Fresh => Ok(()),
         _ => Err(Error::NotReady),

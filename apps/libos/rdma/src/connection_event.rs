@@ -8,8 +8,8 @@ use reflex_rdma_wire::cm::RejectReason;
 
 /// What has happened to a connection, on its way.
 pub(crate) struct Occurred {
-    pub(crate) name: u64,
-    pub(crate) what: Happening,
+    pub(crate) handle: u64,
+    pub(crate) what: ConnectionChange,
 }
 
 /// Why a connection did not come about.
@@ -48,7 +48,7 @@ impl fmt::Display for Failure {
 ///           `-> (reject)
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub enum Happening {
+pub enum ConnectionChange {
     /// A peer asks for one: it is to be accepted or rejected.
     Requested {
         /// The transport that it is to have.
@@ -81,7 +81,7 @@ pub enum Happening {
     Disconnected,
 }
 
-impl Happening {
+impl ConnectionChange {
     /// Whether nothing more happens to the connection.
     pub(crate) fn is_last(&self) -> bool {
         matches!(self, Self::Rejected { .. } | Self::Failed { .. } | Self::Disconnected)

@@ -12,19 +12,19 @@ use reflex_rdma_engine::Domain;
 /// same.
 pub struct ProtectionDomain<K: Kernel> {
     pub(crate) rdma: Rdma<K>,
-    pub(crate) name: Domain,
+    pub(crate) handle: Domain,
     pool: &'static Pool,
 }
 
 impl<K: Kernel> Clone for ProtectionDomain<K> {
     fn clone(&self) -> Self {
-        Self::new(self.rdma.clone(), self.name, self.pool)
+        Self::new(self.rdma.clone(), self.handle, self.pool)
     }
 }
 
 impl<K: Kernel> ProtectionDomain<K> {
-    pub(crate) fn new(rdma: Rdma<K>, name: Domain, pool: &'static Pool) -> Self {
-        Self { rdma, name, pool }
+    pub(crate) fn new(rdma: Rdma<K>, handle: Domain, pool: &'static Pool) -> Self {
+        Self { rdma, handle, pool }
     }
 
     /// Zeroed event memory of the domain's context, to be posted or registered.
@@ -46,7 +46,7 @@ impl<K: Kernel> ProtectionDomain<K> {
         }
         self.rdma.0.kernel.guarded(|| {
             let memory = Arc::new(Exposed::new(bytes));
-            Self::enter(&self.rdma, self.name, access, &memory, None)
+            Self::enter(&self.rdma, self.handle, access, &memory, None)
         })
     }
 

@@ -8,8 +8,8 @@
 //! What others belong to goes first, so that nothing new can be made for it behind the search.
 
 use crate::Port;
-use crate::table::Name;
-use crate::work::Done;
+use crate::table::Handle;
+use crate::work::Cqe;
 use alloc::collections::VecDeque;
 use reflex_event::Kernel;
 use reflex_hil::Link;
@@ -22,8 +22,8 @@ const BATCH: u32 = 16;
 #[derive(Default)]
 pub(crate) struct Search {
     at: At,
-    /// Completions of a queue that is gone; their memory goes back one by one.
-    remains: VecDeque<Done>,
+    /// CqShared of a queue that is gone; their memory goes back one by one.
+    remains: VecDeque<Cqe>,
 }
 
 #[derive(Clone, Copy)]
@@ -70,11 +70,11 @@ impl<K: Kernel> Port<K> {
             At::Domain(at) => {
                 let places = inner.with(|shared| {
                     let table = &mut shared.domains;
-                    let orphan = |(name, it): (Name, &mut crate::front::DomainFront)| {
-                        (!it.owner.is_alive(kernel)).then_some(name)
+                    let orphan = |(handle, it): (Handle, &mut crate::shared::PdShared)| {
+                        (!it.owner.is_alive(kernel)).then_some(handle)
                     };
                     let orphan = table.at(at).and_then(orphan);
-                    orphan.map(|name| table.remove(name));
+                    orphan.map(|handle| table.remove(handle));
                     table.len()
                 });
                 if at + 1 < places { At::Domain(at + 1) } else { At::Queue(0) }
@@ -83,8 +83,8 @@ impl<K: Kernel> Port<K> {
                 let (queue, places) = inner.with(|shared| {
                     let table = &mut shared.queues;
                     let orphan = table.at(at).filter(|(_, it)| !it.owner.is_alive(kernel));
-                    let orphan = orphan.map(|(name, _)| name);
-                    (orphan.and_then(|name| table.remove(name)), table.len())
+                    let orphan = orphan.map(|(handle, _)| handle);
+                    (orphan.and_then(|handle| table.remove(handle)), table.len())
                 });
                 search.remains = queue.map(|queue| queue.ring).unwrap_or_default();
                 if at + 1 < places { At::Queue(at + 1) } else { At::Channel(0) }
@@ -93,8 +93,8 @@ impl<K: Kernel> Port<K> {
                 let (_channel, places) = inner.with(|shared| {
                     let table = &mut shared.channels;
                     let orphan = table.at(at).filter(|(_, it)| !it.owner.is_alive(kernel));
-                    let orphan = orphan.map(|(name, _)| name);
-                    (orphan.and_then(|name| table.remove(name)), table.len())
+                    let orphan = orphan.map(|(handle, _)| handle);
+                    (orphan.and_then(|handle| table.remove(handle)), table.len())
                 });
                 if at + 1 < places { At::Channel(at + 1) } else { At::Listening(0) }
             }
@@ -127,36 +127,36 @@ impl<K: Kernel> Port<K> {
                 let (orphan, places) = inner.with(|shared| {
                     let places = shared.pairs.len();
                     let pair = shared.pairs.at(at);
-                    let pair = pair.map(|(name, front)| (name, front.domain, front.queues));
+                    let pair = pair.map(|(handle, entry)| (handle, entry.domain, entry.queues));
                     let orphan = pair.filter(|(_, domain, queues)| {
                         let lacks =
-                            |it: &crate::front::Reserved| shared.queues.get(it.queue).is_none();
+                            |it: &crate::shared::Reserved| shared.queues.get(it.queue).is_none();
                         !shared.has(*domain) || queues.iter().any(lacks)
                     });
-                    (orphan.map(|(name, ..)| name), places)
+                    (orphan.map(|(handle, ..)| handle), places)
                 });
-                if let Some(name) = orphan {
-                    self.destroy(name, link);
+                if let Some(handle) = orphan {
+                    self.destroy(handle, link);
                 }
                 if at + 1 < places { At::Pair(at + 1) } else { At::Share(0) }
             }
             At::Share(at) => {
-                let (front, places) = inner.with(|shared| {
-                    let orphan = shared.shares.at(at).map(|(name, it)| (name, it.domain));
+                let (entry, places) = inner.with(|shared| {
+                    let orphan = shared.shares.at(at).map(|(handle, it)| (handle, it.domain));
                     let orphan = orphan.filter(|(_, domain)| !shared.has(*domain));
-                    let front = orphan.and_then(|(name, _)| shared.shares.remove(name));
-                    (front, shared.shares.len())
+                    let entry = orphan.and_then(|(handle, _)| shared.shares.remove(handle));
+                    (entry, shared.shares.len())
                 });
-                if let Some(front) = front {
+                if let Some(entry) = entry {
                     self.shares[usize::from(at)] = None;
-                    front.told.into_iter().for_each(|told| inner.unregister(told));
+                    entry.told.into_iter().for_each(|told| inner.unregister(told));
                 }
                 if at + 1 < places { At::Share(at + 1) } else { At::Region(0) }
             }
             At::Region(at) => {
                 let (_memory, places) = inner.with(|shared| {
                     let orphan = shared.regions.at(at).filter(|(_, domain)| !shared.has(*domain));
-                    let memory = orphan.and_then(|(name, _)| shared.regions.deregister(name));
+                    let memory = orphan.and_then(|(handle, _)| shared.regions.deregister(handle));
                     (memory, shared.regions.places())
                 });
                 if at + 1 < places {

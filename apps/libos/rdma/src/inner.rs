@@ -2,9 +2,9 @@
 
 use crate::Error;
 use crate::command::Command;
-use crate::front::{Owner, Shared};
 use crate::limits::Limits;
-use crate::table::{Name, Table};
+use crate::shared::{Owner, Shared};
+use crate::table::{Handle, Table};
 use alloc::boxed::Box;
 use core::net::IpAddr;
 use reflex_event::{Ceiling, EventId, Kernel, Priority, TimerId};
@@ -87,14 +87,14 @@ impl<K: Kernel> Inner<K> {
         owner: Owner,
         table: impl FnOnce(&mut Shared) -> &mut Table<T>,
         entry: T,
-    ) -> Result<Name, Error> {
-        let name = self.with(|shared| table(shared).insert(entry));
-        let name = name.map_err(|_| Error::LimitReached)?;
+    ) -> Result<Handle, Error> {
+        let handle = self.with(|shared| table(shared).insert(entry));
+        let handle = handle.map_err(|_| Error::LimitReached)?;
         if !owner.is_alive(&self.kernel) {
             // It has been given up meanwhile, and the search for what it owned may be over.
             self.activate(self.events()?.bereaved);
         }
-        Ok(name)
+        Ok(handle)
     }
 
     /// Has the port carry out the command that `make` makes in a section, after those before it. When

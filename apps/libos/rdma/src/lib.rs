@@ -4,7 +4,7 @@
 //! ```text
 //!  application's contexts                              the IP stack's context
 //!
-//!  QueuePair::post_send ----> front: bounded queues --> pair: held memory, engine --> frames
+//!  QueuePair::post_send ----> shared: bounded queues --> pair: held memory, engine --> frames
 //!  handler <-- CompletionQueue <--------------------- reporter <---'   ^
 //!  handler <-- ConnectionManager <------ channel <---- cm ----------'  '-- frames to UDP 4791
 //!  MemoryRegion -----------> regions (by key) <------ what peers write
@@ -41,7 +41,6 @@ mod counters;
 mod domain;
 mod error;
 mod estate;
-mod front;
 mod inner;
 mod limits;
 mod negotiate;
@@ -57,6 +56,7 @@ mod region;
 mod report;
 mod service;
 mod service_state;
+mod shared;
 mod shared_receive;
 mod table;
 mod work;
@@ -64,7 +64,7 @@ mod work;
 pub use builder::QueuePairBuilder;
 pub use completion_queue::{Completion, CompletionQueue};
 pub use connection::{Connection, ConnectionEvent, ConnectionManager};
-pub use connection_event::{Failure, Happening};
+pub use connection_event::{ConnectionChange, Failure};
 pub use connection_options::{Accept, Connect};
 pub use counters::Counters;
 pub use domain::ProtectionDomain;
@@ -73,7 +73,7 @@ pub use inner::Place;
 pub use limits::Limits;
 pub use peer::Peer;
 pub use port::Port;
-pub use post::{Receive, Send};
+pub use post::{ReceiveRequest, SendRequest};
 pub use private_data::PrivateData;
 pub use queue_pair::QueuePair;
 pub use rdma::Rdma;

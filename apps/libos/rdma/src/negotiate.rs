@@ -1,13 +1,13 @@
 //! Connections, as they are asked for, answered and ended, and what their applications are told.
 
-use crate::connection_event::{ASKED, Failure, Happening, Occurred, REQUESTED};
+use crate::connection_event::{ASKED, ConnectionChange, Failure, Occurred, REQUESTED};
 use crate::connection_options::{Accept, Connect, service};
-use crate::front::number;
 use crate::pair_state::{engine_time, source_port};
 use crate::port::Port;
 use crate::private_data::PrivateData;
-use crate::service_state::{Doing, Known, Told};
-use crate::table::Name;
+use crate::service_state::{AgentEvent, Doing, Known};
+use crate::shared::number;
+use crate::table::Handle;
 use crate::work::Phase;
 use core::net::IpAddr;
 use core::ops::Bound;
@@ -21,29 +21,29 @@ use reflex_rdma_wire::{Gid, Psn};
 impl<K: Kernel> Port<K> {
     pub(crate) fn connect(
         &mut self,
-        pair: Name,
-        (name, channel): (u64, Name),
+        pair: Handle,
+        (handle, channel): (u64, Handle),
         (address, port): (IpAddr, u16),
         connect: &Connect,
         link: &mut dyn Link,
     ) {
-        let mut known = Known { name, channel, pair: Some(pair), promised: ASKED };
-        match self.request(pair, name, (address, port), connect, link) {
+        let mut known = Known { handle, channel, pair: Some(pair), promised: ASKED };
+        match self.request(pair, handle, (address, port), connect, link) {
             Ok(id) => {
                 self.service.known.insert(id.0, known);
-                self.service.names.insert(name, id);
+                self.service.handles.insert(handle, id);
             }
             Err(why) => {
-                self.let_go(pair);
-                self.tell(&mut known, Happening::Failed { why });
+                self.detach(pair);
+                self.tell(&mut known, ConnectionChange::Failed { why });
             }
         }
     }
 
     fn request(
         &mut self,
-        queue_pair: Name,
-        name: u64,
+        queue_pair: Handle,
+        handle: u64,
         (address, port): (IpAddr, u16),
         connect: &Connect,
         link: &mut dyn Link,
@@ -61,7 +61,7 @@ impl<K: Kernel> Port<K> {
             service,
             transport,
             mtu,
-            source_port: 0xc000 | name as u16 & 0x3fff,
+            source_port: 0xc000 | handle as u16 & 0x3fff,
             responder_resources: connect.reads,
             initiator_depth: connect.reads,
             retries: connect.retries,
@@ -80,31 +80,37 @@ impl<K: Kernel> Port<K> {
         Ok(id)
     }
 
-    pub(crate) fn accept(&mut self, name: u64, pair: Name, accept: &Accept, link: &mut dyn Link) {
-        let id = self.service.find(name);
+    pub(crate) fn accept(
+        &mut self,
+        handle: u64,
+        pair: Handle,
+        accept: &Accept,
+        link: &mut dyn Link,
+    ) {
+        let id = self.service.find(handle);
         let asked = |id: &CommId| self.service.agent.state(*id) == Some(cm::State::ReqReceived);
         let Some(id) = id.filter(asked) else {
             // It has been answered, or is over, which has been told.
-            return self.let_go(pair);
+            return self.detach(pair);
         };
         if self.answer(id, pair, accept, link) {
             return;
         }
         self.release(pair, id);
-        self.tell_of(id, Happening::Failed { why: Failure::QueuePair });
+        self.tell_of(id, ConnectionChange::Failed { why: Failure::QueuePair });
         self.refuse(id, RejectReason::NO_QP, &[], link);
     }
 
     /// Accepts a request; false when the queue pair is not fit for that.
-    fn answer(&mut self, id: CommId, name: Name, accept: &Accept, link: &mut dyn Link) -> bool {
+    fn answer(&mut self, id: CommId, handle: Handle, accept: &Accept, link: &mut dyn Link) -> bool {
         let transport = self.service.agent.parameters(id).map(|it| it.transport);
         let psn = self.random_psn();
-        let Some(pair) = self.pair(name).filter(|it| it.connection.is_none()) else {
-            self.let_go(name);
+        let Some(pair) = self.pair(handle).filter(|it| it.connection.is_none()) else {
+            self.detach(handle);
             return false;
         };
         if pair.engine.state() != State::Init || Some(pair.engine.transport()) != transport {
-            self.let_go(name);
+            self.detach(handle);
             return false;
         }
         let answer = cm::Accept {
@@ -113,16 +119,16 @@ impl<K: Kernel> Port<K> {
             rnr_retries: accept.rnr_retries,
             shared_receive_queue: pair.share.is_some(),
             private_data: accept.data.as_bytes(),
-            ..cm::Accept::new(number(name), psn)
+            ..cm::Accept::new(number(handle), psn)
         };
         let now = engine_time(self.inner.kernel.now());
-        self.hold(name, id, true);
+        self.hold(handle, id, true);
         if let Some(known) = self.service.known.get_mut(&id.0) {
-            known.pair = Some(name);
+            known.pair = Some(handle);
         }
         let accepted = self.with_agent(link, |agent, doing| agent.accept(id, &answer, now, doing));
         // The peer's first packet may come right behind the answer, and no earlier than this ends.
-        accepted.is_ok_and(|parameters| self.bring_up(name, &parameters))
+        accepted.is_ok_and(|parameters| self.bring_up(handle, &parameters))
     }
 
     /// Ends a request or a reply.
@@ -138,18 +144,18 @@ impl<K: Kernel> Port<K> {
 
     pub(crate) fn reject(
         &mut self,
-        name: u64,
+        handle: u64,
         reason: RejectReason,
         data: &[u8],
         link: &mut dyn Link,
     ) {
-        if let Some(id) = self.service.find(name) {
+        if let Some(id) = self.service.find(handle) {
             self.refuse(id, reason, data, link);
         }
     }
 
-    pub(crate) fn disconnect(&mut self, name: u64, link: &mut dyn Link) {
-        if let Some(id) = self.service.find(name) {
+    pub(crate) fn disconnect(&mut self, handle: u64, link: &mut dyn Link) {
+        if let Some(id) = self.service.find(handle) {
             self.end_connection(id, link);
         }
     }
@@ -164,20 +170,20 @@ impl<K: Kernel> Port<K> {
         }
         if !ending && self.service.agent.state(id) != Some(cm::State::DreqSent) {
             // It had not come to stand, and no answer is waited for. Then it may be forgotten.
-            self.tell_of(id, Happening::Disconnected);
+            self.tell_of(id, ConnectionChange::Disconnected);
             self.refuse(id, RejectReason::CONSUMER, &[], link);
         }
     }
 
     /// The connection of a queue pair that is gone ends.
-    pub(crate) fn abandon(&mut self, pair: Name, link: &mut dyn Link) {
+    pub(crate) fn abandon(&mut self, pair: Handle, link: &mut dyn Link) {
         if let Some(id) = self.pair(pair).and_then(|pair| pair.connection) {
             self.end_connection(id, link);
         }
     }
 
     /// The first packet of a connection's peer has come: that confirms it, too.
-    pub(crate) fn confirm(&mut self, pair: Name, link: &mut dyn Link) {
+    pub(crate) fn confirm(&mut self, pair: Handle, link: &mut dyn Link) {
         if let Some(id) = self.pair(pair).and_then(|pair| pair.connection) {
             // When it is over, that has been told.
             let _ = self.with_agent(link, |agent, doing| agent.established(id, doing));
@@ -185,27 +191,27 @@ impl<K: Kernel> Port<K> {
     }
 
     /// Deals with what the manager told.
-    pub(crate) fn told(&mut self, told: Told, link: &mut dyn Link) {
+    pub(crate) fn told(&mut self, told: AgentEvent, link: &mut dyn Link) {
         match told {
-            Told::Requested { id, service, transport, from, data } => {
+            AgentEvent::Requested { id, service, transport, from, data } => {
                 let listener = self.service.listeners.get(&service.0).map(|it| it.1);
-                let name = listener.and_then(|channel| {
+                let handle = listener.and_then(|channel| {
                     self.inner.with(|shared| {
                         let heard = shared.channels.get_mut(channel)?.promise(REQUESTED);
                         shared.counters.unheard += u64::from(!heard);
-                        heard.then(|| (channel, shared.name_connection()))
+                        heard.then(|| (channel, shared.new_connection()))
                     })
                 });
-                let Some((channel, name)) = name else {
+                let Some((channel, handle)) = handle else {
                     return self.refuse(id, RejectReason::NO_RESOURCES, &[], link);
                 };
-                let known = Known { name, channel, pair: None, promised: REQUESTED };
+                let known = Known { handle, channel, pair: None, promised: REQUESTED };
                 self.service.known.insert(id.0, known);
-                self.service.names.insert(name, id);
+                self.service.handles.insert(handle, id);
                 let port = service.to_ip().map_or(0, |(_, port)| port);
-                self.tell_of(id, Happening::Requested { transport, port, from, data });
+                self.tell_of(id, ConnectionChange::Requested { transport, port, from, data });
             }
-            Told::Reply { id, parameters, data } => {
+            AgentEvent::Reply { id, parameters, data } => {
                 let pair = self.service.known.get(&id.0).and_then(|known| known.pair);
                 if pair.is_some_and(|pair| self.bring_up(pair, &parameters)) {
                     let establish =
@@ -215,18 +221,18 @@ impl<K: Kernel> Port<K> {
                     }
                     return;
                 }
-                self.over(id, Happening::Failed { why: Failure::QueuePair });
+                self.over(id, ConnectionChange::Failed { why: Failure::QueuePair });
                 self.refuse(id, RejectReason::NO_QP, &[], link);
             }
-            Told::Connected { id, data } => self.connected(id, data),
-            Told::Rejected { id, reason, data } => {
-                self.over(id, Happening::Rejected { reason, data });
+            AgentEvent::Connected { id, data } => self.connected(id, data),
+            AgentEvent::Rejected { id, reason, data } => {
+                self.over(id, ConnectionChange::Rejected { reason, data });
             }
-            Told::Failed { id, why } => self.over(id, Happening::Failed { why }),
-            Told::Disconnected { id } => self.over(id, Happening::Disconnected),
-            Told::Released { id } => {
+            AgentEvent::Failed { id, why } => self.over(id, ConnectionChange::Failed { why }),
+            AgentEvent::Disconnected { id } => self.over(id, ConnectionChange::Disconnected),
+            AgentEvent::Released { id } => {
                 if let Some(known) = self.service.known.remove(&id.0) {
-                    self.service.names.remove(&known.name);
+                    self.service.handles.remove(&known.handle);
                     self.inner.with(|shared| {
                         let channel = shared.channels.get_mut(known.channel);
                         channel.into_iter().for_each(|it| it.promised -= known.promised);
@@ -237,17 +243,17 @@ impl<K: Kernel> Port<K> {
     }
 
     fn connected(&mut self, id: CommId, data: PrivateData) {
-        if let Some(name) = self.service.known.get(&id.0).and_then(|known| known.pair)
-            && let Some(pair) = self.pair(name)
+        if let Some(handle) = self.service.known.get(&id.0).and_then(|known| known.pair)
+            && let Some(pair) = self.pair(handle)
             && pair.connection == Some(id)
         {
             pair.unconfirmed = false;
-            self.set_phase(name, Phase::Ready);
+            self.set_phase(handle, Phase::Ready);
         }
-        self.tell_of(id, Happening::Connected { data });
+        self.tell_of(id, ConnectionChange::Connected { data });
     }
 
-    fn over(&mut self, id: CommId, what: Happening) {
+    fn over(&mut self, id: CommId, what: ConnectionChange) {
         if let Some(pair) = self.service.known.get(&id.0).and_then(|known| known.pair) {
             self.release(pair, id);
         }
@@ -255,7 +261,7 @@ impl<K: Kernel> Port<K> {
     }
 
     /// A queue pair is in a connection from now on, or on its way to it.
-    fn hold(&mut self, pair: Name, id: CommId, unconfirmed: bool) {
+    fn hold(&mut self, pair: Handle, id: CommId, unconfirmed: bool) {
         if let Some(pair) = self.pair(pair) {
             (pair.connection, pair.unconfirmed) = (Some(id), unconfirmed);
         }
@@ -263,29 +269,29 @@ impl<K: Kernel> Port<K> {
 
     /// A connection of a queue pair's is over. If it has not begun to work with the peer, it can have
     /// another.
-    fn release(&mut self, name: Name, id: CommId) {
-        let Some(pair) = self.pair(name).filter(|it| it.connection == Some(id)) else { return };
+    fn release(&mut self, handle: Handle, id: CommId) {
+        let Some(pair) = self.pair(handle).filter(|it| it.connection == Some(id)) else { return };
         (pair.connection, pair.unconfirmed) = (None, false);
         if pair.engine.state() == State::Init {
-            self.let_go(name);
+            self.detach(handle);
         } else {
-            self.take_down(name);
+            self.move_to_error(handle);
         }
     }
 
     /// A queue pair that was to be connected, and is not, can be connected otherwise.
-    fn let_go(&self, pair: Name) {
+    fn detach(&self, pair: Handle) {
         self.inner.with(|shared| {
-            if let Ok(front) = shared.pair(pair)
-                && front.phase == Phase::Connecting
+            if let Ok(entry) = shared.pair(pair)
+                && entry.phase == Phase::Connecting
             {
-                front.phase = Phase::Fresh;
+                entry.phase = Phase::Fresh;
             }
         });
     }
 
     /// Takes a queue pair on its way, with what its peer and this side have agreed.
-    fn bring_up(&mut self, pair: Name, parameters: &Parameters) -> bool {
+    fn bring_up(&mut self, pair: Handle, parameters: &Parameters) -> bool {
         let (rtr, rts) = (parameters.rtr(source_port(number(pair))), parameters.rts());
         self.modify(pair, State::Rtr, &rtr) && self.modify(pair, State::Rts, &rts)
     }
@@ -297,13 +303,13 @@ impl<K: Kernel> Port<K> {
     }
 
     /// The next connection behind that one, and the channel that is told of it.
-    pub(crate) fn next_connection(&self, after: Option<CommId>) -> Option<(CommId, Name)> {
+    pub(crate) fn next_connection(&self, after: Option<CommId>) -> Option<(CommId, Handle)> {
         let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.0));
         let next = self.service.known.range((from, Bound::Unbounded)).next();
         next.map(|(id, known)| (CommId(*id), known.channel))
     }
 
-    fn tell_of(&mut self, id: CommId, what: Happening) {
+    fn tell_of(&mut self, id: CommId, what: ConnectionChange) {
         if let Some(mut known) = self.service.known.get(&id.0).copied() {
             self.tell(&mut known, what);
             self.service.known.insert(id.0, known);
@@ -311,14 +317,14 @@ impl<K: Kernel> Port<K> {
     }
 
     /// Has an application told, if that is to be told yet: places were kept for it.
-    fn tell(&self, known: &mut Known, what: Happening) {
+    fn tell(&self, known: &mut Known, what: ConnectionChange) {
         if known.promised == 0 {
             return;
         }
         let last = what.is_last();
         let event = self.inner.with(|shared| {
             let channel = shared.channels.get_mut(known.channel)?;
-            let event = channel.tell(Occurred { name: known.name, what });
+            let event = channel.tell(Occurred { handle: known.handle, what });
             known.promised -= 1;
             if last {
                 channel.promised -= core::mem::take(&mut known.promised);

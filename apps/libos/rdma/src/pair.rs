@@ -3,8 +3,8 @@
 use crate::inner::Inner;
 use crate::pair_state::{Pair, Share, engine_time, source_port};
 use crate::report::Reporter;
-use crate::table::Name;
-use crate::work::{From, Phase, ReceiveWork, SendWork};
+use crate::table::Handle;
+use crate::work::{Phase, ReceiveWork, SendWork, WorkQueue};
 use reflex_event::{Instant, Kernel};
 use reflex_hil::Link;
 use reflex_rdma_device::{PairMemory, Sender};
@@ -33,29 +33,30 @@ impl Pair {
         if self.engine.state() < State::Rts {
             return;
         }
-        let next = |name| inner.with(|shared| shared.pairs.get_mut(name)?.sends.queue.pop_front());
-        while let Some(work) = next(self.name) {
+        let next =
+            |handle| inner.with(|shared| shared.pairs.get_mut(handle)?.sends.queue.pop_front());
+        while let Some(work) = next(self.handle) {
             self.post(inner, work);
         }
     }
 
     fn post<K: Kernel>(&mut self, inner: &Inner<K>, work: SendWork) {
-        let SendWork { tag, work, flags, to, parts } = work;
+        let SendWork { tag, work, flags, to, sges } = work;
         let destination = to.and_then(|to| {
             let local = inner.local(to.to)?;
             let envelope =
                 Envelope::new(local, Gid::from(to.to), source_port(self.engine.number()));
             Some(Destination { envelope, queue_pair: to.queue_pair, key: to.key })
         });
-        let kept = self.sends.borrow_mut().keep(tag, parts);
+        let kept = self.sends.borrow_mut().keep(tag, sges);
         // As many may be posted as there is room for.
         let Ok((id, segments, count)) = kept else { return };
         let segments = &segments[..count];
         let (flags, destination) = (flags | Flags::SIGNALLED, destination.as_ref());
         let request = SendRequest { id, work, segments, flags, destination };
-        let from = From::Receives;
-        let Self { engine, sends, receives, name, .. } = self;
-        let mut report = Reporter::new(inner, sends, receives, *name, from);
+        let from = WorkQueue::Receives;
+        let Self { engine, sends, receives, handle, .. } = self;
+        let mut report = Reporter::new(inner, sends, receives, *handle, from);
         if engine.post_send(&request, &mut report).is_err() {
             report.refuse(id, engine.number(), &work, Status::LocalOperation);
         }
@@ -77,14 +78,14 @@ impl Pair {
 
     fn drain_own<K: Kernel>(&mut self, inner: &Inner<K>) {
         let next =
-            |name| inner.with(|shared| shared.pairs.get_mut(name)?.receives.queue.pop_front());
-        while let Some(ReceiveWork { id, parts }) = next(self.name) {
-            let kept = self.receives.borrow_mut().keep(id, parts);
+            |handle| inner.with(|shared| shared.pairs.get_mut(handle)?.receives.queue.pop_front());
+        while let Some(ReceiveWork { id, sges }) = next(self.handle) {
+            let kept = self.receives.borrow_mut().keep(id, sges);
             let Ok((id, segments, count)) = kept else { return };
             let request = ReceiveRequest { id, segments: &segments[..count] };
-            let from = From::Receives;
-            let Self { engine, sends, receives, name, .. } = self;
-            let mut report = Reporter::new(inner, sends, receives, *name, from);
+            let from = WorkQueue::Receives;
+            let Self { engine, sends, receives, handle, .. } = self;
+            let mut report = Reporter::new(inner, sends, receives, *handle, from);
             // It has room, and takes receives from the first.
             let posted = engine.post_receive(&request, &mut report);
             debug_assert!(posted.is_ok(), "{posted:?}");
@@ -106,15 +107,15 @@ impl Pair {
         };
         self.drain_receives(inner, share.as_deref_mut());
         let before = self.engine.counters().total();
-        let (shared, held, from) = match (&mut share, self.share) {
+        let (shared, in_flight, from) = match (&mut share, self.share) {
             (Some(share), Some(place)) => {
-                (Some(&mut share.engine), &share.held, From::Shared(place))
+                (Some(&mut share.engine), &share.in_flight, WorkQueue::Shared(place))
             }
-            _ => (None, &self.receives, From::Receives),
+            _ => (None, &self.receives, WorkQueue::Receives),
         };
-        let Self { engine, sends, name, .. } = self;
-        let mut memory = PairMemory { regions: inner, sends, receives: held };
-        let mut report = Reporter::new(inner, sends, held, *name, from);
+        let Self { engine, sends, handle, .. } = self;
+        let mut memory = PairMemory { regions: inner, sends, receives: in_flight };
+        let mut report = Reporter::new(inner, sends, in_flight, *handle, from);
         engine.receive(&packet, engine_time(now), &mut memory, shared, &mut report);
         let refused = engine.counters().total() != before;
         if refused {
@@ -146,12 +147,12 @@ impl Pair {
         share: Option<&mut Share>,
         work: impl FnOnce(&mut QueuePair, &mut Reporter<'_, K>) -> R,
     ) -> R {
-        let (held, from) = match (share, self.share) {
-            (Some(share), Some(place)) => (&share.held, From::Shared(place)),
-            _ => (&self.receives, From::Receives),
+        let (in_flight, from) = match (share, self.share) {
+            (Some(share), Some(place)) => (&share.in_flight, WorkQueue::Shared(place)),
+            _ => (&self.receives, WorkQueue::Receives),
         };
-        let Self { engine, sends, name, .. } = self;
-        let mut report = Reporter::new(inner, sends, held, *name, from);
+        let Self { engine, sends, handle, .. } = self;
+        let mut report = Reporter::new(inner, sends, in_flight, *handle, from);
         work(engine, &mut report)
     }
 
@@ -179,13 +180,13 @@ impl Pair {
         if !self.engine.is_due() {
             return Sent { more: false, starved: false };
         }
-        let (held, from) = match (share, self.share) {
-            (Some(share), Some(place)) => (&share.held, From::Shared(place)),
-            _ => (&self.receives, From::Receives),
+        let (in_flight, from) = match (share, self.share) {
+            (Some(share), Some(place)) => (&share.in_flight, WorkQueue::Shared(place)),
+            _ => (&self.receives, WorkQueue::Receives),
         };
-        let Self { engine, sends, name, .. } = self;
-        let memory = PairMemory { regions: inner, sends, receives: held };
-        let mut report = Reporter::new(inner, sends, held, *name, from);
+        let Self { engine, sends, handle, .. } = self;
+        let memory = PairMemory { regions: inner, sends, receives: in_flight };
+        let mut report = Reporter::new(inner, sends, in_flight, *handle, from);
         let mut sender = Sender::new(link, &memory);
         let sent = engine.transmit(engine_time(now), BUDGET, &mut sender, &mut report);
         let Sender { starved, unresolved, .. } = sender;
@@ -199,8 +200,8 @@ impl Pair {
         if self.engine.state() == State::Err && !self.failed {
             self.failed = true;
             inner.with(|shared| {
-                if let Ok(front) = shared.pair(self.name) {
-                    front.phase = Phase::Failed;
+                if let Ok(entry) = shared.pair(self.handle) {
+                    entry.phase = Phase::Failed;
                 }
             });
             // What had been posted and not yet been looked at. Posting asks for it from now on.
@@ -215,8 +216,8 @@ impl Pair {
             .wrapping_add(counters.naks);
         if core::mem::replace(&mut self.published, sum) != sum {
             inner.with(|shared| {
-                if let Ok(front) = shared.pair(self.name) {
-                    front.counters.clone_from(counters);
+                if let Ok(entry) = shared.pair(self.handle) {
+                    entry.counters.clone_from(counters);
                 }
             });
         }
@@ -237,17 +238,17 @@ impl Pair {
 
 impl Share {
     /// Hands the engine what has been posted.
-    pub(crate) fn drain<K: Kernel>(&mut self, inner: &Inner<K>, name: Name) {
+    pub(crate) fn drain<K: Kernel>(&mut self, inner: &Inner<K>, handle: Handle) {
         loop {
             let next = inner.with(|shared| {
-                let front = shared.shares.get_mut(name)?;
-                if let Some(limit) = front.limit.take() {
+                let entry = shared.shares.get_mut(handle)?;
+                if let Some(limit) = entry.limit.take() {
                     self.engine.arm_limit(limit);
                 }
-                front.receives.queue.pop_front()
+                entry.receives.queue.pop_front()
             });
-            let Some(ReceiveWork { id, parts }) = next else { return };
-            let kept = self.held.borrow_mut().keep(id, parts);
+            let Some(ReceiveWork { id, sges }) = next else { return };
+            let kept = self.in_flight.borrow_mut().keep(id, sges);
             let Ok((id, segments, count)) = kept else { return };
             let posted = self.engine.post(&ReceiveRequest { id, segments: &segments[..count] });
             debug_assert!(posted.is_ok(), "{posted:?}");

@@ -1,11 +1,11 @@
 //! A queue pair, and a shared receive queue, as the port has them.
 
-use crate::table::Name;
+use crate::table::Handle;
 use crate::work::Tag;
 use alloc::collections::VecDeque;
 use core::cell::RefCell;
 use reflex_event::{EventId, Instant, Priority, TimerId};
-use reflex_rdma_device::{Held, Received};
+use reflex_rdma_device::{InFlight, Received};
 use reflex_rdma_engine::{QueuePair, ReceiveQueue};
 use reflex_rdma_wire::Qpn;
 use reflex_rdma_wire::cm::CommId;
@@ -16,16 +16,16 @@ pub(crate) const FRAMES: usize = 64;
 /// A queue pair.
 pub(crate) struct Pair {
     pub(crate) engine: QueuePair,
-    pub(crate) name: Name,
+    pub(crate) handle: Handle,
     pub(crate) priority: Priority,
     pub(crate) event: EventId,
     pub(crate) timer: TimerId,
     /// When the timer is set to expire.
     pub(crate) armed: Option<Instant>,
-    pub(crate) sends: RefCell<Held<Tag>>,
-    pub(crate) receives: RefCell<Held<u64>>,
+    pub(crate) sends: RefCell<InFlight<Tag>>,
+    pub(crate) receives: RefCell<InFlight<u64>>,
     /// The shared receive queue, if it has none of its own.
-    pub(crate) share: Option<Name>,
+    pub(crate) share: Option<Handle>,
     pub(crate) frames: VecDeque<Received>,
     /// It is among those to be settled.
     pub(crate) touched: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Pair {
 /// A shared receive queue.
 pub(crate) struct Share {
     pub(crate) engine: ReceiveQueue,
-    pub(crate) held: RefCell<Held<u64>>,
+    pub(crate) in_flight: RefCell<InFlight<u64>>,
 }
 
 /// The kernel's time as the engine's.

@@ -4,12 +4,12 @@
 use crate::command::Command;
 use crate::counters::Counters;
 use crate::estate::Search;
-use crate::front::{number, slot};
 use crate::inner::{BEREAVED, CONNECTIONS, CONTROL, Inner};
 use crate::pair_state::{FRAMES, Pair, Share, source_port};
 use crate::peer::Peer;
 use crate::service_state::Service;
-use crate::table::Name;
+use crate::shared::{number, slot};
+use crate::table::Handle;
 use crate::work::Phase;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -68,9 +68,9 @@ impl<K: Kernel> Port<K> {
     }
 
     /// The queue pair of that name.
-    pub(crate) fn pair(&mut self, name: Name) -> Option<&mut Pair> {
-        let (pair, ..) = self.parts(name.index())?;
-        (pair.name == name).then_some(pair)
+    pub(crate) fn pair(&mut self, handle: Handle) -> Option<&mut Pair> {
+        let (pair, ..) = self.parts(handle.index())?;
+        (pair.handle == handle).then_some(pair)
     }
 
     /// A queue pair and its shared receive queue.
@@ -88,10 +88,10 @@ impl<K: Kernel> Port<K> {
     /// Takes a queue pair over that has just been made.
     #[cold]
     fn adopt(&mut self, slot: u16) {
-        let pair = self.inner.with(|shared| shared.pairs.at(slot)?.1.wishes.arriving.take());
-        if let Some(name) = pair.as_ref().and_then(|pair| pair.share) {
-            let share = || self.inner.with(|shared| shared.shares.get_mut(name)?.arriving.take());
-            if let Some(place @ None) = self.shares.get_mut(usize::from(name.index())) {
+        let pair = self.inner.with(|shared| shared.pairs.at(slot)?.1.requests.arriving.take());
+        if let Some(handle) = pair.as_ref().and_then(|pair| pair.share) {
+            let share = || self.inner.with(|shared| shared.shares.get_mut(handle)?.arriving.take());
+            if let Some(place @ None) = self.shares.get_mut(usize::from(handle.index())) {
                 *place = share();
             }
         }
@@ -102,18 +102,18 @@ impl<K: Kernel> Port<K> {
     /// to be sent.
     fn work(&mut self, slot: u16, link: &mut dyn Link) {
         let Some((pair, ..)) = self.parts(slot) else { return };
-        let name = pair.name;
-        let wishes = self.inner.with(|shared| {
-            let front = shared.pairs.get_mut(name)?;
-            front.wanted = false;
-            let wishes = &mut front.wishes;
-            let (peer, destroy) = (wishes.peer.take(), wishes.destroy);
-            let resume = core::mem::take(&mut wishes.resume);
-            Some((peer, resume, core::mem::take(&mut wishes.fail), destroy))
+        let handle = pair.handle;
+        let requests = self.inner.with(|shared| {
+            let entry = shared.pairs.get_mut(handle)?;
+            entry.wanted = false;
+            let requests = &mut entry.requests;
+            let (peer, destroy) = (requests.peer.take(), requests.destroy);
+            let resume = core::mem::take(&mut requests.resume);
+            Some((peer, resume, core::mem::take(&mut requests.fail), destroy))
         });
-        let (peer, resume, fail, destroy) = wishes.unwrap_or_default();
+        let (peer, resume, fail, destroy) = requests.unwrap_or_default();
         if let Some(peer) = peer {
-            self.establish(name, &peer);
+            self.establish(handle, &peer);
         }
         let Some((pair, mut share, inner)) = self.parts(slot) else { return };
         let now = inner.kernel.now();
@@ -132,14 +132,14 @@ impl<K: Kernel> Port<K> {
         pair.expire(inner, share, now);
         self.frames -= taken;
         if confirmed {
-            self.confirm(name, link);
+            self.confirm(handle, link);
         }
         if destroy {
-            return self.destroy(name, link);
+            return self.destroy(handle, link);
         }
         if fail {
-            self.take_down(name);
-            self.abandon(name, link);
+            self.move_to_error(handle);
+            self.abandon(handle, link);
         }
         self.send(slot, link);
     }
@@ -163,9 +163,9 @@ impl<K: Kernel> Port<K> {
     }
 
     /// Takes a queue pair to a state; false when there is none, or no way there.
-    pub(crate) fn modify(&mut self, name: Name, to: State, attributes: &Attributes) -> bool {
-        match self.parts(name.index()) {
-            Some((pair, share, inner)) if pair.name == name => {
+    pub(crate) fn modify(&mut self, handle: Handle, to: State, attributes: &Attributes) -> bool {
+        match self.parts(handle.index()) {
+            Some((pair, share, inner)) if pair.handle == handle => {
                 pair.modify(inner, share, to, attributes)
             }
             _ => false,
@@ -173,37 +173,37 @@ impl<K: Kernel> Port<K> {
     }
 
     /// What an application may know of how far its queue pair has come.
-    pub(crate) fn set_phase(&self, name: Name, phase: Phase) {
+    pub(crate) fn set_phase(&self, handle: Handle, phase: Phase) {
         self.inner.with(|shared| {
-            if let Ok(front) = shared.pair(name)
-                && front.phase != Phase::Failed
+            if let Ok(entry) = shared.pair(handle)
+                && entry.phase != Phase::Failed
             {
-                front.phase = phase;
+                entry.phase = phase;
             }
         });
     }
 
     /// Has a queue pair fail: what was posted, and will be, is flushed.
-    pub(crate) fn take_down(&mut self, name: Name) {
-        if self.modify(name, State::Err, &Attributes::default())
-            && let Some((pair, share, inner)) = self.parts(name.index())
+    pub(crate) fn move_to_error(&mut self, handle: Handle) {
+        if self.modify(handle, State::Err, &Attributes::default())
+            && let Some((pair, share, inner)) = self.parts(handle.index())
         {
             pair.publish(inner, share);
         }
     }
 
     /// Has a queue pair work with a peer.
-    fn establish(&mut self, name: Name, peer: &Peer) {
+    fn establish(&mut self, handle: Handle, peer: &Peer) {
         let local = self.inner.local(peer.address);
-        let transport = self.pair(name).map(|pair| pair.engine.transport());
+        let transport = self.pair(handle).map(|pair| pair.engine.transport());
         let (Some(local), Some(transport)) = (local, transport) else {
             // There was an address when it was asked for.
-            return self.take_down(name);
+            return self.move_to_error(handle);
         };
-        let path = Envelope::new(local, Gid::from(peer.address), source_port(number(name)));
+        let path = Envelope::new(local, Gid::from(peer.address), source_port(number(handle)));
         for (state, attributes) in peer.steps(transport, path) {
-            if !self.modify(name, state, &attributes) {
-                return self.take_down(name);
+            if !self.modify(handle, state, &attributes) {
+                return self.move_to_error(handle);
             }
         }
     }
@@ -233,25 +233,25 @@ impl<K: Kernel> Port<K> {
                 self.open(&Listen { service, transport, backlog }, channel);
             }
             Command::Close { service } => self.close(service),
-            Command::Connect { pair, channel, name, to, connect } => {
-                self.connect(pair, (name, channel), to, &connect, link);
+            Command::Connect { pair, channel, handle, to, connect } => {
+                self.connect(pair, (handle, channel), to, &connect, link);
             }
-            Command::Accept { name, pair, accept } => self.accept(name, pair, &accept, link),
-            Command::Reject { name, reason, data } => {
-                self.reject(name, reason, data.as_bytes(), link);
+            Command::Accept { handle, pair, accept } => self.accept(handle, pair, &accept, link),
+            Command::Reject { handle, reason, data } => {
+                self.reject(handle, reason, data.as_bytes(), link);
             }
-            Command::Disconnect { name } => self.disconnect(name, link),
+            Command::Disconnect { handle } => self.disconnect(handle, link),
         }
     }
 
-    /// Ends a queue pair. Completions that wait keep their places until they have been taken.
-    pub(crate) fn destroy(&mut self, name: Name, link: &mut dyn Link) {
-        self.take_down(name);
-        self.abandon(name, link);
-        if self.pair(name).is_none() {
+    /// Ends a queue pair. CqShared that wait keep their places until they have been taken.
+    pub(crate) fn destroy(&mut self, handle: Handle, link: &mut dyn Link) {
+        self.move_to_error(handle);
+        self.abandon(handle, link);
+        if self.pair(handle).is_none() {
             return;
         }
-        let slot = name.index();
+        let slot = handle.index();
         let Some(pair) = self.pairs[usize::from(slot)].take() else { return };
         self.frames -= pair.frames.len();
         self.touched.retain(|it| *it != slot);
@@ -259,16 +259,16 @@ impl<K: Kernel> Port<K> {
         if let Ok(place) = self.inner.place() {
             place.end(pair.event, pair.priority);
         }
-        let front = self.inner.with(|shared| {
-            let front = shared.pairs.remove(name)?;
-            for reserved in front.queues {
+        let entry = self.inner.with(|shared| {
+            let entry = shared.pairs.remove(handle)?;
+            for reserved in entry.queues {
                 if let Some(queue) = shared.queues.get_mut(reserved.queue) {
                     queue.reserved -= reserved.places - reserved.waiting;
                 }
             }
-            Some(front)
+            Some(entry)
         });
-        if let Some(told) = front.and_then(|front| front.told) {
+        if let Some(told) = entry.and_then(|entry| entry.told) {
             self.inner.unregister(told);
         }
     }
@@ -277,7 +277,7 @@ impl<K: Kernel> Port<K> {
     /// pair waiting that is above.
     fn negotiate(&mut self, received: Received, link: &mut dyn Link) {
         if Priority::DEFAULT.level() >= link.level() && self.messages.is_empty() {
-            self.heed(&received, link);
+            self.process(&received, link);
         } else if self.messages.len() < MESSAGES && self.frames < WAITING_FRAMES {
             self.messages.push_back(received);
             self.frames += 1;
@@ -292,14 +292,14 @@ impl<K: Kernel> Port<K> {
         for _ in 0..BATCH {
             let Some(received) = self.messages.pop_front() else { return };
             self.frames -= 1;
-            self.heed(&received, link);
+            self.process(&received, link);
         }
         if !self.messages.is_empty() {
             self.go_on();
         }
     }
 
-    fn heed(&mut self, received: &Received, link: &mut dyn Link) {
+    fn process(&mut self, received: &Received, link: &mut dyn Link) {
         // It was looked at before, to see what it is for.
         if let Ok(packet) = received.packet() {
             self.message(packet, link);
@@ -328,13 +328,13 @@ impl<K: Kernel> AttachedProtocol for Port<K> {
         };
         if pair.priority.level() >= link.level() && pair.frames.is_empty() {
             // Nothing is more urgent.
-            let name = pair.name;
+            let handle = pair.handle;
             let confirmed = pair.receive(inner, packet, share, inner.kernel.now());
             if !core::mem::replace(&mut pair.touched, true) {
                 self.touched.push_back(slot);
             }
             if confirmed {
-                self.confirm(name, link);
+                self.confirm(handle, link);
             }
         } else if pair.frames.len() < FRAMES && frames < WAITING_FRAMES {
             pair.frames.push_back(received);

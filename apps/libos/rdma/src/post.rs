@@ -3,7 +3,7 @@
 use crate::{Access, Slice};
 use core::net::IpAddr;
 use reflex_memory::Lent;
-use reflex_rdma_device::{Part, Parts};
+use reflex_rdma_device::{SgList, Sge};
 use reflex_rdma_engine::{Attachment, Flags, Work};
 use reflex_rdma_wire::{ImmDt, QKey, Qpn, RKey};
 
@@ -19,17 +19,17 @@ pub(crate) struct Address {
 /// returns it.
 #[derive(Debug)]
 #[must_use = "nothing is sent before it is posted"]
-pub struct Send {
+pub struct SendRequest {
     pub(crate) id: u64,
     pub(crate) work: Work,
     pub(crate) flags: Flags,
     pub(crate) to: Option<Address>,
-    pub(crate) parts: Parts,
+    pub(crate) sges: SgList,
 }
 
-impl Send {
+impl SendRequest {
     fn new(work: Work) -> Self {
-        Self { id: 0, work, flags: Flags::SIGNALLED, to: None, parts: Default::default() }
+        Self { id: 0, work, flags: Flags::SIGNALLED, to: None, sges: Default::default() }
     }
 
     /// A message for a receive of the peer's.
@@ -69,13 +69,13 @@ impl Send {
     /// As [`bytes`](Self::bytes), the first `length` of them, or all if they are fewer.
     pub fn prefix(mut self, bytes: Lent<[u8]>, length: usize) -> Self {
         let length = length.min(bytes.len()) as u32;
-        add(&mut self.parts, Part::Bytes(bytes, length));
+        add(&mut self.sges, Sge::Bytes(bytes, length));
         self
     }
 
     /// As [`bytes`](Self::bytes), a part of a registered region.
     pub fn slice(mut self, slice: Slice) -> Self {
-        add(&mut self.parts, Part::Region(slice.segment));
+        add(&mut self.sges, Sge::Region(slice.segment));
         self
     }
 
@@ -131,12 +131,12 @@ impl Send {
 
     /// Bytes.
     pub fn length(&self) -> usize {
-        self.parts.iter().map(Part::length).sum()
+        self.sges.iter().map(Sge::length).sum()
     }
 
     /// Memory that was added, again.
     pub fn into_bytes(self) -> Option<Lent<[u8]>> {
-        take_bytes(&mut { self.parts })
+        take_bytes(&mut { self.sges })
     }
 
     /// What the regions of its memory have to permit.
@@ -151,26 +151,26 @@ impl Send {
 /// A receive: where the next message goes to. Memory is taken by value: the completion returns it.
 #[derive(Debug)]
 #[must_use = "nothing is received before it is posted"]
-pub struct Receive {
+pub struct ReceiveRequest {
     pub(crate) id: u64,
-    pub(crate) parts: Parts,
+    pub(crate) sges: SgList,
 }
 
-impl Receive {
+impl ReceiveRequest {
     /// Into memory. A datagram is preceded there by 40 bytes of its route.
     pub fn bytes(bytes: Lent<[u8]>) -> Self {
         let length = bytes.len() as u32;
-        Self { id: 0, parts: [Part::Bytes(bytes, length), Part::None] }
+        Self { id: 0, sges: [Sge::Bytes(bytes, length), Sge::None] }
     }
 
     /// Into a part of a registered region, which has to permit local writes.
     pub fn slice(slice: Slice) -> Self {
-        Self { id: 0, parts: [Part::Region(slice.segment), Part::None] }
+        Self { id: 0, sges: [Sge::Region(slice.segment), Sge::None] }
     }
 
     /// Without memory: for writes with immediate data.
     pub fn empty() -> Self {
-        Self { id: 0, parts: Default::default() }
+        Self { id: 0, sges: Default::default() }
     }
 
     /// Returned in the completion.
@@ -181,23 +181,23 @@ impl Receive {
 
     /// The memory again.
     pub fn into_bytes(self) -> Option<Lent<[u8]>> {
-        take_bytes(&mut { self.parts })
+        take_bytes(&mut { self.sges })
     }
 }
 
-fn add(parts: &mut Parts, part: Part) {
-    let [first, second] = parts;
+fn add(sges: &mut SgList, sge: Sge) {
+    let [first, second] = sges;
     match first {
-        Part::None => *first = part,
-        _ => *second = part,
+        Sge::None => *first = sge,
+        _ => *second = sge,
     }
 }
 
 /// The first piece of memory that came by value.
-pub(crate) fn take_bytes(parts: &mut Parts) -> Option<Lent<[u8]>> {
-    let part = parts.iter_mut().find(|part| matches!(part, Part::Bytes(..)))?;
-    match core::mem::take(part) {
-        Part::Bytes(bytes, _) => Some(bytes),
+pub(crate) fn take_bytes(sges: &mut SgList) -> Option<Lent<[u8]>> {
+    let sge = sges.iter_mut().find(|sge| matches!(sge, Sge::Bytes(..)))?;
+    match core::mem::take(sge) {
+        Sge::Bytes(bytes, _) => Some(bytes),
         _ => None,
     }
 }

@@ -1,31 +1,33 @@
 //! Queue pairs, as applications have them.
 
-use crate::front::{Front, Posted, number};
-use crate::table::Name;
+use crate::shared::{Posted, QpShared, number};
+use crate::table::Handle;
 use crate::work::{Phase, ReceiveWork, SendWork, Tag};
-use crate::{Access, Error, Event, PairCounters, Peer, Rdma, Receive, Refused, Send, Transport};
+use crate::{
+    Access, Error, Event, PairCounters, Peer, Rdma, ReceiveRequest, Refused, SendRequest, Transport,
+};
 use alloc::boxed::Box;
 use reflex_event::{Accumulation, Context, Kernel, Priority, Registration};
-use reflex_rdma_device::{Part, Parts};
+use reflex_rdma_device::{SgList, Sge};
 use reflex_rdma_engine::{Domain, Flags, MAX_MESSAGE, Work};
 use reflex_rdma_wire::Qpn;
 
 /// A queue pair. It is taken down when this is dropped; what was in flight completes as flushed.
 pub struct QueuePair<K: Kernel> {
     pub(crate) rdma: Rdma<K>,
-    pub(crate) name: Name,
+    pub(crate) handle: Handle,
     pub(crate) transport: Transport,
     domain: Domain,
 }
 
 impl<K: Kernel> QueuePair<K> {
-    pub(crate) fn new(rdma: Rdma<K>, name: Name, transport: Transport, domain: Domain) -> Self {
-        Self { rdma, name, transport, domain }
+    pub(crate) fn new(rdma: Rdma<K>, handle: Handle, transport: Transport, domain: Domain) -> Self {
+        Self { rdma, handle, transport, domain }
     }
 
     /// The number by which packets name it. Queue pairs that are gone may have had the same.
     pub fn number(&self) -> Qpn {
-        number(self.name)
+        number(self.handle)
     }
 
     /// Posts work to the send queue: it is done in order, and its completion returns its memory.
@@ -35,23 +37,23 @@ impl<K: Kernel> QueuePair<K> {
     /// [`Error::Unsupported`], [`Error::TooLong`], [`Error::BadParameter`], [`Error::NoAddress`],
     /// [`Error::Gone`].
     #[expect(clippy::result_large_err, reason = "what was refused goes back as it came")]
-    pub fn post_send(&self, send: Send) -> Result<(), Refused<Send>> {
+    pub fn post_send(&self, send: SendRequest) -> Result<(), Refused<SendRequest>> {
         self.rdma.0.kernel.guarded(|| {
             if let Err(error) = self.check(&send) {
                 return Err(Refused { error, work: send });
             }
-            let Send { id, work, flags, to, parts } = send;
+            let SendRequest { id, work, flags, to, sges } = send;
             let tag = Tag { id, signalled: flags.contains(Flags::SIGNALLED) };
-            let work = SendWork { tag, work, flags, to, parts };
-            let posted = self.post(work, |front| {
-                if matches!(front.phase, Phase::Fresh | Phase::Connecting) {
+            let work = SendWork { tag, work, flags, to, sges };
+            let posted = self.post(work, |entry| {
+                if matches!(entry.phase, Phase::Fresh | Phase::Connecting) {
                     return Err(Error::NotReady);
                 }
-                Ok((&mut front.sends, true))
+                Ok((&mut entry.sends, true))
             });
-            posted.map_err(|(error, SendWork { work, flags, to, parts, .. })| Refused {
+            posted.map_err(|(error, SendWork { work, flags, to, sges, .. })| Refused {
                 error,
-                work: Send { id, work, flags, to, parts },
+                work: SendRequest { id, work, flags, to, sges },
             })
         })
     }
@@ -61,23 +63,23 @@ impl<K: Kernel> QueuePair<K> {
     /// # Errors
     /// The receive, with [`Error::QueueFull`], [`Error::OtherDomain`], [`Error::Gone`], or
     /// [`Error::Unsupported`] when receives come from a shared queue.
-    pub fn post_receive(&self, receive: Receive) -> Result<(), Refused<Receive>> {
+    pub fn post_receive(&self, receive: ReceiveRequest) -> Result<(), Refused<ReceiveRequest>> {
         self.rdma.0.kernel.guarded(|| {
-            if let Err(error) = self.check_parts(&receive.parts, Access::LOCAL_WRITE) {
+            if let Err(error) = self.check_parts(&receive.sges, Access::LOCAL_WRITE) {
                 return Err(Refused { error, work: receive });
             }
-            let Receive { id, parts } = receive;
-            let posted = self.post(ReceiveWork { id, parts }, |front| {
-                if front.shared.is_some() {
+            let ReceiveRequest { id, sges } = receive;
+            let posted = self.post(ReceiveWork { id, sges }, |entry| {
+                if entry.shared.is_some() {
                     return Err(Error::Unsupported);
                 }
                 // The port looks for it when a packet comes, and otherwise only to flush it.
-                let wanted = front.phase == Phase::Failed;
-                Ok((&mut front.receives, wanted))
+                let wanted = entry.phase == Phase::Failed;
+                Ok((&mut entry.receives, wanted))
             });
-            posted.map_err(|(error, ReceiveWork { id, parts })| Refused {
+            posted.map_err(|(error, ReceiveWork { id, sges })| Refused {
                 error,
-                work: Receive { id, parts },
+                work: ReceiveRequest { id, sges },
             })
         })
     }
@@ -88,20 +90,20 @@ impl<K: Kernel> QueuePair<K> {
     fn post<W>(
         &self,
         work: W,
-        find: impl FnOnce(&mut Front) -> Result<(&mut Posted<W>, bool), Error>,
+        find: impl FnOnce(&mut QpShared) -> Result<(&mut Posted<W>, bool), Error>,
     ) -> Result<(), (Error, W)> {
         let inner = &self.rdma.0;
         let mut work = Some(work);
         let posted = inner.with(|shared| {
-            let front = shared.pair(self.name)?;
-            let (queue, wanted) = find(front)?;
+            let entry = shared.pair(self.handle)?;
+            let (queue, wanted) = find(entry)?;
             if let Some(taken) = work.take() {
                 queue.push(taken).map_err(|back| {
                     work = Some(back);
                     Error::QueueFull
                 })?;
             }
-            Ok(if wanted { front.want() } else { None })
+            Ok(if wanted { entry.want() } else { None })
         });
         match (posted, work) {
             (Err(error), Some(work)) => Err((error, work)),
@@ -112,7 +114,7 @@ impl<K: Kernel> QueuePair<K> {
         }
     }
 
-    fn check(&self, send: &Send) -> Result<(), Error> {
+    fn check(&self, send: &SendRequest) -> Result<(), Error> {
         let datagram = self.transport == Transport::Datagram;
         let atomic = matches!(send.work, Work::CompareSwap { .. } | Work::FetchAdd { .. });
         let supported = match send.work {
@@ -136,12 +138,12 @@ impl<K: Kernel> QueuePair<K> {
         if let Some(to) = send.to {
             self.rdma.0.local(to.to).ok_or(Error::NoAddress)?;
         }
-        self.check_parts(&send.parts, send.access())
+        self.check_parts(&send.sges, send.access())
     }
 
-    fn check_parts(&self, parts: &Parts, access: Access) -> Result<(), Error> {
-        for part in parts {
-            if let Part::Region(segment) = part {
+    fn check_parts(&self, sges: &SgList, access: Access) -> Result<(), Error> {
+        for sge in sges {
+            if let Sge::Region(segment) = sge {
                 let permitted = self
                     .rdma
                     .0
@@ -167,12 +169,12 @@ impl<K: Kernel> QueuePair<K> {
         }
         self.rdma.0.local(peer.address).ok_or(Error::NoAddress)?;
         let peer = Box::new(peer);
-        self.wish(|front| {
-            if front.phase != Phase::Fresh {
+        self.wish(|entry| {
+            if entry.phase != Phase::Fresh {
                 return Err(Error::NotReady);
             }
-            front.phase = Phase::Ready;
-            front.wishes.peer = Some(peer);
+            entry.phase = Phase::Ready;
+            entry.requests.peer = Some(peer);
             Ok(())
         })
     }
@@ -182,8 +184,8 @@ impl<K: Kernel> QueuePair<K> {
     /// # Errors
     /// [`Error::Gone`].
     pub fn fail(&self) -> Result<(), Error> {
-        self.wish(|front| {
-            front.wishes.fail = true;
+        self.wish(|entry| {
+            entry.requests.fail = true;
             Ok(())
         })
     }
@@ -195,20 +197,20 @@ impl<K: Kernel> QueuePair<K> {
     /// # Errors
     /// [`Error::Gone`].
     pub fn resume(&self) -> Result<(), Error> {
-        self.wish(|front| {
-            front.wishes.resume = true;
+        self.wish(|entry| {
+            entry.requests.resume = true;
             Ok(())
         })
     }
 
     /// Has the port look after what `wish` asks for.
-    fn wish(&self, wish: impl FnOnce(&mut Front) -> Result<(), Error>) -> Result<(), Error> {
+    fn wish(&self, wish: impl FnOnce(&mut QpShared) -> Result<(), Error>) -> Result<(), Error> {
         let inner = &self.rdma.0;
         inner.kernel.guarded(|| {
             let event = inner.with(|shared| {
-                let front = shared.pair(self.name)?;
-                wish(front)?;
-                Ok::<_, Error>(front.want())
+                let entry = shared.pair(self.handle)?;
+                wish(entry)?;
+                Ok::<_, Error>(entry.want())
             })?;
             event.into_iter().for_each(|event| inner.activate(event));
             Ok(())
@@ -221,7 +223,7 @@ impl<K: Kernel> QueuePair<K> {
     /// # Errors
     /// [`Error::Gone`].
     pub fn counters(&self) -> Result<PairCounters, Error> {
-        self.rdma.0.with(|shared| Ok(shared.pair(self.name)?.counters.clone()))
+        self.rdma.0.with(|shared| Ok(shared.pair(self.handle)?.counters.clone()))
     }
 
     /// Has `handler` told of what happens to it that no completion tells, and has happened. There is
@@ -233,9 +235,9 @@ impl<K: Kernel> QueuePair<K> {
         &self,
         context: impl Into<Context<S>>,
         priority: Priority,
-        handler: impl Fn(&mut S, Event) + core::marker::Send + 'static,
+        handler: impl Fn(&mut S, Event) + Send + 'static,
     ) -> Result<(), Error> {
-        let (rdma, name) = (self.rdma.clone(), self.name);
+        let (rdma, handle) = (self.rdma.clone(), self.handle);
         let registration = Registration { priority, accumulation: Accumulation::Count };
         let inner = &self.rdma.0;
         let kernel = &inner.kernel;
@@ -243,14 +245,14 @@ impl<K: Kernel> QueuePair<K> {
             let event =
                 kernel.register(context.into(), registration, move |state: &mut S, _| {
                     let next =
-                        || rdma.0.with(|shared| shared.pair(name).ok()?.happened.pop_front());
+                        || rdma.0.with(|shared| shared.pair(handle).ok()?.happened.pop_front());
                     while let Some(event) = next() {
                         handler(state, event);
                     }
                 })?;
             let before = inner.with(|shared| {
-                let front = shared.pair(self.name)?;
-                Ok::<_, Error>((front.told.replace(event), !front.happened.is_empty()))
+                let entry = shared.pair(self.handle)?;
+                Ok::<_, Error>((entry.told.replace(event), !entry.happened.is_empty()))
             });
             match before {
                 Ok((before, happened)) => {
@@ -272,8 +274,8 @@ impl<K: Kernel> QueuePair<K> {
 impl<K: Kernel> Drop for QueuePair<K> {
     fn drop(&mut self) {
         // It may be gone already, with its context.
-        let _ = self.wish(|front| {
-            front.wishes.destroy = true;
+        let _ = self.wish(|entry| {
+            entry.requests.destroy = true;
             Ok(())
         });
     }

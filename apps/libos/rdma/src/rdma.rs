@@ -1,9 +1,9 @@
 //! The port, as applications have it.
 
 use crate::counters::Counters;
-use crate::front::{Channel, Completions, DomainFront, Owner, Shared};
 use crate::inner::{BEREAVED, COMMANDS, CONNECTIONS, CONTROL, Events, Inner, Place, Started};
 use crate::limits::Limits;
+use crate::shared::{Channel, CqShared, Owner, PdShared, Shared};
 use crate::table::Table;
 use crate::{CompletionQueue, ConnectionEvent, ConnectionManager, Error, Port, ProtectionDomain};
 use alloc::boxed::Box;
@@ -49,7 +49,7 @@ impl<K: Kernel> Rdma<K> {
             commands: VecDeque::with_capacity(COMMANDS),
             addresses: Vec::new(),
             counters: Counters::default(),
-            names: 0,
+            handles: 0,
         };
         let (shared, place) = (Ceiling::new(shared), Once::new());
         let inner = Arc::new(Inner { kernel, limits, mtu: path_mtu(mtu), shared, place });
@@ -98,9 +98,9 @@ impl<K: Kernel> Rdma<K> {
         self.0.kernel.guarded(|| {
             let owner = self.owner(context)?;
             let pool = self.0.kernel.pool(context)?;
-            let front = DomainFront { owner };
-            let name = self.0.insert(owner, |shared| &mut shared.domains, front)?;
-            Ok(ProtectionDomain::new(self.clone(), Domain(name.0), pool))
+            let entry = PdShared { owner };
+            let handle = self.0.insert(owner, |shared| &mut shared.domains, entry)?;
+            Ok(ProtectionDomain::new(self.clone(), Domain(handle.0), pool))
         })
     }
 
@@ -123,7 +123,7 @@ impl<K: Kernel> Rdma<K> {
         self.0.kernel.guarded(|| {
             let owner = self.owner(context)?;
             let ring = VecDeque::with_capacity(size as usize);
-            let queue = Completions {
+            let queue = CqShared {
                 owner,
                 ring,
                 size,
@@ -132,19 +132,19 @@ impl<K: Kernel> Rdma<K> {
                 armed: true,
                 solicited: false,
             };
-            let name = self.0.insert(owner, |shared| &mut shared.queues, queue)?;
+            let handle = self.0.insert(owner, |shared| &mut shared.queues, queue)?;
             let port = self.clone();
             let event = self.handler(context, priority, move |state| {
-                port.hand_completions(name, |done| handler(state, done));
+                port.hand_completions(handle, |done| handler(state, done));
             });
             let event = event.inspect_err(|_| {
-                let _queue = self.0.with(|shared| shared.queues.remove(name));
+                let _queue = self.0.with(|shared| shared.queues.remove(handle));
             })?;
             self.0.with(|shared| {
-                let queue = shared.queues.get_mut(name);
+                let queue = shared.queues.get_mut(handle);
                 queue.into_iter().for_each(|queue| queue.event = Some(event));
             });
-            Ok(CompletionQueue::new(self.clone(), name))
+            Ok(CompletionQueue::new(self.clone(), handle))
         })
     }
 
@@ -165,17 +165,17 @@ impl<K: Kernel> Rdma<K> {
             let size = 2 * self.0.limits.connections as usize;
             let queue = VecDeque::with_capacity(size);
             let channel = Channel { owner, queue, size, promised: 0, event: None, armed: true };
-            let name = self.0.insert(owner, |shared| &mut shared.channels, channel)?;
-            let manager = ConnectionManager::new(self.clone(), name);
+            let handle = self.0.insert(owner, |shared| &mut shared.channels, channel)?;
+            let manager = ConnectionManager::new(self.clone(), handle);
             let told = manager.clone();
             let event = self.handler(context, priority, move |state| {
                 told.hand_events(|event| handler(state, event));
             });
             let event = event.inspect_err(|_| {
-                let _channel = self.0.with(|shared| shared.channels.remove(name));
+                let _channel = self.0.with(|shared| shared.channels.remove(handle));
             })?;
             self.0.with(|shared| {
-                let channel = shared.channels.get_mut(name);
+                let channel = shared.channels.get_mut(handle);
                 channel.into_iter().for_each(|channel| channel.event = Some(event));
             });
             Ok(manager)

@@ -1,33 +1,33 @@
 //! From the engine to the application: completions with their memory, and what none of them tells.
 
-use crate::front::Shared;
 use crate::inner::Inner;
-use crate::table::Name;
-use crate::work::{Done, From, Tag};
+use crate::shared::Shared;
+use crate::table::Handle;
+use crate::work::{Cqe, Tag, WorkQueue};
 use core::cell::RefCell;
 use reflex_event::{EventId, Kernel};
-use reflex_rdma_device::{Held, Parts};
+use reflex_rdma_device::{InFlight, SgList};
 use reflex_rdma_engine::{Completion, Event, Report, Status, Work};
 use reflex_rdma_wire::Qpn;
 
 /// Where one queue pair's completions go.
 pub(crate) struct Reporter<'a, K: Kernel> {
     inner: &'a Inner<K>,
-    sends: &'a RefCell<Held<Tag>>,
-    receives: &'a RefCell<Held<u64>>,
-    pair: Name,
+    sends: &'a RefCell<InFlight<Tag>>,
+    receives: &'a RefCell<InFlight<u64>>,
+    pair: Handle,
     /// Where its receives come from.
-    from: From,
+    from: WorkQueue,
 }
 
 impl<'a, K: Kernel> Reporter<'a, K> {
     #[inline]
     pub(crate) fn new(
         inner: &'a Inner<K>,
-        sends: &'a RefCell<Held<Tag>>,
-        receives: &'a RefCell<Held<u64>>,
-        pair: Name,
-        from: From,
+        sends: &'a RefCell<InFlight<Tag>>,
+        receives: &'a RefCell<InFlight<u64>>,
+        pair: Handle,
+        from: WorkQueue,
     ) -> Self {
         Self { inner, sends, receives, pair, from }
     }
@@ -38,8 +38,8 @@ impl<'a, K: Kernel> Reporter<'a, K> {
     }
 
     #[inline]
-    fn push(&self, completion: Completion, id: u64, parts: Parts, from: From) {
-        let mut done = Some(Done { pair: self.pair, completion, id, parts, from });
+    fn push(&self, completion: Completion, id: u64, sges: SgList, from: WorkQueue) {
+        let mut done = Some(Cqe { pair: self.pair, completion, id, sges, from });
         let event = self.inner.with(|shared| push(shared, &mut done));
         if let Some(event) = event {
             self.inner.activate(event);
@@ -50,10 +50,10 @@ impl<'a, K: Kernel> Reporter<'a, K> {
 
 /// Appends a completion to its queue: the event to activate.
 #[inline]
-fn push(shared: &mut Shared, done: &mut Option<Done>) -> Option<EventId> {
-    let Done { pair, from, .. } = done.as_ref()?;
-    let front = shared.pairs.get_mut(*pair)?;
-    let reserved = &mut front.queues[from.side()];
+fn push(shared: &mut Shared, done: &mut Option<Cqe>) -> Option<EventId> {
+    let Cqe { pair, from, .. } = done.as_ref()?;
+    let entry = shared.pairs.get_mut(*pair)?;
+    let reserved = &mut entry.queues[from.side()];
     let queue = shared.queues.get_mut(reserved.queue)?;
     let done = done.take()?;
     // It has a place: the queue pair took it when it was made.
@@ -68,36 +68,36 @@ impl<K: Kernel> Report for Reporter<'_, K> {
         let id = completion.id;
         if completion.kind.is_receive() {
             let finished = self.receives.borrow_mut().finish(id);
-            if let Some((id, parts)) = finished {
-                self.push(completion, id, parts, self.from);
+            if let Some((id, sges)) = finished {
+                self.push(completion, id, sges, self.from);
             }
             return;
         }
         let finished = self.sends.borrow_mut().finish(id);
-        let Some((tag, parts)) = finished else { return };
+        let Some((tag, sges)) = finished else { return };
         if !tag.signalled && completion.status == Status::Success {
             self.inner.with(|shared| {
-                if let Ok(front) = shared.pair(self.pair) {
-                    front.sends.left += 1;
+                if let Ok(entry) = shared.pair(self.pair) {
+                    entry.sends.left += 1;
                 }
             });
             return;
         }
-        self.push(completion, tag.id, parts, From::Sends);
+        self.push(completion, tag.id, sges, WorkQueue::Sends);
     }
 
     #[cold]
     fn raise(&mut self, event: Event) {
         let told = self.inner.with(|shared| {
-            if let (Event::ReceiveLimitReached, From::Shared(share)) = (event, self.from) {
+            if let (Event::ReceiveLimitReached, WorkQueue::Shared(share)) = (event, self.from) {
                 return shared.shares.get(share)?.told;
             }
-            let front = shared.pairs.get_mut(self.pair)?;
+            let entry = shared.pairs.get_mut(self.pair)?;
             // Each can happen again before it is told; what it says is then the same.
-            if !front.happened.contains(&event) {
-                front.happened.push_back(event);
+            if !entry.happened.contains(&event) {
+                entry.happened.push_back(event);
             }
-            front.told
+            entry.told
         });
         if let Some(told) = told {
             self.inner.activate(told);

@@ -1,10 +1,10 @@
 //! The connection manager where the port works: its messages, timer and listeners.
 
-use crate::front::Listening;
 use crate::pair_state::engine_time;
 use crate::port::Port;
 use crate::service_state::{Doing, Service, emit};
-use crate::table::Name;
+use crate::shared::Listening;
+use crate::table::Handle;
 use reflex_event::{Instant, Kernel};
 use reflex_hil::Link;
 use reflex_rdma_engine::cm::{self, Agent};
@@ -79,7 +79,7 @@ impl<K: Kernel> Port<K> {
         }
     }
 
-    pub(crate) fn open(&mut self, listen: &cm::Listen, channel: Name) {
+    pub(crate) fn open(&mut self, listen: &cm::Listen, channel: Handle) {
         let service = listen.service;
         let there = |it: &Listening| it.service == service && it.channel == channel;
         if !self.inner.with(|shared| shared.listening.iter().any(there)) {

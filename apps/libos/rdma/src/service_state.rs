@@ -4,7 +4,7 @@ use crate::connection_event::Failure;
 use crate::inner::Inner;
 use crate::pair_state::source_port;
 use crate::private_data::PrivateData;
-use crate::table::Name;
+use crate::table::Handle;
 use alloc::collections::{BTreeMap, VecDeque};
 use core::net::IpAddr;
 use reflex_event::{Instant, Kernel};
@@ -19,10 +19,10 @@ use reflex_rdma_wire::{Qpn, Transport};
 /// What is known of a connection.
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
-    pub(crate) name: u64,
+    pub(crate) handle: u64,
     /// The channel that is told of it.
-    pub(crate) channel: Name,
-    pub(crate) pair: Option<Name>,
+    pub(crate) channel: Handle,
+    pub(crate) pair: Option<Handle>,
     /// Events for which the channel keeps places.
     pub(crate) promised: usize,
 }
@@ -37,10 +37,10 @@ pub(crate) struct Service {
     /// By the manager's names.
     pub(crate) known: BTreeMap<u32, Known>,
     /// The manager's names by the applications'.
-    pub(crate) names: BTreeMap<u64, CommId>,
-    pub(crate) listeners: BTreeMap<u64, (ListenerId, Name)>,
+    pub(crate) handles: BTreeMap<u64, CommId>,
+    pub(crate) listeners: BTreeMap<u64, (ListenerId, Handle)>,
     /// What the manager told and is to be dealt with, and whether somebody is at it.
-    pub(crate) told: VecDeque<Told>,
+    pub(crate) told: VecDeque<AgentEvent>,
     pub(crate) telling: bool,
     /// When the timer is set to expire.
     pub(crate) armed: Option<Instant>,
@@ -48,7 +48,7 @@ pub(crate) struct Service {
 }
 
 /// What the manager told, until it has returned.
-pub(crate) enum Told {
+pub(crate) enum AgentEvent {
     Requested {
         id: CommId,
         service: ServiceId,
@@ -87,7 +87,7 @@ pub(crate) struct Doing<'a> {
     pub(crate) link: &'a mut dyn Link,
     pub(crate) sender: &'a mut GeneralService,
     pub(crate) waiting: &'a mut VecDeque<(Route, [u8; Mad::LENGTH])>,
-    pub(crate) told: &'a mut VecDeque<Told>,
+    pub(crate) told: &'a mut VecDeque<AgentEvent>,
 }
 
 impl Actions for Doing<'_> {
@@ -103,26 +103,32 @@ impl Actions for Doing<'_> {
                 let from = request.ip.map(|ip| (ip.source.to_ip(), ip.source_port));
                 let data = PrivateData::received(request.private_data);
                 let transport = request.parameters.transport;
-                Told::Requested { id: request.id, service: request.service, transport, from, data }
+                AgentEvent::Requested {
+                    id: request.id,
+                    service: request.service,
+                    transport,
+                    from,
+                    data,
+                }
             }
             Event::Reply { id, parameters, private_data } => {
-                Told::Reply { id, parameters, data: PrivateData::received(private_data) }
+                AgentEvent::Reply { id, parameters, data: PrivateData::received(private_data) }
             }
             Event::Established { id, private_data } => {
-                Told::Connected { id, data: PrivateData::received(private_data) }
+                AgentEvent::Connected { id, data: PrivateData::received(private_data) }
             }
             Event::Rejected { id, reason, private_data, .. } => {
-                Told::Rejected { id, reason, data: PrivateData::received(private_data) }
+                AgentEvent::Rejected { id, reason, data: PrivateData::received(private_data) }
             }
-            Event::Failed { id, failure } => Told::Failed {
+            Event::Failed { id, failure } => AgentEvent::Failed {
                 id,
                 why: match failure {
                     cm::Failure::TimedOut => Failure::Unanswered,
                     cm::Failure::Stale => Failure::Stale,
                 },
             },
-            Event::Disconnected { id, .. } => Told::Disconnected { id },
-            Event::Released { id } => Told::Released { id },
+            Event::Disconnected { id, .. } => AgentEvent::Disconnected { id },
+            Event::Released { id } => AgentEvent::Released { id },
             // Nobody resolves, and nobody listens for that.
             Event::ResolutionRequest(_)
             | Event::Resolved { .. }
@@ -167,7 +173,7 @@ impl Service {
             sender: GeneralService::new(source_port(Qpn::GENERAL_SERVICE)),
             waiting: VecDeque::with_capacity(WAITING),
             known: BTreeMap::new(),
-            names: BTreeMap::new(),
+            handles: BTreeMap::new(),
             listeners: BTreeMap::new(),
             told: VecDeque::with_capacity(WAITING),
             telling: false,
@@ -176,7 +182,7 @@ impl Service {
         }
     }
 
-    pub(crate) fn find(&self, name: u64) -> Option<CommId> {
-        self.names.get(&name).copied()
+    pub(crate) fn find(&self, handle: u64) -> Option<CommId> {
+        self.handles.get(&handle).copied()
     }
 }

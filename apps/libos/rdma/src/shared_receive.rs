@@ -1,22 +1,22 @@
 //! Receives that several queue pairs take.
 
 use crate::builder::DEEPEST;
-use crate::front::{Posted, SharedFront};
 use crate::pair_state::Share;
-use crate::table::Name;
+use crate::shared::{Posted, SrqShared};
+use crate::table::Handle;
 use crate::work::ReceiveWork;
-use crate::{Access, Error, ProtectionDomain, Receive, Refused};
+use crate::{Access, Error, ProtectionDomain, ReceiveRequest, Refused};
 use alloc::boxed::Box;
 use core::cell::RefCell;
 use reflex_event::{Accumulation, Context, Kernel, Priority, Registration};
-use reflex_rdma_device::{Held, PARTS, Part};
+use reflex_rdma_device::{InFlight, MAX_SGE, Sge};
 use reflex_rdma_engine::ReceiveQueue;
 
 /// A queue of receives, from which several queue pairs take theirs. It is there as long as the
 /// domain's context.
 pub struct SharedReceiveQueue<K: Kernel> {
     pub(crate) domain: ProtectionDomain<K>,
-    pub(crate) name: Name,
+    pub(crate) handle: Handle,
     pub(crate) size: u32,
 }
 
@@ -26,34 +26,34 @@ impl<K: Kernel> SharedReceiveQueue<K> {
             return Err(Error::BadParameter);
         }
         let inner = &domain.rdma.0;
-        let name = inner.kernel.guarded(|| {
+        let handle = inner.kernel.guarded(|| {
             let share = Share {
-                engine: ReceiveQueue::new(size, PARTS as u32),
-                held: RefCell::new(Held::new(size, true)),
+                engine: ReceiveQueue::new(size, MAX_SGE as u32),
+                in_flight: RefCell::new(InFlight::new(size, true)),
             };
-            let mut front = Some(SharedFront {
-                domain: domain.name,
+            let mut entry = Some(SrqShared {
+                domain: domain.handle,
                 receives: Posted::new(size),
                 arriving: Some(Box::new(share)),
                 limit: None,
                 told: None,
             });
             inner.with(|shared| {
-                if !shared.has(domain.name) {
+                if !shared.has(domain.handle) {
                     return Err(Error::Gone);
                 }
-                let entered = front.take().map(|front| shared.shares.insert(front));
+                let entered = entry.take().map(|entry| shared.shares.insert(entry));
                 match entered {
-                    Some(Ok(name)) => Ok(name),
+                    Some(Ok(handle)) => Ok(handle),
                     Some(Err(back)) => {
-                        front = Some(back);
+                        entry = Some(back);
                         Err(Error::LimitReached)
                     }
                     None => Err(Error::LimitReached),
                 }
             })
         })?;
-        Ok(Self { domain, name, size })
+        Ok(Self { domain, handle, size })
     }
 
     /// Has `handler` told, once, when fewer than `limit` receives are left of those that have been
@@ -74,7 +74,7 @@ impl<K: Kernel> SharedReceiveQueue<K> {
             let run = move |state: &mut S, _| handler(state);
             let event = inner.kernel.register(context.into(), registration, run)?;
             let before =
-                inner.with(|shared| Some(shared.shares.get_mut(self.name)?.told.replace(event)));
+                inner.with(|shared| Some(shared.shares.get_mut(self.handle)?.told.replace(event)));
             before.flatten().into_iter().for_each(|before| inner.unregister(before));
             self.arm(limit).inspect_err(|_| inner.unregister(event))
         })
@@ -86,7 +86,7 @@ impl<K: Kernel> SharedReceiveQueue<K> {
     /// [`Error::Gone`].
     pub fn arm(&self, limit: u32) -> Result<(), Error> {
         self.domain.rdma.0.with(|shared| {
-            shared.shares.get_mut(self.name).ok_or(Error::Gone)?.limit = Some(limit);
+            shared.shares.get_mut(self.handle).ok_or(Error::Gone)?.limit = Some(limit);
             Ok(())
         })
     }
@@ -95,25 +95,25 @@ impl<K: Kernel> SharedReceiveQueue<K> {
     ///
     /// # Errors
     /// The receive, with [`Error::QueueFull`], [`Error::OtherDomain`], [`Error::Gone`].
-    pub fn post_receive(&self, receive: Receive) -> Result<(), Refused<Receive>> {
+    pub fn post_receive(&self, receive: ReceiveRequest) -> Result<(), Refused<ReceiveRequest>> {
         let inner = &self.domain.rdma.0;
-        let Receive { id, parts } = receive;
-        let mut work = Some(ReceiveWork { id, parts });
-        let name = self.domain.name;
+        let ReceiveRequest { id, sges } = receive;
+        let mut work = Some(ReceiveWork { id, sges });
+        let handle = self.domain.handle;
         inner.kernel.guarded(|| {
             let posted = inner.with(|shared| {
-                let permitted = work.iter().flat_map(|work| &work.parts).all(|part| match part {
-                    Part::Region(it) => {
-                        shared.regions.permits(it.region, name, Access::LOCAL_WRITE)
+                let permitted = work.iter().flat_map(|work| &work.sges).all(|sge| match sge {
+                    Sge::Region(it) => {
+                        shared.regions.permits(it.region, handle, Access::LOCAL_WRITE)
                     }
                     _ => true,
                 });
                 if !permitted {
                     return Err(Error::OtherDomain);
                 }
-                let front = shared.shares.get_mut(self.name).ok_or(Error::Gone)?;
+                let entry = shared.shares.get_mut(self.handle).ok_or(Error::Gone)?;
                 if let Some(receive) = work.take() {
-                    front.receives.push(receive).map_err(|receive| {
+                    entry.receives.push(receive).map_err(|receive| {
                         work = Some(receive);
                         Error::QueueFull
                     })?;
@@ -121,8 +121,8 @@ impl<K: Kernel> SharedReceiveQueue<K> {
                 Ok(())
             });
             match (posted, work) {
-                (Err(error), Some(ReceiveWork { id, parts })) => {
-                    Err(Refused { error, work: Receive { id, parts } })
+                (Err(error), Some(ReceiveWork { id, sges })) => {
+                    Err(Refused { error, work: ReceiveRequest { id, sges } })
                 }
                 _ => Ok(()),
             }

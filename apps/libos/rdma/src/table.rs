@@ -3,11 +3,11 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
-/// What an entry is known by: its place, and how often that has been used.
+/// The handle of an entry: its place, and how often that has been used.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Name(pub(crate) u64);
+pub(crate) struct Handle(pub(crate) u64);
 
-impl Name {
+impl Handle {
     /// Of the generation, 48 bits count: too many to come round.
     fn new(index: u16, generation: u64) -> Self {
         Self(generation << 16 | u64::from(index))
@@ -26,7 +26,7 @@ impl Name {
 }
 
 struct Place<T> {
-    name: Name,
+    handle: Handle,
     entry: Option<T>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Table<T> {
 impl<T> Table<T> {
     /// A table with so many places. Names begin with that generation.
     pub(crate) fn new(places: u16, generation: u64) -> Self {
-        let place = |index| Place { name: Name::new(index, generation), entry: None };
+        let place = |index| Place { handle: Handle::new(index, generation), entry: None };
         Self { places: (0..places).map(place).collect(), free: (0..places).collect() }
     }
 
@@ -50,66 +50,66 @@ impl<T> Table<T> {
     }
 
     /// Takes a place, for an entry that is [put](Self::put) there later.
-    pub(crate) fn reserve(&mut self) -> Option<Name> {
+    pub(crate) fn reserve(&mut self) -> Option<Handle> {
         let place = &mut self.places[usize::from(self.free.pop_front()?)];
-        place.name = Name::new(place.name.index(), place.name.generation() + 1);
-        Some(place.name)
+        place.handle = Handle::new(place.handle.index(), place.handle.generation() + 1);
+        Some(place.handle)
     }
 
     /// Puts an entry into its place.
-    pub(crate) fn put(&mut self, name: Name, entry: T) {
-        if let Some(place) = self.place(name) {
+    pub(crate) fn put(&mut self, handle: Handle, entry: T) {
+        if let Some(place) = self.place(handle) {
             place.entry = Some(entry);
         }
     }
 
     /// Gives back a place to which nothing has been put.
-    pub(crate) fn release(&mut self, name: Name) {
-        if self.place(name).is_some_and(|place| place.entry.is_none()) {
-            self.free.push_back(name.index());
+    pub(crate) fn release(&mut self, handle: Handle) {
+        if self.place(handle).is_some_and(|place| place.entry.is_none()) {
+            self.free.push_back(handle.index());
         }
     }
 
     /// Appends an entry, or gives it back.
-    pub(crate) fn insert(&mut self, entry: T) -> Result<Name, T> {
+    pub(crate) fn insert(&mut self, entry: T) -> Result<Handle, T> {
         match self.reserve() {
-            Some(name) => {
-                self.put(name, entry);
-                Ok(name)
+            Some(handle) => {
+                self.put(handle, entry);
+                Ok(handle)
             }
             None => Err(entry),
         }
     }
 
-    fn place(&mut self, name: Name) -> Option<&mut Place<T>> {
-        self.places.get_mut(usize::from(name.index())).filter(|place| place.name == name)
+    fn place(&mut self, handle: Handle) -> Option<&mut Place<T>> {
+        self.places.get_mut(usize::from(handle.index())).filter(|place| place.handle == handle)
     }
 
     /// The entry of that name.
     #[inline]
-    pub(crate) fn get(&self, name: Name) -> Option<&T> {
-        let place = self.places.get(usize::from(name.index()))?;
-        place.entry.as_ref().filter(|_| place.name == name)
+    pub(crate) fn get(&self, handle: Handle) -> Option<&T> {
+        let place = self.places.get(usize::from(handle.index()))?;
+        place.entry.as_ref().filter(|_| place.handle == handle)
     }
 
     /// As [`get`](Self::get), to be changed.
     #[inline]
-    pub(crate) fn get_mut(&mut self, name: Name) -> Option<&mut T> {
-        self.place(name)?.entry.as_mut()
+    pub(crate) fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
+        self.place(handle)?.entry.as_mut()
     }
 
     /// Takes an entry out.
-    pub(crate) fn remove(&mut self, name: Name) -> Option<T> {
-        let entry = self.place(name)?.entry.take()?;
-        self.free.push_back(name.index());
+    pub(crate) fn remove(&mut self, handle: Handle) -> Option<T> {
+        let entry = self.place(handle)?.entry.take()?;
+        self.free.push_back(handle.index());
         Some(entry)
     }
 
     /// The entry in a place, whatever its name.
     #[inline]
-    pub(crate) fn at(&mut self, index: u16) -> Option<(Name, &mut T)> {
+    pub(crate) fn at(&mut self, index: u16) -> Option<(Handle, &mut T)> {
         let place = self.places.get_mut(usize::from(index))?;
-        Some((place.name, place.entry.as_mut()?))
+        Some((place.handle, place.entry.as_mut()?))
     }
 }
 
@@ -126,10 +126,10 @@ mod tests {
         let first = table.insert(0).unwrap();
         table.remove(first);
         for life in 1..=1 << 17 {
-            let name = table.insert(life).unwrap();
+            let handle = table.insert(life).unwrap();
             assert_eq!(table.get(first), None, "after {life} lives");
             assert_eq!(table.remove(first), None, "after {life} lives");
-            assert_eq!(table.remove(name), Some(life));
+            assert_eq!(table.remove(handle), Some(life));
         }
     }
 
@@ -141,36 +141,36 @@ mod tests {
             for (at, (kind, pick)) in steps.into_iter().enumerate() {
                 match kind {
                     0 => match table.insert(at) {
-                        Ok(name) => {
+                        Ok(handle) => {
                             prop_assert!(live.len() < 5);
-                            prop_assert!(!live.iter().any(|(it, _)| *it == name));
-                            prop_assert!(!dead.contains(&name));
-                            live.push((name, at));
+                            prop_assert!(!live.iter().any(|(it, _)| *it == handle));
+                            prop_assert!(!dead.contains(&handle));
+                            live.push((handle, at));
                         }
                         Err(entry) => prop_assert_eq!((live.len(), entry), (5, at)),
                     },
                     1 if pick < live.len() => {
-                        let (name, entry) = live.swap_remove(pick);
-                        prop_assert_eq!(table.remove(name), Some(entry));
-                        prop_assert_eq!(table.remove(name), None);
-                        dead.push(name);
+                        let (handle, entry) = live.swap_remove(pick);
+                        prop_assert_eq!(table.remove(handle), Some(entry));
+                        prop_assert_eq!(table.remove(handle), None);
+                        dead.push(handle);
                     }
                     2 => match table.reserve() {
-                        Some(name) => {
-                            prop_assert_eq!(table.get(name), None);
-                            table.release(name);
-                            dead.push(name);
+                        Some(handle) => {
+                            prop_assert_eq!(table.get(handle), None);
+                            table.release(handle);
+                            dead.push(handle);
                         }
                         None => prop_assert_eq!(live.len(), 5),
                     },
                     _ => {}
                 }
-                for (name, entry) in &live {
-                    prop_assert_eq!(table.get(*name), Some(entry));
-                    prop_assert_eq!(table.at(name.index()).map(|(name, _)| name), Some(*name));
+                for (handle, entry) in &live {
+                    prop_assert_eq!(table.get(*handle), Some(entry));
+                    prop_assert_eq!(table.at(handle.index()).map(|(handle, _)| handle), Some(*handle));
                 }
-                for name in &dead {
-                    prop_assert!(table.get(*name).is_none() && table.get_mut(*name).is_none());
+                for handle in &dead {
+                    prop_assert!(table.get(*handle).is_none() && table.get_mut(*handle).is_none());
                 }
             }
         }

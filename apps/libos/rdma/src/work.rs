@@ -1,8 +1,8 @@
 //! Work on its way to the engine, and completions on their way back.
 
 use crate::post::Address;
-use crate::table::Name;
-use reflex_rdma_device::Parts;
+use crate::table::Handle;
+use reflex_rdma_device::SgList;
 use reflex_rdma_engine::{Completion, Flags, Work};
 
 /// A send on its way to the engine.
@@ -11,7 +11,7 @@ pub(crate) struct SendWork {
     pub(crate) work: Work,
     pub(crate) flags: Flags,
     pub(crate) to: Option<Address>,
-    pub(crate) parts: Parts,
+    pub(crate) sges: SgList,
 }
 
 /// What the application knows a send by.
@@ -24,7 +24,7 @@ pub(crate) struct Tag {
 /// A receive on its way to the engine.
 pub(crate) struct ReceiveWork {
     pub(crate) id: u64,
-    pub(crate) parts: Parts,
+    pub(crate) sges: SgList,
 }
 
 /// How far a queue pair has come, as its application may know.
@@ -46,25 +46,26 @@ pub(crate) enum Phase {
     Failed,
 }
 
-/// A completion, with its memory.
-pub(crate) struct Done {
+/// A completion, with its memory: an element of the completion queue (CQE).
+pub(crate) struct Cqe {
     /// Of which queue pair.
-    pub(crate) pair: Name,
+    pub(crate) pair: Handle,
     pub(crate) completion: Completion,
     pub(crate) id: u64,
-    pub(crate) parts: Parts,
+    pub(crate) sges: SgList,
     /// Where a place is free again when the application has it.
-    pub(crate) from: From,
+    pub(crate) from: WorkQueue,
 }
 
+/// The work queue that a completion is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum WorkQueue {
     Sends,
     Receives,
-    Shared(Name),
+    Shared(Handle),
 }
 
-impl From {
+impl WorkQueue {
     /// Which of the queue pair's completion queues.
     #[inline]
     pub(crate) fn side(self) -> usize {

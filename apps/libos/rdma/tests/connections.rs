@@ -3,7 +3,9 @@
 use crate::common;
 use crate::traffic::{Side, peer, side};
 use common::{Connection, Pair, World};
-use reflex_rdma::{Accept, Connect, Error, Failure, Happening, Kind, Send, Status, Transport};
+use reflex_rdma::{
+    Accept, Connect, ConnectionChange, Error, Failure, Kind, SendRequest, Status, Transport,
+};
 use std::time::Duration;
 
 fn connect(active: &Side<'_>, passive: &Side<'_>, port: u16) -> (Pair, Connection) {
@@ -25,7 +27,10 @@ fn connections_are_asked_for_accepted_and_ended() {
     );
     world.run_for(Duration::from_millis(1));
     let requested = other.happened();
-    assert!(matches!(requested[0].1, Happening::Requested { port: 7471, .. }), "{requested:?}");
+    assert!(
+        matches!(requested[0].1, ConnectionChange::Requested { port: 7471, .. }),
+        "{requested:?}"
+    );
     let to = other.pair(Transport::Reliable);
     other.receive(&to, 1, 64);
     requested[0].0.accept(&to, Accept::new().data(b"welcome").unwrap()).unwrap();
@@ -35,17 +40,17 @@ fn connections_are_asked_for_accepted_and_ended() {
     world.run_for(Duration::from_millis(1));
     spare.establish(peer(&one, &from)).unwrap();
     let happened = one.happened();
-    assert!(matches!(happened[..], [(_, Happening::Connected { .. })]), "{happened:?}");
+    assert!(matches!(happened[..], [(_, ConnectionChange::Connected { .. })]), "{happened:?}");
     assert_eq!(happened[0].0, connection);
-    assert!(matches!(other.happened()[..], [(_, Happening::Connected { .. })]));
+    assert!(matches!(other.happened()[..], [(_, ConnectionChange::Connected { .. })]));
     one.send(&from, 2, b"hello");
     world.run_for(Duration::from_millis(1));
     assert_eq!(other.done(), [(1, Kind::Receive, Status::Success, b"hello".to_vec())]);
     connection.disconnect().unwrap();
     connection.disconnect().unwrap();
     world.run_for(Duration::from_millis(1));
-    assert!(matches!(one.happened()[..], [(_, Happening::Disconnected)]));
-    assert!(matches!(other.happened()[..], [(_, Happening::Disconnected)]));
+    assert!(matches!(one.happened()[..], [(_, ConnectionChange::Disconnected)]));
+    assert!(matches!(other.happened()[..], [(_, ConnectionChange::Disconnected)]));
 }
 
 #[test]
@@ -57,14 +62,14 @@ fn a_queue_pair_with_a_refused_connection_can_have_another() {
     world.run_for(Duration::from_millis(1));
     other.happened()[0].0.reject(b"no").unwrap();
     world.run_for(Duration::from_millis(1));
-    assert!(matches!(one.happened()[..], [(_, Happening::Rejected { .. })]));
+    assert!(matches!(one.happened()[..], [(_, ConnectionChange::Rejected { .. })]));
     let to = (other.host.address, 7471);
     one.connections.connect(&pair, to, Connect::new()).unwrap();
     world.run_for(Duration::from_millis(1));
     let theirs = other.pair(Transport::Reliable);
     other.happened()[0].0.accept(&theirs, Accept::new()).unwrap();
     world.run_for(Duration::from_millis(1));
-    assert!(matches!(one.happened()[..], [(_, Happening::Connected { .. })]));
+    assert!(matches!(one.happened()[..], [(_, ConnectionChange::Connected { .. })]));
     // The first is over, and is not the second.
     first.disconnect().unwrap();
     world.run_for(Duration::from_millis(1));
@@ -87,14 +92,14 @@ fn the_peers_first_packet_confirms_a_connection_that_lost_its_confirmation() {
     let lost = |percent| world.hosts[0].wire.lock().unwrap().faults.lost = percent;
     lost(100);
     world.run_for(Duration::from_millis(1));
-    assert!(matches!(one.happened()[..], [(_, Happening::Connected { .. })]));
+    assert!(matches!(one.happened()[..], [(_, ConnectionChange::Connected { .. })]));
     assert!(other.happened().is_empty());
-    let early = to.post_send(Send::message()).unwrap_err();
+    let early = to.post_send(SendRequest::message()).unwrap_err();
     assert_eq!(early.error, Error::NotReady);
     lost(0);
     one.send(&from, 2, b"first");
     world.run_for(Duration::from_millis(1));
-    assert!(matches!(other.happened()[..], [(_, Happening::Connected { .. })]));
+    assert!(matches!(other.happened()[..], [(_, ConnectionChange::Connected { .. })]));
     assert_eq!(other.done().len(), 1);
     one.receive(&from, 3, 64);
     other.send(&to, 4, b"back");
@@ -108,7 +113,7 @@ fn why_a_connection_did_not_come_about_is_told() {
     let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
     other.connections.listen(Transport::Reliable, 7471, 4).unwrap();
     let failure = |side: &Side<'_>| match side.happened()[..] {
-        [(_, Happening::Failed { why })] => why,
+        [(_, ConnectionChange::Failed { why })] => why,
         ref other => panic!("{other:?}"),
     };
     // A queue pair that is gone before the port has looked.
@@ -118,7 +123,10 @@ fn why_a_connection_did_not_come_about_is_told() {
     let gone = one.happened();
     let ended = matches!(
         gone[..],
-        [(_, Happening::Failed { why: Failure::QueuePair } | Happening::Disconnected)]
+        [(
+            _,
+            ConnectionChange::Failed { why: Failure::QueuePair } | ConnectionChange::Disconnected
+        )]
     );
     assert!(ended, "{gone:?}");
     world.run_for(Duration::from_secs(1));
@@ -143,5 +151,5 @@ fn why_a_connection_did_not_come_about_is_told() {
     other.happened()[0].0.accept(&wrong, Accept::new()).unwrap();
     world.run_for(Duration::from_millis(1));
     assert_eq!(failure(&other), Failure::QueuePair);
-    assert!(matches!(one.happened()[..], [(_, Happening::Rejected { .. })]));
+    assert!(matches!(one.happened()[..], [(_, ConnectionChange::Rejected { .. })]));
 }

@@ -3,7 +3,7 @@
 use crate::common::World;
 use crate::traffic::{App, peer, side};
 use reflex_event::{Priority, Trouble};
-use reflex_rdma::{Connect, Error, Kind, Limits, Receive, Send, Status, Transport};
+use reflex_rdma::{Connect, Error, Kind, Limits, ReceiveRequest, SendRequest, Status, Transport};
 use std::time::Duration;
 
 /// A handle that was kept after its owner's end meets no other queue pair, not even the one that packets
@@ -36,8 +36,8 @@ fn a_handle_does_not_meet_another_of_the_same_number() {
     assert_eq!(kept.counters().err(), Some(Error::Gone));
     assert_eq!(kept.establish(peer(&far, &peers)), Err(Error::Gone));
     assert_eq!((kept.fail(), kept.resume()), (Err(Error::Gone), Err(Error::Gone)));
-    assert_eq!(kept.post_receive(Receive::empty()).unwrap_err().error, Error::Gone);
-    let work = Send::message().bytes(one.host.bytes(&other.domain, b"to nobody"));
+    assert_eq!(kept.post_receive(ReceiveRequest::empty()).unwrap_err().error, Error::Gone);
+    let work = SendRequest::message().bytes(one.host.bytes(&other.domain, b"to nobody"));
     assert_eq!(kept.post_send(work).unwrap_err().error, Error::Gone);
     let told = kept.on_event(other.context, Priority::DEFAULT, |_: &mut App, _| {});
     assert_eq!(told, Err(Error::Gone));

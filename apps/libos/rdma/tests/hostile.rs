@@ -6,8 +6,8 @@ use common::{ConnectionEvent, ETHERNET, Host, Pair, Region, World, mac_of};
 use proptest::prelude::*;
 use reflex_event::{Context, EventSystem, Priority};
 use reflex_rdma::{
-    Access, Completion, Connect, Connection, Counters, Gid, Happening, PathMtu, Peer, Psn, QKey,
-    Qpn, RKey, Receive, Refusal, Status, Transport,
+    Access, Completion, Connect, Connection, ConnectionChange, Counters, Gid, PathMtu, Peer, Psn,
+    QKey, Qpn, RKey, ReceiveRequest, Refusal, Status, Transport,
 };
 use reflex_rdma_engine::cm::{GeneralService, Route};
 use reflex_rdma_wire::cm::{CommId, Mad, Message};
@@ -22,7 +22,7 @@ const FIRST: Psn = Psn::new(100);
 #[derive(Default)]
 struct App {
     done: Vec<(u64, Status)>,
-    happened: Vec<(Connection<SimKernel>, Happening)>,
+    happened: Vec<(Connection<SimKernel>, ConnectionChange)>,
 }
 
 /// A machine with two queue pairs that have 10.0.0.1 as their peer, one for datagrams, and two
@@ -249,7 +249,7 @@ proptest! {
         let free = victim.host.kernel.pool(victim.context).unwrap().available();
         for id in 0..32 {
             let bytes = victim.domain.bytes(64).unwrap();
-            victim.pairs[0].post_receive(Receive::bytes(bytes).id(id)).unwrap();
+            victim.pairs[0].post_receive(ReceiveRequest::bytes(bytes).id(id)).unwrap();
         }
         let mut frames = 0;
         for round in 0..500 {
@@ -368,7 +368,10 @@ fn a_flood_of_requests_takes_the_backlog_and_no_more() {
     victim.host.kernel.run_until_idle();
     victim.host.take(&genuine);
     let requests = take();
-    assert!(matches!(requests[..], [(_, Happening::Requested { port: 7, .. })]), "{requests:?}");
+    assert!(
+        matches!(requests[..], [(_, ConnectionChange::Requested { port: 7, .. })]),
+        "{requests:?}"
+    );
     // A side that does not listen any more is asked for nothing.
     victim.connections.close(Transport::Reliable, 7).unwrap();
     victim.connections.close(Transport::Reliable, 7).unwrap_err();
@@ -502,7 +505,7 @@ proptest! {
         }
         let happened =
             victim.host.kernel.state(victim.context, |app| std::mem::take(&mut app.happened));
-        let is_request = |it: &&(_, Happening)| matches!(it.1, Happening::Requested { .. });
+        let is_request = |it: &&(_, ConnectionChange)| matches!(it.1, ConnectionChange::Requested { .. });
         let requests = happened.iter().filter(is_request).count();
         // The others say that a request is over.
         prop_assert!(2 * requests <= happened.len() + 8, "{:?}", happened);

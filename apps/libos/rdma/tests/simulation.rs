@@ -11,12 +11,11 @@ use crate::common;
 use common::{
     Connection, ConnectionEvent, Connections, Domain, Faults, Pair, Queue, Region, World,
 };
-use core::marker::Send as Sending;
 use proptest::prelude::*;
 use reflex_event::{Accumulation, Context, EventId, EventSystem, Priority, Registration};
 use reflex_rdma::{
-    Accept, Access, Completion, Connect, Error, Happening, Kind, Limits, PathMtu, Peer, Psn, QKey,
-    RKey, Receive, Send, Status, Transport,
+    Accept, Access, Completion, Connect, ConnectionChange, Error, Kind, Limits, PathMtu, Peer, Psn,
+    QKey, RKey, ReceiveRequest, SendRequest, Status, Transport,
 };
 use reflex_testkit::Random;
 use std::collections::{HashMap, VecDeque};
@@ -42,7 +41,7 @@ struct Done {
 #[derive(Default)]
 struct App {
     done: Vec<Done>,
-    happened: Vec<(Connection, Happening)>,
+    happened: Vec<(Connection, ConnectionChange)>,
 }
 
 /// An application in one life of its context.
@@ -105,7 +104,7 @@ impl Talk {
     }
 }
 
-type Deed = Box<dyn FnOnce() + Sending>;
+type Deed = Box<dyn FnOnce() + Send>;
 
 struct Program {
     world: World,
@@ -330,7 +329,7 @@ impl Program {
         let length = 40 + self.below(600);
         let Ok(bytes) = self.lives[life].domain.bytes(length) else { return };
         let id = self.next;
-        let receive = Receive::bytes(bytes).id(id);
+        let receive = ReceiveRequest::bytes(bytes).id(id);
         let posted = self.interleave(host, move || pair.post_receive(receive).is_ok());
         self.note(posted, id, Post { link, end, answer: None, sent: false, life });
         self.collect();
@@ -338,7 +337,7 @@ impl Program {
 
     /// Posts something, and says whether it was posted; in the middle of something else, if there is
     /// something.
-    fn interleave(&mut self, host: usize, post: impl FnOnce() -> bool + Sending + 'static) -> bool {
+    fn interleave(&mut self, host: usize, post: impl FnOnce() -> bool + Send + 'static) -> bool {
         if self.random.percent(50) {
             return post();
         }
@@ -405,7 +404,7 @@ impl Program {
             0 | 1 => {
                 message = Some(payload.clone());
                 let Some(bytes) = bytes(&payload) else { return };
-                let send = Send::message().bytes(bytes);
+                let send = SendRequest::message().bytes(bytes);
                 if transport == Transport::Datagram {
                     let address = self.world.hosts[1 - host].address;
                     let peer = link.pairs[other].as_ref().map(|it| it.number());
@@ -418,19 +417,19 @@ impl Program {
             2 | 3 => {
                 model[place..place + span].copy_from_slice(&payload.repeat(64)[..span]);
                 let Some(bytes) = bytes(&model[place..place + span]) else { return };
-                Send::write(to, key).bytes(bytes).fence()
+                SendRequest::write(to, key).bytes(bytes).fence()
             }
             4 => {
                 answer = Some(before[place..place + span].to_vec());
                 let Some(bytes) = bytes(&vec![0; span]) else { return };
-                Send::read(to, key).bytes(bytes)
+                SendRequest::read(to, key).bytes(bytes)
             }
             5 => {
                 answer = Some(before[place..place + 8].to_vec());
                 let sum = old(place).wrapping_add(number);
                 model[place..place + 8].copy_from_slice(&sum.to_ne_bytes());
                 let Some(bytes) = bytes(&[0; 8]) else { return };
-                Send::fetch_add(to, key, number).bytes(bytes).fence()
+                SendRequest::fetch_add(to, key, number).bytes(bytes).fence()
             }
             _ => {
                 answer = Some(before[place..place + 8].to_vec());
@@ -439,7 +438,7 @@ impl Program {
                     model[place..place + 8].copy_from_slice(&number.to_ne_bytes());
                 }
                 let Some(bytes) = bytes(&[0; 8]) else { return };
-                Send::compare_swap(to, key, compare, number).bytes(bytes).fence()
+                SendRequest::compare_swap(to, key, compare, number).bytes(bytes).fence()
             }
         };
         let send = send.id(id);

@@ -4,8 +4,8 @@ use crate::common;
 use common::{Connection, ConnectionEvent, Connections, Domain, Host, Pair, Queue, World};
 use reflex_event::{Context, Priority};
 use reflex_rdma::{
-    Access, Completion, Error, Event, Happening, Kind, Limits, PathMtu, Peer, Psn, QKey, Receive,
-    Send, Status, Transport,
+    Access, Completion, ConnectionChange, Error, Event, Kind, Limits, PathMtu, Peer, Psn, QKey,
+    ReceiveRequest, SendRequest, Status, Transport,
 };
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Default)]
 pub(crate) struct App {
     done: Vec<(u64, Kind, Status, Vec<u8>)>,
-    happened: Vec<(Connection, Happening)>,
+    happened: Vec<(Connection, ConnectionChange)>,
     events: Vec<Event>,
 }
 
@@ -50,19 +50,20 @@ impl Side<'_> {
     }
 
     pub(crate) fn receive(&self, pair: &Pair, id: u64, length: usize) {
-        pair.post_receive(Receive::bytes(self.domain.bytes(length).unwrap()).id(id)).unwrap();
+        pair.post_receive(ReceiveRequest::bytes(self.domain.bytes(length).unwrap()).id(id))
+            .unwrap();
     }
 
     pub(crate) fn send(&self, pair: &Pair, id: u64, bytes: &[u8]) {
         let bytes = self.host.bytes(&self.domain, bytes);
-        pair.post_send(Send::message().bytes(bytes).id(id)).unwrap();
+        pair.post_send(SendRequest::message().bytes(bytes).id(id)).unwrap();
     }
 
     pub(crate) fn done(&self) -> Vec<(u64, Kind, Status, Vec<u8>)> {
         self.host.kernel.state(self.context, |app| std::mem::take(&mut app.done))
     }
 
-    pub(crate) fn happened(&self) -> Vec<(Connection, Happening)> {
+    pub(crate) fn happened(&self) -> Vec<(Connection, ConnectionChange)> {
         self.host.kernel.state(self.context, |app| std::mem::take(&mut app.happened))
     }
 
@@ -119,14 +120,15 @@ fn datagrams_find_their_queue_pair() {
     other.receive(&to, 1, 1064);
     let bytes = one.host.bytes(&one.domain, &[9; 100]);
     let key = QKey::IP_CM;
-    from.post_send(Send::message().bytes(bytes).to(other.host.address, to.number(), key)).unwrap();
+    from.post_send(SendRequest::message().bytes(bytes).to(other.host.address, to.number(), key))
+        .unwrap();
     world.run_for(Duration::from_millis(1));
     assert_eq!(other.done(), [(1, Kind::Receive, Status::Success, vec![9; 100])]);
     assert_eq!(one.done().len(), 1);
     // From where it cannot be reached it is refused with its memory.
     let far = "2001:db8::1".parse().unwrap();
     let bytes = one.domain.bytes(8).unwrap();
-    let refused = from.post_send(Send::message().bytes(bytes).to(far, to.number(), key));
+    let refused = from.post_send(SendRequest::message().bytes(bytes).to(far, to.number(), key));
     assert_eq!(refused.unwrap_err().error, Error::NoAddress);
     one.assert_whole();
     other.assert_whole();
@@ -141,11 +143,11 @@ fn memory_is_written_read_and_counted_by_key() {
         Access::REMOTE_WRITE | Access::REMOTE_READ | Access::REMOTE_ATOMIC | Access::LOCAL_WRITE;
     let region = other.domain.register(other.domain.bytes(256).unwrap(), all).unwrap();
     let bytes = one.host.bytes(&one.domain, b"written");
-    from.post_send(Send::write(region.address() + 8, region.key()).bytes(bytes)).unwrap();
+    from.post_send(SendRequest::write(region.address() + 8, region.key()).bytes(bytes)).unwrap();
     let answer = || one.domain.bytes(8).unwrap();
-    let count = Send::fetch_add(region.address() + 64, region.key(), 5);
+    let count = SendRequest::fetch_add(region.address() + 64, region.key(), 5);
     from.post_send(count.bytes(answer())).unwrap();
-    from.post_send(Send::read(region.address() + 8, region.key()).bytes(answer())).unwrap();
+    from.post_send(SendRequest::read(region.address() + 8, region.key()).bytes(answer())).unwrap();
     world.run_for(Duration::from_millis(10));
     let done = one.done();
     assert!(done.iter().all(|(_, _, status, _)| *status == Status::Success), "{done:?}");
@@ -167,7 +169,7 @@ fn a_failed_queue_pair_flushes_what_is_posted_before_and_after() {
     one.receive(&from, 1, 64);
     // The key is nobody's: the peer says so, and this side fails without anybody's asking.
     let bytes = one.domain.bytes(8).unwrap();
-    from.post_send(Send::write(1 << 32, reflex_rdma::RKey(77)).bytes(bytes).id(2)).unwrap();
+    from.post_send(SendRequest::write(1 << 32, reflex_rdma::RKey(77)).bytes(bytes).id(2)).unwrap();
     world.run_for(Duration::from_millis(10));
     let statuses = |done: &[(u64, Kind, Status, Vec<u8>)]| {
         let mut all: Vec<_> = done.iter().map(|it| (it.0, it.2)).collect();
@@ -195,7 +197,7 @@ fn what_happens_to_a_queue_pair_is_told_even_when_it_has_happened() {
     let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
     let [from, to] = joined(&one, &other, Transport::Reliable);
     let bytes = one.domain.bytes(8).unwrap();
-    from.post_send(Send::write(1 << 32, reflex_rdma::RKey(77)).bytes(bytes)).unwrap();
+    from.post_send(SendRequest::write(1 << 32, reflex_rdma::RKey(77)).bytes(bytes)).unwrap();
     world.run_for(Duration::from_millis(10));
     let told = |app: &mut App, event| app.events.push(event);
     to.on_event(other.context, Priority::DEFAULT, told).unwrap();
@@ -273,8 +275,8 @@ fn stale_names_reach_nobody() {
     assert_eq!(region.read(0, &mut [0]), Err(Error::Gone));
     assert!(matches!(region.again(Access::NONE), Err(Error::Gone)));
     let bytes = || other.domain.bytes(8).unwrap();
-    assert_eq!(pair.post_receive(Receive::bytes(bytes())).unwrap_err().error, Error::Gone);
-    assert_eq!(shared.post_receive(Receive::bytes(bytes())).unwrap_err().error, Error::Gone);
+    assert_eq!(pair.post_receive(ReceiveRequest::bytes(bytes())).unwrap_err().error, Error::Gone);
+    assert_eq!(shared.post_receive(ReceiveRequest::bytes(bytes())).unwrap_err().error, Error::Gone);
     assert!(matches!(one.domain.register(bytes(), Access::NONE), Err(Error::Gone)));
     let mixed = other.domain.queue_pair(Transport::Reliable, &one.queue, &other.queue);
     assert_eq!(mixed.build().err(), Some(Error::Gone));
@@ -284,7 +286,7 @@ fn stale_names_reach_nobody() {
     drop((pair, region, shared));
     world.settle();
     its.fail().unwrap();
-    its_shared.post_receive(Receive::empty()).unwrap();
+    its_shared.post_receive(ReceiveRequest::empty()).unwrap();
     other.assert_whole();
 }
 
@@ -306,12 +308,12 @@ fn a_context_that_is_given_up_leaves_nothing_behind_and_disturbs_nobody() {
         doomed.send(&its, 2, &[1; 700]);
         let shared = doomed.domain.shared_receive_queue(4).unwrap();
         let bytes = doomed.domain.bytes(100).unwrap();
-        shared.post_receive(Receive::bytes(bytes)).unwrap();
+        shared.post_receive(ReceiveRequest::bytes(bytes)).unwrap();
         let builder = doomed.domain.queue_pair(Transport::Datagram, &doomed.queue, &doomed.queue);
         let taker = builder.shared(&shared).build().unwrap();
         let bytes = other.host.bytes(&other.domain, &[1; 8]);
         let key = region.key();
-        theirs.post_send(Send::write(region.address(), key).bytes(bytes).id(9)).unwrap();
+        theirs.post_send(SendRequest::write(region.address(), key).bytes(bytes).id(9)).unwrap();
         match round % 3 {
             // Before the port has looked at anything,
             0 => {}
@@ -363,7 +365,7 @@ fn a_queue_for_solicited_completions_waits_for_them() {
     world.run_for(Duration::from_millis(1));
     assert_eq!(ids(), []);
     let bytes = one.host.bytes(&one.domain, b"c");
-    from.post_send(Send::message().bytes(bytes).solicited()).unwrap();
+    from.post_send(SendRequest::message().bytes(bytes).solicited()).unwrap();
     world.run_for(Duration::from_millis(1));
     assert_eq!(ids(), [0, 1, 2]);
     one.send(&from, 3, b"d");
@@ -392,7 +394,7 @@ fn a_shared_receive_queue_tells_when_it_runs_low() {
     shared.on_limit(other.context, Priority::HIGH, 3, low).unwrap();
     let fill = || {
         let bytes = other.domain.bytes(16).unwrap();
-        shared.post_receive(Receive::bytes(bytes)).unwrap();
+        shared.post_receive(ReceiveRequest::bytes(bytes)).unwrap();
     };
     let told = || other.host.kernel.state(other.context, |app| app.events.len());
     (0..4).for_each(|_| fill());
@@ -429,7 +431,7 @@ fn frames_that_wait_are_bounded_and_given_back() {
     let frames = |to: &Pair| {
         for _ in 0..32 {
             let bytes = one.domain.bytes(8).unwrap();
-            let datagram = Send::message().bytes(bytes).unsignalled();
+            let datagram = SendRequest::message().bytes(bytes).unsignalled();
             let to = datagram.to(other.host.address, to.number(), QKey::IP_CM);
             if from.post_send(to).is_err() {
                 one.host.kernel.run_until_idle();
@@ -478,7 +480,7 @@ fn receives_posted_while_a_queue_pair_fails_are_flushed_too() {
         if state.left > 0 {
             state.left -= 1;
             let (pair, domain) = state.own.as_ref().unwrap();
-            pair.post_receive(Receive::bytes(domain.bytes(16).unwrap())).unwrap();
+            pair.post_receive(ReceiveRequest::bytes(domain.bytes(16).unwrap())).unwrap();
         }
     };
     let queue = host.rdma.completion_queue(context, 64, Priority::HIGH, again).unwrap();
@@ -487,14 +489,14 @@ fn receives_posted_while_a_queue_pair_fails_are_flushed_too() {
     let from = one.pair(Transport::Reliable);
     from.establish(peer(&other, &pair)).unwrap();
     pair.establish(peer(&one, &from)).unwrap();
-    pair.post_receive(Receive::bytes(domain.bytes(16).unwrap())).unwrap();
+    pair.post_receive(ReceiveRequest::bytes(domain.bytes(16).unwrap())).unwrap();
     world.settle();
     host.kernel.state(context, |state| {
         *state = Stubborn { own: Some((pair, domain)), left: 5, flushed: 0 };
     });
     // The peer asks for what it may not have.
     let bytes = one.domain.bytes(8).unwrap();
-    from.post_send(Send::write(1 << 32, reflex_rdma::RKey(77)).bytes(bytes)).unwrap();
+    from.post_send(SendRequest::write(1 << 32, reflex_rdma::RKey(77)).bytes(bytes)).unwrap();
     world.run_for(Duration::from_millis(5));
     host.kernel.state(context, |state| assert_eq!((state.left, state.flushed), (0, 6)));
 }
@@ -506,13 +508,13 @@ fn datagrams_go_on_after_one_without_its_region() {
     let [from, to] = [one.pair(Transport::Datagram), other.pair(Transport::Datagram)];
     let region = one.domain.register(one.domain.bytes(64).unwrap(), Access::NONE).unwrap();
     let slice = region.slice(0..64).unwrap();
-    let send = |id, send: Send| {
+    let send = |id, send: SendRequest| {
         let send = send.to(other.host.address, to.number(), QKey::IP_CM).id(id);
         from.post_send(send).unwrap();
     };
     let statuses = || one.done().iter().map(|it| (it.0, it.2)).collect::<Vec<_>>();
-    let bytes = |text| Send::message().bytes(one.host.bytes(&one.domain, text));
-    send(1, Send::message().slice(slice));
+    let bytes = |text| SendRequest::message().bytes(one.host.bytes(&one.domain, text));
+    send(1, SendRequest::message().slice(slice));
     send(2, bytes(b"behind it"));
     drop(region);
     world.settle();
@@ -527,6 +529,6 @@ fn datagrams_go_on_after_one_without_its_region() {
     assert_eq!(statuses(), [(4, Status::Success)]);
     assert_eq!(other.done(), [(9, Kind::Receive, Status::Success, b"again".to_vec())]);
     // What is gone already is refused.
-    let late = Send::message().slice(slice).to(other.host.address, to.number(), QKey::IP_CM);
+    let late = SendRequest::message().slice(slice).to(other.host.address, to.number(), QKey::IP_CM);
     assert_eq!(from.post_send(late).unwrap_err().error, Error::OtherDomain);
 }

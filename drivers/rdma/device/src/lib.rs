@@ -1,10 +1,10 @@
 //! What a RoCEv2 port has that is neither protocol nor event: memory that peers may reach by keys
-//! ([`Regions`]), memory that came with posted work and returns with its completion ([`Held`]), both
+//! ([`Regions`]), memory that came with posted work and returns with its completion ([`InFlight`]), both
 //! as the engine sees them ([`PairMemory`]), and Ethernet frames around its packets ([`Sender`],
 //! [`Received`]).
 //!
 //! ```text
-//!   frame --> Received --> engine --> PairMemory --> Held      posted receives
+//!   frame --> Received --> engine --> PairMemory --> InFlight      posted receives
 //!                            |              `------> Regions   what peers write
 //!   frame <-- Sender <-------'
 //! ```
@@ -24,11 +24,11 @@ extern crate alloc;
 extern crate std;
 
 mod frame;
-mod held;
+mod in_flight;
 mod memory;
 mod regions;
 
 pub use frame::{Received, Sender, Sending, send};
-pub use held::{Held, PARTS, Part, Parts};
+pub use in_flight::{InFlight, MAX_SGE, SgList, Sge};
 pub use memory::{Lookup, PairMemory};
 pub use regions::{Named, Regions, RegionsFull, Registration};

@@ -1,7 +1,7 @@
 //! The memory of a queue pair as the engine sees it.
 
 use crate::Regions;
-use crate::held::{Held, Origin, origin};
+use crate::in_flight::{InFlight, Origin, origin};
 use alloc::sync::Arc;
 use core::cell::RefCell;
 use core::ops::Range;
@@ -20,9 +20,9 @@ pub struct PairMemory<'a, L, S, R> {
     /// The registered regions.
     pub regions: &'a L,
     /// What its sends came with.
-    pub sends: &'a RefCell<Held<S>>,
+    pub sends: &'a RefCell<InFlight<S>>,
     /// What its receives came with.
-    pub receives: &'a RefCell<Held<R>>,
+    pub receives: &'a RefCell<InFlight<R>>,
 }
 
 impl<L: Lookup, S, R> PairMemory<'_, L, S, R> {
@@ -42,24 +42,24 @@ fn range(offset: u64, length: usize) -> Result<Range<usize>, Gone> {
 /// Copies bytes of a piece that was posted.
 #[inline]
 fn read_posted<T>(
-    held: &RefCell<Held<T>>,
+    in_flight: &RefCell<InFlight<T>>,
     piece: Region,
     range: Range<usize>,
     into: &mut [u8],
 ) -> Result<(), Gone> {
-    into.copy_from_slice(held.borrow().bytes(piece)?.get(range).ok_or(Gone)?);
+    into.copy_from_slice(in_flight.borrow().bytes(piece)?.get(range).ok_or(Gone)?);
     Ok(())
 }
 
 /// Copies bytes into a piece that was posted.
 #[inline]
 fn write_posted<T>(
-    held: &RefCell<Held<T>>,
+    in_flight: &RefCell<InFlight<T>>,
     piece: Region,
     range: Range<usize>,
     bytes: &[u8],
 ) -> Result<(), Gone> {
-    held.borrow_mut().bytes_mut(piece)?.get_mut(range).ok_or(Gone)?.copy_from_slice(bytes);
+    in_flight.borrow_mut().bytes_mut(piece)?.get_mut(range).ok_or(Gone)?.copy_from_slice(bytes);
     Ok(())
 }
 

@@ -49,10 +49,10 @@ impl Program {
         &mut self,
         life: usize,
         connection: Connection,
-        what: Happening,
+        what: ConnectionChange,
         alive: bool,
     ) {
-        if let Happening::Requested { data, .. } = what {
+        if let ConnectionChange::Requested { data, .. } = what {
             let (link, _) = data.as_bytes().split_first_chunk().unwrap();
             let link = u32::from_ne_bytes(*link) as usize;
             assert_eq!(self.links[link].lives[1], life);
@@ -65,6 +65,6 @@ impl Program {
         let talk = self.talks.iter_mut().find(known).expect("only what was asked for or requested");
         assert!(!talk.ended, "nothing after the end: {what:?}");
         talk.history.push(format!("{what:?}"));
-        talk.ended = !matches!(what, Happening::Connected { .. });
+        talk.ended = !matches!(what, ConnectionChange::Connected { .. });
     }
 }

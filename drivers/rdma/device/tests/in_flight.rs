@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use reflex_memory::Exposed;
-use reflex_rdma_device::{Held, Lookup, Named, PairMemory, Part, Regions, Registration};
+use reflex_rdma_device::{InFlight, Lookup, Named, PairMemory, Regions, Registration, Sge};
 use reflex_rdma_engine::{Access, Atomic, Domain, Gone, Memory, Place, Segment};
 use reflex_testkit::pool;
 use std::cell::RefCell;
@@ -46,8 +46,8 @@ proptest! {
         let pool = pool(1 << 16);
         let free = pool.available();
         let regions = Table(RefCell::new(Regions::new(1)));
-        let sends = RefCell::new(Held::new(ROOM, false));
-        let receives = RefCell::new(Held::new(ROOM, true));
+        let sends = RefCell::new(InFlight::new(ROOM, false));
+        let receives = RefCell::new(InFlight::new(ROOM, true));
         // The segments that were ever named: the newest of a name is the one that counts.
         let mut named: Vec<Segment> = Vec::new();
         let mut bytes: HashMap<u64, Vec<u8>> = HashMap::new();
@@ -56,19 +56,19 @@ proptest! {
         for step in steps {
             match step {
                 Step::Keep { receive, lengths } => {
-                    let part = |length: usize| match length {
-                        0 => Part::None,
-                        _ => Part::Bytes(pool.bytes(length).unwrap(), length as u32),
+                    let sge = |length: usize| match length {
+                        0 => Sge::None,
+                        _ => Sge::Bytes(pool.bytes(length).unwrap(), length as u32),
                     };
-                    let parts = [part(lengths.0), part(lengths.1)];
-                    let held = if receive { &receives } else { &sends };
+                    let sges = [sge(lengths.0), sge(lengths.1)];
+                    let in_flight = if receive { &receives } else { &sends };
                     tag += 1;
-                    let result = held.borrow_mut().keep(tag, parts);
+                    let result = in_flight.borrow_mut().keep(tag, sges);
                     let count = kept.keys().filter(|(it, _)| *it == receive).count();
                     match result {
-                        Err((back, parts)) => {
+                        Err((back, sges)) => {
                             prop_assert_eq!((count, back), (ROOM as usize, tag));
-                            prop_assert_eq!(parts[0].length(), lengths.0);
+                            prop_assert_eq!(sges[0].length(), lengths.0);
                         }
                         Ok((number, segments, segment_count)) => {
                             prop_assert!(count < ROOM as usize);
@@ -87,15 +87,15 @@ proptest! {
                     }
                 }
                 Step::Finish { receive, number } => {
-                    let held = if receive { &receives } else { &sends };
-                    let finished = held.borrow_mut().finish(number);
+                    let in_flight = if receive { &receives } else { &sends };
+                    let finished = in_flight.borrow_mut().finish(number);
                     let names = kept.remove(&(receive, number));
                     prop_assert_eq!(finished.is_some(), names.is_some());
                     for name in names.into_iter().flatten() {
                         let content = bytes.remove(&name).unwrap();
-                        let (_, parts) = finished.as_ref().unwrap();
-                        let found = parts.iter().any(|part| match part {
-                            Part::Bytes(bytes, _) => **bytes == content[..],
+                        let (_, sges) = finished.as_ref().unwrap();
+                        let found = sges.iter().any(|sge| match sge {
+                            Sge::Bytes(bytes, _) => **bytes == content[..],
                             _ => false,
                         });
                         prop_assert!(found, "what was written comes back");
@@ -142,8 +142,8 @@ proptest! {
 fn registered_memory_is_reached_while_it_is_registered() {
     let pool = pool(1 << 12);
     let regions = Table(RefCell::new(Regions::new(2)));
-    let sends = RefCell::new(Held::<()>::new(1, false));
-    let receives = RefCell::new(Held::<()>::new(1, true));
+    let sends = RefCell::new(InFlight::<()>::new(1, false));
+    let receives = RefCell::new(InFlight::<()>::new(1, true));
     let registration = Registration {
         domain: Domain(3),
         access: Access::REMOTE_ATOMIC,

@@ -5,8 +5,8 @@ use crate::command::Command;
 use crate::connection_event::Occurred;
 use crate::counters::Counters as PortCounters;
 use crate::pair_state::{Pair, Share};
-use crate::table::{Name, Table};
-use crate::work::{Done, Phase, ReceiveWork, SendWork};
+use crate::table::{Handle, Table};
+use crate::work::{Cqe, Phase, ReceiveWork, SendWork};
 use crate::{Error, Peer};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -32,7 +32,7 @@ impl Owner {
 }
 
 /// A protection domain. What belongs to it is given up with it.
-pub(crate) struct DomainFront {
+pub(crate) struct PdShared {
     pub(crate) owner: Owner,
 }
 
@@ -60,20 +60,20 @@ impl<W> Posted<W> {
 }
 
 /// A queue pair, as its application sees it.
-pub(crate) struct Front {
+pub(crate) struct QpShared {
     pub(crate) domain: Domain,
     pub(crate) phase: Phase,
     pub(crate) sends: Posted<SendWork>,
     pub(crate) receives: Posted<ReceiveWork>,
     /// Where its receives come from, if they are not its own.
-    pub(crate) shared: Option<Name>,
+    pub(crate) shared: Option<Handle>,
     /// Has the port work for it.
     pub(crate) event: EventId,
     /// That event is activated.
     pub(crate) wanted: bool,
     /// What is asked of the port, in the order in which it is done. It takes no place in any queue, so
     /// that it is never refused.
-    pub(crate) wishes: Wishes,
+    pub(crate) requests: Requests,
     /// Its completion queues, of sends and of receives.
     pub(crate) queues: [Reserved; 2],
     /// What happened that no completion tells, and the event that is told.
@@ -85,7 +85,7 @@ pub(crate) struct Front {
 
 /// What is asked of the port for a queue pair, beside posted work.
 #[derive(Default)]
-pub(crate) struct Wishes {
+pub(crate) struct Requests {
     /// It has been made, and is to be taken over.
     pub(crate) arriving: Option<Box<Pair>>,
     /// It is to work with this peer.
@@ -101,7 +101,7 @@ pub(crate) struct Wishes {
 /// What a queue pair has of a completion queue.
 #[derive(Clone, Copy)]
 pub(crate) struct Reserved {
-    pub(crate) queue: Name,
+    pub(crate) queue: Handle,
     /// Its places there.
     pub(crate) places: u32,
     /// Of these, with a completion.
@@ -109,7 +109,7 @@ pub(crate) struct Reserved {
 }
 
 /// A shared receive queue, as its application sees it.
-pub(crate) struct SharedFront {
+pub(crate) struct SrqShared {
     pub(crate) domain: Domain,
     pub(crate) receives: Posted<ReceiveWork>,
     /// It has been made, and is to be taken over.
@@ -120,9 +120,9 @@ pub(crate) struct SharedFront {
 }
 
 /// A completion queue.
-pub(crate) struct Completions {
+pub(crate) struct CqShared {
     pub(crate) owner: Owner,
-    pub(crate) ring: VecDeque<Done>,
+    pub(crate) ring: VecDeque<Cqe>,
     pub(crate) size: u32,
     /// Places that queue pairs have; and those with completions of ones that are gone.
     pub(crate) reserved: u32,
@@ -133,7 +133,7 @@ pub(crate) struct Completions {
     pub(crate) solicited: bool,
 }
 
-impl Completions {
+impl CqShared {
     /// Takes places, as a queue pair is made.
     pub(crate) fn reserve(&mut self, places: u32) -> bool {
         let fits = places <= self.size - self.reserved;
@@ -145,7 +145,7 @@ impl Completions {
 
     /// Appends a completion: the event to activate.
     #[inline]
-    pub(crate) fn push(&mut self, done: Done) -> Option<EventId> {
+    pub(crate) fn push(&mut self, done: Cqe) -> Option<EventId> {
         let Completion { solicited, status, .. } = done.completion;
         let tells = !self.solicited || solicited || status != Status::Success;
         self.ring.push_back(done);
@@ -154,7 +154,7 @@ impl Completions {
 
     /// Takes the oldest completion. The event is activated by the next when there is none.
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<Done> {
+    pub(crate) fn next(&mut self) -> Option<Cqe> {
         let next = self.ring.pop_front();
         self.armed |= next.is_none();
         next
@@ -194,16 +194,16 @@ impl Channel {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Listening {
     pub(crate) service: ServiceId,
-    pub(crate) channel: Name,
+    pub(crate) channel: Handle,
     pub(crate) backlog: u16,
 }
 
 /// All of it.
 pub(crate) struct Shared {
-    pub(crate) domains: Table<DomainFront>,
-    pub(crate) pairs: Table<Front>,
-    pub(crate) shares: Table<SharedFront>,
-    pub(crate) queues: Table<Completions>,
+    pub(crate) domains: Table<PdShared>,
+    pub(crate) pairs: Table<QpShared>,
+    pub(crate) shares: Table<SrqShared>,
+    pub(crate) queues: Table<CqShared>,
     pub(crate) channels: Table<Channel>,
     pub(crate) listening: Vec<Listening>,
     pub(crate) regions: Regions,
@@ -211,7 +211,7 @@ pub(crate) struct Shared {
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) counters: PortCounters,
     /// The last name of a connection.
-    pub(crate) names: u64,
+    pub(crate) handles: u64,
 }
 
 /// Bits of a queue pair's number that say where it is in the tables.
@@ -220,9 +220,9 @@ const INDEX: u32 = (1 << 10) - 1;
 /// The number by which packets name the queue pair of that name, and nothing else does: it comes back
 /// after as many others as its bits can tell apart. None is one of the two special ones, as those have no
 /// generation.
-pub(crate) fn number(name: Name) -> Qpn {
-    let generation = (name.generation() % ((1 << 14) - 1)) as u32 + 1;
-    Qpn::new(generation << 10 | u32::from(name.index()))
+pub(crate) fn number(handle: Handle) -> Qpn {
+    let generation = (handle.generation() % ((1 << 14) - 1)) as u32 + 1;
+    Qpn::new(generation << 10 | u32::from(handle.index()))
 }
 
 /// Where a queue pair of that number is in the tables, if there is one.
@@ -233,24 +233,24 @@ pub(crate) fn slot(number: Qpn) -> u16 {
 
 impl Shared {
     /// A name for a connection.
-    pub(crate) fn name_connection(&mut self) -> u64 {
-        self.names += 1;
-        self.names
+    pub(crate) fn new_connection(&mut self) -> u64 {
+        self.handles += 1;
+        self.handles
     }
 
     /// The queue pair of that name.
     #[inline]
-    pub(crate) fn pair(&mut self, name: Name) -> Result<&mut Front, Error> {
-        self.pairs.get_mut(name).ok_or(Error::Gone)
+    pub(crate) fn pair(&mut self, handle: Handle) -> Result<&mut QpShared, Error> {
+        self.pairs.get_mut(handle).ok_or(Error::Gone)
     }
 
     /// Whether a protection domain is there still.
     pub(crate) fn has(&self, domain: Domain) -> bool {
-        self.domains.get(Name(domain.0)).is_some()
+        self.domains.get(Handle(domain.0)).is_some()
     }
 }
 
-impl Front {
+impl QpShared {
     /// Has the port work for the queue pair, unless it will already.
     #[inline]
     pub(crate) fn want(&mut self) -> Option<EventId> {

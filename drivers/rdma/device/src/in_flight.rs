@@ -6,16 +6,16 @@ use reflex_memory::Lent;
 use reflex_rdma_engine::{Gone, Region, Segment};
 
 /// Pieces of memory that a request may have: a header of the application's, and its payload.
-pub const PARTS: usize = 2;
+pub const MAX_SGE: usize = 2;
 
 /// What marks the name of a piece of posted memory, in place of a registered region's.
 const POSTED: u64 = 1 << 63;
 /// And of these, what came with a receive.
 const RECEIVE: u64 = 1 << 62;
 
-/// A piece of a request's memory.
+/// A piece of a request's memory: a scatter/gather element (SGE).
 #[derive(Debug, Default)]
-pub enum Part {
+pub enum Sge {
     /// None.
     #[default]
     None,
@@ -26,10 +26,10 @@ pub enum Part {
     Region(Segment),
 }
 
-/// A request's memory, in order.
-pub type Parts = [Part; PARTS];
+/// A request's memory, in order: its scatter/gather list.
+pub type SgList = [Sge; MAX_SGE];
 
-impl Part {
+impl Sge {
     /// Bytes.
     pub fn length(&self) -> usize {
         match self {
@@ -42,13 +42,13 @@ impl Part {
 
 /// The requests of a work queue that the engine has, with their memory, by the number that the
 /// engine knows them by.
-pub struct Held<T> {
-    slots: Box<[Option<(T, Parts)>]>,
+pub struct InFlight<T> {
+    slots: Box<[Option<(T, SgList)>]>,
     free: Vec<u16>,
     mark: u64,
 }
 
-impl<T> Held<T> {
+impl<T> InFlight<T> {
     /// Room for so many requests, at most 2^16, of a send queue or a receive queue.
     pub fn new(requests: u32, receives: bool) -> Self {
         let requests = requests.min(1 << 16);
@@ -63,26 +63,26 @@ impl<T> Held<T> {
     pub fn keep(
         &mut self,
         tag: T,
-        parts: Parts,
-    ) -> Result<(u64, [Segment; PARTS], usize), (T, Parts)> {
-        let Some(slot) = self.free.pop() else { return Err((tag, parts)) };
-        let (mut segments, mut count) = ([Segment::default(); PARTS], 0);
-        for (part, at) in parts.iter().zip(0_u64..) {
+        sges: SgList,
+    ) -> Result<(u64, [Segment; MAX_SGE], usize), (T, SgList)> {
+        let Some(slot) = self.free.pop() else { return Err((tag, sges)) };
+        let (mut segments, mut count) = ([Segment::default(); MAX_SGE], 0);
+        for (sge, at) in sges.iter().zip(0_u64..) {
             let name = Region(self.mark | at << 16 | u64::from(slot));
-            segments[count] = match part {
-                Part::None => continue,
-                Part::Bytes(_, length) => Segment { region: name, offset: 0, length: *length },
-                Part::Region(segment) => *segment,
+            segments[count] = match sge {
+                Sge::None => continue,
+                Sge::Bytes(_, length) => Segment { region: name, offset: 0, length: *length },
+                Sge::Region(segment) => *segment,
             };
             count += 1;
         }
-        self.slots[usize::from(slot)] = Some((tag, parts));
+        self.slots[usize::from(slot)] = Some((tag, sges));
         Ok((u64::from(slot), segments, count))
     }
 
     /// The request of that number, which is complete.
     #[inline]
-    pub fn finish(&mut self, number: u64) -> Option<(T, Parts)> {
+    pub fn finish(&mut self, number: u64) -> Option<(T, SgList)> {
         let slot = number as u16;
         let request = self.slots.get_mut(usize::from(slot))?.take()?;
         self.free.push(slot);
@@ -92,10 +92,10 @@ impl<T> Held<T> {
     /// The bytes of a piece, if it is one of these.
     #[inline]
     pub(crate) fn bytes(&self, region: Region) -> Result<&[u8], Gone> {
-        let (slot, part) = place(region);
+        let (slot, sge) = place(region);
         match self.slots.get(slot) {
-            Some(Some((_, parts))) => match parts.get(part) {
-                Some(Part::Bytes(bytes, _)) => Ok(bytes),
+            Some(Some((_, sges))) => match sges.get(sge) {
+                Some(Sge::Bytes(bytes, _)) => Ok(bytes),
                 _ => Err(Gone),
             },
             _ => Err(Gone),
@@ -105,10 +105,10 @@ impl<T> Held<T> {
     /// As [`bytes`](Self::bytes), to be written.
     #[inline]
     pub(crate) fn bytes_mut(&mut self, region: Region) -> Result<&mut [u8], Gone> {
-        let (slot, part) = place(region);
+        let (slot, sge) = place(region);
         match self.slots.get_mut(slot) {
-            Some(Some((_, parts))) => match parts.get_mut(part) {
-                Some(Part::Bytes(bytes, _)) => Ok(bytes),
+            Some(Some((_, sges))) => match sges.get_mut(sge) {
+                Some(Sge::Bytes(bytes, _)) => Ok(bytes),
                 _ => Err(Gone),
             },
             _ => Err(Gone),
