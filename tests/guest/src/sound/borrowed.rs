@@ -146,7 +146,7 @@ fn die(
         if life > 1 {
             system.restart(context.id())?;
         }
-        while system.stopped(context.id()).map_or(0, |stopped| stopped.failures) < life.into() {}
+        while system.stopped(context.id()).map_or(0, |stopped| stopped.failures) < life {}
         next.fire()?;
         while refused.load(Relaxed) < life * BETWEEN {}
         check(life);
