@@ -33,7 +33,7 @@ pub(crate) struct UdpRecord {
     pub(crate) send_event: Option<EventId>,
     pub(crate) outbox: Outbox<&'static mut [u8]>,
     pub(crate) priority: Priority,
-    /// In one of the stack's waiting lists, and who is behind it there.
+    /// In one of the stack's waiting lists, and the one behind it there.
     pub(crate) waiting: bool,
     pub(crate) next_waiting: Option<Waiter>,
     /// The context that serves it, and in which of its lives.
@@ -75,9 +75,9 @@ impl UdpRecord {
 /// A received datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
-    /// Who sent it.
+    /// The sender.
     pub from: SocketAddrV4,
-    /// Whom it was sent to: our address, or a broadcast address.
+    /// The address it was sent to: our own, or a broadcast address.
     pub to: SocketAddrV4,
     /// What it says, where the device put it.
     pub payload: &'a [u8],
@@ -134,7 +134,7 @@ impl<K: Kernel> UdpBuilder<K> {
         let owner = net.owner(context.id())?;
         kernel.on_end(context.id(), net.bereaved()?)?;
         if let Some(before) = net.with(|shared| shared.udp_ports.get(port)) {
-            // It is free if whoever had it has been given up, and the stack has not noticed yet.
+            // It is free if its owner has been given up, and the stack has not noticed yet.
             net.look_after_socket(before);
             if net.with(|shared| shared.udp_ports.get(port)).is_some() {
                 return Err(Error::PortInUse);
@@ -176,7 +176,7 @@ pub struct UdpSocket<K: Kernel> {
     pub(crate) net: Net<K>,
     pub(crate) index: u32,
     port: u16,
-    /// Who serves it, in the life in which it was opened.
+    /// The context that serves it, in the life in which it was opened.
     owner: Owner,
 }
 
@@ -209,7 +209,7 @@ impl<K: Kernel> UdpSocket<K> {
                 Ok::<_, Error>(self.complete(shared, place, payload, 0, to.port()))
             })?
         } else {
-            // Whoever is given up in the midst of it would leave a datagram that never goes.
+            // A context that is given up in the midst of it would leave a datagram that never goes.
             self.net.kernel().guarded(|| self.send_pieces(payload, to))?
         };
         if let Some(event) = event {
@@ -347,7 +347,7 @@ impl<K: Kernel> Shared<K> {
         settings.receive_queue.min(share.max(1))
     }
 
-    /// Closes a socket of an owner who has been given up.
+    /// Closes a socket of an owner that has been given up.
     pub(crate) fn orphan_socket(&mut self, index: u32, owner: Owner) {
         let orphan = &mut self.sockets[index as usize];
         if orphan.orphaned || orphan.owner != owner {
@@ -360,7 +360,7 @@ impl<K: Kernel> Shared<K> {
         self.udp_ports.close(orphan.port, index);
     }
 
-    /// A frame that waits for an owner who has been given up.
+    /// A frame that waits for an owner that has been given up.
     pub(crate) fn take_orphaned(&mut self, index: u32) -> Option<Frame> {
         let socket = &mut self.sockets[index as usize];
         if socket.orphaned { self.frames.pop(&mut socket.queue) } else { None }
@@ -416,7 +416,7 @@ impl<K: Kernel> Held<K> {
     }
 }
 
-/// Where in a frame a datagram is, and between whom.
+/// Where in a frame a datagram is, and between which addresses.
 struct Layout {
     from: SocketAddrV4,
     to: SocketAddrV4,
