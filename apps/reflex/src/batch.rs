@@ -59,7 +59,7 @@ where
     pub fn prepare<S, F>(self, context: Context<S>, handler: F) -> Prepared<X, A, P, S, F>
     where
         S: 'static,
-        F: Fn(&mut S, Event<'_, X::Data, A::Told>) + Send + 'static,
+        F: Fn(&mut S, Event<'_, X::Data, A::Payload>) + Send + 'static,
     {
         Prepared { subscription: self, context, handler }
     }
@@ -71,7 +71,7 @@ where
     A: Accumulate<X::Data>,
     P: Fn(&X::Data) -> bool + Send + 'static,
     S: 'static,
-    F: Fn(&mut S, Event<'_, X::Data, A::Told>) + Send + 'static,
+    F: Fn(&mut S, Event<'_, X::Data, A::Payload>) + Send + 'static,
 {
     type Data = X::Data;
 

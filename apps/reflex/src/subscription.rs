@@ -5,7 +5,8 @@ use crate::{Context, Error, Priority, Runtime, Subscribed, System};
 use core::marker::PhantomData;
 use core::time::Duration;
 use reflex_kind::{
-    Accumulate, Counted, Delivery, Each, Latest, Options, Shortage, Terms, Told, Trigger, subscribe,
+    Accumulate, Counted, Delivered, Delivery, Each, Latest, Options, Shortage, Terms, Trigger,
+    subscribe,
 };
 
 /// What a handler is told: something has occurred.
@@ -48,7 +49,7 @@ pub struct Subscription<X: Kind<Runtime>, A, P = fn(&<X as Kind<Runtime>>::Data)
 }
 
 /// What a registration of kind `X` that accumulates as `A` tells of an occurrence's data.
-type Data<X, A> = <A as Accumulate<<X as Kind<Runtime>>::Data>>::Told;
+type Data<X, A> = <A as Accumulate<<X as Kind<Runtime>>::Data>>::Payload;
 
 impl System {
     /// Prepares to register a handler with a kind of event.
@@ -212,16 +213,17 @@ where
         let kernel = system.kernel();
         let priority = priority.unwrap_or(context.priority);
         let terms = Terms { priority, trigger, options };
-        let run = move |state: &mut S, _, delivery: &Delivery<Runtime, X::Data>, told: Told<_>| {
-            let told = match told {
-                Told::Occurred(data, count) => {
-                    let Some(data) = A::told(data) else { return };
-                    InTime::Occurred(Event { data, count, delivery, kernel })
-                }
-                _ => InTime::TimedOut(Subscribed::new(kernel, delivery.clone())),
+        let run =
+            move |state: &mut S, _, delivery: &Delivery<Runtime, X::Data>, told: Delivered<_>| {
+                let told = match told {
+                    Delivered::Occurred(data, count) => {
+                        let Some(data) = A::payload(data) else { return };
+                        InTime::Occurred(Event { data, count, delivery, kernel })
+                    }
+                    _ => InTime::TimedOut(Subscribed::new(kernel, delivery.clone())),
+                };
+                handler(state, told);
             };
-            handler(state, told);
-        };
         let (_, delivery) =
             subscribe::<_, X, A, _, _, _>(&kernel, context.inner, kind, terms, filter, run)?;
         Ok(Subscribed::new(kernel, delivery))

@@ -7,7 +7,7 @@ use reflex_memory::Pool;
 /// How a registration keeps occurrences with data of type `T`.
 pub trait Accumulate<T: Send + 'static>: Send + 'static {
     /// What the handler is told of the data.
-    type Told;
+    type Payload;
 
     /// Room for what is kept, in the owner's event memory.
     ///
@@ -16,7 +16,7 @@ pub trait Accumulate<T: Send + 'static>: Send + 'static {
     fn store(pool: &'static Pool) -> Result<Store<T>, Error>;
 
     /// What the handler is told of an occurrence, of which the store has kept `data`.
-    fn told(data: Option<T>) -> Option<Self::Told>;
+    fn payload(data: Option<T>) -> Option<Self::Payload>;
 }
 
 /// Occurrences are counted, and their data is dropped.
@@ -33,31 +33,31 @@ pub struct Latest;
 pub struct Each<const N: usize>;
 
 impl<T: Send + 'static> Accumulate<T> for Counted {
-    type Told = ();
+    type Payload = ();
 
     fn store(_: &'static Pool) -> Result<Store<T>, Error> {
         Ok(Store::count())
     }
 
-    fn told(_: Option<T>) -> Option<()> {
+    fn payload(_: Option<T>) -> Option<()> {
         Some(())
     }
 }
 
 impl<T: Send + 'static> Accumulate<T> for Latest {
-    type Told = T;
+    type Payload = T;
 
     fn store(_: &'static Pool) -> Result<Store<T>, Error> {
         Ok(Store::latest())
     }
 
-    fn told(data: Option<T>) -> Option<T> {
+    fn payload(data: Option<T>) -> Option<T> {
         data
     }
 }
 
 impl<T: Send + 'static, const N: usize> Accumulate<T> for Each<N> {
-    type Told = T;
+    type Payload = T;
 
     fn store(pool: &'static Pool) -> Result<Store<T>, Error> {
         const { assert!(N > 0, "there must be room for one") };
@@ -65,7 +65,7 @@ impl<T: Send + 'static, const N: usize> Accumulate<T> for Each<N> {
         Ok(Store::each(Slots::new(slots.unsize(|slots: &mut [_; N]| slots as &mut [_]))))
     }
 
-    fn told(data: Option<T>) -> Option<T> {
+    fn payload(data: Option<T>) -> Option<T> {
         data
     }
 }

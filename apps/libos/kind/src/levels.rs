@@ -111,8 +111,8 @@ impl<K: Kernel, T: Send + 'static> Levels<K, T> {
 
     /// Adds one to the list of its priority. Those behind belong to the front, the others to the
     /// back.
-    pub(crate) fn add(&mut self, port: &Delivery<K, T>, end: End) {
-        let priority = port.tied(|links| {
+    pub(crate) fn add(&mut self, delivery: &Delivery<K, T>, end: End) {
+        let priority = delivery.with_links(|links| {
             links.listed = true;
             links.priority
         });
@@ -121,20 +121,22 @@ impl<K: Kernel, T: Send + 'static> Levels<K, T> {
         match end {
             End::Front => {
                 self.behind |= bit(priority);
-                let second = list.head.replace(port.clone());
+                let second = list.head.replace(delivery.clone());
                 match &second {
-                    Some(second) => second.tied(|links| links.previous = Some(port.clone())),
-                    None => list.tail = Some(port.clone()),
+                    Some(second) => {
+                        second.with_links(|links| links.previous = Some(delivery.clone()))
+                    }
+                    None => list.tail = Some(delivery.clone()),
                 }
-                port.tied(|links| links.next = second);
+                delivery.with_links(|links| links.next = second);
             }
             End::Back => {
-                let last = list.tail.replace(port.clone());
+                let last = list.tail.replace(delivery.clone());
                 match &last {
-                    Some(last) => last.tied(|links| links.next = Some(port.clone())),
-                    None => list.head = Some(port.clone()),
+                    Some(last) => last.with_links(|links| links.next = Some(delivery.clone())),
+                    None => list.head = Some(delivery.clone()),
                 }
-                port.tied(|links| links.previous = last);
+                delivery.with_links(|links| links.previous = last);
             }
         }
     }
@@ -143,36 +145,36 @@ impl<K: Kernel, T: Send + 'static> Levels<K, T> {
     pub(crate) fn rotate(&mut self, priority: Priority) {
         let list = &mut self.lists[usize::from(priority.level())];
         let Some(first) = list.head.take() else { return };
-        let Some(second) = first.tied(|links| links.next.take()) else {
+        let Some(second) = first.with_links(|links| links.next.take()) else {
             list.head = Some(first);
             return;
         };
         // Shares change hands: none is made and none is dropped.
-        let itself = second.tied(|links| links.previous.take());
+        let itself = second.with_links(|links| links.previous.take());
         list.head = Some(second);
         let last = core::mem::replace(&mut list.tail, itself);
         if let Some(last) = last {
-            let own = last.tied(|links| links.next.replace(first));
+            let own = last.with_links(|links| links.next.replace(first));
             debug_assert!(own.is_none());
             if let Some(itself) = &list.tail {
-                itself.tied(|links| links.previous = Some(last));
+                itself.with_links(|links| links.previous = Some(last));
             }
         }
     }
 
     /// Takes one out of its list.
-    pub(crate) fn remove(&mut self, port: &Delivery<K, T>) {
-        let (priority, previous, next) = port.tied(|links| {
+    pub(crate) fn remove(&mut self, delivery: &Delivery<K, T>) {
+        let (priority, previous, next) = delivery.with_links(|links| {
             links.listed = false;
             (links.priority, links.previous.take(), links.next.take())
         });
         let list = &mut self.lists[usize::from(priority.level())];
         match &previous {
-            Some(previous) => previous.tied(|links| links.next = next.clone()),
+            Some(previous) => previous.with_links(|links| links.next = next.clone()),
             None => list.head = next.clone(),
         }
         match next {
-            Some(next) => next.tied(|links| links.previous = previous),
+            Some(next) => next.with_links(|links| links.previous = previous),
             None => list.tail = previous,
         }
         if list.head.is_none() {

@@ -6,7 +6,7 @@
 //!    [`Source`], and [`subscribe`] registers a handler with it.
 //! 2. The [`Source`] hands each occurrence to all its registrations, the highest priority first:
 //!    to a single one on the spot, to several by a relay that takes them one at a time.
-//! 3. A [`Delivery`] is a registration's end of it: a [`Port`] that filters what arrives and
+//! 3. A [`Delivery`] is a registration's end of it: a [`Subscription`] that filters what arrives and
 //!    keeps it in the owner's event memory as the registration's [`Accumulate`] says, until the
 //!    handler takes it. When it is full its [`Shortage`] says what then.
 //!
@@ -23,14 +23,14 @@ mod backlog;
 mod behalf;
 mod kind;
 mod levels;
-mod port;
 mod source;
 mod store;
 mod subscribe;
+mod subscription;
 
 pub use accumulate::{Accumulate, Counted, Each, Latest};
 pub use kind::Kind;
-pub use port::{Delivery, Options, Port, Shortage, Told};
 pub use source::{Sharing, Source};
 pub use store::Store;
 pub use subscribe::{Terms, Trigger, subscribe};
+pub use subscription::{Delivered, Delivery, Options, Shortage, Subscription};

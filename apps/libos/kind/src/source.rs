@@ -27,29 +27,29 @@ pub enum Sharing {
 /// waits for more.
 ///
 /// ```text
-///   deliver ──▶ one registration, with room, not behind ──▶ its port, on the spot
-///         └───▶ backlog ──▶ relay, a few registrations a run ──▶ their ports
+///   deliver ──▶ one registration, with room, not behind ──▶ its subscription, on the spot
+///         └───▶ backlog ──▶ relay, a few registrations a run ──▶ their subscriptions
 ///                 │ full             ▲          │ full
 ///                 ▼                  └──────────┘ when it has room again
 ///         the data is returned; `resume` is called when there is room again
 /// ```
-pub struct Source<K: Kernel, T: Send + 'static>(Arc<Inner<K, T>>);
+pub struct Source<K: Kernel, T: Send + 'static>(Arc<SourceShared<K, T>>);
 
 /// What is called when there is room again.
 type Resume = Box<dyn Fn() + Send + Sync>;
 
-struct Inner<K: Kernel, T: Send + 'static> {
+struct SourceShared<K: Kernel, T: Send + 'static> {
     kernel: K,
     sharing: Sharing,
     resume: Option<Resume>,
-    state: Ceiling<State<K, T>>,
+    state: Ceiling<SourceState<K, T>>,
 }
 
 /// Data that nobody needs, and for which context it was kept, if for any.
 type Unneeded<T> = (Option<ContextId>, T);
 
 /// What became of an occurrence for which there was no room.
-enum Kept<T> {
+enum Outcome<T> {
     /// It is kept, or goes to nobody.
     Done(Option<Unneeded<T>>),
     /// There is room now.
@@ -74,7 +74,7 @@ enum Handed<K: Kernel, T: Send + 'static> {
 /// for one run.
 const RUN: u32 = 8;
 
-struct State<K: Kernel, T: Send + 'static> {
+struct SourceState<K: Kernel, T: Send + 'static> {
     levels: Levels<K, T>,
     registrations: u32,
     backlog: Backlog<T>,
@@ -162,7 +162,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
         backlog: Backlog<T>,
         resume: Option<Resume>,
     ) -> Result<Self, Error> {
-        let state = State {
+        let state = SourceState {
             levels: Levels::new()?,
             registrations: 0,
             backlog,
@@ -175,8 +175,8 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
             latest: None,
         };
         let kernel = kernel.clone();
-        let inner = Arc::new(Inner { kernel, sharing, resume, state: Ceiling::new(state) });
-        let weak: Weak<Inner<K, T>> = Arc::downgrade(&inner);
+        let inner = Arc::new(SourceShared { kernel, sharing, resume, state: Ceiling::new(state) });
+        let weak: Weak<SourceShared<K, T>> = Arc::downgrade(&inner);
         let event =
             inner.kernel.register(relay, Registration::default(), move |_: &mut R, _| {
                 if let Some(inner) = weak.upgrade() {
@@ -215,12 +215,12 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     /// # Errors
     /// [`Error::Exclusive`] when there is one already and there can be no other; [`Error::Busy`]
     /// when it is one of some source already.
-    pub fn attach(&self, port: &Delivery<K, T>, priority: Priority) -> Result<(), Error> {
+    pub fn attach(&self, delivery: &Delivery<K, T>, priority: Priority) -> Result<(), Error> {
         self.0.with(|state| {
             if self.0.sharing == Sharing::Exclusive && state.registrations > 0 {
                 return Err(Error::Exclusive);
             }
-            port.tied(|links| {
+            delivery.with_links(|links| {
                 if links.home.is_some() {
                     return Err(Error::Busy);
                 }
@@ -230,21 +230,21 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
                 Ok(())
             })?;
             state.registrations += 1;
-            state.latest = Some(port.context());
-            state.levels.add(port, End::Back);
+            state.latest = Some(delivery.context());
+            state.levels.add(delivery, End::Back);
             state.follow(&self.0.kernel);
             Ok(())
         })
     }
 
     /// Takes a registration away; false if it is none of this source.
-    pub fn detach(&self, port: &Delivery<K, T>) -> bool {
+    pub fn detach(&self, delivery: &Delivery<K, T>) -> bool {
         let home = self.0.with(|state| {
-            let home = port.tied(|links| links.home.take_if(|home| home.same(self)))?;
+            let home = delivery.with_links(|links| links.home.take_if(|home| home.same(self)))?;
             state.registrations -= 1;
-            let (listed, seen) = port.tied(|links| (links.listed, links.seen));
+            let (listed, seen) = delivery.with_links(|links| (links.listed, links.seen));
             if listed {
-                state.levels.remove(port);
+                state.levels.remove(delivery);
             }
             let end = state.backlog.end();
             state.backlog.given(seen, end);
@@ -270,14 +270,14 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     /// # Errors
     /// As [`deliver`](Self::deliver).
     pub fn deliver_counted(&self, data: T, count: u32) -> Result<(), T> {
-        let let_in = self.0.with(|state| {
+        let try_push = self.0.with(|state| {
             let direct = state.registrations == 1 && state.backlog.is_empty();
             match state.levels.first() {
-                Some(port) if direct => port.let_in(data, count),
+                Some(delivery) if direct => delivery.try_push(data, count),
                 _ => Err(data),
             }
         });
-        match let_in {
+        match try_push {
             Ok((event, unneeded)) => {
                 // When it has ended meanwhile there is nobody to be told.
                 let _ = self.0.kernel.activate(event, count);
@@ -303,16 +303,16 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     /// Delivers data where that is not simple; returns data that nobody needs.
     #[inline(never)]
     fn deliver_slowly(&self, data: T, count: u32) -> Result<Option<Unneeded<T>>, T> {
-        // No share of a port is kept where the calling context may be given up.
+        // No share of a subscription is kept where the calling context may be given up.
         self.0.kernel.guarded(|| {
             let sole = self.0.with(|state| {
                 let direct = state.registrations == 1 && state.backlog.is_empty();
                 state.levels.first().filter(|_| direct).cloned()
             });
             match sole {
-                Some(port) => match port.deliver(data, count) {
+                Some(delivery) => match delivery.deliver(data, count) {
                     Ok(()) => Ok(None),
-                    Err(data) => self.keep(&port, data, count),
+                    Err(data) => self.keep(&delivery, data, count),
                 },
                 None => self.0.queue(data, count),
             }
@@ -324,34 +324,34 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     #[inline(never)]
     fn keep(
         &self,
-        port: &Delivery<K, T>,
+        delivery: &Delivery<K, T>,
         mut data: T,
         count: u32,
     ) -> Result<Option<Unneeded<T>>, T> {
         loop {
             // In a section: it does not make room in between, with nobody waiting yet.
             let kept = self.0.kernel.section(|| {
-                if !self.has(port) {
-                    return Kept::Done(Some((Some(port.context()), data)));
+                if !self.has(delivery) {
+                    return Outcome::Done(Some((Some(delivery.context()), data)));
                 }
-                if !port.holds_up() {
-                    return Kept::Again(data);
+                if !delivery.holds_up() {
+                    return Outcome::Again(data);
                 }
                 let unneeded = match self.0.queue(data, count) {
                     Ok(unneeded) => unneeded,
-                    Err(data) => return Kept::Refused(data),
+                    Err(data) => return Outcome::Refused(data),
                 };
                 self.0.with(|state| {
-                    if port.tied(|links| links.listed) {
-                        state.levels.remove(port);
+                    if delivery.with_links(|links| links.listed) {
+                        state.levels.remove(delivery);
                     }
                 });
-                Kept::Done(unneeded)
+                Outcome::Done(unneeded)
             });
             match kept {
-                Kept::Done(unneeded) => return Ok(unneeded),
-                Kept::Refused(data) => return Err(data),
-                Kept::Again(again) => match port.deliver(again, count) {
+                Outcome::Done(unneeded) => return Ok(unneeded),
+                Outcome::Refused(data) => return Err(data),
+                Outcome::Again(again) => match delivery.deliver(again, count) {
                     Ok(()) => return Ok(None),
                     Err(again) => data = again,
                 },
@@ -360,8 +360,8 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     }
 
     /// Whether it is a registration of this source.
-    fn has(&self, port: &Delivery<K, T>) -> bool {
-        port.links(|links| links.home.as_ref().is_some_and(|home| home.same(self)))
+    fn has(&self, delivery: &Delivery<K, T>) -> bool {
+        delivery.links(|links| links.home.as_ref().is_some_and(|home| home.same(self)))
     }
 
     /// Hands the next registrations of one priority what they are to be given next. A run of the
@@ -378,8 +378,10 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
                         behalf::discard(&self.0.kernel, owner, unneeded);
                     }
                 }
-                Handed::Not(port, seen, due) => self.hand_slowly(&port, seen, due),
-                Handed::Copy(port, seen, due, copy) => self.hand_copy(&port, seen, due, copy),
+                Handed::Not(delivery, seen, due) => self.hand_slowly(&delivery, seen, due),
+                Handed::Copy(delivery, seen, due, copy) => {
+                    self.hand_copy(&delivery, seen, due, copy)
+                }
                 Handed::Nothing => break,
             }
         }
@@ -388,30 +390,30 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     }
 
     /// Hands a registration what is due.
-    fn hand_slowly(&self, port: &Delivery<K, T>, seen: u64, due: Due<T>) {
+    fn hand_slowly(&self, delivery: &Delivery<K, T>, seen: u64, due: Due<T>) {
         let Due { data, count, after } = due;
-        let result = port.deliver(data, count);
-        let unneeded = self.0.with(|state| state.given(self, port, seen, after, result));
+        let result = delivery.deliver(data, count);
+        let unneeded = self.0.with(|state| state.given(self, delivery, seen, after, result));
         if let Some(unneeded) = unneeded {
-            behalf::discard(&self.0.kernel, port.context(), unneeded);
+            behalf::discard(&self.0.kernel, delivery.context(), unneeded);
         }
     }
 
     /// Hands a registration a copy of what is due, and puts that back for the others.
     #[cold]
     #[inline(never)]
-    fn hand_copy(&self, port: &Delivery<K, T>, seen: u64, due: Due<T>, copy: fn(&T) -> T) {
+    fn hand_copy(&self, delivery: &Delivery<K, T>, seen: u64, due: Due<T>, copy: fn(&T) -> T) {
         let Due { data, count, after } = due;
-        let Some((data, copied)) = behalf::copied(&self.0.kernel, port.context(), data, copy)
+        let Some((data, copied)) = behalf::copied(&self.0.kernel, delivery.context(), data, copy)
         else {
             self.0.with(|state| state.backlog.lose(seen));
             return;
         };
         let unneeded = self.0.with(|state| state.backlog.put_back(seen, data));
         if let Some(unneeded) = unneeded {
-            behalf::discard(&self.0.kernel, port.context(), unneeded);
+            behalf::discard(&self.0.kernel, delivery.context(), unneeded);
         }
-        self.hand_slowly(port, seen, Due { data: copied, count, after });
+        self.hand_slowly(delivery, seen, Due { data: copied, count, after });
     }
 
     /// Drops what every registration has been given, and lets deliveries go on if there is room.
@@ -435,10 +437,10 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     }
 
     /// A registration has room again.
-    pub(crate) fn resumed(&self, port: &Delivery<K, T>) {
+    pub(crate) fn resumed(&self, delivery: &Delivery<K, T>) {
         let resumes = self.0.with(|state| {
-            if !port.tied(|links| links.listed || links.home.is_none()) {
-                state.levels.add(port, End::Front);
+            if !delivery.with_links(|links| links.listed || links.home.is_none()) {
+                state.levels.add(delivery, End::Front);
                 state.follow(&self.0.kernel);
             }
             let direct = state.registrations == 1 && state.backlog.is_empty();
@@ -451,16 +453,16 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     }
 
     /// A registration has another priority.
-    pub(crate) fn set_priority(&self, port: &Delivery<K, T>, priority: Priority) {
+    pub(crate) fn set_priority(&self, delivery: &Delivery<K, T>, priority: Priority) {
         self.0.with(|state| {
-            let (listed, seen) = port.tied(|links| (links.listed, links.seen));
+            let (listed, seen) = delivery.with_links(|links| (links.listed, links.seen));
             if listed {
-                state.levels.remove(port);
+                state.levels.remove(delivery);
             }
-            port.tied(|links| links.priority = priority);
+            delivery.with_links(|links| links.priority = priority);
             if listed {
                 let behind = seen < state.backlog.end();
-                state.levels.add(port, if behind { End::Front } else { End::Back });
+                state.levels.add(delivery, if behind { End::Front } else { End::Back });
                 state.follow(&self.0.kernel);
             }
         });
@@ -469,7 +471,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
 
     /// From now on `event`, which delivers to this source, has the priority of the highest
     /// registration.
-    pub fn led_by(&self, event: EventId) {
+    pub fn follow_priority(&self, event: EventId) {
         self.0.with(|state| {
             state.lead = Some((event, Priority::DEFAULT));
             let _ = self.0.kernel.set_priority(event, Priority::DEFAULT);
@@ -482,8 +484,8 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     }
 }
 
-impl<K: Kernel, T: Send + 'static> Inner<K, T> {
-    fn with<R>(&self, work: impl FnOnce(&mut State<K, T>) -> R) -> R {
+impl<K: Kernel, T: Send + 'static> SourceShared<K, T> {
+    fn with<R>(&self, work: impl FnOnce(&mut SourceState<K, T>) -> R) -> R {
         self.state.with(&self.kernel, work)
     }
 
@@ -524,7 +526,7 @@ impl<K: Kernel, T: Send + 'static> Inner<K, T> {
     }
 }
 
-impl<K: Kernel, T: Send + 'static> State<K, T> {
+impl<K: Kernel, T: Send + 'static> SourceState<K, T> {
     /// Hands the next registration what it is to be given next, if its priority is that of those
     /// before it in this run.
     #[inline]
@@ -535,23 +537,23 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
             if at.replace(priority).is_some_and(|at| at != priority) {
                 return Handed::Nothing;
             }
-            let Some(port) = levels.head(priority) else { return Handed::Nothing };
-            let (seen, alone) = port.tied(|links| (links.seen, links.is_alone()));
+            let Some(delivery) = levels.head(priority) else { return Handed::Nothing };
+            let (seen, alone) = delivery.with_links(|links| (links.seen, links.is_alone()));
             let (after, handed) = match backlog.look(seen) {
                 Next::Nothing => {
                     levels.caught_up(priority);
                     continue;
                 }
-                Next::Copy(due, copy) => return Handed::Copy(port.clone(), seen, due, copy),
+                Next::Copy(due, copy) => return Handed::Copy(delivery.clone(), seen, due, copy),
                 Next::Lost(after) => (after, None),
-                Next::Due(Due { data, count, after }) => match port.let_in(data, count) {
+                Next::Due(Due { data, count, after }) => match delivery.try_push(data, count) {
                     Ok((event, unneeded)) => (after, Some(Handed::Simply(event, count, unneeded))),
                     Err(data) => {
-                        return Handed::Not(port.clone(), seen, Due { data, count, after });
+                        return Handed::Not(delivery.clone(), seen, Due { data, count, after });
                     }
                 },
             };
-            port.tied(|links| links.seen = after);
+            delivery.with_links(|links| links.seen = after);
             backlog.given(seen, after);
             if after == backlog.end() {
                 // Those that have been given all come last.
@@ -567,13 +569,13 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
     fn given(
         &mut self,
         source: &Source<K, T>,
-        port: &Delivery<K, T>,
+        delivery: &Delivery<K, T>,
         seen: u64,
         after: u64,
         result: Result<(), T>,
     ) -> Option<T> {
         let given = result.is_ok();
-        let (home, listed, alone, priority) = port.tied(|links| {
+        let (home, listed, alone, priority) = delivery.with_links(|links| {
             let home = links.home.as_ref().is_some_and(|home| home.same(source));
             if home && given {
                 links.seen = after;
@@ -585,8 +587,8 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
         }
         if let Err(data) = result {
             // It waits outside of the lists until it has room, unless that is so already.
-            if listed && port.holds_up() {
-                self.levels.remove(port);
+            if listed && delivery.holds_up() {
+                self.levels.remove(delivery);
             }
             return self.backlog.put_back(seen, data);
         }
@@ -596,8 +598,8 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
             if alone {
                 self.levels.caught_up(priority);
             } else {
-                self.levels.remove(port);
-                self.levels.add(port, End::Back);
+                self.levels.remove(delivery);
+                self.levels.add(delivery, End::Back);
             }
         }
         None
@@ -630,7 +632,7 @@ impl<K: Kernel, T: Send + 'static> State<K, T> {
     }
 }
 
-impl<K: Kernel, T: Send + 'static> Drop for Inner<K, T> {
+impl<K: Kernel, T: Send + 'static> Drop for SourceShared<K, T> {
     fn drop(&mut self) {
         if let Some(relay) = self.with(|state| state.relay.take()) {
             let _ = self.kernel.unregister(relay);

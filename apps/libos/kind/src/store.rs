@@ -4,9 +4,9 @@ use reflex_memory::LentDyn;
 
 /// What a registration has not told its handler yet; made by an
 /// [`Accumulate`](crate::Accumulate).
-pub struct Store<T: Send + 'static>(Inner<T>);
+pub struct Store<T: Send + 'static>(Storage<T>);
 
-enum Inner<T: Send + 'static> {
+enum Storage<T: Send + 'static> {
     Count,
     Latest(Option<Kept<T>>),
     Each(Slots<T>),
@@ -27,54 +27,54 @@ pub(crate) enum Put<T> {
 
 impl<T: Send + 'static> Store<T> {
     pub(crate) const fn count() -> Self {
-        Self(Inner::Count)
+        Self(Storage::Count)
     }
 
     pub(crate) const fn latest() -> Self {
-        Self(Inner::Latest(None))
+        Self(Storage::Latest(None))
     }
 
     pub(crate) const fn each(slots: Slots<T>) -> Self {
-        Self(Inner::Each(slots))
+        Self(Storage::Each(slots))
     }
 
     /// Whether the number of occurrences is all there is, and that is the event core's.
     pub(crate) fn only_counts(&self) -> bool {
-        matches!(self.0, Inner::Count)
+        matches!(self.0, Storage::Count)
     }
 
     /// Whether nothing is kept.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.0 {
-            Inner::Count | Inner::Latest(None) => true,
-            Inner::Latest(Some(_)) => false,
-            Inner::Each(slots) => slots.length == 0,
+            Storage::Count | Storage::Latest(None) => true,
+            Storage::Latest(Some(_)) => false,
+            Storage::Each(slots) => slots.length == 0,
         }
     }
 
     /// Whether the next data finds no room.
     pub(crate) fn is_full(&self) -> bool {
         match &self.0 {
-            Inner::Each(slots) => slots.length == slots.slots.len(),
-            Inner::Count | Inner::Latest(_) => false,
+            Storage::Each(slots) => slots.length == slots.slots.len(),
+            Storage::Count | Storage::Latest(_) => false,
         }
     }
 
     /// Entries that [`pop`](Self::pop) will return.
     pub(crate) fn entries(&self) -> usize {
         match &self.0 {
-            Inner::Count => 0,
-            Inner::Latest(kept) => usize::from(kept.is_some()),
-            Inner::Each(slots) => slots.length,
+            Storage::Count => 0,
+            Storage::Latest(kept) => usize::from(kept.is_some()),
+            Storage::Each(slots) => slots.length,
         }
     }
 
     /// Occurrences kept; at most as many steps as there is room for.
     pub(crate) fn pending(&self) -> u32 {
         match &self.0 {
-            Inner::Count => 0,
-            Inner::Latest(kept) => kept.as_ref().map_or(0, |kept| kept.1),
-            Inner::Each(slots) => {
+            Storage::Count => 0,
+            Storage::Latest(kept) => kept.as_ref().map_or(0, |kept| kept.1),
+            Storage::Each(slots) => {
                 slots.slots.iter().flatten().fold(0, |sum: u32, kept| sum.saturating_add(kept.1))
             }
         }
@@ -82,15 +82,15 @@ impl<T: Send + 'static> Store<T> {
 
     pub(crate) fn put(&mut self, data: T, count: u32) -> Put<T> {
         match &mut self.0 {
-            Inner::Count => Put::Instead(data),
-            Inner::Latest(kept) => {
+            Storage::Count => Put::Instead(data),
+            Storage::Latest(kept) => {
                 let before = kept.as_ref().map_or(0, |kept| kept.1);
                 match kept.replace((data, before.saturating_add(count))) {
                     Some((old, _)) => Put::Instead(old),
                     None => Put::Kept,
                 }
             }
-            Inner::Each(slots) => match slots.push((data, count)) {
+            Storage::Each(slots) => match slots.push((data, count)) {
                 Ok(()) => Put::Kept,
                 Err((data, _)) => Put::Full(data),
             },
@@ -99,9 +99,9 @@ impl<T: Send + 'static> Store<T> {
 
     pub(crate) fn pop(&mut self) -> Option<Kept<T>> {
         match &mut self.0 {
-            Inner::Count => None,
-            Inner::Latest(kept) => kept.take(),
-            Inner::Each(slots) => slots.pop(),
+            Storage::Count => None,
+            Storage::Latest(kept) => kept.take(),
+            Storage::Each(slots) => slots.pop(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Registering a handler with a kind.
 
-use crate::{Accumulate, Delivery, Kind, Options, Told};
+use crate::{Accumulate, Delivered, Delivery, Kind, Options};
 use reflex_event::{Activation, Context, Error, EventId, Kernel, Priority, Registration};
 
 /// When a registration's handler runs (K-2).
@@ -69,7 +69,7 @@ where
     A: Accumulate<X::Data>,
     S: 'static,
     P: Fn(&X::Data) -> bool + Send + 'static,
-    F: Fn(&mut S, EventId, &Delivery<K, X::Data>, Told<X::Data>) + Send + 'static,
+    F: Fn(&mut S, EventId, &Delivery<K, X::Data>, Delivered<X::Data>) + Send + 'static,
 {
     let Terms { priority, trigger, options } = terms;
     kernel.permit(context.id(), X::NAME)?;
@@ -83,7 +83,7 @@ where
     let run = move |state: &mut S, activation: Activation| {
         let Attachment { kind, delivery } = &bond;
         let told = delivery.take(activation);
-        if matches!(told, Told::Nothing) {
+        if matches!(told, Delivered::Nothing) {
             return;
         }
         if options.once {

@@ -22,7 +22,7 @@ impl SourceEvent {
         let kernel = system.kernel();
         let handler = move |_: &mut (), activation: crate::Activation| occurred(activation.count);
         let event = kernel.register(system.system_context()?, Registration::default(), handler)?;
-        source.led_by(event);
+        source.follow_priority(event);
         Ok(Self { kernel, event })
     }
 
@@ -32,7 +32,7 @@ impl SourceEvent {
         source: &Source<T>,
         event: EventId,
     ) -> Self {
-        source.led_by(event);
+        source.follow_priority(event);
         Self { kernel: system.kernel(), event }
     }
 }

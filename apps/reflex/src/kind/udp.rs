@@ -95,7 +95,7 @@ impl UdpService<Runtime> for UdpBridge {
                 Err(_) => {
                     // The kernel tells the owner, which may have chosen to end in that case. A
                     // network does not wait.
-                    let _ = owner.starved(1);
+                    let _ = owner.no_room(1);
                     false
                 }
             });

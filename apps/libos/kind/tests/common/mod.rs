@@ -3,7 +3,9 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use reflex_event::{Context, Error, EventId, EventSystem, Priority};
-use reflex_kind::{Accumulate, Delivery, Kind, Options, Source, Terms, Told, Trigger, subscribe};
+use reflex_kind::{
+    Accumulate, Delivered, Delivery, Kind, Options, Source, Terms, Trigger, subscribe,
+};
 use reflex_testkit::{Clock, SimKernel};
 use std::sync::{Arc, Mutex};
 
@@ -63,7 +65,7 @@ impl<'a, X: Kind<SimKernel>> Registering<'a, X> {
     pub(crate) fn doing<A: Accumulate<X::Data>>(
         self,
         name: u32,
-        then: impl Fn(&Told<X::Data>) + Send + 'static,
+        then: impl Fn(&Delivered<X::Data>) + Send + 'static,
     ) -> Result<Teller<X::Data>, Error> {
         self.filtered::<A>(name, None::<fn(&X::Data) -> bool>, then)
     }
@@ -72,7 +74,7 @@ impl<'a, X: Kind<SimKernel>> Registering<'a, X> {
         self,
         name: u32,
         filter: Option<impl Fn(&X::Data) -> bool + Send + 'static>,
-        then: impl Fn(&Told<X::Data>) + Send + 'static,
+        then: impl Fn(&Delivered<X::Data>) + Send + 'static,
     ) -> Result<Teller<X::Data>, Error> {
         let (kernel, log) = (self.kernel.clone(), self.log.clone());
         let context = kernel.context((), 1 << 14);
@@ -85,7 +87,7 @@ impl<'a, X: Kind<SimKernel>> Registering<'a, X> {
             filter,
             move |(), _, _, told| {
                 then(&told);
-                if let Told::Occurred(data, count) = told {
+                if let Delivered::Occurred(data, count) = told {
                     log.lock().unwrap().push((name, data, count));
                 }
             },

@@ -35,7 +35,7 @@ pub struct Options {
 
 /// What a handler's run is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Told<T> {
+pub enum Delivered<T> {
     /// So many occurrences; their data unless they are only counted.
     Occurred(Option<T>, u32),
     /// The event did not occur in time.
@@ -57,7 +57,7 @@ enum Gate {
     Closed,
 }
 
-struct State<T: Send + 'static> {
+struct SubscriptionState<T: Send + 'static> {
     event: Option<EventId>,
     store: Store<T>,
     gate: Gate,
@@ -69,7 +69,7 @@ struct State<T: Send + 'static> {
     /// A source waits for room.
     holds_up: bool,
     /// The one occurrence that counts has been let in.
-    spent: bool,
+    used_up: bool,
     /// Occurrences while the registration was disabled.
     counted: u32,
     shed: u64,
@@ -93,20 +93,20 @@ enum Admission<T> {
 
 /// A registration's data and what is kept with it, in the owner's event memory. It is reached
 /// through a [`Delivery`].
-pub struct Port<K: Kernel, T: Send + 'static> {
+pub struct Subscription<K: Kernel, T: Send + 'static> {
     kernel: K,
     context: ContextId,
     pool: &'static Pool,
     once: bool,
-    state: Ceiling<State<T>>,
+    state: Ceiling<SubscriptionState<T>>,
     links: Mutex<Links<K, T>>,
 }
 
-/// A registration as its source and its owner see it: a share of its [`Port`].
-pub struct Delivery<K: Kernel, T: Send + 'static>(Shared<Port<K, T>>);
+/// A registration as its source and its owner see it: a share of its [`Subscription`].
+pub struct Delivery<K: Kernel, T: Send + 'static>(Shared<Subscription<K, T>>);
 
 impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
-    /// A port for a registration that is about to be made with the context.
+    /// A subscription for a registration that is about to be made with the context.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -117,7 +117,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         store: Store<T>,
         options: Options,
     ) -> Result<Self, Error> {
-        let state = State {
+        let state = SubscriptionState {
             event: None,
             store,
             gate: Gate::Open,
@@ -125,11 +125,11 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
             version: 0,
             shortage: options.shortage,
             holds_up: false,
-            spent: false,
+            used_up: false,
             counted: 0,
             shed: 0,
         };
-        let port = Port {
+        let subscription = Subscription {
             kernel: kernel.clone(),
             context,
             pool,
@@ -137,7 +137,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
             state: Ceiling::new(state),
             links: Mutex::new(Links::default()),
         };
-        Shared::new(pool, port).map(Self).map_err(|_| Error::OutOfMemory)
+        Shared::new(pool, subscription).map(Self).map_err(|_| Error::OutOfMemory)
     }
 
     /// The registration has been made.
@@ -163,7 +163,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     /// Delivers data that stands for `count` occurrences. Not for interrupt context.
     ///
     /// # Errors
-    /// The data, when there is no room for it: the caller is held up, and the port's source is told
+    /// The data, when there is no room for it: the caller is held up, and the subscription's source is told
     /// when to try again.
     pub fn deliver(&self, data: T, count: u32) -> Result<(), T> {
         let (admission, event) = self.with(|state| {
@@ -182,7 +182,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
             Admission::Ask(data) => self.ask(data, count),
             other => other,
         };
-        self.settle(admission, event, count)
+        self.carry_out(admission, event, count)
     }
 
     /// Lets data in if nothing is to be asked, and there is room: then says which handler is due,
@@ -191,18 +191,18 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     /// # Errors
     /// The data, to be [delivered](Self::deliver).
     #[inline]
-    pub(crate) fn let_in(
+    pub(crate) fn try_push(
         &self,
         data: T,
         count: u32,
     ) -> Result<(EventId, Option<(ContextId, T)>), T> {
         self.with(|state| {
             let (None, Some(event)) = (&state.filter, state.event) else { return Err(data) };
-            let closed = state.gate != Gate::Open || (self.0.once && state.spent);
+            let closed = state.gate != Gate::Open || (self.0.once && state.used_up);
             if closed || state.store.is_full() {
                 return Err(data);
             }
-            state.spent = true;
+            state.used_up = true;
             match state.store.put(data, count) {
                 Put::Kept => Ok((event, None)),
                 Put::Instead(old) | Put::Full(old) => Ok((event, Some((self.0.context, old)))),
@@ -216,7 +216,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     fn ask(&self, mut data: T, count: u32) -> Admission<T> {
         // In a section: while it is out, nobody passes without having been asked about.
         self.0.kernel.section(|| {
-            if let Some((filter, version)) = self.with(State::take_filter) {
+            if let Some((filter, version)) = self.with(SubscriptionState::take_filter) {
                 let contained = self.0.kernel.contained(self.0.context, data, |data| filter(data));
                 let Some((whole, passes)) = contained else {
                     // In what state it is nobody knows, so nobody is to drop it.
@@ -238,7 +238,12 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     /// What is to be done about what was not simply let in.
     #[cold]
     #[inline(never)]
-    fn settle(&self, admission: Admission<T>, event: Option<EventId>, count: u32) -> Result<(), T> {
+    fn carry_out(
+        &self,
+        admission: Admission<T>,
+        event: Option<EventId>,
+        count: u32,
+    ) -> Result<(), T> {
         match admission {
             Admission::Forgotten => {}
             Admission::Drop(data) | Admission::Ask(data) => self.discard(data),
@@ -271,7 +276,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     /// There was no memory for the data of `count` occurrences, which are dropped, and counted or the
     /// end of the registration, as it has chosen for those that find no room. True when it has
     /// chosen that the caller is to wait: then they are to be delivered later, if that is possible.
-    pub fn starved(&self, count: u32) -> bool {
+    pub fn no_room(&self, count: u32) -> bool {
         let (shortage, event) = self.with(|state| {
             if state.shortage == Shortage::Shed {
                 state.shed = state.shed.saturating_add(u64::from(count));
@@ -291,7 +296,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     }
 
     /// What the handler's run is for. In the handler's context, first thing.
-    pub fn take(&self, activation: Activation) -> Told<T> {
+    pub fn take(&self, activation: Activation) -> Delivered<T> {
         let (kept, more, resumes) = self.with(|state| {
             if state.store.only_counts() {
                 let count = (activation.count > 0).then_some(activation.count);
@@ -309,9 +314,9 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
             self.resume();
         }
         match kept {
-            Some((data, count)) => Told::Occurred(data, count),
-            None if activation.timed_out() => Told::TimedOut,
-            None => Told::Nothing,
+            Some((data, count)) => Delivered::Occurred(data, count),
+            None if activation.timed_out() => Delivered::TimedOut,
+            None => Delivered::Nothing,
         }
     }
 
@@ -379,7 +384,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
             self.discard(data);
             dropped = dropped.saturating_add(count);
         }
-        self.with(|state| state.spent = false);
+        self.with(|state| state.used_up = false);
         // There is room now.
         if self.with(|state| state.shortage == Shortage::Wait) {
             self.retry();
@@ -498,21 +503,21 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         let _ = self.0.kernel.report(self.0.context, trouble);
     }
 
-    fn with<R>(&self, work: impl FnOnce(&mut State<T>) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut SubscriptionState<T>) -> R) -> R {
         self.0.state.with(&self.0.kernel, work)
     }
 
     /// What a source keeps with a registration.
     pub(crate) fn links<R>(&self, work: impl FnOnce(&mut Links<K, T>) -> R) -> R {
-        self.0.kernel.section(|| self.tied(work))
+        self.0.kernel.section(|| self.with_links(work))
     }
 
-    /// What a source keeps with a registration, for code in a section. Several ports may be looked
+    /// What a source keeps with a registration, for code in a section. Several subscriptions may be looked
     /// at at a time, but none twice.
     #[inline]
-    pub(crate) fn tied<R>(&self, work: impl FnOnce(&mut Links<K, T>) -> R) -> R {
+    pub(crate) fn with_links<R>(&self, work: impl FnOnce(&mut Links<K, T>) -> R) -> R {
         // One core and no preemption: it could only be taken by the caller.
-        let mut links = self.0.links.try_lock().expect("a port was looked at twice");
+        let mut links = self.0.links.try_lock().expect("a subscription was looked at twice");
         work(&mut links)
     }
 }
@@ -523,7 +528,7 @@ impl Gate {
     }
 }
 
-impl<T: Send + 'static> State<T> {
+impl<T: Send + 'static> SubscriptionState<T> {
     fn take_filter(&mut self) -> Option<(Filter<T>, u32)> {
         self.filter.take().map(|filter| (filter, self.version))
     }
@@ -539,7 +544,7 @@ impl<T: Send + 'static> State<T> {
 
     fn admit(&mut self, data: T, count: u32, once: bool) -> Admission<T> {
         match self.gate {
-            Gate::Open if once && self.spent => return Admission::Drop(data),
+            Gate::Open if once && self.used_up => return Admission::Drop(data),
             Gate::Open => {}
             Gate::Counting => {
                 self.counted = self.counted.saturating_add(count);
@@ -549,11 +554,11 @@ impl<T: Send + 'static> State<T> {
         }
         match self.store.put(data, count) {
             Put::Kept => {
-                self.spent = true;
+                self.used_up = true;
                 Admission::Activate(None)
             }
             Put::Instead(old) => {
-                self.spent = true;
+                self.used_up = true;
                 Admission::Activate(Some(old))
             }
             Put::Full(data) => match self.shortage {
