@@ -336,6 +336,12 @@ fn no_import_points_up_between_the_folders_of_the_runtime() {
     assert!(upward(&imports, &RUNTIME).is_empty(), "{:?}", upward(&imports, &RUNTIME));
     // A path by way of the crate's root would be seen by neither rule.
     assert!(by_the_root(folder).is_empty(), "{:?}", by_the_root(folder));
+    // Nor would a call of the traits that the highest folder implements.
+    for file in files(folder) {
+        let text = std::fs::read_to_string(&file).expect("a source file is text");
+        let calls = code(&text).contains("EventSystem") && !file.starts_with(folder.join("entry"));
+        assert!(!calls, "{} imports what `entry` implements", file.display());
+    }
     // Of each folder something is used above it, so that another order is noticed.
     for (place, lower) in RUNTIME.iter().enumerate().take(RUNTIME.len() - 3) {
         let mut order = RUNTIME.to_vec();

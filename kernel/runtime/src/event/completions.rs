@@ -5,7 +5,7 @@
 //! which is filled from the queue in its order. What does not fit waits behind it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::context::{policy, registry};
+use crate::context::{create, policy, registry};
 use crate::cpu::local::Local;
 use crate::cpu::loose::Loose;
 use crate::cpu::options::ContextOptions;
@@ -13,9 +13,7 @@ use crate::cpu::runtime::Runtime;
 use crate::dispatch::event_core::{borrow_core, note, note_if_due, timestamp, with_core};
 use crate::dispatch::section::section;
 use crate::event::table;
-use reflex_event::{
-    Activation, Context, ContextId, Error, EventId, EventSystem, Executor, Registration,
-};
+use reflex_event::{Activation, ContextId, Error, EventId, Executor, Registration};
 use reflex_memory::completion::{CompletionRing, Producer, Reader};
 
 /// Activations that are moved from the queue into the ring in one go, and taken in another.
@@ -40,14 +38,13 @@ impl Completions {
     ///
     /// # Errors
     /// [`Error::NotAllowed`] when its maker may not use rings; those of making a context.
-    pub fn new<const N: usize>(kernel: Runtime, options: ContextOptions) -> Result<Self, Error> {
+    pub fn new<const N: usize>(_: Runtime, options: ContextOptions) -> Result<Self, Error> {
         policy::permit_running(Executor::Ring)?;
-        let context: Context<()> = kernel.context(ContextOptions { stack: 0, ..options }, ())?;
-        let pool = kernel.pool(context)?;
+        let context = create::add(ContextOptions { stack: 0, ..options }, ())?.id();
+        let (pool, _) = section(|cs| registry::parts(cs, context))?;
         let ring = pool.alloc(CompletionRing::<Entry, N>::new());
         let (producer, reader) = ring.map_err(|_| Error::OutOfMemory)?.leak().split();
         let producer = pool.alloc(Local::new(producer)).map_err(|_| Error::OutOfMemory)?.leak();
-        let context = context.id();
         let ring = Self { context, reader, producer, size: N };
         ring.notify(None)?;
         Ok(ring)
@@ -56,7 +53,7 @@ impl Completions {
     /// Registers an event with activations that come into the ring.
     ///
     /// # Errors
-    /// Those of [`EventSystem::register`].
+    /// Those of [`EventSystem::register`](reflex_event::EventSystem::register).
     pub fn register(&self, registration: Registration) -> Result<EventId, Error> {
         let (pool, _) = section(|cs| registry::parts(cs, self.context))?;
         table::register(self.context, registration, Loose::nothing(pool)?)

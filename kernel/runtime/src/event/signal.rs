@@ -1,11 +1,12 @@
 //! User signals: occurrences the application itself brings about.
 
+use crate::context::policy;
 use crate::cpu::line::Slot;
 use crate::cpu::runtime::Runtime;
+use crate::dispatch::section::section;
 use crate::dispatch::{slots, vector};
-use reflex_event::{
-    Accumulation, Activation, Context, Error, EventId, EventSystem, Priority, Registration,
-};
+use crate::event::{activate, table};
+use reflex_event::{Accumulation, Activation, Context, Error, EventId, Priority, Registration};
 
 /// How firings that arrive before the handler ran are delivered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,7 +21,6 @@ pub enum SignalMode {
 /// for it is kept as long as its registration lasts, and then is another's.
 #[derive(Clone, Copy)]
 pub struct Signal {
-    kernel: Runtime,
     event: EventId,
     slot: &'static Slot,
 }
@@ -30,9 +30,9 @@ impl Signal {
     /// which is 1 in semaphore mode.
     ///
     /// # Errors
-    /// Those of [`EventSystem::register`].
+    /// Those of [`EventSystem::register`](reflex_event::EventSystem::register).
     pub fn new<S, F>(
-        kernel: Runtime,
+        _: Runtime,
         context: Context<S>,
         priority: Priority,
         mode: SignalMode,
@@ -46,14 +46,14 @@ impl Signal {
             SignalMode::Semaphore => Accumulation::Each,
             SignalMode::Counter => Accumulation::Count,
         };
-        kernel.permit(context.id(), "signal")?;
-        let event = kernel.register(context, Registration { priority, accumulation }, handler)?;
-        Ok(Self { kernel, event, slot: Slot::of(event) })
+        section(|cs| policy::permit_kind(cs, context.id(), "signal"))?;
+        let event = table::bind(context, Registration { priority, accumulation }, handler)?;
+        Ok(Self { event, slot: Slot::of(event) })
     }
 
     /// A signal that activates `event`, which is registered already.
-    pub fn of(kernel: Runtime, event: EventId) -> Self {
-        Self { kernel, event, slot: Slot::again(event) }
+    pub fn of(_: Runtime, event: EventId) -> Self {
+        Self { event, slot: Slot::again(event) }
     }
 
     /// The signal's registration.
@@ -72,6 +72,6 @@ impl Signal {
             slots::fire(self.slot, self.event);
             return Ok(());
         }
-        self.kernel.activate(self.event, 1)
+        activate::activate(self.event, 1)
     }
 }

@@ -13,7 +13,7 @@ use crate::dispatch::section::{Outermost, section};
 use crate::dispatch::{switch, timer};
 use crate::event::table;
 use core::time::Duration;
-use reflex_event::{Error, EventId, EventSystem, Executor, Priority, Registration, Trait, Wait};
+use reflex_event::{Error, EventId, Executor, Priority, Registration, Trait, Wait};
 
 /// An event that the context it was made in waits for. Whatever activates events can activate it;
 /// what occurs while nobody waits is not lost.
@@ -37,7 +37,7 @@ impl Waiter {
     ///
     /// # Errors
     /// [`Error::Busy`] outside any context and in a filter, [`Error::NotAllowed`] when the context's policy does
-    /// not let it wait; those of [`EventSystem::register`].
+    /// not let it wait; those of [`EventSystem::register`](reflex_event::EventSystem::register).
     pub fn new(kernel: Runtime) -> Result<Self, Error> {
         let context = caller::own()?;
         let (pool, _) = section(|cs| {
@@ -109,6 +109,6 @@ impl Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         // It may have been unregistered by its identifier already.
-        let _ = self.kernel.unregister(self.event);
+        let _ = table::end(self.event);
     }
 }

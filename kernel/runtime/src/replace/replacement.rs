@@ -24,7 +24,7 @@ use crate::cpu::loose::Loose;
 use crate::cpu::runtime::Runtime;
 use crate::dispatch::event_core::with_core;
 use crate::dispatch::section::section;
-use crate::event::table;
+use crate::event::{activate, table};
 use crate::replace::act::{Act, Work};
 use crate::replace::error::ReplaceError;
 use crate::replace::pending::{Pending, Shared, Teller};
@@ -34,7 +34,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
-use reflex_event::{Condition, Context, ContextId, Error, EventSystem, Priority, Registration};
+use reflex_event::{Condition, Context, ContextId, Error, Priority, Registration};
 use reflex_memory::Lent;
 
 impl Runtime {
@@ -110,7 +110,7 @@ impl<New: 'static> Replacement<New> {
         let handler = Loose::own(pool.alloc(act).map_err(|_| Error::OutOfMemory)?);
         let registration = Registration { priority, ..Registration::default() };
         let event = table::register(context, registration, handler)?;
-        kernel.activate(event, 1)?;
+        activate::activate(event, 1)?;
         Ok(pending)
     }
 
