@@ -1,8 +1,8 @@
 //! What the kernel keeps for a core: one block, which the core owns.
 //!
 //! There is one core, and so one block. With more of them each has its own, and [`this`] is what
-//! finds it: nothing else knows where it lies, but for the two words that `dispatch`'s entry in
-//! assembly reaches by their places in it. Shared by all cores are the machine's memory as far as it
+//! finds it: nothing else knows where it lies, but for the two words that the entry in `switch`, which is
+//! in assembly, reaches by their places in it. Shared by all cores are the machine's memory as far as it
 //! has not been given out (see [`crate::dispatch::memory`]), and the numbers of states.
 //!
 //! All of it is zero at the start, so that it takes no room in the image; what is not to be zero is
@@ -161,7 +161,7 @@ pub(crate) struct Cpu {
     pub(crate) measured: measured::Measured,
 }
 
-/// The block of the one core. Reached by [`this`], and by `dispatch`'s entry.
+/// The block of the one core. Reached by [`this`], and by the entry in `switch`.
 pub(crate) static BLOCK: Cpu = Cpu {
     deferral: Deferral::new(),
     #[cfg(debug_assertions)]

@@ -15,6 +15,17 @@ use core::time::Duration;
 use reflex_event::{Error, EventId, Instant, Priority, TimerId};
 use reflex_memory::{Cursor, Pool};
 
+/// A supervised context's life.
+///
+/// ```text
+///            constructed               fails                  cleaned up
+///   Down ───────────────▶ Up ────────────────────▶ Dying ──────────────────▶ Down
+///    ▲  restart, after a   (see `contain`)          the supervisor's steps    │
+///    └──────────────── back-off ◀─────────────────────────────────────────────┘
+/// ```
+///
+/// Giving up is in `failure::contain`, cleaning up in `failure::cleanup`, the beginning in
+/// `failure::construct` and, for a cloner's child, in `failure::restore`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Life {
     /// Its constructor is being registered.

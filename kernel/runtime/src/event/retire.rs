@@ -5,7 +5,7 @@
 //!   the handler has returned, ended meanwhile ─────▶ at once, in its stead
 //!   ended by its own context ──────────────────────▶ at once, where that is
 //!   ended by others, or in a section ──▶ `last` ───▶ an activation of its own, at its priority
-//!   its context was given up ──────────────────────▶ the supervisor (see `estate`)
+//!   its context was given up ──────────────────────▶ the supervisor (see `cleanup`)
 //! ```
 //!
 //! The activation needs no memory: the handler is registered anew in the place that it has just left,

@@ -1,15 +1,7 @@
 //! Contexts with failures that are not the image's, and their restart.
 //!
-//! ```text
-//!            constructed               fails                  cleaned up
-//!   Down ───────────────▶ Up ────────────────────▶ Dying ──────────────────▶ Down
-//!    ▲  restart, after a   (see `contain`)          the supervisor's steps    │
-//!    └──────────────── back-off ◀─────────────────────────────────────────────┘
-//! ```
-//!
-//! Giving up is `contain`'s, cleaning up is the supervisor's, the beginning of a
-//! life is `birth`'s. Here is what they have in common: what is kept of such a context, and what is
-//! decided about it.
+//! Here is decided what becomes of one, and it is told: whether and when it begins again, and what its
+//! watcher learns. What is kept of it, and the states of its life, are in `cpu::supervision`.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::context::{kill, registry};
