@@ -13,7 +13,7 @@ use reflex_arch::interrupt::{self, FIRST_VECTOR, VECTORS};
 use reflex_arch::random::Rdrand;
 use reflex_arch::rtc;
 use reflex_arch::segments::Ist;
-use reflex_runtime::{Platform, Runtime, Timekeeping, contain, section};
+use reflex_runtime::{Platform, Runtime, Timekeeping, fault, section};
 
 /// Bytes of `main`'s stack: four times a handler's, as start-up code of any depth runs there.
 const MAIN_STACK: usize = 64 << 10;
@@ -94,12 +94,12 @@ fn set_hooks() {
     // SAFETY: there is no second context yet; the two ends of a section exclude the others.
     unsafe { exclusion::set_exclusion(enter, leave) };
     // SAFETY: interrupts are masked and there is no second context yet. The hooks may be called by
-    // an exception anywhere: the first two end a context only where `contain` finds that it can,
+    // an exception anywhere: the first two end a context only where `fault` finds that it can,
     // and the third only looks, with checks.
     unsafe {
         crash::set_hooks(Hooks {
-            panicked: |info, registers| contain::panicked(info, registers),
-            faulted: contain::faulted,
+            panicked: |info, registers| fault::panicked(info, registers),
+            faulted: fault::faulted,
             running: |out| write!(out, "{}", reflex_runtime::describe_running()),
         });
     }

@@ -46,7 +46,7 @@ pub use entry::start::{Platform, init};
 pub use event::completions::Completions;
 pub use event::signal::{Signal, SignalMode};
 pub use event::wait::{Waited, Waiter};
-pub use failure::{contain, heap, report, supervise};
+pub use failure::{fault, heap, report, supervise};
 pub use replace::error::ReplaceError;
 pub use replace::pending::Pending;
 pub use replace::plan::Replacement;

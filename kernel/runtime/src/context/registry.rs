@@ -1,4 +1,4 @@
-//! Contexts as the machine has them: a stack, a state, event memory, a name.
+//! Contexts by their names and places: look-up.
 
 use crate::cpu;
 use crate::cpu::bound::AnyState;

@@ -1,4 +1,4 @@
-//! The kernel's face: [`Kernel`], implemented by a value without a size.
+//! The kernel's face: the traits [`EventSystem`] and [`Kernel`], implemented by a value without a size.
 
 use crate::context::{attempt, create, guard, policy, registry, supervision};
 use crate::cpu::options::{ContextOptions, GRANULE, OwnScheme};

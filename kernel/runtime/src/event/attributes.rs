@@ -1,4 +1,4 @@
-//! What a few registrations have beside a handler: a filter, a time-out, a timer.
+//! How that is set and ended which a few registrations have beside a handler: a filter, a time-out, a timer.
 
 use crate::context::{policy, registry};
 use crate::cpu::attributes::{Extras, Filter, NO_TIMER};

@@ -2,7 +2,8 @@
 
 pub(crate) mod cleanup;
 pub(crate) mod construct;
-pub mod contain;
+pub(crate) mod contain;
+pub mod fault;
 pub mod heap;
 pub(crate) mod quarantine;
 pub(crate) mod queue;
