@@ -124,7 +124,8 @@ impl<T: Send + 'static> Subscribed<T> {
     /// [`Subscription::filter`](crate::Subscription::filter).
     ///
     /// # Errors
-    /// [`EventError::Stale`](crate::EventError::Stale), [`EventError::OutOfMemory`].
+    /// [`EventError::Stale`](crate::EventError::Stale),
+    /// [`EventError::OutOfMemory`](crate::EventError::OutOfMemory).
     pub fn set_filter<F>(&self, filter: F) -> Result<(), Error>
     where
         F: Fn(&T) -> bool + Send + 'static,
@@ -147,7 +148,9 @@ impl<T: Send + 'static> Subscribed<T> {
     /// not.
     ///
     /// # Errors
-    /// [`EventError::Stale`](crate::EventError::Stale), [`EventError::OutOfMemory`], [`EventError::TableFull`].
+    /// [`EventError::Stale`](crate::EventError::Stale),
+    /// [`EventError::OutOfMemory`](crate::EventError::OutOfMemory),
+    /// [`EventError::TableFull`](crate::EventError::TableFull).
     pub fn set_time_out(&self, within: Option<Duration>) -> Result<(), Error> {
         Ok(self.kernel.set_time_out(self.event(), within)?)
     }

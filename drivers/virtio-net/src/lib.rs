@@ -1,7 +1,7 @@
 //! The virtio network device (5.1): frames in and out, by interrupt, without copies and without
 //! heap calls.
 //!
-//! [`open`] negotiates and gives the two halves, which share nothing: the [`Receiver`] belongs to
+//! [`open()`] negotiates and gives the two halves, which share nothing: the [`Receiver`] belongs to
 //! the receive job, the [`Transmitter`] to the stack's context. A received frame stays in the
 //! pool buffer the device wrote it to; a frame to be sent is written where the device reads it.
 //!

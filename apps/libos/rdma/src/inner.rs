@@ -15,7 +15,7 @@ use spin::Once;
 /// Where the port works: beside the IP stack, which has the events that it registers run in its
 /// context.
 pub trait Place<K: Kernel>: Send + Sync {
-    /// Registers an event that has the [`Port`] run under `number` when it occurs.
+    /// Registers an event that has the [`Port`](crate::Port) run under `number` when it occurs.
     ///
     /// # Errors
     /// Those of registering.
