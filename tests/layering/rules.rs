@@ -117,6 +117,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-testkit", Kind::Fake, &["reflex-hil", "reflex-event", "reflex-memory"]),
     rule("reflex-tests", Kind::Host, &[]),
     rule("reflex-e2e", Kind::Host, &["cargo-reflex"]),
+    rule("reflex-world", Kind::Host, &["cargo-reflex", "reflex-dhcp"]),
     rule(
         "reflex-fuzz",
         Kind::Host,

@@ -110,6 +110,24 @@ impl Tap {
         Err(TapError::NoNetwork)
     }
 
+    /// Makes a device on which the host has this address. Where that is another interface's too, it is
+    /// for the caller to know what that means.
+    pub fn with_address(
+        host: Ipv4Addr,
+        prefix_length: u8,
+        offloads: Offloads,
+    ) -> Result<Tap, TapError> {
+        for number in 1..=254 {
+            let name = format!("reflex{number}");
+            match device::create(&name, offloads) {
+                Ok(device) => return Tap::addressed(name, device, host, prefix_length),
+                Err(TapError::Busy(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(TapError::NoNetwork)
+    }
+
     /// Uses a device that exists. If it has an IPv4 address, the guest gets the next one of the
     /// network; if not, the guest is left to DHCP.
     pub fn existing(name: &str) -> Result<Tap, TapError> {
@@ -158,8 +176,8 @@ impl Tap {
         Some(format!("ip={guest}/{} gw={host}", self.prefix_length))
     }
 
-    /// The open device, if this process made it.
-    pub(crate) fn device(&self) -> Option<&Arc<OwnedFd>> {
+    /// The open device, if this process made it: the other end of the link.
+    pub fn device(&self) -> Option<&Arc<OwnedFd>> {
         self.device.as_ref()
     }
 
@@ -175,13 +193,23 @@ impl Tap {
                 interface,
             });
         }
-        interface::set_address(&name, host, 24)?;
+        Tap::addressed(name, device, host, 24)
+    }
+
+    /// Gives a device its address, and takes it up.
+    fn addressed(
+        name: String,
+        device: OwnedFd,
+        host: Ipv4Addr,
+        prefix_length: u8,
+    ) -> Result<Tap, TapError> {
+        interface::set_address(&name, host, prefix_length)?;
         interface::take_up(&name)?;
         Ok(Tap {
             name,
             host: Some(host),
-            guest: neighbour(host, 24),
-            prefix_length: 24,
+            guest: neighbour(host, prefix_length),
+            prefix_length,
             device: Some(Arc::new(device)),
         })
     }

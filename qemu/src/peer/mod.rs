@@ -65,6 +65,22 @@ impl Peer {
     }
 }
 
+/// The programs of these Debian packages, unpacked into a folder of the cache and not installed; the
+/// folder is the root of what the packages have. The first call for a `name` downloads them.
+///
+/// # Errors
+/// When this is no Debian, or its archive cannot be reached.
+pub fn unpacked(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    once(&cache()?, name, |work, out| {
+        eprintln!("unpacking {} into the cache (once)", packages.join(", "));
+        let downloads = work.join("downloads");
+        fs::create_dir(&downloads)?;
+        packages::download_beside_installed(packages, &downloads, work)?;
+        packages::unpack(&downloads, out)?;
+        Ok(())
+    })
+}
+
 /// Everything that was done to make this Linux fast, for printing beside its figures.
 pub fn tuning() -> String {
     let settings = |text: &str| {

@@ -35,6 +35,30 @@ pub(crate) fn unpack(downloads: &Path, root: &Path) -> Result<String> {
     Ok(names)
 }
 
+/// Downloads packages into `out`, with all that is not installed of what they need: programs that are
+/// to run on this computer stand on its libraries.
+pub(crate) fn download_beside_installed(names: &[&str], out: &Path, state: &Path) -> Result<()> {
+    let apt = Apt::new(state)?;
+    let status = "Dir::State::status=/var/lib/dpkg/status";
+    let mut simulate = apt.command("apt-get");
+    simulate.args(["-o", status, "install", "--simulate", "--reinstall"]);
+    let plan = run(simulate.arg("--no-install-recommends").args(names))?;
+    let packages = planned(&String::from_utf8_lossy(&plan));
+    eprintln!("  downloading {} Debian packages", packages.len());
+    run(apt.command("apt-get").arg("download").args(&packages).current_dir(out))?;
+    Ok(())
+}
+
+/// What `apt-get install --simulate` would install, as `name=version`.
+fn planned(output: &str) -> Vec<String> {
+    let package = |line: &str| {
+        let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
+        let version = rest.split_once('(')?.1.split_whitespace().next()?;
+        Some(format!("{name}={version}"))
+    };
+    output.lines().filter_map(package).collect()
+}
+
 /// Runs `command`; its output is shown only when it fails.
 pub(crate) fn run(command: &mut Command) -> Result<Vec<u8>> {
     let program = command.get_program().to_string_lossy().into_owned();
@@ -142,6 +166,13 @@ mod tests {
         let output = "nginx\n  Depends: libc6\n |Depends: zlib1g\n  PreDepends: <virtual>\n    \
                       provider\n  Breaks: nginx-core\n  Recommends: iproute2\n";
         assert_eq!(dependencies(output), ["libc6", "zlib1g"]);
+    }
+
+    #[test]
+    fn a_plan_is_read_whether_packages_are_new_or_not() {
+        let output = "Inst liba (1.0-2 Debian:12.1/stable [amd64])\n\
+                      Inst b [1.0] (2:1.1 Debian [amd64])\nConf b (2:1.1 Debian [amd64])\n";
+        assert_eq!(planned(output), ["liba=1.0-2", "b=2:1.1"]);
     }
 
     #[test]

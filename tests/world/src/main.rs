@@ -1,0 +1,10 @@
+//! Parts of this project among programs of the world: the servers and relays that networks have.
+//!
+//! What they come in are Debian packages, unpacked into the cache and not installed. Each program runs
+//! in a network of its own ([`place`]), which ends with it; the wires between them are this process
+//! ([`wire`]).
+
+mod dhcp;
+mod place;
+mod seed;
+mod wire;
