@@ -10,6 +10,8 @@ use cargo_metadata::{Metadata, MetadataCommand, Package};
 const COMMAND: &str = "cargo-reflex";
 /// The tests that `cargo reflex test` builds apart from the others.
 const END_TO_END: &str = "reflex-e2e";
+/// Those that it builds when programs of the world are to be met.
+const WORLD: &str = "reflex-world";
 /// Host packages that have no tests.
 const UNTESTED: [&str; 1] = ["reflex-start"];
 
@@ -63,17 +65,19 @@ fn the_command_and_the_tests_share_what_they_stand_on() {
     let metadata = metadata();
     let packages = metadata.workspace_packages();
     let tested = packages.iter().filter(|package| !is_left_out(package));
+    let apart = [END_TO_END, WORLD];
     let tested: Vec<&str> =
-        tested.map(|package| package.name.as_str()).filter(|name| *name != END_TO_END).collect();
+        tested.map(|package| package.name.as_str()).filter(|name| !apart.contains(name)).collect();
     assert!(tested.contains(&COMMAND) && !tested.contains(&UNTESTED[0]), "{tested:?}");
 
     let command = features(&[COMMAND], "normal");
     let host = features(&tested, "normal,dev");
     assert!(command.len() > 20 && command.keys().all(|package| host.contains_key(package)));
     assert_eq!(differing(&command, &host), Vec::<String>::new());
-    // What only end-to-end tests use is built with them.
-    let end_to_end = features(&[END_TO_END], "normal,dev");
-    assert_eq!(differing(&command, &end_to_end), Vec::<String>::new());
+    // What only these tests use is built with them.
+    for package in apart {
+        assert_eq!(differing(&command, &features(&[package], "normal,dev")), Vec::<String>::new());
+    }
 }
 
 #[test]

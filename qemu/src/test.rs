@@ -4,7 +4,8 @@
 //! and end-to-end tests, which are host programs that boot images themselves. What cannot run
 //! has failed, unless `--allow-skip` is given; then it is named and counted apart. When a newest QEMU is
 //! given, the [`essentials`] of the last two parts follow with it. All of it can be repeated, and run beside
-//! a [`load`] on the computer.
+//! a [`load`] on the computer. On request, parts of the project are tried among programs of the world,
+//! which are downloaded.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ use tally::{Skipping, Tally};
 
 /// The package of this repository with tests that boot images themselves.
 const END_TO_END: &str = "reflex-e2e";
+/// The package of tests that download programs of the world.
+const WORLD: &str = "reflex-world";
 /// What end-to-end tests drive guests with.
 const CLIENTS: [Package; 5] =
     [Package::Qemu, Package::Curl, Package::ApacheBench, Package::Wrk, Package::Ping];
@@ -73,6 +76,10 @@ pub struct Arguments {
     /// [env: REFLEX_QEMU_NEWEST]
     #[arg(long, value_name = "PATH")]
     newest_qemu: Option<PathBuf>,
+    /// Also try parts of the project among programs of the world, which are downloaded (from Debian's
+    /// archive, into the cache) and not installed
+    #[arg(long)]
+    world: bool,
 }
 
 /// Runs the subcommand.
@@ -125,6 +132,8 @@ enum Part {
     EndToEnd,
     /// The essentials with the newest QEMU
     Newest,
+    /// Among programs of the world, which are downloaded
+    World,
 }
 
 impl Part {
@@ -134,6 +143,7 @@ impl Part {
             Part::Image => "image",
             Part::EndToEnd => "end-to-end",
             Part::Newest => "newest QEMU",
+            Part::World => "world",
         }
     }
 }
@@ -165,6 +175,10 @@ fn has_end_to_end_tests(project: &Project) -> bool {
     project.host_packages.iter().any(|package| package == END_TO_END)
 }
 
+fn has_world_tests(project: &Project) -> bool {
+    project.host_packages.iter().any(|package| package == WORLD)
+}
+
 /// Everything that is tested, in one round or in several.
 struct Run {
     project: Project,
@@ -179,7 +193,10 @@ impl Run {
     fn parts(&self) -> impl Iterator<Item = Part> {
         let end_to_end = has_end_to_end_tests(&self.project).then_some(Part::EndToEnd);
         let newest = self.newest().is_some().then_some(Part::Newest);
-        let parts = [Part::Host, Part::Image].into_iter().chain(end_to_end).chain(newest);
+        let asked = self.arguments.world || self.arguments.only == Some(Part::World);
+        let world = (asked && has_world_tests(&self.project)).then_some(Part::World);
+        let parts = [Part::Host, Part::Image].into_iter().chain(end_to_end);
+        let parts = parts.chain(newest).chain(world);
         parts.filter(|part| self.arguments.only.is_none_or(|only| only == *part))
     }
 
@@ -189,6 +206,7 @@ impl Run {
             Part::Image => Ok(self.image_tests(None, seed)),
             Part::EndToEnd => self.end_to_end_tests(None, seed),
             Part::Newest => self.essentials(seed),
+            Part::World => self.world_tests(seed),
         }
     }
 
@@ -234,7 +252,9 @@ impl Run {
     /// tests that give a shared dependency its `std`.
     fn host_tests(&self, seed: u64) -> Result<Tally> {
         let mut tally = Tally::default();
-        let packages = self.project.host_packages.iter().filter(|name| *name != END_TO_END);
+        let apart = [END_TO_END, WORLD];
+        let packages =
+            self.project.host_packages.iter().filter(|name| !apart.contains(&name.as_str()));
         let selection: Vec<String> =
             packages.flat_map(|name| ["--package".to_owned(), name.clone()]).collect();
         if !selection.is_empty() {
@@ -391,6 +411,15 @@ impl Run {
         Ok(tally)
     }
 
+    /// Tests among programs of the world. These need no guest.
+    fn world_tests(&self, seed: u64) -> Result<Tally> {
+        if let Err(error) = &self.means.network {
+            return Ok(self.cannot_run("tests among programs of the world", error));
+        }
+        let selection = vec!["--package".to_owned(), WORLD.to_owned()];
+        self.cargo_test(selection, self.selected(), Vec::new(), seed)
+    }
+
     fn cannot_run(&self, what: &str, error: &anyhow::Error) -> Tally {
         match self.skipping {
             Skipping::Fails => {
@@ -424,6 +453,9 @@ impl Run {
                 "not run: {}: name one with --newest-qemu PATH or {NEWEST}=PATH",
                 essentials::NAME
             ));
+        }
+        if everything && has_world_tests(&self.project) && !self.arguments.world {
+            console::warning("not run: among programs of the world, which are downloaded: --world");
         }
         match (sum.total(), self.filter()) {
             (0, Some(filter)) => {

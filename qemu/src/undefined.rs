@@ -22,7 +22,7 @@ const TOLD: usize = 8;
 ///
 /// # Errors
 /// That refusal; and when the file cannot be read.
-pub fn refuse(file: &Path, image: &Image) -> Result<()> {
+pub(crate) fn refuse(file: &Path, image: &Image) -> Result<()> {
     let bytes = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
     let names = undefined(&bytes).with_context(|| format!("{}", file.display()))?;
     if names.is_empty() {
