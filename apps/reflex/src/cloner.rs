@@ -36,7 +36,7 @@ impl System {
         let registration =
             Registration { priority: Priority::DEFAULT, accumulation: Accumulation::Each };
         let child = ContextOptions::new(name);
-        let options = ClonerOptions { child, children: 1, registration, heir_of: None };
+        let options = ClonerOptions { child, children: 1, registration, inherits_from: None };
         let config = self.machine().arguments.context(name);
         ClonerBuilder { kernel: self.kernel(), config, options, template }
     }
@@ -134,7 +134,7 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
     /// [made inheritable](System::make_inheritable), and lives until they have ended. The children are
     /// those of `parent`.
     pub fn inherit(mut self, parent: Context<S>) -> Self {
-        self.options.heir_of = Some(parent.id());
+        self.options.inherits_from = Some(parent.id());
         self.child_of(parent)
     }
 

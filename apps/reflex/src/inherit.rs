@@ -22,7 +22,7 @@ impl System {
         event: EventId,
         register: impl Fn(Context<S>) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<(), Error> {
-        Ok(self.kernel().bequeath(event, move |inner| {
+        Ok(self.kernel().make_inheritable(event, move |inner| {
             let child = Context { inner, priority: Priority::DEFAULT };
             register(child).map_err(|error| match error {
                 Error::Event(error) => error,

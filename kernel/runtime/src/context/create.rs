@@ -3,7 +3,7 @@
 use crate::context::{kill, policy, protected, registry, supervision};
 use crate::cpu;
 use crate::cpu::bound::{AnyState, StateCell};
-use crate::cpu::context::{Heirlooms, Lineage, MOURNERS, Place};
+use crate::cpu::context::{InheritableRegistrations, Lineage, MOURNERS, Place};
 use crate::cpu::home::{Home, RESERVE};
 use crate::cpu::local::{Local, LocalCell};
 use crate::cpu::options::{ContextOptions, GRANULE, OnFailure, OwnScheme};
@@ -108,9 +108,9 @@ fn make(
         name: options.name,
         mourners: LocalCell::new([None; MOURNERS]),
         lineage: LocalCell::new(lineage),
-        heirlooms: Local::new(Heirlooms::NONE),
-        front: LocalCell::new(None),
-        member: LocalCell::new(None),
+        inheritable: Local::new(InheritableRegistrations::NONE),
+        worker_pool: LocalCell::new(None),
+        worker_ref: LocalCell::new(None),
         supervision,
     });
     section(|cs| {

@@ -6,7 +6,7 @@ use crate::cpu::budget::Budget;
 use crate::cpu::context::Place;
 use crate::cpu::home::Home;
 use crate::cpu::options::{Backoff, ContextOptions};
-use crate::cpu::reason::{Obituary, Reason, Text};
+use crate::cpu::reason::{FailureReport, Reason, Text};
 use crate::cpu::registers::Registers;
 use crate::cpu::supervision::{Life, Phase, Supervision};
 use crate::cpu::timers::Due;
@@ -106,11 +106,11 @@ impl Supervision {
         self.forgotten.set(self.forgotten.get().saturating_add(values));
     }
 
-    pub(crate) fn obituary(&self, cs: &Section) -> Obituary {
+    pub(crate) fn failure_report(&self, cs: &Section) -> FailureReport {
         let context = self.context(cs);
         let name = registry::at(cs, context).map_or("", |place| place.name);
         let (event, reason, text) = (self.event.get(), self.reason.get(), self.text.get());
-        Obituary { context, name, event, reason, text }
+        FailureReport { context, name, event, reason, text }
     }
 
     /// The context that is told of failures.
@@ -128,7 +128,7 @@ impl Supervision {
     }
 
     /// A new life begins.
-    pub(crate) fn born(&self, _: &Section) {
+    pub(crate) fn started(&self, _: &Section) {
         self.life.set(Life::Up);
         self.since.set(timer::now());
         self.heap.set(0);

@@ -7,39 +7,39 @@
 
 use crate::cpu::handler::EventCore;
 use crate::cpu::local::Local;
-use crate::cpu::workers::{Crew, Membership};
+use crate::cpu::workers::{WorkerPool, WorkerRef};
 use crate::dispatch::event_core::{note, timestamp, with_core};
 use crate::dispatch::section::{Section, section};
 use reflex_event::{Activation, Begin, EventId, Info};
 
-/// Runs `work` on a crew and the core. It calls nothing but these two.
+/// Runs `work` on a worker pool and the core. It calls nothing but these two.
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]
 pub(crate) fn with<R>(
     cs: &Section,
-    crew: &Local<Crew>,
-    work: impl FnOnce(&mut Crew, &mut EventCore) -> R,
+    workers: &Local<WorkerPool>,
+    work: impl FnOnce(&mut WorkerPool, &mut EventCore) -> R,
 ) -> R {
-    crew.with(cs, |crew| with_core(cs, |core| work(crew, core)))
+    workers.with(cs, |workers| with_core(cs, |core| work(workers, core)))
 }
 
-impl Membership {
+impl WorkerRef {
     #[inline(always)]
     #[cfg_attr(debug_assertions, track_caller)]
     pub(crate) fn with<R>(
         self,
         cs: &Section,
-        work: impl FnOnce(&mut Crew, &mut EventCore, u16) -> R,
+        work: impl FnOnce(&mut WorkerPool, &mut EventCore, u16) -> R,
     ) -> R {
-        with(cs, self.crew, |crew, core| work(crew, core, self.number))
+        with(cs, self.workers, |workers, core| work(workers, core, self.number))
     }
 
     /// The child's start event has been activated: what for.
     #[inline]
     pub(crate) fn begin(self) -> Begin {
         section(|cs| {
-            let (begin, outcome) =
-                self.with(cs, |crew, core, number| crew.children.begin(core, number, timestamp));
+            let (begin, outcome) = self
+                .with(cs, |workers, core, number| workers.children.begin(core, number, timestamp));
             note(outcome);
             begin
         })
@@ -48,12 +48,14 @@ impl Membership {
     /// The child's handler has returned: whether its life is over, as it has no registrations.
     #[inline]
     pub(crate) fn returned(self) -> bool {
-        section(|cs| self.with(cs, |crew, core, number| crew.children.returned(core, number)))
+        section(|cs| self.with(cs, |workers, core, number| workers.children.returned(core, number)))
     }
 
     /// The child has been given up.
     pub(crate) fn failed(self, cs: &Section) {
-        note(self.with(cs, |crew, core, number| crew.children.failed(core, number, timestamp)));
+        note(
+            self.with(cs, |workers, core, number| workers.children.failed(core, number, timestamp)),
+        );
     }
 }
 
@@ -61,12 +63,13 @@ impl Membership {
 /// it, and it is for one child. Returns whether it has, and the event that is to be activated for it.
 pub(crate) fn offer(
     cs: &Section,
-    crew: &'static Local<Crew>,
+    workers: &'static Local<WorkerPool>,
     info: Info,
     activation: Activation,
 ) -> Option<Option<EventId>> {
-    let offered =
-        with(cs, crew, |crew, core| crew.children.offer(core, info, activation, timestamp))?;
+    let offered = with(cs, workers, |workers, core| {
+        workers.children.offer(core, info, activation, timestamp)
+    })?;
     note(offered.outcome);
     Some(offered.activate)
 }

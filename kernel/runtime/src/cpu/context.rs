@@ -4,7 +4,7 @@ use super::bound::AnyState;
 use super::deferral::Section;
 use super::local::{Local, LocalCell};
 use super::supervision::Supervision;
-use super::workers::{Crew, Membership};
+use super::workers::{WorkerPool, WorkerRef};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use reflex_event::{ContextId, Error, EventId, Limits, Policy};
@@ -21,11 +21,11 @@ pub(crate) struct Place {
     /// The context that made it, and what it may do.
     pub(crate) lineage: LocalCell<Lineage>,
     /// What its children may inherit.
-    pub(crate) heirlooms: Local<Heirlooms>,
-    /// The children that it is the front of, if it is a cloner's.
-    pub(crate) front: LocalCell<Option<&'static Local<Crew>>>,
+    pub(crate) inheritable: Local<InheritableRegistrations>,
+    /// The worker pool that it queues occurrences for, if it is a cloner's queueing context.
+    pub(crate) worker_pool: LocalCell<Option<&'static Local<WorkerPool>>>,
     /// Its place among the children, if it is a cloner's.
-    pub(crate) member: LocalCell<Option<Membership>>,
+    pub(crate) worker_ref: LocalCell<Option<WorkerRef>>,
     /// What is kept of it if its failure is not the image's, or its time is limited.
     pub(crate) supervision: Option<&'static Supervision>,
 }
@@ -63,12 +63,12 @@ pub(crate) struct Lineage {
     pub(crate) children: u16,
 }
 
-/// Registers with an heir what its parent has registered.
+/// Registers with a child what its parent has registered.
 pub(crate) type Recipe = dyn Fn(ContextId) -> Result<(), Error> + Send + Sync;
 
 /// What a context's children may inherit.
-pub(crate) struct Heirlooms(pub(crate) Vec<(EventId, Arc<Recipe>)>);
+pub(crate) struct InheritableRegistrations(pub(crate) Vec<(EventId, Arc<Recipe>)>);
 
-impl Heirlooms {
+impl InheritableRegistrations {
     pub(crate) const NONE: Self = Self(Vec::new());
 }

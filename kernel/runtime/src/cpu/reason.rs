@@ -88,7 +88,7 @@ impl fmt::Debug for Text {
 
 /// What is told of a context.
 #[derive(Clone, Copy)]
-pub(crate) struct Obituary {
+pub(crate) struct FailureReport {
     pub(crate) context: ContextId,
     pub(crate) name: &'static str,
     pub(crate) event: Option<EventId>,
@@ -96,7 +96,7 @@ pub(crate) struct Obituary {
     pub(crate) text: Text,
 }
 
-impl fmt::Display for Obituary {
+impl fmt::Display for FailureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "context {} \"{}\"", self.context.index, self.name)?;
         if let Some(event) = self.event {

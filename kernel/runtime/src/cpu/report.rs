@@ -1,6 +1,6 @@
 //! A report that is being printed.
 
-use super::reason::Obituary;
+use super::reason::FailureReport;
 use super::registers::Registers;
 use core::fmt;
 
@@ -13,7 +13,7 @@ pub(crate) const LINE: usize = 4;
 
 /// A report that is being printed.
 pub(crate) struct Report {
-    pub(crate) obituary: Obituary,
+    pub(crate) failure_report: FailureReport,
     pub(crate) registers: Registers,
     /// Where the words of the stack were.
     pub(crate) from: usize,

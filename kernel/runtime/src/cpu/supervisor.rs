@@ -14,7 +14,7 @@ pub(crate) struct Supervisor {
     /// Contexts to be restarted.
     pub(crate) due: ContextSet,
     /// The context that had the handlers with captures that are being dropped.
-    pub(crate) heir_of: Option<&'static Supervision>,
+    pub(crate) drops_for: Option<&'static Supervision>,
 }
 
 impl Supervisor {
@@ -25,6 +25,6 @@ impl Supervisor {
         print: None,
         dying: ContextSet::NONE,
         due: ContextSet::NONE,
-        heir_of: None,
+        drops_for: None,
     };
 }

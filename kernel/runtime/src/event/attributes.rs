@@ -50,7 +50,7 @@ pub(crate) fn make(event: EventId) -> Result<(), Error> {
 /// Has the event watched as long as there is something to watch for.
 fn watch(cs: &Section, event: EventId, extras: &Extras) -> Result<(), Error> {
     let context = with_core(cs, |core| core.look_up(event))?.context;
-    let watched = extras.watches() || registry::at(cs, context)?.front.get(cs).is_some();
+    let watched = extras.watches() || registry::at(cs, context)?.worker_pool.get(cs).is_some();
     with_core(cs, |core| core.set_trait(event, Trait::Watched, watched))
 }
 

@@ -21,11 +21,11 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
     })?;
     let place = registry::at(cs, context)?;
     let extras = handler.extras();
-    if let Some(crew) = place.front.get(cs)
+    if let Some(workers) = place.worker_pool.get(cs)
         && !extras.is_some_and(Extras::watches)
     {
         let info = with_core(cs, |core| core.look_up(event))?;
-        if let Some(start) = workers::offer(cs, crew, info, Activation { event, count }) {
+        if let Some(start) = workers::offer(cs, workers, info, Activation { event, count }) {
             return Ok(start);
         }
     }

@@ -17,7 +17,7 @@ use crate::cpu::attributes::Filter;
 use crate::cpu::handler::{Called, Handler, Way};
 use crate::cpu::loose::Loose;
 use crate::cpu::retired::{Husk, Retired};
-use crate::cpu::workers::Membership;
+use crate::cpu::workers::WorkerRef;
 use crate::dispatch::event_core::{note, running, timestamp, with_core};
 use crate::dispatch::section;
 use crate::dispatch::section::{Outermost, Section, section};
@@ -125,8 +125,8 @@ pub(crate) fn drop_here(handler: Retired, context: ContextId) {
             supervision.unfinished.set(None);
         }
         husk.free();
-        if let Some(member) = place.member.get(cs) {
-            member.left(cs);
+        if let Some(worker_ref) = place.worker_ref.get(cs) {
+            worker_ref.left(cs);
         }
     });
 }
@@ -141,7 +141,7 @@ pub(crate) unsafe fn finish(outermost: Outermost, handler: Handler) -> Outermost
     let Some(Ok(place)) = context.map(|context| registry::at(&outermost, context)) else {
         return outermost;
     };
-    let member = place.member.get(&outermost);
+    let worker_ref = place.worker_ref.get(&outermost);
     // SAFETY: the caller's duty: it has returned and is never called again. It was bound in its
     // context's pool, as all of that one's handlers.
     let handler = unsafe { Retired::take_over(handler, place.pool.get(&outermost)) };
@@ -157,16 +157,18 @@ pub(crate) unsafe fn finish(outermost: Outermost, handler: Handler) -> Outermost
         return free.hold();
     }
     handler.drop_captured().free();
-    if let Some(member) = member {
-        member.left(&outermost);
+    if let Some(worker_ref) = worker_ref {
+        worker_ref.left(&outermost);
     }
     outermost
 }
 
-impl Membership {
+impl WorkerRef {
     /// A registration of the child has ended; if it was its last, its life is looked at.
     pub(crate) fn left(self, cs: &Section) {
-        if let Some(start) = self.with(cs, |crew, core, number| crew.children.left(core, number)) {
+        if let Some(start) =
+            self.with(cs, |workers, core, number| workers.children.left(core, number))
+        {
             begin_deferred(cs, start);
         }
     }

@@ -253,8 +253,8 @@ fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
         }
         handler.drop_captured().free();
     }
-    if let Some(member) = place.member.get(cs) {
-        member.left(cs);
+    if let Some(worker_ref) = place.worker_ref.get(cs) {
+        worker_ref.left(cs);
     }
     Ok((dropped, None))
 }

@@ -55,7 +55,7 @@ impl Supervision {
             }
         };
         guard::guarded(|| {
-            queue::set_heir_of(None);
+            queue::set_drops_for(None);
             self.unfinished.set(None);
             if forgotten {
                 husk.leave(self.home.reuse);
@@ -137,9 +137,9 @@ impl Supervision {
 
     /// Says what has happened.
     fn tell(&'static self) {
-        let obituary = section(|cs| self.obituary(cs));
-        log::error!("{obituary}");
-        if report::take(obituary, self.registers.get(), &self.home.stack()) {
+        let failure_report = section(|cs| self.failure_report(cs));
+        log::error!("{failure_report}");
+        if report::take(failure_report, self.registers.get(), &self.home.stack()) {
             queue::print();
         }
     }
@@ -154,7 +154,7 @@ impl Supervision {
             // Unless it is known to be whole; a filter beside it is.
             let husk = handler.forget();
             if husk.has_filter() && self.may_drop() {
-                queue::set_heir_of(Some(self));
+                queue::set_drops_for(Some(self));
                 return Ended::Handler(Remains::Filter(husk));
             }
             self.unfinished.set(None);
@@ -180,7 +180,7 @@ impl Supervision {
             // When dropping it failed there would be no stack to go on with: it is forgotten.
             Some(Some(_)) if !self.may_drop() => Ended::Nothing,
             Some(Some(handler)) => {
-                queue::set_heir_of(Some(self));
+                queue::set_drops_for(Some(self));
                 Ended::Handler(Remains::All(handler))
             }
         }
@@ -213,8 +213,8 @@ impl Supervision {
             self.failed(cs);
         });
         // A cloner's child is not restarted: it waits to be made again.
-        if let Some(member) = section(|cs| registry::at(cs, context).ok()?.member.get(cs)) {
-            self.make_anew(member);
+        if let Some(worker_ref) = section(|cs| registry::at(cs, context).ok()?.worker_ref.get(cs)) {
+            self.make_anew(worker_ref);
         }
     }
 }

@@ -125,9 +125,10 @@ fn refuse(supervision: &'static Supervision, words: Text) -> ! {
 
 /// Begins a life of a context that is down.
 pub(crate) fn begin(supervision: &'static Supervision) {
-    let member = section(|cs| registry::at(cs, supervision.context(cs)).ok()?.member.get(cs));
-    if let Some(member) = member {
-        return supervision.make_anew(member);
+    let worker_ref =
+        section(|cs| registry::at(cs, supervision.context(cs)).ok()?.worker_ref.get(cs));
+    if let Some(worker_ref) = worker_ref {
+        return supervision.make_anew(worker_ref);
     }
     if let Err(error) = try_begin(supervision) {
         section(|cs| supervision.refused(cs, error));
@@ -156,7 +157,7 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
     section(|cs| {
         registry::at(cs, context)?.state.set(cs, state);
         supervision.blocks.set([Some(state.block()), None]);
-        supervision.born(cs);
+        supervision.started(cs);
         note(with_core(cs, |core| core.release(context))?);
         activate_deferred(cs, event, 1)
     })

@@ -140,8 +140,10 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
         return next;
     }
     supervision.life.set(Life::Dying);
-    if let Some(member) = registry::at(cs, context).ok().and_then(|place| place.member.get(cs)) {
-        member.failed(cs);
+    if let Some(worker_ref) =
+        registry::at(cs, context).ok().and_then(|place| place.worker_ref.get(cs))
+    {
+        worker_ref.failed(cs);
     }
     // The handler that ran is ended here and now: in what state it is nobody knows, so nobody is
     // to drop it by unregistering it.

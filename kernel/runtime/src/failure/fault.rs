@@ -100,7 +100,7 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
     // The section stays open until the context has been given up. That is done on the reserve:
     // what is on the dead stack is still to be looked at.
     let reserve = culprit.home.reserve();
-    frame.rip = grave as *const () as u64;
+    frame.rip = exit_entry as *const () as u64;
     frame.rsp = reserve.end as u64;
     if !memory::open_reserve(reserve) {
         return false;
@@ -156,7 +156,7 @@ fn culprit(cs: &Section) -> Option<&'static Supervision> {
 /// # Safety
 /// The caller holds the outermost section; the stack is empty, and nobody else's.
 #[unsafe(naked)]
-unsafe extern "C" fn grave() {
+unsafe extern "C" fn exit_entry() {
     core::arch::naked_asm!("call {bury}", "ud2", bury = sym bury_here)
 }
 

@@ -26,7 +26,7 @@ pub fn account(bytes: i64) {
         if let Ok(Some(mut supervision)) = registry::supervision(cs, context) {
             if queue::is_supervisor(cs, context) {
                 // What it gives back was the dead one's.
-                supervision = queue::heir_of(cs).unwrap_or(supervision);
+                supervision = queue::drops_for(cs).unwrap_or(supervision);
             }
             supervision.heap.set(supervision.heap.get() + bytes);
         }

@@ -41,7 +41,7 @@ pub(crate) fn is_supervisor(cs: &Section, context: ContextId) -> bool {
 /// The supervisor has been given up, and is to go on.
 pub(crate) fn go_on(cs: &Section, supervision: &'static Supervision) {
     cpu::this().supervisor_failed.store(true, Relaxed);
-    let dead = cpu::this().supervisor.with(cs, |supervisor| supervisor.heir_of.take());
+    let dead = cpu::this().supervisor.with(cs, |supervisor| supervisor.drops_for.take());
     // What has failed was code of the dead context's, on this stack.
     if dead.is_some_and(|dead| !dead.home.reuse.is_at_once()) {
         quarantine::change_stack(cs, supervision);
@@ -97,13 +97,13 @@ pub(crate) fn print() {
 }
 
 /// Says of which context the supervisor drops captures.
-pub(crate) fn set_heir_of(dead: Option<&'static Supervision>) {
-    section(|cs| cpu::this().supervisor.with(cs, |supervisor| supervisor.heir_of = dead));
+pub(crate) fn set_drops_for(dead: Option<&'static Supervision>) {
+    section(|cs| cpu::this().supervisor.with(cs, |supervisor| supervisor.drops_for = dead));
 }
 
 /// The context of which the supervisor drops captures.
-pub(crate) fn heir_of(cs: &Section) -> Option<&'static Supervision> {
-    cpu::this().supervisor.with(cs, |supervisor| supervisor.heir_of)
+pub(crate) fn drops_for(cs: &Section) -> Option<&'static Supervision> {
+    cpu::this().supervisor.with(cs, |supervisor| supervisor.drops_for)
 }
 
 /// Whether there may be contexts that are supervised.

@@ -5,7 +5,7 @@
 //! printed line by line at next to the lowest priority, so that nobody waits for it.
 
 use crate::cpu;
-use crate::cpu::reason::Obituary;
+use crate::cpu::reason::FailureReport;
 use crate::cpu::report::{LINE, Report, WORDS};
 use crate::dispatch::section::{Start, section};
 use core::ops::Range;
@@ -22,7 +22,11 @@ pub(crate) fn init(start: &Start, print: Print) {
 
 /// Takes down what is to be printed of a context with a `stack` that nobody uses any more. False
 /// when another report is being printed, and there will be none of this one.
-pub(crate) fn take(obituary: Obituary, registers: Registers, stack: &Range<usize>) -> bool {
+pub(crate) fn take(
+    failure_report: FailureReport,
+    registers: Registers,
+    stack: &Range<usize>,
+) -> bool {
     let bytes = LINE * size_of::<u64>();
     let from = (registers.stack_pointer() as usize & !(bytes - 1)).max(stack.start);
     let words = (stack.end.saturating_sub(from) / size_of::<u64>()).min(WORDS);
@@ -30,7 +34,7 @@ pub(crate) fn take(obituary: Obituary, registers: Registers, stack: &Range<usize
         cpu::this().report.with(cs, |report| {
             let free = report.is_none();
             if free {
-                *report = Some(Report { obituary, registers, from, words, printed: 0 });
+                *report = Some(Report { failure_report, registers, from, words, printed: 0 });
             }
             free
         })
@@ -53,7 +57,7 @@ pub(crate) fn take(obituary: Obituary, registers: Registers, stack: &Range<usize
 
 /// A line of a report.
 enum Line {
-    Contained(Obituary),
+    Contained(FailureReport),
     Register(&'static str, u64),
     Stack(usize, [u64; LINE]),
     /// Untouched stack is zero; gaps between the lines are read so.
@@ -66,7 +70,9 @@ impl Report {
     fn next(&mut self, stack: &[u64]) -> Line {
         let number = self.printed;
         self.printed += 1;
-        let Some(number) = number.checked_sub(1) else { return Line::Contained(self.obituary) };
+        let Some(number) = number.checked_sub(1) else {
+            return Line::Contained(self.failure_report);
+        };
         if let Some((name, value)) = self.registers.iter().nth(number) {
             return Line::Register(name, value);
         }
@@ -100,7 +106,9 @@ pub(crate) fn print() -> bool {
         match next {
             None => return false,
             Some(Line::LeftOut) => continue,
-            Some(Line::Contained(obituary)) => print(format_args!("#! contained {obituary}")),
+            Some(Line::Contained(failure_report)) => {
+                print(format_args!("#! contained {failure_report}"))
+            }
             Some(Line::Register(name, value)) => {
                 print(format_args!("#! register {name} {value:016x}"));
             }

@@ -3,7 +3,7 @@
 
 use crate::context::registry;
 use crate::cpu::supervision::{Life, Supervision};
-use crate::cpu::workers::{Membership, Seat};
+use crate::cpu::workers::{Worker, WorkerRef};
 use crate::dispatch::event_core::timestamp;
 use crate::dispatch::section::section;
 use crate::dispatch::timer;
@@ -14,7 +14,7 @@ use reflex_event::{Error, Registration};
 impl Supervision {
     /// Makes a cloner's child anew that is down; when that cannot be done it is tried again after the
     /// child's back-off.
-    pub(crate) fn make_anew(&'static self, member: Membership) {
+    pub(crate) fn make_anew(&'static self, worker_ref: WorkerRef) {
         let down = section(|cs| {
             let _ = timer::disarm(cs, self.timer.get());
             let down = self.life.get() == Life::Down;
@@ -27,7 +27,7 @@ impl Supervision {
             return;
         }
         // SAFETY: the context has been given up and cleaned up: nothing of it goes on.
-        let restored = unsafe { member.restore(self) };
+        let restored = unsafe { worker_ref.restore(self) };
         if let Err(error) = restored {
             section(|cs| {
                 self.refused(cs, error);
@@ -37,7 +37,7 @@ impl Supervision {
     }
 }
 
-impl Membership {
+impl WorkerRef {
     /// A child was given up, wherever it was; its registrations are ended, its own blocks reclaimed or
     /// quarantined, it is held. It is made anew under another name.
     ///
@@ -49,26 +49,26 @@ impl Membership {
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::TableFull`].
     pub(crate) unsafe fn restore(self, supervision: &Supervision) -> Result<(), Error> {
-        let (Seat { chair, restore, .. }, context, priority) = section(|cs| {
-            self.with(cs, |crew, core, number| {
-                let context = crew.children.renew(core, number)?;
-                let priority = crew.children.priority();
-                Ok::<_, Error>((*crew.children.machine(number), context, priority))
+        let (Worker { slot, restore, .. }, context, priority) = section(|cs| {
+            self.with(cs, |workers, core, number| {
+                let context = workers.children.renew(core, number)?;
+                let priority = workers.children.priority();
+                Ok::<_, Error>((*workers.children.machine(number), context, priority))
             })
         })?;
         supervision.move_house(context)?;
         let (pool, _) = section(|cs| registry::parts(cs, context))?;
-        // SAFETY: the chair is the child's; the rest is the caller's duty.
-        let handler = unsafe { restore(chair, pool, supervision.home.reuse) }?;
+        // SAFETY: the slot is the child's; the rest is the caller's duty.
+        let handler = unsafe { restore(slot, pool, supervision.home.reuse) }?;
         let start = Registration { priority, ..Registration::default() };
         let start = table::register(context, start, handler)?;
         let whole = pool.available();
         section(|cs| {
-            supervision.born(cs);
-            let restored = self.with(cs, |crew, core, number| {
-                let seat = crew.children.machine(number);
-                (seat.pool, seat.whole) = (pool, whole);
-                crew.children.restored(core, number, start, timestamp)
+            supervision.started(cs);
+            let restored = self.with(cs, |workers, core, number| {
+                let worker = workers.children.machine(number);
+                (worker.pool, worker.whole) = (pool, whole);
+                workers.children.restored(core, number, start, timestamp)
             })?;
             carry_out(cs, restored);
             Ok(())

@@ -5,7 +5,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::context::{kill, registry};
-use crate::cpu::reason::{Obituary, Reason, Text};
+use crate::cpu::reason::{FailureReport, Reason, Text};
 use crate::cpu::runtime::Runtime;
 use crate::cpu::supervision::{Life, Supervision};
 use crate::dispatch::event_core::{tell, with_core};
@@ -49,7 +49,7 @@ impl Supervision {
         self.reason.set(Reason::Refused);
         self.text.set(text);
         self.event.set(None);
-        log::error!("{}", self.obituary(cs));
+        log::error!("{}", self.failure_report(cs));
         self.failed(cs);
     }
 
@@ -136,7 +136,7 @@ impl Runtime {
             if failures == 0 {
                 return Err(Error::NotAllowed);
             }
-            let Obituary { context, name, reason, text, .. } = supervision.obituary(cs);
+            let FailureReport { context, name, reason, text, .. } = supervision.failure_report(cs);
             let (lost, quarantined) = (supervision.lost.get(), supervision.home.lost.get());
             let forgotten = supervision.forgotten.get();
             Ok(Stopped { context, name, reason, text, failures, lost, quarantined, forgotten })

@@ -66,7 +66,7 @@ fn make() -> Result<(), Error> {
 fn tell_own_failure() {
     let own = section(|cs| registry::supervision(cs, own(cs)?.id()).ok().flatten());
     if let Some(own) = own {
-        log::error!("{}", section(|cs| own.obituary(cs)));
+        log::error!("{}", section(|cs| own.failure_report(cs)));
         own.tells.set(false);
         // Not where a panic would be the supervisor's.
         guard::guarded(|| quarantine::add(own.home.lost.take()));

@@ -42,12 +42,12 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::NoContext`], [`Error::OutOfMemory`]; [`Error::NotAllowed`] for a cloner's child, and
-    /// for a context that runs no handlers: a cloner's front, a completion ring.
+    /// for a context that runs no handlers: a cloner's queueing context, a completion ring.
     pub fn replacement<New: 'static>(self, context: ContextId) -> Result<Replacement<New>, Error> {
         let pool = section(|cs| {
             let place = registry::at(cs, context)?;
             let (condition, _) = with_core(cs, |core| core.condition(context))?;
-            let apart = place.member.get(cs).is_some() || condition == Condition::Taken;
+            let apart = place.worker_ref.get(cs).is_some() || condition == Condition::Taken;
             if apart { Err(Error::NotAllowed) } else { Ok(place.pool.get(cs)) }
         })?;
         let cell: Lent<StateCell<New>> =

@@ -12,11 +12,11 @@ use crate::cpu::local::Local;
 use crate::cpu::loose::Loose;
 use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::runtime::Runtime;
-use crate::cpu::workers::Crew;
+use crate::cpu::workers::WorkerPool;
 use crate::dispatch::section::section;
 use crate::event::table;
-use crate::spawn::chair::{Makings, seat};
 use crate::spawn::worker_pool;
+use crate::spawn::worker_slot::{Makings, make_worker};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -34,16 +34,16 @@ pub struct ClonerOptions {
     pub children: u16,
     /// The event's priority, at which the children run, and what becomes of occurrences that wait.
     pub registration: Registration,
-    /// The context from which each child inherits: it makes the [inheritable](Runtime::bequeath)
+    /// The context from which each child inherits: it makes the [inheritable](Runtime::make_inheritable)
     /// registrations for itself when it begins; `None` to start without any.
-    pub heir_of: Option<ContextId>,
+    pub inherits_from: Option<ContextId>,
 }
 
 /// An event with a handler that runs in a new context each time, with a `D`. Copies are the same
 /// cloner.
 pub struct Cloner<D: 'static> {
     kernel: Runtime,
-    crew: &'static Local<Crew>,
+    workers: &'static Local<WorkerPool>,
     event: EventId,
     /// Where each child finds its data, in its own memory.
     data: &'static [&'static Local<Option<D>>],
@@ -80,29 +80,41 @@ impl<D: Send + 'static> Cloner<D> {
         P: Fn(Activation) -> Option<D> + Clone + Send + 'static,
         H: Fn(&mut S, D) + Clone + Send + 'static,
     {
-        let ClonerOptions { child, children, registration, heir_of } = options;
+        let ClonerOptions { child, children, registration, inherits_from } = options;
         match child.origin {
             Origin::ChildOf(parent) => {
                 section(|cs| policy::permit(cs, parent, Executor::NewContext))?;
             }
             Origin::Caller | Origin::System => policy::permit_running(Executor::NewContext)?,
         }
-        let front = ContextOptions { stack: 0, memory: FRONT_MEMORY, ..child };
-        let front = create::add(front, ())?.id();
+        let queueing = ContextOptions { stack: 0, memory: QUEUEING_MEMORY, ..child };
+        let queueing = create::add(queueing, ())?.id();
         let priority = registration.priority;
-        let crew = Box::leak(Box::new(Local::new(Crew::new(front, children, priority, heir_of)?)));
-        worker_pool::set_front(crew, front)?;
+        let workers = Box::leak(Box::new(Local::new(WorkerPool::new(
+            queueing,
+            children,
+            priority,
+            inherits_from,
+        )?)));
+        worker_pool::set_queueing(workers, queueing)?;
         let mut data = Vec::new();
         data.try_reserve_exact(usize::from(children)).map_err(|_| Error::HeapExhausted)?;
         for number in 0..children {
             let (template, pull) = (template.clone(), pull.clone());
             let makings = Makings { template, pull, handler: handler.clone() };
-            data.push(seat(child, priority, crew, number, heir_of.is_some(), makings)?);
+            data.push(make_worker(
+                child,
+                priority,
+                workers,
+                number,
+                inherits_from.is_some(),
+                makings,
+            )?);
         }
-        let (pool, _) = section(|cs| registry::parts(cs, front))?;
-        let event = table::register(front, registration, Loose::nothing(pool)?)?;
+        let (pool, _) = section(|cs| registry::parts(cs, queueing))?;
+        let event = table::register(queueing, registration, Loose::nothing(pool)?)?;
         worker_pool::watch(event)?;
-        Ok(Self { kernel, crew, event, data: data.leak() })
+        Ok(Self { kernel, workers, event, data: data.leak() })
     }
 
     /// The event: whatever activates events makes children by it.
@@ -122,9 +134,9 @@ impl<D: Send + 'static> Cloner<D> {
         let memory = Cell::new(None);
         let take = || {
             let (claim, pool) =
-                worker_pool::claim(self.crew).map_err(|error| Err((error, None)))?;
+                worker_pool::claim(self.workers).map_err(|error| Err((error, None)))?;
             memory.set(Some(pool));
-            Ok(Claimed { crew: self.crew, claim })
+            Ok(Claimed { workers: self.workers, claim })
         };
         // Should the source fail while it builds, the child is not lost.
         let started = guard::keep(
@@ -151,14 +163,14 @@ impl<D: Send + 'static> Cloner<D> {
     /// # Errors
     /// The data, when all children are busy; see [`Cloner::on_idle`].
     pub fn start(&self, data: D) -> Result<ContextId, D> {
-        let Ok((claim, _)) = worker_pool::claim(self.crew) else { return Err(data) };
+        let Ok((claim, _)) = worker_pool::claim(self.workers) else { return Err(data) };
         self.call(claim, data)
     }
 
     /// Has a claimed child begin with `data`, which is given back if it has been given up.
     fn call(&self, claim: Claim, data: D) -> Result<ContextId, D> {
         let mut data = Some(data);
-        let called = worker_pool::call(self.crew, claim, |cs| {
+        let called = worker_pool::call(self.workers, claim, |cs| {
             // The child does not look before it has begun. What was there has been taken out when
             // it last began.
             self.data[usize::from(claim.child)].with(cs, |place| *place = data.take());
@@ -173,7 +185,7 @@ impl<D: Send + 'static> Cloner<D> {
     /// From now on `event` is activated when a child has become idle after [`start`](Self::start)
     /// found none: the source may go on.
     pub fn on_idle(&self, event: Option<EventId>) {
-        worker_pool::set_freed(self.crew, event);
+        worker_pool::set_freed(self.workers, event);
     }
 
     /// Gives the event and its children another priority. Those under way keep theirs.
@@ -181,7 +193,7 @@ impl<D: Send + 'static> Cloner<D> {
     /// # Errors
     /// [`Error::Stale`] when the event was unregistered.
     pub fn set_priority(&self, priority: Priority) -> Result<(), Error> {
-        worker_pool::set_priority(self.crew, self.event, priority)
+        worker_pool::set_priority(self.workers, self.event, priority)
     }
 
     /// The kernel it was made by.
@@ -192,18 +204,18 @@ impl<D: Send + 'static> Cloner<D> {
 
 /// A child that a source has claimed.
 struct Claimed {
-    crew: &'static Local<Crew>,
+    workers: &'static Local<WorkerPool>,
     claim: Claim,
 }
 
 impl Claimed {
     fn give_back(self) {
-        worker_pool::give_back(self.crew, self.claim);
+        worker_pool::give_back(self.workers, self.claim);
     }
 }
 
-/// Bytes of the front's event memory: a handler that is not called, a timer and a filter.
-const FRONT_MEMORY: usize = 1 << 10;
+/// Bytes of the queueing context's event memory: a handler that is not called, a timer and a filter.
+const QUEUEING_MEMORY: usize = 1 << 10;
 
 impl Runtime {
     /// Ends the registrations of a cloner's child: it ends as soon as none of its handlers is
@@ -213,6 +225,6 @@ impl Runtime {
     /// [`Error::NoContext`] when it has ended, [`Error::NotAllowed`] when it is no child of a
     /// cloner.
     pub fn end(self, child: ContextId) -> Result<(), Error> {
-        section(|cs| registry::at(cs, child)?.member.get(cs).ok_or(Error::NotAllowed))?.leave()
+        section(|cs| registry::at(cs, child)?.worker_ref.get(cs).ok_or(Error::NotAllowed))?.leave()
     }
 }

@@ -2,7 +2,7 @@
 //! those that were made inheritable.
 //!
 //! What is inherited is not a handler, which is bound to its context's state, but the way of
-//! registering it: that gives the heir a registration of its own with the same source.
+//! registering it: that gives the child a registration of its own with the same source.
 
 use crate::context::registry;
 use crate::cpu::context::Recipe;
@@ -16,8 +16,8 @@ use reflex_event::{Context, ContextId, Error, EventId};
 pub(crate) fn all(from: ContextId, to: ContextId) -> Result<(), Error> {
     let mut next = 0;
     while let Some((event, recipe)) = section(|cs| {
-        let found = registry::at(cs, from).ok()?.heirlooms.with(cs, |heirlooms| {
-            heirlooms.0.get(next).map(|(event, recipe)| (*event, recipe.clone()))
+        let found = registry::at(cs, from).ok()?.inheritable.with(cs, |inheritable| {
+            inheritable.0.get(next).map(|(event, recipe)| (*event, recipe.clone()))
         });
         next += 1;
         found
@@ -33,10 +33,11 @@ pub(crate) fn all(from: ContextId, to: ContextId) -> Result<(), Error> {
 fn prune(owner: ContextId) {
     let mut at = 0;
     while let Some(ended) = section(|cs| {
-        let heirlooms = &registry::at(cs, owner).ok()?.heirlooms;
-        let event = heirlooms.with(cs, |heirlooms| heirlooms.0.get(at).map(|(event, _)| *event))?;
+        let inheritable = &registry::at(cs, owner).ok()?.inheritable;
+        let event =
+            inheritable.with(cs, |inheritable| inheritable.0.get(at).map(|(event, _)| *event))?;
         let ended = with_core(cs, |core| core.look_up(event)).is_err();
-        Some(ended.then(|| heirlooms.with(cs, |heirlooms| heirlooms.0.remove(at))))
+        Some(ended.then(|| inheritable.with(cs, |inheritable| inheritable.0.remove(at))))
     }) {
         at += usize::from(ended.is_none());
     }
@@ -49,28 +50,28 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Stale`], [`Error::HeapExhausted`].
-    pub fn bequeath<S: 'static>(
+    pub fn make_inheritable<S: 'static>(
         self,
         event: EventId,
         recipe: impl Fn(Context<S>) -> Result<(), Error> + Send + Sync + 'static,
     ) -> Result<(), Error> {
-        let recipe: Arc<Recipe> = Arc::new(move |heir| recipe(Context::new(heir)));
+        let recipe: Arc<Recipe> = Arc::new(move |child| recipe(Context::new(child)));
         let owner = section(|cs| with_core(cs, |core| core.look_up(event)))?.context;
         prune(owner);
         section(|cs| {
-            registry::at(cs, owner)?.heirlooms.with(cs, |heirlooms| {
-                heirlooms.0.try_reserve(1).map_err(|_| Error::HeapExhausted)?;
-                heirlooms.0.push((event, recipe));
+            registry::at(cs, owner)?.inheritable.with(cs, |inheritable| {
+                inheritable.0.try_reserve(1).map_err(|_| Error::HeapExhausted)?;
+                inheritable.0.push((event, recipe));
                 Ok(())
             })
         })
     }
 
-    /// Gives `heir` the registrations that `parent` has made inheritable.
+    /// Gives `child` the registrations that `parent` has made inheritable.
     ///
     /// # Errors
     /// [`Error::WrongState`] when their states differ; those of the recipes.
-    pub fn inherit<S: 'static>(self, heir: Context<S>, parent: Context<S>) -> Result<(), Error> {
-        all(parent.id(), heir.id())
+    pub fn inherit<S: 'static>(self, child: Context<S>, parent: Context<S>) -> Result<(), Error> {
+        all(parent.id(), child.id())
     }
 }

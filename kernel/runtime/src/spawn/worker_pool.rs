@@ -5,7 +5,7 @@
 use crate::context::workers::with;
 use crate::context::{policy, registry};
 use crate::cpu::local::Local;
-use crate::cpu::workers::{Crew, Membership, Seat};
+use crate::cpu::workers::{Worker, WorkerPool, WorkerRef};
 use crate::dispatch::event_core::{note, timestamp, with_core};
 use crate::dispatch::section::{Section, section};
 use crate::event::activate::{begin_deferred, carry_out};
@@ -14,35 +14,37 @@ use crate::spawn::inherit;
 use reflex_event::{Claim, ContextId, Error, EventId, Limits, Outcome, Priority, Trait};
 use reflex_memory::{Cursor, Pool};
 
-impl Membership {
-    /// Adds a child to the crew, idle.
+impl WorkerRef {
+    /// Adds a child to the worker pool, idle.
     pub(crate) fn join(
-        crew: &'static Local<Crew>,
+        workers: &'static Local<WorkerPool>,
         number: u16,
         (context, start): (ContextId, EventId),
         limits: Limits,
-        mut seat: Seat,
+        mut worker: Worker,
     ) -> Result<(), Error> {
-        seat.whole = seat.pool.available();
+        worker.whole = worker.pool.available();
         section(|cs| {
-            registry::at(cs, context)?.member.set(cs, Some(Self { crew, number }));
+            registry::at(cs, context)?.worker_ref.set(cs, Some(Self { workers, number }));
             let names = (context, start);
-            let added = with(cs, crew, |crew, core| {
-                crew.children.add(core, names, limits, seat, timestamp)
+            let added = with(cs, workers, |workers, core| {
+                workers.children.add(core, names, limits, worker, timestamp)
             })?;
             carry_out(cs, added);
             Ok(())
         })
     }
 
-    pub(crate) fn of(crew: &'static Local<Crew>, number: u16) -> Self {
-        Self { crew, number }
+    pub(crate) fn of(workers: &'static Local<WorkerPool>, number: u16) -> Self {
+        Self { workers, number }
     }
 
     /// Lets a child that has just begun inherit what it is to inherit.
     pub(crate) fn inherit(self) {
         let (from, to) = section(|cs| {
-            self.with(cs, |crew, _, number| (crew.heir_of, crew.children.names(number)))
+            self.with(cs, |workers, _, number| {
+                (workers.inherits_from, workers.children.names(number))
+            })
         });
         if let (Some(from), Some((to, _))) = (from, to)
             && inherit::all(from, to).is_err()
@@ -55,9 +57,9 @@ impl Membership {
     /// The child's life is over and its state as new: it is idle, under another name. Runs in the
     /// child's context, with nothing left on its stack but the start handler.
     pub(crate) fn end(self) {
-        let (Seat { pool, whole, .. }, names) = section(|cs| {
-            self.with(cs, |crew, _, number| {
-                (*crew.children.machine(number), crew.children.names(number))
+        let (Worker { pool, whole, .. }, names) = section(|cs| {
+            self.with(cs, |workers, _, number| {
+                (*workers.children.machine(number), workers.children.names(number))
             })
         });
         if pool.available() < whole {
@@ -70,7 +72,7 @@ impl Membership {
             // What is lent out comes back when it comes back.
             let whole = pool.available();
             section(|cs| {
-                self.with(cs, |crew, _, number| crew.children.machine(number).whole = whole);
+                self.with(cs, |workers, _, number| workers.children.machine(number).whole = whole);
             });
         }
         let Some((context, _)) = names else { return };
@@ -78,8 +80,8 @@ impl Membership {
             section(|cs| begin_deferred(cs, mourner));
         }
         section(|cs| {
-            let ended =
-                self.with(cs, |crew, core, number| crew.children.end(core, number, timestamp));
+            let ended = self
+                .with(cs, |workers, core, number| workers.children.end(core, number, timestamp));
             carry_out(cs, ended);
         });
     }
@@ -87,7 +89,8 @@ impl Membership {
     /// Ends every registration of a child but its start event: its life is over as soon as none
     /// of its handlers is on its stack.
     pub(crate) fn leave(self) -> Result<(), Error> {
-        let names = section(|cs| self.with(cs, |crew, _, number| crew.children.names(number)));
+        let names =
+            section(|cs| self.with(cs, |workers, _, number| workers.children.names(number)));
         let (context, start) = names.ok_or(Error::NoContext)?;
         let ended = table::each(context, |event, _| {
             if event != start {
@@ -103,11 +106,14 @@ impl Membership {
     }
 }
 
-/// Makes a context that runs no handlers the front of a crew.
-pub(crate) fn set_front(crew: &'static Local<Crew>, front: ContextId) -> Result<(), Error> {
+/// Makes a context that runs no handlers the queueing context of a worker pool.
+pub(crate) fn set_queueing(
+    workers: &'static Local<WorkerPool>,
+    queueing: ContextId,
+) -> Result<(), Error> {
     section(|cs| {
-        registry::at(cs, front)?.front.set(cs, Some(crew));
-        note(with_core(cs, |core| core.set_taken(front, None, timestamp()))?);
+        registry::at(cs, queueing)?.worker_pool.set(cs, Some(workers));
+        note(with_core(cs, |core| core.set_taken(queueing, None, timestamp()))?);
         Ok(())
     })
 }
@@ -121,11 +127,11 @@ pub(crate) fn watch(event: EventId) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Busy`] when none is idle; the event to be [told](set_freed) is told when one is.
-pub(crate) fn claim(crew: &'static Local<Crew>) -> Result<(Claim, &'static Pool), Error> {
+pub(crate) fn claim(workers: &'static Local<WorkerPool>) -> Result<(Claim, &'static Pool), Error> {
     section(|cs| {
-        let (claim, outcome, pool) = with(cs, crew, |crew, core| {
-            let (claim, outcome) = crew.children.claim(core, timestamp)?;
-            Ok::<_, Error>((claim, outcome, crew.children.machine(claim.child).pool))
+        let (claim, outcome, pool) = with(cs, workers, |workers, core| {
+            let (claim, outcome) = workers.children.claim(core, timestamp)?;
+            Ok::<_, Error>((claim, outcome, workers.children.machine(claim.child).pool))
         })?;
         note(outcome);
         Ok((claim, pool))
@@ -133,10 +139,10 @@ pub(crate) fn claim(crew: &'static Local<Crew>) -> Result<(Claim, &'static Pool)
 }
 
 /// Gives a claimed child back, if the claim has not become void.
-pub(crate) fn give_back(crew: &'static Local<Crew>, claim: Claim) {
+pub(crate) fn give_back(workers: &'static Local<WorkerPool>, claim: Claim) {
     section(|cs| {
         let given_back =
-            with(cs, crew, |crew, core| crew.children.give_back(core, claim, timestamp));
+            with(cs, workers, |workers, core| workers.children.give_back(core, claim, timestamp));
         carry_out(cs, given_back);
     });
 }
@@ -144,14 +150,14 @@ pub(crate) fn give_back(crew: &'static Local<Crew>, claim: Claim) {
 /// Has a claimed child begin, once `put` has put its data where it finds it. Returns the child's
 /// name; `None` when it was given up meanwhile: then nothing has been put anywhere.
 pub(crate) fn call(
-    crew: &'static Local<Crew>,
+    workers: &'static Local<WorkerPool>,
     claim: Claim,
     put: impl FnOnce(&Section),
 ) -> Option<ContextId> {
     section(|cs| {
-        let called = with(cs, crew, |crew, _| {
-            let start = crew.children.call(claim)?;
-            Ok((start, crew.children.names(claim.child)))
+        let called = with(cs, workers, |workers, _| {
+            let start = workers.children.call(claim)?;
+            Ok((start, workers.children.names(claim.child)))
         });
         match called {
             Ok((start, names)) => {
@@ -168,27 +174,27 @@ pub(crate) fn call(
 }
 
 /// Has `event` activated when a child has become idle after one was asked for in vain.
-pub(crate) fn set_freed(crew: &'static Local<Crew>, event: Option<EventId>) {
-    section(|cs| with(cs, crew, |crew, _| crew.children.set_freed(event)));
+pub(crate) fn set_freed(workers: &'static Local<WorkerPool>, event: Option<EventId>) {
+    section(|cs| with(cs, workers, |workers, _| workers.children.set_freed(event)));
 }
 
 /// Gives the event and every child another priority: a section a child.
 pub(crate) fn set_priority(
-    crew: &'static Local<Crew>,
+    workers: &'static Local<WorkerPool>,
     event: EventId,
     priority: Priority,
 ) -> Result<(), Error> {
     section(|cs| -> Result<(), Error> {
-        note(with(cs, crew, |crew, core| {
-            crew.children.set_priority(priority);
+        note(with(cs, workers, |workers, core| {
+            workers.children.set_priority(priority);
             core.set_priority(event, priority)
         })?);
         Ok(())
     })?;
     let mut child = 0;
     while section(|cs| {
-        let outcome = with(cs, crew, |crew, core| {
-            let (_, start) = crew.children.names(child)?;
+        let outcome = with(cs, workers, |workers, core| {
+            let (_, start) = workers.children.names(child)?;
             // One that is down gets it when it is made anew.
             Some(core.set_priority(start, priority).unwrap_or(Outcome::Continue))
         });

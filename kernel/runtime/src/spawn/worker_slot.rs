@@ -7,7 +7,7 @@ use crate::cpu::home::Reuse;
 use crate::cpu::local::Local;
 use crate::cpu::loose::Loose;
 use crate::cpu::options::ContextOptions;
-use crate::cpu::workers::{Crew, Membership, Seat};
+use crate::cpu::workers::{Worker, WorkerPool, WorkerRef};
 use crate::dispatch::section::section;
 use crate::event::table;
 use core::ptr::NonNull;
@@ -22,8 +22,8 @@ pub(super) struct Makings<S, P, H> {
 }
 
 /// Where a child sits: what its start handler is bound to.
-struct Chair<S: 'static, D: 'static, P: 'static, H: 'static> {
-    member: Membership,
+struct WorkerSlot<S: 'static, D: 'static, P: 'static, H: 'static> {
+    worker_ref: WorkerRef,
     makings: &'static Makings<S, P, H>,
     state: &'static StateCell<S>,
     /// Where the state is, or is to be; none when it is to be made in the pool.
@@ -34,11 +34,11 @@ struct Chair<S: 'static, D: 'static, P: 'static, H: 'static> {
     data: &'static Local<Option<D>>,
     /// It makes registrations when it begins that are its parent's.
     inherits: bool,
-    /// The cell that holds this chair itself.
+    /// The cell that holds this slot itself.
     own: NonNull<StateCell<Self>>,
 }
 
-impl<S, D, P, H> Chair<S, D, P, H>
+impl<S, D, P, H> WorkerSlot<S, D, P, H>
 where
     S: Clone + 'static,
     D: 'static,
@@ -47,7 +47,7 @@ where
 {
     /// What a child's start event is bound to.
     fn run(&mut self, _: Activation) {
-        let data = match self.member.begin() {
+        let data = match self.worker_ref.begin() {
             Begin::Nothing => return,
             Begin::Again => None,
             Begin::Life(Cause::Occurrence(activation)) => {
@@ -66,12 +66,12 @@ where
             (self.makings.handler)(state, data);
             self.state.put(state);
         }
-        if self.member.returned() {
+        if self.worker_ref.returned() {
             if let Some(state) = self.state.take() {
                 state.clone_from(&self.makings.template);
                 self.state.put(state);
             }
-            self.member.end();
+            self.worker_ref.end();
         }
     }
 
@@ -105,38 +105,38 @@ where
             }
         }
         if self.inherits {
-            self.member.inherit();
+            self.worker_ref.inherit();
         }
     }
 
     /// See [`Restore`](crate::cpu::workers::Restore).
     ///
     /// # Safety
-    /// `chair` is a `Self` that lives for ever, and no run of it goes on.
+    /// `slot` is a `Self` that lives for ever, and no run of it goes on.
     unsafe fn restore(
-        chair: NonNull<()>,
+        slot: NonNull<()>,
         pool: &'static Pool,
         reuse: Reuse,
     ) -> Result<Loose, Error> {
         // SAFETY: the caller's duty: nobody else refers to it. What an application's code has had
         // references to, in a run that does not go on, lies elsewhere.
-        let chair = unsafe { chair.cast::<Self>().as_mut() };
-        (chair.renewed, chair.pool) = (true, pool);
+        let slot = unsafe { slot.cast::<Self>().as_mut() };
+        (slot.renewed, slot.pool) = (true, pool);
         if !reuse.is_at_once() {
-            chair.memory = None;
+            slot.memory = None;
         }
-        // SAFETY: the cell lives for ever, like the chair.
-        let cell: &'static StateCell<Self> = unsafe { chair.own.as_ref() };
-        cell.put(chair);
+        // SAFETY: the cell lives for ever, like the slot.
+        let cell: &'static StateCell<Self> = unsafe { slot.own.as_ref() };
+        cell.put(slot);
         Loose::beside(cell, Self::run, pool)
     }
 }
 
 /// Makes one child, idle, and returns where its data is built.
-pub(super) fn seat<S, D, P, H>(
+pub(super) fn make_worker<S, D, P, H>(
     options: ContextOptions,
     priority: Priority,
-    crew: &'static Local<Crew>,
+    workers: &'static Local<WorkerPool>,
     number: u16,
     inherits: bool,
     makings: Makings<S, P, H>,
@@ -147,7 +147,7 @@ where
     P: Fn(Activation) -> Option<D> + Send + 'static,
     H: Fn(&mut S, D) + Send + 'static,
 {
-    let member = Membership::of(crew, number);
+    let worker_ref = WorkerRef::of(workers, number);
     let context = create::add(options, makings.template.clone())?;
     let (pool, cell) = section(|cs| registry::parts(cs, context.id()))?;
     let cell = cell.downcast::<S>().ok_or(Error::WrongState)?;
@@ -160,20 +160,29 @@ where
     let data = pool.alloc(Local::new(None)).map_err(|_| Error::OutOfMemory)?.leak();
     let data: &'static Local<Option<D>> = data;
     let own = pool.alloc(StateCell::empty()).map_err(|_| Error::OutOfMemory)?.leak();
-    let cell: &'static StateCell<Chair<S, D, P, H>> = own;
+    let cell: &'static StateCell<WorkerSlot<S, D, P, H>> = own;
     let own = NonNull::from(cell);
     let makings: &'static _ = pool.alloc(makings).map_err(|_| Error::OutOfMemory)?.leak();
     let renewed = false;
-    let chair =
-        Chair { member, makings, state, memory: Some(memory), pool, renewed, data, inherits, own };
-    let (chair, _) = pool.alloc(chair).map_err(|_| Error::OutOfMemory)?.into_raw();
+    let slot = WorkerSlot {
+        worker_ref,
+        makings,
+        state,
+        memory: Some(memory),
+        pool,
+        renewed,
+        data,
+        inherits,
+        own,
+    };
+    let (slot, _) = pool.alloc(slot).map_err(|_| Error::OutOfMemory)?.into_raw();
     // SAFETY: given up in the line above, it stays for ever.
-    cell.put(unsafe { &mut *chair.as_ptr() });
-    let start = Loose::beside(cell, Chair::<S, D, P, H>::run, pool)?;
+    cell.put(unsafe { &mut *slot.as_ptr() });
+    let start = Loose::beside(cell, WorkerSlot::<S, D, P, H>::run, pool)?;
     let registration = Registration { priority, ..Registration::default() };
     let start = table::register(context.id(), registration, start)?;
-    let restore = Chair::<S, D, P, H>::restore;
-    let seat = Seat { pool, whole: 0, chair: chair.cast(), restore };
-    Membership::join(crew, number, (context.id(), start), options.limits, seat)?;
+    let restore = WorkerSlot::<S, D, P, H>::restore;
+    let worker = Worker { pool, whole: 0, slot: slot.cast(), restore };
+    WorkerRef::join(workers, number, (context.id(), start), options.limits, worker)?;
     Ok(data)
 }
