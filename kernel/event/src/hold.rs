@@ -65,7 +65,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         self.outcome()
     }
 
-    /// Holds a context in the running one's name, which until [`Core::readmit`] has at least the
+    /// Holds a context in the running one's name, which until [`Core::unblock`] has at least the
     /// priority of what is pending there: whatever waits because of it makes it be done soon. False
     /// when the running context excludes it already.
     ///
@@ -93,7 +93,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     ///
     /// # Errors
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when it is not excluded by that one.
-    pub fn readmit(&mut self, context: ContextId, by: ContextId) -> Result<Outcome, Error> {
+    pub fn unblock(&mut self, context: ContextId, by: ContextId) -> Result<Outcome, Error> {
         let index = self.contexts.index(context)?;
         let by = self.contexts.index(by)?;
         if self.contexts.account(index).excluded_by != by {

@@ -97,8 +97,8 @@ fn an_excluding_context_inherits() {
         Some(Next::Resume(holder.place())),
         "`low` goes on, at `high`'s priority"
     );
-    assert_eq!(core.readmit(other, middle), Err(Error::NotAllowed));
-    assert_eq!(core.readmit(other, holder), Ok(Outcome::Preempt));
+    assert_eq!(core.unblock(other, middle), Err(Error::NotAllowed));
+    assert_eq!(core.unblock(other, holder), Ok(Outcome::Preempt));
     assert_eq!(core.preempt(), Some(Next::Start(other.place())));
     assert_eq!(core.begin(|| 0).0, "high");
     assert_eq!(core.finish(), Finished::Next(Next::Resume(middle.place())));
@@ -314,7 +314,7 @@ fn a_lowered_one_waits_and_can_be_held() {
     assert!(core.start_at_once(lowered, 1).is_some());
     assert_eq!(core.set_priority(lowered, Priority::new(5).unwrap()), Ok(Outcome::Continue));
     assert_eq!(core.exclude(c), Ok(true));
-    assert_eq!(core.readmit(c, b), Ok(Outcome::Preempt), "its priority is its event's from here");
+    assert_eq!(core.unblock(c, b), Ok(Outcome::Preempt), "its priority is its event's from here");
     assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
     core.hold(b).unwrap();
     assert_eq!(core.finish(), Finished::Next(Next::Idle));

@@ -54,7 +54,7 @@ impl Machine {
         if self.world.contexts[at].stopping {
             self.alone(What::Start { context: choice });
         }
-        self.alone(What::Readmit { context: choice, by: 0 });
+        self.alone(What::Unblock { context: choice, by: 0 });
         if self.world.contexts[at].waiting {
             let mut own = self.world.contexts[at].registered.iter().copied();
             let wakes = own.find(|&place| self.world.events[place].wakes);

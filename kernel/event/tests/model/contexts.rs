@@ -51,13 +51,13 @@ impl Machine {
         true
     }
 
-    pub(super) fn readmit(&mut self, at: usize, by: u8) {
+    pub(super) fn unblock(&mut self, at: usize, by: u8) {
         let excluded_by = self.world.contexts[at].excluded_by;
         let by = match excluded_by {
             Some(true_one) if by < 192 => true_one,
             _ => self.context(by),
         };
-        let result = self.core.readmit(self.name(at), self.name(by));
+        let result = self.core.unblock(self.name(at), self.name(by));
         if excluded_by != Some(by) {
             assert_eq!(result, Err(Error::NotAllowed));
             return;
@@ -242,7 +242,7 @@ impl Machine {
         assert_eq!(core.start(ended).err(), refused);
         assert_eq!(core.abandon(ended).err(), refused);
         assert_eq!(core.exclude(ended).err(), refused);
-        assert_eq!(core.readmit(ended, ended).err(), refused);
+        assert_eq!(core.unblock(ended, ended).err(), refused);
         assert_eq!(core.condition(ended).err(), refused);
         assert_eq!(core.renew_running(ended).err(), refused);
         assert_eq!(core.renew(ended, Limits::NONE).err(), refused);

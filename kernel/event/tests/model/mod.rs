@@ -229,7 +229,7 @@ impl Machine {
             What::SetNotice { context, event } => self.set_notice(self.context(context), event),
             What::Hold { context } => self.hold(self.context(context)),
             What::Release { context } => self.release(self.context(context)),
-            What::Readmit { context, by } => self.readmit(self.context(context), by),
+            What::Unblock { context, by } => self.unblock(self.context(context), by),
             What::Stop { context } => self.stop(self.context(context)),
             What::Start { context } => self.start(self.context(context)),
             What::Abandon { context } => self.abandon(self.context(context)),

@@ -84,7 +84,7 @@ pub(crate) enum What {
         context: u8,
     },
     /// That ends: mostly in the name of the one that it is true of.
-    Readmit {
+    Unblock {
         context: u8,
         by: u8,
     },
@@ -163,7 +163,7 @@ impl Step {
             196..=197 => What::Report { context, trouble: trouble(b) },
             198 => What::TakeTroubles { context },
             199..=201 => What::Exclude { context },
-            202..=205 => What::Readmit { context, by: b },
+            202..=205 => What::Unblock { context, by: b },
             206..=208 => What::Hold { context },
             209..=216 => What::Release { context },
             217..=219 => What::Stop { context },

@@ -9,7 +9,7 @@
 //! What is left is the image's affair: code that goes on for ever in a section or a guarded call of its
 //! own, or uses up the stack there.
 
-use crate::context::kill::doom;
+use crate::context::kill::set_pending;
 use crate::context::{registry, scope};
 use crate::cpu;
 use crate::cpu::attempt::{Attempt, UnderWay};
@@ -98,7 +98,7 @@ pub(crate) fn attempt_by<R>(
     // SAFETY: what it had begun is not gone on with: it has been given up.
     unsafe { scope::end_since(attempt.scope, attempt.borrowed()) };
     if let Some(owner) = attempt.owner {
-        doom(cs, owner, attempt.reason.get());
+        set_pending(cs, owner, attempt.reason.get());
     }
     // What it has captured is in a state that nobody knows.
     core::mem::forget(work);

@@ -3,7 +3,7 @@
 use crate::context::{kill, policy, protected, registry, supervision};
 use crate::cpu;
 use crate::cpu::bound::{AnyState, StateCell};
-use crate::cpu::context::{InheritableRegistrations, Lineage, MOURNERS, Place};
+use crate::cpu::context::{EXIT_WATCHERS, InheritableRegistrations, Lineage, Place};
 use crate::cpu::home::{Home, RESERVE};
 use crate::cpu::local::{Local, LocalCell};
 use crate::cpu::options::{ContextOptions, GRANULE, OnFailure, OwnScheme};
@@ -106,7 +106,7 @@ fn make(
         state: LocalCell::new(state),
         pool: LocalCell::new(pool),
         name: options.name,
-        mourners: LocalCell::new([None; MOURNERS]),
+        exit_watchers: LocalCell::new([None; EXIT_WATCHERS]),
         lineage: LocalCell::new(lineage),
         inheritable: Local::new(InheritableRegistrations::NONE),
         worker_pool: LocalCell::new(None),

@@ -53,7 +53,7 @@ impl Runtime {
         // What is readmitted would be excluded for good, were this cut off.
         guard::guarded(|| {
             section(|cs| scope::with(cs, Scopes::pop));
-            exclusion.readmit();
+            exclusion.unblock();
         });
         result
     }
@@ -66,13 +66,13 @@ impl Exclusion {
     /// As that says.
     unsafe fn end(node: NonNull<Scope>, _: Borrowed) {
         // SAFETY: an exclusion begins with its node, and nobody else uses it any more.
-        unsafe { node.cast::<Self>().as_ref() }.readmit();
+        unsafe { node.cast::<Self>().as_ref() }.unblock();
     }
 
     /// Ends the exclusion, which is off the list.
-    fn readmit(&self) {
+    fn unblock(&self) {
         for index in self.excluded.get().indices() {
-            section(|cs| readmit(cs, index, self.by));
+            section(|cs| unblock(cs, index, self.by));
         }
         // An exclusion around this one may have lent a priority, which has just been given back.
         let mut around = self.scope.outer();
@@ -97,10 +97,10 @@ impl Exclusion {
 }
 
 /// Lets a context run again that `by` has excluded.
-fn readmit(cs: &Section, index: u16, by: ContextId) {
+fn unblock(cs: &Section, index: u16, by: ContextId) {
     // One that has ended meanwhile is nobody to be let go on.
     let Ok(context) = registry::name(cs, index) else { return };
-    if let Ok(outcome) = with_core(cs, |core| core.readmit(context, by)) {
+    if let Ok(outcome) = with_core(cs, |core| core.unblock(context, by)) {
         note(outcome);
     }
 }

@@ -5,7 +5,7 @@ use crate::context::registry;
 use crate::cpu;
 use crate::cpu::job::LAST;
 use crate::cpu::reason::Reason;
-use crate::cpu::scope::DOOMED;
+use crate::cpu::scope::KILL_PENDING;
 use crate::cpu::supervision::{Life, Supervision};
 use crate::dispatch::event_core::with_core;
 use crate::dispatch::pending;
@@ -21,7 +21,7 @@ pub(crate) fn set_reserve(context: ContextId, begin: usize) {
 }
 
 /// Has a context given up as soon as it can be.
-pub(crate) fn doom(cs: &Section, supervision: &'static Supervision, reason: Reason) {
+pub(crate) fn set_pending(cs: &Section, supervision: &'static Supervision, reason: Reason) {
     let context = supervision.context(cs);
     if supervision.life.get() != Life::Up {
         return;
@@ -29,14 +29,14 @@ pub(crate) fn doom(cs: &Section, supervision: &'static Supervision, reason: Reas
     let guards = with_core(cs, |core| {
         let guards = &mut core.machine(context).scopes.guards;
         let before = *guards;
-        *guards |= DOOMED;
+        *guards |= KILL_PENDING;
         before
     });
-    if guards & DOOMED != 0 {
+    if guards & KILL_PENDING != 0 {
         return;
     }
     supervision.reason.set(reason);
-    cpu::this().condemned.set(cs, cpu::this().condemned.get(cs).with(context));
+    cpu::this().pending_kills.set(cs, cpu::this().pending_kills.get(cs).with(context));
     // Else it is given up when the last guarded call ends.
     if guards == 0 {
         pending::post(LAST);
@@ -49,6 +49,6 @@ pub(crate) fn doom(cs: &Section, supervision: &'static Supervision, reason: Reas
 /// [`Error::NoContext`]; [`Error::NotAllowed`] when it is not supervised.
 pub(crate) fn request(cs: &Section, context: ContextId) -> Result<(), Error> {
     let supervision = registry::at(cs, context)?.supervision.ok_or(Error::NotAllowed)?;
-    doom(cs, supervision, Reason::Requested);
+    set_pending(cs, supervision, Reason::Requested);
     Ok(())
 }

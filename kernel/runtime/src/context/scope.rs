@@ -10,7 +10,7 @@
 
 use crate::cpu;
 use crate::cpu::job::LAST;
-use crate::cpu::scope::{DOOMED, Scope, Scopes};
+use crate::cpu::scope::{KILL_PENDING, Scope, Scopes};
 use crate::dispatch::event_core::with_core;
 use crate::dispatch::pending;
 use crate::dispatch::section::{Section, section};
@@ -31,7 +31,7 @@ impl Scopes {
     #[inline(always)]
     pub(crate) fn unguard(&mut self) {
         self.guards -= 1;
-        if self.guards == DOOMED {
+        if self.guards == KILL_PENDING {
             pending::post(LAST);
         }
     }

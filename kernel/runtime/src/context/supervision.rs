@@ -53,7 +53,7 @@ pub(crate) fn prepare(
         heap: Cell::new(0),
         lost: Cell::new(0),
         failures: Cell::new(0),
-        deaths: Cell::new(0),
+        ended_lives: Cell::new(0),
         backoff: Cell::new(backoff),
         wait: Cell::new(backoff.initial),
         since: Cell::new(timer::now()),
@@ -89,8 +89,8 @@ pub(crate) fn up(cs: &Section, context: ContextId) -> Result<(), Error> {
 }
 
 /// How often a context has been given up.
-pub(crate) fn deaths(cs: &Section, context: ContextId) -> Result<u64, Error> {
-    Ok(registry::supervision(cs, context)?.map_or(0, |supervision| supervision.deaths.get()))
+pub(crate) fn ended_lives(cs: &Section, context: ContextId) -> Result<u64, Error> {
+    Ok(registry::supervision(cs, context)?.map_or(0, |supervision| supervision.ended_lives.get()))
 }
 
 impl Supervision {

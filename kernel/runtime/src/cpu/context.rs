@@ -17,7 +17,7 @@ pub(crate) struct Place {
     pub(crate) pool: LocalCell<&'static Pool>,
     pub(crate) name: &'static str,
     /// What is activated when the context is given up.
-    pub(crate) mourners: LocalCell<[Option<EventId>; MOURNERS]>,
+    pub(crate) exit_watchers: LocalCell<[Option<EventId>; EXIT_WATCHERS]>,
     /// The context that made it, and what it may do.
     pub(crate) lineage: LocalCell<Lineage>,
     /// What its children may inherit.
@@ -31,23 +31,23 @@ pub(crate) struct Place {
 }
 
 /// How many can be told that a context was given up: the stacks that keep something for it.
-pub(crate) const MOURNERS: usize = 4;
+pub(crate) const EXIT_WATCHERS: usize = 4;
 
 impl Place {
     /// Has `event` activated when the context is given up.
-    pub(crate) fn mourn(&self, cs: &Section, event: EventId) -> Result<(), Error> {
-        let mut mourners = self.mourners.get(cs);
-        let place = mourners.iter_mut().find(|place| place.is_none_or(|told| told == event));
+    pub(crate) fn watch_end(&self, cs: &Section, event: EventId) -> Result<(), Error> {
+        let mut exit_watchers = self.exit_watchers.get(cs);
+        let place = exit_watchers.iter_mut().find(|place| place.is_none_or(|told| told == event));
         *place.ok_or(Error::LimitReached)? = Some(event);
-        self.mourners.set(cs, mourners);
+        self.exit_watchers.set(cs, exit_watchers);
         Ok(())
     }
 
     /// The next event to tell that the context was given up, each once.
-    pub(crate) fn next_mourner(&self, cs: &Section) -> Option<EventId> {
-        let mut mourners = self.mourners.get(cs);
-        let next = mourners.iter_mut().find_map(Option::take);
-        self.mourners.set(cs, mourners);
+    pub(crate) fn next_exit_watcher(&self, cs: &Section) -> Option<EventId> {
+        let mut exit_watchers = self.exit_watchers.get(cs);
+        let next = exit_watchers.iter_mut().find_map(Option::take);
+        self.exit_watchers.set(cs, exit_watchers);
         next
     }
 }

@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 /// How many jobs there can be; the last bit of the pending word is the dispatcher's, and the one
-/// before it the burial job's.
+/// before it the kill job's.
 pub const MOST: usize = 62;
 
 /// The bit of the job that may not return.

@@ -129,7 +129,7 @@ pub(crate) struct Cpu {
     /// The innermost call that can be given up: they are all on one stack.
     pub(crate) attempt: LocalCell<Option<UnderWay>>,
     /// Contexts to be given up as soon as no guarded call is open on their stacks.
-    pub(crate) condemned: LocalCell<ContextSet>,
+    pub(crate) pending_kills: LocalCell<ContextSet>,
     /// Where each context's reserve begins; 0 without one. Written once each, and read where nothing
     /// may be locked.
     pub(crate) reserves: [AtomicUsize; MOST_CONTEXTS],
@@ -190,7 +190,7 @@ pub(crate) static BLOCK: Cpu = Cpu {
     kinds: Later::new(),
     protected: Later::new(),
     attempt: LocalCell::new(None),
-    condemned: LocalCell::new(ContextSet::NONE),
+    pending_kills: LocalCell::new(ContextSet::NONE),
     reserves: [const { AtomicUsize::new(0) }; MOST_CONTEXTS],
     overflowed: AtomicU32::new(0),
     supervisor: Local::new(Supervisor::NONE),

@@ -5,7 +5,7 @@ use reflex_event::Borrowed;
 
 /// The bit of [`Scopes::guards`] that says the context is to be given up as soon as no guarded call
 /// is open on its stack. The others count such calls.
-pub(crate) const DOOMED: u32 = 1 << 31;
+pub(crate) const KILL_PENDING: u32 = 1 << 31;
 
 /// What is open on one stack.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ impl Scopes {
 
     /// Calls that are open and are not to be cut off.
     pub(crate) fn open(&self) -> u32 {
-        self.guards & !DOOMED
+        self.guards & !KILL_PENDING
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) struct Supervision {
     pub(crate) lost: Cell<u64>,
     pub(crate) failures: Cell<u32>,
     /// How often it has been given up, what is being cleaned up included.
-    pub(crate) deaths: Cell<u64>,
+    pub(crate) ended_lives: Cell<u64>,
     pub(crate) backoff: Cell<Backoff>,
     /// The next wait.
     pub(crate) wait: Cell<Duration>,
@@ -89,7 +89,7 @@ pub(crate) enum Phase {
     Tell,
     Scopes,
     Unregister,
-    Mourn,
+    TellWatchers,
     Reclaim(Cursor),
     Finish,
 }

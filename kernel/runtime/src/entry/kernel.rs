@@ -143,11 +143,11 @@ impl EventSystem for Runtime {
     }
 
     fn on_end(&self, context: ContextId, event: EventId) -> Result<(), Error> {
-        section(|cs| registry::at(cs, context)?.mourn(cs, event))
+        section(|cs| registry::at(cs, context)?.watch_end(cs, event))
     }
 
     fn failures(&self, context: ContextId) -> Result<u64, Error> {
-        section(|cs| supervision::deaths(cs, context))
+        section(|cs| supervision::ended_lives(cs, context))
     }
 
     #[inline]

@@ -25,7 +25,7 @@ pub(crate) fn tick(cs: &Section, supervision: &'static Supervision) {
     let counted = &supervision.budget.counted;
     counted.set(counted.get() + 1);
     if counted.get() >= TICKS {
-        kill::doom(cs, supervision, Reason::Overrun);
+        kill::set_pending(cs, supervision, Reason::Overrun);
     }
 }
 

@@ -104,17 +104,19 @@ impl Supervision {
             Phase::Unregister => match self.unregister(context) {
                 Ended::Handler(remains) => return Some(remains),
                 Ended::Nothing => Phase::Unregister,
-                Ended::All => Phase::Mourn,
+                Ended::All => Phase::TellWatchers,
             },
-            Phase::Mourn => match section(|cs| registry::at(cs, context).ok()?.next_mourner(cs)) {
-                Some(event) => {
-                    // Nobody registered any more is nobody to be told.
-                    let _ = section(|cs| activate_deferred(cs, event, 1));
-                    Phase::Mourn
+            Phase::TellWatchers => {
+                match section(|cs| registry::at(cs, context).ok()?.next_exit_watcher(cs)) {
+                    Some(event) => {
+                        // Nobody registered any more is nobody to be told.
+                        let _ = section(|cs| activate_deferred(cs, event, 1));
+                        Phase::TellWatchers
+                    }
+                    None if self.home.reuse.is_at_once() => Phase::Reclaim(Cursor::default()),
+                    None => Phase::Finish,
                 }
-                None if self.home.reuse.is_at_once() => Phase::Reclaim(Cursor::default()),
-                None => Phase::Finish,
-            },
+            }
             Phase::Reclaim(cursor) => {
                 let pool = section(|cs| registry::parts(cs, context)).map(|(pool, _)| pool);
                 // SAFETY: the context has been given up: nothing of its code goes on, and its

@@ -3,7 +3,7 @@
 //! ```text
 //!   panic ────────────────▶ on the dying stack ──────────┐
 //!   exception ─────────────▶ IRETQ to the reserve ───────┤ give_up ──▶ what runs next
-//!   time budget, request ──▶ doomed ──▶ the burial job ──┘    │
+//!   time budget, request ──▶ pending ──▶ the kill job ───┘    │
 //!   stack overflow in       ▲                                 └─▶ the supervisor (see `supervise`)
 //!   kernel code ────────────┘
 //! ```
@@ -22,7 +22,7 @@ use crate::cpu;
 use crate::cpu::options::OnFailure;
 use crate::cpu::reason::{Reason, Text};
 use crate::cpu::registers::Registers;
-use crate::cpu::scope::{DOOMED, Scopes};
+use crate::cpu::scope::{KILL_PENDING, Scopes};
 use crate::cpu::supervision::{Life, Supervision};
 use crate::dispatch::event_core::{note, running, with_core};
 use crate::dispatch::section::{Outermost, Section, Start};
@@ -34,7 +34,7 @@ use reflex_event::{ContextId, Next, Priority};
 
 /// Makes the job that buries contexts. It comes after all others, as it may not return.
 pub(crate) fn init(start: &Start) {
-    job::set_last(start, bury);
+    job::set_last(start, kill_pending);
 }
 
 /// The running context, which is supervised, has come to an end. The caller is in no section, on
@@ -43,14 +43,14 @@ pub(crate) fn fail(culprit: &'static Supervision, reason: Reason, registers: &Re
     let failed = section::outermost(|outermost| {
         culprit.registers.set(*registers);
         culprit.reason.set(reason);
-        bury_running(outermost)
+        give_up_running(outermost)
     });
     failed.expect("a context fails in no section")
 }
 
-/// The burial job: gives up what is condemned, the running context last, because then it does not
+/// The kill job: gives up what is to be killed, the running context last, because then it does not
 /// return.
-fn bury() {
+fn kill_pending() {
     // SAFETY: a job: the code that runs it has the outermost section, and does not use that before
     // this has returned.
     let mut outermost = unsafe { Outermost::assume() };
@@ -59,14 +59,14 @@ fn bury() {
     if let Some(Ok(Some(supervision))) = overflowed.checked_sub(1).map(|index| {
         registry::name(cs, index as u16).and_then(|context| registry::supervision(cs, context))
     }) {
-        kill::doom(cs, supervision, Reason::StackOverflow);
+        kill::set_pending(cs, supervision, Reason::StackOverflow);
     }
-    let condemned = cpu::this().condemned.get(cs);
+    let pending_kills = cpu::this().pending_kills.get(cs);
     let running = running(cs);
     let mut last = false;
-    for index in condemned.indices() {
+    for index in pending_kills.indices() {
         let Ok(context) = registry::name(cs, index) else { continue };
-        if with_core(cs, |core| core.machine(context).scopes.guards) != DOOMED {
+        if with_core(cs, |core| core.machine(context).scopes.guards) != KILL_PENDING {
             continue;
         }
         if Some(context) == running {
@@ -82,18 +82,18 @@ fn bury() {
         if let Some(Ok(Some(culprit))) = running.map(|context| registry::supervision(cs, context)) {
             culprit.registers.set(Registers::interrupted(&culprit.home.stack()));
         }
-        bury_running(&mut outermost)
+        give_up_running(&mut outermost)
     }
 }
 
-/// Why a context has been condemned that takes the image with it.
+/// Why a context is to be killed that takes the image with it.
 fn halts(cs: &Section, context: ContextId) -> Option<Reason> {
     let supervision = registry::supervision(cs, context).ok()??;
     (supervision.on_failure.get() == OnFailure::Halt).then(|| supervision.reason.get())
 }
 
 /// Gives the running context up, on the stack of which this is.
-pub(crate) fn bury_running(outermost: &mut Outermost) -> ! {
+pub(crate) fn give_up_running(outermost: &mut Outermost) -> ! {
     // SAFETY: nothing of the dying context's is needed any more; the rounding mode was its own.
     unsafe { fpu::reset() };
     let next = running(outermost).and_then(|context| give_up(outermost, context));
@@ -104,9 +104,9 @@ pub(crate) fn bury_running(outermost: &mut Outermost) -> ! {
 /// is activated. Returns what runs next, if the context was running.
 fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     let supervision = registry::supervision(cs, context).ok()??;
-    let mut condemned = cpu::this().condemned.get(cs);
-    condemned.remove(context.index);
-    cpu::this().condemned.set(cs, condemned);
+    let mut pending_kills = cpu::this().pending_kills.get(cs);
+    pending_kills.remove(context.index);
+    cpu::this().pending_kills.set(cs, pending_kills);
     let (served, priority, runs, saved) = with_core(cs, |core| {
         let stack = core.machine(context);
         let scopes = core::mem::replace(&mut stack.scopes, Scopes::NONE);
@@ -150,7 +150,7 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     if let Some(event) = served {
         let _ = with_core(cs, |core| core.unregister(event));
     }
-    queue::bury(cs, supervision, priority);
+    queue::add(cs, supervision, priority);
     let (unfinished, next) = with_core(cs, |core| core.abandon(context)).ok()?;
     supervision.leave_unfinished(cs, unfinished);
     next

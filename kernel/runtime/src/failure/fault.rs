@@ -16,7 +16,7 @@ use crate::cpu::supervision::Supervision;
 use crate::dispatch::event_core::with_core;
 use crate::dispatch::section::{Free, Outermost, Section, section};
 use crate::dispatch::{event_core, memory, pending, section};
-use crate::failure::contain::{bury_running, fail};
+use crate::failure::contain::{fail, give_up_running};
 use core::fmt::{self, Write};
 use core::sync::atomic::Ordering::Relaxed;
 use reflex_arch::exception::ExceptionFrame;
@@ -157,11 +157,11 @@ fn culprit(cs: &Section) -> Option<&'static Supervision> {
 /// The caller holds the outermost section; the stack is empty, and nobody else's.
 #[unsafe(naked)]
 unsafe extern "C" fn exit_entry() {
-    core::arch::naked_asm!("call {bury}", "ud2", bury = sym bury_here)
+    core::arch::naked_asm!("call {give_up}", "ud2", give_up = sym give_up_here)
 }
 
-extern "C" fn bury_here() -> ! {
+extern "C" fn give_up_here() -> ! {
     // SAFETY: `faulted` has left the outermost section open for this.
     let mut outermost = unsafe { Outermost::assume() };
-    bury_running(&mut outermost)
+    give_up_running(&mut outermost)
 }

@@ -58,9 +58,9 @@ pub(crate) fn go_on(cs: &Section, supervision: &'static Supervision) {
 }
 
 /// A context has been given up: it is to be cleaned up, at `priority`.
-pub(crate) fn bury(cs: &Section, supervision: &'static Supervision, priority: Priority) {
+pub(crate) fn add(cs: &Section, supervision: &'static Supervision, priority: Priority) {
     supervision.phase.set(Phase::FIRST);
-    supervision.deaths.set(supervision.deaths.get() + 1);
+    supervision.ended_lives.set(supervision.ended_lives.get() + 1);
     let work = cpu::this().supervisor.with(cs, |supervisor| {
         supervisor.dying.insert(supervision.index.get());
         supervisor.work

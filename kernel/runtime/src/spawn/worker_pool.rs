@@ -76,8 +76,10 @@ impl WorkerRef {
             });
         }
         let Some((context, _)) = names else { return };
-        while let Some(mourner) = section(|cs| registry::at(cs, context).ok()?.next_mourner(cs)) {
-            section(|cs| begin_deferred(cs, mourner));
+        while let Some(watcher) =
+            section(|cs| registry::at(cs, context).ok()?.next_exit_watcher(cs))
+        {
+            section(|cs| begin_deferred(cs, watcher));
         }
         section(|cs| {
             let ended = self
