@@ -1,4 +1,5 @@
-//! What the pages say of where things are: files that are there, and each file of the runtime.
+//! What the pages say of where things are: files that are there, and each file of the runtime and of the
+//! IP stack.
 
 use super::circles::imports;
 use std::path::Path;
@@ -67,6 +68,14 @@ fn the_map_of_the_runtime_names_each_of_its_files() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../kernel/runtime/src"));
     let imports = imports(folder);
     // Tests of a module are beside it.
+    let modules = imports.keys().map(String::as_str).filter(|name| !name.ends_with("::tests"));
+    assert_eq!(unnamed(&read("ARCHITECTURE.md"), modules), Vec::<&str>::new());
+}
+
+#[test]
+fn the_map_of_the_ip_stack_names_each_of_its_files() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../apps/libos/net/src"));
+    let imports = imports(folder);
     let modules = imports.keys().map(String::as_str).filter(|name| !name.ends_with("::tests"));
     assert_eq!(unnamed(&read("ARCHITECTURE.md"), modules), Vec::<&str>::new());
 }

@@ -3,13 +3,14 @@
 //!
 //! The parts, in the order in which a packet meets them:
 //!
-//! 1. [`Stack`], a context of its own. `receive` takes frames from the interface: `packet` says what each is,
-//!    `flow` and `port` what it belongs to, `queue` keeps it there; `shared` holds these tables.
-//! 2. `segments` gives one connection a `turn`, `opening` makes connections, `others` answers
-//!    everything else; `engine` drives smoltcp through `device`, with `hop`, `neighbour` and `arp` in
-//!    front of it and `dhcp` beside it.
-//! 3. The application's context: its [`TcpService`] or [`UdpService`] is called through [`Connection`] and
-//!    [`UdpSocket`].
+//! 1. `path`: [`Stack`], a context of its own. `receive` takes frames from the interface: `classify` says
+//!    what each is, and it is queued with its connection, listener or socket. `connection_run` has one
+//!    connection run, `accept` makes connections, `unmatched` answers everything else.
+//! 2. `table`: what the stack and the applications share, flows, ports, records and queues.
+//! 3. `ip`: `interface` drives smoltcp through `device`, with `next_hop`, `neighbour` and `arp` in front of
+//!    it and `dhcp` beside it.
+//! 4. `api`: the application's context, in which its [`TcpService`] or [`UdpService`] is called through
+//!    [`Connection`] and [`UdpSocket`].
 //!
 //! smoltcp runs with the medium "IP" and one `Interface` that all connections share, each with
 //! a socket set of its own: what it does per packet does not depend on their number. Bytes are
@@ -22,13 +23,13 @@
 //! record. The endpoint is moved out of the record for the time of one piece of work, and back;
 //! both moves are short sections, the work itself runs outside of any.
 //!
-//! - *Stack's turn*: the stack's context has it while smoltcp processes segments and sends.
+//! - *Stack's run*: the stack's context has it while smoltcp processes segments and sends.
 //! - *During `received`*: the handler runs without it. [`Connection::receive`] takes it for as
 //!   long as the closure reads the bytes in place, and puts it back.
 //! - *During `send`*: [`Connection::send`] takes it while it copies into the send buffer.
 //! - *Preempted meanwhile*: the context that comes then finds it taken and does not wait. The stack leaves the
-//!   frames queued and a mark; the holder answers the mark by activating the connection's turn. The application
-//!   is told "no bytes" or "no room" and leaves a mark; the stack's turn ends by announcing `received` or
+//!   frames queued and a mark; the holder answers the mark by activating the connection's run. The application
+//!   is told "no bytes" or "no room" and leaves a mark; the stack's run ends by announcing `received` or
 //!   `sent` again.
 //!
 //! # Overload
@@ -58,59 +59,24 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-mod arp;
-mod bereaved;
-mod beside;
-mod buffers;
-mod checksum;
-mod connection;
-mod connector;
-mod counters;
-mod device;
-mod dhcp;
-mod engine;
-mod error;
-mod flow;
-mod group;
-mod handover;
-mod hop;
-mod level;
-mod limiter;
-mod listener;
-mod nd;
-mod neighbour;
-mod net;
-mod opening;
-mod others;
-mod outbox;
-mod packet;
-mod port;
-mod queue;
-mod ready;
-mod receive;
-mod record;
-mod recycle;
-mod room;
-mod segments;
-mod service;
-mod settings;
-mod shared;
-mod stack;
-mod state;
-mod turn;
-mod udp;
-mod wait;
+mod api;
+mod ip;
+mod path;
+mod table;
+mod types;
 
-pub use beside::Attachment;
-pub use connection::Connection;
-pub use connector::{ConnectBuilder, Connector};
-pub use counters::Counters;
-pub use error::{ConnectionError, Error};
-pub use handover::{Served, Successor};
-pub use listener::{ListenBuilder, Listener};
-pub use net::{Interrupts, Net};
-pub use service::{TcpService, UdpService};
-pub use settings::{Address, Config, InterfaceAddress, Transport};
-pub use stack::Stack;
-pub use state::{TcpState, TcpStates};
-pub use udp::{Datagram, UdpBuilder, UdpSocket};
+pub use api::attach::Attachment;
+pub use api::connection::Connection;
+pub use api::connector::{ConnectBuilder, Connector};
+pub use api::listener::{ListenBuilder, Listener};
+pub use api::net::Interrupts;
+pub use api::replace::{Served, Successor};
+pub use api::service::{TcpService, UdpService};
+pub use api::udp::{Datagram, UdpSocket};
+pub use api::udp_receive::UdpBuilder;
+pub use path::stack::Stack;
+pub use table::tables::Net;
+pub use types::counters::Counters;
+pub use types::error::{ConnectionError, Error};
+pub use types::settings::{Address, Config, InterfaceAddress, Transport};
+pub use types::tcp_state::{TcpState, TcpStates};

@@ -1,0 +1,478 @@
+//! The application's handle of a TCP connection.
+
+use crate::ip::endpoint::Endpoint;
+use crate::table::connection_record::{Phase, Record, notice, request};
+use crate::table::tables::Net;
+use crate::types::error::{ConnectionError, Error};
+use crate::types::tcp_state::{TcpState, TcpStates};
+use core::cell::Cell;
+use core::fmt;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::sync::atomic::{AtomicU64, Ordering};
+use reflex_event::{Borrowed, EventId, Kernel, Priority};
+use reflex_memory::Lent;
+use smoltcp::socket::tcp::Socket;
+
+/// A TCP connection, or what used to be one: a handle may be kept and copied freely, and
+/// answers [`Error::Closed`] once the connection is over.
+///
+/// All calls are legal from any handler. They take constant time, but for the bytes copied.
+pub struct Connection<K: Kernel> {
+    net: Net<K>,
+    index: u32,
+    slot: u32,
+    /// Relaxed throughout: it belongs to the handle, and a handle's own handler sets it.
+    generation: AtomicU64,
+    /// It is the handle of whatever connection its place has: a registration's own.
+    follows: bool,
+}
+
+/// What a call finds of the endpoint.
+enum Taken {
+    Endpoint(Lent<Endpoint>),
+    /// Somebody is at work on it.
+    Busy,
+}
+
+/// An endpoint with unread bytes that an application's handler looks at.
+struct Held<K: Kernel> {
+    net: Net<K>,
+    index: u32,
+    endpoint: Lent<Endpoint>,
+}
+
+impl<K: Kernel> Held<K> {
+    /// The oldest unread bytes, as far as they are in one part.
+    fn unread(&mut self) -> &[u8] {
+        let socket = self.endpoint.socket();
+        let unread = socket.recv_queue();
+        // Refused only without unread bytes.
+        socket.peek(unread).unwrap_or(&[])
+    }
+
+    /// Forgets bytes that have been read: at most those that were handed out. Says how many that are,
+    /// and whether the peer is to be told at once.
+    fn consume(&mut self, bytes: usize) -> (usize, bool) {
+        let socket = self.endpoint.socket();
+        let unread = socket.recv_queue();
+        let consume = |part: &mut [u8]| {
+            let consumed = bytes.min(part.len());
+            (consumed, consumed)
+        };
+        // As above.
+        let consumed = socket.recv(consume).unwrap_or(0);
+        // A window that was half closed or more is worth telling of at once; otherwise it travels
+        // with the next segment.
+        (consumed, consumed > 0 && unread * 2 >= socket.recv_capacity())
+    }
+
+    /// The handler does not go on. Unless its bytes may be used again, the connection is reset, as no more
+    /// can be received without writing over them.
+    fn give_up(mut self, borrowed: Borrowed) {
+        let retired = borrowed == Borrowed::Quarantined;
+        if retired {
+            self.endpoint.retired = true;
+            let bytes = self.endpoint.buffers();
+            self.net.kernel().quarantine(self.endpoint.pool(), bytes);
+        }
+        let event = self.net.with(|shared| {
+            let record = &mut shared.records[self.index];
+            record.endpoint = Some(self.endpoint);
+            record.requests |= if retired { request::ABORT } else { 0 };
+            shared.make_ready(self.index)
+        });
+        // The stack may have come for it meanwhile.
+        if let Some(event) = event {
+            self.net.activate(event);
+        }
+    }
+}
+
+/// Bytes that there is room for.
+fn free(socket: &Socket<'_>) -> usize {
+    if socket.may_send() { socket.send_capacity() - socket.send_queue() } else { 0 }
+}
+
+impl<K: Kernel> Connection<K> {
+    pub(crate) fn new(net: Net<K>, index: u32, slot: u32, generation: u64) -> Self {
+        Self { net, index, slot, generation: AtomicU64::new(generation), follows: false }
+    }
+
+    /// The handle that a registration has, and its handler is told of: that of the connection which
+    /// there is something to tell of, one after the other. Copies stay what they are.
+    pub(crate) fn of_place(net: Net<K>, index: u32, slot: u32) -> Self {
+        Self { follows: true, ..Self::new(net, index, slot, 0) }
+    }
+
+    /// The connection's place: below its owner's limit, and no other live connection's of that
+    /// owner. Made for indexing a table of the application's own.
+    pub fn slot(&self) -> usize {
+        self.slot as usize
+    }
+
+    /// Whether the connection still is one.
+    pub fn is_open(&self) -> bool {
+        self.with(|record| !record.told).unwrap_or(false)
+    }
+
+    /// The other side.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn peer(&self) -> Result<SocketAddrV4, Error> {
+        self.with(|record| {
+            SocketAddrV4::new(Ipv4Addr::from(record.key.remote), record.key.remote_port)
+        })
+    }
+
+    /// This side.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn local(&self) -> Result<SocketAddrV4, Error> {
+        self.with(|record| {
+            SocketAddrV4::new(Ipv4Addr::from(record.key.local), record.key.local_port)
+        })
+    }
+
+    /// Hands the oldest unread bytes to `read`, which returns how many it has consumed; these
+    /// are forgotten. Returns that number too. Should `read` be given up, the connection is reset, unless
+    /// the memory of its context is [used again at once](Borrowed::Reusable).
+    ///
+    /// The bytes are those in the receive buffer's first contiguous part: call again to see
+    /// whether there are more. Without unread bytes `read` is not called and the answer is 0;
+    /// also when a higher-priority handler came upon the stack at work on this connection, and
+    /// then [`TcpService::received`](crate::TcpService::received) is called again.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn receive(&self, read: impl FnOnce(&[u8]) -> usize) -> Result<usize, Error> {
+        let finish = |mut held: Held<K>, consumed: usize| {
+            let (consumed, reopened) = held.consume(consumed);
+            self.put(held.endpoint, reopened, false);
+            Ok(consumed)
+        };
+        let take = || self.take_unread(0);
+        self.net.kernel().keep(take, Held::unread, Held::give_up, read, finish)
+    }
+
+    /// Queues as many of `bytes` as fit, and returns how many; none while the connection is not
+    /// established. When that is not all,
+    /// [`TcpService::sent`](crate::TcpService::sent) is called as soon as there is room again.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], also after [`close`](Self::close).
+    pub fn send(&self, bytes: &[u8]) -> Result<usize, Error> {
+        self.net.kernel().guarded(|| {
+            let mut endpoint = match self.take(request::CLOSE | request::ABORT)? {
+                Taken::Endpoint(endpoint) => endpoint,
+                Taken::Busy => {
+                    self.with(|record| record.send_blocked = true)?;
+                    return Ok(0);
+                }
+            };
+            let queued = endpoint.socket().send_slice(bytes).map_err(|_| Error::Closed);
+            let short = queued.is_ok_and(|queued| queued < bytes.len());
+            self.put(endpoint, queued.is_ok_and(|queued| queued > 0), short);
+            queued
+        })
+    }
+
+    /// Answers received bytes: hands the oldest unread ones and `answer`, cut to the room there is
+    /// to send, to `serve`, which returns how many it has consumed and how many it has written.
+    /// These are queued. Returns how many were consumed. The same as [`receive`](Self::receive)
+    /// and [`send`](Self::send), in one piece.
+    ///
+    /// When bytes stay unread and the room was used up,
+    /// [`TcpService::sent`](crate::TcpService::sent) is called as soon as there is room again.
+    ///
+    /// # Errors
+    /// [`Error::Closed`], also after [`close`](Self::close).
+    pub fn exchange(
+        &self,
+        answer: &mut [u8],
+        serve: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize),
+    ) -> Result<usize, Error> {
+        let room = Cell::new(0);
+        let answer = Cell::new(answer);
+        let take = || {
+            let mut held = self.take_unread(request::CLOSE | request::ABORT)?;
+            room.set(free(held.endpoint.socket()));
+            Ok(held)
+        };
+        let work = |bytes: &[u8]| {
+            let whole = answer.take();
+            room.set(room.get().min(whole.len()));
+            let done = serve(bytes, &mut whole[..room.get()]);
+            answer.set(whole);
+            done
+        };
+        let finish = |mut held: Held<K>, (consumed, written): (usize, usize)| {
+            let unread = held.endpoint.socket().recv_queue();
+            let (consumed, reopened) = held.consume(consumed);
+            let written = written.min(room.get());
+            let queued = held.endpoint.socket().send_slice(&answer.take()[..written]).unwrap_or(0);
+            let short = unread > consumed && written == room.get();
+            self.put(held.endpoint, reopened || queued > 0, short);
+            Ok(consumed)
+        };
+        self.net.kernel().keep(take, Held::unread, Held::give_up, work, finish)
+    }
+
+    /// Bytes that [`receive`](Self::receive) would find, in one or two parts.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn receivable(&self) -> Result<usize, Error> {
+        self.look(|endpoint| endpoint.socket().recv_queue())
+    }
+
+    /// Bytes that [`send`](Self::send) would take.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn sendable(&self) -> Result<usize, Error> {
+        self.look(|endpoint| free(endpoint.socket()))
+    }
+
+    /// Bytes that were queued to be sent and that the peer has not acknowledged, also after
+    /// [`close`](Self::close). `None` while the stack is at work on the connection.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn unacknowledged(&self) -> Result<Option<usize>, Error> {
+        self.with(|record| match &mut record.endpoint {
+            Some(endpoint) if record.phase != Phase::Connecting => {
+                Some(endpoint.socket().send_queue())
+            }
+            _ => None,
+        })
+    }
+
+    /// Sends what is queued and then a FIN: nothing more can be sent. The peer may go on
+    /// sending until it closes too.
+    pub fn close(&self) {
+        self.request(request::CLOSE);
+    }
+
+    /// Resets the connection; what is queued is lost.
+    /// [`TcpService::ended`](crate::TcpService::ended) is called.
+    pub fn abort(&self) {
+        self.request(request::ABORT);
+    }
+
+    /// The priority of this connection's protocol work and of its handlers.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn priority(&self) -> Result<Priority, Error> {
+        self.with(|record| record.priority)
+    }
+
+    /// Gives this connection, until it ends, a priority of its own.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn set_priority(&self, priority: Priority) -> Result<(), Error> {
+        let generation = self.generation.load(Ordering::Relaxed);
+        let events = self.net.with(|shared| {
+            shared.live(self.index, generation)?;
+            Some(shared.prioritise(self.index, priority))
+        });
+        let events = events.ok_or(Error::Closed)?;
+        self.net.follow_priorities();
+        if let Some(events) = events {
+            self.net.kernel().set_priority(events.segment, priority)?;
+            self.net.kernel().set_priority(events.application, priority)?;
+            // In case it is in its group's list already, where it runs at the group's priority.
+            self.net.activate(events.segment);
+        }
+        Ok(())
+    }
+
+    /// Has [`TcpService::state`](crate::TcpService::state) called with the connection's state, and
+    /// with each that it goes to from now on.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn watch_states(&self) -> Result<(), Error> {
+        let event = self.with(|record| {
+            if record.told {
+                return Err(Error::Closed);
+            }
+            let watch = record.watch.insert(Default::default());
+            let state = match (&mut record.endpoint, record.phase) {
+                // The socket still is what the last connection left of it.
+                (_, Phase::Connecting) => TcpState::SynSent,
+                (Some(endpoint), _) => endpoint.socket().state().into(),
+                // The context that is at work on it has the stack look when that is done.
+                (None, _) => {
+                    record.stack_wanted = true;
+                    return Ok(None);
+                }
+            };
+            let mut states = TcpStates::default();
+            states.insert(state);
+            watch.note(states);
+            let told = record.notices;
+            record.notices |= notice::STATE;
+            Ok(record.events.filter(|_| told == 0).map(|events| events.application))
+        })??;
+        if let Some(event) = event {
+            self.net.activate(event);
+        }
+        Ok(())
+    }
+
+    fn request(&self, request: u8) {
+        let generation = self.generation.load(Ordering::Relaxed);
+        let event = self.net.with(|shared| {
+            shared.live(self.index, generation)?.requests |= request;
+            shared.make_ready(self.index)
+        });
+        if let Some(event) = event {
+            self.net.activate(event);
+        }
+    }
+
+    #[inline]
+    fn with<R>(&self, work: impl FnOnce(&mut Record) -> R) -> Result<R, Error> {
+        let generation = self.generation.load(Ordering::Relaxed);
+        self.net.with(|shared| shared.live(self.index, generation).map(work)).ok_or(Error::Closed)
+    }
+
+    fn look(&self, look: impl FnOnce(&mut Endpoint) -> usize) -> Result<usize, Error> {
+        self.with(|record| match &mut record.endpoint {
+            Some(endpoint) if record.phase != Phase::Connecting => look(endpoint),
+            _ => 0,
+        })
+    }
+
+    /// Takes the endpoint, unless one of `requests` has been made.
+    #[inline]
+    fn take(&self, requests: u8) -> Result<Taken, Error> {
+        self.with(|record| {
+            if record.told || record.requests & requests != 0 {
+                return Err(Error::Closed);
+            }
+            // The socket still is what the last connection left of it.
+            if record.phase == Phase::Connecting {
+                return Ok(Taken::Busy);
+            }
+            Ok(match record.endpoint.take() {
+                Some(endpoint) => Taken::Endpoint(endpoint),
+                None => {
+                    record.application_wanted = true;
+                    Taken::Busy
+                }
+            })
+        })?
+    }
+
+    /// Takes the endpoint if it has unread bytes, and none of `requests` has been made; otherwise
+    /// returns what the caller is to return.
+    #[inline]
+    fn take_unread(&self, requests: u8) -> Result<Held<K>, Result<usize, Error>> {
+        let mut endpoint = match self.take(requests).map_err(Err)? {
+            Taken::Endpoint(endpoint) => endpoint,
+            Taken::Busy => return Err(Ok(0)),
+        };
+        if endpoint.retired || endpoint.socket().recv_queue() == 0 {
+            self.put(endpoint, false, false);
+            return Err(Ok(0));
+        }
+        Ok(Held { net: self.net.clone(), index: self.index, endpoint })
+    }
+
+    #[inline]
+    fn put(&self, endpoint: Lent<Endpoint>, run: bool, short: bool) {
+        let event: Option<EventId> = self.net.with(|shared| {
+            // The generation cannot have changed: a connection ends only with its endpoint in.
+            let record = &mut shared.records[self.index];
+            record.endpoint = Some(endpoint);
+            record.send_blocked |= short;
+            let wanted = core::mem::take(&mut record.stack_wanted);
+            // Two handlers that met leave a mark too; a run of the stack answers it.
+            let run = run || wanted || record.application_wanted;
+            if run { shared.make_ready(self.index) } else { None }
+        });
+        if let Some(event) = event {
+            self.net.activate(event);
+        }
+    }
+
+    /// What there is to tell of its connection; makes this the handle of the record's present one if
+    /// it is a registration's.
+    #[inline]
+    pub(crate) fn take_notices(&self) -> Option<(u8, Option<ConnectionError>)> {
+        self.net.with(|shared| {
+            let record = &mut shared.records[self.index];
+            if self.follows {
+                self.generation.store(record.generation, Ordering::Relaxed);
+            } else if record.generation != self.generation.load(Ordering::Relaxed) {
+                return None;
+            }
+            let notices = core::mem::take(&mut record.notices);
+            let untold = u32::from(notices != 0);
+            let told = (notices != 0).then_some((notices, record.error));
+            shared.untold = shared.untold.saturating_sub(untold);
+            told
+        })
+    }
+
+    /// The next state to tell of.
+    pub(crate) fn take_state(&self) -> Option<TcpState> {
+        self.with(|record| record.watch.as_mut()?.untold.take_first()).ok()?
+    }
+
+    /// The application knows that the connection is over.
+    pub(crate) fn told(&self) {
+        let index = self.index;
+        let generation = self.generation.load(Ordering::Relaxed);
+        let reset = self.net.with(|shared| {
+            let record = shared.live(index, generation)?;
+            debug_assert!(matches!(record.phase, Phase::Over | Phase::TimeWait));
+            record.told = true;
+            let (group, own) = (record.group as usize, record.priority);
+            let usual = shared.groups[group].settings.priority;
+            let events = if own == usual { None } else { shared.prioritise(index, usual) };
+            Some(events.map(|events| (events, usual)))
+        });
+        let Some(reset) = reset else { return };
+        self.net.with(|shared| {
+            // Unless the stack has just done so.
+            if shared.live(index, generation).is_some() {
+                shared.settle(index);
+            }
+        });
+        self.net.drop_dead();
+        if let Some((events, usual)) = reset {
+            self.net.follow_priorities();
+            let _ = self.net.kernel().set_priority(events.segment, usual);
+            let _ = self.net.kernel().set_priority(events.application, usual);
+        }
+    }
+}
+
+impl<K: Kernel> Clone for Connection<K> {
+    fn clone(&self) -> Self {
+        let generation = self.generation.load(Ordering::Relaxed);
+        Self::new(self.net.clone(), self.index, self.slot, generation)
+    }
+}
+
+impl<K: Kernel> PartialEq for Connection<K> {
+    fn eq(&self, other: &Self) -> bool {
+        let generation = |handle: &Self| handle.generation.load(Ordering::Relaxed);
+        self.index == other.index && generation(self) == generation(other)
+    }
+}
+
+impl<K: Kernel> Eq for Connection<K> {}
+
+impl<K: Kernel> fmt::Debug for Connection<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let generation = self.generation.load(Ordering::Relaxed);
+        write!(f, "Connection({}.{generation})", self.index)
+    }
+}

@@ -1,0 +1,129 @@
+//! The owners of connections: what a listener and a connector have in common.
+
+use crate::api::connection::Connection;
+use crate::api::service::{TcpService, deliver};
+use crate::path::stack::Stack;
+use crate::table::connection_record::{List, Records};
+use crate::table::owner::Owner;
+use crate::table::queue::Queue;
+use crate::table::ready_list::ReadyList;
+use crate::table::tables::{Group, Net, Register};
+use crate::types::error::Error;
+use crate::types::settings::Settings;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use reflex_event::{Accumulation, Context, Kernel, Registration};
+
+/// How connections are registered that are served by `context`.
+pub(crate) fn register_with<K: Kernel, S: TcpService<K>>(context: Context<S>) -> Arc<Register<K>> {
+    register_by(context, || Ok(deliver::<K, S>))
+}
+
+/// How connections are registered, those of each place with a handler of its own that `make` makes. That is
+/// code of `context`, which the stack calls, too: when it fails, so does the context.
+pub(crate) fn register_by<K: Kernel, S: 'static, F>(
+    context: Context<S>,
+    make: impl Fn() -> Result<F, reflex_event::Error> + Send + Sync + 'static,
+) -> Arc<Register<K>>
+where
+    F: Fn(&mut S, &Connection<K>) + Send + 'static,
+{
+    Arc::new(move |net: &Net<K>, priority, index, slot| {
+        let connection = Connection::of_place(net.clone(), index, slot);
+        let registration = Registration { priority, accumulation: Accumulation::Count };
+        let made = net.kernel().contained(context.id(), (), |()| make());
+        let ((), handler) = made.ok_or(reflex_event::Error::Busy)?;
+        let handler = handler?;
+        net.kernel().register(context, registration, move |state: &mut S, _| {
+            handler(state, &connection);
+        })
+    })
+}
+
+impl<K: Kernel> Net<K> {
+    /// Makes a group with connections that are registered with `context` as `register` does, or
+    /// takes one over that it had in an earlier life. Returns it, and its owner in the present
+    /// life. A cold path.
+    pub(crate) fn group<S>(
+        &self,
+        port: Option<u16>,
+        settings: Settings,
+        context: Context<S>,
+        register: Arc<Register<K>>,
+    ) -> Result<(u32, Owner), Error> {
+        self.kernel().guarded(|| self.make_group(port, settings, context, register))
+    }
+
+    fn make_group<S>(
+        &self,
+        port: Option<u16>,
+        settings: Settings,
+        context: Context<S>,
+        register: Arc<Register<K>>,
+    ) -> Result<(u32, Owner), Error> {
+        let usable = 1..=1 << 30;
+        if port == Some(0)
+            || settings.connections == 0
+            || settings.connections > Records::MOST
+            || settings.backlog == 0
+            || !usable.contains(&settings.receive_buffer)
+            || !usable.contains(&settings.send_buffer)
+        {
+            return Err(Error::BadParameter);
+        }
+        let stack = self.stack()?;
+        let kernel = self.kernel();
+        kernel.permit(context.id(), "tcp")?;
+        let pool = kernel.pool(context)?;
+        let priority = settings.priority;
+        let registration = Registration { priority, accumulation: Accumulation::Count };
+        let owner = self.owner(context.id())?;
+        kernel.on_end(context.id(), self.bereaved()?)?;
+        if let Some(port) = port
+            && let Some(before) = self.with(|shared| shared.ports.get(port))
+        {
+            // It is free if its owner has been given up, and the stack has not noticed yet.
+            self.look_after(before);
+            if self.with(|shared| shared.ports.get(port)).is_some() {
+                return Err(Error::PortInUse);
+            }
+        }
+        if let Some(group) = self.adopt(owner, port, &settings, (&register, pool))? {
+            return Ok((group, owner));
+        }
+        let group = Box::new(Group {
+            owner,
+            life: 0,
+            orphaned: false,
+            port,
+            listening: false,
+            settings,
+            register,
+            pool,
+            openings: Queue::new(settings.backlog.clamp(16, 1024) as u16),
+            opening_event: None,
+            run_event: None,
+            ready: ReadyList::EMPTY,
+            free: List::EMPTY,
+            time_wait: List::EMPTY,
+            unbuilt: None,
+            made: 0,
+            half_open: 0,
+            queued: 0,
+        });
+        let group = self.add_group(port, group)?;
+        self.follow_priorities();
+        let runs = move |stack: &mut Stack<K>, _| stack.run_listed(group);
+        let runs = kernel.register(stack, registration, runs)?;
+        self.with(|shared| shared.groups[group as usize].run_event = Some(runs));
+        if port.is_some() {
+            let openings = move |stack: &mut Stack<K>, _| stack.openings(group);
+            let event = kernel.register(stack, registration, openings)?;
+            self.with(|shared| {
+                let group = &mut shared.groups[group as usize];
+                (group.opening_event, group.listening) = (Some(event), true);
+            });
+        }
+        Ok((group, owner))
+    }
+}

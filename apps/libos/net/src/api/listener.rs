@@ -1,0 +1,161 @@
+//! Listening on a TCP port.
+
+use crate::api::connection::Connection;
+use crate::api::group::{register_by, register_with};
+use crate::api::service::TcpService;
+use crate::table::owner::Owner;
+use crate::table::tables::{Group, Net, Register};
+use crate::types::error::Error;
+use crate::types::settings::{Settings, Transport};
+use alloc::sync::Arc;
+use core::time::Duration;
+use reflex_event::{Context, Kernel, Priority};
+
+/// How a port is to be served; [`serve`](Self::serve) opens it.
+#[must_use = "nothing listens before `serve`"]
+pub struct ListenBuilder<K: Kernel> {
+    net: Net<K>,
+    port: u16,
+    settings: Settings,
+}
+
+impl<K: Kernel> ListenBuilder<K> {
+    pub(crate) fn new(net: Net<K>, port: u16) -> Self {
+        Self { net, port, settings: Settings::default() }
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The priority of all work for the port's connections: protocol and handlers.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.settings.priority = priority;
+        self
+    }
+
+    /// Connections that may be half open at a time; 128 unless said otherwise. Further opening
+    /// segments are dropped, and peers try again.
+    pub fn backlog(mut self, half_open: u32) -> Self {
+        self.settings.backlog = half_open;
+        self
+    }
+
+    /// Connections at a time; 256 unless said otherwise. When all places are taken the oldest in
+    /// TIME-WAIT is cut short; when none is in TIME-WAIT the peer's attempt is dropped.
+    pub fn connections(mut self, maximum: u32) -> Self {
+        self.settings.connections = maximum;
+        self
+    }
+
+    /// Bytes of each connection's receive and send buffers, from the context's event memory;
+    /// 4096 and 8192 unless said otherwise.
+    pub fn buffers(mut self, receive: usize, send: usize) -> Self {
+        (self.settings.receive_buffer, self.settings.send_buffer) = (receive, send);
+        self
+    }
+
+    /// Connections that have not heard from their peer for so long fail as timed out. Without this
+    /// only those fail that have data unacknowledged for two minutes.
+    pub fn timeout(mut self, idle: Duration) -> Self {
+        self.settings.idle = Some(idle);
+        self
+    }
+
+    /// Idle connections ask for a sign of life at this interval (RFC 1122, 4.2.3.6). Without
+    /// [`timeout`](Self::timeout), four intervals without one end them.
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.settings.keep_alive = Some(interval);
+        self.settings.idle = self.settings.idle.or(Some(interval.saturating_mul(4)));
+        self
+    }
+
+    /// Opens the port: its connections are served by the state of `context`.
+    ///
+    /// # Errors
+    /// [`Error::PortInUse`], [`Error::BadParameter`], [`Error::NotStarted`],
+    /// [`Error::OutOfMemory`], [`Error::Event`].
+    pub fn serve<S: TcpService<K>>(
+        self,
+        context: impl Into<Context<S>>,
+    ) -> Result<Listener<K>, Error> {
+        let context = context.into();
+        self.open(context, register_with(context))
+    }
+
+    /// Opens the port for connections that are told to handlers of their places: `make` makes one
+    /// whenever there are more connections at a time than there have been, in a section. When it fails,
+    /// the context is given up. [`Connection::deliver`] says what there is to tell.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub fn serve_by<S: 'static, F>(
+        self,
+        context: impl Into<Context<S>>,
+        make: impl Fn() -> Result<F, reflex_event::Error> + Send + Sync + 'static,
+    ) -> Result<Listener<K>, Error>
+    where
+        F: Fn(&mut S, &Connection<K>) + Send + 'static,
+    {
+        let context = context.into();
+        self.open(context, register_by(context, make))
+    }
+
+    fn open<S>(
+        self,
+        context: Context<S>,
+        register: Arc<Register<K>>,
+    ) -> Result<Listener<K>, Error> {
+        let (group, owner) = self.net.group(Some(self.port), self.settings, context, register)?;
+        self.net.announce(Transport::Tcp, self.port);
+        Ok(Listener { net: self.net, port: self.port, group, owner })
+    }
+}
+
+/// An open TCP port. Dropping it changes nothing; the port stays open until
+/// [`close`](Self::close), or until the context that serves it is given up: then this is a handle of
+/// nothing, also when the context opens the port again in its next life.
+pub struct Listener<K: Kernel> {
+    pub(crate) net: Net<K>,
+    port: u16,
+    pub(crate) group: u32,
+    pub(crate) owner: Owner,
+}
+
+impl<K: Kernel> Listener<K> {
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Connections that are half open now.
+    pub fn half_open(&self) -> u32 {
+        self.look(|group| group.half_open)
+    }
+
+    /// Records made so far: the most connections there have been at a time.
+    pub fn peak(&self) -> u32 {
+        self.look(|group| group.made)
+    }
+
+    /// What there is to see of the group; 0 when it is not this one's any more.
+    fn look(&self, look: impl FnOnce(&Group<K>) -> u32) -> u32 {
+        self.net.with(|shared| {
+            let group = &shared.groups[self.group as usize];
+            if group.is_of(self.owner) { look(group) } else { 0 }
+        })
+    }
+
+    /// Accepts no more connections; those there are go on. The port can be listened on again,
+    /// with another limit or context.
+    pub fn close(self) {
+        self.net.with(|shared| {
+            let group = &mut shared.groups[self.group as usize];
+            if group.is_of(self.owner) {
+                group.listening = false;
+                shared.ports.close(self.port, self.group);
+            }
+        });
+    }
+}

@@ -1,0 +1,12 @@
+//! What applications have: handles, builders, services.
+
+pub(crate) mod attach;
+pub(crate) mod connection;
+pub(crate) mod connector;
+pub(crate) mod group;
+pub(crate) mod listener;
+pub(crate) mod net;
+pub(crate) mod replace;
+pub(crate) mod service;
+pub(crate) mod udp;
+pub(crate) mod udp_receive;

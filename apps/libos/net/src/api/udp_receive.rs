@@ -1,0 +1,236 @@
+//! UDP sockets as they are opened, and datagrams on their way to the handler. Receiving bypasses the stack's
+//! context altogether: the frame goes from the demultiplexer's queue straight to the application's handler,
+//! which reads it in place.
+
+use crate::api::service::UdpService;
+use crate::api::udp::{Datagram, UdpSocket};
+use crate::ip::header::{self, ADDRESSES, ETHERNET};
+use crate::path::stack::Stack;
+use crate::table::owner::Owner;
+use crate::table::socket_record::UdpRecord;
+use crate::table::tables::Net;
+use crate::types::error::Error;
+use crate::types::settings::{Transport, UdpSettings};
+use alloc::boxed::Box;
+use core::cell::Cell;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::ops::Range;
+use reflex_event::{Accumulation, Borrowed, Context, Kernel, Priority, Registration};
+use reflex_hil::Frame;
+use reflex_memory::Pool;
+
+/// Most datagrams handed over in one run: then others of the same priority run.
+const BATCH: u32 = 16;
+
+/// How a socket is to behave; [`serve`](Self::serve) opens it.
+#[must_use = "the port is not open before `serve`"]
+pub struct UdpBuilder<K: Kernel> {
+    net: Net<K>,
+    port: u16,
+    settings: UdpSettings,
+}
+
+impl<K: Kernel> UdpBuilder<K> {
+    pub(crate) fn new(net: Net<K>, port: u16, settings: UdpSettings) -> Self {
+        Self { net, port, settings }
+    }
+
+    /// The priority of the handler and of sending.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.settings.priority = priority;
+        self
+    }
+
+    /// Received datagrams that may wait for the handler, 32 unless said otherwise, and bytes of
+    /// the send queue, 16 KiB unless said otherwise.
+    pub fn buffers(mut self, datagrams: u16, send: usize) -> Self {
+        (self.settings.receive_queue, self.settings.send_buffer) = (datagrams, send);
+        self
+    }
+
+    /// Opens the port: its datagrams are served by the state of `context`.
+    ///
+    /// # Errors
+    /// [`Error::PortInUse`], [`Error::BadParameter`], [`Error::NotStarted`],
+    /// [`Error::OutOfMemory`], [`Error::Event`].
+    pub fn serve<S: UdpService<K>>(
+        self,
+        context: impl Into<Context<S>>,
+    ) -> Result<UdpSocket<K>, Error> {
+        let context = context.into();
+        let kernel = self.net.kernel().clone();
+        kernel.guarded(|| self.open(context))
+    }
+
+    fn open<S: UdpService<K>>(self, context: Context<S>) -> Result<UdpSocket<K>, Error> {
+        let Self { net, port, settings } = self;
+        if port == 0 || settings.receive_queue == 0 || settings.send_buffer == 0 {
+            return Err(Error::BadParameter);
+        }
+        let stack = net.stack()?;
+        let kernel = net.kernel();
+        kernel.permit(context.id(), "udp")?;
+        let owner = net.owner(context.id())?;
+        kernel.on_end(context.id(), net.bereaved()?)?;
+        if let Some(before) = net.with(|shared| shared.udp_ports.get(port)) {
+            // It is free if its owner has been given up, and the stack has not noticed yet.
+            net.look_after_socket(before);
+            if net.with(|shared| shared.udp_ports.get(port)).is_some() {
+                return Err(Error::PortInUse);
+            }
+        }
+        let index = match net.adopt_socket(owner, port, settings)? {
+            Some(index) => index,
+            None => net.make_socket(owner, port, settings, kernel.pool(context)?)?,
+        };
+        net.follow_priorities();
+        let socket = UdpSocket { net: net.clone(), index, port, owner };
+        let registration =
+            Registration { priority: settings.priority, accumulation: Accumulation::Count };
+        let send_event = match net.with(|shared| shared.sockets[index as usize].send_event) {
+            Some(event) => {
+                kernel.set_priority(event, settings.priority)?;
+                event
+            }
+            None => {
+                let sender = move |stack: &mut Stack<K>, _| stack.datagrams(index, port);
+                kernel.register(stack, registration, sender)?
+            }
+        };
+        let handle = socket.clone();
+        let receiver = move |service: &mut S, _| handle.hand_datagrams(service);
+        let receive_event = kernel.register(context, registration, receiver)?;
+        net.with(|shared| {
+            let record = &mut shared.sockets[index as usize];
+            record.send_event = Some(send_event);
+            record.receive_event = Some(receive_event);
+        });
+        net.announce(Transport::Udp, port);
+        Ok(socket)
+    }
+}
+
+impl<K: Kernel> UdpSocket<K> {
+    /// Hands queued datagrams to `service`.
+    pub(crate) fn hand_datagrams<S: UdpService<K>>(&self, service: &mut S) {
+        for _ in 0..BATCH {
+            if !self.hand_datagram(service) {
+                return;
+            }
+        }
+        let more = self.record(|record| record.receive_event.filter(|_| !record.queue.is_empty()));
+        if let Ok(Some(event)) = more {
+            self.net.activate(event);
+        }
+    }
+
+    /// Hands the oldest datagram to `service`; false when there is none.
+    fn hand_datagram<S: UdpService<K>>(&self, service: &mut S) -> bool {
+        let ends = Cell::new(None);
+        let take = || {
+            let frame = self.net.with(|shared| {
+                let record = &mut shared.sockets[self.index as usize];
+                let own = record.is_of(self.owner);
+                if own { shared.frames.pop(&mut record.queue) } else { None }
+            });
+            let frame = frame.ok_or(false)?;
+            let Some(Layout { from, to, payload }) = layout(&frame) else {
+                self.net.with(|shared| shared.counters.bad_checksum += 1);
+                return Err(true);
+            };
+            ends.set(Some((from, to)));
+            Ok(Held { net: self.net.clone(), frame, payload })
+        };
+        let work = |payload: &[u8]| {
+            if let Some((from, to)) = ends.get() {
+                service.datagram(self, Datagram { from, to, payload });
+            }
+        };
+        self.net.kernel().keep(take, Held::payload, Held::give_up, work, |_, ()| true)
+    }
+}
+
+impl<K: Kernel> Net<K> {
+    /// Makes a socket on a port that is free.
+    fn make_socket(
+        &self,
+        owner: Owner,
+        port: u16,
+        settings: UdpSettings,
+        pool: &'static Pool,
+    ) -> Result<u32, Error> {
+        let buffer = pool.bytes(settings.send_buffer).map_err(|_| Error::OutOfMemory)?;
+        let frames = self.with(|shared| shared.socket_queue(settings));
+        let record = UdpRecord::new(owner, port, settings.priority, frames, buffer.leak());
+        self.add_socket(port, Box::new(record))
+    }
+
+    /// Gives a context a socket that it had in an earlier life, if one fits. A cold path.
+    fn adopt_socket(
+        &self,
+        owner: Owner,
+        port: u16,
+        settings: UdpSettings,
+    ) -> Result<Option<u32>, Error> {
+        let mut page = self.page(|shared| &shared.udp_ports, port);
+        for index in 0..self.with(|shared| shared.sockets.len()) as u32 {
+            // A section each.
+            let adopted =
+                self.with(|shared| shared.adopt_socket(index, owner, (port, &mut page), settings));
+            if adopted? {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A datagram in the hands of a handler.
+struct Held<K: Kernel> {
+    net: Net<K>,
+    frame: Frame,
+    /// Where its payload is.
+    payload: Range<usize>,
+}
+
+impl<K: Kernel> Held<K> {
+    fn payload(&mut self) -> &[u8] {
+        self.frame.get(self.payload.clone()).unwrap_or(&[])
+    }
+
+    /// The handler does not go on. The frame's buffer is the device's again, unless it is not to be
+    /// written to.
+    fn give_up(self, borrowed: Borrowed) {
+        match borrowed {
+            Borrowed::Reusable => drop(self.frame),
+            Borrowed::Quarantined => self.net.retire_frame(self.frame),
+        }
+    }
+}
+
+/// Where in a frame a datagram is, and between which addresses.
+struct Layout {
+    from: SocketAddrV4,
+    to: SocketAddrV4,
+    payload: Range<usize>,
+}
+
+/// The datagram in a classified frame, if its checksum is right.
+fn layout(frame: &Frame) -> Option<Layout> {
+    let (packet, payload) = header::packet(frame)?;
+    let header = payload.first_chunk::<8>()?;
+    if !header::is_intact(packet, payload) {
+        return None;
+    }
+    let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let endpoint = |at: usize, port: [u8; 2]| {
+        SocketAddrV4::new(Ipv4Addr::from(header::word(packet, at)), u16::from_be_bytes(port))
+    };
+    payload.get(8..length)?;
+    let begin = ETHERNET + packet.len() - payload.len();
+    Some(Layout {
+        from: endpoint(ADDRESSES, [header[0], header[1]]),
+        to: endpoint(ADDRESSES + 4, [header[2], header[3]]),
+        payload: begin + 8..begin + length,
+    })
+}

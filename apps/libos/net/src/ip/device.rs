@@ -1,0 +1,177 @@
+//! smoltcp's view of the interface: one received packet in, any number of packets out.
+//!
+//! smoltcp runs with the medium "IP": it neither knows Ethernet nor keeps neighbours. The hop
+//! is decided once for a run, and its addresses are written in front of every packet right in
+//! the transmit buffer, where smoltcp has just put the packet: the only copy on the way out.
+
+use crate::ip::checksum::Sum;
+use crate::ip::header::{ADDRESSES, ETHERNET, TCP};
+use reflex_hil::Transmit;
+use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
+use smoltcp::time::Instant;
+
+/// Where packets are sent during one run of a handler.
+pub(crate) struct Port<'a> {
+    /// The received packet, from its IPv4 header on.
+    pub(crate) packet: Option<&'a [u8]>,
+    pub(crate) transmit: &'a mut dyn Transmit,
+    pub(crate) own: [u8; 6],
+    /// The next hop's hardware address; packets are lost while there is none.
+    pub(crate) hop: Option<[u8; 6]>,
+    /// Transmit buffers left.
+    pub(crate) room: usize,
+    /// Packets sent.
+    pub(crate) sent: u32,
+    /// Packets lost for want of a buffer or a hop.
+    pub(crate) lost: u32,
+    /// Where packets go that are lost.
+    pub(crate) scratch: &'a mut [u8],
+}
+
+/// The capabilities of an interface with the given MTU, in bytes of IPv4 packet.
+pub(crate) fn capabilities(mtu: usize) -> DeviceCapabilities {
+    let mut checksum = ChecksumCapabilities::default();
+    // Both directions are done here, in front of smoltcp: faster, and errors are counted.
+    checksum.ipv4 = Checksum::None;
+    checksum.tcp = Checksum::None;
+    checksum.udp = Checksum::None;
+    checksum.icmpv4 = Checksum::Tx;
+    let mut capabilities = DeviceCapabilities::default();
+    capabilities.medium = Medium::Ip;
+    capabilities.max_transmission_unit = mtu;
+    capabilities.checksum = checksum;
+    capabilities
+}
+
+impl<'a> Port<'a> {
+    fn can_send(&self) -> bool {
+        self.room > 0 && self.hop.is_some()
+    }
+}
+
+impl Device for Port<'_> {
+    type RxToken<'t>
+        = Received<'t>
+    where
+        Self: 't;
+    type TxToken<'t>
+        = Outgoing<'t>
+    where
+        Self: 't;
+
+    #[inline]
+    fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Outgoing<'_>)> {
+        let packet = self.packet.take()?;
+        Some((Received { packet }, outgoing(self)))
+    }
+
+    #[inline]
+    fn transmit(&mut self, _: Instant) -> Option<Outgoing<'_>> {
+        // Without a hop packets are sent all the same, and lost: smoltcp's own retransmission
+        // and time-out then deal with a neighbour that does not answer.
+        (self.room > 0).then(|| outgoing(self))
+    }
+
+    #[inline]
+    fn capabilities(&self) -> DeviceCapabilities {
+        capabilities(self.transmit.mtu())
+    }
+}
+
+pub(crate) struct Received<'t> {
+    packet: &'t [u8],
+}
+
+impl smoltcp::phy::RxToken for Received<'_> {
+    #[inline]
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
+        read(self.packet)
+    }
+}
+
+/// Permission to send one packet. Borrows the port's fields one by one: the port's own lifetime
+/// is not the token's.
+pub(crate) struct Outgoing<'t> {
+    transmit: &'t mut dyn Transmit,
+    own: &'t [u8; 6],
+    hop: Option<[u8; 6]>,
+    sent: &'t mut u32,
+    lost: &'t mut u32,
+    room: &'t mut usize,
+    scratch: &'t mut [u8],
+}
+
+#[inline]
+fn outgoing<'t>(port: &'t mut Port<'_>) -> Outgoing<'t> {
+    let hop = if port.can_send() { port.hop } else { None };
+    Outgoing {
+        transmit: &mut *port.transmit,
+        own: &port.own,
+        hop,
+        sent: &mut port.sent,
+        lost: &mut port.lost,
+        room: &mut port.room,
+        scratch: &mut *port.scratch,
+    }
+}
+
+impl smoltcp::phy::TxToken for Outgoing<'_> {
+    #[inline]
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
+        let mut write = Some(write);
+        let mut result = None;
+        if let Some(hop) = self.hop {
+            let own = self.own;
+            let mut fill = |frame: &mut [u8]| {
+                let Some((ethernet, packet)) = frame.split_first_chunk_mut::<ETHERNET>() else {
+                    return;
+                };
+                if let Some(write) = write.take() {
+                    result = Some(write(packet));
+                }
+                emit_ethernet(ethernet, &hop, own);
+                finish(packet);
+            };
+            let queued = self.transmit.transmit(ETHERNET + length, &mut fill);
+            if queued.is_ok() {
+                *self.sent += 1;
+                *self.room = self.room.saturating_sub(1);
+            } else {
+                *self.room = 0;
+            }
+        }
+        match (result, write) {
+            (Some(result), _) => result,
+            (None, Some(write)) => {
+                *self.lost += 1;
+                // As long as the longest packet smoltcp can want.
+                write(&mut self.scratch[..length])
+            }
+            // `write` is gone only when it has run, and then there is a result.
+            (None, None) => unreachable!("the packet was written and left no result"),
+        }
+    }
+}
+
+/// Writes the header of an IPv4 frame.
+#[inline]
+pub(crate) fn emit_ethernet(header: &mut [u8; ETHERNET], to: &[u8; 6], from: &[u8; 6]) {
+    header[..6].copy_from_slice(to);
+    header[6..12].copy_from_slice(from);
+    header[12..].copy_from_slice(&[0x08, 0x00]);
+}
+
+/// Fills in the checksums smoltcp left zero.
+#[inline]
+fn finish(packet: &mut [u8]) {
+    // smoltcp sends no IPv4 options.
+    let Some((header, payload)) = packet.split_first_chunk_mut::<20>() else { return };
+    let sum = Sum::ZERO.bytes(&header[..]).finish();
+    header[10..12].copy_from_slice(&sum);
+    if header[9] != TCP || payload.len() < 20 {
+        return;
+    }
+    let Some(addresses) = header[ADDRESSES..].first_chunk::<8>() else { return };
+    let sum = Sum::ZERO.bytes(payload).pseudo_header(addresses, TCP, payload.len() as u16);
+    payload[16..18].copy_from_slice(&sum.finish());
+}

@@ -1,0 +1,98 @@
+//! A connection's socket, with what only its holder may touch.
+
+use reflex_event::Instant;
+use reflex_memory::{Lent, Pool};
+use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
+use smoltcp::socket::tcp;
+
+/// Where a connection's packets go next, as it was last looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hop {
+    pub(crate) mac: [u8; 6],
+    /// The neighbour table's epoch at the time.
+    pub(crate) epoch: u32,
+    /// When to look again.
+    pub(crate) until: Instant,
+}
+
+impl Hop {
+    pub(crate) const UNKNOWN: Self = Self { mac: [0; 6], epoch: 0, until: Instant::ZERO };
+}
+
+/// A socket, alone in its set, and what only its holder may touch.
+pub(crate) struct Endpoint {
+    pub(crate) sockets: SocketSet<'static>,
+    pub(crate) hop: Hop,
+    /// What the connection's timer is set to, at the latest.
+    pub(crate) armed: Option<Instant>,
+    /// What the peer's next segment begins with (RCV.NXT, RFC 9293).
+    pub(crate) expected: u32,
+    /// The newest acknowledgement that the peer has sent (SND.UNA).
+    pub(crate) acknowledged: u32,
+    pub(crate) fin_received: bool,
+    /// `connect` has been called on the socket.
+    pub(crate) started: bool,
+    /// Something of this connection may outlive the socket's own reset: see `recycle`.
+    pub(crate) stained: bool,
+    /// Code that never goes on may have left pointers to the received bytes: nothing is written over them,
+    /// and the next connection has another endpoint.
+    pub(crate) retired: bool,
+}
+
+impl Endpoint {
+    /// A socket with its buffers and its set, all in `pool`.
+    pub(crate) fn new(
+        pool: &'static Pool,
+        receive_buffer: usize,
+        send_buffer: usize,
+    ) -> Result<Lent<Self>, reflex_memory::Error> {
+        let receive = pool.bytes(receive_buffer)?;
+        let send = pool.bytes(send_buffer)?;
+        let storage = pool.alloc([SocketStorage::EMPTY])?;
+        // All of it stays for ever, together: the record is recycled, never freed.
+        let mut endpoint = pool.alloc(Self {
+            sockets: SocketSet::new(&mut [][..]),
+            hop: Hop::UNKNOWN,
+            armed: None,
+            expected: 0,
+            acknowledged: 0,
+            fin_received: false,
+            started: false,
+            stained: false,
+            retired: false,
+        })?;
+        let mut sockets = SocketSet::new(&mut storage.leak()[..]);
+        let receive = tcp::SocketBuffer::new(receive.leak());
+        let send = tcp::SocketBuffer::new(send.leak());
+        sockets.add(tcp::Socket::new(receive, send));
+        endpoint.sockets = sockets;
+        Ok(endpoint)
+    }
+
+    /// Bytes that an endpoint with such buffers takes of a pool, each part in a block of its own.
+    pub(crate) fn footprint(receive_buffer: usize, send_buffer: usize) -> usize {
+        let storage = size_of::<[SocketStorage<'static>; 1]>();
+        let parts = [receive_buffer, send_buffer, storage, size_of::<Self>()];
+        parts.into_iter().map(usize::next_power_of_two).sum()
+    }
+
+    /// Bytes of its buffers.
+    pub(crate) fn buffers(&mut self) -> usize {
+        self.socket().recv_capacity() + self.socket().send_capacity()
+    }
+
+    #[inline]
+    pub(crate) fn socket(&mut self) -> &mut tcp::Socket<'static> {
+        // The set's only socket has the first handle.
+        self.sockets.get_mut(SocketHandle::default())
+    }
+
+    /// Forgets the connection it served, but for the timer that may still be set.
+    pub(crate) fn forget(&mut self) {
+        self.hop = Hop::UNKNOWN;
+        self.expected = 0;
+        self.acknowledged = 0;
+        self.fin_received = false;
+        self.started = false;
+    }
+}

@@ -1,0 +1,361 @@
+//! What only the stack's context touches: smoltcp's interface, the transmit half, neighbours.
+
+use crate::ip::device::{Port, capabilities};
+use crate::ip::endpoint::Endpoint;
+use crate::ip::header::{self, ETHERNET};
+use crate::ip::ndisc;
+use crate::ip::neighbour::{Answer, Neighbours};
+use crate::ip::rate_limit::Limiter;
+use crate::ip::station::Station;
+use crate::ip::time::time;
+use crate::types::counters::Tally;
+use crate::types::settings::InterfaceAddress;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::Ipv6Addr;
+use reflex_event::{Instant, Priority};
+use reflex_hil::{Frame, Transmit};
+use smoltcp::iface::{Interface, PollResult, SocketSet};
+use smoltcp::socket::tcp::State;
+use smoltcp::time::Instant as Time;
+use smoltcp::wire::{HardwareAddress, IpCidr};
+
+/// Most packets one run sends for one connection before others run.
+const EGRESS: usize = 16;
+/// Transmit buffers that a run has enough with, hardly ever using more.
+const FEW: usize = 2 * EGRESS;
+
+pub(crate) struct Engine {
+    pub(crate) interface: Interface,
+    pub(crate) transmit: Box<dyn Transmit>,
+    scratch: Vec<u8>,
+    /// No socket: what smoltcp answers by itself.
+    empty: SocketSet<'static>,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) limiter: Limiter,
+    pub(crate) mac: [u8; 6],
+    pub(crate) address: Option<InterfaceAddress>,
+    /// Bits of the prefix of our second IPv6 address.
+    pub(crate) prefix6: u8,
+    /// Our addresses, as classifying frames wants them.
+    pub(crate) station: Station,
+    /// Transmit buffers that were free at the run's begin, less those used since.
+    pub(crate) room: usize,
+    /// Frames sent since the device was last told, of at most this priority.
+    pub(crate) unflushed: Option<Priority>,
+    /// Counted since the last time it was added to the shared counters.
+    pub(crate) tally: Tally,
+}
+
+/// How the sending of a connection's packets came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Egress {
+    /// Nothing to do until then; `None`: until the peer or the application does something.
+    Until(Option<Time>),
+    /// There is more, and others run first.
+    More,
+    /// All transmit buffers are in use.
+    Full,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        mut transmit: Box<dyn Transmit>,
+        seed: u64,
+        key: &[u8; 16],
+        limiter: Limiter,
+        now: Instant,
+    ) -> Self {
+        let mac = transmit.mac();
+        let mtu = transmit.mtu();
+        let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
+        config.random_seed = seed;
+        // ICMP errors carry at most 576 bytes, echo replies as much as the request.
+        let mut scratch = alloc::vec![0; mtu.max(576)];
+        let mut port = Port {
+            packet: None,
+            transmit: &mut *transmit,
+            own: mac,
+            hop: None,
+            room: 0,
+            sent: 0,
+            lost: 0,
+            scratch: &mut scratch,
+        };
+        debug_assert_eq!(capabilities(mtu).max_transmission_unit, mtu);
+        let interface = Interface::new(config, &mut port, time(now));
+        Self {
+            interface,
+            transmit,
+            scratch,
+            empty: SocketSet::new(&mut [][..]),
+            neighbours: Neighbours::new(key),
+            limiter,
+            mac,
+            address: None,
+            prefix6: 64,
+            station: Station {
+                mac,
+                address: None,
+                addresses6: [ndisc::link_local(mac), 0],
+                beside: None,
+            },
+            room: 0,
+            unflushed: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Gives the interface another address, or none.
+    pub(crate) fn set_address(&mut self, address: Option<InterfaceAddress>) {
+        self.address = address;
+        self.station.address = address.map(|own| (u32::from(own.address), own.prefix));
+        self.neighbours.clear();
+        self.interface.update_ip_addrs(|addresses| {
+            addresses.clear();
+            if let Some(address) = address {
+                // Holds two; this is the first.
+                let _ = addresses.push(IpCidr::new(address.address.into(), address.prefix));
+            }
+        });
+    }
+
+    /// Gives the interface an IPv6 address beside its link-local one, and the length of its prefix.
+    pub(crate) fn set_address6(&mut self, address: Option<(Ipv6Addr, u8)>) {
+        let (address, prefix) = address.unwrap_or((Ipv6Addr::UNSPECIFIED, 64));
+        self.station.addresses6[1] = address.into();
+        self.prefix6 = prefix.min(128);
+    }
+
+    /// Looks whether transmit buffers are free: what the device has sent is taken back when few are.
+    #[inline]
+    pub(crate) fn look_for_room(&mut self) -> bool {
+        if self.room < FEW {
+            self.room = self.transmit.available();
+        }
+        self.room > 0
+    }
+
+    /// Lets smoltcp process one packet with the sockets of `sockets`, or with none.
+    #[inline]
+    fn ingress(
+        &mut self,
+        packet: &[u8],
+        hop: Option<[u8; 6]>,
+        sockets: Option<&mut SocketSet<'static>>,
+        now: Time,
+    ) {
+        let mut port = Port {
+            packet: Some(packet),
+            transmit: &mut *self.transmit,
+            own: self.mac,
+            hop,
+            room: self.room,
+            sent: 0,
+            lost: 0,
+            scratch: &mut self.scratch,
+        };
+        let sockets = sockets.unwrap_or(&mut self.empty);
+        self.interface.poll_ingress_single(now, &mut port, sockets);
+        let (sent, lost, room) = (port.sent, port.lost, port.room);
+        self.room = room;
+        self.tally.sent += u64::from(sent);
+        self.tally.replies_dropped += u64::from(lost);
+    }
+
+    /// A segment of the connection of `endpoint`: checked, then processed by its socket. True
+    /// when it was a reset that reached the socket.
+    #[inline]
+    pub(crate) fn segment(
+        &mut self,
+        frame: &Frame,
+        endpoint: &mut Endpoint,
+        hop: Option<[u8; 6]>,
+        now: Time,
+    ) -> bool {
+        let Some((packet, payload)) = header::packet(frame) else { return false };
+        if payload.len() < 20 || !header::is_intact(packet, payload) {
+            self.tally.bad_checksum += 1;
+            return false;
+        }
+        let flags = payload[13];
+        let sequence = header::word(payload, 4);
+        let socket = endpoint.socket();
+        let (before, queued) = (socket.state(), socket.recv_queue());
+        let reset = flags & header::RST != 0;
+        let synchronised = !matches!(before, State::Listen | State::SynSent);
+        if reset && synchronised && sequence != endpoint.expected {
+            // RFC 5961, 3.2. The challenge that a peer in good faith would be sent is left to
+            // our retransmission or keep-alive, which that peer resets again, rightly.
+            self.tally.resets_ignored += 1;
+            return false;
+        }
+        let acknowledgement = header::word(payload, 8);
+        if flags & (header::ACK | header::SYN | header::RST) == header::ACK {
+            let newer = acknowledgement.wrapping_sub(endpoint.acknowledged) as i32 > 0;
+            if newer && synchronised && is_old(payload, endpoint) {
+                // smoltcp ignores what an old segment acknowledges. When both sides retransmit
+                // at the same time, with their sequence numbers set back, neither would ever
+                // hear the other. An old segment without its old bytes is an acceptable one
+                // (RFC 9293, 3.10.7.4), so that is heard first; the segment itself, fed as it
+                // is, is then answered, in case our acknowledgement was lost.
+                let trimmed = trim(packet, payload, endpoint.expected);
+                self.ingress(&trimmed, hop, Some(&mut endpoint.sockets), now);
+            }
+            if newer || !synchronised {
+                endpoint.acknowledged = acknowledgement;
+            }
+        }
+        self.ingress(packet, hop, Some(&mut endpoint.sockets), now);
+        let socket = endpoint.socket();
+        let (after, arrived) = (socket.state(), socket.recv_queue().wrapping_sub(queued));
+        if !synchronised {
+            if matches!(after, State::SynReceived | State::Established) {
+                endpoint.expected = sequence.wrapping_add(1);
+            }
+            return reset;
+        }
+        endpoint.expected = endpoint.expected.wrapping_add(arrived as u32);
+        let half_closed = |state| {
+            matches!(state, State::CloseWait | State::Closing | State::LastAck | State::TimeWait)
+        };
+        if !endpoint.fin_received && half_closed(after) && !half_closed(before) {
+            endpoint.fin_received = true;
+            endpoint.expected = endpoint.expected.wrapping_add(1);
+        }
+        reset
+    }
+
+    /// Sends what the connection has to send. `fin_sent`: before this run.
+    #[inline]
+    pub(crate) fn egress(
+        &mut self,
+        endpoint: &mut Endpoint,
+        hop: Option<[u8; 6]>,
+        now: Time,
+        fin_sent: bool,
+    ) -> Egress {
+        let mut stuck = false;
+        for round in 0..=EGRESS {
+            match self.interface.poll_at(now, &endpoint.sockets) {
+                Some(at) if at <= now => {}
+                until => return Egress::Until(until),
+            }
+            if round == 0 && fin_sent && endpoint.socket().send_queue() == 0 {
+                // Something is due with nothing but a FIN in flight: perhaps a fast retransmission,
+                // and smoltcp clears the mark of one only by sending data.
+                endpoint.stained = true;
+            }
+            if self.room == 0 {
+                endpoint.stained = true;
+                return Egress::Full;
+            }
+            if round == EGRESS {
+                break;
+            }
+            let mut port = Port {
+                packet: None,
+                transmit: &mut *self.transmit,
+                own: self.mac,
+                hop,
+                room: self.room,
+                sent: 0,
+                lost: 0,
+                scratch: &mut self.scratch,
+            };
+            let result = self.interface.poll_egress(now, &mut port, &mut endpoint.sockets);
+            let (sent, lost, room) = (port.sent, port.lost, port.room);
+            self.tally.sent += u64::from(sent);
+            self.tally.unreachable += u64::from(lost);
+            self.room = room;
+            if result == PollResult::None {
+                // A timer that only changed the state, as TIME-WAIT's does. Look once more.
+                if stuck {
+                    return Egress::Until(None);
+                }
+                stuck = true;
+            }
+        }
+        Egress::More
+    }
+
+    /// A packet for no socket: echo requests, closed ports.
+    pub(crate) fn orphan(&mut self, frame: &Frame, now: Instant) {
+        let Some((packet, payload)) = header::packet(frame) else { return };
+        let short = match packet[9] {
+            header::TCP => payload.len() < 20,
+            _ => payload.len() < 8,
+        };
+        if short || !header::is_intact(packet, payload) {
+            self.tally.bad_checksum += 1;
+            return;
+        }
+        self.tally.closed_port += u64::from(packet[9] != header::ICMP);
+        if !self.limiter.take(now) {
+            self.tally.rate_limited += 1;
+            return;
+        }
+        let hop = match self.hop(header::word(packet, header::ADDRESSES), now) {
+            Answer::Known(mac, _) => Some(mac),
+            Answer::Pending | Answer::Gone => None,
+        };
+        self.ingress(packet, hop, None, time(now));
+    }
+
+    /// Plays the socket one packet, or lets it send one: the packet is returned and goes nowhere.
+    pub(crate) fn play(&mut self, endpoint: &mut Endpoint, packet: &[u8], now: Time) -> &[u8] {
+        // Without a hop everything smoltcp sends ends in the scratch buffer.
+        let mut port = Port {
+            packet: (!packet.is_empty()).then_some(packet),
+            transmit: &mut *self.transmit,
+            own: self.mac,
+            hop: None,
+            room: 1,
+            sent: 0,
+            lost: 0,
+            scratch: &mut self.scratch,
+        };
+        if packet.is_empty() {
+            self.interface.poll_egress(now, &mut port, &mut endpoint.sockets);
+        } else {
+            self.interface.poll_ingress_single(now, &mut port, &mut endpoint.sockets);
+        }
+        &self.scratch
+    }
+
+    /// What was sent last without a hop.
+    #[cfg(test)]
+    pub(crate) fn scratch(&self) -> &[u8] {
+        &self.scratch
+    }
+
+    /// Queues one frame of ours, made by `fill`. False when there is no buffer.
+    pub(crate) fn send(&mut self, packet: usize, fill: &mut dyn FnMut(&mut [u8])) -> bool {
+        let sent = self.transmit.transmit(ETHERNET + packet, fill).is_ok();
+        self.tally.sent += u64::from(sent);
+        self.room = if sent { self.room.saturating_sub(1) } else { 0 };
+        sent
+    }
+}
+
+/// Whether all that `segment` occupies was received before, and not long ago.
+fn is_old(segment: &[u8], endpoint: &mut Endpoint) -> bool {
+    let header = usize::from(segment[12] >> 4) * 4;
+    let length = segment.len().saturating_sub(header) as u32;
+    let length = length + u32::from(segment[13] & header::FIN);
+    let behind = endpoint.expected.wrapping_sub(header::word(segment, 4));
+    behind > 0 && length <= behind && behind as usize <= endpoint.socket().recv_capacity()
+}
+
+/// `packet` with neither bytes nor options, beginning at `sequence`.
+fn trim(packet: &[u8], segment: &[u8], sequence: u32) -> [u8; 40] {
+    let mut trimmed = [0; 40];
+    trimmed[..20].copy_from_slice(&packet[..20]);
+    trimmed[0] = 0x45;
+    trimmed[2..4].copy_from_slice(&[0, 40]);
+    trimmed[20..].copy_from_slice(&segment[..20]);
+    trimmed[24..28].copy_from_slice(&sequence.to_be_bytes());
+    trimmed[32] = 0x50;
+    trimmed[33] = header::ACK;
+    trimmed
+}

@@ -1,0 +1,16 @@
+//! IP on the interface, with smoltcp: headers, neighbours, addresses, one socket at a time.
+
+pub(crate) mod arp;
+pub(crate) mod checksum;
+pub(crate) mod device;
+pub(crate) mod dhcp;
+pub(crate) mod endpoint;
+pub(crate) mod header;
+pub(crate) mod interface;
+pub(crate) mod ndisc;
+pub(crate) mod neighbour;
+pub(crate) mod next_hop;
+pub(crate) mod rate_limit;
+pub(crate) mod socket_reset;
+pub(crate) mod station;
+pub(crate) mod time;

@@ -1,0 +1,84 @@
+//! Making a used socket like new.
+//!
+//! smoltcp's `listen` and `connect` reset a closed socket, all but: the congestion controller,
+//! which is replaced here; the options, which are set here; the numbers used for counting
+//! duplicate acknowledgements and for SACK, which the first segments of the next connection
+//! overwrite before they are read; and the mark of a fast retransmission under way, which only
+//! sending data clears. The last can stay set when nothing but a FIN was retransmitted; such a
+//! socket is *stained*, and is played a short connection with packets that go nowhere.
+
+use crate::ip::checksum::Sum;
+use crate::ip::endpoint::Endpoint;
+use crate::ip::header::{self, TCP};
+use crate::ip::interface::Engine;
+use crate::ip::time::smoltcp_duration;
+use crate::types::settings::{ACK_DELAY, HANDSHAKE, Settings};
+use smoltcp::socket::tcp::CongestionControl;
+use smoltcp::time::Instant as Time;
+
+/// The port of the connection that is played; any will do.
+const PORT: u16 = 1;
+/// The peer that is played: an address for documentation (RFC 5737).
+const PEER: [u8; 4] = [192, 0, 2, 1];
+
+impl Engine {
+    /// Readies the socket for `listen` or `connect`.
+    pub(crate) fn recycle(&mut self, endpoint: &mut Endpoint, settings: &Settings, now: Time) {
+        if endpoint.stained {
+            self.wash(endpoint, now);
+            endpoint.stained = false;
+        }
+        endpoint.forget();
+        let socket = endpoint.socket();
+        // From whatever state; `listen` and `connect` reset a closed socket only.
+        socket.abort();
+        socket.set_congestion_control(CongestionControl::Reno);
+        socket.set_timeout(Some(smoltcp_duration(HANDSHAKE)));
+        socket.set_keep_alive(settings.keep_alive.map(smoltcp_duration));
+        socket.set_ack_delay(Some(smoltcp_duration(ACK_DELAY)));
+        socket.set_hop_limit(None);
+        // What one handler sends leaves in one run anyway; waiting for more would only delay
+        // the end of an answer.
+        socket.set_nagle_enabled(false);
+    }
+
+    fn wash(&mut self, endpoint: &mut Endpoint, now: Time) {
+        let Some(own) = self.address else { return };
+        let own = own.address.octets();
+        let socket = endpoint.socket();
+        socket.abort();
+        if socket.listen(PORT).is_err() {
+            return;
+        }
+        let opening = segment(own, header::SYN, 0, 0);
+        self.play(endpoint, &opening, now);
+        // The answer's sequence number, behind 20 bytes of IPv4 and 4 of ports.
+        let sequence = header::word(self.play(endpoint, &[], now), 24);
+        let completion = segment(own, header::ACK, 1, sequence.wrapping_add(1));
+        self.play(endpoint, &completion, now);
+        // One byte clears the mark; the reset clears the peer.
+        let _ = endpoint.socket().send_slice(&[0]);
+        self.play(endpoint, &[], now);
+        endpoint.socket().abort();
+        self.play(endpoint, &[], now);
+    }
+}
+
+/// A segment of the played peer, as an IPv4 packet.
+fn segment(own: [u8; 4], flags: u8, sequence: u32, acknowledgement: u32) -> [u8; 40] {
+    let mut packet = [0; 40];
+    packet[..4].copy_from_slice(&[0x45, 0, 0, 40]);
+    packet[8..10].copy_from_slice(&[64, TCP]);
+    packet[12..16].copy_from_slice(&PEER);
+    packet[16..20].copy_from_slice(&own);
+    packet[20..24].copy_from_slice(&[0, 1, 0, PORT as u8]);
+    packet[24..28].copy_from_slice(&sequence.to_be_bytes());
+    packet[28..32].copy_from_slice(&acknowledgement.to_be_bytes());
+    packet[32..36].copy_from_slice(&[0x50, flags, 0x10, 0]);
+    let sum = Sum::ZERO.bytes(&packet[..20]).finish();
+    packet[10..12].copy_from_slice(&sum);
+    packet
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! The accept path: opening segments become half-open connections.
+//!
+//! No heap is touched once a record has been made; records are made up to the owner's limit
+//! and then recycled: first those that are free, then, when all have been made, the oldest in
+//! TIME-WAIT. When there is none, the segment is dropped and counted, and the peer will
+//! try again: a reset would tell it that nobody listens.
+
+use crate::ip::endpoint::Endpoint;
+use crate::ip::header;
+use crate::ip::time::time;
+use crate::path::classify::{Class, classify};
+use crate::path::stack::Stack;
+use crate::table::connection_record::{Events, Phase, Record};
+use crate::table::flow_key::FlowKey;
+use crate::table::tables::{Net, Shared};
+use crate::types::error::Error;
+use alloc::sync::Arc;
+use reflex_event::{Accumulation, Kernel, Registration};
+use reflex_hil::Frame;
+
+/// Most opening segments looked at in one run.
+const BATCH: u32 = 4;
+
+/// What there is already for the 4-tuple of an opening segment.
+enum Present {
+    None,
+    /// A connection that it may replace.
+    Replaceable(u32),
+    Lasting(u32),
+}
+
+/// Where the connection of an opening segment goes.
+enum Place {
+    /// This record serves it.
+    Record(u32),
+    /// A record is to be made first.
+    Make,
+    /// A connection in TIME-WAIT is to be cut short for it.
+    TimeWait,
+    Refused,
+}
+
+impl<K: Kernel> Stack<K> {
+    /// Serves opening segments of a listener.
+    pub(crate) fn openings(&mut self, group: u32) {
+        for _ in 0..BATCH {
+            let frame = self.net.with(|shared| {
+                let group = &mut shared.groups[group as usize];
+                shared.frames.pop(&mut group.openings)
+            });
+            let Some(frame) = frame else { return };
+            self.opening(group, frame);
+        }
+        let more = self.net.with(|shared| {
+            let group = &shared.groups[group as usize];
+            group.opening_event.filter(|_| !group.openings.is_empty())
+        });
+        if let Some(event) = more {
+            self.net.activate(event);
+        }
+    }
+
+    fn opening(&mut self, group: u32, frame: Frame) {
+        // It was classified before; the interface may have got another address since.
+        let Ok(Class::Tcp { key, .. }) = classify(&frame, &self.engine.station) else {
+            return;
+        };
+        let hash = self.hash.of(&key);
+        match self.net.with(|shared| shared.present(&key, hash, &frame)) {
+            Present::None => {}
+            Present::Replaceable(index) => {
+                let replaced = self.net.with(|shared| shared.replace(index, &key, &frame));
+                // Else somebody has got in between: the peer will try again.
+                if !replaced {
+                    return;
+                }
+                self.net.drop_dead();
+            }
+            Present::Lasting(index) => {
+                let mut frame = Some(frame);
+                if self.net.with(|shared| shared.requeue(&mut frame, index)) {
+                    self.segments(index);
+                }
+                return;
+            }
+        }
+        let index = match self.net.with(|shared| shared.place(group)) {
+            Place::Refused => return,
+            Place::Record(index) => index,
+            Place::TimeWait => match self.net.take_oldest_time_wait(group) {
+                Some(index) => index,
+                None => return self.net.with(|shared| shared.counters.limit_reached += 1),
+            },
+            Place::Make => match self.net.make(group) {
+                Ok(index) => index,
+                Err(_) => match self.net.take_oldest_time_wait(group) {
+                    Some(index) => index,
+                    None => return self.refuse(),
+                },
+            },
+        };
+        let Ok(index) = self.net.ready(group, index) else { return self.refuse() };
+        self.listen(group, index, (key, hash), frame);
+    }
+
+    /// There is no memory for one more connection: the peer will try again. The kernel tells the
+    /// owner.
+    fn refuse(&mut self) {
+        self.net.with(|shared| shared.counters.no_memory += 1);
+    }
+
+    /// Has the record's socket listen, and hears the opening segment.
+    fn listen(&mut self, group: u32, index: u32, (key, hash): (FlowKey, u32), frame: Frame) {
+        let taken = self.net.with(|shared| {
+            let settings = shared.groups[group as usize].settings;
+            Some((shared.records[index].endpoint.take()?, settings))
+        });
+        let Some((mut endpoint, settings)) = taken else { return };
+        self.engine.recycle(&mut endpoint, &settings, time(self.net.kernel().now()));
+        // Fails on port 0 only, which no listener has.
+        let _ = endpoint.socket().listen(key.local_port);
+        let mut frame = Some(frame);
+        let queued = self.net.with(|shared| {
+            shared.records[index].endpoint = Some(endpoint);
+            shared.open(index, key, hash, Phase::HalfOpen);
+            shared.requeue(&mut frame, index)
+        });
+        if queued {
+            self.segments(index);
+        } else {
+            self.net.with(|shared| shared.release(index));
+        }
+    }
+}
+
+impl<K: Kernel> Shared<K> {
+    /// What there is for the 4-tuple of an opening segment.
+    fn present(&mut self, key: &FlowKey, hash: u32, frame: &Frame) -> Present {
+        match self.flows.find(&self.records, key, hash) {
+            None => Present::None,
+            Some(index) if self.may_reopen(index, frame) => Present::Replaceable(index),
+            Some(index) => Present::Lasting(index),
+        }
+    }
+
+    /// Ends the connection that an opening segment replaces, if it still may.
+    fn replace(&mut self, index: u32, key: &FlowKey, frame: &Frame) -> bool {
+        let may = self.records[index].key == *key && self.may_reopen(index, frame);
+        if may {
+            self.release(index);
+        }
+        may
+    }
+
+    fn place(&mut self, group: u32) -> Place {
+        let owner = &self.groups[group as usize];
+        if !owner.listening {
+            return Place::Refused;
+        }
+        if owner.half_open >= owner.settings.backlog {
+            self.counters.backlog_full += 1;
+            return Place::Refused;
+        }
+        let all_made = owner.made >= owner.settings.connections && owner.unbuilt.is_none();
+        match self.take_free(group) {
+            Some(index) => Place::Record(index),
+            None if all_made => Place::TimeWait,
+            None => Place::Make,
+        }
+    }
+
+    /// Whether an opening segment may replace a connection in TIME-WAIT: when it cannot be an
+    /// old duplicate (RFC 1122, 4.2.2.13).
+    fn may_reopen(&self, index: u32, frame: &Frame) -> bool {
+        let record = &self.records[index];
+        let (Phase::TimeWait, true, Some(endpoint)) = (record.phase, record.told, &record.endpoint)
+        else {
+            return false;
+        };
+        let sequence = header::packet(frame).map_or(0, |(_, payload)| header::word(payload, 4));
+        (sequence.wrapping_sub(endpoint.expected) as i32) >= 0
+    }
+}
+
+impl<K: Kernel> Net<K> {
+    /// Makes one more record for `group`: endpoint, registrations, timer. A cold path.
+    pub(crate) fn make(&self, group: u32) -> Result<u32, Error> {
+        let stack = self.stack()?;
+        let (index, slot, settings, pool, register) = self.with(|shared| {
+            let owner = &mut shared.groups[group as usize];
+            let settings = owner.settings;
+            let (pool, register) = (owner.pool, Arc::clone(&owner.register));
+            let index = match owner.unbuilt.take() {
+                Some(index) => index,
+                None if owner.made >= settings.connections => return Err(Error::LimitReached),
+                None => {
+                    let frames = queue_limit(settings.receive_buffer);
+                    let record = Record::new(group, owner.made, settings.priority, frames);
+                    owner.made += 1;
+                    // There is capacity: it was reserved with the group.
+                    shared.records.push(record)
+                }
+            };
+            let slot = shared.records[index].slot;
+            Ok((index, slot, settings, pool, register))
+        })?;
+        let kernel = self.kernel();
+        let made = (|| {
+            let endpoint = Endpoint::new(pool, settings.receive_buffer, settings.send_buffer)
+                .map_err(|_| Error::OutOfMemory)?;
+            let registration =
+                Registration { priority: settings.priority, accumulation: Accumulation::Count };
+            let run = move |stack: &mut Stack<K>, _| stack.segments(index);
+            let segment = kernel.register(stack, registration, run)?;
+            let rest = kernel.timer(segment).and_then(|timer| {
+                let mut registered = register(self, settings.priority, index, slot);
+                if registered == Err(reflex_event::Error::WrongState) {
+                    // The context has just been replaced: by now the group knows the new one.
+                    let register =
+                        self.with(|shared| Arc::clone(&shared.groups[group as usize].register));
+                    registered = register(self, settings.priority, index, slot);
+                }
+                if registered.is_err() {
+                    let _ = kernel.release(timer);
+                }
+                Ok((timer, registered?))
+            });
+            if rest.is_err() {
+                let _ = kernel.unregister(segment);
+            }
+            let (timer, application) = rest?;
+            Ok((endpoint, Events { segment, application, timer }))
+        })();
+        self.with(|shared| match made {
+            Ok((endpoint, events)) => {
+                let record = &mut shared.records[index];
+                record.endpoint = Some(endpoint);
+                record.events = Some(events);
+                record.life = shared.groups[group as usize].life;
+                record.phase = Phase::Free;
+                Ok(index)
+            }
+            Err(error) => {
+                shared.groups[group as usize].unbuilt = Some(index);
+                Err(error)
+            }
+        })
+    }
+}
+
+/// Frames a connection may have queued: as many as fill its window, and some without data.
+fn queue_limit(receive_buffer: usize) -> u16 {
+    (receive_buffer / 1024 + 8).min(256) as u16
+}

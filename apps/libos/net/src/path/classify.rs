@@ -1,0 +1,163 @@
+//! What the demultiplexer must know of a frame, with every length checked against the frame.
+
+use crate::ip::checksum::Sum;
+use crate::ip::header::{ADDRESSES, ETHERNET, ICMP, TCP, UDP, word};
+use crate::ip::ndisc;
+use crate::ip::station::Station;
+use crate::table::flow_key::FlowKey;
+
+const ARP_TYPE: [u8; 2] = [0x08, 0x06];
+const IPV4_TYPE: [u8; 2] = [0x08, 0x00];
+const IPV6_TYPE: [u8; 2] = [0x86, 0xdd];
+const BROADCAST: [u8; 6] = [0xff; 6];
+/// What the Ethernet addresses of IPv6's groups begin with (RFC 2464, 7).
+const GROUP: [u8; 2] = [0x33; 2];
+const DHCP_SERVER: u16 = 67;
+const DHCP_CLIENT: u16 = 68;
+
+/// Why a frame was dropped before it was queued.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bad {
+    NotForUs,
+    Malformed,
+    Fragment,
+    HeaderChecksum,
+    UnknownProtocol,
+    UnreachableProtocol,
+}
+
+/// What a frame is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Class {
+    /// A segment; `flags` as in the header.
+    Tcp {
+        key: FlowKey,
+        flags: u8,
+    },
+    /// A datagram to us or to everyone.
+    Udp {
+        port: u16,
+        broadcast: bool,
+    },
+    /// From a DHCP server to a DHCP client.
+    Dhcp,
+    Arp,
+    /// Neighbour discovery.
+    Nd,
+    Icmp,
+    /// For the protocol beside the stack.
+    Beside,
+}
+
+/// Finds out what `frame` is for.
+#[inline]
+pub(crate) fn classify(frame: &[u8], station: &Station) -> Result<Class, Bad> {
+    let (ethernet, packet) = frame.split_first_chunk::<ETHERNET>().ok_or(Bad::Malformed)?;
+    let destination = &ethernet[..6];
+    let ours = destination == station.mac;
+    match [ethernet[12], ethernet[13]] {
+        IPV6_TYPE if ours || destination.starts_with(&GROUP) => ipv6(packet, ours, station),
+        _ if !ours && destination != BROADCAST => Err(Bad::NotForUs),
+        IPV4_TYPE => ipv4(packet, station),
+        ARP_TYPE => Ok(Class::Arp),
+        _ => Err(Bad::UnknownProtocol),
+    }
+}
+
+#[inline]
+fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
+    let header = packet.first_chunk::<20>().ok_or(Bad::Malformed)?;
+    let length = usize::from(header[0] & 15) * 4;
+    let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    if header[0] >> 4 != 4 || length < 20 || total < length || total > packet.len() {
+        return Err(Bad::Malformed);
+    }
+    if !Sum::ZERO.bytes(packet.get(..length).ok_or(Bad::Malformed)?).is_valid() {
+        return Err(Bad::HeaderChecksum);
+    }
+    let fragment = u16::from_be_bytes([header[6], header[7]]);
+    // All but "don't fragment": more fragments, the offset, and the bit that must be zero.
+    if fragment & 0xbfff != 0 {
+        return Err(Bad::Fragment);
+    }
+    let remote = word(header, ADDRESSES);
+    let local = word(header, ADDRESSES + 4);
+    let payload = packet.get(length..total).ok_or(Bad::Malformed)?;
+    let own = station.address.is_some_and(|(own, _)| own == local);
+    let broadcast = !own && station.is_broadcast(local);
+    // Nobody, as yet without an address, may ask everybody for one.
+    if !station.is_sender(remote) || remote == 0 && !broadcast {
+        return Err(Bad::Malformed);
+    }
+    match header[9] {
+        TCP if own => tcp(payload, remote, local),
+        UDP if own && is_beside(payload, station) => Ok(Class::Beside),
+        UDP if own || broadcast || station.address.is_none() => udp(payload, own, broadcast),
+        // Echo requests to everyone are not answered: they serve to flood others.
+        ICMP if own => Ok(Class::Icmp),
+        _ if own => Err(Bad::UnreachableProtocol),
+        _ => Err(Bad::NotForUs),
+    }
+}
+
+/// Of IPv6 we know our neighbours, and what is for the protocol beside the stack.
+fn ipv6(packet: &[u8], unicast: bool, station: &Station) -> Result<Class, Bad> {
+    let (header, rest) = packet.split_first_chunk::<{ ndisc::IPV6 }>().ok_or(Bad::Malformed)?;
+    let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+    let payload = rest.get(..length).ok_or(Bad::Malformed)?;
+    if header[0] >> 4 != 6 {
+        return Err(Bad::Malformed);
+    }
+    let local = ndisc::address(header, 24).ok_or(Bad::Malformed)?;
+    let mut own = station.addresses6.into_iter().filter(|own| *own != 0);
+    let unicast = match own.find(|own| *own == local || ndisc::solicited_node(*own) == local) {
+        Some(own) => unicast && own == local,
+        None => return Err(Bad::NotForUs),
+    };
+    match header[6] {
+        ndisc::ICMP6 => Ok(Class::Nd),
+        UDP if unicast && is_beside(payload, station) => Ok(Class::Beside),
+        _ => Err(Bad::UnreachableProtocol),
+    }
+}
+
+/// Whether a UDP datagram is for the protocol beside the stack.
+#[inline]
+fn is_beside(payload: &[u8], station: &Station) -> bool {
+    let port = payload.get(2..4).and_then(|port| port.first_chunk());
+    station.beside.is_some() && port.copied().map(u16::from_be_bytes) == station.beside
+}
+
+#[inline]
+fn tcp(payload: &[u8], remote: u32, local: u32) -> Result<Class, Bad> {
+    let header = payload.first_chunk::<20>().ok_or(Bad::Malformed)?;
+    let length = usize::from(header[12] >> 4) * 4;
+    let remote_port = u16::from_be_bytes([header[0], header[1]]);
+    let local_port = u16::from_be_bytes([header[2], header[3]]);
+    if length < 20 || length > payload.len() || remote_port == 0 || local_port == 0 {
+        return Err(Bad::Malformed);
+    }
+    let key = FlowKey { remote, local, remote_port, local_port };
+    Ok(Class::Tcp { key, flags: header[13] })
+}
+
+#[inline]
+fn udp(payload: &[u8], own: bool, broadcast: bool) -> Result<Class, Bad> {
+    let header = payload.first_chunk::<8>().ok_or(Bad::Malformed)?;
+    let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
+    if length < 8 || length > payload.len() {
+        return Err(Bad::Malformed);
+    }
+    let source = u16::from_be_bytes([header[0], header[1]]);
+    let port = u16::from_be_bytes([header[2], header[3]]);
+    if (source, port) == (DHCP_SERVER, DHCP_CLIENT) {
+        return Ok(Class::Dhcp);
+    }
+    if !own && !broadcast {
+        return Err(Bad::NotForUs);
+    }
+    Ok(Class::Udp { port, broadcast })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! What a frame meets, in the stack's context: it is classified, queued, and its connection has a run.
+
+pub(crate) mod accept;
+pub(crate) mod attached;
+pub(crate) mod attached_run;
+pub(crate) mod buffers;
+pub(crate) mod classify;
+pub(crate) mod configure;
+pub(crate) mod connection_run;
+pub(crate) mod owner_gone;
+pub(crate) mod owner_search;
+pub(crate) mod receive;
+pub(crate) mod run_queue;
+pub(crate) mod run_state;
+pub(crate) mod send_datagrams;
+pub(crate) mod stack;
+pub(crate) mod unmatched;
+pub(crate) mod wait;

@@ -1,0 +1,249 @@
+//! The two ends of a connection's run: what is taken out of the shared tables for it, and
+//! what is put back, with what is to be told.
+
+use crate::ip::endpoint::Endpoint;
+use crate::table::connection_record::{Phase, notice};
+use crate::table::flow_key::FlowKey;
+use crate::table::tables::Shared;
+use crate::table::waiter::Waiter;
+use crate::types::error::ConnectionError;
+use crate::types::tcp_state::TcpStates;
+use core::time::Duration;
+use reflex_event::{EventId, Kernel, Priority, TimerId};
+use reflex_hil::Frame;
+use reflex_memory::Lent;
+use smoltcp::socket::tcp::State;
+
+/// What a run works on.
+#[derive(Default)]
+pub(crate) struct Run {
+    /// The connection that runs.
+    pub(crate) index: u32,
+    /// Until the run is over.
+    pub(crate) endpoint: Option<Lent<Endpoint>>,
+    pub(crate) first: Option<Frame>,
+    /// Frames behind the first.
+    pub(crate) behind: u16,
+    pub(crate) requests: u8,
+    pub(crate) phase: Phase,
+    pub(crate) key: FlowKey,
+    /// How long the connection goes on without hearing from its peer.
+    pub(crate) idle: Option<Duration>,
+    pub(crate) timer: Option<TimerId>,
+    pub(crate) priority: Priority,
+    pub(crate) flush: Option<EventId>,
+}
+
+/// What a run has brought about.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// The phase it ended in.
+    pub(crate) phase: Option<Phase>,
+    pub(crate) notices: u8,
+    pub(crate) error: Option<ConnectionError>,
+    /// The handshake failed: nobody knows of the connection yet.
+    pub(crate) forget: bool,
+    /// There is room in the send buffer worth telling of.
+    pub(crate) roomy: bool,
+    /// There are unread bytes.
+    pub(crate) unread: bool,
+    pub(crate) wait: Option<WaitsFor>,
+    pub(crate) again: bool,
+    /// States the socket has been in.
+    pub(crate) states: TcpStates,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum WaitsFor {
+    Buffer,
+    Neighbour,
+}
+
+/// What to activate when a run is over.
+#[derive(Default)]
+pub(crate) struct After {
+    pub(crate) application: Option<EventId>,
+    pub(crate) stack: Option<EventId>,
+    /// The application knows already that the connection is over.
+    pub(crate) told: bool,
+    /// See `RunEnd` in `connection_run`.
+    pub(crate) last: bool,
+    pub(crate) quiet: bool,
+}
+
+impl Outcome {
+    /// Whether there is something to be [noted](Shared::note_rare) apart.
+    #[inline]
+    pub(crate) fn is_rare(&self, before: Phase) -> bool {
+        self.phase.is_some_and(|phase| phase != before) || self.wait.is_some()
+    }
+
+    /// What the socket's state means to a connection in `phase`. `why` says why it closed.
+    pub(crate) fn judge(
+        &mut self,
+        phase: Phase,
+        state: State,
+        why: impl FnOnce() -> Option<ConnectionError>,
+    ) {
+        let established = match (phase, state) {
+            (Phase::HalfOpen, State::SynReceived)
+            | (Phase::Connecting, State::SynSent | State::SynReceived) => return,
+            (Phase::HalfOpen, State::Listen | State::Closed) => {
+                self.forget = true;
+                return;
+            }
+            (Phase::HalfOpen, _) => notice::ACCEPTED,
+            (Phase::Connecting, State::Closed) => 0,
+            (Phase::Connecting, _) => notice::CONNECTED,
+            (Phase::Open, _) => 0,
+            (Phase::TimeWait, State::TimeWait) => return,
+            (Phase::TimeWait, _) => {
+                self.phase = Some(Phase::Over);
+                return;
+            }
+            (Phase::Over | Phase::Free | Phase::Unbuilt, _) => return,
+        };
+        self.notices |= established;
+        self.phase = Some(match state {
+            State::TimeWait => {
+                self.notices |= notice::ENDED;
+                Phase::TimeWait
+            }
+            State::Closed | State::Listen => {
+                self.error = why();
+                self.notices |= if self.error.is_some() { notice::FAILED } else { notice::ENDED };
+                Phase::Over
+            }
+            _ => Phase::Open,
+        });
+    }
+}
+
+impl<K: Kernel> Shared<K> {
+    /// Takes what a run needs; false when there is nothing to do or the application is at it.
+    /// Written in place: there is a good deal of it.
+    #[inline]
+    pub(crate) fn begin(&mut self, index: u32, run: &mut Run) -> bool {
+        let Some(record) = self.records.get_mut(index) else { return false };
+        let Some(events) = record.events.filter(|_| record.in_table()) else { return false };
+        if record.endpoint.is_none() {
+            record.stack_wanted = true;
+            return false;
+        }
+        core::mem::swap(&mut record.endpoint, &mut run.endpoint);
+        let group = &mut *self.groups[record.group as usize];
+        run.first = self.frames.pop(&mut record.queue);
+        group.queued -= u32::from(run.first.is_some());
+        run.index = index;
+        run.behind = record.queue.len();
+        run.requests = core::mem::take(&mut record.requests);
+        run.phase = record.phase;
+        run.key = record.key;
+        run.idle = group.settings.idle;
+        run.timer = Some(events.timer);
+        run.priority = record.priority;
+        // A connection with a priority of its own does not wait for the others' flush.
+        run.flush = group.run_event.filter(|_| record.priority == group.settings.priority);
+        true
+    }
+
+    /// Puts the endpoint back and notes what became of the connection.
+    #[inline]
+    pub(crate) fn finish(&mut self, run: &mut Run, outcome: Outcome) -> After {
+        let mut after = After::default();
+        let index = run.index;
+        let record = &mut self.records[index];
+        core::mem::swap(&mut record.endpoint, &mut run.endpoint);
+        let Some(events) = record.events else { return after };
+        let mut notices = outcome.notices;
+        if core::mem::take(&mut record.application_wanted) && outcome.unread {
+            notices |= notice::RECEIVED;
+        }
+        if record.send_blocked && outcome.roomy {
+            record.send_blocked = false;
+            notices |= notice::SENT;
+        }
+        if let (Some(watch), Some(endpoint)) = (&mut record.watch, &mut record.endpoint) {
+            let mut states = outcome.states;
+            states.insert(endpoint.socket().state().into());
+            notices |= if watch.note(states) { notice::STATE } else { 0 };
+        }
+        if record.told {
+            notices = 0;
+        }
+        if record.notices == 0 && notices != 0 {
+            after.application = Some(events.application);
+            self.untold += 1;
+        }
+        record.notices |= notices;
+        // More frames may have come, or the application may have asked, while it was gone.
+        let again =
+            outcome.again || core::mem::take(&mut record.stack_wanted) || record.requests != 0;
+        let group = record.group;
+        after.told = record.told;
+        if again {
+            // To be activated, unless that is what has it run now.
+            after.stack = self.make_ready(index);
+        }
+        after.quiet = self.untold == 0;
+        after.last = self.groups[group as usize].ready.is_empty();
+        after
+    }
+
+    /// Notes what a run seldom leads to, while the endpoint is still out. True when the connection is
+    /// the first to wait for a neighbour.
+    pub(crate) fn note_rare(&mut self, run: &Run, outcome: &Outcome) -> bool {
+        if outcome.error.is_some() {
+            self.records[run.index].error = outcome.error;
+        }
+        if let Some(phase) = outcome.phase.filter(|phase| *phase != run.phase) {
+            self.enter(run.index, run.phase, phase, outcome.notices);
+        }
+        match outcome.wait.filter(|_| !outcome.forget) {
+            Some(WaitsFor::Buffer) => self.wait_for_buffer(Waiter::Connection(run.index)),
+            Some(WaitsFor::Neighbour) => {
+                return self.wait_for_neighbour(Waiter::Connection(run.index));
+            }
+            None => {}
+        }
+        false
+    }
+
+    /// A handshake has failed.
+    pub(crate) fn forget(&mut self, index: u32) {
+        self.counters.half_open_failed += 1;
+        self.release(index);
+    }
+
+    fn enter(&mut self, index: u32, before: Phase, phase: Phase, notices: u8) {
+        if before == Phase::HalfOpen {
+            self.no_longer_half_open(index);
+            self.counters.accepted += 1;
+        }
+        self.counters.connected += u64::from(notices & notice::CONNECTED != 0);
+        self.counters.ended += u64::from(notices & notice::ENDED != 0);
+        self.counters.failed += u64::from(notices & notice::FAILED != 0);
+        self.records[index].phase = phase;
+    }
+
+    /// Frees a connection that is over once the application knows, and lets one in TIME-WAIT
+    /// be cut short from then on. Does nothing while the endpoint is out.
+    pub(crate) fn settle(&mut self, index: u32) {
+        let record = &mut self.records[index];
+        if !record.told {
+            return;
+        }
+        if record.endpoint.is_none() {
+            record.stack_wanted = true;
+            return;
+        }
+        match record.phase {
+            Phase::Over => self.release(index),
+            Phase::TimeWait if !record.listed => {
+                let group = record.group as usize;
+                self.groups[group].time_wait.push_back(&mut self.records, index);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The stack as a context's state: its handlers, and what they do for all connections together.
+
+use crate::ip::dhcp::Dhcp;
+use crate::ip::interface::Engine;
+use crate::ip::neighbour::RETRY;
+use crate::ip::rate_limit::Limiter;
+use crate::path::attached::Beside;
+use crate::path::owner_search::Search;
+use crate::table::connection_record::Records;
+use crate::table::flow::FlowHash;
+use crate::table::tables::Net;
+use crate::table::waiter::Waiter;
+use crate::types::counters::Tally;
+use crate::types::error::Error;
+use crate::types::settings::{Address, Config, InterfaceAddress};
+use alloc::boxed::Box;
+use reflex_event::{Context, EventId, Instant, Kernel, Priority};
+use reflex_hil::{Receive, Transmit};
+
+/// The stack: the state of the context in which all protocol work is done.
+pub struct Stack<K: Kernel> {
+    pub(crate) net: Net<K>,
+    pub(crate) receiver: Box<dyn Receive>,
+    pub(crate) engine: Engine,
+    pub(crate) hash: FlowHash,
+    pub(crate) dhcp: Option<Box<Dhcp>>,
+    /// Given, and not yet configured.
+    configured: Option<InterfaceAddress>,
+    /// What the timer of [`Stack::tick`] is set to.
+    armed: Option<Instant>,
+    /// When neighbours are asked for again.
+    retry_at: Option<Instant>,
+    pub(crate) search: Search,
+    pub(crate) beside: Option<Box<Beside>>,
+    /// The level at which frames are handed to it.
+    pub(crate) beside_level: u8,
+}
+
+impl<K: Kernel> Stack<K> {
+    pub(crate) fn new(
+        net: Net<K>,
+        receiver: Box<dyn Receive>,
+        mut transmit: Box<dyn Transmit>,
+        hash: FlowHash,
+        config: &Config,
+    ) -> Self {
+        let kernel = net.kernel().clone();
+        let now = kernel.now();
+        let (mut seed, mut key) = ([0; 8], [0; 16]);
+        kernel.random(&mut seed);
+        kernel.random(&mut key);
+        let (configured, dhcp) = match config.address {
+            Address::Static { address, prefix, gateway } => {
+                (Some(InterfaceAddress { address, prefix: prefix.min(32), gateway }), None)
+            }
+            Address::Dhcp => {
+                let mut seed = [0; 8];
+                kernel.random(&mut seed);
+                let seed = u64::from_ne_bytes(seed);
+                (None, Some(Box::new(Dhcp::new(&mut *transmit, seed, config.hostname, now))))
+            }
+        };
+        let limiter = Limiter::new(config.replies_per_second, now);
+        let mut engine = Engine::new(transmit, u64::from_ne_bytes(seed), &key, limiter, now);
+        engine.set_address6(config.address6);
+        Self {
+            net,
+            receiver,
+            engine,
+            hash,
+            dhcp,
+            configured,
+            armed: None,
+            retry_at: None,
+            search: Search::default(),
+            beside: None,
+            beside_level: 0,
+        }
+    }
+
+    /// Everything that comes with time and not for one connection.
+    pub(crate) fn tick(&mut self) {
+        let now = self.net.kernel().now();
+        if self.armed.is_some_and(|armed| armed <= now) {
+            self.armed = None;
+        }
+        self.engine.room = self.engine.transmit.available();
+        if let Some(address) = self.configured.take() {
+            self.set_address(Some(address));
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            self.resolved();
+        }
+        self.run_dhcp(None);
+        self.settle_accounts();
+        self.arm_tick(now);
+    }
+
+    /// Makes `address` the interface's, and tells everybody.
+    pub(crate) fn set_address(&mut self, address: Option<InterfaceAddress>) {
+        if self.engine.address == address {
+            return;
+        }
+        let before = self.engine.address.is_some();
+        self.engine.set_address(address);
+        let (listeners, groups) = self.net.with(|shared| {
+            shared.address = address;
+            (shared.address_events.len(), shared.groups.len() as u32)
+        });
+        self.engine.announce(self.net.kernel().now());
+        self.beside_addressed();
+        for at in 0..listeners {
+            if let Some(event) = self.net.with(|shared| shared.address_events.get(at).copied()) {
+                self.net.activate(event);
+            }
+        }
+        if !before {
+            return;
+        }
+        // Connections of the old address find out, each in its own run.
+        for group in 0..groups {
+            for place in 0..self.net.with(|shared| shared.records.count(group)) {
+                let event = self.net.with(|shared| {
+                    let record = shared.records.get(Records::index(group, place));
+                    let record = record.filter(|record| record.in_table());
+                    record.and_then(|record| record.events).map(|events| events.segment)
+                });
+                if let Some(event) = event {
+                    self.net.activate(event);
+                }
+            }
+        }
+    }
+
+    /// A neighbour has answered: all that wait for one look again.
+    pub(crate) fn resolved(&mut self) {
+        let waiting = self.net.with(|shared| shared.unresolved.len());
+        for _ in 0..waiting {
+            if let Some(Some(event)) = self.net.with(|shared| shared.next_unresolved()) {
+                self.net.activate(event);
+            }
+        }
+    }
+
+    /// Has neighbours asked for again in a while.
+    pub(crate) fn retry_later(&mut self) {
+        let now = self.net.kernel().now();
+        self.retry_at = Some(now + RETRY);
+        self.arm_tick(now);
+    }
+
+    /// Lets `waiter` wait for a transmit buffer, behind the others.
+    pub(crate) fn starve(&mut self, waiter: Waiter) {
+        self.engine.tally.transmit_full += 1;
+        self.settle_accounts();
+        self.net.with(|shared| shared.wait_for_buffer(waiter));
+        self.when_available();
+    }
+
+    /// Has [`Stack::transmit_ready`] run when a transmit buffer is free.
+    pub(crate) fn when_available(&mut self) {
+        // What is queued must be with the device before one can become free.
+        self.engine.transmit.flush();
+        self.engine.unflushed = None;
+        if self.engine.transmit.notify_when_available()
+            && let Some(events) = self.net.events()
+        {
+            self.net.activate(events.transmit_ready);
+        }
+    }
+
+    /// Transmit buffers are free: those that wait go on, oldest first.
+    pub(crate) fn transmit_ready(&mut self) {
+        let free = self.engine.transmit.available();
+        for _ in 0..free {
+            let Some(event) = self.net.with(|shared| shared.next_starved()) else { break };
+            if let Some(event) = event {
+                self.net.activate(event);
+            }
+        }
+        if self.net.with(|shared| !shared.starved.is_empty()) {
+            self.when_available();
+        }
+    }
+
+    /// Has the device told of queued frames once all work at hand of this priority is done:
+    /// one notification, which leaves the machine, for as many frames as there are.
+    #[inline]
+    pub(crate) fn flush_later(&mut self, priority: Priority, event: Option<EventId>) {
+        if self.engine.unflushed.is_some_and(|others| others >= priority) {
+            return;
+        }
+        match event {
+            Some(event) => {
+                self.engine.unflushed = Some(priority);
+                self.net.activate(event);
+            }
+            None => {
+                self.engine.unflushed = None;
+                self.engine.transmit.flush();
+            }
+        }
+    }
+
+    /// Tells the device of queued frames.
+    pub(crate) fn flush(&mut self) {
+        if self.engine.unflushed.take().is_some() {
+            self.engine.transmit.flush();
+        }
+    }
+
+    /// Adds what seldom is counted to the shared counters, if it was.
+    #[inline]
+    pub(crate) fn settle_rest(&mut self) {
+        if self.engine.tally != Tally::default() {
+            self.settle_accounts();
+        }
+    }
+
+    /// Adds what was counted to the shared counters.
+    pub(crate) fn settle_accounts(&mut self) {
+        let tally = core::mem::take(&mut self.engine.tally);
+        self.net.with(|shared| shared.counters.add(&tally));
+    }
+
+    pub(crate) fn arm_tick(&mut self, now: Instant) {
+        let dhcp = self.dhcp.as_mut().and_then(|dhcp| dhcp.due(now));
+        let due = match (self.retry_at, dhcp) {
+            (Some(one), Some(other)) => one.min(other),
+            (one, other) => match one.or(other) {
+                Some(due) => due,
+                None => return,
+            },
+        };
+        if self.armed.is_some_and(|armed| armed <= due) {
+            return;
+        }
+        if let Some(events) = self.net.events()
+            && self.net.kernel().arm(events.tick_timer, due.max(now), None).is_ok()
+        {
+            self.armed = Some(due);
+        }
+    }
+}
+
+impl<K: Kernel> Net<K> {
+    /// The context in which the stack works.
+    pub(crate) fn stack(&self) -> Result<Context<Stack<K>>, Error> {
+        self.stack_context().map(Context::new).ok_or(Error::NotStarted)
+    }
+}

@@ -1,0 +1,53 @@
+//! Frames that belong to no connection and no socket: ARP, ICMP, DHCP, closed ports.
+
+use crate::path::classify::{Class, classify};
+use crate::path::stack::Stack;
+use reflex_event::Kernel;
+use reflex_hil::Frame;
+
+/// Most frames served in one run.
+const BATCH: u32 = 4;
+
+impl<K: Kernel> Stack<K> {
+    pub(crate) fn others(&mut self) {
+        self.engine.room = self.engine.transmit.available();
+        for _ in 0..BATCH {
+            let frame = self.net.with(|shared| shared.frames.pop(&mut shared.others));
+            let Some(frame) = frame else { break };
+            let class = classify(&frame, &self.engine.station);
+            self.other(class.ok(), &frame);
+        }
+        self.engine.transmit.flush();
+        self.engine.unflushed = None;
+        self.settle_accounts();
+        let more =
+            self.net.with(|shared| shared.others_event.filter(|_| !shared.others.is_empty()));
+        if let Some(event) = more {
+            self.net.activate(event);
+        }
+    }
+
+    fn other(&mut self, class: Option<Class>, frame: &Frame) {
+        let now = self.net.kernel().now();
+        match class {
+            Some(Class::Arp) => {
+                if self.engine.arp(frame, now) {
+                    self.resolved();
+                }
+                // A lease is renewed with the server's hardware address.
+                if self.dhcp.is_some() {
+                    self.run_dhcp(Some(frame));
+                }
+            }
+            Some(Class::Nd) if self.engine.nd(frame, now) => self.resolved(),
+            Some(Class::Nd) => {}
+            Some(Class::Dhcp) => {
+                self.run_dhcp(Some(frame));
+                self.arm_tick(now);
+            }
+            Some(_) => self.engine.orphan(frame, now),
+            // The interface's address changed while it was queued.
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! A connection as the demultiplexer, the stack and the application share it.
+//!
+//! ```text
+//!                 SYN, place found             handshake done
+//!   Free ─────────────────────────▶ HalfOpen ─────────────────▶ Open
+//!    ▲ │                               │                         │ │
+//!    │ └──── connect ──▶ Connecting ───┼─────── SYN-ACK ────────▶┘ │
+//!    │                        │        │ reset, time-out           │
+//!    ├────────────────────────┼────────┘                           │
+//!    │                        ▼ refused, time-out                  │ both FINs or a failure
+//!    ├──── application told ─ Over ◀───────────────────────────────┤
+//!    │                         ▲ 10 s, told or not                 │
+//!    └─ told and expired, ─── TimeWait ◀───────────────────────────┘
+//!       or place needed
+//! ```
+//!
+//! The holder of the [`Endpoint`] owns the socket. It is in the record unless it was taken out, in
+//! a section, for the time of one handler's work on it; a context that finds it gone leaves a mark
+//! (`stack_wanted`, `application_wanted`), and the holder answers the mark with an activation when
+//! it puts the endpoint back. Nothing ever waits.
+
+use crate::ip::endpoint::Endpoint;
+use crate::table::flow_key::FlowKey;
+use crate::table::index::NONE;
+use crate::table::queue::Queue;
+use crate::table::waiter::Waiter;
+use crate::types::error::ConnectionError;
+use crate::types::tcp_state::Watch;
+use alloc::vec::Vec;
+use core::ops::{Index, IndexMut};
+use reflex_event::{EventId, Priority, TimerId};
+use reflex_memory::Lent;
+
+/// What the application is to be told, in the order in which it is told.
+pub(crate) mod notice {
+    pub(crate) const ACCEPTED: u8 = 1;
+    pub(crate) const CONNECTED: u8 = 2;
+    pub(crate) const RECEIVED: u8 = 4;
+    pub(crate) const SENT: u8 = 8;
+    pub(crate) const CLOSED: u8 = 16;
+    pub(crate) const FAILED: u8 = 32;
+    pub(crate) const ENDED: u8 = 64;
+    pub(crate) const STATE: u8 = 128;
+}
+
+/// What the application asks of the stack.
+pub(crate) mod request {
+    pub(crate) const CLOSE: u8 = 1;
+    pub(crate) const ABORT: u8 = 2;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Phase {
+    /// Its parts have not all been made.
+    #[default]
+    Unbuilt,
+    Free,
+    HalfOpen,
+    Connecting,
+    Open,
+    /// The socket is closed; the application has not been told yet.
+    Over,
+    /// The socket is in TIME-WAIT.
+    TimeWait,
+}
+
+/// The kernel's objects of one record, made once and kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Events {
+    /// Runs the stack on this connection.
+    pub(crate) segment: EventId,
+    /// Runs the application's handlers.
+    pub(crate) application: EventId,
+    /// Activates `segment`.
+    pub(crate) timer: TimerId,
+}
+
+pub(crate) struct Record {
+    pub(crate) key: FlowKey,
+    /// Of the key.
+    pub(crate) hash: u32,
+    pub(crate) next_in_bucket: u32,
+    pub(crate) queue: Queue,
+    pub(crate) endpoint: Option<Lent<Endpoint>>,
+    pub(crate) events: Option<Events>,
+    /// Which connection it is of all that the record has been: too many to come round.
+    pub(crate) generation: u64,
+    pub(crate) group: u32,
+    /// Index below the owner's limit.
+    pub(crate) slot: u32,
+    /// In which of its owner's lives it was registered.
+    pub(crate) life: u64,
+    pub(crate) priority: Priority,
+    pub(crate) phase: Phase,
+    pub(crate) notices: u8,
+    pub(crate) requests: u8,
+    pub(crate) error: Option<ConnectionError>,
+    /// The application knows that the connection is over.
+    pub(crate) told: bool,
+    pub(crate) stack_wanted: bool,
+    pub(crate) application_wanted: bool,
+    /// A send was short: the application waits for room.
+    pub(crate) send_blocked: bool,
+    /// The application watches the socket's state.
+    pub(crate) watch: Option<Watch>,
+    /// In one of the stack's waiting lists, and the one behind it there.
+    pub(crate) waiting: bool,
+    pub(crate) next_waiting: Option<Waiter>,
+    /// In its group's list of those that are to run, and the one behind it there.
+    pub(crate) ready: bool,
+    pub(crate) next_ready: u32,
+    /// Links of the owner's list of free records or of those in TIME-WAIT.
+    pub(crate) previous: u32,
+    pub(crate) next: u32,
+    pub(crate) listed: bool,
+}
+
+impl Record {
+    pub(crate) fn new(group: u32, slot: u32, priority: Priority, queue: u16) -> Self {
+        Self {
+            key: FlowKey::default(),
+            hash: 0,
+            next_in_bucket: NONE,
+            queue: Queue::new(queue),
+            endpoint: None,
+            events: None,
+            generation: 1,
+            group,
+            slot,
+            life: 0,
+            priority,
+            phase: Phase::Unbuilt,
+            notices: 0,
+            requests: 0,
+            error: None,
+            told: false,
+            stack_wanted: false,
+            application_wanted: false,
+            send_blocked: false,
+            watch: None,
+            waiting: false,
+            next_waiting: None,
+            ready: false,
+            next_ready: NONE,
+            previous: NONE,
+            next: NONE,
+            listed: false,
+        }
+    }
+
+    /// Whether the flow table has it.
+    pub(crate) fn in_table(&self) -> bool {
+        !matches!(self.phase, Phase::Unbuilt | Phase::Free)
+    }
+}
+
+/// All records. An index is made of the group's and of the record's place in the group, so that
+/// each group has records of its own, made room for when it was made, and none ever moves.
+pub(crate) struct Records {
+    groups: Vec<Vec<Record>>,
+}
+
+/// Bits of an index that are the record's place in its group.
+const PLACE: u32 = 22;
+
+impl Records {
+    /// Groups there can be: one less than an index could name, so that [`NONE`] and the indices near
+    /// it are nobody's.
+    pub(crate) const GROUPS: usize = (1 << (u32::BITS - PLACE)) - 1;
+    /// Records a group can have.
+    pub(crate) const MOST: u32 = 1 << PLACE;
+
+    pub(crate) const fn new() -> Self {
+        Self { groups: Vec::new() }
+    }
+
+    /// The groups' directory, to be given room.
+    pub(crate) fn groups(&mut self) -> &mut Vec<Vec<Record>> {
+        &mut self.groups
+    }
+
+    /// Adds a group: with no records, and with room for all it will have.
+    pub(crate) fn add_group(&mut self, records: Vec<Record>) {
+        debug_assert!(records.is_empty());
+        self.groups.push(records);
+    }
+
+    /// Records of a group.
+    pub(crate) fn count(&self, group: u32) -> u32 {
+        self.groups.get(group as usize).map_or(0, |records| records.len() as u32)
+    }
+
+    /// Records there is room for in a group.
+    pub(crate) fn room(&self, group: u32) -> u32 {
+        self.groups.get(group as usize).map_or(0, |records| records.capacity() as u32)
+    }
+
+    /// The index of a group's record.
+    pub(crate) fn index(group: u32, place: u32) -> u32 {
+        group << PLACE | place
+    }
+
+    /// Adds a record to its group, which has room for it.
+    pub(crate) fn push(&mut self, record: Record) -> u32 {
+        let group = record.group;
+        let records = &mut self.groups[group as usize];
+        records.push(record);
+        Self::index(group, records.len() as u32 - 1)
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, index: u32) -> Option<&Record> {
+        let place = (index & (Self::MOST - 1)) as usize;
+        self.groups.get((index >> PLACE) as usize)?.get(place)
+    }
+
+    #[inline(always)]
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Record> {
+        let place = (index & (Self::MOST - 1)) as usize;
+        self.groups.get_mut((index >> PLACE) as usize)?.get_mut(place)
+    }
+}
+
+impl Index<u32> for Records {
+    type Output = Record;
+
+    #[inline(always)]
+    fn index(&self, index: u32) -> &Record {
+        &self.groups[(index >> PLACE) as usize][(index & (Self::MOST - 1)) as usize]
+    }
+}
+
+impl IndexMut<u32> for Records {
+    #[inline(always)]
+    fn index_mut(&mut self, index: u32) -> &mut Record {
+        &mut self.groups[(index >> PLACE) as usize][(index & (Self::MOST - 1)) as usize]
+    }
+}
+
+/// A doubly linked list of records, oldest first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List {
+    head: u32,
+    tail: u32,
+}
+
+impl List {
+    pub(crate) const EMPTY: Self = Self { head: NONE, tail: NONE };
+
+    pub(crate) fn push_back(&mut self, records: &mut Records, index: u32) {
+        let record = &mut records[index];
+        (record.previous, record.next, record.listed) = (self.tail, NONE, true);
+        match records.get_mut(self.tail) {
+            Some(last) => last.next = index,
+            None => self.head = index,
+        }
+        self.tail = index;
+    }
+
+    pub(crate) fn push_front(&mut self, records: &mut Records, index: u32) {
+        let record = &mut records[index];
+        (record.previous, record.next, record.listed) = (NONE, self.head, true);
+        match records.get_mut(self.head) {
+            Some(first) => first.previous = index,
+            None => self.tail = index,
+        }
+        self.head = index;
+    }
+
+    pub(crate) fn remove(&mut self, records: &mut Records, index: u32) {
+        let record = &mut records[index];
+        let (previous, next) = (record.previous, record.next);
+        (record.previous, record.next, record.listed) = (NONE, NONE, false);
+        match records.get_mut(previous) {
+            Some(record) => record.next = next,
+            None => self.head = next,
+        }
+        match records.get_mut(next) {
+            Some(record) => record.previous = previous,
+            None => self.tail = previous,
+        }
+    }
+
+    pub(crate) fn front(&self) -> Option<u32> {
+        (self.head != NONE).then_some(self.head)
+    }
+}

@@ -1,0 +1,395 @@
+//! The tables that the stack and the applications share.
+//!
+//! All of it lies behind one dispatch ceiling and is only touched in short sections: none takes time
+//! in proportion to anything.
+
+use crate::table::connection_record::{Events, List, Phase, Record, Records};
+use crate::table::flow::{FlowHash, FlowTable};
+use crate::table::flow_key::FlowKey;
+use crate::table::index::{Directory, NONE};
+use crate::table::lost_buffers::LostBuffers;
+use crate::table::owner::Owner;
+use crate::table::port::PortTable;
+use crate::table::priorities::Levels;
+use crate::table::queue::{FrameStore, Queue};
+use crate::table::ready_list::ReadyList;
+use crate::table::socket_record::UdpRecord;
+use crate::table::wait_list::WaitList;
+use crate::table::waiter::Wait;
+use crate::types::counters::Counters;
+use crate::types::settings::{Config, InterfaceAddress, Settings, Transport};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use reflex_event::{Ceiling, ContextId, EventId, Kernel, Priority};
+use reflex_hil::{AttachedProtocol, Frame};
+use reflex_memory::Pool;
+use spin::Once;
+
+/// Registers the handler of one record with the application's context.
+pub(crate) type Register<K> =
+    dyn Fn(&Net<K>, Priority, u32, u32) -> Result<EventId, reflex_event::Error> + Send + Sync;
+
+/// All connections of one listener, or all that one context opens.
+pub(crate) struct Group<K: Kernel> {
+    /// The context that serves them, and in which of its lives.
+    pub(crate) owner: Owner,
+    /// Counts those lives here: records of an earlier one are to be registered anew.
+    pub(crate) life: u64,
+    /// The owner has been given up.
+    pub(crate) orphaned: bool,
+    /// Of a listener.
+    pub(crate) port: Option<u16>,
+    /// Not after the listener was closed.
+    pub(crate) listening: bool,
+    pub(crate) settings: Settings,
+    pub(crate) register: Arc<Register<K>>,
+    pub(crate) pool: &'static Pool,
+    /// Opening segments.
+    pub(crate) openings: Queue,
+    pub(crate) opening_event: Option<EventId>,
+    /// Runs those in the list.
+    pub(crate) run_event: Option<EventId>,
+    pub(crate) ready: ReadyList,
+    pub(crate) free: List,
+    pub(crate) time_wait: List,
+    /// A record that could be made only half-way, to be tried again.
+    pub(crate) unbuilt: Option<u32>,
+    /// Records made so far.
+    pub(crate) made: u32,
+    pub(crate) half_open: u32,
+    /// Frames queued.
+    pub(crate) queued: u32,
+}
+
+impl<K: Kernel> Group<K> {
+    /// Whether it is that owner's: a handle of an earlier life is none of a later one's, even when the
+    /// group has been taken over.
+    pub(crate) fn is_of(&self, owner: Owner) -> bool {
+        self.owner == owner && !self.orphaned
+    }
+}
+
+pub(crate) struct Shared<K: Kernel> {
+    /// Longest IPv4 packet.
+    pub(crate) mtu: usize,
+    pub(crate) address: Option<InterfaceAddress>,
+    pub(crate) flows: FlowTable,
+    /// Connections that the flow table has to have room for.
+    pub(crate) places: usize,
+    pub(crate) records: Records,
+    pub(crate) groups: Directory<Group<K>>,
+    /// Listening TCP ports and their groups.
+    pub(crate) ports: PortTable,
+    pub(crate) frames: FrameStore,
+    /// Frames of connections that are over, to be [dropped](Net::drop_dead) outside of sections.
+    pub(crate) dead: Queue,
+    /// Most frames one group or socket may have queued.
+    pub(crate) share: u32,
+    /// Buffers of frames that do not come back.
+    pub(crate) lost_buffers: LostBuffers,
+    pub(crate) others: Queue,
+    pub(crate) others_event: Option<EventId>,
+    pub(crate) sockets: Directory<UdpRecord>,
+    /// Bound UDP ports and their sockets.
+    pub(crate) udp_ports: PortTable,
+    /// Waiting for a transmit buffer.
+    pub(crate) starved: WaitList,
+    /// Waiting for a neighbour.
+    pub(crate) unresolved: WaitList,
+    /// The UDP port of the protocol beside the stack, the protocol until the stack has taken it
+    /// over, what has it go on, and its places in the lists of those that wait.
+    pub(crate) beside_port: Option<u16>,
+    pub(crate) arriving: Option<Box<dyn AttachedProtocol>>,
+    pub(crate) beside_ready: Option<EventId>,
+    pub(crate) beside_waits: [Wait; 2],
+    /// The stack's own priority, those of the groups and sockets, and those that connections have of
+    /// their own.
+    pub(crate) levels: Levels,
+    /// The priority at which frames are received: the highest of these.
+    pub(crate) receiving_at: Priority,
+    /// Told of every change of the address.
+    pub(crate) address_events: Vec<EventId>,
+    /// Connections with something that the application has not heard yet.
+    pub(crate) untold: u32,
+    pub(crate) counters: Counters,
+}
+
+/// Most frames that wait for the handler of everything without a connection.
+const OTHERS: u16 = 64;
+
+impl<K: Kernel> Shared<K> {
+    pub(crate) fn new(mtu: usize, frames: u32) -> Self {
+        Self {
+            mtu,
+            address: None,
+            flows: FlowTable::new(),
+            places: 0,
+            records: Records::new(),
+            groups: Vec::new(),
+            ports: PortTable::new(),
+            frames: FrameStore::new(frames),
+            dead: Queue::new(u16::MAX),
+            share: frames.div_ceil(2),
+            lost_buffers: LostBuffers::default(),
+            others: Queue::new(OTHERS),
+            others_event: None,
+            sockets: Vec::new(),
+            udp_ports: PortTable::new(),
+            starved: WaitList::EMPTY,
+            unresolved: WaitList::EMPTY,
+            beside_port: None,
+            arriving: None,
+            beside_ready: None,
+            beside_waits: [Wait::default(); 2],
+            levels: Levels::NONE,
+            receiving_at: Priority::default(),
+            address_events: Vec::new(),
+            untold: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Queues an opening segment that found a connection after all, behind its other frames. False
+    /// when there is no room.
+    pub(crate) fn requeue(&mut self, frame: &mut Option<Frame>, index: u32) -> bool {
+        let record = &mut self.records[index];
+        let queued = self.frames.push(&mut record.queue, frame).is_ok();
+        self.groups[record.group as usize].queued += u32::from(queued);
+        queued
+    }
+
+    /// The oldest frame of a record.
+    #[inline]
+    pub(crate) fn pop(&mut self, index: u32) -> Option<Frame> {
+        let record = &mut self.records[index];
+        let frame = self.frames.pop(&mut record.queue)?;
+        self.groups[record.group as usize].queued -= 1;
+        Some(frame)
+    }
+
+    /// The next free record of `group` that was made already, or the oldest in TIME-WAIT once
+    /// all have been made. It is taken off its list.
+    pub(crate) fn take_free(&mut self, group: u32) -> Option<u32> {
+        let owner = &mut self.groups[group as usize];
+        if let Some(index) = owner.free.front() {
+            owner.free.remove(&mut self.records, index);
+            return Some(index);
+        }
+        None
+    }
+
+    /// Puts a record back that was taken in vain, or has no connection any more.
+    pub(crate) fn give_back(&mut self, index: u32) {
+        let Self { records, groups, .. } = self;
+        let record = &records[index];
+        let free = &mut groups[record.group as usize].free;
+        if record.endpoint.as_ref().is_some_and(|endpoint| endpoint.retired) {
+            // It needs another endpoint first.
+            free.push_back(records, index);
+        } else {
+            // The latest used is the next used: its memory is warm.
+            free.push_front(records, index);
+        }
+    }
+
+    /// Cuts short the oldest TIME-WAIT of `group`: its record is free. False when there is none.
+    fn cut_short(&mut self, group: u32) -> bool {
+        let oldest = self.groups[group as usize].time_wait.front();
+        let Some(index) = oldest.filter(|index| self.records[*index].endpoint.is_some()) else {
+            return false;
+        };
+        self.counters.time_wait_recycled += 1;
+        self.release(index);
+        true
+    }
+
+    /// Puts a record under `key`, of that `hash`, into the flow table.
+    pub(crate) fn open(&mut self, index: u32, key: FlowKey, hash: u32, phase: Phase) {
+        let record = &mut self.records[index];
+        record.key = key;
+        record.hash = hash;
+        record.phase = phase;
+        if phase == Phase::HalfOpen {
+            self.groups[record.group as usize].half_open += 1;
+            self.counters.half_open += 1;
+        }
+        self.flows.insert(&mut self.records, index);
+    }
+
+    /// The handshake of a half-open record has come to its end, good or bad.
+    pub(crate) fn no_longer_half_open(&mut self, index: u32) {
+        self.groups[self.records[index].group as usize].half_open -= 1;
+        self.counters.half_open -= 1;
+    }
+
+    /// Ends a connection: its record is free for the next, and all handles to it are stale.
+    /// The endpoint must be in the record. The frames it had are [dead](Self::dead).
+    pub(crate) fn release(&mut self, index: u32) {
+        let Self { records, groups, flows, frames, dead, counters, .. } = self;
+        flows.remove(records, index);
+        let record = &mut records[index];
+        let group = &mut *groups[record.group as usize];
+        if !record.queue.is_empty() {
+            group.queued -= u32::from(record.queue.len());
+            frames.append(dead, &mut record.queue);
+        }
+        if record.phase == Phase::HalfOpen {
+            group.half_open -= 1;
+            counters.half_open -= 1;
+        }
+        if record.notices != 0 {
+            self.untold = self.untold.saturating_sub(1);
+        }
+        record.phase = Phase::Free;
+        record.key = FlowKey::default();
+        record.next_in_bucket = NONE;
+        record.generation += 1;
+        record.notices = 0;
+        record.requests = 0;
+        record.error = None;
+        record.told = false;
+        record.stack_wanted = false;
+        record.application_wanted = false;
+        record.send_blocked = false;
+        record.watch = None;
+        if let Some(endpoint) = &mut record.endpoint {
+            endpoint.forget();
+        }
+        if record.listed {
+            group.time_wait.remove(records, index);
+        }
+        self.give_back(index);
+    }
+
+    /// Gives a connection a priority of its own, or its group's again: the events to change the priority of so,
+    /// before which [`Net::follow_priorities`] is to be called.
+    pub(crate) fn prioritise(&mut self, index: u32, priority: Priority) -> Option<Events> {
+        let record = &mut self.records[index];
+        let usual = self.groups[record.group as usize].settings.priority;
+        if record.priority != usual {
+            self.levels.remove(record.priority);
+        }
+        if priority != usual {
+            self.levels.add(priority);
+        }
+        record.priority = priority;
+        record.events
+    }
+
+    /// The record of a live handle.
+    #[inline]
+    pub(crate) fn live(&mut self, index: u32, generation: u64) -> Option<&mut Record> {
+        let record = self.records.get_mut(index)?;
+        (record.generation == generation).then_some(record)
+    }
+}
+
+impl<K: Kernel> Net<K> {
+    /// Cuts short the oldest TIME-WAIT of `group`, and takes its record.
+    pub(crate) fn take_oldest_time_wait(&self, group: u32) -> Option<u32> {
+        if !self.with(|shared| shared.cut_short(group)) {
+            return None;
+        }
+        self.drop_dead();
+        self.with(|shared| shared.take_free(group))
+    }
+}
+
+/// A network stack: what applications open sockets with.
+///
+/// ```text
+/// let (net, stack) = Net::new(kernel, receive, transmit, config);
+/// let context = /* a context of its own with the state `stack` */;
+/// let interrupts = net.start(context, priority)?;
+/// /* from then on, each interrupt of the interface is an occurrence of one of `interrupts` */
+/// ```
+pub struct Net<K: Kernel> {
+    inner: Arc<Inner<K>>,
+}
+
+struct Inner<K: Kernel> {
+    kernel: K,
+    hash: FlowHash,
+    shared: Ceiling<Shared<K>>,
+    /// The stack's context, once it has been started, and its registrations.
+    stack: Once<ContextId>,
+    events: Once<StackEvents>,
+    opened: Option<fn(Transport, u16)>,
+}
+
+/// The stack's own registrations.
+#[derive(Clone, Copy)]
+pub(crate) struct StackEvents {
+    pub(crate) received: EventId,
+    pub(crate) transmit_ready: EventId,
+    pub(crate) tick_timer: reflex_event::TimerId,
+    /// Activated by the kernel when a context has been given up.
+    pub(crate) bereaved: EventId,
+    /// Activated when a buffer of a frame does not come back.
+    pub(crate) replace_buffers: EventId,
+}
+
+impl<K: Kernel> Net<K> {
+    /// A handle of tables that nothing has been put into.
+    pub(crate) fn of(kernel: K, hash: FlowHash, shared: Shared<K>, config: &Config) -> Self {
+        let inner = Inner {
+            kernel,
+            hash,
+            shared: Ceiling::new(shared),
+            stack: Once::new(),
+            events: Once::new(),
+            opened: config.opened,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The stack has been started in a context, with these registrations.
+    pub(crate) fn started(&self, stack: ContextId, events: StackEvents) {
+        self.inner.stack.call_once(|| stack);
+        self.inner.events.call_once(|| events);
+    }
+
+    /// The stack's context, once it has been started.
+    pub(crate) fn stack_context(&self) -> Option<ContextId> {
+        self.inner.stack.get().copied()
+    }
+
+    /// Tells that a port is open, if that was asked for.
+    pub(crate) fn announce(&self, transport: Transport, port: u16) {
+        if let Some(opened) = self.inner.opened {
+            opened(transport, port);
+        }
+    }
+
+    pub(crate) fn kernel(&self) -> &K {
+        &self.inner.kernel
+    }
+
+    /// The hash of 4-tuples.
+    pub(crate) fn hash(&self) -> &FlowHash {
+        &self.inner.hash
+    }
+
+    pub(crate) fn events(&self) -> Option<&StackEvents> {
+        self.inner.events.get()
+    }
+
+    #[inline]
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Shared<K>) -> R) -> R {
+        self.inner.shared.with(&self.inner.kernel, work)
+    }
+
+    /// Activates an event of ours. It can only be refused when its registration has ended or
+    /// four billion occurrences are pending; either way there is nobody to tell.
+    #[inline]
+    pub(crate) fn activate(&self, event: EventId) {
+        let _ = self.inner.kernel.activate(event, 1);
+    }
+}
+
+impl<K: Kernel> Clone for Net<K> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}

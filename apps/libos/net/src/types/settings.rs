@@ -1,0 +1,130 @@
+//! How connections are to behave, and the stack's own parameters.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+use reflex_event::Priority;
+
+/// How the interface gets its address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Address {
+    /// Given.
+    Static {
+        /// The interface's address.
+        address: Ipv4Addr,
+        /// Length of the subnet's prefix, 0 to 32.
+        prefix: u8,
+        /// The router to everywhere else.
+        gateway: Option<Ipv4Addr>,
+    },
+    /// Asked for by DHCP (RFC 2131).
+    Dhcp,
+}
+
+/// The two transport protocols.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// The stack's parameters.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How the interface gets its address.
+    pub address: Address,
+    /// An IPv6 address beside the link-local one, and the length of its prefix.
+    pub address6: Option<(Ipv6Addr, u8)>,
+    /// The name told to the DHCP server; at most 63 bytes count.
+    pub hostname: Option<&'static str>,
+    /// Received frames that may wait in queues, all together. No listener or socket may have
+    /// more than half of them.
+    pub frames: u32,
+    /// Replies a second to closed ports and to ICMP echo requests.
+    pub replies_per_second: u32,
+    /// Is told of each port that has been opened.
+    pub opened: Option<fn(Transport, u16)>,
+}
+
+impl Config {
+    /// The usual parameters with the given source of addresses.
+    pub const fn new(address: Address) -> Self {
+        Self {
+            address,
+            address6: None,
+            hostname: None,
+            frames: 512,
+            replies_per_second: 1000,
+            opened: None,
+        }
+    }
+}
+
+/// The interface's address and route, once it has them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InterfaceAddress {
+    /// The interface's address.
+    pub address: Ipv4Addr,
+    /// Length of the subnet's prefix.
+    pub prefix: u8,
+    /// The router to everywhere else.
+    pub gateway: Option<Ipv4Addr>,
+}
+
+/// What all connections of one owner have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) priority: Priority,
+    /// Half-open connections at a time.
+    pub(crate) backlog: u32,
+    /// Connections at a time, those in TIME-WAIT included.
+    pub(crate) connections: u32,
+    /// Bytes.
+    pub(crate) receive_buffer: usize,
+    pub(crate) send_buffer: usize,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) keep_alive: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            priority: Priority::DEFAULT,
+            backlog: 128,
+            connections: 256,
+            receive_buffer: 4096,
+            send_buffer: 8192,
+            idle: None,
+            keep_alive: None,
+        }
+    }
+}
+
+/// How long a half-open connection is waited for: SYN-ACKs go out after 0, 1, 3 and 7 seconds.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long an attempt to connect is made: SYNs after 0, 1, 3, 7 and 15 seconds.
+pub(crate) const CONNECT: Duration = Duration::from_secs(20);
+/// How long data is retransmitted without an answer; RFC 1122, 4.2.3.5 asks for 100 s at least.
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(120);
+/// How long the peer may take to close its half after we closed ours.
+pub(crate) const FIN_WAIT: Duration = Duration::from_secs(60);
+/// How long an acknowledgement waits for data to travel with (RFC 1122, 4.2.3.2: under 500 ms).
+/// Long enough that the timer seldom fires under load, where answers carry it.
+pub(crate) const ACK_DELAY: Duration = Duration::from_millis(40);
+
+/// Parameters of a UDP socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UdpSettings {
+    pub(crate) priority: Priority,
+    /// Received datagrams that may wait.
+    pub(crate) receive_queue: u16,
+    /// Bytes of the send queue.
+    pub(crate) send_buffer: usize,
+}
+
+impl Default for UdpSettings {
+    fn default() -> Self {
+        Self { priority: Priority::DEFAULT, receive_queue: 32, send_buffer: 16 * 1024 }
+    }
+}
