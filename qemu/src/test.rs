@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 
 use crate::build::{build, variable};
@@ -85,11 +85,17 @@ pub struct Arguments {
 /// Runs the subcommand.
 pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     let project = Project::here()?;
-    let means = Means::provide(&project, installing);
+    // Programs of the world need neither guests nor what drives them.
+    let only_world = arguments.only == Some(Part::World);
+    let means = match only_world {
+        false => Means::provide(&project, installing),
+        true => Means::without_guests(),
+    };
     let first_seed = arguments.seed.unwrap_or_else(new_seed);
     let skipping = if arguments.allow_skip { Skipping::Allowed } else { Skipping::Fails };
     match &means.emulator {
         Ok(emulator) => console::note("Emulator", emulator),
+        Err(_) if only_world => {}
         Err(error) => console::warning(format!("no test can boot a guest: {error:#}")),
     }
     if project.is_fresh() && arguments.filter.is_none() {
@@ -168,6 +174,13 @@ impl Means {
             false => Ok(()),
         };
         Means { emulator, clients, network: namespace::within(|| ()).map_err(Into::into) }
+    }
+
+    /// What is needed when no guest is to be booted: nothing is looked for, or installed.
+    fn without_guests() -> Means {
+        let no_guest = || anyhow!("no guest is to be booted");
+        let network = namespace::within(|| ()).map_err(Into::into);
+        Means { emulator: Err(no_guest()), clients: Err(no_guest()), network }
     }
 }
 
