@@ -130,7 +130,7 @@ impl Client {
         self.step(now, random, State::expired)
     }
 
-    /// The address that was [to be probed](Action::Probe) is nobody's.
+    /// The address that was [to be probed](crate::Action::Probe) is nobody's.
     pub fn address_is_free(
         &mut self,
         address: Ipv4Addr,

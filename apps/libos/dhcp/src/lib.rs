@@ -17,6 +17,18 @@
 //! ([`Client::message`], [`Client::write_message`]). Of what it sends only renewals and releases go to
 //! one host: the interface finds the next hop for these.
 //!
+//! **The interface's part.** It gives the client the frames for which [`is_for_client`] says yes, calls
+//! [`Client::expired`] at the deadline, and does what comes of each call, in order:
+//!
+//! - [`Action::Send`]: a broadcast goes out as it is. What goes to one host takes the route that is in
+//!   force at this moment, and waits for its next hop's hardware address like any other packet; a
+//!   release comes before the loss of the address that it is sent from.
+//! - [`Action::Probe`]: three probes and a wait (RFC 5227, 2.1.1), then [`Client::address_is_free`] or
+//!   [`Client::conflict`]; that too when an address in use has to be given up (2.4).
+//! - [`Action::Granted`], [`Action::Changed`]: address, prefix and routes are those of
+//!   [`Client::lease`], and a router is on the link, whatever the prefix. [`Action::Renewed`]: nothing.
+//!   [`Action::Lost`]: the address is used no longer, in no packet.
+//!
 //! **Where the specifications leave a choice**, or real servers depart from them:
 //!
 //! - The first acceptable offer is taken; after something went wrong, one of those that come in a

@@ -162,3 +162,24 @@ fn replies_while_an_address_is_probed_are_ignored() {
     script.refuses(&Answer::nak(&request), Error::Unexpected);
     script.refuses(&Answer::ack(&request), Error::Unexpected);
 }
+
+/// A lease that has worked clears the record, however it ends.
+#[test]
+fn a_conflict_after_a_lease_that_worked_is_the_first() {
+    let mut script = Script::begin();
+    for at in [0.0, 5.2] {
+        let discover = script.leaves(Kind::Discover);
+        script.arrives(&Answer::offer(&discover));
+        let request = script.leaves(Kind::Request);
+        assert!((script.seconds() - at).abs() < 0.001);
+        script.arrives(&Answer::nak(&request));
+    }
+    script.acquire(Answer::offer, Answer::ack);
+    let begun = script.seconds();
+    script.silent_until(begun + 100.0);
+    script.conflict(HOST);
+    script.leaves(Kind::Decline);
+    script.tells(Action::Lost(Loss::Conflict));
+    // As the third misfortune it would be 16 seconds.
+    script.leaves_at(begun + 110.0, Kind::Discover);
+}

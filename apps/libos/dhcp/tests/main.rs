@@ -1,6 +1,7 @@
 //! A DHCP client among servers of all kinds, in time that is made up.
 
 mod acquiring;
+mod captures;
 mod declining;
 mod frames;
 mod hostile;

@@ -3,7 +3,7 @@
 use crate::support::answer::Answer;
 use crate::support::script::{Script, settings};
 use crate::support::sent::Sent;
-use crate::support::{HOST, OTHER, SERVER, ip};
+use crate::support::{Dice, HOST, OTHER, SERVER, ip};
 use reflex_dhcp::*;
 use std::net::Ipv4Addr;
 
@@ -173,4 +173,56 @@ fn servers_that_cannot_be_reached_are_refused() {
     script.refuses(&Answer::offer(&discover).with(54, [10, 77, 0]), Error::OptionLength);
     script.arrives(&Answer::offer(&discover));
     assert_eq!(script.leaves(Kind::Request).requested(), Some(HOST));
+}
+
+/// Which of these offers is taken, with random numbers of this seed, by a client that has been
+/// refused so many times by the usual server.
+fn choice(draws: u64, refusals: u32, servers: &[Ipv4Addr]) -> Ipv4Addr {
+    let mut script = Script::begin();
+    for _ in 0..refusals {
+        let discover = script.leaves(Kind::Discover);
+        script.arrives(&Answer::offer(&discover));
+        let request = script.leaves(Kind::Request);
+        script.arrives(&Answer::nak(&request));
+    }
+    script.dice = Some(Dice(draws));
+    let discover = script.leaves(Kind::Discover);
+    for server in servers {
+        script.arrives(&Answer::offer(&discover).by(*server));
+    }
+    script.leaves(Kind::Request).server().expect("a server")
+}
+
+/// How often each is taken, in 480 choices.
+fn counts(refusals: u32, servers: &[Ipv4Addr]) -> Vec<usize> {
+    let choices: Vec<Ipv4Addr> = (0..480).map(|draws| choice(draws, refusals, servers)).collect();
+    servers.iter().map(|it| choices.iter().filter(|choice| *choice == it).count()).collect()
+}
+
+/// One that always answers first is not always taken.
+#[test]
+fn equal_offers_are_drawn_by_lot() {
+    for count in counts(1, &[ip(10), ip(11), ip(12), ip(13)]) {
+        assert!((60..=180).contains(&count), "{count} of 480");
+    }
+}
+
+/// Wherever it comes among them.
+#[test]
+fn a_suspect_is_not_drawn_among_others() {
+    for place in 0..4 {
+        let mut servers = vec![ip(10), ip(11), ip(12)];
+        servers.insert(place, SERVER);
+        let counts = counts(1, &servers);
+        assert_eq!(counts[place], 0, "{counts:?}");
+        assert!(counts.iter().filter(|count| **count > 60).count() == 3, "{counts:?}");
+    }
+}
+
+/// A server can be suspected for what the network did, and others may be worse: after several
+/// misfortunes each has its chance now and then.
+#[test]
+fn a_suspect_is_drawn_now_and_then() {
+    let counts = counts(2, &[SERVER, ip(10)]);
+    assert!((10..=160).contains(&counts[0]), "{counts:?}");
 }

@@ -125,3 +125,17 @@ fn the_shortest_lease_is_prolonged_in_its_half() {
         script.tells(Action::Renewed);
     }
 }
+
+/// A lease that was held for a minute has worked, and all servers are asked at once when it ends; a
+/// shorter one is as good as none.
+#[test]
+fn a_lease_has_worked_after_a_minute() {
+    for (seconds, wait) in [(60, 0.0), (59, 4.0)] {
+        let mut script = Script::bound_by(|to| Answer::ack(to).seconds(seconds));
+        script.leaves(Kind::Request);
+        script.leaves(Kind::Request);
+        let end = f64::from(seconds);
+        script.tells_at(end, Action::Lost(Loss::Expired));
+        script.leaves_at(end + wait, Kind::Discover);
+    }
+}

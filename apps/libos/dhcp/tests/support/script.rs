@@ -6,7 +6,7 @@
 
 use super::answer::Answer;
 use super::sent::Sent;
-use super::{MAC, SERVER_MAC};
+use super::{Dice, MAC, SERVER_MAC};
 use reflex_dhcp::*;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
@@ -24,6 +24,8 @@ pub(crate) struct Script {
     pub(crate) client: Client,
     now: Instant,
     draws: u32,
+    /// Real random numbers in place of those, for what is drawn by lot.
+    pub(crate) dice: Option<Dice>,
     /// When each happened, in seconds.
     heard: VecDeque<(f64, Event)>,
 }
@@ -47,7 +49,7 @@ impl Script {
     /// A client that has not begun.
     pub(crate) fn off(settings: Settings) -> Self {
         let now = Instant::ZERO + Duration::from_secs(1000);
-        Self { client: Client::new(settings), now, draws: 0, heard: VecDeque::new() }
+        Self { client: Client::new(settings), now, draws: 0, dice: None, heard: VecDeque::new() }
     }
 
     /// One that holds the usual lease, granted by this acknowledgement, since its second 0.
@@ -84,9 +86,12 @@ impl Script {
         &mut self,
         call: impl FnOnce(&mut Client, Instant, &mut Random<'_>) -> Actions,
     ) {
-        let draws = &mut self.draws;
+        let (draws, dice) = (&mut self.draws, &mut self.dice);
         // Modulo the 2001 milliseconds of a back-off's spread they are its middle.
         let mut random = || {
+            if let Some(dice) = dice {
+                return dice.next() as u32;
+            }
             *draws += 1;
             *draws * 2001 + 1000
         };
