@@ -44,8 +44,8 @@ impl System {
         Ok(Source::latest(&self.kernel(), self.system_context()?)?)
     }
 
-    /// [`source`](Self::source) for plain data, which is told to many in less time: copying it takes no
-    /// code of anybody's, which would have to be contained.
+    /// [`source`](Self::source) for plain data, which is told to many in less time: copying it
+    /// takes no code of an application's, which would have to be contained.
     ///
     /// # Errors
     /// When memory or a table does not allow one more.

@@ -87,7 +87,7 @@ macro_rules! println {
     ($($text:tt)*) => { $crate::__private::line(::core::format_args!($($text)*)) };
 }
 
-/// What the macros refer to. Not for anybody else.
+/// What the macros refer to. Not for other code.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::conclude::conclude;

@@ -23,7 +23,7 @@ impl<T: Send + 'static> Subscribed<T> {
 
     /// The registration's identifier.
     pub fn event(&self) -> EventId {
-        // Nobody has had this before it was registered.
+        // No code has had this before it was registered.
         self.delivery.event().unwrap_or(EventId { index: u32::MAX, generation: 0 })
     }
 

@@ -160,9 +160,9 @@ where
     /// Registers `handler` with `context`. What is there already is the first occurrence.
     ///
     /// # Errors
-    /// [`EventError::Exclusive`](crate::EventError::Exclusive) when somebody has registered
-    /// already and the kind goes to one only; others when memory, a table or a limit does not
-    /// allow one more.
+    /// [`EventError::Exclusive`](crate::EventError::Exclusive) when there is a registration already
+    /// and the kind goes to one only; others when memory, a table or a limit does not allow one
+    /// more.
     pub fn on<S, F>(self, context: Context<S>, handler: F) -> Result<Subscribed<X::Data>, Error>
     where
         S: 'static,

@@ -32,7 +32,7 @@ impl System {
     /// A handler that fails ends the context's present life: its registrations end, its own boxes
     /// are taken back, its connections are reset, its ports closed. After a while the next life
     /// begins with the constructor. Handlers that others register with the context end like its
-    /// own, and nobody registers them again.
+    /// own, and are not registered again.
     ///
     /// ```ignore
     /// system.context_with("web", move |setup| {
@@ -55,7 +55,7 @@ impl System {
 
     /// From now on `handler`, which runs in `supervisor`, is told of each failure of `context` once
     /// everything has been cleaned up, and says what is to be done; also of one before this call,
-    /// if nobody has been told. The supervisor's context is told of trouble of the kind
+    /// if no supervisor has been told. The supervisor's context is told of trouble of the kind
     /// [`HandlerStopped`](crate::Trouble::HandlerStopped), too.
     ///
     /// When a supervisor that is itself restarted calls this again in its constructor, nothing it
@@ -80,7 +80,7 @@ impl System {
             let Ok(stopped) = kernel.stopped(context) else { return };
             match handler(state, &stopped) {
                 Verdict::Ignore => {}
-                // It may have been restarted by somebody else, or cannot be.
+                // It may have been restarted already, or cannot be.
                 Verdict::Restart => drop(kernel.restart(context)),
                 Verdict::Halt => exit::fail(
                     exit::PANIC,

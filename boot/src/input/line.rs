@@ -25,7 +25,7 @@ type ConsoleIntake = Intake<Receiver, WAITING>;
 pub enum InputError {
     /// The machine has no serial port.
     NoPort,
-    /// Somebody else reads it.
+    /// Other code reads it.
     Taken,
     /// The port's interrupt belongs to no controller.
     NoController,

@@ -24,7 +24,7 @@ pub struct Listening {
 struct Queue {
     /// The event of the handler that accepts.
     event: Option<EventId>,
-    /// To be closed when nobody accepts any more.
+    /// To be closed when no handler accepts any more.
     listener: Option<Listener>,
     first: Option<Shared<ConnectionSlot>>,
     last: Option<Shared<ConnectionSlot>>,
@@ -52,7 +52,7 @@ impl Listening {
         self.queue.with(&self.kernel, work)
     }
 
-    /// Queues a place, unless it is queued; false when nobody accepts.
+    /// Queues a place, unless it is queued; false when no handler accepts.
     fn push(&self, place: &Shared<ConnectionSlot>) -> bool {
         let event = self.with(|queue| {
             let queued = place.0.with(&self.kernel, |content| {
@@ -90,7 +90,7 @@ impl Listening {
         })
     }
 
-    /// Nobody accepts any more.
+    /// No handler accepts any more.
     fn close(&self) {
         if let Some(listener) = self.with(|queue| queue.listener.take()) {
             listener.close();

@@ -53,7 +53,7 @@ impl Keepalives {
 pub fn enter_keepalive(system: System) -> Result<(), Error> {
     let kernel = system.kernel();
     let waiter = system.waiter()?;
-    // Somebody runs, or there would be no waiter.
+    // A context runs, or there would be no waiter.
     let context = kernel.running().ok_or(EventError::Busy)?;
     if KEEPALIVES.enter(kernel, context, waiter.event()) {
         waiter.wait()?;

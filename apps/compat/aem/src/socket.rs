@@ -76,7 +76,7 @@ struct Notes {
     /// States of the socket as bits, in the order in which they are told.
     socket: u8,
     socket_told: Option<SocketState>,
-    /// The socket closes, and nobody has been told.
+    /// The socket closes, and no handler has been told.
     close: bool,
     /// The peer will send no more.
     closing: bool,
@@ -171,7 +171,7 @@ impl SocketShared {
         }
     }
 
-    /// Does so unless somebody is about to read what came before.
+    /// Does so unless a handler is to read what came before.
     pub(super) fn follow_unread(&self) {
         if !self.has(SocketEvent::Read) {
             self.follow();
@@ -251,12 +251,12 @@ impl<S: 'static> Socket<S> {
 /// Has `handler` told when there are bytes to read: those that there are already, and whenever more
 /// have come. It reads them by [`Connection::receive`] or [`Connection::exchange`].
 ///
-/// When the peer has closed, and nobody is told by [`sockasync_close`], it runs once more and finds
+/// When the peer has closed, and no handler is told by [`sockasync_close`], it runs once more and finds
 /// nothing; then the socket closes too.
 ///
 /// # Errors
-/// [`EventError::Exclusive`] when somebody is told already, [`NetError::Closed`] when the connection
-/// is over; others when memory or a table does not allow one more.
+/// [`EventError::Exclusive`] when a handler is told already, [`NetError::Closed`] when the connection is over;
+/// others when memory or a table does not allow one more.
 pub fn sockasync_read<S: 'static>(
     socket: &Socket<S>,
     priority: Option<Priority>,

@@ -52,8 +52,8 @@ impl Console {
     /// The console's input, for the first caller.
     ///
     /// # Errors
-    /// [`Error::Console`] when there is none, or somebody else reads it; others when memory or a
-    /// table does not allow it.
+    /// [`Error::Console`] when there is none, or other code reads it; others when memory or a table
+    /// does not allow it.
     pub fn open(system: System) -> Result<Self, Error> {
         let kernel = system.kernel();
         let pump: Arc<Once<Arc<ConsoleShared>>> = Arc::default();

@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 use reflex_event::{Ceiling, Error as EventError};
 
-/// A condition that a job samples as long as anybody has registered. Copies are of the same
+/// A condition that a job samples as long as there is a registration. Copies are of the same
 /// monitor.
 pub struct Monitor<T: Clone + Send + 'static>(Arc<MonitorShared<T>>);
 

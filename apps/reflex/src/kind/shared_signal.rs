@@ -6,8 +6,8 @@ use super::{Counted, Kind, Source};
 use crate::{Activation, Error, Priority, Runtime, Signal, SignalMode, System};
 use alloc::sync::Arc;
 
-/// A signal, shared: `fire` has everybody told, from any handler and any interrupt. Copies are of the
-/// same signal.
+/// A signal, shared: `fire` has every registration told, from any handler and any interrupt. Copies
+/// are of the same signal.
 ///
 /// A registration by [`each`](crate::Subscription::each) runs once a firing, as a semaphore would
 /// have it, only as long as firings are told one at a time; the count says what they amount to.
@@ -22,7 +22,7 @@ struct SignalShared {
 }
 
 impl SharedSignal {
-    /// A signal that nobody has fired.
+    /// A signal that has not been fired.
     ///
     /// # Errors
     /// When memory or a table does not allow one more.

@@ -112,7 +112,7 @@ impl Kind<Runtime> for Tcp {
         &self.0.source
     }
 
-    /// Connections may have waited for somebody to be told of them.
+    /// Connections may have waited for a registration that is told of them.
     fn attached(&self, _: u32) -> Result<(), EventError> {
         self.0.kernel.activate(self.0.flush, 1)
     }
@@ -121,7 +121,7 @@ impl Kind<Runtime> for Tcp {
 /// What happens to connections, on its way to the source.
 struct TcpBridge {
     source: Source<TcpEvent>,
-    /// Somebody has registered, once.
+    /// There has been a registration.
     heard: bool,
     /// By slot.
     slots: Vec<SlotChanges>,
@@ -161,7 +161,7 @@ impl TcpChange {
 }
 
 impl TcpBridge {
-    /// Whether there is nobody to be told any more.
+    /// Whether there is no registration to be told any more.
     fn is_deserted(&self) -> bool {
         self.heard && self.source.registrations() == 0
     }

@@ -61,7 +61,7 @@ impl Udp {
         &self.0.socket
     }
 
-    /// Datagrams that were dropped for want of room, or because nobody had registered.
+    /// Datagrams that were dropped for want of room, or because there was no registration.
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Relaxed)
     }
