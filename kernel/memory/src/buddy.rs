@@ -250,6 +250,14 @@ impl<'t> Buddy<'t> {
         self.table.states[block as usize] = state_of(KEPT, order);
     }
 
+    /// Whether there are free blocks of the order `least` or larger, and none from `order` up that are
+    /// smaller than those.
+    pub(crate) fn has_only_from(&self, order: u32, least: u32) -> bool {
+        let held = self.table.states.get(self.hand as usize).map_or(0, |state| 1 << (state & !TAG));
+        let fitting = (self.occupied | held) >> order;
+        fitting != 0 && fitting & ((1 << (least - order)) - 1) == 0
+    }
+
     /// Whether nothing is in hand.
     pub(crate) fn is_merged(&self) -> bool {
         self.hand == NIL

@@ -20,6 +20,11 @@ const ORDERS: usize = 4;
 /// Blocks a magazine holds at most: their numbers take as many bytes as a cache line has.
 pub(crate) const ROUNDS: usize = 16;
 
+/// How many orders larger a block is that is cut for a magazine.
+const CUT: u32 = 3;
+
+const _: () = assert!(1 << CUT <= ROUNDS + 1);
+
 struct Magazine {
     rounds: [u32; ROUNDS],
     length: usize,
@@ -58,11 +63,29 @@ impl Blocks {
         Some(block)
     }
 
-    /// One step towards a block of `2^order` granules.
+    /// One step towards a block of `2^order` granules. Where a larger block is to be split for it, eight
+    /// are cut at once, of which the others go into their empty magazine: an owner that takes block
+    /// after block splits for every eighth.
     ///
     /// # Errors
     /// [`Error::Exhausted`] when there is none, [`Error::TooLarge`] when there cannot be.
     pub(crate) fn take_step(&mut self, order: u32, kind: Kind) -> Poll<Result<u32, Error>> {
+        if let Some(magazine) = self.magazines.get_mut(order as usize)
+            && magazine.length == 0
+            && self.buddy.has_only_from(order, order + CUT)
+        {
+            let Poll::Ready(Ok(block)) = self.buddy.allocate_step(order + CUT, kind) else {
+                return Poll::Pending;
+            };
+            self.buddy.hand_out(block, order, kind);
+            // The first in comes out last, so that they follow each other.
+            for round in &mut magazine.rounds[..(1 << CUT) - 1] {
+                magazine.length += 1;
+                *round = block + (((1 << CUT) - magazine.length as u32) << order);
+                self.buddy.keep_at(*round, order);
+            }
+            return Poll::Ready(Ok(block));
+        }
         let step = self.buddy.allocate_step(order, kind);
         if step == Poll::Ready(Err(Error::Exhausted)) && self.empty_step() {
             return Poll::Pending;

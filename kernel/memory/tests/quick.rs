@@ -77,21 +77,52 @@ fn what_was_just_given_is_taken_in_one_exclusion() {
     assert_eq!(pool.stats().allocated, 0);
 }
 
-/// Up to as many as have ever been taken there is nothing to note.
+/// An owner that takes more than ever has a larger block split for every eighth, if one must be: the
+/// others are as quick as any, follow each other, and are counted.
 #[test]
-fn at_the_peak_the_last_block_is_as_quick() {
+fn growth_splits_for_every_eighth_block() {
     let (pool, counting) = counted();
-    let held: Vec<_> = (0..9).map(|_| pool.bytes(64).unwrap()).collect();
+    for granules in [1, 2] {
+        let bytes = granules * 64;
+        let mut held = Vec::new();
+        for number in 0..16 {
+            let before = counting.entered.load(Relaxed);
+            held.push(pool.bytes(bytes).unwrap());
+            let quick = counting.entered.load(Relaxed) - before == 1;
+            assert_eq!(quick, number % 8 != 0, "block {number} of {granules} granules");
+            assert_eq!(pool.available(), 32 * 64 - held.len() * bytes);
+        }
+        let starts: Vec<_> = held.iter().map(|block| block.as_ptr().addr()).collect();
+        for eight in starts.chunks(8) {
+            assert!(eight.is_sorted() && eight[7] - eight[0] == 7 * bytes, "{starts:x?}");
+        }
+        drop(held);
+        let stats = pool.stats();
+        assert_eq!((stats.peak, stats.allocated), (16 * bytes, 0));
+        assert_eq!(stats.largest_free, 32 * 64, "whole again");
+    }
+}
+
+/// Where a smaller free block will do, none is split for a magazine; and what a magazine holds is to be
+/// had as a larger block.
+#[test]
+fn nothing_is_split_or_kept_in_vain() {
+    let (pool, _) = counted();
+    // All but the first eight, whose second half then lies free in a list.
+    let first = pool.bytes(64 * 4).unwrap();
+    let held: Vec<_> = [4, 8, 16].into_iter().map(|n| pool.bytes(64 * n).unwrap()).collect();
+    let _ = pool.stats();
+    drop(first);
+    let _ = pool.stats();
+    let one = pool.bytes(64).unwrap();
+    assert_eq!(pool.stats().largest_free, 64 * 2, "two, one and one are left of four");
+    drop(one);
     drop(held);
-    let held: Vec<_> = (0..8).map(|_| pool.bytes(64).unwrap()).collect();
-    let before = counting.entered.load(Relaxed);
-    let ninth = pool.bytes(64).unwrap();
-    assert_eq!(counting.entered.load(Relaxed) - before, 1, "as many as there have been");
-    let before = counting.entered.load(Relaxed);
-    let tenth = pool.bytes(64).unwrap();
-    assert!(counting.entered.load(Relaxed) - before > 1, "more than there have been");
-    assert_eq!(pool.stats().peak, 10 * 64);
-    drop((held, ninth, tenth));
+    let one = pool.bytes(64).unwrap();
+    let rest = pool.bytes(64 * 16).unwrap();
+    assert!(pool.bytes(64 * 8).is_ok(), "what the magazine holds does not stand in the way");
+    drop((one, rest));
+    assert_eq!(pool.stats().largest_free, 32 * 64);
 }
 
 /// An owner is told of each refusal for want of room, by its number, and of nothing else.

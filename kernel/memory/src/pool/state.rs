@@ -30,8 +30,6 @@ pub(super) struct State {
     free: usize,
     /// The least that ever was free.
     least: usize,
-    /// The larger of `least` and `withheld`: above it, taking something changes neither.
-    quick: usize,
     /// What of it ordinary allocations leave.
     withheld: usize,
     /// What that is in bytes, as it was asked for.
@@ -60,7 +58,6 @@ impl State {
             granules,
             free: granules,
             least: granules,
-            quick: granules,
             withheld: 0,
             reserved: 0,
             count: 0,
@@ -71,13 +68,12 @@ impl State {
         }
     }
 
-    /// A block of `2^order` granules, if a magazine has one, the reserve is not touched, and as
-    /// little was free before.
+    /// A block of `2^order` granules, if a magazine has one and the reserve is not touched.
     #[inline(always)]
     pub(super) fn take_quick(&mut self, order: u32, kind: Kind) -> Option<usize> {
         let left = self.free.wrapping_sub(1 << (order % usize::BITS));
         // Neither is anywhere near the sign bit.
-        if (left as isize) < self.quick as isize {
+        if (left as isize) < self.withheld as isize {
             return None;
         }
         let block = self.blocks.take_quick(order, kind)?;
@@ -114,11 +110,7 @@ impl State {
             ready!(self.blocks.take_step(order, kind)).map(|block| (block as usize) << self.shift)
         };
         match taken {
-            Ok(_) => {
-                self.taken(granules, kind);
-                self.least = self.least.min(self.free);
-                self.set_quick();
-            }
+            Ok(_) => self.taken(granules, kind),
             Err(_) => self.failures += 1,
         }
         Poll::Ready(taken)
@@ -262,6 +254,7 @@ impl State {
     #[inline(always)]
     fn taken(&mut self, granules: usize, kind: Kind) {
         self.free -= granules;
+        self.least = self.least.min(self.free);
         self.count += 1;
         if kind == Kind::Own {
             self.own += granules;
@@ -283,10 +276,5 @@ impl State {
     fn set_reserved(&mut self, bytes: usize) {
         self.reserved = bytes;
         self.withheld = bytes.div_ceil(1 << self.shift);
-        self.set_quick();
-    }
-
-    fn set_quick(&mut self) {
-        self.quick = self.least.max(self.withheld);
     }
 }
