@@ -1,6 +1,5 @@
 //! What the dispatcher knows of a context.
 
-use crate::id::Generation;
 use crate::queue::{Queue, Rank};
 use crate::table::NONE;
 use crate::trouble::{Notice, Troubles};
@@ -44,9 +43,9 @@ pub(crate) struct ContextRecord<C> {
     pub(crate) preempted: bool,
     /// It is to be held as soon as no handler is on its stack.
     pub(crate) stopping: bool,
-    /// How often its place has been given to another. Its name is made of this where it is needed,
-    /// since mostly only the place is.
-    pub(crate) generation: Generation,
+    /// What it is called: a name of its place. Where there is no context it is another place's, so that
+    /// it is nobody's.
+    pub(crate) name: ContextId,
     /// Neighbours among the ready, or the preempted (`next` was preempted before this one).
     pub(crate) next: u16,
     pub(crate) previous: u16,
@@ -132,7 +131,7 @@ impl<C: Copy> Contexts<C> {
             active: 0,
             preempted: false,
             stopping: false,
-            generation: Generation::FIRST,
+            name: ContextId::first(0),
             next: NOBODY,
             previous: NOBODY,
             serving: NONE,
@@ -140,7 +139,9 @@ impl<C: Copy> Contexts<C> {
             parked: NONE,
             machine,
         };
-        Self { records: [idle; MOST], queues: Vec::new(), accounts: Vec::new(), count: 0 }
+        let mut records = [idle; MOST];
+        records[0].name = ContextId::first(1);
+        Self { records, queues: Vec::new(), accounts: Vec::new(), count: 0 }
     }
 
     pub(crate) fn reserve(&mut self, most: usize) -> Result<(), Error> {
@@ -162,9 +163,10 @@ impl<C: Copy> Contexts<C> {
         self.count += 1;
         self.account(index).limits = limits;
         let record = self.at(index);
+        record.name = ContextId::first(index);
         record.machine = machine;
         record.room = room(limits);
-        Ok(self.name(index))
+        Ok(record.name)
     }
 
     /// Gives a place to another context, and returns that one's name.
@@ -172,9 +174,9 @@ impl<C: Copy> Contexts<C> {
     /// # Errors
     /// [`Error::UsedUp`].
     pub(crate) fn rename(&mut self, context: u16) -> Result<ContextId, Error> {
-        let generation = &mut self.at(context).generation;
-        *generation = generation.next()?;
-        Ok(self.name(context))
+        let record = self.at(context);
+        record.name = record.name.next()?;
+        Ok(record.name)
     }
 
     /// The account of a context that is held anew, for the one that has its place now.
@@ -183,11 +185,16 @@ impl<C: Copy> Contexts<C> {
         self.at(context).room = room(limits);
     }
 
+    /// Whether there is a context of this name.
+    #[inline(always)]
+    pub(crate) fn exists(&self, context: ContextId) -> bool {
+        self.record(context.index).name == context
+    }
+
     /// The index of a context that exists under this name.
+    #[inline(always)]
     pub(crate) fn index(&self, context: ContextId) -> Result<u16, Error> {
-        let index = usize::from(context.index);
-        let named = index < self.count && self.name(context.index) == context;
-        if named { Ok(context.index) } else { Err(Error::NoContext) }
+        if self.exists(context) { Ok(context.index) } else { Err(Error::NoContext) }
     }
 
     /// The name of the context at a place.
@@ -199,7 +206,12 @@ impl<C: Copy> Contexts<C> {
     /// The name of a context that is known to exist.
     #[inline(always)]
     pub(crate) fn name(&self, context: u16) -> ContextId {
-        ContextId::at(context, self.records[usize::from(context) % MOST].generation)
+        self.record(context).name.at(context)
+    }
+
+    #[inline(always)]
+    fn record(&self, context: u16) -> &ContextRecord<C> {
+        &self.records[usize::from(context) % MOST]
     }
 
     /// A context that is known to exist; the remainder only spares the check.

@@ -4,7 +4,7 @@ use crate::context::HELD;
 use crate::core::{Core, Outcome};
 use crate::gate::Gate;
 use crate::queue::rank;
-use crate::table::NONE;
+use crate::table::{NONE, Record};
 use crate::{ContextId, Error, EventId, Info, Meanwhile, Priority, Registration};
 
 /// A registration has been ended.
@@ -16,6 +16,10 @@ pub struct Unregistered<H> {
     pub handler: Option<H>,
     /// Occurrences that its handler was not told of.
     pub dropped: u32,
+    /// The priority that it had.
+    pub priority: Priority,
+    /// What that means for the running context, which may have had its priority from what was pending.
+    pub outcome: Outcome,
 }
 
 /// What a registration is to do beside running its handler.
@@ -35,6 +39,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// # Errors
     /// [`Error::NoContext`], [`Error::LimitReached`]; [`Error::TableFull`], also when the table
     /// [needs a chunk](Core::needs_chunk) first.
+    #[inline(always)]
     pub fn register(
         &mut self,
         context: ContextId,
@@ -46,31 +51,61 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if account.registered >= account.limits.registrations {
             return Err(Error::LimitReached);
         }
-        let id = self.table.take()?;
+        let first = account.first_owned;
+        let Registration { priority, accumulation } = registration;
+        let id = self.table.take(Record {
+            handler: Some(handler),
+            context,
+            priority,
+            accumulation,
+            next_owned: first,
+            ..Record::FREE
+        })?;
         account.registered += 1;
-        let first = core::mem::replace(&mut account.first_owned, id.index);
+        account.first_owned = id.index;
         if first != NONE {
             self.table.at(first).previous_owned = id.index;
         }
-        let record = self.table.at(id.index);
-        record.handler = Some(handler);
-        record.context = context;
-        record.priority = registration.priority;
-        record.accumulation = registration.accumulation;
-        record.next_owned = first;
         Ok(id)
     }
 
     /// Ends a registration; its pending occurrences are dropped. Its context goes on that waits
-    /// for it. A preemption may be due by that: see [`Core::preemption_due`].
+    /// for it.
     ///
     /// # Errors
     /// [`Error::Stale`].
+    #[inline(always)]
     pub fn unregister(&mut self, id: EventId) -> Result<Unregistered<H>, Error> {
+        let record = self.table.live_at(id)?;
+        if record.waits() || record.gate.has(Gate::WAKES) {
+            return self.unregister_noticed(id);
+        }
+        Ok(self.end(id.index))
+    }
+
+    /// [`Core::unregister`] of what is queued, or waited for.
+    #[cold]
+    #[inline(never)]
+    fn unregister_noticed(&mut self, id: EventId) -> Result<Unregistered<H>, Error> {
         let dropped = self.clean(id)?;
         let record = self.table.at(id.index);
         let (context, wakes) = (record.context, record.gate.has(Gate::WAKES));
+        let ended = self.end(id.index);
+        if wakes {
+            // Whoever waits for it asks again, and finds that it has ended.
+            let _ = self.wake(context);
+        }
+        Ok(Unregistered { dropped, outcome: self.outcome(), ..ended })
+    }
+
+    /// Ends a registration that has nothing pending.
+    #[inline(always)]
+    fn end(&mut self, index: u32) -> Unregistered<H> {
+        let record = self.table.at(index);
+        let (context, priority) = (record.context, record.priority);
         let (previous, next) = (record.previous_owned, record.next_owned);
+        let runs = self.contexts.at(context).serving == index;
+        let handler = self.table.end(index, runs);
         let account = self.contexts.account(context);
         account.registered -= 1;
         match previous {
@@ -80,14 +115,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if next != NONE {
             self.table.at(next).previous_owned = previous;
         }
-        self.table.retire(id.index);
-        let runs = self.contexts.at(context).serving == id.index;
-        let handler = if runs { None } else { self.table.free(id.index) };
-        if wakes {
-            // Whoever waits for it asks again, and finds that it has ended.
-            let _ = self.wake(context);
-        }
-        Ok(Unregistered { context: self.contexts.name(context), handler, dropped })
+        let context = self.contexts.name(context);
+        Unregistered { context, priority, handler, dropped: 0, outcome: Outcome::Continue }
     }
 
     /// Drops what a registration has pending; says how many occurrences that were. The running
@@ -95,15 +124,19 @@ impl<H: Copy, C: Copy> Core<H, C> {
     ///
     /// # Errors
     /// [`Error::Stale`].
+    #[inline]
     pub fn clean(&mut self, id: EventId) -> Result<u32, Error> {
+        if self.table.live_at(id)?.waits() { Ok(self.clean_waiting(id.index)) } else { Ok(0) }
+    }
+
+    /// [`Core::clean`] of what has something pending.
+    #[inline(never)]
+    fn clean_waiting(&mut self, index: u32) -> u32 {
         self.settle();
-        let record = self.table.live_at(id)?;
-        let pending = record.pending;
-        self.set_aside(id.index);
-        let record = self.table.at(id.index);
-        record.pending = 0;
+        self.set_aside(index);
+        let record = self.table.at(index);
         record.gate.set(Gate::EXPIRED, false);
-        Ok(pending)
+        core::mem::take(&mut record.pending)
     }
 
     /// Takes back that an event did not occur in time, if its handler has not been told.
@@ -164,25 +197,29 @@ impl<H: Copy, C: Copy> Core<H, C> {
     ///
     /// # Errors
     /// [`Error::Stale`].
+    #[inline]
     pub fn disable(&mut self, id: EventId, meanwhile: Meanwhile) -> Result<Outcome, Error> {
+        let record = self.table.live_at(id)?;
+        if record.waits() {
+            return Ok(self.disable_waiting(id.index, meanwhile));
+        }
+        record.gate.disable(meanwhile);
+        Ok(Outcome::Continue)
+    }
+
+    /// [`Core::disable`] of what has something pending.
+    #[cold]
+    #[inline(never)]
+    fn disable_waiting(&mut self, index: u32, meanwhile: Meanwhile) -> Outcome {
         self.settle();
-        self.table.live_at(id)?;
-        self.set_aside(id.index);
-        let record = self.table.at(id.index);
-        record.gate.set(Gate::DISABLED, false);
+        self.set_aside(index);
+        let record = self.table.at(index);
         record.gate.set(Gate::EXPIRED, false);
-        record.gate.set(
-            match meanwhile {
-                Meanwhile::Keep => Gate::KEEPING,
-                Meanwhile::Count => Gate::COUNTING,
-                Meanwhile::Discard => Gate::DISCARDING,
-            },
-            true,
-        );
+        record.gate.disable(meanwhile);
         if meanwhile == Meanwhile::Discard {
             record.pending = 0;
         }
-        Ok(self.outcome())
+        self.outcome()
     }
 
     /// Enables a registration. Returns how many occurrences were counted meanwhile and are not
@@ -190,19 +227,22 @@ impl<H: Copy, C: Copy> Core<H, C> {
     ///
     /// # Errors
     /// [`Error::Stale`].
-    pub fn enable(&mut self, id: EventId, now: u64) -> Result<(u32, Outcome), Error> {
+    #[inline]
+    pub fn enable(
+        &mut self,
+        id: EventId,
+        now: impl FnOnce() -> u64,
+    ) -> Result<(u32, Outcome), Error> {
         let record = self.table.live_at(id)?;
-        if !record.gate.has(Gate::DISABLED) {
+        let gate = record.gate;
+        record.gate.set(Gate::DISABLED, false);
+        if record.pending == 0 || !gate.has(Gate::DISABLED) {
             return Ok((0, Outcome::Continue));
         }
-        let counted = record.gate.has(Gate::COUNTING);
-        record.gate.set(Gate::DISABLED, false);
-        let pending = record.pending;
-        if counted || pending == 0 {
-            record.pending = 0;
-            return Ok((pending, Outcome::Continue));
+        if gate.has(Gate::COUNTING) {
+            return Ok((core::mem::take(&mut record.pending), Outcome::Continue));
         }
-        Ok((0, self.occurred(id.index, now)))
+        Ok((0, self.occurred(id.index, now())))
     }
 
     /// Gives a registration a trait, or takes it away.

@@ -152,9 +152,9 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// Whether there is a context of that name.
-    #[inline]
+    #[inline(always)]
     pub fn exists(&self, context: ContextId) -> bool {
-        self.contexts.index(context).is_ok()
+        self.contexts.exists(context)
     }
 
     /// Live registrations.

@@ -1,5 +1,7 @@
 //! What makes a registration more than a handler and a counter.
 
+use crate::Meanwhile;
+
 /// The marks of a registration that is not plain. A plain one has none, which is all that the
 /// hot paths look at; every mark is dealt with on a path of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +47,21 @@ impl Gate {
         self.0 & other.0 != 0
     }
 
+    /// Disables, for what is to become of occurrences.
+    #[inline(always)]
+    pub(crate) fn disable(&mut self, meanwhile: Meanwhile) {
+        self.set(Self::DISABLED, false);
+        self.set(
+            match meanwhile {
+                Meanwhile::Keep => Self::KEEPING,
+                Meanwhile::Count => Self::COUNTING,
+                Meanwhile::Discard => Self::DISCARDING,
+            },
+            true,
+        );
+    }
+
+    #[inline(always)]
     pub(crate) fn set(&mut self, marks: Self, on: bool) {
         if on { self.0 |= marks.0 } else { self.0 &= !marks.0 }
     }

@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 ///
 /// A generation has 48 bits, since a place may be given to another every few microseconds, for
 /// years. None comes again: the place of the last one is [retired](Error::UsedUp).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 #[repr(C)]
 pub struct ContextId {
     /// Place among the contexts.
@@ -22,24 +22,24 @@ const _: () = assert!(size_of::<ContextId>() == 8);
 
 /// A generation of a context's place: 48 bits, in pieces that lie where they need no room beside an
 /// index.
-#[derive(Clone, Copy, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(C, packed(2))]
 pub(crate) struct Generation {
     upper: u16,
     lower: u32,
 }
 
-impl PartialEq for Generation {
+impl PartialEq for ContextId {
     /// In one comparison.
     #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
-        u32::from(self.upper ^ other.upper) | (self.lower ^ other.lower) == 0
+        self.bits() == other.bits()
     }
 }
 
-impl Hash for Generation {
+impl Hash for ContextId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.get().hash(state);
+        self.bits().hash(state);
     }
 }
 
@@ -48,11 +48,6 @@ impl Generation {
 
     const fn new(generation: u64) -> Self {
         Self { upper: (generation >> 32) as u16, lower: generation as u32 }
-    }
-
-    #[cfg(test)]
-    pub(crate) const fn of(context: ContextId) -> Self {
-        context.generation
     }
 
     const fn get(self) -> u64 {
@@ -78,12 +73,26 @@ impl ContextId {
     /// The name of a place in one of its generations, of which the lower 48 bits count.
     #[inline(always)]
     pub const fn new(index: u16, generation: u64) -> Self {
-        Self::at(index, Generation::new(generation))
+        Self { index, generation: Generation::new(generation) }
     }
 
+    /// The name of the place `index`, which is this one's, so that only the rest is looked at.
     #[inline(always)]
-    pub(crate) const fn at(index: u16, generation: Generation) -> Self {
-        Self { index, generation }
+    pub(crate) const fn at(self, index: u16) -> Self {
+        Self { index, ..self }
+    }
+
+    /// The first name of a place.
+    pub(crate) const fn first(index: u16) -> Self {
+        Self { index, generation: Generation::FIRST }
+    }
+
+    /// The next name of the place.
+    ///
+    /// # Errors
+    /// [`Error::UsedUp`].
+    pub(crate) fn next(self) -> Result<Self, Error> {
+        Ok(Self { generation: self.generation.next()?, ..self })
     }
 
     /// Its place.
@@ -96,6 +105,13 @@ impl ContextId {
     #[inline(always)]
     pub const fn generation(self) -> u64 {
         self.generation.get()
+    }
+
+    /// All of it, as it lies in memory: one access.
+    #[inline(always)]
+    const fn bits(self) -> u64 {
+        let Generation { upper, lower } = self.generation;
+        (lower as u64) << 32 | (upper as u64) << 16 | self.index as u64
     }
 
     /// The name in one machine word.

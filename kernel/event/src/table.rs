@@ -53,9 +53,16 @@ impl<H> Record<H> {
         accumulation: Accumulation::Count,
     };
 
+    /// Whether there is something that its handler has not been told of: only then it can be in a queue,
+    /// or be what is to run next.
+    #[inline(always)]
+    pub(crate) fn waits(&self) -> bool {
+        self.pending != 0 || self.gate.has(Gate::EXPIRED)
+    }
+
     /// Whether it is in its context's queue.
     pub(crate) fn queued(&self) -> bool {
-        (self.pending != 0 || self.gate.has(Gate::EXPIRED)) && !self.gate.has(Gate::ASIDE)
+        self.waits() && !self.gate.has(Gate::ASIDE)
     }
 }
 
@@ -145,41 +152,51 @@ impl<H> Table<H> {
         }
     }
 
-    /// Takes a free place, which [`needs_chunk`](Self::needs_chunk) has said to be there.
-    pub(crate) fn take(&mut self) -> Result<EventId, Error> {
-        if self.needs_chunk()? {
-            return Err(Error::TableFull);
-        }
-        let mut index = self.free;
-        if index == NONE {
-            index = self.fresh;
+    /// Takes a free place for a registration, which is given the place's generation.
+    ///
+    /// # Errors
+    /// [`Error::TableFull`], also when the table [needs a chunk](Self::needs_chunk) first.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, new: Record<H>) -> Result<EventId, Error> {
+        let index = if self.free == NONE { self.fresh } else { self.free };
+        let chunk = self.chunks.get_mut(index as usize / CHUNK).ok_or(Error::TableFull)?;
+        let record = &mut chunk.0[index as usize % CHUNK];
+        if self.free == NONE {
             self.fresh += 1;
         } else {
-            self.free = self.at(index).next;
+            self.free = record.next;
         }
-        let record = self.at(index);
         let generation = record.generation + 1;
-        *record = Record { generation, ..Record::FREE };
+        *record = Record { generation, ..new };
         self.live += 1;
         Ok(EventId { index, generation })
     }
 
-    /// Makes every copy of the registration's identifier stale. Its place stays taken.
-    pub(crate) fn retire(&mut self, index: u32) {
+    /// Ends the registration at a place: every copy of its identifier is stale from here on. The place
+    /// is given back at once, and the handler to the caller, unless that `runs`: then it is
+    /// [freed](Self::free) when the run is over.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, index: u32, runs: bool) -> Option<H> {
+        self.live -= 1;
         let record = self.at(index);
         record.generation = record.generation.wrapping_add(1);
-        record.gate.set(Gate::ENDING, true);
-        self.live -= 1;
+        if runs {
+            record.gate.set(Gate::ENDING, true);
+            return None;
+        }
+        self.free(index)
     }
 
-    /// The name of the registration at a place, which may have been retired.
+    /// The name of the registration at a place, which may have ended.
     pub(crate) fn name(&mut self, index: u32) -> EventId {
         let record = self.at(index);
-        let retired = u32::from(record.gate.has(Gate::ENDING));
-        EventId { index, generation: record.generation.wrapping_sub(retired) }
+        let ended = u32::from(record.gate.has(Gate::ENDING));
+        EventId { index, generation: record.generation.wrapping_sub(ended) }
     }
 
-    /// Gives a retired place back, unless its generations are used up, and its handler to the caller.
+    /// Gives the place of a registration that has ended back, unless its generations are used up, and
+    /// the handler to the caller.
+    #[inline(always)]
     pub(crate) fn free(&mut self, index: u32) -> Option<H> {
         let free = self.free;
         let record = self.at(index);

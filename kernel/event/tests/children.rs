@@ -336,8 +336,8 @@ impl Machine {
         if last == self.names(child).1 {
             return false;
         }
-        self.core.unregister(last).unwrap();
-        self.due |= self.core.preemption_due();
+        let outcome = self.core.unregister(last).unwrap().outcome;
+        self.note(outcome);
         let activate = self.children.left(&mut self.core, child);
         self.apply(Effects { outcome: Outcome::Continue, activate });
         true
@@ -467,8 +467,8 @@ impl Machine {
         let next = match repair {
             Repair::Unregister => match self.core.first_of(context).unwrap() {
                 Some(event) => {
-                    self.core.unregister(event).unwrap();
-                    self.due |= self.core.preemption_due();
+                    let outcome = self.core.unregister(event).unwrap().outcome;
+                    self.note(outcome);
                     Some(Repair::Unregister)
                 }
                 None => {
@@ -551,7 +551,7 @@ impl Machine {
 
     fn enable(&mut self) {
         self.disabled = false;
-        let (_, outcome) = self.core.enable(self.event, 0).unwrap();
+        let (_, outcome) = self.core.enable(self.event, || 0).unwrap();
         self.note(outcome);
     }
 }

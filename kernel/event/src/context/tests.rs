@@ -9,7 +9,7 @@ fn worn(left: u64) -> (Core<u32>, ContextId) {
     core.reserve(1, 1).unwrap();
     let first = core.add_context((), Limits::NONE).unwrap();
     let name = ContextId::new(first.index, ContextId::LAST_GENERATION - left);
-    core.contexts.at(first.index).generation = Generation::of(name);
+    core.contexts.at(first.index).name = name;
     core.hold(name).unwrap();
     (core, name)
 }
@@ -42,5 +42,22 @@ fn a_generation_takes_part_in_every_comparison() {
             let same = ContextId::new(7, one) == ContextId::new(7, other);
             assert_eq!(same, one == other, "{one} and {other}");
         }
+    }
+}
+
+/// A name that was made up reaches no place that has no context: neither its own, nor the one that it
+/// would be by the remainder.
+#[test]
+fn places_without_a_context_have_no_name() {
+    let mut core = Core::<u32>::new(());
+    core.reserve(1, MOST).unwrap();
+    for count in 0..3 {
+        for index in (0..=u16::MAX).filter(|index| *index >= count) {
+            for generation in [0, 1, ContextId::LAST_GENERATION] {
+                assert!(!core.exists(ContextId::new(index, generation)), "{index}.{generation}");
+            }
+        }
+        let name = core.add_context((), Limits::NONE).unwrap();
+        assert!(core.exists(name));
     }
 }

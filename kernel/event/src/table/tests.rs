@@ -23,14 +23,14 @@ fn a_place_without_generations_left_is_retired() {
     let mut table = worn(2);
     let mut names = HashSet::new();
     for _ in 0..2 * CHUNK {
-        let name = table.take().unwrap();
+        let name = table.take(Record::FREE).unwrap();
         assert_eq!(name.generation % 2, 1, "odd, so never 0");
         assert!(names.insert(name), "{name:?} has been somebody's before");
-        table.retire(name.index);
+        assert_eq!(table.end(name.index, true), None);
         assert_eq!(table.name(name.index), name, "it has its name until its place is given back");
         table.free(name.index);
     }
-    assert_eq!((table.take(), table.live()), (Err(Error::TableFull), 0));
+    assert_eq!((table.take(Record::FREE), table.live()), (Err(Error::TableFull), 0));
     for name in names {
         assert_eq!(table.live_at(name).err(), Some(Error::Stale));
     }
@@ -52,7 +52,7 @@ proptest! {
         let (mut live, mut ended) = (Vec::<EventId>::new(), HashSet::new());
         for (takes, which) in steps {
             if takes {
-                match table.take() {
+                match table.take(Record::FREE) {
                     Ok(name) => {
                         prop_assert!(!ended.contains(&name) && !live.contains(&name));
                         live.push(name);
@@ -67,8 +67,7 @@ proptest! {
             } else if !live.is_empty() {
                 let name = live.swap_remove(which.index(live.len()));
                 prop_assert!(table.live_at(name).is_ok());
-                table.retire(name.index);
-                table.free(name.index);
+                table.end(name.index, false);
                 prop_assert!(table.live_at(name).is_err());
                 ended.insert(name);
             }

@@ -90,16 +90,20 @@ impl Machine {
             assert_eq!(result, Err(Error::Stale));
             return;
         }
+        let ended = result.unwrap();
         let dropped = self.world.drop_pending(place);
         let runs = self.world.runs(place);
         let event = &mut self.world.events[place];
         event.live = false;
         event.ledger.dropped += u64::from(dropped);
         let (at, handler) = (event.context, (!runs).then_some(event.handler));
-        let wakes = event.wakes;
+        let (level, wakes) = (priority(event.priority), event.wakes);
         let context = &mut self.world.contexts[at];
         context.registered.retain(|&other| other != place);
-        assert_eq!(result, Ok(Unregistered { context: context.id, handler, dropped }));
+        let outcome = ended.outcome;
+        let expected =
+            Unregistered { context: context.id, handler, dropped, priority: level, outcome };
+        assert_eq!(ended, expected);
         // Nobody waits for what cannot occur any more.
         if wakes {
             self.world.wake(at);
@@ -107,7 +111,7 @@ impl Machine {
         if let Some(handler) = handler {
             self.give_back(handler);
         }
-        self.look();
+        self.note(outcome);
     }
 
     pub(super) fn clean(&mut self, place: usize) {
@@ -149,7 +153,7 @@ impl Machine {
     }
 
     pub(super) fn enable(&mut self, place: usize) {
-        let result = self.core.enable(self.world.events[place].id, self.world.now);
+        let result = self.core.enable(self.world.events[place].id, || self.world.now);
         let event = &mut self.world.events[place];
         if !event.live {
             assert_eq!(result, Err(Error::Stale));

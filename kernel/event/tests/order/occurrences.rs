@@ -36,7 +36,7 @@ fn a_time_out_is_told_unless_the_event_has_occurred() {
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
     let _ = core.disable(late, Meanwhile::Keep).unwrap();
     assert_eq!(core.time_out(late, 0), Ok(Outcome::Continue), "it is not to be told of anything");
-    assert_eq!(core.enable(late, 0), Ok((0, Outcome::Continue)));
+    assert_eq!(core.enable(late, || 0), Ok((0, Outcome::Continue)));
 }
 
 /// Disabled, an event keeps what occurs, or counts it for the caller that enables it, or forgets
@@ -53,7 +53,7 @@ fn disabled_events_keep_count_or_discard() {
         assert_eq!(core.preempt(), None);
         let _ = core.activate(event, 3, || 0).unwrap();
         assert_eq!(core.look_up(event).unwrap().disabled, Some(meanwhile));
-        let (was, _) = core.enable(event, 0).unwrap();
+        let (was, _) = core.enable(event, || 0).unwrap();
         assert_eq!(was, counted);
         let next = core.preempt();
         assert_eq!(next.map(|_| core.begin(|| 0).1.count), told);

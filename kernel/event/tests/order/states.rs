@@ -68,7 +68,7 @@ fn a_disabled_event_wakes_nobody() {
     assert_eq!(run_next(&mut core), "work");
     let _ = core.activate(answer, 1, || 0).unwrap();
     assert_eq!(core.wait(answer), Ok(Wait::Blocked(Next::Idle)));
-    assert_eq!(core.enable(answer, 0), Ok((0, Outcome::Preempt)));
+    assert_eq!(core.enable(answer, || 0), Ok((0, Outcome::Preempt)));
     assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
     assert_eq!(core.wait(answer), Ok(Wait::Occurred(1)));
 }

@@ -40,7 +40,13 @@ fn enter() {
 /// Ends what [`open`] opened.
 #[inline(never)]
 pub(crate) fn close() {
-    section(|cs| scope::with(cs, Scopes::unguard));
+    section(close_in);
+}
+
+/// [`close`], in a section that there is.
+#[inline(always)]
+pub(crate) fn close_in(cs: &Section) {
+    scope::with(cs, Scopes::unguard);
 }
 
 /// Takes a value, runs `work` on bytes of it, and finishes with the two: guarded, but for `work`.

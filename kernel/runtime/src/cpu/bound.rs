@@ -89,10 +89,23 @@ impl AnyState {
         self.id
     }
 
+    /// The state, if it is an `S`.
+    #[inline(always)]
+    pub(crate) fn typed<S: 'static>(self) -> Option<TypedState<S>> {
+        Some(TypedState { cell: self.downcast()?, id: self.id })
+    }
+
     /// The cell, if its state is an `S`.
+    #[inline(always)]
     pub(crate) fn downcast<S: 'static>(self) -> Option<NonNull<StateCell<S>>> {
         (self.of == TypeId::of::<S>()).then(|| self.cell.cast())
     }
+}
+
+/// A state of a known type: where its cell is, and which.
+pub(crate) struct TypedState<S: 'static> {
+    pub(crate) cell: NonNull<StateCell<S>>,
+    pub(crate) id: StateId,
 }
 
 /// A handler and the state it is for, in its context's event memory.

@@ -191,6 +191,12 @@ impl Header {
         self.extras().is_some_and(Extras::has_filter)
     }
 
+    /// Whether there is nothing beside the handler, and nothing to be done when it is dropped.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.kind.drop.is_none() && self.extras.get().is_none()
+    }
+
     /// Whether there is application's code to be run when the handler is dropped.
     pub(crate) fn must_drop(&self) -> bool {
         self.kind.drop.is_some() || self.has_filter()

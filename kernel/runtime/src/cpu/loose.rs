@@ -1,6 +1,6 @@
 //! Handlers that are no registration's: not yet, or not any more.
 
-use super::bound::{AnyState, Bound, StateCell, StateId};
+use super::bound::{AnyState, Bound, StateCell, StateId, TypedState};
 use super::handler::{Handle, Header, Stateless};
 use super::retired::Retired;
 use core::ptr::NonNull;
@@ -21,8 +21,9 @@ pub(crate) struct Loose {
 impl Loose {
     /// Binds `handler` to `state`, in `pool`, which are one context's; gives it back with the reason
     /// when that cannot be done.
+    #[inline(always)]
     pub(crate) fn bind<S, F>(
-        state: AnyState,
+        state: TypedState<S>,
         handler: F,
         pool: &'static Pool,
     ) -> Result<Self, (Error, F)>
@@ -30,9 +31,8 @@ impl Loose {
         S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
-        let Some(cell) = state.downcast::<S>() else { return Err((Error::WrongState, handler)) };
-        let handler = Bound::bind(cell, handler, pool)?;
-        Ok(Self { handler: Some(handler), state: state.id() })
+        let handler = Bound::bind(state.cell, handler, pool)?;
+        Ok(Self { handler: Some(handler), state: state.id })
     }
 
     /// Binds `handler` to a state that the kernel keeps for a context beside the context's own, in

@@ -53,7 +53,7 @@ impl Runtime {
     /// [`Error::Stale`].
     pub fn enable(self, event: EventId) -> Result<u32, Error> {
         section(|cs| {
-            let (counted, outcome) = with_core(cs, |core| core.enable(event, timestamp()))?;
+            let (counted, outcome) = with_core(cs, |core| core.enable(event, timestamp))?;
             note(outcome);
             Ok(counted)
         })

@@ -34,6 +34,51 @@ pub(crate) fn is_at_home(cs: &Section, context: ContextId) -> bool {
         && scope::with(cs, |scopes| scopes.open() == 0)
 }
 
+/// What the end of a registration leaves to its own context, which has called for it.
+pub(crate) struct Left {
+    handler: Retired,
+    context: ContextId,
+}
+
+impl Left {
+    /// Drops it.
+    #[cold]
+    pub(crate) fn drop_here(self) {
+        drop_here(self.handler, self.context);
+    }
+}
+
+/// A registration has ended that has left more than memory. If its context is
+/// [at home](is_at_home), a handler that has something to be dropped is handed out to be dropped there:
+/// it is not used by anybody else any more, and has been noted as unfinished.
+#[cold]
+#[inline(never)]
+pub(crate) fn ended(
+    cs: &Section,
+    context: ContextId,
+    handler: Retired,
+    priority: Priority,
+) -> Option<Left> {
+    handler.end_extras(cs);
+    let drops = handler.header().must_drop();
+    let place = registry::existing(cs, context.index).ok();
+    if drops && is_at_home(cs, context) {
+        if let Some(supervision) = place.and_then(|place| place.supervision) {
+            supervision.unfinished.set(Some(handler.handler()));
+        }
+        return Some(Left { handler, context });
+    }
+    if drops {
+        later(cs, context, handler, priority);
+        return None;
+    }
+    handler.drop_captured().free();
+    if let Some(worker_ref) = place.and_then(|place| place.worker_ref.get(cs)) {
+        worker_ref.left(cs);
+    }
+    None
+}
+
 /// Has what a handler of `context` has captured dropped later, in its context, and its memory freed.
 pub(crate) fn later(cs: &Section, context: ContextId, handler: Retired, priority: Priority) {
     if !handler.header().must_drop() {
@@ -51,7 +96,7 @@ pub(crate) fn later(cs: &Section, context: ContextId, handler: Retired, priority
         let outcome = core.activate(event, 1, timestamp)?;
         if core.look_up(event)?.pending == 0 {
             // Shed, since too much waits there.
-            core.unregister(event)?;
+            let _ = core.unregister(event)?;
             return Err(Error::LimitReached);
         }
         Ok(outcome)
@@ -111,13 +156,17 @@ pub(crate) struct Last;
 impl Way for Last {
     fn call(called: Called) {
         // It is running, so it is registered.
-        let _ = section(|cs| with_core(cs, |core| core.unregister(called.event())));
+        section(|cs| {
+            if let Ok(ended) = with_core(cs, |core| core.unregister(called.event())) {
+                note(ended.outcome);
+            }
+        });
     }
 }
 
 /// Drops what a handler has captured, in its own context, which may be given up meanwhile; then frees
 /// its memory. It is noted as unfinished there, if that is supervised.
-pub(crate) fn drop_here(handler: Retired, context: ContextId) {
+fn drop_here(handler: Retired, context: ContextId) {
     let husk = handler.drop_all();
     section(|cs| {
         let Ok(place) = registry::at(cs, context) else { return };

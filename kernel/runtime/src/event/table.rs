@@ -1,13 +1,14 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
 use crate::context::{guard, policy, registry, supervision};
+use crate::cpu::context::Place;
 use crate::cpu::handler::{Handler, registered};
 use crate::cpu::loose::Loose;
 use crate::cpu::retired::Retired;
-use crate::dispatch::event_core::{note_if_due, with_core};
+use crate::dispatch::event_core::{note, with_core};
 use crate::dispatch::memory;
 use crate::dispatch::section::{Section, section};
-use crate::event::retire::Last;
+use crate::event::retire::{Last, Left};
 use crate::event::{calls, retire};
 use reflex_event::{
     Activation, Chunk, Context, ContextId, Error, EventId, Executor, Priority, Record,
@@ -31,18 +32,19 @@ where
         let place = registry::at(cs, context.id())?;
         policy::permit_at(cs, place, Executor::Direct)?;
         supervision::living(place)?;
+        let state = place.state.get(cs).typed::<S>().ok_or(Error::WrongState)?;
         // Cut off in between, the bound handler would be lost.
         guard::open(cs);
-        Ok((place.pool.get(cs), place.state.get(cs)))
+        Ok((place.pool.get(cs), state))
     })?;
     // What is refused is dropped where nothing is guarded any more.
-    let registered = match Loose::bind(state, handler, pool) {
-        Ok(handler) => try_register(context.id(), registration, handler)
-            .map_err(|(error, handler)| (error, Some(handler), None)),
-        Err((error, handler)) => Err((error, None, Some(handler))),
-    };
-    guard::close();
-    registered.map_err(|(error, ..)| error)
+    match Loose::bind(state, handler, pool) {
+        Ok(handler) => register_guarded(context.id(), registration, handler),
+        Err((error, _handler)) => {
+            guard::close();
+            Err(error)
+        }
+    }
 }
 
 /// Registers a handler, which is dropped when it is refused. Others may run meanwhile.
@@ -57,8 +59,42 @@ pub(crate) fn register(
     try_register(context, registration, handler).map_err(|(error, _)| error)
 }
 
+/// [`register`], in a guarded call that was [opened](guard::open), and is closed by this.
+#[inline(never)]
+pub(crate) fn register_guarded(
+    context: ContextId,
+    registration: Registration,
+    handler: Loose,
+) -> Result<EventId, Error> {
+    let registered = section(|cs| {
+        let event = enter(cs, context, registration, &handler).ok()?;
+        guard::close_in(cs);
+        Some(event)
+    });
+    let Some(event) = registered else { return refused(context, registration, handler) };
+    // It is the core's, until it gives it back.
+    let _ = handler.keep();
+    Ok(event)
+}
+
+/// A handler has been refused once, in a guarded call: once more, which makes room if that is all it
+/// takes, and else says why.
+#[cold]
+#[inline(never)]
+fn refused(
+    context: ContextId,
+    registration: Registration,
+    handler: Loose,
+) -> Result<EventId, Error> {
+    let registered = try_register(context, registration, handler);
+    guard::close();
+    // What has been refused is dropped where nothing is guarded any more.
+    registered.map_err(|(error, _handler)| error)
+}
+
 /// [`register`], which gives back a handler that is refused.
-pub(crate) fn try_register(
+#[cold]
+fn try_register(
     context: ContextId,
     registration: Registration,
     handler: Loose,
@@ -79,13 +115,11 @@ fn place(
     handler: &Loose,
 ) -> Result<EventId, Error> {
     loop {
-        let registered = section(|cs| {
-            if admit(cs, context, handler)? {
-                calls::route(cs, handler.handler().header(), true);
-            }
-            with_core(cs, |core| core.register(context, registration, handler.handler().handler()))
+        let entered = section(|cs| {
+            registry::at(cs, context)?;
+            enter(cs, context, registration, handler)
         });
-        let refused = match registered {
+        let refused = match entered {
             Err(Error::TableFull) => Error::TableFull,
             Err(Error::LimitReached) => return Err(section(|cs| policy::refuse(cs, context))),
             registered => return registered,
@@ -99,15 +133,34 @@ fn place(
     }
 }
 
+/// Gives the core a handler, if it is admitted. That the context has this name the core says.
+#[inline(always)]
+fn enter(
+    cs: &Section,
+    context: ContextId,
+    registration: Registration,
+    handler: &Loose,
+) -> Result<EventId, Error> {
+    if admit_at(cs, registry::existing(cs, context.index)?, handler)? {
+        calls::route(cs, handler.handler().header(), true);
+    }
+    with_core(cs, |core| core.register(context, registration, handler.handler().handler()))
+}
+
 /// Whether a handler may become one of a context's, and whether its calls are then limited in time.
-/// Every handler comes through here on its way to a registration.
+/// Every handler comes through here, or [`admit_at`], on its way to a registration.
 ///
 /// # Errors
 /// [`Error::NoContext`], [`Error::Busy`] when the context has been given up and not been restarted;
 /// [`Error::Foreign`] and [`Error::WrongState`] when the handler lies in another context's memory, or
 /// is for a state that this context has not, or has no more.
 fn admit(cs: &Section, context: ContextId, handler: &Loose) -> Result<bool, Error> {
-    let place = registry::at(cs, context)?;
+    admit_at(cs, registry::at(cs, context)?, handler)
+}
+
+/// [`admit`], for the context at a place.
+#[inline(always)]
+fn admit_at(cs: &Section, place: &Place, handler: &Loose) -> Result<bool, Error> {
     handler.fits(place.pool.get(cs), place.state.get(cs))?;
     Ok(supervision::living(place)?.is_some_and(|living| living.budget.is_some()))
 }
@@ -194,12 +247,6 @@ pub(crate) fn each<E: From<Error>>(
     Ok(())
 }
 
-/// What the end of a registration leaves to its own context, which has called for it.
-struct Left {
-    handler: Retired,
-    context: ContextId,
-}
-
 /// Ends a registration; returns how many occurrences its handler was not told of. What that has
 /// captured is dropped in its context: by this, or [later](retire::later).
 ///
@@ -207,8 +254,8 @@ struct Left {
 /// [`Error::Stale`].
 pub(crate) fn end(event: EventId) -> Result<u32, Error> {
     let (dropped, left) = section(|cs| end_in(cs, event))?;
-    if let Some(Left { handler, context }) = left {
-        retire::drop_here(handler, context);
+    if let Some(left) = left {
+        left.drop_here();
     }
     Ok(dropped)
 }
@@ -224,32 +271,20 @@ pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<(), Error> {
     Ok(())
 }
 
-/// Ends a registration. If its context is [at home](retire::is_at_home), the handler is handed out to be
-/// dropped there: it is not used by anybody else any more, and has been noted as unfinished.
+/// Ends a registration. If its context is [at home](retire::is_at_home), a handler that has something to
+/// be dropped is handed out to be dropped there.
+#[inline(always)]
 fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
-    let (ended, priority) = with_core(cs, |core| {
-        let drops = registered(cs, core, event)?.must_drop();
-        let info = if drops { Some(core.look_up(event)?) } else { None };
-        let ended = core.unregister(event);
-        note_if_due(core);
-        Ok((ended?, info.map(|info| info.registration.priority)))
-    })?;
-    let Unregistered { context, handler, dropped } = ended;
+    let Unregistered { context, priority, handler, dropped, outcome } =
+        with_core(cs, |core| core.unregister(event))?;
+    note(outcome);
     let place = registry::existing(cs, context.index)?;
     if let Some(handler) = handler {
         // SAFETY: the core gave it back, so it does not run and is never called again; it lies in its
         // context's memory.
         let handler = unsafe { Retired::take_over(handler, place.pool.get(cs)) };
-        handler.end_extras(cs);
-        if let Some(priority) = priority {
-            if retire::is_at_home(cs, context) {
-                if let Some(supervision) = place.supervision {
-                    supervision.unfinished.set(Some(handler.handler()));
-                }
-                return Ok((dropped, Some(Left { handler, context })));
-            }
-            retire::later(cs, context, handler, priority);
-            return Ok((dropped, None));
+        if !handler.header().is_plain() {
+            return Ok((dropped, retire::ended(cs, context, handler, priority)));
         }
         handler.drop_captured().free();
     }

@@ -16,7 +16,7 @@ use crate::cpu::handler::Handler;
 use crate::cpu::retired::{Husk, Retired};
 use crate::cpu::scope::Scope;
 use crate::cpu::supervision::{Phase, Supervision};
-use crate::dispatch::event_core::with_core;
+use crate::dispatch::event_core::{note, with_core};
 use crate::dispatch::memory;
 use crate::dispatch::section::{Section, section};
 use crate::event::activate::activate_deferred;
@@ -164,10 +164,12 @@ impl Supervision {
             return Ended::Nothing;
         }
         let ended = section(|cs| {
-            let handler = with_core(cs, |core| {
+            let ended = with_core(cs, |core| {
                 let event = core.first_of(context).ok().flatten()?;
-                Some(core.unregister(event).ok()?.handler)
+                core.unregister(event).ok()
             })?;
+            note(ended.outcome);
+            let handler = ended.handler;
             Some(handler.map(|handler| {
                 self.unfinished.set(Some(handler));
                 // SAFETY: the core gave it back, so it does not run and is never called again.

@@ -147,8 +147,10 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     }
     // The handler that ran is ended here and now: in what state it is nobody knows, so nobody is
     // to drop it by unregistering it.
-    if let Some(event) = served {
-        let _ = with_core(cs, |core| core.unregister(event));
+    if let Some(event) = served
+        && let Ok(ended) = with_core(cs, |core| core.unregister(event))
+    {
+        note(ended.outcome);
     }
     queue::add(cs, supervision, priority);
     let (unfinished, next) = with_core(cs, |core| core.abandon(context)).ok()?;

@@ -66,7 +66,8 @@ impl<New: 'static> Rebinding<New> {
         handler: impl Fn(&mut New, Activation) + Send + 'static,
     ) -> Result<(), Error> {
         if self.is_to_be_named(event)? {
-            let handler = Loose::bind(self.state, handler, self.pool);
+            let state = self.state.typed().ok_or(Error::WrongState)?;
+            let handler = Loose::bind(state, handler, self.pool);
             self.named.push((event, Some(handler.map_err(|(error, _)| error)?)));
         }
         Ok(())
