@@ -5,7 +5,9 @@ use crate::core::{Core, Express, Outcome, UNBEATABLE};
 use crate::gate::Gate;
 use crate::queue::{Rank, rank};
 use crate::table::NONE;
-use crate::{Accumulation, Activation, ContextId, Error, EventId, Overload, Trouble, Troubles};
+use crate::{
+    Accumulation, Activation, ContextId, ContextIndex, Error, EventId, Overload, Trouble, Troubles,
+};
 
 /// A handler that is to be run now, on its context's empty stack, as if by
 /// [`Next::Start`](crate::Next::Start) and [`Core::begin`].
@@ -19,6 +21,16 @@ pub struct Start<H> {
     pub handler: H,
     /// What that is to be told.
     pub activation: Activation,
+}
+
+/// A context that waited goes on now, as if by [`Next::Resume`](crate::Next::Resume).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "the core counts on a start being carried out"]
+pub struct Resume {
+    /// The context that is preempted, if one was running.
+    pub from: Option<ContextId>,
+    /// The context that runs now.
+    pub to: ContextIndex,
 }
 
 /// What an activation that may start its handler at once has led to.
@@ -36,6 +48,8 @@ pub enum AtOnce<H> {
         /// What that is to be told.
         activation: Activation,
     },
+    /// The context goes on now that waited for it.
+    Resume(Resume),
     /// It was queued.
     Queued(Outcome),
 }
@@ -104,7 +118,40 @@ impl<H: Copy, C: Copy> Core<H, C> {
         Some(Start { from, to, handler, activation: Activation { event: id, count } })
     }
 
-    /// [`Core::start_at_once`], or else [`Core::activate`].
+    /// Lets a context go on, on the spot, that [waits](Core::wait) for a plain event, for a caller that
+    /// can carry that out: if nothing else holds it and it beats the running one. Else nothing has
+    /// happened, and the occurrences are to be [recorded](Core::activate).
+    #[inline(always)]
+    pub fn resume_at_once(&mut self, id: EventId, count: u32) -> Option<Resume> {
+        let record = self.table.live_at(id).ok()?;
+        let context = record.context;
+        if record.gate != Gate::WAKES || record.pending != 0 || count == 0 {
+            return None;
+        }
+        let account = self.contexts.account(context);
+        if !account.waiting || account.holds != 1 {
+            return None;
+        }
+        let top = self.contexts.queue(context).top();
+        let to = self.contexts.at(context);
+        let rank = top.max(to.active);
+        if rank <= self.bar {
+            return None;
+        }
+        to.effective = rank;
+        record.pending = count;
+        let account = self.contexts.account(context);
+        (account.waiting, account.holds) = (false, 0);
+        let from = self.running();
+        if from.is_some() {
+            self.preempted.push(&mut self.contexts, self.running, self.current);
+        }
+        self.running = context;
+        self.set_current(rank);
+        Some(Resume { from, to: ContextIndex { index: context } })
+    }
+
+    /// [`Core::start_at_once`], or [`Core::resume_at_once`], or else [`Core::activate`].
     ///
     /// # Errors
     /// As [`Core::activate`].
@@ -118,7 +165,10 @@ impl<H: Copy, C: Copy> Core<H, C> {
             Some(Start { from, to, handler, activation }) => {
                 Ok(AtOnce::Start { from, to, handler, activation })
             }
-            None => self.activate(id, count, now).map(AtOnce::Queued),
+            None => match self.resume_at_once(id, count) {
+                Some(resume) => Ok(AtOnce::Resume(resume)),
+                None => self.activate(id, count, now).map(AtOnce::Queued),
+            },
         }
     }
 

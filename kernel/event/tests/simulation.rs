@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use std::cell::Cell;
 use std::panic;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 const PROGRAMS: u32 = 6_000;
@@ -63,7 +64,9 @@ fn every_interleaving_keeps_the_promises() {
     if let Some(program) = failed {
         panic!("REFLEX_SEED={seed}: {}\n{program:?}", said.lock().unwrap());
     }
-    println!("{} steps", steps.get());
+    let resumed = model::occurrences::RESUMED.load(Relaxed);
+    println!("{} steps; {resumed} times a context went on on the spot", steps.get());
+    assert_ne!(resumed, 0, "no program has had a context go on on the spot");
     assert!(steps.get() >= 1_000_000, "{} steps are no million", steps.get());
 }
 

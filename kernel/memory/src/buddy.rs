@@ -250,12 +250,21 @@ impl<'t> Buddy<'t> {
         self.table.states[block as usize] = state_of(KEPT, order);
     }
 
-    /// Whether there are free blocks of the order `least` or larger, and none from `order` up that are
-    /// smaller than those.
+    /// Whether there is a free block of the order `least` or larger to be
+    /// [allocated](Self::allocate_step), which leaves nothing in hand, and none from `order` up that is
+    /// smaller.
     pub(crate) fn has_only_from(&self, order: u32, least: u32) -> bool {
-        let held = self.table.states.get(self.hand as usize).map_or(0, |state| 1 << (state & !TAG));
-        let fitting = (self.occupied | held) >> order;
-        fitting != 0 && fitting & ((1 << (least - order)) - 1) == 0
+        let listed = (self.occupied & (u32::MAX << order)).trailing_zeros();
+        match self.table.states.get(self.hand as usize) {
+            Some(state) => listed >= least && (least..=listed).contains(&u32::from(*state & !TAG)),
+            None => (least..Self::ORDERS).contains(&listed),
+        }
+    }
+
+    /// The block in hand, if it is of this order: it is not any more.
+    pub(crate) fn take_from_hand(&mut self, order: u32) -> Option<u32> {
+        let state = self.table.states.get(self.hand as usize)?;
+        (*state & !TAG == order as u8).then(|| core::mem::replace(&mut self.hand, NIL))
     }
 
     /// Whether nothing is in hand.

@@ -74,17 +74,25 @@ impl Blocks {
             && magazine.length == 0
             && self.buddy.has_only_from(order, order + CUT)
         {
-            let Poll::Ready(Ok(block)) = self.buddy.allocate_step(order + CUT, kind) else {
-                return Poll::Pending;
-            };
-            self.buddy.hand_out(block, order, kind);
-            // The first in comes out last, so that they follow each other.
-            for round in &mut magazine.rounds[..(1 << CUT) - 1] {
-                magazine.length += 1;
-                *round = block + (((1 << CUT) - magazine.length as u32) << order);
-                self.buddy.keep_at(*round, order);
+            match self.buddy.take_from_hand(order + CUT) {
+                Some(block) => {
+                    self.buddy.hand_out(block, order, kind);
+                    // The first in comes out last, so that they follow each other.
+                    for round in &mut magazine.rounds[..(1 << CUT) - 1] {
+                        magazine.length += 1;
+                        *round = block + (((1 << CUT) - magazine.length as u32) << order);
+                        self.buddy.keep_at(*round, order);
+                    }
+                    return Poll::Ready(Ok(block));
+                }
+                None => {
+                    if let Poll::Ready(Ok(block)) = self.buddy.allocate_step(order + CUT, kind) {
+                        self.buddy.keep_at(block, order + CUT);
+                        self.buddy.take_in_hand(block);
+                    }
+                    return Poll::Pending;
+                }
             }
-            return Poll::Ready(Ok(block));
         }
         let step = self.buddy.allocate_step(order, kind);
         if step == Poll::Ready(Err(Error::Exhausted)) && self.empty_step() {

@@ -361,8 +361,10 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn take_slowly(&self, layout: Layout, claim: Claim, kind: Kind) -> Result<NonNull<u8>, Error> {
+        let order = self.granule.order_for(layout.size().max(layout.align()));
         loop {
-            if let Poll::Ready(taken) = self.with(|state| state.take_step(layout, claim, kind)) {
+            let step = self.with(|state| state.take_step(layout, order, claim, kind));
+            if let Poll::Ready(taken) = step {
                 if taken.is_err() {
                     self.refuse();
                 }

@@ -10,7 +10,7 @@ mod balance;
 mod contexts;
 mod dispatch;
 mod naive;
-mod occurrences;
+pub(crate) mod occurrences;
 mod registrations;
 mod step;
 

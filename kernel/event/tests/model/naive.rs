@@ -177,6 +177,18 @@ impl World {
         !(marks || aside || event.disabled.is_some())
     }
 
+    /// Whether the next occurrence of the event has its context go on, which waits, before anybody else.
+    pub(crate) fn resumes(&self, place: usize) -> bool {
+        let event = &self.events[place];
+        let context = &self.contexts[event.context];
+        let marks = event.watched || event.timed || event.expired || event.disabled.is_some();
+        let plain = event.live && event.wakes && !marks && context.notice != Some(place);
+        let waits = context.waiting && context.holds == 1 && event.pending == 0;
+        let queued = context.queue.iter().map(|&event| self.events[event].priority);
+        let rank = context.stack.map(|frame| frame.priority).into_iter().chain(queued).max();
+        plain && waits && rank > self.running_rank() && !self.due()
+    }
+
     pub(crate) fn condition(&self, at: usize) -> Condition {
         let context = &self.contexts[at];
         match (self.rank(at), context.stack) {

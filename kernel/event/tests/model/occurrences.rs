@@ -2,7 +2,11 @@
 
 use super::naive::Frame;
 use super::{Machine, What};
-use reflex_event::{AtOnce, Error, Outcome, Trouble};
+use reflex_event::{AtOnce, Error, Outcome, Resume, Trouble};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// How often a context that waited has gone on on the spot, in all programs.
+pub(crate) static RESUMED: AtomicU64 = AtomicU64::new(0);
 
 impl Machine {
     /// Whether the core asks a watcher first.
@@ -51,6 +55,7 @@ impl Machine {
         let better = Some(event.priority) > self.world.running_rank();
         let plain = event.live && self.world.plain(place);
         let expected = plain && idle && single && better && !self.world.due();
+        let resumes = self.world.resumes(place) && count > 0;
         match self.core.activate_at_once(id, count, || now) {
             Ok(AtOnce::Start { from, to: started, handler, activation }) => {
                 assert!(expected, "a handler was begun that had to wait");
@@ -74,9 +79,22 @@ impl Machine {
                 self.world.running = Some(to);
                 self.world.begun(priority, None);
             }
+            Ok(AtOnce::Resume(Resume { from, to: resumed })) => {
+                assert!(resumes, "a context goes on that has to wait");
+                assert_eq!(from, self.world.running.map(|at| self.name(at)));
+                assert_eq!(resumed, self.name(to).place());
+                assert_eq!(self.world.admit(place, count), Ok(()));
+                if let Some(from) = self.world.running {
+                    self.world.contexts[from].turn = 0;
+                }
+                self.world.contexts[to].turn = 0;
+                self.world.running = Some(to);
+                RESUMED.fetch_add(1, Relaxed);
+            }
             Ok(AtOnce::Queued(outcome)) => {
                 // What was due may be so no more; that is found out at the section's end.
                 assert!(!expected || self.due, "a handler had to wait for nothing");
+                assert!(!resumes || self.due, "a context had to wait for nothing");
                 self.activated(place, count, pass, Ok(outcome));
             }
             Err(error) => self.activated(place, count, pass, Err(error)),

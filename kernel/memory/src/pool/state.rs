@@ -81,17 +81,17 @@ impl State {
         Some((block as usize) << self.shift)
     }
 
-    /// One step towards a block.
+    /// One step towards a block, of `2^order` granules unless a scheme serves.
     ///
     /// # Errors
     /// [`Error::Exhausted`], [`Error::TooLarge`].
     pub(super) fn take_step(
         &mut self,
         layout: Layout,
+        order: u32,
         claim: Claim,
         kind: Kind,
     ) -> Poll<Result<usize, Error>> {
-        let order = Granule { shift: self.shift }.order_for(layout.size().max(layout.align()));
         let granules = match &self.scheme {
             Some(_) => Headed::granules_for(layout),
             // A granule has 16 bytes at least, so that no order has as many as a word has bits.

@@ -86,6 +86,16 @@ pub(crate) fn begin_on(
     }
 }
 
+/// Suspends `from`, if there is one, and has `to` go on where its stack was left.
+#[inline(always)]
+pub(crate) fn go_on(outermost: &mut Outermost, from: Option<ContextId>, to: ContextIndex) {
+    let to = left(outermost, to);
+    match from {
+        Some(from) => suspend(outermost, from, to),
+        None => leave_stack(outermost, to),
+    }
+}
+
 /// Goes to `next`, dropping the present stack.
 #[inline(always)]
 pub(crate) fn go_to(outermost: &mut Outermost, next: Next) -> ! {

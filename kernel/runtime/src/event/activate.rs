@@ -2,9 +2,9 @@
 
 use crate::cpu::deferral::{Outermost, Section};
 use crate::dispatch::event_core::{borrow_core, note, timestamp};
-use crate::dispatch::switch::{begin_on, preempt};
+use crate::dispatch::switch::{begin_on, go_on, preempt};
 use crate::event::filter;
-use reflex_event::{Effects, Error, EventId, Outcome, Start};
+use reflex_event::{Effects, Error, EventId, Outcome, Resume, Start};
 
 /// Activates `event`; a handler that is due at once is started on the spot.
 #[inline(always)]
@@ -43,6 +43,11 @@ pub(crate) fn activate_held(
 /// goes to the context that has become the best to run by that.
 #[inline(never)]
 fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Result<(), Error> {
+    let resume = borrow_core(outermost).resume_at_once(event, count);
+    if let Some(Resume { from, to }) = resume {
+        go_on(outermost, from, to);
+        return Ok(());
+    }
     let outcome = borrow_core(outermost).activate(event, count, timestamp)?;
     match outcome {
         Outcome::Continue => {}
