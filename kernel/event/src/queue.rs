@@ -12,6 +12,8 @@ struct Fifo {
 /// Activations waiting for one context.
 pub(crate) struct Queue {
     levels: u64,
+    /// The rank of the highest of them.
+    top: Rank,
     fifos: [Fifo; Priority::LEVELS],
 }
 
@@ -32,12 +34,19 @@ pub(crate) fn highest(levels: u64) -> Rank {
 
 impl Queue {
     pub(crate) const EMPTY: Self =
-        Self { levels: 0, fifos: [Fifo { head: NONE, tail: NONE }; Priority::LEVELS] };
+        Self { levels: 0, top: 0, fifos: [Fifo { head: NONE, tail: NONE }; Priority::LEVELS] };
 
     /// The highest rank waiting.
     #[inline(always)]
     pub(crate) fn top(&self) -> Rank {
-        highest(self.levels)
+        self.top
+    }
+
+    /// A level has become empty.
+    #[inline(always)]
+    fn vacate(&mut self, level: usize) {
+        self.levels &= !(1 << level);
+        self.top = highest(self.levels);
     }
 
     /// Appends the registration at `index` to its priority's FIFO.
@@ -47,6 +56,7 @@ impl Queue {
         let bit = 1 << priority.level();
         let previous = if self.levels & bit == 0 {
             self.levels |= bit;
+            self.top = self.top.max(rank(priority));
             fifo.head = index;
             NONE
         } else {
@@ -68,7 +78,7 @@ impl Queue {
         let next = table.at(index).next;
         fifo.head = next;
         if next == NONE {
-            self.levels &= !(1 << level);
+            self.vacate(level);
         } else {
             table.at(next).previous = NONE;
         }
@@ -89,7 +99,7 @@ impl Queue {
             _ => table.at(next).previous = previous,
         }
         if fifo.head == NONE {
-            self.levels &= !(1 << priority.level());
+            self.vacate(priority.index());
         }
     }
 }

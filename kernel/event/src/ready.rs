@@ -12,17 +12,26 @@ struct Fifo {
 /// One FIFO of contexts a level, linked through the contexts themselves.
 pub(crate) struct Ready {
     levels: u64,
+    /// The rank of the highest of them.
+    top: Rank,
     fifos: [Fifo; 64],
 }
 
 impl Ready {
     pub(crate) const EMPTY: Self =
-        Self { levels: 0, fifos: [Fifo { head: NOBODY, tail: NOBODY }; 64] };
+        Self { levels: 0, top: 0, fifos: [Fifo { head: NOBODY, tail: NOBODY }; 64] };
 
     /// The highest rank ready.
     #[inline(always)]
     pub(crate) fn top(&self) -> Rank {
-        highest(self.levels)
+        self.top
+    }
+
+    /// A level has become empty.
+    #[inline(always)]
+    fn vacate(&mut self, level: usize) {
+        self.levels &= !(1 << level);
+        self.top = highest(self.levels);
     }
 
     /// Appends a context at `rank`, which is not 0.
@@ -37,6 +46,7 @@ impl Ready {
         let fifo = &mut self.fifos[level];
         let previous = if self.levels & 1 << level == 0 {
             self.levels |= 1 << level;
+            self.top = self.top.max(rank);
             fifo.head = context;
             NOBODY
         } else {
@@ -61,6 +71,7 @@ impl Ready {
         let fifo = &mut self.fifos[level];
         let next = if self.levels & 1 << level == 0 {
             self.levels |= 1 << level;
+            self.top = self.top.max(rank);
             fifo.tail = context;
             NOBODY
         } else {
@@ -82,7 +93,7 @@ impl Ready {
         let next = contexts.at(context).next;
         fifo.head = next;
         if next == NOBODY {
-            self.levels &= !(1 << level);
+            self.vacate(level);
         } else {
             contexts.at(next).previous = NOBODY;
         }
@@ -105,7 +116,7 @@ impl Ready {
             _ => contexts.at(next).previous = previous,
         }
         if fifo.head == NOBODY {
-            self.levels &= !(1 << level);
+            self.vacate(level);
         }
     }
 }
