@@ -28,6 +28,12 @@ pub(crate) fn service(outermost: &mut Outermost, bits: u64) {
     if waiting != DISPATCH {
         pending::post(waiting & !DISPATCH);
     }
+    preempt_apart(outermost);
+}
+
+/// [`preempt`], where a job is as likely: that needs none of the registers that this saves.
+#[inline(never)]
+fn preempt_apart(outermost: &mut Outermost) {
     preempt(outermost);
 }
 
