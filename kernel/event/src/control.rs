@@ -92,7 +92,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let (context, wakes) = (record.context, record.gate.has(Gate::WAKES));
         let ended = self.end(id.index);
         if wakes {
-            // Whoever waits for it asks again, and finds that it has ended.
+            // The context that waits for it asks again, and finds that it has ended.
             let _ = self.wake(context);
         }
         Ok(Unregistered { dropped, outcome: self.outcome(), ..ended })

@@ -108,7 +108,7 @@ fn growth_splits_for_every_eighth_block() {
 #[test]
 fn nothing_is_split_or_kept_in_vain() {
     let (pool, _) = counted();
-    // All but the first eight, whose second half then lies free in a list.
+    // All but the first eight, of which the second half then lies free in a list.
     let first = pool.bytes(64 * 4).unwrap();
     let held: Vec<_> = [4, 8, 16].into_iter().map(|n| pool.bytes(64 * n).unwrap()).collect();
     let _ = pool.stats();

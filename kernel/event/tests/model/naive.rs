@@ -177,7 +177,7 @@ impl World {
         !(marks || aside || event.disabled.is_some())
     }
 
-    /// Whether the next occurrence of the event has its context go on, which waits, before anybody else.
+    /// Whether the next occurrence of the event has its context go on, which waits, before all others.
     pub(crate) fn resumes(&self, place: usize) -> bool {
         let event = &self.events[place];
         let context = &self.contexts[event.context];
