@@ -3,16 +3,14 @@
 use crate::api::connection::Connection;
 use crate::api::service::{TcpService, deliver};
 use crate::path::stack::Stack;
-use crate::table::connection_record::{List, Records};
+use crate::table::connection_record::Records;
 use crate::table::owner::Owner;
-use crate::table::queue::Queue;
-use crate::table::ready_list::ReadyList;
 use crate::table::tables::{Group, Net, Register};
 use crate::types::error::Error;
 use crate::types::settings::Settings;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use reflex_event::{Accumulation, Context, Kernel, Registration};
+use reflex_event::{Accumulation, Context, Kernel, Priority, Registration};
 
 /// How connections are registered that are served by `context`.
 pub(crate) fn register_with<K: Kernel, S: TcpService<K>>(context: Context<S>) -> Arc<Register<K>> {
@@ -61,22 +59,12 @@ impl<K: Kernel> Net<K> {
         context: Context<S>,
         register: Arc<Register<K>>,
     ) -> Result<(u32, Owner), Error> {
-        let usable = 1..=1 << 30;
-        if port == Some(0)
-            || settings.connections == 0
-            || settings.connections > Records::MOST
-            || settings.backlog == 0
-            || !usable.contains(&settings.receive_buffer)
-            || !usable.contains(&settings.send_buffer)
-        {
-            return Err(Error::BadParameter);
-        }
-        let stack = self.stack()?;
+        check(port, &settings)?;
+        // A port is opened for a stack that works.
+        self.stack()?;
         let kernel = self.kernel();
         kernel.permit(context.id(), "tcp")?;
         let pool = kernel.pool(context)?;
-        let priority = settings.priority;
-        let registration = Registration { priority, accumulation: Accumulation::Count };
         let owner = self.owner(context.id())?;
         kernel.on_end(context.id(), self.bereaved()?)?;
         if let Some(port) = port
@@ -91,32 +79,22 @@ impl<K: Kernel> Net<K> {
         if let Some(group) = self.adopt(owner, port, &settings, (&register, pool))? {
             return Ok((group, owner));
         }
-        let group = Box::new(Group {
-            owner,
-            life: 0,
-            orphaned: false,
-            port,
-            listening: false,
-            settings,
-            register,
-            pool,
-            openings: Queue::new(settings.backlog.clamp(16, 1024) as u16),
-            opening_event: None,
-            run_event: None,
-            ready: ReadyList::EMPTY,
-            free: List::EMPTY,
-            time_wait: List::EMPTY,
-            unbuilt: None,
-            made: 0,
-            half_open: 0,
-            queued: 0,
-        });
+        let group = Box::new(Group::new(owner, port, settings, register, pool));
         let group = self.add_group(port, group)?;
         self.follow_priorities();
+        self.serve_group(group, port.is_some(), settings.priority)?;
+        Ok((group, owner))
+    }
+
+    /// Registers a group with the stack, which has its connections run from now on, and accepts others
+    /// if it listens.
+    fn serve_group(&self, group: u32, listens: bool, priority: Priority) -> Result<(), Error> {
+        let (stack, kernel) = (self.stack()?, self.kernel());
+        let registration = Registration { priority, accumulation: Accumulation::Count };
         let runs = move |stack: &mut Stack<K>, _| stack.run_listed(group);
         let runs = kernel.register(stack, registration, runs)?;
         self.with(|shared| shared.groups[group as usize].run_event = Some(runs));
-        if port.is_some() {
+        if listens {
             let openings = move |stack: &mut Stack<K>, _| stack.openings(group);
             let event = kernel.register(stack, registration, openings)?;
             self.with(|shared| {
@@ -124,6 +102,17 @@ impl<K: Kernel> Net<K> {
                 (group.opening_event, group.listening) = (Some(event), true);
             });
         }
-        Ok((group, owner))
+        Ok(())
     }
+}
+
+/// Refuses what no group can be made with.
+fn check(port: Option<u16>, settings: &Settings) -> Result<(), Error> {
+    let usable = 1..=1 << 30;
+    let fits = port != Some(0)
+        && (1..=Records::MOST).contains(&settings.connections)
+        && settings.backlog > 0
+        && usable.contains(&settings.receive_buffer)
+        && usable.contains(&settings.send_buffer);
+    if fits { Ok(()) } else { Err(Error::BadParameter) }
 }

@@ -12,11 +12,13 @@ use crate::path::classify::{Class, classify};
 use crate::path::stack::Stack;
 use crate::table::connection_record::{Events, Phase, Record};
 use crate::table::flow_key::FlowKey;
-use crate::table::tables::{Net, Shared};
+use crate::table::tables::{Net, Register, Shared};
 use crate::types::error::Error;
+use crate::types::settings::Settings;
 use alloc::sync::Arc;
-use reflex_event::{Accumulation, Kernel, Registration};
+use reflex_event::{Accumulation, EventId, Kernel, Registration};
 use reflex_hil::Frame;
+use reflex_memory::{Lent, Pool};
 
 /// Most opening segments looked at in one run.
 const BATCH: u32 = 4;
@@ -182,56 +184,23 @@ impl<K: Kernel> Shared<K> {
     }
 }
 
+/// A record that is to be made, and with what.
+struct Unbuilt<K: Kernel> {
+    group: u32,
+    index: u32,
+    slot: u32,
+    settings: Settings,
+    pool: &'static Pool,
+    register: Arc<Register<K>>,
+}
+
 impl<K: Kernel> Net<K> {
     /// Makes one more record for `group`: endpoint, registrations, timer. A cold path.
     pub(crate) fn make(&self, group: u32) -> Result<u32, Error> {
-        let stack = self.stack()?;
-        let (index, slot, settings, pool, register) = self.with(|shared| {
-            let owner = &mut shared.groups[group as usize];
-            let settings = owner.settings;
-            let (pool, register) = (owner.pool, Arc::clone(&owner.register));
-            let index = match owner.unbuilt.take() {
-                Some(index) => index,
-                None if owner.made >= settings.connections => return Err(Error::LimitReached),
-                None => {
-                    let frames = queue_limit(settings.receive_buffer);
-                    let record = Record::new(group, owner.made, settings.priority, frames);
-                    owner.made += 1;
-                    // There is capacity: it was reserved with the group.
-                    shared.records.push(record)
-                }
-            };
-            let slot = shared.records[index].slot;
-            Ok((index, slot, settings, pool, register))
-        })?;
-        let kernel = self.kernel();
-        let made = (|| {
-            let endpoint = Endpoint::new(pool, settings.receive_buffer, settings.send_buffer)
-                .map_err(|_| Error::OutOfMemory)?;
-            let registration =
-                Registration { priority: settings.priority, accumulation: Accumulation::Count };
-            let run = move |stack: &mut Stack<K>, _| stack.segments(index);
-            let segment = kernel.register(stack, registration, run)?;
-            let rest = kernel.timer(segment).and_then(|timer| {
-                let mut registered = register(self, settings.priority, index, slot);
-                if registered == Err(reflex_event::Error::WrongState) {
-                    // The context has just been replaced: by now the group knows the new one.
-                    let register =
-                        self.with(|shared| Arc::clone(&shared.groups[group as usize].register));
-                    registered = register(self, settings.priority, index, slot);
-                }
-                if registered.is_err() {
-                    let _ = kernel.release(timer);
-                }
-                Ok((timer, registered?))
-            });
-            if rest.is_err() {
-                let _ = kernel.unregister(segment);
-            }
-            let (timer, application) = rest?;
-            Ok((endpoint, Events { segment, application, timer }))
-        })();
-        self.with(|shared| match made {
+        let unbuilt = self.with(|shared| shared.take_unbuilt(group))?;
+        let index = unbuilt.index;
+        let built = self.build(&unbuilt);
+        self.with(|shared| match built {
             Ok((endpoint, events)) => {
                 let record = &mut shared.records[index];
                 record.endpoint = Some(endpoint);
@@ -245,6 +214,62 @@ impl<K: Kernel> Net<K> {
                 Err(error)
             }
         })
+    }
+
+    /// The parts of a record. Those there are when one cannot be made are given back.
+    fn build(&self, unbuilt: &Unbuilt<K>) -> Result<(Lent<Endpoint>, Events), Error> {
+        let Unbuilt { index, settings, pool, .. } = *unbuilt;
+        let (stack, kernel) = (self.stack()?, self.kernel());
+        let endpoint = Endpoint::new(pool, settings.receive_buffer, settings.send_buffer)
+            .map_err(|_| Error::OutOfMemory)?;
+        let registration =
+            Registration { priority: settings.priority, accumulation: Accumulation::Count };
+        let run = move |stack: &mut Stack<K>, _| stack.segments(index);
+        let segment = kernel.register(stack, registration, run)?;
+        let rest = kernel.timer(segment).and_then(|timer| {
+            let application = self.register_built(unbuilt).inspect_err(|_| {
+                let _ = kernel.release(timer);
+            })?;
+            Ok(Events { segment, application, timer })
+        });
+        let events = rest.inspect_err(|_| {
+            let _ = kernel.unregister(segment);
+        })?;
+        Ok((endpoint, events))
+    }
+
+    /// Registers a record with the context that serves it.
+    fn register_built(&self, unbuilt: &Unbuilt<K>) -> Result<EventId, reflex_event::Error> {
+        let Unbuilt { group, index, slot, settings, .. } = *unbuilt;
+        let registered = (unbuilt.register)(self, settings.priority, index, slot);
+        if registered != Err(reflex_event::Error::WrongState) {
+            return registered;
+        }
+        // The context has just been replaced: by now the group knows the new one.
+        let register = self.with(|shared| Arc::clone(&shared.groups[group as usize].register));
+        register(self, settings.priority, index, slot)
+    }
+}
+
+impl<K: Kernel> Shared<K> {
+    /// Takes the next record of a group that is to be made.
+    fn take_unbuilt(&mut self, group: u32) -> Result<Unbuilt<K>, Error> {
+        let owner = &mut self.groups[group as usize];
+        let settings = owner.settings;
+        let (pool, register) = (owner.pool, Arc::clone(&owner.register));
+        let index = match owner.unbuilt.take() {
+            Some(index) => index,
+            None if owner.made >= settings.connections => return Err(Error::LimitReached),
+            None => {
+                let frames = queue_limit(settings.receive_buffer);
+                let record = Record::new(group, owner.made, settings.priority, frames);
+                owner.made += 1;
+                // There is capacity: it was reserved with the group.
+                self.records.push(record)
+            }
+        };
+        let slot = self.records[index].slot;
+        Ok(Unbuilt { group, index, slot, settings, pool, register })
     }
 }
 

@@ -21,7 +21,9 @@ use crate::types::settings::{CONNECT, FIN_WAIT, GIVE_UP, HANDSHAKE};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 use reflex_event::{EventId, Instant, Kernel, TimerId};
+use reflex_hil::Frame;
 use smoltcp::socket::tcp::State;
+use smoltcp::time::Instant as Time;
 
 /// Most segments fed in one run.
 const BATCH: u32 = 8;
@@ -89,15 +91,17 @@ impl<K: Kernel> Stack<K> {
     }
 
     fn work(&mut self, run: &mut Run) -> Outcome {
-        let index = run.index;
         let Self { net, engine, .. } = self;
         let now = net.kernel().now();
         let at = time(now);
         let mut outcome = Outcome::default();
-        let Run { endpoint: Some(endpoint), .. } = run else { return outcome };
-        if run.phase == Phase::Connecting
+        let (index, phase, requests) = (run.index, run.phase, run.requests);
+        let Run { endpoint: Some(endpoint), first, behind, key, idle, timer, .. } = run else {
+            return outcome;
+        };
+        if phase == Phase::Connecting
             && !endpoint.started
-            && !engine.connect(net, index, endpoint, (&run.key, run.idle), at)
+            && !engine.connect(net, index, endpoint, (key, *idle), at)
         {
             outcome.phase = Some(Phase::Over);
             outcome.notices = notice::FAILED;
@@ -108,51 +112,31 @@ impl<K: Kernel> Stack<K> {
         if endpoint.armed.is_some_and(|armed| armed <= now) {
             endpoint.armed = None;
         }
-        let socket = endpoint.socket();
-        let (begin, unread_before) = (socket.state(), socket.recv_queue());
-        let closing = [State::FinWait1, State::Closing, State::LastAck];
-        let fin_sent = run.first.is_some() && closing.contains(&begin);
-        let fin_before = endpoint.fin_received;
         let address = engine.address.map(|own| u32::from(own.address));
-        if run.requests & request::ABORT != 0 || address != Some(run.key.local) {
+        let moved = address != Some(key.local);
+        let before = Before::of(endpoint, phase, requests & request::ABORT != 0, moved);
+        let fin_sent = first.is_some() && before.has_sent_fin();
+        if before.aborted || moved {
             // smoltcp sends no reset from an address that is no longer ours.
             endpoint.socket().abort();
-        } else if run.requests & request::CLOSE != 0 {
+        } else if requests & request::CLOSE != 0 {
             endpoint.socket().close();
             outcome.states.insert(endpoint.socket().state().into());
         }
-        let answer = engine.connection_hop(&mut endpoint.hop, run.key.remote, now);
+        let answer = engine.connection_hop(&mut endpoint.hop, key.remote, now);
         let hop = match answer {
             Answer::Known(mac, _) => Some(mac),
             Answer::Pending | Answer::Gone => None,
         };
-
-        let mut reset = false;
-        let mut fed = 0;
-        let mut frame = run.first.take();
-        while let Some(received) = frame.take() {
-            reset |= engine.segment(&received, endpoint, hop, at);
-            outcome.states.insert(endpoint.socket().state().into());
-            // Its buffer goes back to the device before the next is looked at.
-            drop(received);
-            fed += 1;
-            if run.behind == 0 {
-                break;
-            }
-            if fed == BATCH || engine.room == 0 {
-                outcome.again = true;
-                break;
-            }
-            run.behind -= 1;
-            frame = net.with(|shared| shared.pop(index));
-        }
-        let fed_state = endpoint.be_patient(run.idle);
+        let queued = Queued { index, first: first.take(), behind: *behind };
+        let reset = queued.feed(net, engine, endpoint, (hop, at), &mut outcome);
+        let fed = endpoint.be_patient(*idle);
         if answer == Answer::Pending {
             outcome.wait = Some(WaitsFor::Neighbour);
         } else {
             match engine.egress(endpoint, hop, at, fin_sent) {
                 Egress::Until(None) => {}
-                Egress::Until(Some(due)) => arm(net, endpoint, run.timer, instant(due), now),
+                Egress::Until(Some(due)) => arm(net, endpoint, *timer, instant(due), now),
                 Egress::More => outcome.again = true,
                 Egress::Full => {
                     engine.tally.transmit_full += 1;
@@ -160,43 +144,116 @@ impl<K: Kernel> Stack<K> {
                 }
             }
         }
-
-        let aborted = run.requests & request::ABORT != 0;
-        let socket = endpoint.socket();
-        let end = socket.state();
-        let (phase, local) = (run.phase, run.key.local);
-        let why = move || {
-            if aborted {
-                None
-            } else if reset {
-                Some(match (phase, begin) {
-                    (Phase::Connecting, State::SynSent) => ConnectionError::Refused,
-                    // Both sides had said all they wanted to.
-                    (_, State::Closing | State::LastAck) => return None,
-                    _ => ConnectionError::Reset,
-                })
-            } else if address != Some(local) {
-                Some(ConnectionError::AddressLost)
-            } else if fed_state == State::Closed {
-                None
-            } else {
-                Some(ConnectionError::TimedOut)
-            }
-        };
-        outcome.judge(run.phase, end, why);
-        if outcome.phase.unwrap_or(run.phase) != Phase::HalfOpen {
-            let (queued, capacity) = (socket.send_queue(), socket.send_capacity());
-            outcome.roomy = socket.may_send() && (queued == 0 || capacity - queued >= capacity / 2);
-            let unread = socket.recv_queue();
-            outcome.unread = unread > 0;
-            if unread > unread_before {
-                outcome.notices |= notice::RECEIVED;
-            }
-            if endpoint.fin_received && !fin_before {
-                outcome.notices |= notice::CLOSED;
-            }
-        }
+        before.compare(endpoint, reset, fed, &mut outcome);
         outcome
+    }
+}
+
+/// Segments that wait for their connection.
+struct Queued {
+    index: u32,
+    first: Option<Frame>,
+    /// How many are behind the first.
+    behind: u16,
+}
+
+impl Queued {
+    /// Feeds the socket segment after segment, up to a batch. True when a reset was among them.
+    #[inline]
+    fn feed<K: Kernel>(
+        mut self,
+        net: &Net<K>,
+        engine: &mut Engine,
+        endpoint: &mut Endpoint,
+        (hop, at): (Option<[u8; 6]>, Time),
+        outcome: &mut Outcome,
+    ) -> bool {
+        let mut reset = false;
+        let mut fed = 0;
+        while let Some(received) = self.first.take() {
+            reset |= engine.segment(&received, endpoint, hop, at);
+            outcome.states.insert(endpoint.socket().state().into());
+            // Its buffer goes back to the device before the next is looked at.
+            drop(received);
+            fed += 1;
+            if self.behind == 0 {
+                break;
+            }
+            if fed == BATCH || engine.room == 0 {
+                outcome.again = true;
+                break;
+            }
+            self.behind -= 1;
+            self.first = net.with(|shared| shared.pop(self.index));
+        }
+        reset
+    }
+}
+
+/// What a connection was when its run began.
+struct Before {
+    phase: Phase,
+    state: State,
+    unread: usize,
+    fin_received: bool,
+    /// Its application has asked for a reset.
+    aborted: bool,
+    /// Its address is not the interface's any more.
+    moved: bool,
+}
+
+impl Before {
+    #[inline]
+    fn of(endpoint: &mut Endpoint, phase: Phase, aborted: bool, moved: bool) -> Self {
+        let fin_received = endpoint.fin_received;
+        let socket = endpoint.socket();
+        let (state, unread) = (socket.state(), socket.recv_queue());
+        Self { phase, state, unread, fin_received, aborted, moved }
+    }
+
+    #[inline]
+    fn has_sent_fin(&self) -> bool {
+        matches!(self.state, State::FinWait1 | State::Closing | State::LastAck)
+    }
+
+    /// Why the socket is closed now, if that is a failure. `fed`: its state when it had been fed.
+    fn why(&self, reset: bool, fed: State) -> Option<ConnectionError> {
+        if self.aborted {
+            return None;
+        }
+        if reset {
+            return match (self.phase, self.state) {
+                (Phase::Connecting, State::SynSent) => Some(ConnectionError::Refused),
+                // Both sides had said all they wanted to.
+                (_, State::Closing | State::LastAck) => None,
+                _ => Some(ConnectionError::Reset),
+            };
+        }
+        if self.moved {
+            return Some(ConnectionError::AddressLost);
+        }
+        (fed != State::Closed).then_some(ConnectionError::TimedOut)
+    }
+
+    /// Notes what the run has made of it.
+    #[inline]
+    fn compare(&self, endpoint: &mut Endpoint, reset: bool, fed: State, outcome: &mut Outcome) {
+        let fin_received = endpoint.fin_received;
+        let socket = endpoint.socket();
+        outcome.judge(self.phase, socket.state(), || self.why(reset, fed));
+        if outcome.phase.unwrap_or(self.phase) == Phase::HalfOpen {
+            return;
+        }
+        let (queued, capacity) = (socket.send_queue(), socket.send_capacity());
+        outcome.roomy = socket.may_send() && (queued == 0 || capacity - queued >= capacity / 2);
+        let unread = socket.recv_queue();
+        outcome.unread = unread > 0;
+        if unread > self.unread {
+            outcome.notices |= notice::RECEIVED;
+        }
+        if fin_received && !self.fin_received {
+            outcome.notices |= notice::CLOSED;
+        }
     }
 }
 

@@ -63,6 +63,36 @@ pub(crate) struct Group<K: Kernel> {
 }
 
 impl<K: Kernel> Group<K> {
+    /// One without connections, that does not listen yet.
+    pub(crate) fn new(
+        owner: Owner,
+        port: Option<u16>,
+        settings: Settings,
+        register: Arc<Register<K>>,
+        pool: &'static Pool,
+    ) -> Self {
+        Self {
+            owner,
+            life: 0,
+            orphaned: false,
+            port,
+            listening: false,
+            settings,
+            register,
+            pool,
+            openings: Queue::new(settings.backlog.clamp(16, 1024) as u16),
+            opening_event: None,
+            run_event: None,
+            ready: ReadyList::EMPTY,
+            free: List::EMPTY,
+            time_wait: List::EMPTY,
+            unbuilt: None,
+            made: 0,
+            half_open: 0,
+            queued: 0,
+        }
+    }
+
     /// Whether it is that owner's: a handle of an earlier life is none of a later one's, even when the
     /// group has been taken over.
     pub(crate) fn is_of(&self, owner: Owner) -> bool {
