@@ -1,7 +1,7 @@
 //! Queue pairs, as they are made.
 
 use crate::pair_state::{FRAMES, Pair};
-use crate::shared::{Posted, QpShared, Requests, Reserved, number};
+use crate::shared::{Posted, QpShared, Requests, Reserved, Shared, number};
 use crate::table::Handle;
 use crate::work::Phase;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::cell::RefCell;
-use reflex_event::{EventId, Kernel, Priority};
+use reflex_event::{EventId, Kernel, Priority, TimerId};
 use reflex_rdma_device::{InFlight, MAX_SGE};
 use reflex_rdma_engine::{Attributes, Config, Domain, QueuePair as Engine, State};
 use reflex_rdma_wire::{PKey, Psn, QKey};
@@ -124,19 +124,39 @@ impl<K: Kernel> QueuePairBuilder<K> {
     }
 
     fn enter(&self, handle: Handle, event: EventId) -> Result<(), Error> {
-        let Self { domain, transport, queues, sends, receives, share, .. } = self;
-        let inner = &domain.rdma.0;
-        let timer = inner.kernel.timer(event)?;
-        let own = if share.is_some() { 0 } else { *receives };
+        let timer = self.domain.rdma.0.kernel.timer(event)?;
+        let pair = self.pair(handle, event, timer);
+        let mut entry = Some(self.entry(pair));
+        self.domain.rdma.0.with(|shared| {
+            self.reserve(shared)?;
+            entry.take().into_iter().for_each(|entry| shared.pairs.put(handle, entry));
+            Ok(())
+        })
+    }
+
+    /// Receives of its own.
+    fn own_receives(&self) -> u32 {
+        if self.share.is_some() { 0 } else { self.receives }
+    }
+
+    /// Places that it takes in its completion queues.
+    fn places(&self) -> [u32; 2] {
+        [self.sends, self.share.map_or(self.receives, |(_, size, _)| size)]
+    }
+
+    /// The queue pair as the port works with it.
+    fn pair(&self, handle: Handle, event: EventId, timer: TimerId) -> Box<Pair> {
+        let Self { domain, transport, sends, share, .. } = self;
+        let own = self.own_receives();
         let config = Config {
             sends: *sends,
             receives: share.is_none().then_some(own),
             send_segments: MAX_SGE as u32,
             receive_segments: MAX_SGE as u32,
-            mtu: inner.mtu,
+            mtu: domain.rdma.0.mtu,
             ..Config::new(*transport, number(handle), domain.handle)
         };
-        let pair = Box::new(Pair {
+        Box::new(Pair {
             engine: prepared(Engine::new(&config), self.access, self.key),
             handle,
             priority: self.priority,
@@ -153,48 +173,52 @@ impl<K: Kernel> QueuePairBuilder<K> {
             published: 0,
             connection: None,
             unconfirmed: false,
-        });
-        let places = [*sends, share.map_or(own, |(_, size, _)| size)];
+        })
+    }
+
+    /// The queue pair as its application sees it, on its way to the port.
+    fn entry(&self, pair: Box<Pair>) -> QpShared {
+        let (queues, places) = (self.queues, self.places());
         let reserved = |at: usize| Reserved { queue: queues[at], places: places[at], waiting: 0 };
-        let ready = *transport == Transport::Datagram;
-        let mut entry = Some(QpShared {
-            domain: domain.handle,
+        let ready = self.transport == Transport::Datagram;
+        QpShared {
+            domain: self.domain.handle,
             phase: if ready { Phase::Ready } else { Phase::Fresh },
-            sends: Posted::new(*sends),
-            receives: Posted::new(own),
-            shared: share.map(|(handle, ..)| handle),
-            event,
+            sends: Posted::new(self.sends),
+            receives: Posted::new(self.own_receives()),
+            shared: self.share.map(|(handle, ..)| handle),
+            event: pair.event,
             wanted: false,
             queues: [reserved(0), reserved(1)],
             happened: VecDeque::with_capacity(EVENTS),
             told: None,
             counters: pair.engine.counters().clone(),
             requests: Requests { arriving: Some(pair), ..Requests::default() },
-        });
-        inner.with(|shared| {
-            let has_share = share.is_none_or(|(handle, ..)| shared.shares.get(handle).is_some());
-            if !shared.has(domain.handle) || !has_share {
-                return Err(Error::Gone);
-            }
-            if queues.iter().any(|queue| shared.queues.get(*queue).is_none()) {
-                return Err(Error::Gone);
-            }
-            let mut reserve = |at: usize| {
-                let queue = shared.queues.get_mut(queues[at]);
-                queue.is_some_and(|queue| queue.reserve(places[at]))
-            };
-            if !reserve(0) {
-                return Err(Error::CompletionsShort);
-            }
-            if !reserve(1) {
-                // What the first queue gave goes back.
-                let first = shared.queues.get_mut(queues[0]);
-                first.into_iter().for_each(|first| first.reserved -= places[0]);
-                return Err(Error::CompletionsShort);
-            }
-            entry.take().into_iter().for_each(|entry| shared.pairs.put(handle, entry));
-            Ok(())
-        })
+        }
+    }
+
+    /// Takes its places in its completion queues, if all that it is made of is there.
+    fn reserve(&self, shared: &mut Shared) -> Result<(), Error> {
+        let (queues, places) = (self.queues, self.places());
+        let has_share = self.share.is_none_or(|(handle, ..)| shared.shares.get(handle).is_some());
+        let has_queues = queues.iter().all(|queue| shared.queues.get(*queue).is_some());
+        if !shared.has(self.domain.handle) || !has_share || !has_queues {
+            return Err(Error::Gone);
+        }
+        let mut reserve = |at: usize| {
+            let queue = shared.queues.get_mut(queues[at]);
+            queue.is_some_and(|queue| queue.reserve(places[at]))
+        };
+        if !reserve(0) {
+            return Err(Error::CompletionsShort);
+        }
+        if !reserve(1) {
+            // What the first queue gave goes back.
+            let first = shared.queues.get_mut(queues[0]);
+            first.into_iter().for_each(|first| first.reserved -= places[0]);
+            return Err(Error::CompletionsShort);
+        }
+        Ok(())
     }
 }
 
