@@ -35,9 +35,9 @@ pub type Connection = reflex_rdma::Connection<Runtime>;
 pub type ConnectionEvent = reflex_rdma::ConnectionEvent<Runtime>;
 
 /// The port's place beside the stack.
-struct Beside(Attachment<Runtime>);
+struct AttachedPlace(Attachment<Runtime>);
 
-impl Place<Runtime> for Beside {
+impl Place<Runtime> for AttachedPlace {
     fn event(&self, priority: Priority, number: u32) -> Result<EventId, EventError> {
         self.0.event(priority, number).map_err(|error| match error {
             reflex_net::Error::Event(error) => error,
@@ -55,6 +55,6 @@ impl Place<Runtime> for Beside {
 pub(crate) fn start(system: System, net: &Net) -> Result<Rdma, Error> {
     let (rdma, port) = Rdma::new(system.kernel(), Limits::default(), net.mtu());
     let attachment = net.attach(UDP_PORT, Box::new(port))?;
-    rdma.start(Box::new(Beside(attachment)))?;
+    rdma.start(Box::new(AttachedPlace(attachment)))?;
     Ok(rdma)
 }

@@ -1,7 +1,6 @@
 //! All of the crate's tests in one program: what they stand on is compiled once.
 
 mod abandoned;
-mod bereaved;
 mod borrowed;
 mod common;
 mod dhcp;
@@ -10,6 +9,7 @@ mod many;
 mod nd;
 mod opening;
 mod order;
+mod owner_gone;
 mod receive;
 mod shortage;
 mod states;

@@ -348,7 +348,7 @@ fn the_protocol_has_the_frames_of_its_port_and_no_others() {
     let notes = bench.notes.lock().unwrap();
     assert_eq!(notes.frames, [(frame, 14), (six, 14)]);
     assert!(notes.settled >= 1);
-    assert_eq!(bench.host.net.counters().beside, 2);
+    assert_eq!(bench.host.net.counters().attached, 2);
 }
 
 #[test]

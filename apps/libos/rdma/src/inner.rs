@@ -44,13 +44,13 @@ pub(crate) struct Started<K: Kernel> {
 pub(crate) struct Events {
     pub(crate) control: EventId,
     pub(crate) connections: TimerId,
-    pub(crate) bereaved: EventId,
+    pub(crate) owner_gone: EventId,
 }
 
 /// Under what the port's own events run; lower numbers are queue pairs.
 pub(crate) const CONTROL: u32 = 1 << 16;
 pub(crate) const CONNECTIONS: u32 = CONTROL + 1;
-pub(crate) const BEREAVED: u32 = CONTROL + 2;
+pub(crate) const OWNER_GONE: u32 = CONTROL + 2;
 
 /// Commands that may wait.
 pub(crate) const COMMANDS: usize = 1 << 11;
@@ -92,7 +92,7 @@ impl<K: Kernel> Inner<K> {
         let handle = handle.map_err(|_| Error::LimitReached)?;
         if !owner.is_alive(&self.kernel) {
             // It has been given up meanwhile, and the search for what it owned may be over.
-            self.activate(self.events()?.bereaved);
+            self.activate(self.events()?.owner_gone);
         }
         Ok(handle)
     }

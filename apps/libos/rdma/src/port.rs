@@ -4,7 +4,7 @@
 use crate::command::Command;
 use crate::counters::Counters;
 use crate::estate::Search;
-use crate::inner::{BEREAVED, CONNECTIONS, CONTROL, Inner};
+use crate::inner::{CONNECTIONS, CONTROL, Inner, OWNER_GONE};
 use crate::pair_state::{FRAMES, Pair, Share, source_port};
 use crate::peer::Peer;
 use crate::service_state::Service;
@@ -364,7 +364,7 @@ impl<K: Kernel> AttachedProtocol for Port<K> {
                 self.search(link);
             }
             CONNECTIONS => self.expire_service(link),
-            BEREAVED => {
+            OWNER_GONE => {
                 self.search = Some(Search::default());
                 self.search(link);
             }

@@ -1,7 +1,7 @@
 //! The port, as applications have it.
 
 use crate::counters::Counters;
-use crate::inner::{BEREAVED, COMMANDS, CONNECTIONS, CONTROL, Events, Inner, Place, Started};
+use crate::inner::{COMMANDS, CONNECTIONS, CONTROL, Events, Inner, OWNER_GONE, Place, Started};
 use crate::limits::Limits;
 use crate::shared::{Channel, CqShared, Owner, PdShared, Shared};
 use crate::table::Table;
@@ -63,9 +63,9 @@ impl<K: Kernel> Rdma<K> {
     pub fn start(&self, place: Box<dyn Place<K>>) -> Result<(), Error> {
         let control = place.event(Priority::DEFAULT, CONTROL)?;
         let timed = place.event(Priority::DEFAULT, CONNECTIONS)?;
-        let bereaved = place.event(Priority::DEFAULT, BEREAVED)?;
+        let owner_gone = place.event(Priority::DEFAULT, OWNER_GONE)?;
         let connections = self.0.kernel.timer(timed)?;
-        let events = Events { control, connections, bereaved };
+        let events = Events { control, connections, owner_gone };
         self.0.place.call_once(|| Started { place, events });
         Ok(())
     }
@@ -196,11 +196,11 @@ impl<K: Kernel> Rdma<K> {
     fn owner<S>(&self, context: Context<S>) -> Result<Owner, Error> {
         let kernel = &self.0.kernel;
         kernel.permit(context.id(), "rdma")?;
-        let bereaved = self.0.events()?.bereaved;
+        let owner_gone = self.0.events()?.owner_gone;
         // In one life of the context: its end is told once.
         kernel.section(|| {
             let failures = kernel.failures(context.id())?;
-            kernel.on_end(context.id(), bereaved)?;
+            kernel.on_end(context.id(), owner_gone)?;
             Ok(Owner { context: context.id(), failures })
         })
     }

@@ -32,21 +32,21 @@ impl<K: Kernel> Net<K> {
         let stack = self.stack()?;
         let mut protocol = Some(protocol);
         self.with(|shared| {
-            if shared.beside_port.is_some() {
+            if shared.attached_port.is_some() {
                 return Err(Error::PortInUse);
             }
-            (shared.beside_port, shared.arriving) = (Some(port), protocol.take());
+            (shared.attached_port, shared.arriving) = (Some(port), protocol.take());
             Ok(())
         })?;
         let registration = Registration { accumulation: Accumulation::Count, ..Default::default() };
-        let ready = self.kernel().register(stack, registration, |stack, _| stack.beside_ready());
+        let ready = self.kernel().register(stack, registration, |stack, _| stack.attached_ready());
         let ready = ready.inspect_err(|_| {
             let _protocol = self.with(|shared| {
-                shared.beside_port = None;
+                shared.attached_port = None;
                 shared.arriving.take()
             });
         })?;
-        self.with(|shared| shared.beside_ready = Some(ready));
+        self.with(|shared| shared.attached_ready = Some(ready));
         self.activate(ready);
         Ok(Attachment { net: self.clone() })
     }
@@ -61,7 +61,7 @@ impl<K: Kernel> Attachment<K> {
     pub fn event(&self, priority: Priority, number: u32) -> Result<EventId, Error> {
         let registration = Registration { priority, accumulation: Accumulation::Count };
         let level = priority.level();
-        let run = move |stack: &mut Stack<K>, _| stack.beside_run(number, level);
+        let run = move |stack: &mut Stack<K>, _| stack.run_attached(number, level);
         let event = self.net.kernel().register(self.net.stack()?, registration, run)?;
         self.net.with(|shared| shared.levels.add(priority));
         self.net.follow_priorities();

@@ -66,17 +66,17 @@ impl<K: Kernel> Net<K> {
         kernel.permit(context.id(), "tcp")?;
         let pool = kernel.pool(context)?;
         let owner = self.owner(context.id())?;
-        kernel.on_end(context.id(), self.bereaved()?)?;
+        kernel.on_end(context.id(), self.owner_gone()?)?;
         if let Some(port) = port
             && let Some(before) = self.with(|shared| shared.ports.get(port))
         {
             // It is free if its owner has been given up, and the stack has not noticed yet.
-            self.look_after(before);
+            self.check_owner(before);
             if self.with(|shared| shared.ports.get(port)).is_some() {
                 return Err(Error::PortInUse);
             }
         }
-        if let Some(group) = self.adopt(owner, port, &settings, (&register, pool))? {
+        if let Some(group) = self.reclaim(owner, port, &settings, (&register, pool))? {
             return Ok((group, owner));
         }
         let group = Box::new(Group::new(owner, port, settings, register, pool));

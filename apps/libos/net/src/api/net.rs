@@ -64,12 +64,13 @@ impl<K: Kernel> Net<K> {
             kernel.register(context, registration, |stack, _| stack.transmit_ready())?;
         let tick = kernel.register(context, registration, |stack, _| stack.tick())?;
         let tick_timer = kernel.timer(tick)?;
-        let mourn = |stack: &mut Stack<K>, activation: Activation| stack.mourn(activation.count);
-        let bereaved = kernel.register(context, registration, mourn)?;
+        let owners_gone =
+            |stack: &mut Stack<K>, activation: Activation| stack.owners_gone(activation.count);
+        let owner_gone = kernel.register(context, registration, owners_gone)?;
         let replace_buffers =
             kernel.register(context, registration, |stack, _| stack.replace_buffers())?;
         let events =
-            StackEvents { received, transmit_ready, tick_timer, bereaved, replace_buffers };
+            StackEvents { received, transmit_ready, tick_timer, owner_gone, replace_buffers };
         self.started(context.id(), events);
         self.with(|shared| {
             shared.others_event = Some(others);

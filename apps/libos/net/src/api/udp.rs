@@ -71,7 +71,7 @@ impl<K: Kernel> UdpSocket<K> {
         let (first, last) = payload.split_at((payload.len() - 1) / PIECE * PIECE);
         for (number, piece) in first.chunks(PIECE).enumerate() {
             self.net.with(|shared| {
-                shared.sockets[self.index as usize].outbox.write(place, number * PIECE, piece);
+                shared.sockets[self.index as usize].unsent.write(place, number * PIECE, piece);
             });
         }
         Ok(self.net.with(|shared| self.complete(shared, place, last, first.len(), to.port())))
@@ -87,7 +87,7 @@ impl<K: Kernel> UdpSocket<K> {
             return Err(Error::TooLong);
         }
         let record = &mut shared.sockets[self.index as usize];
-        record.outbox.reserve(to, length).ok_or(Error::QueueFull)
+        record.unsent.reserve(to, length).ok_or(Error::QueueFull)
     }
 
     /// Writes the last piece of a datagram, and lets it go: the event to activate.
@@ -100,8 +100,8 @@ impl<K: Kernel> UdpSocket<K> {
         port: u16,
     ) -> Option<EventId> {
         let record = &mut shared.sockets[self.index as usize];
-        record.outbox.write(place, from, piece);
-        record.outbox.complete(place, port);
+        record.unsent.write(place, from, piece);
+        record.unsent.complete(place, port);
         record.send_event
     }
 

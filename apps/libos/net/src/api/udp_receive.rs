@@ -71,15 +71,15 @@ impl<K: Kernel> UdpBuilder<K> {
         let kernel = net.kernel();
         kernel.permit(context.id(), "udp")?;
         let owner = net.owner(context.id())?;
-        kernel.on_end(context.id(), net.bereaved()?)?;
+        kernel.on_end(context.id(), net.owner_gone()?)?;
         if let Some(before) = net.with(|shared| shared.udp_ports.get(port)) {
             // It is free if its owner has been given up, and the stack has not noticed yet.
-            net.look_after_socket(before);
+            net.check_socket_owner(before);
             if net.with(|shared| shared.udp_ports.get(port)).is_some() {
                 return Err(Error::PortInUse);
             }
         }
-        let index = match net.adopt_socket(owner, port, settings)? {
+        let index = match net.reclaim_socket(owner, port, settings)? {
             Some(index) => index,
             None => net.make_socket(owner, port, settings, kernel.pool(context)?)?,
         };
@@ -166,7 +166,7 @@ impl<K: Kernel> Net<K> {
     }
 
     /// Gives a context a socket that it had in an earlier life, if one fits. A cold path.
-    fn adopt_socket(
+    fn reclaim_socket(
         &self,
         owner: Owner,
         port: u16,
@@ -175,9 +175,9 @@ impl<K: Kernel> Net<K> {
         let mut page = self.page(|shared| &shared.udp_ports, port);
         for index in 0..self.with(|shared| shared.sockets.len()) as u32 {
             // A section each.
-            let adopted =
-                self.with(|shared| shared.adopt_socket(index, owner, (port, &mut page), settings));
-            if adopted? {
+            let reclaimed = self
+                .with(|shared| shared.reclaim_socket(index, owner, (port, &mut page), settings));
+            if reclaimed? {
                 return Ok(Some(index));
             }
         }

@@ -33,7 +33,7 @@ pub(crate) struct Endpoint {
     /// `connect` has been called on the socket.
     pub(crate) started: bool,
     /// Something of this connection may outlive the socket's own reset: see `recycle`.
-    pub(crate) stained: bool,
+    pub(crate) needs_reset: bool,
     /// Code that never goes on may have left pointers to the received bytes: nothing is written over them,
     /// and the next connection has another endpoint.
     pub(crate) retired: bool,
@@ -58,7 +58,7 @@ impl Endpoint {
             acknowledged: 0,
             fin_received: false,
             started: false,
-            stained: false,
+            needs_reset: false,
             retired: false,
         })?;
         let mut sockets = SocketSet::new(&mut storage.leak()[..]);

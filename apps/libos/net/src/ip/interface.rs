@@ -98,7 +98,7 @@ impl Engine {
                 mac,
                 address: None,
                 addresses6: [ndisc::link_local(mac), 0],
-                beside: None,
+                attached: None,
             },
             room: 0,
             unflushed: None,
@@ -244,10 +244,10 @@ impl Engine {
             if round == 0 && fin_sent && endpoint.socket().send_queue() == 0 {
                 // Something is due with nothing but a FIN in flight: perhaps a fast retransmission,
                 // and smoltcp clears the mark of one only by sending data.
-                endpoint.stained = true;
+                endpoint.needs_reset = true;
             }
             if self.room == 0 {
-                endpoint.stained = true;
+                endpoint.needs_reset = true;
                 return Egress::Full;
             }
             if round == EGRESS {
@@ -280,7 +280,7 @@ impl Engine {
     }
 
     /// A packet for no socket: echo requests, closed ports.
-    pub(crate) fn orphan(&mut self, frame: &Frame, now: Instant) {
+    pub(crate) fn mark_orphaned(&mut self, frame: &Frame, now: Instant) {
         let Some((packet, payload)) = header::packet(frame) else { return };
         let short = match packet[9] {
             header::TCP => payload.len() < 20,
@@ -303,7 +303,7 @@ impl Engine {
     }
 
     /// Plays the socket one packet, or lets it send one: the packet is returned and goes nowhere.
-    pub(crate) fn play(&mut self, endpoint: &mut Endpoint, packet: &[u8], now: Time) -> &[u8] {
+    pub(crate) fn inject(&mut self, endpoint: &mut Endpoint, packet: &[u8], now: Time) -> &[u8] {
         // Without a hop everything smoltcp sends ends in the scratch buffer.
         let mut port = Port {
             packet: (!packet.is_empty()).then_some(packet),

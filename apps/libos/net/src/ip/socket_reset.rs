@@ -5,7 +5,7 @@
 //! duplicate acknowledgements and for SACK, which the first segments of the next connection
 //! overwrite before they are read; and the mark of a fast retransmission under way, which only
 //! sending data clears. The last can stay set when nothing but a FIN was retransmitted; such a
-//! socket is *stained*, and is played a short connection with packets that go nowhere.
+//! socket is marked, and is played a short connection with packets that go nowhere.
 
 use crate::ip::checksum::Sum;
 use crate::ip::endpoint::Endpoint;
@@ -24,9 +24,9 @@ const PEER: [u8; 4] = [192, 0, 2, 1];
 impl Engine {
     /// Readies the socket for `listen` or `connect`.
     pub(crate) fn recycle(&mut self, endpoint: &mut Endpoint, settings: &Settings, now: Time) {
-        if endpoint.stained {
-            self.wash(endpoint, now);
-            endpoint.stained = false;
+        if endpoint.needs_reset {
+            self.play_short_connection(endpoint, now);
+            endpoint.needs_reset = false;
         }
         endpoint.forget();
         let socket = endpoint.socket();
@@ -42,7 +42,7 @@ impl Engine {
         socket.set_nagle_enabled(false);
     }
 
-    fn wash(&mut self, endpoint: &mut Endpoint, now: Time) {
+    fn play_short_connection(&mut self, endpoint: &mut Endpoint, now: Time) {
         let Some(own) = self.address else { return };
         let own = own.address.octets();
         let socket = endpoint.socket();
@@ -51,16 +51,16 @@ impl Engine {
             return;
         }
         let opening = segment(own, header::SYN, 0, 0);
-        self.play(endpoint, &opening, now);
+        self.inject(endpoint, &opening, now);
         // The answer's sequence number, behind 20 bytes of IPv4 and 4 of ports.
-        let sequence = header::word(self.play(endpoint, &[], now), 24);
+        let sequence = header::word(self.inject(endpoint, &[], now), 24);
         let completion = segment(own, header::ACK, 1, sequence.wrapping_add(1));
-        self.play(endpoint, &completion, now);
+        self.inject(endpoint, &completion, now);
         // One byte clears the mark; the reset clears the peer.
         let _ = endpoint.socket().send_slice(&[0]);
-        self.play(endpoint, &[], now);
+        self.inject(endpoint, &[], now);
         endpoint.socket().abort();
-        self.play(endpoint, &[], now);
+        self.inject(endpoint, &[], now);
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) struct Station {
     /// IPv6 addresses; 0 is none.
     pub(crate) addresses6: [u128; 2],
     /// The UDP port with datagrams for a protocol beside the stack.
-    pub(crate) beside: Option<u16>,
+    pub(crate) attached: Option<u16>,
 }
 
 impl Station {

@@ -13,7 +13,7 @@ use reflex_hil::{AttachedProtocol, Hop, Link, NextHop, NicError};
 pub(crate) const REMEMBERED: usize = 16;
 
 /// The protocol, and what is kept for it.
-pub(crate) struct Beside {
+pub(crate) struct Attached {
     pub(crate) protocol: Box<dyn AttachedProtocol>,
     pub(crate) hops: [(IpAddr, Remembered); REMEMBERED],
     /// Frames were handed over that it has not settled.

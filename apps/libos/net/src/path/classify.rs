@@ -46,7 +46,7 @@ pub(crate) enum Class {
     Nd,
     Icmp,
     /// For the protocol beside the stack.
-    Beside,
+    Attached,
 }
 
 /// Finds out what `frame` is for.
@@ -91,7 +91,7 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
     }
     match header[9] {
         TCP if own => tcp(payload, remote, local),
-        UDP if own && is_beside(payload, station) => Ok(Class::Beside),
+        UDP if own && is_attached(payload, station) => Ok(Class::Attached),
         UDP if own || broadcast || station.address.is_none() => udp(payload, own, broadcast),
         // Echo requests to everyone are not answered: they serve to flood others.
         ICMP if own => Ok(Class::Icmp),
@@ -116,16 +116,16 @@ fn ipv6(packet: &[u8], unicast: bool, station: &Station) -> Result<Class, Bad> {
     };
     match header[6] {
         ndisc::ICMP6 => Ok(Class::Nd),
-        UDP if unicast && is_beside(payload, station) => Ok(Class::Beside),
+        UDP if unicast && is_attached(payload, station) => Ok(Class::Attached),
         _ => Err(Bad::UnreachableProtocol),
     }
 }
 
 /// Whether a UDP datagram is for the protocol beside the stack.
 #[inline]
-fn is_beside(payload: &[u8], station: &Station) -> bool {
+fn is_attached(payload: &[u8], station: &Station) -> bool {
     let port = payload.get(2..4).and_then(|port| port.first_chunk());
-    station.beside.is_some() && port.copied().map(u16::from_be_bytes) == station.beside
+    station.attached.is_some() && port.copied().map(u16::from_be_bytes) == station.attached
 }
 
 #[inline]

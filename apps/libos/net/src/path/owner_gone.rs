@@ -25,7 +25,7 @@ const BATCH: u32 = 16;
 
 impl<K: Kernel> Stack<K> {
     /// Contexts have been given up, `count` of them, or one less when the search activated itself.
-    pub(crate) fn mourn(&mut self, count: u32) {
+    pub(crate) fn owners_gone(&mut self, count: u32) {
         if count > u32::from(core::mem::take(&mut self.search.goes_on)) {
             self.search.at = At::default();
         }
@@ -35,7 +35,7 @@ impl<K: Kernel> Stack<K> {
                 None => return,
             }
         }
-        if let Ok(event) = self.net.bereaved() {
+        if let Ok(event) = self.net.owner_gone() {
             self.search.goes_on = true;
             self.net.activate(event);
         }
@@ -48,7 +48,7 @@ impl<K: Kernel> Stack<K> {
                 if group as usize >= net.with(|shared| shared.groups.len()) {
                     return Some(At::Record { group: 0, place: 0 });
                 }
-                net.look_after(group);
+                net.check_owner(group);
                 At::Group(group + 1)
             }
             At::Record { group, place } => {
@@ -77,7 +77,7 @@ impl<K: Kernel> Stack<K> {
                 if index as usize >= net.with(|shared| shared.sockets.len()) {
                     return None;
                 }
-                net.look_after_socket(index);
+                net.check_socket_owner(index);
                 // The frames go back to the device one by one.
                 match net.with(|shared| shared.take_orphaned(index)) {
                     Some(frame) => drop(frame),
@@ -96,8 +96,8 @@ impl<K: Kernel> Net<K> {
     }
 
     /// What the kernel activates when a context has been given up.
-    pub(crate) fn bereaved(&self) -> Result<EventId, Error> {
-        self.events().map(|events| events.bereaved).ok_or(Error::NotStarted)
+    pub(crate) fn owner_gone(&self) -> Result<EventId, Error> {
+        self.events().map(|events| events.owner_gone).ok_or(Error::NotStarted)
     }
 
     fn is_alive(&self, owner: Owner) -> bool {
@@ -105,19 +105,19 @@ impl<K: Kernel> Net<K> {
     }
 
     /// Closes a group if its owner has been given up.
-    pub(crate) fn look_after(&self, group: u32) {
+    pub(crate) fn check_owner(&self, group: u32) {
         let owner = self.with(|shared| shared.groups[group as usize].owner);
         if !self.is_alive(owner) {
-            self.with(|shared| shared.orphan(group, owner));
+            self.with(|shared| shared.mark_orphaned(group, owner));
             self.follow_priorities();
         }
     }
 
     /// Closes a socket if its owner has been given up.
-    pub(crate) fn look_after_socket(&self, index: u32) {
+    pub(crate) fn check_socket_owner(&self, index: u32) {
         let owner = self.with(|shared| shared.sockets[index as usize].owner);
         if !self.is_alive(owner) {
-            self.with(|shared| shared.orphan_socket(index, owner));
+            self.with(|shared| shared.mark_socket_orphaned(index, owner));
             self.follow_priorities();
         }
     }
@@ -126,7 +126,7 @@ impl<K: Kernel> Net<K> {
     ///
     /// # Errors
     /// [`Error::PortInUse`], [`Error::Event`].
-    pub(crate) fn adopt(
+    pub(crate) fn reclaim(
         &self,
         owner: Owner,
         port: Option<u16>,
@@ -137,9 +137,9 @@ impl<K: Kernel> Net<K> {
         for group in 0..self.with(|shared| shared.groups.len()) as u32 {
             // A section each. What the group had before is dropped outside of it.
             let takes = (Arc::clone(register), pool);
-            let adopted =
-                self.with(|shared| shared.adopt(group, owner, (port, &mut page), settings, takes));
-            let Some((events, _)) = adopted? else { continue };
+            let reclaimed = self
+                .with(|shared| shared.reclaim(group, owner, (port, &mut page), settings, takes));
+            let Some((events, _)) = reclaimed? else { continue };
             self.follow_priorities();
             for event in events.into_iter().flatten() {
                 self.kernel().set_priority(event, settings.priority)?;
@@ -221,8 +221,8 @@ impl<K: Kernel> Net<K> {
     }
 }
 
-/// The events of a group that was adopted, and what is to be dropped outside of sections.
-type Adopted<K> = ([Option<EventId>; 2], Arc<Register<K>>);
+/// The events of a group that was reclaimed, and what is to be dropped outside of sections.
+type Reclaimed<K> = ([Option<EventId>; 2], Arc<Register<K>>);
 
 impl<K: Kernel> Group<K> {
     /// Its own registrations with the stack.
@@ -233,7 +233,7 @@ impl<K: Kernel> Group<K> {
 
 impl<K: Kernel> Shared<K> {
     /// Closes a group of an owner that has been given up.
-    fn orphan(&mut self, group: u32, owner: Owner) {
+    fn mark_orphaned(&mut self, group: u32, owner: Owner) {
         let orphan = &mut self.groups[group as usize];
         if orphan.orphaned || orphan.owner != owner {
             return;
@@ -273,14 +273,14 @@ impl<K: Kernel> Shared<K> {
 
     /// Gives a context `group`, if it had it in an earlier life and it fits: the group's events, and
     /// how its connections were registered then.
-    fn adopt(
+    fn reclaim(
         &mut self,
         group: u32,
         owner: Owner,
         (port, page): (Option<u16>, &mut Option<Box<Page>>),
         settings: &Settings,
         (register, pool): (Arc<Register<K>>, &'static Pool),
-    ) -> Result<Option<Adopted<K>>, Error> {
+    ) -> Result<Option<Reclaimed<K>>, Error> {
         let room = self.records.room(group);
         let Some(orphan) = self.groups.get_mut(group as usize) else { return Ok(None) };
         let buffers = |of: &Settings| (of.receive_buffer, of.send_buffer);
@@ -320,14 +320,14 @@ impl<K: Kernel> Shared<K> {
     }
 
     /// Closes a socket of an owner that has been given up.
-    pub(crate) fn orphan_socket(&mut self, index: u32, owner: Owner) {
+    pub(crate) fn mark_socket_orphaned(&mut self, index: u32, owner: Owner) {
         let orphan = &mut self.sockets[index as usize];
         if orphan.orphaned || orphan.owner != owner {
             return;
         }
         orphan.orphaned = true;
         orphan.receive_event = None;
-        orphan.outbox.clear();
+        orphan.unsent.clear();
         self.levels.remove(orphan.priority);
         self.udp_ports.close(orphan.port, index);
     }
@@ -339,7 +339,7 @@ impl<K: Kernel> Shared<K> {
     }
 
     /// Gives a context a socket, if it had it in an earlier life and it fits.
-    pub(crate) fn adopt_socket(
+    pub(crate) fn reclaim_socket(
         &mut self,
         index: u32,
         owner: Owner,
@@ -351,7 +351,7 @@ impl<K: Kernel> Shared<K> {
         let fits = orphan.orphaned
             && orphan.owner.context == owner.context
             && orphan.port == port
-            && orphan.outbox.size() == settings.send_buffer;
+            && orphan.unsent.size() == settings.send_buffer;
         if !fits {
             return Ok(false);
         }

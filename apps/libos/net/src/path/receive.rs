@@ -48,9 +48,9 @@ impl<K: Kernel> Stack<K> {
                 _ => 0,
             };
             budget -= 1;
-            let taken = frame.take_if(|_| class == Ok(Class::Beside));
+            let taken = frame.take_if(|_| class == Ok(Class::Attached));
             if let Some(frame) = taken {
-                self.beside_frame(frame);
+                self.attached_frame(frame);
             } else {
                 let verdict = self.net.with(|shared| shared.take(&mut frame, class, hash, urgent));
                 match verdict {
@@ -67,7 +67,7 @@ impl<K: Kernel> Stack<K> {
             // the device's pool.
             frame = if budget > 0 { self.receiver.next() } else { None };
         }
-        self.beside_settle();
+        self.attached_end_of_batch();
         if let Some(group) = urgent {
             self.run_listed(group);
         }

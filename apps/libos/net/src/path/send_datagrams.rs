@@ -19,7 +19,7 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn datagrams(&mut self, index: u32, port: u16) {
         let now = self.net.kernel().now();
         self.engine.room = self.engine.transmit.available();
-        let mut next = self.net.with(|shared| shared.sockets[index as usize].outbox.front());
+        let mut next = self.net.with(|shared| shared.sockets[index as usize].unsent.front());
         let mut left = BATCH;
         while let Some(datagram) = next.filter(|_| left > 0) {
             left -= 1;
@@ -45,9 +45,9 @@ impl<K: Kernel> Stack<K> {
                 }
             }
             next = self.net.with(|shared| {
-                let outbox = &mut shared.sockets[index as usize].outbox;
-                outbox.pop();
-                outbox.front()
+                let unsent = &mut shared.sockets[index as usize].unsent;
+                unsent.pop();
+                unsent.front()
             });
         }
         self.engine.transmit.flush();
@@ -69,7 +69,7 @@ impl<K: Kernel> Stack<K> {
             for (number, piece) in payload.chunks_mut(PIECE).enumerate() {
                 // Nobody but the stack takes it from the queue, so it stays where it is.
                 net.with(|shared| {
-                    shared.sockets[index as usize].outbox.read(datagram, number * PIECE, piece);
+                    shared.sockets[index as usize].unsent.read(datagram, number * PIECE, piece);
                 });
             }
         };

@@ -4,7 +4,7 @@ use crate::ip::dhcp::Dhcp;
 use crate::ip::interface::Engine;
 use crate::ip::neighbour::RETRY;
 use crate::ip::rate_limit::Limiter;
-use crate::path::attached::Beside;
+use crate::path::attached::Attached;
 use crate::path::owner_search::Search;
 use crate::table::connection_record::Records;
 use crate::table::flow::FlowHash;
@@ -31,9 +31,9 @@ pub struct Stack<K: Kernel> {
     /// When neighbours are asked for again.
     retry_at: Option<Instant>,
     pub(crate) search: Search,
-    pub(crate) beside: Option<Box<Beside>>,
+    pub(crate) attached: Option<Box<Attached>>,
     /// The level at which frames are handed to it.
-    pub(crate) beside_level: u8,
+    pub(crate) attached_priority: u8,
 }
 
 impl<K: Kernel> Stack<K> {
@@ -73,8 +73,8 @@ impl<K: Kernel> Stack<K> {
             armed: None,
             retry_at: None,
             search: Search::default(),
-            beside: None,
-            beside_level: 0,
+            attached: None,
+            attached_priority: 0,
         }
     }
 
@@ -109,7 +109,7 @@ impl<K: Kernel> Stack<K> {
             (shared.address_events.len(), shared.groups.len() as u32)
         });
         self.engine.announce(self.net.kernel().now());
-        self.beside_addressed();
+        self.attached_addresses_changed();
         for at in 0..listeners {
             if let Some(event) = self.net.with(|shared| shared.address_events.get(at).copied()) {
                 self.net.activate(event);

@@ -1,8 +1,8 @@
 //! A queue of outgoing datagrams in one block of bytes.
 //!
 //! A datagram is written, and read, in pieces, so that the sections in which this is done are short
-//! whatever its length: a place is [reserved](Outbox::reserve) for it, [written](Outbox::write), and
-//! [completed](Outbox::complete). Datagrams leave in the order of their reservation.
+//! whatever its length: a place is [reserved](DatagramQueue::reserve) for it, [written](DatagramQueue::write), and
+//! [completed](DatagramQueue::complete). Datagrams leave in the order of their reservation.
 
 use core::net::{Ipv4Addr, SocketAddrV4};
 
@@ -28,7 +28,7 @@ pub(crate) struct Outgoing {
 }
 
 /// A ring of datagrams, each in one piece.
-pub(crate) struct Outbox<B> {
+pub(crate) struct DatagramQueue<B> {
     bytes: B,
     /// Where the oldest begins.
     head: usize,
@@ -41,7 +41,7 @@ pub(crate) struct Outbox<B> {
     epoch: u32,
 }
 
-impl<B: AsMut<[u8]> + AsRef<[u8]>> Outbox<B> {
+impl<B: AsMut<[u8]> + AsRef<[u8]>> DatagramQueue<B> {
     pub(crate) const fn new(bytes: B) -> Self {
         Self { bytes, head: 0, tail: 0, wrapped_at: None, count: 0, epoch: 0 }
     }
@@ -147,44 +147,44 @@ mod tests {
         /// Datagrams are reserved by several, completed in any order, and leave in order.
         #[test]
         fn is_a_queue(size in 0usize..200, steps in prop::collection::vec(0usize..180, 0..200)) {
-            let mut outbox = Outbox::new(std::vec![0u8; size]);
+            let mut unsent = DatagramQueue::new(std::vec![0u8; size]);
             // Each with its payload, its place, and whether it is complete.
             let mut model: VecDeque<(u16, Vec<u8>, Place, bool)> = VecDeque::new();
             // A place from before the queue was cleared, which nobody may write to any more.
-            let stale = outbox.reserve(Ipv4Addr::LOCALHOST, 1);
-            outbox.clear();
+            let stale = unsent.reserve(Ipv4Addr::LOCALHOST, 1);
+            unsent.clear();
             for (number, step) in steps.into_iter().enumerate() {
                 if step < 60 {
                     let port = number as u16 + 1;
                     let payload = std::vec![number as u8; step];
                     let used: usize = model.iter().map(|(_, payload, ..)| payload.len() + HEADER).sum();
-                    let place = outbox.reserve(Ipv4Addr::from(number as u32), step);
+                    let place = unsent.reserve(Ipv4Addr::from(number as u32), step);
                     prop_assert!(place.is_none() || used + step + HEADER <= size);
                     prop_assert!(place.is_some() || used > 0 || step + HEADER > size, "empty and refused");
                     if let Some(place) = place {
                         for (at, piece) in payload.chunks(7).enumerate() {
-                            outbox.write(place, at * 7, piece);
+                            unsent.write(place, at * 7, piece);
                         }
                         model.push_back((port, payload, place, false));
                     }
                     if let Some(stale) = stale {
-                        outbox.write(stale, 0, &[0xee]);
-                        outbox.complete(stale, 0xeeee);
+                        unsent.write(stale, 0, &[0xee]);
+                        unsent.complete(stale, 0xeeee);
                     }
                 } else if step < 120 {
                     let incomplete = model.iter_mut().filter(|(.., complete)| !complete);
                     if let Some((port, _, place, complete)) = incomplete.last() {
-                        outbox.complete(*place, *port);
+                        unsent.complete(*place, *port);
                         *complete = true;
                     }
                 } else {
-                    outbox.pop();
+                    unsent.pop();
                     model.pop_front_if(|(.., complete)| *complete);
                 }
-                let front = outbox.front().map(|datagram| {
+                let front = unsent.front().map(|datagram| {
                     let mut payload = std::vec![0; datagram.length];
                     for (at, piece) in payload.chunks_mut(11).enumerate() {
-                        outbox.read(&datagram, at * 11, piece);
+                        unsent.read(&datagram, at * 11, piece);
                     }
                     (datagram.to, payload)
                 });

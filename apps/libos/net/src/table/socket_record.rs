@@ -1,6 +1,6 @@
 //! A UDP socket as the demultiplexer, the stack and the application share it.
 
-use crate::table::datagram_queue::Outbox;
+use crate::table::datagram_queue::DatagramQueue;
 use crate::table::owner::Owner;
 use crate::table::queue::Queue;
 use crate::table::waiter::Waiter;
@@ -15,7 +15,7 @@ pub(crate) struct UdpRecord {
     pub(crate) queue: Queue,
     pub(crate) receive_event: Option<EventId>,
     pub(crate) send_event: Option<EventId>,
-    pub(crate) outbox: Outbox<&'static mut [u8]>,
+    pub(crate) unsent: DatagramQueue<&'static mut [u8]>,
     pub(crate) priority: Priority,
     /// In one of the stack's waiting lists, and the one behind it there.
     pub(crate) waiting: bool,
@@ -40,7 +40,7 @@ impl UdpRecord {
             queue: Queue::new(frames),
             receive_event: None,
             send_event: None,
-            outbox: Outbox::new(buffer),
+            unsent: DatagramQueue::new(buffer),
             priority,
             waiting: false,
             next_waiting: None,

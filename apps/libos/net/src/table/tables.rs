@@ -129,10 +129,10 @@ pub(crate) struct Shared<K: Kernel> {
     pub(crate) unresolved: WaitList,
     /// The UDP port of the protocol beside the stack, the protocol until the stack has taken it
     /// over, what has it go on, and its places in the lists of those that wait.
-    pub(crate) beside_port: Option<u16>,
+    pub(crate) attached_port: Option<u16>,
     pub(crate) arriving: Option<Box<dyn AttachedProtocol>>,
-    pub(crate) beside_ready: Option<EventId>,
-    pub(crate) beside_waits: [Wait; 2],
+    pub(crate) attached_ready: Option<EventId>,
+    pub(crate) attached_waits: [Wait; 2],
     /// The stack's own priority, those of the groups and sockets, and those that connections have of
     /// their own.
     pub(crate) levels: Levels,
@@ -168,10 +168,10 @@ impl<K: Kernel> Shared<K> {
             udp_ports: PortTable::new(),
             starved: WaitList::EMPTY,
             unresolved: WaitList::EMPTY,
-            beside_port: None,
+            attached_port: None,
             arriving: None,
-            beside_ready: None,
-            beside_waits: [Wait::default(); 2],
+            attached_ready: None,
+            attached_waits: [Wait::default(); 2],
             levels: Levels::NONE,
             receiving_at: Priority::default(),
             address_events: Vec::new(),
@@ -355,7 +355,7 @@ pub(crate) struct StackEvents {
     pub(crate) transmit_ready: EventId,
     pub(crate) tick_timer: reflex_event::TimerId,
     /// Activated by the kernel when a context has been given up.
-    pub(crate) bereaved: EventId,
+    pub(crate) owner_gone: EventId,
     /// Activated when a buffer of a frame does not come back.
     pub(crate) replace_buffers: EventId,
 }

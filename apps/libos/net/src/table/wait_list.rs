@@ -59,7 +59,7 @@ impl WaitList {
 pub(crate) struct Waiting<'a> {
     pub(crate) records: &'a mut Records,
     pub(crate) sockets: &'a mut [Box<UdpRecord>],
-    pub(crate) beside: &'a mut [Wait; 2],
+    pub(crate) attached: &'a mut [Wait; 2],
 }
 
 impl Waiting<'_> {
@@ -73,8 +73,8 @@ impl Waiting<'_> {
                 let socket = self.sockets.get_mut(index as usize)?;
                 Some((&mut socket.waiting, &mut socket.next_waiting))
             }
-            Waiter::BesideBuffer | Waiter::BesideHop => {
-                let wait = &mut self.beside[usize::from(waiter == Waiter::BesideHop)];
+            Waiter::AttachedBuffer | Waiter::AttachedHop => {
+                let wait = &mut self.attached[usize::from(waiter == Waiter::AttachedHop)];
                 Some((&mut wait.waiting, &mut wait.next))
             }
         }
@@ -108,9 +108,9 @@ mod tests {
                 let owner = Owner { context: ContextId::new(0, 0), failures: 0 };
                 sockets.push(Box::new(UdpRecord::new(owner, 9, Priority::LOW, 1, buffer)));
             }
-            let mut beside = [Wait::default(); 2];
+            let mut attached = [Wait::default(); 2];
             let all =
-                &mut Waiting { records: &mut records, sockets: &mut sockets, beside: &mut beside };
+                &mut Waiting { records: &mut records, sockets: &mut sockets, attached: &mut attached };
             let mut lists = [WaitList::EMPTY; 2];
             let mut models = [VecDeque::new(), VecDeque::new()];
             for (step, index) in steps {
@@ -118,8 +118,8 @@ mod tests {
                 let waiter = match index {
                     0..8 => Waiter::Connection(Records::index(index / 4, index % 4)),
                     8..12 => Waiter::Datagrams(index - 8),
-                    12 => Waiter::BesideBuffer,
-                    _ => Waiter::BesideHop,
+                    12 => Waiter::AttachedBuffer,
+                    _ => Waiter::AttachedHop,
                 };
                 if step < 2 {
                     let waits = models.iter().any(|model| model.contains(&waiter));

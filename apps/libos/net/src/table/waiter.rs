@@ -6,9 +6,9 @@ pub(crate) enum Waiter {
     Connection(u32),
     Datagrams(u32),
     /// The protocol beside the stack, for a transmit buffer.
-    BesideBuffer,
+    AttachedBuffer,
     /// As above, for a neighbour.
-    BesideHop,
+    AttachedHop,
 }
 
 /// The mark of one that waits, and the next.

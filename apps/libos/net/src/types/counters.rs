@@ -17,7 +17,7 @@ pub struct Counters {
     /// ARP, ICMP, DHCP and segments or datagrams to closed ports, queued for the stack.
     pub others: u64,
     /// Handed to the protocol beside the stack.
-    pub beside: u64,
+    pub attached: u64,
     /// Dropped: another station's hardware address, or an address that is not ours.
     pub not_for_us: u64,
     /// Dropped: a length that contradicts another, a truncated header, an impossible address.
@@ -84,7 +84,7 @@ pub struct Counters {
 /// What the stack's context counts between two visits to the shared counters.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally {
-    pub(crate) beside: u64,
+    pub(crate) attached: u64,
     pub(crate) bad_checksum: u64,
     pub(crate) sent: u64,
     pub(crate) replies_dropped: u64,
@@ -100,8 +100,8 @@ pub(crate) struct Tally {
 
 impl Counters {
     pub(crate) fn add(&mut self, tally: &Tally) {
-        self.frames += tally.beside;
-        self.beside += tally.beside;
+        self.frames += tally.attached;
+        self.attached += tally.attached;
         self.bad_checksum += tally.bad_checksum;
         self.sent += tally.sent;
         self.replies_dropped += tally.replies_dropped;

@@ -165,7 +165,7 @@ impl Station {
 }
 
 /// Where the port's events run.
-struct Beside {
+struct AttachedPlace {
     kernel: SimKernel,
     stack: Context<Station>,
     /// Events that are registered.
@@ -174,7 +174,7 @@ struct Beside {
     full: Arc<Mutex<bool>>,
 }
 
-impl Place<SimKernel> for Beside {
+impl Place<SimKernel> for AttachedPlace {
     fn event(&self, priority: Priority, number: u32) -> Result<EventId, Error> {
         if *self.full.lock().unwrap() {
             return Err(Error::TableFull);
@@ -236,7 +236,7 @@ impl Host {
         let stack = kernel.context(station, 1 << 16);
         let (live, full) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(false)));
         let beside =
-            Beside { kernel: kernel.clone(), stack, live: live.clone(), full: full.clone() };
+            AttachedPlace { kernel: kernel.clone(), stack, live: live.clone(), full: full.clone() };
         rdma.start(Box::new(beside)).unwrap();
         let registration = Registration { accumulation: Accumulation::Count, ..Default::default() };
         let arrived = kernel.register(stack, registration, |it: &mut Station, _| it.receive());

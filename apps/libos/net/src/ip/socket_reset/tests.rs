@@ -161,7 +161,7 @@ fn a_worn_socket_is_like_new() {
         wear(&mut bench, &mut used);
         let worn = fields(&mut used, None);
         assert!(worn.iter().any(|field| field == "pending_fast_retransmit: true,"), "{worn:?}");
-        assert!(used.stained, "nobody has noticed the mark");
+        assert!(used.needs_reset, "nobody has noticed the mark");
         if end != 0 {
             bench.feed(&mut used, end, 70_009, 0, &[]);
         }
@@ -170,7 +170,7 @@ fn a_worn_socket_is_like_new() {
         let allowed = ["local_rx_last_seq", "local_rx_last_ack", "local_rx_dup_acks"];
         let found = differences(&mut used, &mut new, None);
         assert!(found.iter().all(|field| allowed.contains(&&**field)), "{found:?}");
-        assert!(!used.stained && !used.fin_received && !used.started);
+        assert!(!used.needs_reset && !used.fin_received && !used.started);
 
         // The rest is overwritten by the next handshake.
         let isn = (bench.open(&mut used, 5000), bench.open(&mut new, 5000));

@@ -29,7 +29,7 @@ fn at(address: Ipv4Addr, prefix: u8) -> Station {
         mac: OURS,
         address: Some((address.to_bits(), prefix)),
         addresses6: [OWN6.to_bits(), SECOND6.to_bits()],
-        beside: Some(BESIDE),
+        attached: Some(BESIDE),
     }
 }
 
@@ -192,7 +192,7 @@ fn protocols_and_what_they_are_for() {
         (OWN, UDP, &to_port(7), Ok(Class::Udp { port: 7, broadcast: false })),
         (SUBNET, UDP, &to_port(7), Ok(Class::Udp { port: 7, broadcast: true })),
         (OTHER, UDP, &to_port(7), Err(Bad::NotForUs)),
-        (OWN, UDP, &to_port(BESIDE), Ok(Class::Beside)),
+        (OWN, UDP, &to_port(BESIDE), Ok(Class::Attached)),
         (SUBNET, UDP, &to_port(BESIDE), Ok(Class::Udp { port: BESIDE, broadcast: true })),
         (OTHER, UDP, &to_port(BESIDE), Err(Bad::NotForUs)),
     ] {
@@ -200,7 +200,7 @@ fn protocols_and_what_they_are_for() {
         assert_eq!(class, expected, "{to} {protocol}");
     }
     // Without a protocol beside the stack, its port is one like others.
-    let alone = Station { beside: None, ..station() };
+    let alone = Station { attached: None, ..station() };
     let class = classify(&frame(UDP, PEER, OWN, &to_port(BESIDE)), &alone);
     assert_eq!(class, Ok(Class::Udp { port: BESIDE, broadcast: false }));
     for station in [station(), alone] {
@@ -342,8 +342,8 @@ fn ipv6_is_for_neighbours_and_the_protocol_beside() {
         (group_mac(SECOND6), group(SECOND6), ndisc::ICMP6, &[], Ok(Class::Nd)),
         (OURS, elsewhere, ndisc::ICMP6, &[], Err(Bad::NotForUs)),
         (group_mac(elsewhere), group(elsewhere), ndisc::ICMP6, &[], Err(Bad::NotForUs)),
-        (OURS, OWN6, UDP, &udp, Ok(Class::Beside)),
-        (OURS, SECOND6, UDP, &udp, Ok(Class::Beside)),
+        (OURS, OWN6, UDP, &udp, Ok(Class::Attached)),
+        (OURS, SECOND6, UDP, &udp, Ok(Class::Attached)),
         (OURS, elsewhere, UDP, &udp, Err(Bad::NotForUs)),
         (OURS, OWN6, UDP, &other, Err(Bad::UnreachableProtocol)),
         (OURS, OWN6, UDP, &udp[..3], Err(Bad::UnreachableProtocol)),
@@ -357,7 +357,7 @@ fn ipv6_is_for_neighbours_and_the_protocol_beside() {
         assert_eq!(class, expected, "{mac:x?} {to} {next}");
     }
     // An address that is not there is nobody's, nor is its group.
-    let alone = Station { addresses6: [OWN6.to_bits(), 0], beside: None, ..station() };
+    let alone = Station { addresses6: [OWN6.to_bits(), 0], attached: None, ..station() };
     for to in [Ipv6Addr::UNSPECIFIED, group(Ipv6Addr::UNSPECIFIED), SECOND6] {
         assert_eq!(classify(&ipv6(OURS, to, ndisc::ICMP6, &[]), &alone), Err(Bad::NotForUs));
     }
