@@ -3,7 +3,8 @@
 //!
 //! A panic or a fault goes back to where the code was called, if no section and no guarded call has
 //! been opened since: in one of these it would be the kernel's. So does code that takes longer than its
-//! owner's budget, when the timer's interrupt finds it so. What was begun since is
+//! owner's budget: when the timer's interrupt finds it so, or when the section, the guarded call or the
+//! other filter ends in which the interrupt has found it. What was begun since is
 //! [ended](crate::context::scope), and the owner is given up as if a handler of its had failed.
 //!
 //! What is left is the image's affair: code that goes on for ever in a section or a guarded call of its
@@ -17,7 +18,7 @@ use crate::cpu::budget::{FILTER_TICK, TICKS};
 use crate::cpu::options::OnFailure;
 use crate::cpu::reason::Reason;
 use crate::cpu::supervision::Supervision;
-use crate::dispatch::section::Section;
+use crate::dispatch::section::{FILTER, Section};
 use crate::dispatch::{section, timer};
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
@@ -28,9 +29,6 @@ use reflex_event::{Borrowed, ContextId};
 /// Bytes of a stack that are enough for a filter: what overflows with so many left when it was called
 /// is its own doing.
 const AMPLE: usize = 4 << 10;
-
-/// Nanoseconds before another look for code that has used up its time, and was in the kernel's.
-const SOON: u64 = 5_000;
 
 impl UnderWay {
     /// The call.
@@ -64,7 +62,6 @@ pub(crate) fn attempt_by<R>(
     work: impl FnOnce() -> R,
 ) -> Option<R> {
     let tick = supervision.map_or(FILTER_TICK, |owner| owner.budget.filter_tick());
-    timer::interrupt_within(cs, tick);
     let outer = cpu::this().attempt.get(cs);
     let (guards, scope) = scope::with(cs, |scopes| (scopes.open(), scopes.last));
     let mut attempt = Attempt {
@@ -76,7 +73,6 @@ pub(crate) fn attempt_by<R>(
         context,
         owner: supervision.filter(|owner| owner.on_failure.get() != OnFailure::Halt),
         reason: Cell::new(Reason::Panic),
-        entered: Cell::new(false),
         tick,
         next: Cell::new(0),
         counted: Cell::new(0),
@@ -86,6 +82,8 @@ pub(crate) fn attempt_by<R>(
     let attempt_under_way = UnderWay(place);
     let mut work = Work { work: Some(work), result: None, attempt: attempt_under_way };
     cpu::this().attempt.set(cs, Some(attempt_under_way));
+    // In this order: an interrupt in between would be one that finds nothing to come again for.
+    timer::come_within(tick);
     // SAFETY: both are live until the call is over, and `call` is for a `Work` of these types.
     let failed = unsafe {
         let saved = &raw mut (*place.as_ptr()).saved;
@@ -95,6 +93,7 @@ pub(crate) fn attempt_by<R>(
     if failed == 0 {
         return work.result;
     }
+    section::set_depth(cs, attempt.depth);
     // SAFETY: what it had begun is not gone on with: it has been given up.
     unsafe { scope::end_since(attempt.scope, attempt.borrowed()) };
     if let Some(owner) = attempt.owner {
@@ -134,11 +133,13 @@ fn call_of<F: FnOnce() -> R, R>(_: &Work<F, R>) -> unsafe extern "C" fn(*mut ())
 unsafe extern "C" fn call<F: FnOnce() -> R, R>(work: *mut ()) {
     // SAFETY: the caller's duty.
     let work = unsafe { &mut *work.cast::<Work<F, R>>() };
-    let entered = &work.attempt.look().entered;
-    entered.set(true);
+    let depth = work.attempt.look().depth;
+    // SAFETY: the sections that were open when the call was made are so until it is over.
+    let cs = unsafe { Section::assume() };
+    section::set_depth(cs, FILTER);
     work.result = work.work.take().map(|work| work());
     // From here on there is nothing to be given up any more.
-    entered.set(false);
+    section::set_depth(cs, depth);
 }
 
 /// The call in which a panic or a fault has just happened, if it can be given up. Interrupts were
@@ -160,36 +161,31 @@ fn innermost(cs: &Section) -> Option<&Attempt> {
 /// The timer's interrupt has come in a section, and interrupts are masked. Gives up the code that has
 /// used up its time, if it is in there; then this does not return.
 pub(crate) fn tick(cs: &Section) {
-    let Some(latest) = innermost(cs) else { return timer::has_come() };
+    let Some(latest) = innermost(cs) else { return };
     let now = timer::now().as_nanos();
-    let (mut at, mut overdue, mut most) = (Some(latest), false, 0);
+    let (mut at, mut shortest) = (Some(latest), latest.tick);
     while let Some(attempt) = at {
         let next = attempt.next.get();
-        if now >= next || attempt.is_overdue() {
+        if now >= next {
             attempt.next.set(now + attempt.tick);
             // The first one may come soon after the beginning.
             attempt.counted.set(attempt.counted.get().saturating_add(u32::from(next != 0)));
         }
-        most = most.max(attempt.counted.get());
-        overdue |= attempt.is_overdue();
+        shortest = shortest.min(attempt.tick);
         at = attempt.outer.map(UnderWay::look);
     }
-    let ends = latest.is_overdue() && latest.is_outside(cs);
-    // One that has used up its time is to be found in code of its own: at times that do not keep step
-    // with what it does.
-    // And after more time again and again, so that it goes on however slowly this is served.
-    let soon = (SOON << (most % 12)) + now % SOON;
-    timer::interrupt_again(now, if overdue && !ends { soon } else { latest.tick });
-    if !ends {
-        return;
+    timer::come_again(shortest, now);
+    latest.end_if_overdue(cs);
+}
+
+/// What the innermost filter has called may have ended, as a section has. Gives the filter up if it has
+/// used up its time meanwhile; then this does not return.
+pub(crate) fn look() {
+    // SAFETY: a filter is called in a section, which is open until the call is over or given up.
+    let cs = unsafe { Section::assume() };
+    if let Some(latest) = innermost(cs) {
+        latest.end_if_overdue(cs);
     }
-    if latest.owner.is_none() {
-        panic!("a filter of context {} takes longer than its time", latest.context.index);
-    }
-    let saved = latest.fail(Reason::Overrun);
-    // SAFETY: an interrupt was taken, so they were let through, and this one is acknowledged. The code
-    // that it has interrupted is on this stack, has been called by the attempt and has not returned.
-    unsafe { context::give_up(saved) }
 }
 
 impl Attempt {
@@ -203,16 +199,24 @@ impl Attempt {
         self.owner
     }
 
-    fn is_overdue(&self) -> bool {
-        self.counted.get() >= TICKS
+    /// Gives it up if it has used up its time, and is in code of its own.
+    fn end_if_overdue(&self, cs: &Section) {
+        if self.counted.get() < TICKS || !self.is_outside(cs) {
+            return;
+        }
+        if self.owner.is_none() {
+            panic!("a filter of context {} takes longer than its time", self.context.index);
+        }
+        let saved = self.fail(Reason::Overrun);
+        // SAFETY: interrupts were let through until one was taken, if one was, and that is acknowledged. The
+        // filter was called on this stack and has not returned; nothing that it has called is under way.
+        unsafe { context::give_up(saved) }
     }
 
     /// Whether nothing of the kernel's has been called since that has not returned.
     fn is_outside(&self, cs: &Section) -> bool {
-        // In this order: in a deeper section others are at work on the scopes.
-        self.entered.get()
-            && self.depth == section::depth()
-            && self.guards == scope::with(cs, |scopes| scopes.open())
+        // In this order: in a section others are at work on the scopes.
+        section::depth() == FILTER && self.guards == scope::with(cs, |scopes| scopes.open())
     }
 
     /// Whether it began with so much room on its stack, which ends at `end`, that it is to blame

@@ -12,6 +12,7 @@ pub(crate) struct Attempt {
     pub(crate) outer: Option<UnderWay>,
     /// Where to come back to.
     pub(crate) saved: usize,
+    /// How many sections were open.
     pub(crate) depth: u32,
     pub(crate) guards: u32,
     /// The innermost scope when it was made.
@@ -20,8 +21,6 @@ pub(crate) struct Attempt {
     /// What is kept of the owner, if it can be given up.
     pub(crate) owner: Option<&'static Supervision>,
     pub(crate) reason: Cell<Reason>,
-    /// The code has been entered and not been left.
-    pub(crate) entered: Cell<bool>,
     /// Nanoseconds between two ticks.
     pub(crate) tick: u64,
     /// When the next tick counts, in nanoseconds; 0 before there has been one.

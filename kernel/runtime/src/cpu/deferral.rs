@@ -20,6 +20,8 @@ use core::sync::atomic::{AtomicU32, AtomicU64, compiler_fence};
 /// How many sections are open on a core, and what waits for the outermost one to end. There is one for
 /// each core, in its block.
 pub(crate) struct Deferral {
+    /// In a filter it has the bit [`FILTER`], and the sections are counted that have been opened since that
+    /// was called: so their end, and nothing else, finds out that it may be time to look at the filter.
     depth: AtomicU32,
     /// A bit for each job, and the dispatcher's.
     pending: AtomicU64,
@@ -27,6 +29,20 @@ pub(crate) struct Deferral {
 
 /// The bit of what waits that says a ready context beats the running one.
 pub(crate) const DISPATCH: u64 = 1 << 63;
+
+/// The bit of the depth that says a filter has been called, in sections that are not counted then.
+pub(crate) const FILTER: u32 = 1 << 31;
+
+/// What has ended with a section.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// The outermost section.
+    Outermost,
+    /// A section in another one that is open.
+    Inner,
+    /// A section that a filter has opened, or something that it has called.
+    InFilter,
+}
 
 /// Where the two words lie, for code in assembly.
 pub(crate) const DEPTH: usize = offset_of!(Deferral, depth);
@@ -50,10 +66,18 @@ impl Deferral {
         self.depth.store(self.depth.load(Relaxed) + 1, Relaxed);
     }
 
-    /// Ends a section that [`enter`](Self::enter) has opened, once `last` has been called if it is the
-    /// only one. Whether it was.
+    /// A filter's code begins, or ends: from here on the depth is this. In a section.
     #[inline(always)]
-    pub(crate) fn leave(&self, last: impl FnOnce()) -> bool {
+    pub(crate) fn set_depth(&self, depth: u32) {
+        compiler_fence(SeqCst);
+        self.depth.store(depth, Relaxed);
+        compiler_fence(SeqCst);
+    }
+
+    /// Ends a section that [`enter`](Self::enter) has opened, once `last` has been called if it is the
+    /// only one.
+    #[inline(always)]
+    pub(crate) fn leave(&self, last: impl FnOnce()) -> Left {
         compiler_fence(SeqCst);
         let depth = self.depth.load(Relaxed) - 1;
         if depth == 0 {
@@ -61,7 +85,7 @@ impl Deferral {
         }
         self.depth.store(depth, Relaxed);
         compiler_fence(SeqCst);
-        depth == 0
+        Left::of(depth)
     }
 
     /// Opens the outermost section; or says that a section is open already.
@@ -112,6 +136,17 @@ impl Deferral {
     #[inline(always)]
     pub(crate) fn take_only(&self, bits: u64) -> bool {
         self.pending.compare_exchange(bits, 0, Relaxed, Relaxed).is_ok()
+    }
+}
+
+impl Left {
+    #[inline(always)]
+    fn of(depth: u32) -> Self {
+        match depth {
+            0 => Self::Outermost,
+            depth if depth & FILTER != 0 => Self::InFilter,
+            _ => Self::Inner,
+        }
     }
 }
 
@@ -203,15 +238,20 @@ pub(crate) struct Inner {
 impl Inner {
     /// Runs `work` in a section in the one that is open. What waits is for the end of that.
     #[inline(always)]
-    pub(crate) fn within<R>(self, deferral: &Deferral, work: impl FnOnce(&Section) -> R) -> R {
+    pub(crate) fn within<R>(
+        self,
+        deferral: &Deferral,
+        work: impl FnOnce(&Section) -> R,
+    ) -> (R, Left) {
         let depth = &deferral.depth;
         depth.store(depth.load(Relaxed) + 1, Relaxed);
         compiler_fence(SeqCst);
         // SAFETY: opened just now, and not ended before `work` has returned.
         let result = work(unsafe { Section::assume() });
         compiler_fence(SeqCst);
-        depth.store(depth.load(Relaxed) - 1, Relaxed);
-        result
+        let left = depth.load(Relaxed) - 1;
+        depth.store(left, Relaxed);
+        (result, Left::of(left))
     }
 }
 

@@ -8,6 +8,7 @@
 //! All of it is zero at the start, so that it takes no room in the image; what is not to be zero is
 //! set by [`init`](crate::init).
 
+pub(crate) mod alarm;
 pub(crate) mod attempt;
 pub(crate) mod attributes;
 pub(crate) mod borrow;
@@ -38,6 +39,7 @@ pub(crate) mod timers;
 pub(crate) mod upcalls;
 pub(crate) mod workers;
 
+use alarm::Alarm;
 use alloc::vec::Vec;
 use attempt::UnderWay;
 use context::Place;
@@ -112,8 +114,8 @@ pub(crate) struct Cpu {
     pub(crate) origin: Fixed<u64>,
     /// The timers.
     pub(crate) timers: Later<Timers>,
-    /// When the timer's interrupt comes at the latest, in nanoseconds, if a filter has seen to that.
-    pub(crate) interrupts_by: AtomicU64,
+    /// When the timer's interrupt comes.
+    pub(crate) alarm: Alarm,
     /// What resets the machine when the kernel stands still.
     pub(crate) watchdog: Local<Option<&'static mut dyn Watchdog>>,
     /// When the present halt began; 0 when not halted.
@@ -183,7 +185,7 @@ pub(crate) static BLOCK: Cpu = Cpu {
     apic: Fixed::new(),
     origin: Fixed::new(),
     timers: Later::new(),
-    interrupts_by: AtomicU64::new(0),
+    alarm: Alarm::new(),
     watchdog: Local::new(None),
     halted_since: AtomicU64::new(0),
     halted: AtomicU64::new(0),

@@ -22,7 +22,4 @@ pub(crate) struct Timers {
     pub(crate) wheel: Wheel<Due>,
     /// The job that expires timers.
     pub(crate) job: Job,
-    /// The granule with whose beginning the one-shot timer will interrupt; `u64::MAX` when it will
-    /// not.
-    pub(crate) armed: u64,
 }

@@ -12,6 +12,9 @@ pub(crate) struct Upcalls {
     /// # Safety
     /// The event core gave it back.
     pub(crate) finish: unsafe fn(Outermost, Handler) -> Outermost,
+    /// From where a section ends that was opened in a filter: gives that up, if it has used up its time, and
+    /// then does not return.
+    pub(crate) look_at_filter: fn(),
     /// From where a context is made that fails alone: makes the supervisor, unless there is one.
     pub(crate) ensure_supervisor: fn() -> Result<(), Error>,
 }

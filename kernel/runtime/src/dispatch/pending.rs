@@ -1,7 +1,7 @@
 //! What waits for the outermost section to end, and how that is given up and opened again.
 
 use crate::cpu;
-use crate::cpu::deferral::{Free, Inner, Outermost, Section};
+use crate::cpu::deferral::{Free, Inner, Left, Outermost, Section};
 use crate::dispatch::measure;
 use core::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
@@ -42,7 +42,11 @@ impl Inner {
     /// Runs `work` in a section in the one that is open. What waits is for the end of that.
     #[inline(always)]
     pub(crate) fn section<R>(self, work: impl FnOnce(&Section) -> R) -> R {
-        self.within(&cpu::this().deferral, work)
+        let (result, left) = self.within(&cpu::this().deferral, work);
+        if left == Left::InFilter {
+            look_at_filter();
+        }
+        result
     }
 }
 
@@ -54,15 +58,28 @@ pub(crate) fn begun() {
     compiler_fence(SeqCst);
 }
 
+/// What a filter has called may have ended: a look at whether the filter has used up its time.
+#[cold]
+#[inline(never)]
+pub(crate) fn look_at_filter() {
+    (cpu::this().upcalls.get().look_at_filter)();
+}
+
 /// Whether a section is open.
 #[inline(always)]
 pub fn deferred() -> bool {
     cpu::this().deferral.depth() != 0
 }
 
-/// How many sections are open.
+/// How many sections are open; in a filter, with [`FILTER`], since that was called.
 pub(crate) fn depth() -> u32 {
     cpu::this().deferral.depth()
+}
+
+/// A filter's code begins, with the depth [`FILTER`], or ends, with the one before.
+#[inline(always)]
+pub(crate) fn set_depth(_: &Section, depth: u32) {
+    cpu::this().deferral.set_depth(depth);
 }
 
 /// Whether one section is open, and not another in it.

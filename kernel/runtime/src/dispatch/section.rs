@@ -12,9 +12,9 @@ use crate::cpu;
 use crate::dispatch::{measure, switch};
 
 pub use crate::cpu::deferral::Section;
-pub(crate) use crate::cpu::deferral::{Free, Outermost, Start};
+pub(crate) use crate::cpu::deferral::{FILTER, Free, Left, Outermost, Start};
 pub use crate::dispatch::pending::deferred;
-pub(crate) use crate::dispatch::pending::{depth, is_outermost, post};
+pub(crate) use crate::dispatch::pending::{depth, is_outermost, look_at_filter, post, set_depth};
 
 /// Runs `work` in a section.
 #[inline(always)]
@@ -51,8 +51,14 @@ pub(crate) fn enter() {
 /// Ends a section; at the end of the outermost one, does what has waited for it.
 #[inline(always)]
 pub(crate) fn leave() {
-    if cpu::this().deferral.leave(measure::deferred_until) && cpu::this().deferral.waits() {
-        switch::serve_all();
+    match cpu::this().deferral.leave(measure::deferred_until) {
+        Left::Outermost => {
+            if cpu::this().deferral.waits() {
+                switch::serve_all();
+            }
+        }
+        Left::Inner => {}
+        Left::InFilter => look_at_filter(),
     }
 }
 

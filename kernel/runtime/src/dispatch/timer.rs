@@ -6,7 +6,6 @@ use crate::cpu::timers::{Due, Timers};
 use crate::dispatch::section::{Section, Start, section};
 use crate::dispatch::vector::Vector;
 use core::num::NonZeroU64;
-use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 use reflex_arch::apic::LocalApic;
 use reflex_arch::calibration::Rates;
@@ -40,7 +39,8 @@ pub(crate) fn init(
     cpu::this().origin.set(start, reflex_arch::clock::tsc());
     cpu::this().clock.set(start, time.clock);
     cpu::this().apic.set(start, apic);
-    cpu::this().timers.set(start, Timers { wheel, job, armed: u64::MAX });
+    cpu::this().alarm.forget();
+    cpu::this().timers.set(start, Timers { wheel, job });
     Ok(())
 }
 
@@ -137,8 +137,9 @@ pub(crate) fn arm(
     let deadline = deadline.as_nanos();
     with(cs, |timers| {
         let due = timers.wheel.arm(key(timer), deadline, period).map_err(refusal)?;
-        if due < timers.armed {
-            timers.interrupt_by(due);
+        let alarm = &cpu::this().alarm;
+        if alarm.is_after(due) {
+            alarm.set_earlier(apic(), due, clock().now());
         }
         Ok(())
     })
@@ -153,41 +154,22 @@ pub(crate) fn remove(cs: &Section, timer: TimerId) -> Result<(), Error> {
     with(cs, |timers| timers.wheel.remove(key(timer)).map(drop).map_err(refusal))
 }
 
-impl Timers {
-    /// Sets the next interrupt for the beginning of a granule, or for now if it has begun.
-    fn interrupt_by(&mut self, granule: u64) {
-        let now = clock().now();
-        if granule > now / GRANULARITY_NS {
-            self.interrupt_at(granule, now);
-        } else {
-            self.armed = granule;
-            apic().arm(0);
-        }
-    }
-
-    /// Sets the next interrupt for the beginning of a granule that has not begun. It may come later
-    /// by the time that has gone by since `now` was asked for, never earlier.
-    #[inline(always)]
-    fn interrupt_at(&mut self, granule: u64, now: u64) {
-        self.armed = granule;
-        // The last granule begins after 2^64 nanoseconds: the difference is right all the same.
-        apic().arm(granule.wrapping_mul(GRANULARITY_NS).wrapping_sub(now));
-    }
-}
-
 /// Expires the first timer that is due, and sets the next interrupt; when more are due, the job is
 /// posted.
 #[inline(always)]
 pub(crate) fn step(cs: &Section) -> Step<Due> {
     let mut timers = cpu::this().timers.borrow(cs);
     let now = clock().now();
-    timers.armed = u64::MAX;
-    has_come();
     let (step, next) = timers.wheel.expire_and_next(now);
+    let alarm = &cpu::this().alarm;
     match next {
-        Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
-        Some(next) => timers.interrupt_at(next, now),
-        None => {}
+        Some(next) if next > now / GRANULARITY_NS => alarm.set(apic(), next, now),
+        more => {
+            alarm.forget();
+            if more.is_some() {
+                timers.job.post();
+            }
+        }
     }
     step
 }
@@ -199,46 +181,21 @@ pub(crate) fn take_pending(cs: &Section) -> bool {
     cpu::this().deferral.take_only(job)
 }
 
-/// Has the timer's interrupt come within so many nanoseconds, if not before. It may come for nothing.
-#[inline(always)]
-pub(crate) fn interrupt_within(cs: &Section, nanos: u64) {
-    let now = clock().now();
-    // From the next nanosecond on, and no later than that.
-    if cpu::this().interrupts_by.load(Relaxed).wrapping_sub(now + 1) >= nanos {
-        arm_within(cs, now, nanos);
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn arm_within(cs: &Section, now: u64, nanos: u64) {
-    let granule = (now + nanos) / GRANULARITY_NS;
-    with(cs, |timers| {
-        if timers.armed <= now / GRANULARITY_NS {
-            // It has come, and the job has not run yet that sets the next one. Another filter around
-            // this one may have had it come again, sooner than this one needs.
-            if cpu::this().interrupts_by.load(Relaxed).wrapping_sub(now + 1) >= nanos {
-                interrupt_again(now, nanos);
-            }
-            return;
-        }
-        if granule < timers.armed {
-            timers.interrupt_at(granule, now);
-        }
-        cpu::this().interrupts_by.store(timers.armed.saturating_mul(GRANULARITY_NS), Relaxed);
-    });
-}
-
-/// The timer's interrupt has come while dispatch is deferred: nobody knows when it comes again.
+/// The timer's interrupt has come while dispatch is deferred.
 pub(crate) fn has_come() {
-    cpu::this().interrupts_by.store(0, Relaxed);
+    cpu::this().alarm.forget();
+}
+
+/// Has the timer's interrupt come within so many nanoseconds. It may come for nothing.
+#[inline(always)]
+pub(crate) fn come_within(nanos: u64) {
+    cpu::this().alarm.come_within(apic(), clock(), nanos);
 }
 
 /// Has the timer's interrupt, which has come while dispatch is deferred, come again so many nanoseconds
-/// after `now`. Legal in interrupt context.
-pub(crate) fn interrupt_again(now: u64, nanos: u64) {
-    cpu::this().interrupts_by.store(now + nanos, Relaxed);
-    apic().arm(nanos);
+/// after `now`. Interrupts are masked.
+pub(crate) fn come_again(nanos: u64, now: u64) {
+    cpu::this().alarm.set_within(apic(), nanos, now);
 }
 
 fn id(key: TimerKey) -> TimerId {

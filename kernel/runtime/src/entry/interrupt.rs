@@ -31,6 +31,7 @@ extern "C" fn reflex_interrupt(vector: u64) {
             Purpose::Job(job) => job.post(),
             Purpose::Timer(job) => {
                 job.post();
+                timer::has_come();
                 // SAFETY: a section is open, and whoever has it does not run before this has returned;
                 // or it is given up where it is, and then the section stays.
                 attempt::tick(unsafe { Section::assume() });

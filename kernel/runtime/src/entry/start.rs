@@ -1,6 +1,6 @@
 //! The start of the kernel, and `main`.
 
-use crate::context::{create, protected};
+use crate::context::{attempt, create, protected};
 use crate::cpu;
 use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::report::Print;
@@ -49,7 +49,8 @@ pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
     // SAFETY: the caller's duty.
     let start = &unsafe { Start::begin(&cpu::this().deferral) };
     let (finish, ensure_supervisor) = (retire::finish, supervisor::ensure);
-    cpu::this().upcalls.set(start, Upcalls { finish, ensure_supervisor });
+    let upcalls = Upcalls { finish, look_at_filter: attempt::look, ensure_supervisor };
+    cpu::this().upcalls.set(start, upcalls);
     cpu::this().core.set(start, Core::new(Stack::NONE));
     // SAFETY: the caller's duty.
     unsafe { memory::init(start, platform.memory, platform.stacks) };

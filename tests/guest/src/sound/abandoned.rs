@@ -1,7 +1,7 @@
 //! Code that is given up in the middle leaves nothing behind that somebody could reach: neither what it
 //! had begun, nor what it was changing.
 
-use crate::faults::Fault;
+use crate::faults::{Fault, spin};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -221,6 +221,82 @@ fn data_that_a_failing_filter_was_changing_is_forgotten(system: System) -> Resul
     let stopped = system.stopped(owner.id())?;
     assert_eq!((stopped.reason, stopped.forgotten), (Reason::Panic, 1), "{stopped:?}");
     assert_eq!(source.registrations(), 0);
+    Ok(())
+}
+
+/// A filter that never returns ends its owner, whatever it does meanwhile and wherever it is asked; the
+/// others go on.
+#[reflex::test]
+fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(), Error> {
+    static BEHIND: AtomicU32 = AtomicU32::new(0);
+    static TICKS: AtomicU32 = AtomicU32::new(0);
+    const WAYS: [fn(System, EventId); 5] = [
+        |_, _| spin(),
+        |system, _| {
+            loop {
+                system.kernel().section(spin_loop);
+            }
+        },
+        |system, _| {
+            loop {
+                system.kernel().guarded(spin_loop);
+            }
+        },
+        // Another filter is asked all the time, the owner of which is not to blame.
+        |system, innocent| {
+            loop {
+                let _ = system.kernel().activate(innocent, 1);
+            }
+        },
+        |system, _| {
+            let _ = system.context("made in a filter", ()).build();
+            spin()
+        },
+    ];
+    let kernel = system.kernel();
+    let bystander = system.context("bystander", ()).priority(Priority::HIGH).build()?;
+    let clock = system.context("clock", ()).build()?;
+    let timer = system.every(Duration::from_millis(1)).on(clock, |(), tick: reflex::Tick| {
+        TICKS.fetch_add(tick.count, Relaxed);
+    })?;
+    let spared = supervised(system, "spared")?;
+    let innocent = filtered(system, spared, || false)?;
+    for (number, way) in (0..).zip(WAYS) {
+        for budget in [None, Some(Duration::from_millis(5))] {
+            let owner = system.context("endless", ()).on_failure(OnFailure::Ignore);
+            let owner = match budget {
+                Some(budget) => owner.budget(budget).build()?,
+                None => owner.build()?,
+            };
+            let event = filtered(system, owner, move || {
+                way(system, innocent);
+                true
+            })?;
+            if number % 2 == 0 {
+                // On the stack of a context.
+                let before = BEHIND.load(Relaxed);
+                let signal = system.signal(SignalMode::Counter).on(bystander, move |(), _| {
+                    let _ = kernel.activate(event, 1);
+                    BEHIND.fetch_add(1, Relaxed);
+                })?;
+                signal.fire()?;
+                assert_eq!(BEHIND.load(Relaxed), before + 1);
+                kernel.unregister(signal.event())?;
+            } else {
+                // In the timer's job, on the stack of whatever it interrupts.
+                let timer = kernel.timer(event)?;
+                kernel.arm(timer, system.now() + Duration::from_millis(1), None)?;
+            }
+            until(|| system.stopped(owner.id()).is_ok());
+            let stopped = system.stopped(owner.id())?;
+            assert_eq!(stopped.reason, Reason::Overrun, "way {number}: {stopped:?}");
+            assert_eq!(kernel.activate(event, 1), Err(EventError::Stale));
+            let ticks = TICKS.load(Relaxed);
+            until(|| TICKS.load(Relaxed) > ticks);
+        }
+    }
+    assert!(system.stopped(spared.id()).is_err(), "it has not failed");
+    timer.remove()?;
     Ok(())
 }
 
