@@ -12,7 +12,7 @@ pub(crate) type Filter = dyn Fn(u32) -> bool + Send;
 pub(crate) const NO_TIMER: TimerId = TimerId { index: 0, generation: 0 };
 
 /// What is kept beside a handler.
-pub(crate) struct Extras {
+pub(crate) struct Attributes {
     /// Taken out while it is asked.
     pub(crate) filter: Cell<Option<Lent<Filter>>>,
     /// Another with each filter.
@@ -28,9 +28,9 @@ pub(crate) struct Extras {
 }
 
 // Two granules, not four: every timer has this.
-const _: () = assert!(size_of::<Extras>() <= 64);
+const _: () = assert!(size_of::<Attributes>() <= 64);
 
-impl Default for Extras {
+impl Default for Attributes {
     fn default() -> Self {
         Self {
             filter: Cell::new(None),
@@ -50,7 +50,7 @@ pub(crate) fn erase(filter: Lent<impl Fn(u32) -> bool + Send + 'static>) -> Lent
     unsafe { Lent::from_raw(filter as core::ptr::NonNull<Filter>, pool) }
 }
 
-impl Extras {
+impl Attributes {
     /// Whether there is a filter.
     pub(crate) fn has_filter(&self) -> bool {
         let filter = self.filter.take();

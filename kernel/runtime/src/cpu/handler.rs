@@ -8,7 +8,7 @@
 //! While it is the core's, a handler is looked at by [`registered`], in a section. Before and after
 //! that it has one owner, which may do with it what its condition allows.
 
-use super::attributes::Extras;
+use super::attributes::Attributes;
 use super::deferral::Section;
 use super::stack::Stack;
 use core::cell::Cell;
@@ -54,7 +54,7 @@ pub(crate) struct Header {
     /// and the registration ask for, and is never kept elsewhere: see [`crate::event::calls`].
     call: Cell<Call>,
     pub(super) kind: &'static Kind,
-    pub(super) extras: Cell<Option<NonNull<Extras>>>,
+    pub(super) attributes: Cell<Option<NonNull<Attributes>>>,
 }
 
 /// What can be done with handlers of one type.
@@ -118,9 +118,9 @@ impl Called {
     }
 
     /// What is kept beside the handler now, if anything.
-    pub(crate) fn extras(&self) -> Option<&Extras> {
+    pub(crate) fn attributes(&self) -> Option<&Attributes> {
         // SAFETY: made by `by`: the handler is being called, so it is live.
-        unsafe { self.header.as_ref() }.extras()
+        unsafe { self.header.as_ref() }.attributes()
     }
 
     /// Calls the handler itself.
@@ -145,7 +145,7 @@ impl Header {
     /// That of a `T`.
     pub(crate) const fn of<T: Handle>() -> Self {
         let kind = &KindOf::<T>::KIND;
-        Self { call: Cell::new(kind.call), kind, extras: Cell::new(None) }
+        Self { call: Cell::new(kind.call), kind, attributes: Cell::new(None) }
     }
 
     /// Has dispatch call the handler itself.
@@ -164,37 +164,41 @@ impl Header {
     }
 
     /// What is kept beside the handler, if anything. What is returned lasts as long as the handler has
-    /// it: to the end of the section, or until it is [ended](super::retired::Husk::end_extras).
-    pub(crate) fn extras(&self) -> Option<&Extras> {
-        // SAFETY: made by `give_extras`, of a box that was given up, and there until they are taken
+    /// it: to the end of the section, or until it is [ended](super::retired::Husk::end_attributes).
+    pub(crate) fn attributes(&self) -> Option<&Attributes> {
+        // SAFETY: made by `give_attributes`, of a box that was given up, and there until they are taken
         // out.
-        self.extras.get().map(|extras| unsafe { extras.as_ref() })
+        self.attributes.get().map(|attributes| unsafe { attributes.as_ref() })
     }
 
-    /// Keeps `extras`, which are in the handler's own pool, beside it; hands them back if there are
+    /// Keeps `attributes`, which are in the handler's own pool, beside it; hands them back if there are
     /// some already.
-    pub(crate) fn give_extras(&self, _: &Section, extras: Lent<Extras>) -> Option<Lent<Extras>> {
-        if self.extras.get().is_some() {
-            return Some(extras);
+    pub(crate) fn give_attributes(
+        &self,
+        _: &Section,
+        attributes: Lent<Attributes>,
+    ) -> Option<Lent<Attributes>> {
+        if self.attributes.get().is_some() {
+            return Some(attributes);
         }
-        self.extras.set(Some(extras.into_raw().0));
+        self.attributes.set(Some(attributes.into_raw().0));
         None
     }
 
     /// Takes over what is kept beside `former`, a handler in the same pool.
     pub(crate) fn adopt(&self, _: &Section, former: &Self) {
-        self.extras.set(former.extras.take());
+        self.attributes.set(former.attributes.take());
     }
 
     /// Whether there is a filter beside it.
     pub(super) fn has_filter(&self) -> bool {
-        self.extras().is_some_and(Extras::has_filter)
+        self.attributes().is_some_and(Attributes::has_filter)
     }
 
     /// Whether there is nothing beside the handler, and nothing to be done when it is dropped.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
-        self.kind.drop.is_none() && self.extras.get().is_none()
+        self.kind.drop.is_none() && self.attributes.get().is_none()
     }
 
     /// Whether there is application's code to be run when the handler is dropped.

@@ -93,10 +93,10 @@ impl Husk {
     /// Frees what is kept beside the handler, if there is no filter in it.
     pub(crate) fn free_extras(&self, _: &Section) {
         if !self.has_filter()
-            && let Some(extras) = self.header().extras.take()
+            && let Some(attributes) = self.header().attributes.take()
         {
             // SAFETY: they were given up by `into_raw` when they were given; they are taken out above.
-            drop(unsafe { Lent::from_raw(extras, self.pool) });
+            drop(unsafe { Lent::from_raw(attributes, self.pool) });
         }
     }
 

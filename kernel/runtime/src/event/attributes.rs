@@ -1,7 +1,7 @@
 //! How that is set and ended which a few registrations have beside a handler: a filter, a time-out, a timer.
 
 use crate::context::{policy, registry};
-use crate::cpu::attributes::{Extras, Filter, NO_TIMER};
+use crate::cpu::attributes::{Attributes, Filter, NO_TIMER};
 use crate::cpu::handler::registered;
 use crate::cpu::retired::{Husk, Retired};
 use crate::cpu::timers::Due;
@@ -12,21 +12,21 @@ use core::time::Duration;
 use reflex_event::{Error, EventId, TimerId, Trait};
 use reflex_memory::Lent;
 
-/// The extras of a registration. In the section in which the
+/// The attributes of a registration. In the section in which the
 /// result is in use the registration does not end.
-pub(crate) fn of(cs: &Section, event: EventId) -> Result<&Extras, Error> {
+pub(crate) fn of(cs: &Section, event: EventId) -> Result<&Attributes, Error> {
     let handler = with_core(cs, |core| registered(cs, core, event))?;
-    if let Some(extras) = handler.extras() {
-        return Ok(extras);
+    if let Some(attributes) = handler.attributes() {
+        return Ok(attributes);
     }
     let context = with_core(cs, |core| core.look_up(event))?.context;
     let (pool, _) = registry::parts(cs, context)?;
-    let extras = pool.alloc(Extras::default()).map_err(|_| Error::OutOfMemory)?;
-    drop(handler.give_extras(cs, extras));
-    handler.extras().ok_or(Error::OutOfMemory)
+    let attributes = pool.alloc(Attributes::default()).map_err(|_| Error::OutOfMemory)?;
+    drop(handler.give_attributes(cs, attributes));
+    handler.attributes().ok_or(Error::OutOfMemory)
 }
 
-/// Makes the extras of a registration if it has none: to be called before the section in which
+/// Makes the attributes of a registration if it has none: to be called before the section in which
 /// something is set, which is then the shorter.
 ///
 /// # Errors
@@ -38,19 +38,19 @@ pub(crate) fn make(event: EventId) -> Result<(), Error> {
         registry::parts(cs, context).map(|(pool, _)| (!made).then_some(pool))
     })?;
     let Some(pool) = pool else { return Ok(()) };
-    let extras = pool.alloc(Extras::default()).map_err(|_| Error::OutOfMemory)?;
+    let attributes = pool.alloc(Attributes::default()).map_err(|_| Error::OutOfMemory)?;
     let unneeded = section(|cs| {
         // The pool is its context's, which a registration does not change.
         let handler = with_core(cs, |core| registered(cs, core, event));
-        handler.map(|handler| handler.give_extras(cs, extras))
+        handler.map(|handler| handler.give_attributes(cs, attributes))
     });
     unneeded.map(drop)
 }
 
 /// Has the event watched as long as there is something to watch for.
-fn watch(cs: &Section, event: EventId, extras: &Extras) -> Result<(), Error> {
+fn watch(cs: &Section, event: EventId, attributes: &Attributes) -> Result<(), Error> {
     let context = with_core(cs, |core| core.look_up(event))?.context;
-    let watched = extras.watches() || registry::at(cs, context)?.worker_pool.get(cs).is_some();
+    let watched = attributes.watches() || registry::at(cs, context)?.worker_pool.get(cs).is_some();
     with_core(cs, |core| core.set_trait(event, Trait::Watched, watched))
 }
 
@@ -60,10 +60,10 @@ pub(crate) fn set_filter(
     event: EventId,
     filter: &mut Option<Lent<Filter>>,
 ) -> Result<(), Error> {
-    let extras = of(cs, event)?;
-    extras.version.set(extras.version.get() + 1);
-    *filter = extras.filter.replace(filter.take());
-    watch(cs, event, extras)
+    let attributes = of(cs, event)?;
+    attributes.version.set(attributes.version.get() + 1);
+    *filter = attributes.filter.replace(filter.take());
+    watch(cs, event, attributes)
 }
 
 /// Sets in what time the event is to occur, beginning now and at each occurrence; or lifts that.
@@ -73,18 +73,18 @@ pub(crate) fn set_time_out(
     event: EventId,
     within: Option<Duration>,
 ) -> Result<(), Error> {
-    let extras = of(cs, event)?;
-    let timer = extras.time_out.get();
+    let attributes = of(cs, event)?;
+    let timer = attributes.time_out.get();
     match within {
         Some(within) => {
             if timer == NO_TIMER {
-                extras.time_out.set(timer::add(cs, Due::TimeOut(event.into_word()))?);
+                attributes.time_out.set(timer::add(cs, Due::TimeOut(event.into_word()))?);
             }
-            extras.within.set(u64::try_from(within.as_nanos()).unwrap_or(u64::MAX).max(1));
-            extras.wait_anew(cs)?;
+            attributes.within.set(u64::try_from(within.as_nanos()).unwrap_or(u64::MAX).max(1));
+            attributes.wait_anew(cs)?;
         }
         None => {
-            extras.within.set(0);
+            attributes.within.set(0);
             // There may be none. It stays reserved.
             let _ = timer::disarm(cs, timer);
             with_core(cs, |core| -> Result<(), Error> {
@@ -94,7 +94,7 @@ pub(crate) fn set_time_out(
             })?;
         }
     }
-    watch(cs, event, extras)
+    watch(cs, event, attributes)
 }
 
 /// The timer that activates the event, from now on ended with it.
@@ -102,17 +102,17 @@ pub(crate) fn set_time_out(
 /// # Errors
 /// [`Error::Exclusive`] when it has one already, [`Error::NotAllowed`] when its owner may have none.
 pub(crate) fn add_timer(cs: &Section, event: EventId) -> Result<TimerId, Error> {
-    let extras = of(cs, event)?;
+    let attributes = of(cs, event)?;
     policy::permit_kind(cs, with_core(cs, |core| core.look_up(event))?.context, "timer")?;
-    if timer::exists(cs, extras.timer.get()) {
+    if timer::exists(cs, attributes.timer.get()) {
         return Err(Error::Exclusive);
     }
     let timer = timer::add(cs, Due::Event(event.into_word()))?;
-    extras.timer.set(timer);
+    attributes.timer.set(timer);
     Ok(timer)
 }
 
-impl Extras {
+impl Attributes {
     /// Gives the timers back: the registration has ended.
     pub(crate) fn end_timers(&self, cs: &Section) {
         // There may be none, or it may have been given back already.
@@ -131,9 +131,9 @@ impl Extras {
 
 impl Husk {
     /// Ends what is kept beside the handler, but for a filter.
-    pub(crate) fn end_extras(&self, cs: &Section) {
-        if let Some(extras) = self.header().extras() {
-            extras.end_timers(cs);
+    pub(crate) fn end_attributes(&self, cs: &Section) {
+        if let Some(attributes) = self.header().attributes() {
+            attributes.end_timers(cs);
             self.free_extras(cs);
         }
     }
@@ -141,9 +141,9 @@ impl Husk {
     /// Drops the filter beside the handler, if there is one, which is application's code. Not in a
     /// section.
     pub(crate) fn drop_filter(&self) {
-        if let Some(extras) = self.header().extras() {
-            drop(section(|cs| extras.take_filter(cs)));
-            section(|cs| self.end_extras(cs));
+        if let Some(attributes) = self.header().attributes() {
+            drop(section(|cs| attributes.take_filter(cs)));
+            section(|cs| self.end_attributes(cs));
         }
     }
 }
@@ -170,7 +170,7 @@ pub(crate) fn timed_out(cs: &Section, event: EventId) -> Result<(), Error> {
     Ok(())
 }
 
-/// The extras that a registration has now, which does not end while the result is in use.
-pub(crate) fn present(cs: &Section, event: EventId) -> Result<Option<&Extras>, Error> {
-    Ok(with_core(cs, |core| registered(cs, core, event))?.extras())
+/// The attributes that a registration has now, which does not end while the result is in use.
+pub(crate) fn present(cs: &Section, event: EventId) -> Result<Option<&Attributes>, Error> {
+    Ok(with_core(cs, |core| registered(cs, core, event))?.attributes())
 }

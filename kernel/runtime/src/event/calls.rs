@@ -22,7 +22,7 @@ use reflex_event::{Error, EventId};
 
 /// Has dispatch call `handler`, which is or becomes a registration's, as is asked for.
 pub(crate) fn route(_: &Section, handler: &Header, limited: bool) {
-    let timed = handler.extras().is_some_and(|extras| extras.deadline.get() != 0);
+    let timed = handler.attributes().is_some_and(|attributes| attributes.deadline.get() != 0);
     match (limited, timed) {
         (false, false) => handler.set_own_way(),
         (true, false) => handler.set_way::<Limited>(),

@@ -31,7 +31,7 @@ impl Way for TimedAndLimited {
 }
 
 fn within(called: Called, call: impl FnOnce(Called)) {
-    let micros = called.extras().map_or(0, |extras| extras.deadline.get());
+    let micros = called.attributes().map_or(0, |attributes| attributes.deadline.get());
     call(called);
     check(micros);
 }

@@ -2,7 +2,7 @@
 
 use crate::context::attempt::{attempt, attempt_by};
 use crate::context::{registry, workers};
-use crate::cpu::attributes::{Extras, Filter};
+use crate::cpu::attributes::{Attributes, Filter};
 use crate::cpu::handler::registered;
 use crate::dispatch::event_core::{note, timestamp, with_core};
 use crate::dispatch::section::Section;
@@ -20,18 +20,18 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
         Ok::<_, Error>((core.context_of(event)?, registered(cs, core, event)?))
     })?;
     let place = registry::at(cs, context)?;
-    let extras = handler.extras();
+    let attributes = handler.attributes();
     if let Some(workers) = place.worker_pool.get(cs)
-        && !extras.is_some_and(Extras::watches)
+        && !attributes.is_some_and(Attributes::watches)
     {
         let info = with_core(cs, |core| core.look_up(event))?;
         if let Some(start) = workers::offer(cs, workers, info, Activation { event, count }) {
             return Ok(start);
         }
     }
-    let mut extras = extras;
+    let mut attributes = attributes;
     // Taken out while it is asked, as it may do anything, end this registration included.
-    if let Some(asked) = extras
+    if let Some(asked) = attributes
         && let Some(filter) = asked.filter.take()
     {
         let version = asked.version.get();
@@ -40,7 +40,7 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
             registry::forget(filter, registry::reuse(cs, context));
             return Ok(None);
         };
-        extras = match present(cs, event) {
+        attributes = match present(cs, event) {
             Ok(Some(now)) if now.version.get() == version => {
                 now.filter.set(Some(filter));
                 Some(now)
@@ -55,8 +55,8 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
             return Ok(None);
         }
     }
-    if let Some(extras) = extras {
-        extras.wait_anew(cs)?;
+    if let Some(attributes) = attributes {
+        attributes.wait_anew(cs)?;
     }
     note(with_core(cs, |core| core.admit(event, count, timestamp()))?);
     Ok(None)

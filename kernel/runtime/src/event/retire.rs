@@ -59,7 +59,7 @@ pub(crate) fn ended(
     handler: Retired,
     priority: Priority,
 ) -> Option<Left> {
-    handler.end_extras(cs);
+    handler.end_attributes(cs);
     let drops = handler.header().must_drop();
     let place = registry::existing(cs, context.index).ok();
     if drops && is_at_home(cs, context) {
@@ -82,7 +82,7 @@ pub(crate) fn ended(
 /// Has what a handler of `context` has captured dropped later, in its context, and its memory freed.
 pub(crate) fn later(cs: &Section, context: ContextId, handler: Retired, priority: Priority) {
     if !handler.header().must_drop() {
-        handler.end_extras(cs);
+        handler.end_attributes(cs);
         return handler.drop_captured().free();
     }
     handler.header().set_way::<Last>();
@@ -112,13 +112,13 @@ fn contained(cs: &Section, context: ContextId, handler: Retired) {
     let (name, pool) = (handler.handler(), handler.pool());
     match attempt(cs, context, || handler.drop_all()) {
         Some(husk) => {
-            husk.end_extras(cs);
+            husk.end_attributes(cs);
             husk.free();
         }
         None => {
             // SAFETY: what does not come to its end is forgotten, and nobody goes on with it.
             let husk = unsafe { Husk::take_over(name, pool) };
-            husk.end_extras(cs);
+            husk.end_attributes(cs);
             husk.leave(registry::reuse(cs, context));
         }
     }
@@ -194,7 +194,7 @@ pub(crate) unsafe fn finish(outermost: Outermost, handler: Handler) -> Outermost
     // SAFETY: the caller's duty: it has returned and is never called again. It was bound in its
     // context's pool, as all of that one's handlers.
     let handler = unsafe { Retired::take_over(handler, place.pool.get(&outermost)) };
-    handler.end_extras(&outermost);
+    handler.end_attributes(&outermost);
     if handler.header().must_drop()
         && let Some(context) = context
     {

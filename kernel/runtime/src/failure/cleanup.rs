@@ -80,7 +80,7 @@ impl Supervision {
         {
             // SAFETY: the code that was at it does not go on.
             let husk = unsafe { Husk::take_over(before, pool) };
-            husk.end_extras(cs);
+            husk.end_attributes(cs);
             husk.leave(self.home.reuse);
         }
     }
@@ -152,7 +152,7 @@ impl Supervision {
         if let Some(handler) = self.unfinished.get() {
             // SAFETY: it was being called, or dropped, by code that does not go on.
             let handler = unsafe { Retired::take_over(handler, pool) };
-            section(|cs| handler.end_extras(cs));
+            section(|cs| handler.end_attributes(cs));
             // Unless it is known to be whole; a filter beside it is.
             let husk = handler.forget();
             if husk.has_filter() && self.may_drop() {
@@ -174,7 +174,7 @@ impl Supervision {
                 self.unfinished.set(Some(handler));
                 // SAFETY: the core gave it back, so it does not run and is never called again.
                 let handler = unsafe { Retired::take_over(handler, pool) };
-                handler.end_extras(cs);
+                handler.end_attributes(cs);
                 handler
             }))
         });
