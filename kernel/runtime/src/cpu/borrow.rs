@@ -3,7 +3,7 @@
 //! Builds with debug assertions count the borrows, and say where both were when a second comes.
 
 use super::deferral::Section;
-use super::local::{Later, Local};
+use super::local::{LateInit, Local};
 use core::ops::{Deref, DerefMut};
 #[cfg(debug_assertions)]
 use {
@@ -39,7 +39,7 @@ impl<T> Local<T> {
     }
 }
 
-impl<T> Later<T> {
+impl<T> LateInit<T> {
     /// Gives it its value.
     pub(crate) fn set(&self, cs: &Section, value: T) {
         self.0.with(cs, |place| {

@@ -1,6 +1,6 @@
 //! State of the core: reached in sections, by the [token](Section) of one.
 //!
-//! - [`Local`] lends its value for the time of a closure, and [`Later`] one that is made at
+//! - [`Local`] lends its value for the time of a closure, and [`LateInit`] one that is made at
 //!   start-up;
 //! - [`LocalCell`] moves a small value in and out;
 //! - [`Fixed`] is made at start-up and only read since.
@@ -55,9 +55,9 @@ impl<T> Local<T> {
 }
 
 /// A [`Local`] with a value that is made at start-up, and so takes no room in the image.
-pub(crate) struct Later<T>(pub(super) Local<MaybeUninit<T>>);
+pub(crate) struct LateInit<T>(pub(super) Local<MaybeUninit<T>>);
 
-impl<T> Later<T> {
+impl<T> LateInit<T> {
     pub(crate) const fn new() -> Self {
         Self(Local::new(MaybeUninit::uninit()))
     }
@@ -113,7 +113,7 @@ impl<T> Fixed<T> {
         unsafe { &mut *self.0.get() }.write(value);
     }
 
-    /// The value. It has been set, as [that of a `Later`](Later::with) has.
+    /// The value. It has been set, as [that of a `LateInit`](LateInit::with) has.
     #[inline(always)]
     pub(crate) fn get(&self) -> &T {
         // SAFETY: it was set before anybody could come here, and nobody writes it any more.

@@ -50,7 +50,7 @@ use handler::EventCore;
 use home::Quarantine;
 use job::{Job, Work};
 use line::{Line, Slot, Slots};
-use local::{Fixed, Later, Local, LocalCell};
+use local::{Fixed, LateInit, Local, LocalCell};
 use rand_chacha::ChaCha20Rng;
 use reflex_arch::apic::LocalApic;
 use reflex_arch::clock::Clock;
@@ -67,7 +67,7 @@ use upcalls::Upcalls;
 
 /// What belongs to one core.
 ///
-/// A [`Local`], a [`Later`] and a [`LocalCell`] are reached in sections of their core. Atomics are
+/// A [`Local`], a [`LateInit`] and a [`LocalCell`] are reached in sections of their core. Atomics are
 /// reached at any time, by interrupts of it too.
 pub(crate) struct Cpu {
     /// How many sections are open, and what waits for the outermost one to end.
@@ -79,10 +79,10 @@ pub(crate) struct Cpu {
     /// What lower parts have upper ones do.
     pub(crate) upcalls: Fixed<Upcalls>,
     /// The event system's state.
-    pub(crate) core: Later<EventCore>,
+    pub(crate) core: LateInit<EventCore>,
     /// Every context, by its index. It never moves, as all its room is reserved at the start.
     /// Pointers, since a place is too large to be put in there in a section.
-    pub(crate) places: Later<Vec<&'static Place>>,
+    pub(crate) places: LateInit<Vec<&'static Place>>,
     /// What is open where no context runs: at start-up, and in a job while idle.
     pub(crate) no_context: Local<Scopes>,
     /// The stack without a context.
@@ -113,7 +113,7 @@ pub(crate) struct Cpu {
     /// The time stamp counter when the kernel was started.
     pub(crate) origin: Fixed<u64>,
     /// The timers.
-    pub(crate) timers: Later<Timers>,
+    pub(crate) timers: LateInit<Timers>,
     /// When the timer's interrupt comes.
     pub(crate) alarm: Alarm,
     /// What resets the machine when the kernel stands still.
@@ -124,9 +124,9 @@ pub(crate) struct Cpu {
     pub(crate) halted: AtomicU64,
 
     /// The names of kinds of events.
-    pub(crate) kinds: Later<Names>,
+    pub(crate) kinds: LateInit<Names>,
     /// The names of protected sections, and the contexts that may not interrupt them.
-    pub(crate) protected: Later<(Names, [ContextSet; MOST_NAMES])>,
+    pub(crate) protected: LateInit<(Names, [ContextSet; MOST_NAMES])>,
 
     /// The innermost call that can be given up: they are all on one stack.
     pub(crate) attempt: LocalCell<Option<UnderWay>>,
@@ -150,7 +150,7 @@ pub(crate) struct Cpu {
     /// A stack that is ready for when the supervisor itself is given up.
     pub(crate) spare: LocalCell<Option<(usize, usize)>>,
     /// The report that is being printed.
-    pub(crate) report: Later<Option<Report>>,
+    pub(crate) report: LateInit<Option<Report>>,
     /// The words of the report's stack.
     pub(crate) report_stack: Local<[u64; report::WORDS]>,
     /// Prints a line.
@@ -169,8 +169,8 @@ pub(crate) static BLOCK: Cpu = Cpu {
     #[cfg(debug_assertions)]
     borrows: AtomicU32::new(0),
     upcalls: Fixed::new(),
-    core: Later::new(),
-    places: Later::new(),
+    core: LateInit::new(),
+    places: LateInit::new(),
     no_context: Local::new(Scopes::NONE),
     idle_stack: Fixed::new(),
     stacks: Fixed::new(),
@@ -184,13 +184,13 @@ pub(crate) static BLOCK: Cpu = Cpu {
     clock: Fixed::new(),
     apic: Fixed::new(),
     origin: Fixed::new(),
-    timers: Later::new(),
+    timers: LateInit::new(),
     alarm: Alarm::new(),
     watchdog: Local::new(None),
     halted_since: AtomicU64::new(0),
     halted: AtomicU64::new(0),
-    kinds: Later::new(),
-    protected: Later::new(),
+    kinds: LateInit::new(),
+    protected: LateInit::new(),
     attempt: LocalCell::new(None),
     pending_kills: LocalCell::new(ContextSet::NONE),
     reserves: [const { AtomicUsize::new(0) }; MOST_CONTEXTS],
@@ -201,7 +201,7 @@ pub(crate) static BLOCK: Cpu = Cpu {
     lost: AtomicU64::new(0),
     quarantine: LocalCell::new(Quarantine::NONE),
     spare: LocalCell::new(None),
-    report: Later::new(),
+    report: LateInit::new(),
     report_stack: Local::new([0; report::WORDS]),
     print: Fixed::new(),
     generator: Local::new(None),

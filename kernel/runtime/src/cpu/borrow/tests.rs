@@ -35,7 +35,7 @@ fn a_value_is_lent_for_a_closures_time() {
     let value = Local::new(1);
     assert_eq!(value.with(cs, |value| core::mem::replace(value, 2)), 1);
     assert_eq!(value.with(cs, |value| *value), 2);
-    let later = Later::new();
+    let later = LateInit::new();
     later.set(cs, String::from("made"));
     later.with(cs, |text| text.push_str(" later"));
     assert_eq!(later.with(cs, |text| text.clone()), "made later");
@@ -70,7 +70,7 @@ fn both_borrowers_are_named_when_a_second_comes() {
 fn a_borrow_is_noticed_where_the_processor_changes_stacks() {
     let section = Exclusive::enter();
     let cs = section.token();
-    let value = Later::new();
+    let value = LateInit::new();
     value.set(cs, 0);
     let said = panic_of(|| value.with(cs, |_| assert_not_borrowed()));
     assert!(said.contains("changes stacks while values of the core are borrowed"), "{said}");
