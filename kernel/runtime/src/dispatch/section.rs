@@ -35,8 +35,8 @@ pub(crate) fn outermost<R>(work: impl FnOnce(&mut Outermost) -> R) -> Option<R> 
     Some(result)
 }
 
-/// The two ends of a section as functions, for those who are told of them at start-up: the
-/// global heap and the console. Whoever calls the first also calls the second.
+/// The two ends of a section as functions, for what is told of them at start-up: the global heap
+/// and the console. A caller of the first also calls the second.
 pub fn ends() -> (fn(), fn()) {
     (enter, leave)
 }

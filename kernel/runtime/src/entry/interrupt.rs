@@ -32,8 +32,8 @@ extern "C" fn reflex_interrupt(vector: u64) {
             Purpose::Timer(job) => {
                 job.post();
                 timer::has_come();
-                // SAFETY: a section is open, and whoever has it does not run before this has returned;
-                // or it is given up where it is, and then the section stays.
+                // SAFETY: a section is open, and the code that has it does not run before this has
+                // returned; or it is given up where it is, and then the section stays.
                 attempt::tick(unsafe { Section::assume() });
             }
             Purpose::Free | Purpose::Reserved => {}
