@@ -174,7 +174,7 @@ fn a_wrong_drawing_of_the_layers_is_noticed() {
     let rules = [rule("a", &["b"]), rule("b", &["c"]), rule("c", &[]), rule("d", &["c"])];
     let folders = ["a", "b", "c", "d"].map(|it| (it.to_owned(), format!("x/{it}"))).into();
     let faults = |drawing: &str| floors::faults(&format!("```\n{drawing}\n```"), &rules, &folders);
-    assert!(faults(" floor\n 2 x/a\n 1 x/b (b) x/d\n   │\n 0 x/c x/*").is_empty());
+    assert!(faults(" floor\n 2 x/a, a\n 1 x/b (b) x/d\n   └──▶ x/c\n 0 x/c x/*").is_empty());
     assert_eq!(faults("1 x/a x/b x/d\n0 x/c"), ["a imports b"]);
     assert_eq!(faults("2 x/a\n1 x/b\n0 x/c x/e"), ["d is missing", "x/e is no crate"]);
 }

@@ -10,9 +10,12 @@ pub(crate) fn floors(page: &str) -> BTreeMap<&str, usize> {
     let mut floors = BTreeMap::new();
     let mut floor = None;
     for line in drawing.lines() {
+        // An arrow leads to a crate that has its place elsewhere.
+        let line = line.split('▶').next().unwrap_or_default();
         floor = line.split_whitespace().next().and_then(|word| word.parse().ok()).or(floor);
         let Some(floor) = floor else { continue };
-        let folders = line.split_whitespace().filter(|word| *word == "boot" || word.contains('/'));
+        let words = line.split_whitespace().map(|word| word.trim_end_matches(','));
+        let folders = words.filter(|word| *word == "boot" || word.contains('/'));
         floors.extend(folders.filter(|word| !word.contains('*')).map(|folder| (folder, floor)));
     }
     floors
