@@ -19,6 +19,7 @@ mod recipe;
 mod session;
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -66,12 +67,17 @@ impl Peer {
 }
 
 /// The programs of these Debian packages, unpacked into a folder of the cache and not installed; the
-/// folder is the root of what the packages have. The first call for a `name` downloads them.
+/// folder is the root of what the packages have. The first call with this `name` and list, on this
+/// release of the distribution, downloads them.
 ///
 /// # Errors
 /// When this is no Debian, or its archive cannot be reached.
 pub fn unpacked(name: &str, packages: &[&str]) -> Result<PathBuf> {
-    once(&cache()?, name, |work, out| {
+    let release = fs::read("/etc/os-release").unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    (packages, release).hash(&mut hasher);
+    let name = format!("{name}-{:016x}", hasher.finish());
+    once(&cache()?, &name, |work, out| {
         eprintln!("unpacking {} into the cache (once)", packages.join(", "));
         let downloads = work.join("downloads");
         fs::create_dir(&downloads)?;

@@ -44,6 +44,8 @@ pub(crate) enum Phase {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub(crate) xid: u32,
+    /// When the server was asked first.
+    begun: Instant,
     sent: Option<Instant>,
     retry: Instant,
 }
@@ -86,16 +88,21 @@ impl Holding {
     /// Asks one server or all of them, and again when half of the time until `end` has passed.
     fn ask(&self, server: Option<Ipv4Addr>, end: Instant, step: &mut Step<'_>) -> Asked {
         let xid = (step.random)();
+        let begun = match self.phase {
+            Phase::Bound => step.now,
+            Phase::Renewing(asked) | Phase::Rebinding(asked) => asked.begun,
+        };
         let request = Request {
+            secs: step.seconds_since(begun),
             destination: server.unwrap_or(Ipv4Addr::BROADCAST),
             ..Request::new(request::Kind::Request, xid).by(self.lease.address())
         };
         match step.send(request) {
             Ok(()) => {
                 let wait = (end.since(step.now) / 2).max(SHORTEST_WAIT);
-                Asked { xid, sent: Some(step.now), retry: step.now + wait }
+                Asked { xid, begun, sent: Some(step.now), retry: step.now + wait }
             }
-            Err(ready) => Asked { xid, sent: None, retry: ready },
+            Err(ready) => Asked { xid, begun, sent: None, retry: ready },
         }
     }
 

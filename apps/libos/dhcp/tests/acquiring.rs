@@ -22,6 +22,8 @@ fn an_address_is_had_in_four_messages() {
     let lease = script.lease();
     assert_eq!((lease.address(), lease.prefix(), lease.server()), (HOST, 24, SERVER));
     assert_eq!(script.gateways(), [SERVER]);
+    let counters = script.client.counters();
+    assert_eq!((counters.sent, counters.accepted), (2, 2));
     script.silent_until(1700.0);
 }
 

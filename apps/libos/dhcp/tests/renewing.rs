@@ -33,7 +33,7 @@ fn at_t1_the_server_is_asked() {
     assert_eq!((request.source, request.destination), (HOST, SERVER));
     assert_eq!(request.to_station, SERVER_MAC);
     assert_eq!((request.ciaddr, request.requested(), request.server()), (HOST, None, None));
-    assert!(!request.broadcast);
+    assert!(!request.broadcast && request.secs == 0);
 }
 
 /// RFC 2131, 4.4.5: all servers are asked.
@@ -41,6 +41,8 @@ fn at_t1_the_server_is_asked() {
 fn at_t2_all_servers_are_asked() {
     let (script, request) = rebinding();
     assert!((script.seconds() - 3150.0).abs() < 0.001);
+    // Since the first request, so that a server can tell that another one does not answer.
+    assert!((1350..=1407).contains(&request.secs), "{}", request.secs);
     script.stands(Standing::Rebinding);
     assert_eq!((request.source, request.destination), (HOST, Ipv4Addr::BROADCAST));
     assert_eq!((request.ciaddr, request.requested(), request.server()), (HOST, None, None));

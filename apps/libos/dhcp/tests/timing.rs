@@ -62,6 +62,7 @@ fn t1_and_t2_out_of_order_do_not_count() {
 fn t1_is_not_sooner_than_a_minute() {
     assert_moments(|to| times(Answer::ack(to), 3600, 1, 3000), 60.0, 3000.0);
     assert_moments(|to| times(Answer::ack(to), 3600, 1, 2), 1800.0, 3150.0);
+    assert_moments(|to| times(Answer::ack(to), 3600, 1, 60), 1800.0, 3150.0);
     // Unless the lease is short.
     assert_moments(|to| times(Answer::ack(to), 40, 1, 35), 20.0, 35.0);
 }

@@ -94,6 +94,16 @@ fn a_failover_pair() {
     }
     let lease = world.acquire(None);
     world.prolong();
+    // A server tells its peer after it has answered.
+    let entry = format!("lease {} {{", lease.address());
+    let knows = |own: u8| {
+        let file = folder.path().join(format!("dhcpd.leases-{own}"));
+        let leases = std::fs::read_to_string(file).unwrap_or_default();
+        leases.rsplit_once(&entry).is_some_and(|(_, entry)| {
+            entry.split('}').next().is_some_and(|entry| entry.contains(" binding state active"))
+        })
+    };
+    world.until("known to both", |_| knows(1) && knows(2));
     end_and_find_out(&mut world, &mut seats, lease.server());
     let now = world.host.client.lease().expect("a lease");
     assert_eq!(now.address(), lease.address());
