@@ -23,6 +23,7 @@ mod hold;
 mod id;
 mod kernel;
 mod latency;
+mod owner;
 mod policy;
 mod preempted;
 mod priority;
@@ -43,6 +44,7 @@ pub use hold::Wait;
 pub use id::{Context, ContextId, ContextIndex, EventId, TimerId};
 pub use kernel::{Borrowed, EventSystem, Kernel};
 pub use latency::{BUCKETS, Latency};
+pub use owner::{Owner, Sweep};
 pub use policy::{Executor, Executors, MOST_NAMES, NameSet, Names, Policy};
 pub use priority::Priority;
 pub use registration::{

@@ -3,11 +3,11 @@
 use crate::Error;
 use crate::command::Command;
 use crate::limits::Limits;
-use crate::shared::{Owner, Shared};
+use crate::shared::Shared;
 use crate::table::{Handle, Table};
 use alloc::boxed::Box;
 use core::net::IpAddr;
-use reflex_event::{Ceiling, EventId, Kernel, Priority, TimerId};
+use reflex_event::{Ceiling, EventId, Kernel, Owner, Priority, TimerId};
 use reflex_rdma_device::{Lookup, Regions};
 use reflex_rdma_wire::{Gid, PathMtu};
 use spin::Once;

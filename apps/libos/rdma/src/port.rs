@@ -3,19 +3,19 @@
 
 use crate::command::Command;
 use crate::counters::Counters;
-use crate::estate::Search;
 use crate::inner::{CONNECTIONS, CONTROL, Inner, OWNER_GONE};
+use crate::owner_visit::Visit;
 use crate::pair_state::{FRAMES, Pair, Share, source_port};
 use crate::peer::Peer;
 use crate::service_state::Service;
 use crate::shared::{number, slot};
 use crate::table::Handle;
-use crate::work::Phase;
+use crate::work::{Cqe, Phase};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::net::IpAddr;
-use reflex_event::{Kernel, Priority};
+use reflex_event::{Kernel, Priority, Sweep};
 use reflex_hil::{AttachedProtocol, Frame, Link};
 use reflex_rdma_device::Received;
 use reflex_rdma_engine::cm::Listen;
@@ -47,7 +47,10 @@ pub struct Port<K: Kernel> {
     /// Of these, the connection manager's.
     messages: VecDeque<Received>,
     pub(crate) service: Service,
-    pub(crate) search: Option<Search>,
+    /// The look for what gone owners have left, and completions of queues that are gone: their memory goes
+    /// back one by one.
+    pub(crate) sweep: Sweep<Visit>,
+    pub(crate) remains: VecDeque<Cqe>,
 }
 
 impl<K: Kernel> Port<K> {
@@ -62,7 +65,8 @@ impl<K: Kernel> Port<K> {
             stalled: VecDeque::with_capacity(usize::from(pairs)),
             frames: 0,
             messages: VecDeque::with_capacity(MESSAGES),
-            search: None,
+            sweep: Sweep::default(),
+            remains: VecDeque::new(),
             inner,
         }
     }
@@ -361,12 +365,12 @@ impl<K: Kernel> AttachedProtocol for Port<K> {
             CONTROL => {
                 self.commands(link);
                 self.messages(link);
-                self.search(link);
+                self.sweep(link);
             }
             CONNECTIONS => self.expire_service(link),
             OWNER_GONE => {
-                self.search = Some(Search::default());
-                self.search(link);
+                self.sweep.begin();
+                self.sweep(link);
             }
             slot => self.work(slot as u16, link),
         }

@@ -3,7 +3,7 @@
 use crate::counters::Counters;
 use crate::inner::{COMMANDS, CONNECTIONS, CONTROL, Events, Inner, OWNER_GONE, Place, Started};
 use crate::limits::Limits;
-use crate::shared::{Channel, CqShared, Owner, PdShared, Shared};
+use crate::shared::{Channel, CqShared, PdShared, Shared};
 use crate::table::Table;
 use crate::{CompletionQueue, ConnectionEvent, ConnectionManager, Error, Port, ProtectionDomain};
 use alloc::boxed::Box;
@@ -11,7 +11,9 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use reflex_event::{Accumulation, Ceiling, Context, EventId, Kernel, Priority, Registration};
+use reflex_event::{
+    Accumulation, Ceiling, Context, EventId, Kernel, Owner, Priority, Registration,
+};
 use reflex_rdma_device::Regions;
 use reflex_rdma_engine::Domain;
 use reflex_rdma_wire::PathMtu;
@@ -199,9 +201,9 @@ impl<K: Kernel> Rdma<K> {
         let owner_gone = self.0.events()?.owner_gone;
         // In one life of the context: its end is told once.
         kernel.section(|| {
-            let failures = kernel.failures(context.id())?;
+            let owner = Owner::of(kernel, context.id())?;
             kernel.on_end(context.id(), owner_gone)?;
-            Ok(Owner { context: context.id(), failures })
+            Ok(owner)
         })
     }
 }

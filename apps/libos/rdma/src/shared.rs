@@ -12,24 +12,11 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use reflex_event::{ContextId, EventId, Kernel};
+use reflex_event::{EventId, Owner};
 use reflex_rdma_device::Regions;
 use reflex_rdma_engine::{Completion, Counters, Domain, Event, Status};
 use reflex_rdma_wire::Qpn;
 use reflex_rdma_wire::cm::ServiceId;
-
-/// A context, and how often it had been given up: what it owns is given up with it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Owner {
-    pub(crate) context: ContextId,
-    pub(crate) failures: u64,
-}
-
-impl Owner {
-    pub(crate) fn is_alive<K: Kernel>(&self, kernel: &K) -> bool {
-        kernel.failures(self.context) == Ok(self.failures)
-    }
-}
 
 /// A protection domain. What belongs to it is given up with it.
 pub(crate) struct PdShared {

@@ -5,13 +5,12 @@ use crate::api::group::register_with;
 use crate::api::service::TcpService;
 use crate::table::connection_record::{Events, Phase};
 use crate::table::flow_key::FlowKey;
-use crate::table::owner::Owner;
 use crate::table::tables::Net;
 use crate::types::error::Error;
 use crate::types::settings::Settings;
 use core::net::SocketAddrV4;
 use core::time::Duration;
-use reflex_event::{Context, Kernel, Priority};
+use reflex_event::{Context, Kernel, Owner, Priority};
 
 /// Ephemeral ports (RFC 6335, 6).
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;

@@ -4,13 +4,12 @@ use crate::api::connection::Connection;
 use crate::api::service::{TcpService, deliver};
 use crate::path::stack::Stack;
 use crate::table::connection_record::Records;
-use crate::table::owner::Owner;
 use crate::table::tables::{Group, Net, Register};
 use crate::types::error::Error;
 use crate::types::settings::Settings;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use reflex_event::{Accumulation, Context, Kernel, Priority, Registration};
+use reflex_event::{Accumulation, Context, Kernel, Owner, Priority, Registration};
 
 /// How connections are registered that are served by `context`.
 pub(crate) fn register_with<K: Kernel, S: TcpService<K>>(context: Context<S>) -> Arc<Register<K>> {

@@ -3,13 +3,12 @@
 use crate::api::connection::Connection;
 use crate::api::group::{register_by, register_with};
 use crate::api::service::TcpService;
-use crate::table::owner::Owner;
 use crate::table::tables::{Group, Net, Register};
 use crate::types::error::Error;
 use crate::types::settings::{Settings, Transport};
 use alloc::sync::Arc;
 use core::time::Duration;
-use reflex_event::{Context, Kernel, Priority};
+use reflex_event::{Context, Kernel, Owner, Priority};
 
 /// How a port is to be served; [`serve`](Self::serve) opens it.
 #[must_use = "nothing listens before `serve`"]

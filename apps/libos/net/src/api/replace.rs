@@ -8,10 +8,9 @@ use crate::api::listener::Listener;
 use crate::api::service::{TcpService, UdpService, deliver};
 use crate::api::udp::UdpSocket;
 use crate::table::connection_record::Records;
-use crate::table::owner::Owner;
 use crate::table::tables::{Net, Register};
 use alloc::sync::Arc;
-use reflex_event::{Context, EventId, Kernel};
+use reflex_event::{Context, EventId, Kernel, Owner};
 
 /// The connections of a listener or a connector, as a replacement of the context that serves them
 /// sees them.

@@ -1,12 +1,11 @@
 //! The application's handle of a UDP socket.
 
 use crate::table::datagram_queue::Place;
-use crate::table::owner::Owner;
 use crate::table::socket_record::{HEADERS, PIECE, UdpRecord};
 use crate::table::tables::{Net, Shared};
 use crate::types::error::Error;
 use core::net::{Ipv4Addr, SocketAddrV4};
-use reflex_event::{EventId, Kernel};
+use reflex_event::{EventId, Kernel, Owner};
 
 /// A received datagram.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,6 @@ use crate::api::service::UdpService;
 use crate::api::udp::{Datagram, UdpSocket};
 use crate::ip::header::{self, ADDRESSES, ETHERNET};
 use crate::path::stack::Stack;
-use crate::table::owner::Owner;
 use crate::table::socket_record::UdpRecord;
 use crate::table::tables::Net;
 use crate::types::error::Error;
@@ -15,7 +14,7 @@ use alloc::boxed::Box;
 use core::cell::Cell;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ops::Range;
-use reflex_event::{Accumulation, Borrowed, Context, Kernel, Priority, Registration};
+use reflex_event::{Accumulation, Borrowed, Context, Kernel, Owner, Priority, Registration};
 use reflex_hil::Frame;
 use reflex_memory::Pool;
 

@@ -280,7 +280,7 @@ impl Engine {
     }
 
     /// A packet for no socket: echo requests, closed ports.
-    pub(crate) fn mark_orphaned(&mut self, frame: &Frame, now: Instant) {
+    pub(crate) fn unmatched(&mut self, frame: &Frame, now: Instant) {
         let Some((packet, payload)) = header::packet(frame) else { return };
         let short = match packet[9] {
             header::TCP => payload.len() < 20,

@@ -8,7 +8,7 @@ pub(crate) mod classify;
 pub(crate) mod configure;
 pub(crate) mod connection_run;
 pub(crate) mod owner_gone;
-pub(crate) mod owner_search;
+pub(crate) mod owner_visit;
 pub(crate) mod receive;
 pub(crate) mod run_queue;
 pub(crate) mod run_state;

@@ -6,93 +6,85 @@
 //! buffers of the same sizes.
 
 use crate::ip::endpoint::Endpoint;
-use crate::path::owner_search::At;
+use crate::path::owner_visit::Visit;
 use crate::path::stack::Stack;
 use crate::table::connection_record::{Phase, Records, request};
-use crate::table::owner::Owner;
 use crate::table::port::Page;
 use crate::table::tables::{Group, Net, Register, Shared};
 use crate::types::error::Error;
 use crate::types::settings::{Settings, UdpSettings};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use reflex_event::{ContextId, EventId, Kernel};
+use reflex_event::{ContextId, EventId, Kernel, Owner};
 use reflex_hil::Frame;
 use reflex_memory::{Content, Pool};
 
-/// Groups, records and sockets looked at in one run.
-const BATCH: u32 = 16;
-
 impl<K: Kernel> Stack<K> {
-    /// Contexts have been given up, `count` of them, or one less when the search activated itself.
+    /// Contexts have been given up, or there is more to look at: so often.
     pub(crate) fn owners_gone(&mut self, count: u32) {
-        if count > u32::from(core::mem::take(&mut self.search.goes_on)) {
-            self.search.at = At::default();
-        }
-        for _ in 0..BATCH {
-            match self.search() {
-                Some(next) => self.search.at = next,
-                None => return,
-            }
-        }
-        if let Ok(event) = self.net.owner_gone() {
-            self.search.goes_on = true;
+        self.sweep.activated(count);
+        let net = &self.net;
+        if self.sweep.go_on(|place| net.look(place))
+            && let Ok(event) = self.net.owner_gone()
+        {
             self.net.activate(event);
         }
     }
+}
 
-    fn search(&mut self) -> Option<At> {
-        let net = &self.net;
-        Some(match self.search.at {
-            At::Group(group) => {
-                if group as usize >= net.with(|shared| shared.groups.len()) {
-                    return Some(At::Record { group: 0, place: 0 });
+impl<K: Kernel> Net<K> {
+    /// Looks at one place: the next one.
+    fn look(&self, place: Visit) -> Option<Visit> {
+        match place {
+            Visit::Group(group) => {
+                if group as usize >= self.with(|shared| shared.groups.len()) {
+                    return Some(Visit::Record { group: 0, place: 0 });
                 }
-                net.check_owner(group);
-                At::Group(group + 1)
+                self.check_owner(group);
+                Some(Visit::Group(group + 1))
             }
-            At::Record { group, place } => {
-                let (groups, records) =
-                    net.with(|shared| (shared.groups.len(), shared.records.count(group)));
-                if group as usize >= groups {
-                    return Some(At::Socket(0));
-                }
-                if place >= records {
-                    return Some(At::Record { group: group + 1, place: 0 });
-                }
-                let index = Records::index(group, place);
-                let (event, died) = net.with(|shared| {
-                    let event = shared.reset_orphan(index);
-                    (event, !shared.dead.is_empty())
-                });
-                if died {
-                    net.drop_dead();
-                }
-                if let Some(event) = event {
-                    net.activate(event);
-                }
-                At::Record { group, place: place + 1 }
-            }
-            At::Socket(index) => {
-                if index as usize >= net.with(|shared| shared.sockets.len()) {
+            Visit::Record { group, place } => Some(self.look_at_record(group, place)),
+            Visit::Socket(index) => {
+                if index as usize >= self.with(|shared| shared.sockets.len()) {
                     return None;
                 }
-                net.check_socket_owner(index);
+                self.check_socket_owner(index);
                 // The frames go back to the device one by one.
-                match net.with(|shared| shared.take_orphaned(index)) {
-                    Some(frame) => drop(frame),
-                    None => return Some(At::Socket(index + 1)),
-                }
-                At::Socket(index)
+                let frame = self.with(|shared| shared.take_orphaned(index));
+                Some(Visit::Socket(index + u32::from(frame.is_none())))
             }
-        })
+        }
+    }
+
+    /// Resets the connection of a record if its owner has been given up.
+    fn look_at_record(&self, group: u32, place: u32) -> Visit {
+        let (groups, records) =
+            self.with(|shared| (shared.groups.len(), shared.records.count(group)));
+        if group as usize >= groups {
+            return Visit::Socket(0);
+        }
+        if place >= records {
+            return Visit::Record { group: group + 1, place: 0 };
+        }
+        let index = Records::index(group, place);
+        let (event, died) = self.with(|shared| {
+            let event = shared.reset_orphan(index);
+            (event, !shared.dead.is_empty())
+        });
+        if died {
+            self.drop_dead();
+        }
+        if let Some(event) = event {
+            self.activate(event);
+        }
+        Visit::Record { group, place: place + 1 }
     }
 }
 
 impl<K: Kernel> Net<K> {
     /// The present life of a context.
     pub(crate) fn owner(&self, context: ContextId) -> Result<Owner, Error> {
-        Ok(Owner { context, failures: self.kernel().failures(context)? })
+        Ok(Owner::of(self.kernel(), context)?)
     }
 
     /// What the kernel activates when a context has been given up.
@@ -100,14 +92,10 @@ impl<K: Kernel> Net<K> {
         self.events().map(|events| events.owner_gone).ok_or(Error::NotStarted)
     }
 
-    fn is_alive(&self, owner: Owner) -> bool {
-        self.owner(owner.context) == Ok(owner)
-    }
-
     /// Closes a group if its owner has been given up.
     pub(crate) fn check_owner(&self, group: u32) {
         let owner = self.with(|shared| shared.groups[group as usize].owner);
-        if !self.is_alive(owner) {
+        if !owner.is_alive(self.kernel()) {
             self.with(|shared| shared.mark_orphaned(group, owner));
             self.follow_priorities();
         }
@@ -116,7 +104,7 @@ impl<K: Kernel> Net<K> {
     /// Closes a socket if its owner has been given up.
     pub(crate) fn check_socket_owner(&self, index: u32) {
         let owner = self.with(|shared| shared.sockets[index as usize].owner);
-        if !self.is_alive(owner) {
+        if !owner.is_alive(self.kernel()) {
             self.with(|shared| shared.mark_socket_orphaned(index, owner));
             self.follow_priorities();
         }

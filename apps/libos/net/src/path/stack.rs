@@ -5,7 +5,7 @@ use crate::ip::interface::Engine;
 use crate::ip::neighbour::RETRY;
 use crate::ip::rate_limit::Limiter;
 use crate::path::attached::Attached;
-use crate::path::owner_search::Search;
+use crate::path::owner_visit::Visit;
 use crate::table::connection_record::Records;
 use crate::table::flow::FlowHash;
 use crate::table::tables::Net;
@@ -14,7 +14,7 @@ use crate::types::counters::Tally;
 use crate::types::error::Error;
 use crate::types::settings::{Address, Config, InterfaceAddress};
 use alloc::boxed::Box;
-use reflex_event::{Context, EventId, Instant, Kernel, Priority};
+use reflex_event::{Context, EventId, Instant, Kernel, Priority, Sweep};
 use reflex_hil::{Receive, Transmit};
 
 /// The stack: the state of the context in which all protocol work is done.
@@ -30,7 +30,8 @@ pub struct Stack<K: Kernel> {
     armed: Option<Instant>,
     /// When neighbours are asked for again.
     retry_at: Option<Instant>,
-    pub(crate) search: Search,
+    /// The look for what gone owners have left.
+    pub(crate) sweep: Sweep<Visit>,
     pub(crate) attached: Option<Box<Attached>>,
     /// The level at which frames are handed to it.
     pub(crate) attached_priority: u8,
@@ -72,7 +73,7 @@ impl<K: Kernel> Stack<K> {
             configured,
             armed: None,
             retry_at: None,
-            search: Search::default(),
+            sweep: Sweep::default(),
             attached: None,
             attached_priority: 0,
         }

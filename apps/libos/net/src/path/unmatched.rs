@@ -45,7 +45,7 @@ impl<K: Kernel> Stack<K> {
                 self.run_dhcp(Some(frame));
                 self.arm_tick(now);
             }
-            Some(_) => self.engine.mark_orphaned(frame, now),
+            Some(_) => self.engine.unmatched(frame, now),
             // The interface's address changed while it was queued.
             None => {}
         }

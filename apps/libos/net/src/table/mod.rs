@@ -7,7 +7,6 @@ pub(crate) mod flow_key;
 pub(crate) mod grow;
 pub(crate) mod index;
 pub(crate) mod lost_buffers;
-pub(crate) mod owner;
 pub(crate) mod port;
 pub(crate) mod priorities;
 pub(crate) mod queue;

@@ -1,10 +1,9 @@
 //! A UDP socket as the demultiplexer, the stack and the application share it.
 
 use crate::table::datagram_queue::DatagramQueue;
-use crate::table::owner::Owner;
 use crate::table::queue::Queue;
 use crate::table::waiter::Waiter;
-use reflex_event::{EventId, Priority};
+use reflex_event::{EventId, Owner, Priority};
 
 /// Bytes in front of a datagram's payload: IPv4 and UDP headers.
 pub(crate) const HEADERS: usize = 28;

@@ -85,9 +85,8 @@ impl Waiting<'_> {
 mod tests {
     use super::*;
     use crate::table::connection_record::Record;
-    use crate::table::owner::Owner;
     use proptest::prelude::*;
-    use reflex_event::{ContextId, Priority};
+    use reflex_event::{ContextId, Owner, Priority};
     use std::collections::VecDeque;
     use std::vec::Vec;
 
