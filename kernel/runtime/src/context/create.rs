@@ -3,7 +3,7 @@
 use crate::context::{kill, policy, protected, registry, supervision};
 use crate::cpu;
 use crate::cpu::bound::{AnyState, StateCell};
-use crate::cpu::context::{EXIT_WATCHERS, InheritableRegistrations, Lineage, Place};
+use crate::cpu::context::{ContextBlock, EXIT_WATCHERS, InheritableRegistrations, Lineage};
 use crate::cpu::home::{Home, RESERVE};
 use crate::cpu::local::{Local, LocalCell};
 use crate::cpu::options::{ContextOptions, GRANULE, OnFailure, OwnScheme};
@@ -102,7 +102,7 @@ fn make(
     let state = state(pool)?;
     let home = Home::new(stack, options.stack, pool_bytes, options.reuse);
     let supervision = supervision::prepare(&options, home)?;
-    let place = Box::new(Place {
+    let place = Box::new(ContextBlock {
         state: LocalCell::new(state),
         pool: LocalCell::new(pool),
         name: options.name,

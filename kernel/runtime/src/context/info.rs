@@ -28,7 +28,7 @@ impl Runtime {
         (0..MOST_CONTEXTS as u16).map_while(|index| {
             section(|cs| {
                 let id = registry::name(cs, index).ok()?;
-                let place = registry::at(cs, id).ok()?;
+                let place = registry::get(cs, id).ok()?;
                 let (name, parent) = (place.name, place.lineage.get(cs).parent);
                 let (condition, registrations) = with_core(cs, |core| core.condition(id)).ok()?;
                 Some(ContextInfo { id, name, parent, condition, registrations })
@@ -41,7 +41,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`].
     pub fn policy(self, context: ContextId) -> Result<Policy, Error> {
-        section(|cs| registry::at(cs, context).map(|place| place.lineage.get(cs).policy))
+        section(|cs| registry::get(cs, context).map(|place| place.lineage.get(cs).policy))
     }
 
     /// The context that runs, if its state is an `S`.
@@ -50,7 +50,7 @@ impl Runtime {
     /// [`Error::Busy`] when none runs, or in a filter; [`Error::WrongState`] when its state is another.
     pub fn this<S: 'static>(self) -> Result<Context<S>, Error> {
         let running = caller::own()?;
-        let (_, state) = section(|cs| registry::parts(cs, running))?;
+        let (_, state) = section(|cs| registry::state_and_pool(cs, running))?;
         state.downcast::<S>().map(|_| Context::new(running)).ok_or(Error::WrongState)
     }
 

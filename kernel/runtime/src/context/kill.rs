@@ -48,7 +48,7 @@ pub(crate) fn set_pending(cs: &Section, supervision: &'static Supervision, reaso
 /// # Errors
 /// [`Error::NoContext`]; [`Error::NotAllowed`] when it is not supervised.
 pub(crate) fn request(cs: &Section, context: ContextId) -> Result<(), Error> {
-    let supervision = registry::at(cs, context)?.supervision.ok_or(Error::NotAllowed)?;
+    let supervision = registry::get(cs, context)?.supervision.ok_or(Error::NotAllowed)?;
     set_pending(cs, supervision, Reason::Requested);
     Ok(())
 }

@@ -7,7 +7,7 @@
 
 use crate::context::{caller, registry};
 use crate::cpu;
-use crate::cpu::context::{Lineage, Place};
+use crate::cpu::context::{ContextBlock, Lineage};
 use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::runtime::Runtime;
 use crate::dispatch::event_core::tell;
@@ -23,14 +23,14 @@ pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage)
     };
     let mut options = options;
     for above in [caller, parent.filter(|_| parent != caller)].into_iter().flatten() {
-        let above = section(|cs| registry::at(cs, above).map(|place| place.lineage.get(cs)))?;
+        let above = section(|cs| registry::get(cs, above).map(|place| place.lineage.get(cs)))?;
         options.limits = options.limits.within(above.limits);
         options.policy = options.policy.within(above.policy);
         options.memory = options.memory.min(above.memory);
     }
     if let Some(parent) = parent {
         section(|cs| {
-            let lineage = &registry::at(cs, parent)?.lineage;
+            let lineage = &registry::get(cs, parent)?.lineage;
             let above = lineage.get(cs);
             if above.children >= above.policy.children {
                 return Err(refuse(cs, parent));
@@ -51,7 +51,7 @@ pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage)
 /// Takes back that a context was counted as a child.
 pub(crate) fn dismiss(parent: Option<ContextId>) {
     section(|cs| {
-        if let Some(Ok(parent)) = parent.map(|parent| registry::at(cs, parent)) {
+        if let Some(Ok(parent)) = parent.map(|parent| registry::get(cs, parent)) {
             let lineage = parent.lineage.get(cs);
             parent.lineage.set(cs, Lineage { children: lineage.children - 1, ..lineage });
         }
@@ -70,11 +70,15 @@ pub(crate) fn refuse(cs: &Section, context: ContextId) -> Error {
 /// # Errors
 /// [`Error::NotAllowed`], [`Error::NoContext`].
 pub(crate) fn permit(cs: &Section, context: ContextId, executor: Executor) -> Result<(), Error> {
-    permit_at(cs, registry::at(cs, context)?, executor)
+    permit_at(cs, registry::get(cs, context)?, executor)
 }
 
 /// [`permit`], for a context that has been looked up.
-pub(crate) fn permit_at(cs: &Section, place: &Place, executor: Executor) -> Result<(), Error> {
+pub(crate) fn permit_at(
+    cs: &Section,
+    place: &ContextBlock,
+    executor: Executor,
+) -> Result<(), Error> {
     let allowed = place.lineage.get(cs).policy.executors.contains(executor);
     if allowed { Ok(()) } else { Err(Error::NotAllowed) }
 }
@@ -97,7 +101,7 @@ pub(crate) fn permit_kind(
     context: ContextId,
     kind: &'static str,
 ) -> Result<(), Error> {
-    let kinds = registry::at(cs, context)?.lineage.get(cs).policy.kinds;
+    let kinds = registry::get(cs, context)?.lineage.get(cs).policy.kinds;
     if kinds == NameSet::ALL {
         return Ok(());
     }

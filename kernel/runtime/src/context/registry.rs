@@ -2,7 +2,7 @@
 
 use crate::cpu;
 use crate::cpu::bound::AnyState;
-use crate::cpu::context::Place;
+use crate::cpu::context::ContextBlock;
 use crate::cpu::home::Reuse;
 use crate::cpu::supervision::Supervision;
 use crate::dispatch::event_core::with_core;
@@ -14,7 +14,7 @@ use reflex_memory::{Lent, Pool};
 
 /// A context.
 #[inline(always)]
-pub(crate) fn at(cs: &Section, context: ContextId) -> Result<&'static Place, Error> {
+pub(crate) fn get(cs: &Section, context: ContextId) -> Result<&'static ContextBlock, Error> {
     if with_core(cs, |core| core.exists(context)) {
         existing(cs, context.index)
     } else {
@@ -24,7 +24,7 @@ pub(crate) fn at(cs: &Section, context: ContextId) -> Result<&'static Place, Err
 
 /// The context at a place, whatever it is called now.
 #[inline(always)]
-pub(crate) fn existing(cs: &Section, index: u16) -> Result<&'static Place, Error> {
+pub(crate) fn existing(cs: &Section, index: u16) -> Result<&'static ContextBlock, Error> {
     let place = cpu::this().places.with(cs, |places| places.get(usize::from(index)).copied());
     place.ok_or(Error::NoContext)
 }
@@ -36,8 +36,11 @@ pub(crate) fn name(cs: &Section, index: u16) -> Result<ContextId, Error> {
 
 /// A context's event memory and state.
 #[inline(always)]
-pub(crate) fn parts(cs: &Section, context: ContextId) -> Result<(&'static Pool, AnyState), Error> {
-    at(cs, context).map(|place| (place.pool.get(cs), place.state.get(cs)))
+pub(crate) fn state_and_pool(
+    cs: &Section,
+    context: ContextId,
+) -> Result<(&'static Pool, AnyState), Error> {
+    get(cs, context).map(|place| (place.pool.get(cs), place.state.get(cs)))
 }
 
 /// Whether the memory of code of a context may be used again when that has been given up.
@@ -51,12 +54,12 @@ pub(crate) fn supervision(
     cs: &Section,
     context: ContextId,
 ) -> Result<Option<&'static Supervision>, Error> {
-    at(cs, context).map(|place| place.supervision)
+    get(cs, context).map(|place| place.supervision)
 }
 
 /// Forgets what a context's state is, and where.
 pub(crate) fn forget_state(cs: &Section, context: ContextId) {
-    if let Ok(place) = at(cs, context) {
+    if let Ok(place) = get(cs, context) {
         place.state.set(cs, AnyState::nothing());
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::context::registry;
 use crate::cpu::budget::Budget;
-use crate::cpu::context::Place;
+use crate::cpu::context::ContextBlock;
 use crate::cpu::home::Home;
 use crate::cpu::options::{Backoff, ContextOptions};
 use crate::cpu::reason::{FailureReport, Reason, Text};
@@ -68,7 +68,7 @@ pub(crate) fn prepare(
 ///
 /// # Errors
 /// [`Error::Busy`] when it has been given up and not been restarted.
-pub(crate) fn living(place: &Place) -> Result<Option<&'static Supervision>, Error> {
+pub(crate) fn living(place: &ContextBlock) -> Result<Option<&'static Supervision>, Error> {
     let Some(supervision) = place.supervision else { return Ok(None) };
     match supervision.life.get() {
         Life::Beginning | Life::Up => Ok(Some(supervision)),
@@ -108,7 +108,7 @@ impl Supervision {
 
     pub(crate) fn failure_report(&self, cs: &Section) -> FailureReport {
         let context = self.context(cs);
-        let name = registry::at(cs, context).map_or("", |place| place.name);
+        let name = registry::get(cs, context).map_or("", |place| place.name);
         let (event, reason, text) = (self.event.get(), self.reason.get(), self.text.get());
         FailureReport { context, name, event, reason, text }
     }

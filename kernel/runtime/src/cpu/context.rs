@@ -11,7 +11,7 @@ use reflex_event::{ContextId, Error, EventId, Limits, Policy};
 use reflex_memory::Pool;
 
 /// What the machine keeps of a context.
-pub(crate) struct Place {
+pub(crate) struct ContextBlock {
     pub(crate) state: LocalCell<AnyState>,
     /// Another after a life that has left its memory in quarantine.
     pub(crate) pool: LocalCell<&'static Pool>,
@@ -33,7 +33,7 @@ pub(crate) struct Place {
 /// How many can be told that a context was given up: the stacks that keep something for it.
 pub(crate) const EXIT_WATCHERS: usize = 4;
 
-impl Place {
+impl ContextBlock {
     /// Has `event` activated when the context is given up.
     pub(crate) fn watch_end(&self, cs: &Section, event: EventId) -> Result<(), Error> {
         let mut exit_watchers = self.exit_watchers.get(cs);

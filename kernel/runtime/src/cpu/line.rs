@@ -14,8 +14,8 @@ pub(crate) enum Purpose {
     Reserved,
     /// It posts a job.
     Job(Job),
-    /// It is an occurrence of an event by itself, which has this place in the inbox.
-    Event(EventId, &'static Slot),
+    /// It is an occurrence of an event by itself, which has this place in the interrupt signal queue.
+    Event(EventId, &'static PendingSignal),
     /// It is the timer's: it expires timers, by the job while dispatch is deferred.
     Timer(Job),
 }
@@ -31,31 +31,31 @@ impl Line {
     pub(crate) const FREE: Self = Self { acknowledge: None, purpose: Purpose::Free };
 }
 
-/// An event's place in the inbox. It is never freed, since interrupts may come to it at any time,
+/// An event's place in the interrupt signal queue. It is never freed, since interrupts may come to it at any time,
 /// but is another event's when its own has ended.
-pub(crate) struct Slot {
+pub(crate) struct PendingSignal {
     /// The event's word; 0 when it is nobody's: generations are odd.
     pub(crate) event: AtomicU64,
     pub(crate) fired: AtomicU32,
-    /// In the inbox, or behind this one among those that are nobody's.
-    pub(crate) next: AtomicPtr<Slot>,
+    /// In the interrupt signal queue, or behind this one among those that are nobody's.
+    pub(crate) next: AtomicPtr<PendingSignal>,
     /// Made before this one.
-    pub(crate) older: Option<&'static Slot>,
+    pub(crate) older: Option<&'static PendingSignal>,
 }
 
-/// All slots, and those that are nobody's.
-pub(crate) struct Slots {
-    pub(crate) newest: Option<&'static Slot>,
-    pub(crate) free: Option<&'static Slot>,
+/// All pending signals, and those that are nobody's.
+pub(crate) struct PendingSignals {
+    pub(crate) newest: Option<&'static PendingSignal>,
+    pub(crate) free: Option<&'static PendingSignal>,
     pub(crate) made: u32,
     /// How many had not outlived their events when it was last looked.
     pub(crate) used: u32,
 }
 
-/// Slots that are made before it is looked for the first time.
+/// Signals that are made before it is looked for the first time.
 const LEAST: u32 = 16;
 
-impl Slots {
+impl PendingSignals {
     pub(crate) const NONE: Self = Self { newest: None, free: None, made: 0, used: 0 };
 
     /// Whether it is time to look which have outlived their events.

@@ -42,14 +42,14 @@ pub(crate) mod workers;
 use alarm::Alarm;
 use alloc::vec::Vec;
 use attempt::UnderWay;
-use context::Place;
+use context::ContextBlock;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 use deferral::Deferral;
 use handler::EventCore;
 use home::Quarantine;
 use job::{Job, Work};
-use line::{Line, Slot, Slots};
+use line::{Line, PendingSignal, PendingSignals};
 use local::{Fixed, LateInit, Local, LocalCell};
 use rand_chacha::ChaCha20Rng;
 use reflex_arch::apic::LocalApic;
@@ -82,7 +82,7 @@ pub(crate) struct Cpu {
     pub(crate) core: LateInit<EventCore>,
     /// Every context, by its index. It never moves, as all its room is reserved at the start.
     /// Pointers, since a place is too large to be put in there in a section.
-    pub(crate) places: LateInit<Vec<&'static Place>>,
+    pub(crate) places: LateInit<Vec<&'static ContextBlock>>,
     /// What is open where no context runs: at start-up, and in a job while idle.
     pub(crate) no_context: Local<Scopes>,
     /// The stack without a context.
@@ -100,11 +100,11 @@ pub(crate) struct Cpu {
     /// What each vector does. Written with interrupts masked, used in interrupt context.
     pub(crate) lines: Local<[Line; VECTORS]>,
     /// The places of signals.
-    pub(crate) slots: Local<Slots>,
+    pub(crate) pending_signals: Local<PendingSignals>,
     /// The newest slot with firings to deliver.
-    pub(crate) newest: AtomicPtr<Slot>,
+    pub(crate) newest: AtomicPtr<PendingSignal>,
     /// The job that delivers them.
-    pub(crate) inbox: Fixed<Job>,
+    pub(crate) interrupt_queue: Fixed<Job>,
 
     /// The time stamp counter's meaning.
     pub(crate) clock: Fixed<Clock>,
@@ -178,9 +178,9 @@ pub(crate) static BLOCK: Cpu = Cpu {
     last_job: Fixed::new(),
     latest_job: LocalCell::new(0),
     lines: Local::new([const { Line::FREE }; VECTORS]),
-    slots: Local::new(Slots::NONE),
+    pending_signals: Local::new(PendingSignals::NONE),
     newest: AtomicPtr::new(null_mut()),
-    inbox: Fixed::new(),
+    interrupt_queue: Fixed::new(),
     clock: Fixed::new(),
     apic: Fixed::new(),
     origin: Fixed::new(),

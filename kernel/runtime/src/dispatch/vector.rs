@@ -2,7 +2,7 @@
 
 use crate::cpu;
 use crate::cpu::job::Job;
-use crate::cpu::line::{Line, Purpose, Slot};
+use crate::cpu::line::{Line, PendingSignal, Purpose};
 use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
 use reflex_event::{Error, EventId};
 use reflex_hil::Acknowledge;
@@ -34,7 +34,7 @@ impl Vector {
     /// From now on, an interrupt on the vector is an occurrence of `event`: a job that would only
     /// activate it is spared. A cold path.
     pub fn activate(self, event: EventId, acknowledge: Option<&'static mut dyn Acknowledge>) {
-        self.set(Line { acknowledge, purpose: Purpose::Event(event, Slot::of(event)) });
+        self.set(Line { acknowledge, purpose: Purpose::Event(event, PendingSignal::of(event)) });
     }
 
     /// From now on, an interrupt on the vector expires timers.

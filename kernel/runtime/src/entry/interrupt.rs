@@ -4,7 +4,7 @@ use crate::context::attempt;
 use crate::cpu;
 use crate::cpu::line::Purpose;
 use crate::dispatch::section::{Free, Outermost, Section};
-use crate::dispatch::{idle, measure, slots, switch, timer};
+use crate::dispatch::{idle, measure, pending_signals, switch, timer};
 use crate::entry::expiry;
 use crate::entry::expiry::When;
 use crate::event::activate;
@@ -27,7 +27,7 @@ extern "C" fn reflex_interrupt(vector: u64) {
     let Ok(mut outermost) = Outermost::open() else {
         measure::interrupted();
         match line.purpose {
-            Purpose::Event(event, slot) => slots::fire(slot, event),
+            Purpose::Event(event, signal) => pending_signals::fire(signal, event),
             Purpose::Job(job) => job.post(),
             Purpose::Timer(job) => {
                 job.post();

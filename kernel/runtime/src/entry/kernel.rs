@@ -77,7 +77,7 @@ impl EventSystem for Runtime {
     }
 
     fn pool<S>(&self, context: Context<S>) -> Result<&'static Pool, Error> {
-        section(|cs| registry::parts(cs, context.id()).map(|(pool, _)| pool))
+        section(|cs| registry::state_and_pool(cs, context.id()).map(|(pool, _)| pool))
     }
 
     fn register<S, F>(
@@ -143,7 +143,7 @@ impl EventSystem for Runtime {
     }
 
     fn on_end(&self, context: ContextId, event: EventId) -> Result<(), Error> {
-        section(|cs| registry::at(cs, context)?.watch_end(cs, event))
+        section(|cs| registry::get(cs, context)?.watch_end(cs, event))
     }
 
     fn failures(&self, context: ContextId) -> Result<u64, Error> {

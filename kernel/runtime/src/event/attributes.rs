@@ -20,7 +20,7 @@ pub(crate) fn of(cs: &Section, event: EventId) -> Result<&Attributes, Error> {
         return Ok(attributes);
     }
     let context = with_core(cs, |core| core.look_up(event))?.context;
-    let (pool, _) = registry::parts(cs, context)?;
+    let (pool, _) = registry::state_and_pool(cs, context)?;
     let attributes = pool.alloc(Attributes::default()).map_err(|_| Error::OutOfMemory)?;
     drop(handler.give_attributes(cs, attributes));
     handler.attributes().ok_or(Error::OutOfMemory)
@@ -35,7 +35,7 @@ pub(crate) fn make(event: EventId) -> Result<(), Error> {
     let pool = section(|cs| {
         let context = with_core(cs, |core| core.look_up(event))?.context;
         let made = present(cs, event)?.is_some();
-        registry::parts(cs, context).map(|(pool, _)| (!made).then_some(pool))
+        registry::state_and_pool(cs, context).map(|(pool, _)| (!made).then_some(pool))
     })?;
     let Some(pool) = pool else { return Ok(()) };
     let attributes = pool.alloc(Attributes::default()).map_err(|_| Error::OutOfMemory)?;
@@ -50,7 +50,7 @@ pub(crate) fn make(event: EventId) -> Result<(), Error> {
 /// Has the event watched as long as there is something to watch for.
 fn watch(cs: &Section, event: EventId, attributes: &Attributes) -> Result<(), Error> {
     let context = with_core(cs, |core| core.look_up(event))?.context;
-    let watched = attributes.watches() || registry::at(cs, context)?.worker_pool.get(cs).is_some();
+    let watched = attributes.watches() || registry::get(cs, context)?.worker_pool.get(cs).is_some();
     with_core(cs, |core| core.set_trait(event, Trait::Watched, watched))
 }
 

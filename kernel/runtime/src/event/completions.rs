@@ -41,7 +41,7 @@ impl Completions {
     pub fn new<const N: usize>(_: Runtime, options: ContextOptions) -> Result<Self, Error> {
         policy::permit_running(Executor::Ring)?;
         let context = create::add(ContextOptions { stack: 0, ..options }, ())?.id();
-        let (pool, _) = section(|cs| registry::parts(cs, context))?;
+        let (pool, _) = section(|cs| registry::state_and_pool(cs, context))?;
         let ring = pool.alloc(CompletionRing::<Entry, N>::new());
         let (producer, reader) = ring.map_err(|_| Error::OutOfMemory)?.leak().split();
         let producer = pool.alloc(Local::new(producer)).map_err(|_| Error::OutOfMemory)?.leak();
@@ -55,7 +55,7 @@ impl Completions {
     /// # Errors
     /// Those of [`EventSystem::register`](reflex_event::EventSystem::register).
     pub fn register(&self, registration: Registration) -> Result<EventId, Error> {
-        let (pool, _) = section(|cs| registry::parts(cs, self.context))?;
+        let (pool, _) = section(|cs| registry::state_and_pool(cs, self.context))?;
         table::register(self.context, registration, Loose::nothing(pool)?)
     }
 

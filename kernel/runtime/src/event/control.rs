@@ -81,7 +81,7 @@ impl Runtime {
         filter: impl Fn(u32) -> bool + Send + 'static,
     ) -> Result<(), Error> {
         let info = self.look_up(event)?;
-        let (pool, _) = section(|cs| registry::parts(cs, info.context))?;
+        let (pool, _) = section(|cs| registry::state_and_pool(cs, info.context))?;
         let filter = pool.alloc(filter).map_err(|_| Error::OutOfMemory)?;
         attributes::make(event)?;
         let mut filter = Some(erase(filter));

@@ -19,7 +19,7 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
     let (context, handler) = with_core(cs, |core| {
         Ok::<_, Error>((core.context_of(event)?, registered(cs, core, event)?))
     })?;
-    let place = registry::at(cs, context)?;
+    let place = registry::get(cs, context)?;
     let attributes = handler.attributes();
     if let Some(workers) = place.worker_pool.get(cs)
         && !attributes.is_some_and(Attributes::watches)

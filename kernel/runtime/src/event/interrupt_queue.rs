@@ -3,42 +3,42 @@
 
 use crate::cpu;
 use crate::cpu::job::Job;
-use crate::cpu::line::Slot;
+use crate::cpu::line::PendingSignal;
+use crate::dispatch::pending_signals::{address, signal};
 use crate::dispatch::section::{Section, Start};
-use crate::dispatch::slots::{address, slot};
 use crate::event::activate::activate_deferred;
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering::Relaxed;
 use reflex_event::Error;
 
-/// Makes the job that empties the inbox.
+/// Makes the job that empties the interrupt signal queue.
 pub(crate) fn init(start: &Start) -> Result<(), Error> {
     let job = Job::in_section(|outermost| drain(outermost))?;
-    cpu::this().inbox.set(start, job);
+    cpu::this().interrupt_queue.set(start, job);
     Ok(())
 }
 
 fn drain(cs: &Section) {
     let mut at = oldest();
-    while let Some(slot) = at {
-        // Before the count is taken: from then on an interrupt may link the slot anew.
-        at = slot.behind();
-        let fired = slot.fired.swap(0, Relaxed);
+    while let Some(signal) = at {
+        // Before the count is taken: from then on an interrupt may link the signal anew.
+        at = signal.behind();
+        let fired = signal.fired.swap(0, Relaxed);
         // A stale event has been unregistered meanwhile; an overrun leaves the most that can be
         // counted, which is what a counter's saturation means.
-        let _ = activate_deferred(cs, slot.event(), fired);
+        let _ = activate_deferred(cs, signal.event(), fired);
     }
 }
 
 /// Takes the list, turned round: it is the order in which the signals were fired that counts.
-/// Interrupts leave a slot's link alone until its count has been taken.
-fn oldest() -> Option<&'static Slot> {
-    let mut at = slot(cpu::this().newest.swap(null_mut(), Relaxed));
+/// Interrupts leave a signal's link alone until its count has been taken.
+fn oldest() -> Option<&'static PendingSignal> {
+    let mut at = signal(cpu::this().newest.swap(null_mut(), Relaxed));
     let mut turned = None;
-    while let Some(slot) = at {
-        at = slot.behind();
-        slot.next.store(address(turned), Relaxed);
-        turned = Some(slot);
+    while let Some(signal) = at {
+        at = signal.behind();
+        signal.next.store(address(turned), Relaxed);
+        turned = Some(signal);
     }
     turned
 }

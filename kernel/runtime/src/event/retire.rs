@@ -169,7 +169,7 @@ impl Way for Last {
 fn drop_here(handler: Retired, context: ContextId) {
     let husk = handler.drop_all();
     section(|cs| {
-        let Ok(place) = registry::at(cs, context) else { return };
+        let Ok(place) = registry::get(cs, context) else { return };
         if let Some(supervision) = place.supervision {
             supervision.unfinished.set(None);
         }
@@ -187,7 +187,7 @@ fn drop_here(handler: Retired, context: ContextId) {
 /// The core gave it back.
 pub(crate) unsafe fn finish(outermost: Outermost, handler: Handler) -> Outermost {
     let context = running(&outermost);
-    let Some(Ok(place)) = context.map(|context| registry::at(&outermost, context)) else {
+    let Some(Ok(place)) = context.map(|context| registry::get(&outermost, context)) else {
         return outermost;
     };
     let worker_ref = place.worker_ref.get(&outermost);

@@ -1,10 +1,10 @@
 //! User signals: occurrences the application itself brings about.
 
 use crate::context::policy;
-use crate::cpu::line::Slot;
+use crate::cpu::line::PendingSignal;
 use crate::cpu::runtime::Runtime;
 use crate::dispatch::section::section;
-use crate::dispatch::{slots, vector};
+use crate::dispatch::{pending_signals, vector};
 use crate::event::{activate, table};
 use reflex_event::{Accumulation, Activation, Context, Error, EventId, Priority, Registration};
 
@@ -22,7 +22,7 @@ pub enum SignalMode {
 #[derive(Clone, Copy)]
 pub struct Signal {
     event: EventId,
-    slot: &'static Slot,
+    pending: &'static PendingSignal,
 }
 
 impl Signal {
@@ -48,12 +48,12 @@ impl Signal {
         };
         section(|cs| policy::permit_kind(cs, context.id(), "signal"))?;
         let event = table::bind(context, Registration { priority, accumulation }, handler)?;
-        Ok(Self { event, slot: Slot::of(event) })
+        Ok(Self { event, pending: PendingSignal::of(event) })
     }
 
     /// A signal that activates `event`, which is registered already.
     pub fn of(_: Runtime, event: EventId) -> Self {
-        Self { event, slot: Slot::again(event) }
+        Self { event, pending: PendingSignal::again(event) }
     }
 
     /// The signal's registration.
@@ -69,7 +69,7 @@ impl Signal {
     #[inline]
     pub fn fire(&self) -> Result<(), Error> {
         if vector::in_interrupt() {
-            slots::fire(self.slot, self.event);
+            pending_signals::fire(self.pending, self.event);
             return Ok(());
         }
         activate::activate(self.event, 1)

@@ -1,7 +1,7 @@
 //! Registrations as the machine makes and ends them: the core's table, and memory for it.
 
 use crate::context::{guard, policy, registry, supervision};
-use crate::cpu::context::Place;
+use crate::cpu::context::ContextBlock;
 use crate::cpu::handler::{Handler, registered};
 use crate::cpu::loose::Loose;
 use crate::cpu::retired::Retired;
@@ -29,7 +29,7 @@ where
     F: Fn(&mut S, Activation) + Send + 'static,
 {
     let (pool, state) = section(|cs| {
-        let place = registry::at(cs, context.id())?;
+        let place = registry::get(cs, context.id())?;
         policy::permit_at(cs, place, Executor::Direct)?;
         supervision::living(place)?;
         let state = place.state.get(cs).typed::<S>().ok_or(Error::WrongState)?;
@@ -116,7 +116,7 @@ fn place(
 ) -> Result<EventId, Error> {
     loop {
         let entered = section(|cs| {
-            registry::at(cs, context)?;
+            registry::get(cs, context)?;
             enter(cs, context, registration, handler)
         });
         let refused = match entered {
@@ -155,12 +155,12 @@ fn enter(
 /// [`Error::Foreign`] and [`Error::WrongState`] when the handler lies in another context's memory, or
 /// is for a state that this context has not, or has no more.
 fn admit(cs: &Section, context: ContextId, handler: &Loose) -> Result<bool, Error> {
-    admit_at(cs, registry::at(cs, context)?, handler)
+    admit_at(cs, registry::get(cs, context)?, handler)
 }
 
 /// [`admit`], for the context at a place.
 #[inline(always)]
-fn admit_at(cs: &Section, place: &Place, handler: &Loose) -> Result<bool, Error> {
+fn admit_at(cs: &Section, place: &ContextBlock, handler: &Loose) -> Result<bool, Error> {
     handler.fits(place.pool.get(cs), place.state.get(cs))?;
     Ok(supervision::living(place)?.is_some_and(|living| living.budget.is_some()))
 }

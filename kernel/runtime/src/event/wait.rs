@@ -42,7 +42,7 @@ impl Waiter {
         let context = caller::own()?;
         let (pool, _) = section(|cs| {
             policy::permit(cs, context, Executor::Waiting)?;
-            registry::parts(cs, context)
+            registry::state_and_pool(cs, context)
         })?;
         let handler = Loose::nothing(pool)?;
         let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };

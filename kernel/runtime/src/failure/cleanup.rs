@@ -76,7 +76,7 @@ impl Supervision {
     pub(crate) fn leave_unfinished(&self, cs: &Section, handler: Option<Handler>) {
         let Some(handler) = handler else { return };
         if let Some(before) = self.unfinished.replace(Some(handler))
-            && let Ok((pool, _)) = registry::parts(cs, self.context(cs))
+            && let Ok((pool, _)) = registry::state_and_pool(cs, self.context(cs))
         {
             // SAFETY: the code that was at it does not go on.
             let husk = unsafe { Husk::take_over(before, pool) };
@@ -107,7 +107,7 @@ impl Supervision {
                 Ended::All => Phase::TellWatchers,
             },
             Phase::TellWatchers => {
-                match section(|cs| registry::at(cs, context).ok()?.next_exit_watcher(cs)) {
+                match section(|cs| registry::get(cs, context).ok()?.next_exit_watcher(cs)) {
                     Some(event) => {
                         // Nobody registered any more is nobody to be told.
                         let _ = section(|cs| activate_deferred(cs, event, 1));
@@ -118,7 +118,8 @@ impl Supervision {
                 }
             }
             Phase::Reclaim(cursor) => {
-                let pool = section(|cs| registry::parts(cs, context)).map(|(pool, _)| pool);
+                let pool =
+                    section(|cs| registry::state_and_pool(cs, context)).map(|(pool, _)| pool);
                 // SAFETY: the context has been given up: nothing of its code goes on, and its
                 // stack and its state are never looked at again. Its handlers' captures are
                 // `Send`, so that no box of its own was among them. Nobody else has pointers to
@@ -148,7 +149,9 @@ impl Supervision {
 
     /// Ends one registration.
     fn unregister(&'static self, context: ContextId) -> Ended {
-        let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return Ended::All };
+        let Ok((pool, _)) = section(|cs| registry::state_and_pool(cs, context)) else {
+            return Ended::All;
+        };
         if let Some(handler) = self.unfinished.get() {
             // SAFETY: it was being called, or dropped, by code that does not go on.
             let handler = unsafe { Retired::take_over(handler, pool) };
@@ -193,7 +196,7 @@ impl Supervision {
     /// Everything has been given back but the state.
     fn finish(&'static self) {
         let context = section(|cs| self.context(cs));
-        let pool = section(|cs| registry::parts(cs, context)).map(|(pool, _)| pool);
+        let pool = section(|cs| registry::state_and_pool(cs, context)).map(|(pool, _)| pool);
         let blocks = self.blocks.take().into_iter().flatten();
         if let Ok(pool) = pool {
             for block in blocks.filter(|_| self.home.reuse.is_at_once()) {
@@ -217,7 +220,8 @@ impl Supervision {
             self.failed(cs);
         });
         // A cloner's child is not restarted: it waits to be made again.
-        if let Some(worker_ref) = section(|cs| registry::at(cs, context).ok()?.worker_ref.get(cs)) {
+        if let Some(worker_ref) = section(|cs| registry::get(cs, context).ok()?.worker_ref.get(cs))
+        {
             self.make_anew(worker_ref);
         }
     }

@@ -69,7 +69,7 @@ where
     unsafe fn call(&self, event: EventId, _: u32) {
         let Some(supervision) = started(event) else { return };
         let context = section(|cs| supervision.context(cs));
-        let Ok((pool, _)) = section(|cs| registry::parts(cs, context)) else { return };
+        let Ok((pool, _)) = section(|cs| registry::state_and_pool(cs, context)) else { return };
         let mut words = Text::EMPTY;
         match with_own(pool, |own| (self.constructor)(Context::new(context), own)) {
             Ok(state) => match pool.alloc(state) {
@@ -126,7 +126,7 @@ fn refuse(supervision: &'static Supervision, words: Text) -> ! {
 /// Begins a life of a context that is down.
 pub(crate) fn begin(supervision: &'static Supervision) {
     let worker_ref =
-        section(|cs| registry::at(cs, supervision.context(cs)).ok()?.worker_ref.get(cs));
+        section(|cs| registry::get(cs, supervision.context(cs)).ok()?.worker_ref.get(cs));
     if let Some(worker_ref) = worker_ref {
         return supervision.make_anew(worker_ref);
     }
@@ -142,7 +142,7 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
         return Err(Error::Busy);
     }
     supervision.move_house(context)?;
-    let (pool, _) = section(|cs| registry::parts(cs, context))?;
+    let (pool, _) = section(|cs| registry::state_and_pool(cs, context))?;
     // SAFETY: the two were made for each other by `Runtime::construct`.
     let (state, handler) = unsafe { (construct.prepare)(construct.constructor, pool) }?;
     let registration = Registration { priority: construct.priority, ..Registration::default() };
@@ -155,7 +155,7 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
         unsafe { registry::free_block(state.block(), pool) };
     })?;
     section(|cs| {
-        registry::at(cs, context)?.state.set(cs, state);
+        registry::get(cs, context)?.state.set(cs, state);
         supervision.blocks.set([Some(state.block()), None]);
         supervision.started(cs);
         note(with_core(cs, |core| core.release(context))?);
@@ -213,7 +213,7 @@ impl Runtime {
     /// [`Error::Busy`] outside any context, and in a filter.
     pub fn own<R>(self, work: impl for<'run> FnOnce(Own<'run>) -> R) -> Result<R, Error> {
         let running = caller::own()?;
-        let pool = section(|cs| registry::parts(cs, running).map(|(pool, _)| pool))?;
+        let pool = section(|cs| registry::state_and_pool(cs, running).map(|(pool, _)| pool))?;
         Ok(with_own(pool, work))
     }
 }

@@ -141,7 +141,7 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
     }
     supervision.life.set(Life::Dying);
     if let Some(worker_ref) =
-        registry::at(cs, context).ok().and_then(|place| place.worker_ref.get(cs))
+        registry::get(cs, context).ok().and_then(|place| place.worker_ref.get(cs))
     {
         worker_ref.failed(cs);
     }

@@ -147,7 +147,7 @@ fn culprit(cs: &Section) -> Option<&'static Supervision> {
         let context = core.running()?;
         (core.machine(context).scopes.open() == 0).then_some(context)
     })?;
-    let supervision = registry::at(cs, context).ok()?.supervision?;
+    let supervision = registry::get(cs, context).ok()?.supervision?;
     (supervision.on_failure.get() != OnFailure::Halt).then_some(supervision)
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn add(bytes: u64) {
 pub(crate) fn add_borrowed(pool: &'static Pool, bytes: u64) {
     let own = section(|cs| {
         let owner = pool.owner().and_then(|owner| registry::name(cs, owner as u16).ok())?;
-        let (present, _) = registry::parts(cs, owner).ok()?;
+        let (present, _) = registry::state_and_pool(cs, owner).ok()?;
         let supervision = registry::supervision(cs, owner).ok().flatten();
         let whole = supervision
             .is_some_and(|owner| owner.life.get() == Life::Dying && !owner.home.reuse.is_at_once());
@@ -132,7 +132,7 @@ impl Supervision {
         let pool = memory::pool(bytes, GRANULE, Content::Objects)?;
         pool.set_owner(context.index.into());
         section(|cs| {
-            registry::at(cs, context)?.pool.set(cs, pool);
+            registry::get(cs, context)?.pool.set(cs, pool);
             home.next.set(None);
             home.move_to(cs, context, stack);
             home.left.set(false);
@@ -146,7 +146,7 @@ impl Supervision {
             return;
         }
         let context = self.context(cs);
-        let owner = registry::at(cs, context).ok().and_then(|place| place.lineage.get(cs).parent);
+        let owner = registry::get(cs, context).ok().and_then(|place| place.lineage.get(cs).parent);
         let watcher = self.watcher_context(cs).filter(|watcher| Some(*watcher) != owner);
         for told in [owner, watcher].into_iter().flatten() {
             tell(cs, told, Trouble::MemoryQuarantined);

@@ -47,7 +47,7 @@ pub(crate) fn go_on(cs: &Section, supervision: &'static Supervision) {
         quarantine::change_stack(cs, supervision);
     }
     if let Some(context) = own(cs)
-        && let Ok((_, state)) = registry::parts(cs, context.id())
+        && let Ok((_, state)) = registry::state_and_pool(cs, context.id())
         && let Some(cell) = state.downcast::<()>()
     {
         // SAFETY: the cell lives for ever; nobody is at it, as no handler of the context runs.

@@ -57,7 +57,7 @@ impl WorkerRef {
             })
         })?;
         supervision.move_house(context)?;
-        let (pool, _) = section(|cs| registry::parts(cs, context))?;
+        let (pool, _) = section(|cs| registry::state_and_pool(cs, context))?;
         // SAFETY: the slot is the child's; the rest is the caller's duty.
         let handler = unsafe { restore(slot, pool, supervision.home.reuse) }?;
         let start = Registration { priority, ..Registration::default() };

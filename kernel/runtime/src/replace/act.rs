@@ -139,7 +139,7 @@ fn end<New>(own: EventId, teller: &Teller<New>, outcome: Result<Context<New>, Re
 
 /// Takes a context's state out of its cell, if it is still `old`, which is an `Old`.
 fn take_state<Old: 'static>(context: ContextId, old: AnyState) -> Result<Taken<Old>, ReplaceError> {
-    let (_, present) = section(|cs| registry::parts(cs, context))?;
+    let (_, present) = section(|cs| registry::state_and_pool(cs, context))?;
     if present.id() != old.id() {
         return Err(Error::WrongState.into());
     }

@@ -119,7 +119,7 @@ impl<New: 'static> Replacement<New> {
         let (services, fresh) = (&mut self.services, Context::new(context));
         section(|cs| {
             let unchanged = with_core(cs, |core| core.first_of(context)) == last;
-            if unchanged && let Ok(place) = registry::at(cs, context) {
+            if unchanged && let Ok(place) = registry::get(cs, context) {
                 place.state.set(cs, state);
                 if let Some(supervision) = place.supervision {
                     supervision.replaced([state.block(), block]);

@@ -45,7 +45,7 @@ impl Runtime {
     /// for a context that runs no handlers: a cloner's queueing context, a completion ring.
     pub fn replacement<New: 'static>(self, context: ContextId) -> Result<Replacement<New>, Error> {
         let pool = section(|cs| {
-            let place = registry::at(cs, context)?;
+            let place = registry::get(cs, context)?;
             let (condition, _) = with_core(cs, |core| core.condition(context))?;
             let apart = place.worker_ref.get(cs).is_some() || condition == Condition::Taken;
             if apart { Err(Error::NotAllowed) } else { Ok(place.pool.get(cs)) }
@@ -96,7 +96,7 @@ impl<New: 'static> Replacement<New> {
         C: FnOnce(Old) -> Result<New, Old> + Send + 'static,
     {
         let (kernel, context) = (self.kernel, self.context);
-        let (pool, old) = section(|cs| registry::parts(cs, context))?;
+        let (pool, old) = section(|cs| registry::state_and_pool(cs, context))?;
         old.downcast::<Old>().ok_or(Error::WrongState)?;
         let memory = pool.alloc(MaybeUninit::uninit()).map_err(|_| Error::OutOfMemory)?;
         let priority = match self.priority {

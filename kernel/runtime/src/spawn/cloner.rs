@@ -111,7 +111,7 @@ impl<D: Send + 'static> Cloner<D> {
                 makings,
             )?);
         }
-        let (pool, _) = section(|cs| registry::parts(cs, queueing))?;
+        let (pool, _) = section(|cs| registry::state_and_pool(cs, queueing))?;
         let event = table::register(queueing, registration, Loose::nothing(pool)?)?;
         worker_pool::watch(event)?;
         Ok(Self { kernel, workers, event, data: data.leak() })
@@ -225,6 +225,6 @@ impl Runtime {
     /// [`Error::NoContext`] when it has ended, [`Error::NotAllowed`] when it is no child of a
     /// cloner.
     pub fn end(self, child: ContextId) -> Result<(), Error> {
-        section(|cs| registry::at(cs, child)?.worker_ref.get(cs).ok_or(Error::NotAllowed))?.leave()
+        section(|cs| registry::get(cs, child)?.worker_ref.get(cs).ok_or(Error::NotAllowed))?.leave()
     }
 }

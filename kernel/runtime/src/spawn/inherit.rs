@@ -16,7 +16,7 @@ use reflex_event::{Context, ContextId, Error, EventId};
 pub(crate) fn all(from: ContextId, to: ContextId) -> Result<(), Error> {
     let mut next = 0;
     while let Some((event, recipe)) = section(|cs| {
-        let found = registry::at(cs, from).ok()?.inheritable.with(cs, |inheritable| {
+        let found = registry::get(cs, from).ok()?.inheritable.with(cs, |inheritable| {
             inheritable.0.get(next).map(|(event, recipe)| (*event, recipe.clone()))
         });
         next += 1;
@@ -33,7 +33,7 @@ pub(crate) fn all(from: ContextId, to: ContextId) -> Result<(), Error> {
 fn prune(owner: ContextId) {
     let mut at = 0;
     while let Some(ended) = section(|cs| {
-        let inheritable = &registry::at(cs, owner).ok()?.inheritable;
+        let inheritable = &registry::get(cs, owner).ok()?.inheritable;
         let event =
             inheritable.with(cs, |inheritable| inheritable.0.get(at).map(|(event, _)| *event))?;
         let ended = with_core(cs, |core| core.look_up(event)).is_err();
@@ -59,7 +59,7 @@ impl Runtime {
         let owner = section(|cs| with_core(cs, |core| core.look_up(event)))?.context;
         prune(owner);
         section(|cs| {
-            registry::at(cs, owner)?.inheritable.with(cs, |inheritable| {
+            registry::get(cs, owner)?.inheritable.with(cs, |inheritable| {
                 inheritable.0.try_reserve(1).map_err(|_| Error::HeapExhausted)?;
                 inheritable.0.push((event, recipe));
                 Ok(())

@@ -25,7 +25,7 @@ impl WorkerRef {
     ) -> Result<(), Error> {
         worker.whole = worker.pool.available();
         section(|cs| {
-            registry::at(cs, context)?.worker_ref.set(cs, Some(Self { workers, number }));
+            registry::get(cs, context)?.worker_ref.set(cs, Some(Self { workers, number }));
             let names = (context, start);
             let added = with(cs, workers, |workers, core| {
                 workers.children.add(core, names, limits, worker, timestamp)
@@ -77,7 +77,7 @@ impl WorkerRef {
         }
         let Some((context, _)) = names else { return };
         while let Some(watcher) =
-            section(|cs| registry::at(cs, context).ok()?.next_exit_watcher(cs))
+            section(|cs| registry::get(cs, context).ok()?.next_exit_watcher(cs))
         {
             section(|cs| begin_deferred(cs, watcher));
         }
@@ -114,7 +114,7 @@ pub(crate) fn set_queueing(
     queueing: ContextId,
 ) -> Result<(), Error> {
     section(|cs| {
-        registry::at(cs, queueing)?.worker_pool.set(cs, Some(workers));
+        registry::get(cs, queueing)?.worker_pool.set(cs, Some(workers));
         note(with_core(cs, |core| core.set_taken(queueing, None, timestamp()))?);
         Ok(())
     })

@@ -149,7 +149,7 @@ where
 {
     let worker_ref = WorkerRef::of(workers, number);
     let context = create::add(options, makings.template.clone())?;
-    let (pool, cell) = section(|cs| registry::parts(cs, context.id()))?;
+    let (pool, cell) = section(|cs| registry::state_and_pool(cs, context.id()))?;
     let cell = cell.downcast::<S>().ok_or(Error::WrongState)?;
     // SAFETY: a child's cell lives for ever.
     let state: &'static StateCell<S> = unsafe { cell.as_ref() };

@@ -2,7 +2,7 @@
 //! are fired.
 
 use crate::cpu;
-use crate::cpu::line::Slot;
+use crate::cpu::line::PendingSignal;
 use crate::dispatch::event_core::with_core;
 use crate::dispatch::section::section;
 use alloc::boxed::Box;
@@ -14,14 +14,14 @@ use reflex_event::EventId;
 const NOTHING: u64 = 0;
 
 /// The place of an event that cannot be: of that name there is none either.
-static NOBODYS: Slot = Slot {
+static NOBODYS: PendingSignal = PendingSignal {
     event: AtomicU64::new(u64::MAX),
     fired: AtomicU32::new(0),
     next: AtomicPtr::new(null_mut()),
     older: None,
 };
 
-impl Slot {
+impl PendingSignal {
     /// A place for `event`: one that has outlived its own event, or a new one. A cold path.
     ///
     /// Before there are more than twice as many as were in use when it was last looked, all are looked
@@ -30,15 +30,15 @@ impl Slot {
     pub(crate) fn of(event: EventId) -> &'static Self {
         loop {
             let (found, full) = section(|cs| {
-                cpu::this().slots.with(cs, |slots| {
-                    let Some(slot) = slots.free else { return (None, slots.is_full()) };
-                    slots.free = slot.behind();
-                    slot.event.store(event.into_word(), Relaxed);
-                    (Some(slot), false)
+                cpu::this().pending_signals.with(cs, |signals| {
+                    let Some(signal) = signals.free else { return (None, signals.is_full()) };
+                    signals.free = signal.behind();
+                    signal.event.store(event.into_word(), Relaxed);
+                    (Some(signal), false)
                 })
             });
             match found {
-                Some(slot) => return slot,
+                Some(signal) => return signal,
                 None if full => sweep(),
                 None => return Self::make(event),
             }
@@ -52,36 +52,36 @@ impl Slot {
             return &NOBODYS;
         }
         let mut at = newest();
-        while let Some(slot) = at {
-            if slot.event() == event {
-                return slot;
+        while let Some(signal) = at {
+            if signal.event() == event {
+                return signal;
             }
-            at = slot.older;
+            at = signal.older;
         }
         Self::of(event)
     }
 
     fn make(event: EventId) -> &'static Self {
-        let slot: &'static mut Self = Box::leak(Box::new(Self {
+        let signal: &'static mut Self = Box::leak(Box::new(Self {
             event: AtomicU64::new(event.into_word()),
             fired: AtomicU32::new(0),
             next: AtomicPtr::new(null_mut()),
             older: None,
         }));
         section(|cs| {
-            cpu::this().slots.with(cs, |slots| {
-                slots.made += 1;
-                slot.older = slots.newest;
-                let slot: &'static Self = slot;
-                slots.newest = Some(slot);
-                slot
+            cpu::this().pending_signals.with(cs, |signals| {
+                signals.made += 1;
+                signal.older = signals.newest;
+                let signal: &'static Self = signal;
+                signals.newest = Some(signal);
+                signal
             })
         })
     }
 
     /// The one behind it in its list.
     pub(crate) fn behind(&self) -> Option<&'static Self> {
-        slot(self.next.load(Relaxed))
+        signal(self.next.load(Relaxed))
     }
 
     /// The event that is activated; when there is none, none that is ever registered.
@@ -91,29 +91,29 @@ impl Slot {
     }
 }
 
-/// The slot that was made last.
-fn newest() -> Option<&'static Slot> {
-    section(|cs| cpu::this().slots.with(cs, |slots| slots.newest))
+/// The pending signal that was made last.
+fn newest() -> Option<&'static PendingSignal> {
+    section(|cs| cpu::this().pending_signals.with(cs, |signals| signals.newest))
 }
 
-/// A slot, or the end of a list, as a link says it.
-pub(crate) fn address(slot: Option<&'static Slot>) -> *mut Slot {
-    slot.map_or(null_mut(), |slot| core::ptr::from_ref(slot).cast_mut())
+/// A pending signal, or the end of a list, as a link says it.
+pub(crate) fn address(signal: Option<&'static PendingSignal>) -> *mut PendingSignal {
+    signal.map_or(null_mut(), |signal| core::ptr::from_ref(signal).cast_mut())
 }
 
-/// The slot that a link says.
-pub(crate) fn slot(address: *mut Slot) -> Option<&'static Slot> {
-    // SAFETY: links are made by `address`, of slots, which live for ever.
+/// The pending signal that a link says.
+pub(crate) fn signal(address: *mut PendingSignal) -> Option<&'static PendingSignal> {
+    // SAFETY: links are made by `address`, of pending signals, which live for ever.
     unsafe { address.as_ref() }
 }
 
-/// Takes back the slots of events that have ended.
+/// Takes back the pending signals of events that have ended.
 fn sweep() {
     let mut used = 0;
     let mut at = newest();
-    while let Some(slot) = at {
+    while let Some(signal) = at {
         section(|cs| {
-            let word = slot.event.load(Relaxed);
+            let word = signal.event.load(Relaxed);
             if word == NOTHING {
                 return;
             }
@@ -123,33 +123,33 @@ fn sweep() {
                 return;
             }
             // First, so that no interrupt fires it from here on; unless one has already.
-            slot.event.store(NOTHING, Relaxed);
-            if slot.fired.load(Relaxed) != 0 {
-                slot.event.store(word, Relaxed);
+            signal.event.store(NOTHING, Relaxed);
+            if signal.fired.load(Relaxed) != 0 {
+                signal.event.store(word, Relaxed);
                 used += 1;
                 return;
             }
-            cpu::this().slots.with(cs, |slots| {
-                slot.next.store(address(slots.free), Relaxed);
-                slots.free = Some(slot);
+            cpu::this().pending_signals.with(cs, |signals| {
+                signal.next.store(address(signals.free), Relaxed);
+                signals.free = Some(signal);
             });
         });
-        at = slot.older;
+        at = signal.older;
     }
-    section(|cs| cpu::this().slots.with(cs, |slots| slots.used = used));
+    section(|cs| cpu::this().pending_signals.with(cs, |signals| signals.used = used));
 }
 
-/// Counts a firing of `event`, unless that has ended and `slot` is another's. Interrupts are masked,
+/// Counts a firing of `event`, unless that has ended and `signal` is another's. Interrupts are masked,
 /// so nothing comes between the steps.
-pub(crate) fn fire(slot: &'static Slot, event: EventId) {
-    if slot.event() != event {
+pub(crate) fn fire(signal: &'static PendingSignal, event: EventId) {
+    if signal.event() != event {
         return;
     }
-    let fired = slot.fired.load(Relaxed);
-    slot.fired.store(fired.saturating_add(1), Relaxed);
+    let fired = signal.fired.load(Relaxed);
+    signal.fired.store(fired.saturating_add(1), Relaxed);
     if fired == 0 {
-        slot.next.store(cpu::this().newest.load(Relaxed), Relaxed);
-        cpu::this().newest.store(address(Some(slot)), Relaxed);
+        signal.next.store(cpu::this().newest.load(Relaxed), Relaxed);
+        cpu::this().newest.store(address(Some(signal)), Relaxed);
     }
-    cpu::this().inbox.get().post();
+    cpu::this().interrupt_queue.get().post();
 }
