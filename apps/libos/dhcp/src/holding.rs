@@ -133,7 +133,8 @@ impl Holding {
         sent: Instant,
         step: &mut Step<'_>,
     ) -> Result<Next, Error> {
-        let offer = self.lease.offer.granted(reply)?;
+        let mut offer = self.lease.offer;
+        offer.update(reply)?;
         if offer.address != self.lease.address() {
             return Err(Error::OtherAddress);
         }

@@ -27,31 +27,27 @@ impl Offer {
         let server = reply.server.or(server).ok_or(Error::NoServer)?;
         let address = reply.address.ok_or(Error::Address)?;
         let (times, parameters) = (reply.times, reply.parameters);
-        Self { address, server, times, parameters }.checked()
+        let offer = Self { address, server, times, parameters };
+        offer.check().map(|()| offer)
     }
 
-    /// What this reply grants, and beside it what was said before: a server that acknowledges need not
-    /// say everything again.
-    pub(crate) fn granted(&self, reply: &Reply) -> Result<Self, Error> {
-        let times = match reply.times.lease {
+    /// Takes over what this reply grants; the rest is as it was said before: a server that acknowledges
+    /// need not say everything again.
+    pub(crate) fn update(&mut self, reply: &Reply) -> Result<(), Error> {
+        self.address = reply.address.ok_or(Error::Address)?;
+        self.server = reply.server.unwrap_or(self.server);
+        if reply.times.lease.is_some() {
             // The others belong to it.
-            Some(_) => reply.times,
-            None => Times {
-                lease: self.times.lease,
-                renewal: reply.times.renewal.or(self.times.renewal),
-                rebinding: reply.times.rebinding.or(self.times.rebinding),
-            },
-        };
-        let granted = Self {
-            address: reply.address.ok_or(Error::Address)?,
-            server: reply.server.unwrap_or(self.server),
-            times,
-            parameters: reply.parameters.or(self.parameters),
-        };
-        granted.checked()
+            self.times = reply.times;
+        } else {
+            self.times.renewal = reply.times.renewal.or(self.times.renewal);
+            self.times.rebinding = reply.times.rebinding.or(self.times.rebinding);
+        }
+        self.parameters.update(&reply.parameters);
+        self.check()
     }
 
-    fn checked(self) -> Result<Self, Error> {
+    fn check(&self) -> Result<(), Error> {
         // With the prefix that was said before, or that of the class.
         if !is_host_of(self.address, self.prefix()) {
             return Err(Error::Address);
@@ -59,7 +55,7 @@ impl Offer {
         if self.times.lease.is_some_and(|seconds| seconds < MIN_LEASE) {
             return Err(Error::LeaseTooShort);
         }
-        Ok(self)
+        Ok(())
     }
 
     /// The subnet's prefix, or where it was not said that of the address's class.

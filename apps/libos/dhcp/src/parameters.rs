@@ -7,9 +7,9 @@ use core::net::Ipv4Addr;
 /// Routers and name servers that are kept: a network that has more has them for other reasons than
 /// that one host uses them, and a resolver asks three.
 pub const MOST_HOSTS: usize = 4;
-/// Classless routes that are kept: more than clouds and access networks send, and as many as an
-/// option of 255 bytes holds at full length (28), with room.
-pub const MOST_ROUTES: usize = 32;
+/// Classless routes that are kept: clouds and access networks send a handful. Each is in every lease,
+/// and leases are moved about on the stacks of handlers.
+pub const MOST_ROUTES: usize = 16;
 
 /// A route to a network (RFC 3442).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,15 +49,19 @@ impl Parameters {
         routes.chain(routers.into_iter().flatten())
     }
 
-    /// What is said now, and beside it what was said before.
-    pub(crate) fn or(self, before: Self) -> Self {
-        Self {
-            prefix: self.prefix.or(before.prefix),
-            routers: self.routers.or(before.routers),
-            routes: self.routes.or(before.routes),
-            name_servers: self.name_servers.or(before.name_servers),
-            mtu: self.mtu.or(before.mtu),
-            domain: self.domain.or(before.domain),
-        }
+    /// Takes over what is said now; the rest is as it was said before.
+    pub(crate) fn update(&mut self, now: &Self) {
+        update(&mut self.prefix, &now.prefix);
+        update(&mut self.routers, &now.routers);
+        update(&mut self.routes, &now.routes);
+        update(&mut self.name_servers, &now.name_servers);
+        update(&mut self.mtu, &now.mtu);
+        update(&mut self.domain, &now.domain);
+    }
+}
+
+fn update<T: Copy>(before: &mut Option<T>, now: &Option<T>) {
+    if now.is_some() {
+        *before = *now;
     }
 }

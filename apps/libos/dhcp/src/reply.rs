@@ -41,7 +41,9 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Reads a message to this client in the transaction that is under way.
+    /// Reads a message to this client in the transaction that is under way. Not inlined: what is read
+    /// and what follows from it would lie on the stack together.
+    #[inline(never)]
     pub(crate) fn parse(
         bytes: &[u8],
         identity: &Identity,

@@ -78,7 +78,8 @@ impl Requesting {
             return Ok(Next::Failed(self.offer.server, Again::Later));
         }
         // The server may have thought better of the address; what counts is what it has written down.
-        let offer = self.offer.granted(reply)?;
+        let mut offer = self.offer;
+        offer.update(reply)?;
         let lease = Lease::begin(offer, sent, step.now, step.random, step.history)?;
         Ok(Next::Acknowledged(lease))
     }

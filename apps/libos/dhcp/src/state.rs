@@ -114,6 +114,8 @@ impl State {
         }
     }
 
+    /// Not inlined, as [`Reply::parse`].
+    #[inline(never)]
     pub(crate) fn received(&mut self, reply: &Reply, step: &mut Step<'_>) -> Result<Next, Error> {
         match self {
             Self::Selecting(selecting) => selecting.received(reply, step),

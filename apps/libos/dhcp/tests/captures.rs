@@ -30,7 +30,9 @@ fn replay(text: &str) -> Client {
     assert_eq!(client.standing(), Standing::Requesting, "{:?}", client.counters());
     let granted = client.frame(ack, UdpChecksum::Verify, now, &mut random);
     assert!(granted.into_iter().eq([Action::Granted]), "{:?}", client.counters());
-    assert!(Oddity::ALL.iter().all(|oddity| client.counters().odd(*oddity) == 0));
+    let odd = |oddity: &&Oddity| client.counters().odd(**oddity) > 0;
+    let odd: Vec<Oddity> = Oddity::ALL.iter().filter(odd).copied().collect();
+    assert!(odd.iter().all(|oddity| *oddity == Oddity::TooMany), "{odd:?}");
     let lease = client.lease().expect("a lease");
     assert_eq!((lease.prefix(), lease.server()), (24, ROUTER));
     assert_eq!(lease.expiry, now + Duration::from_secs(300));
@@ -69,7 +71,9 @@ fn usual_messages_are_understood() {
 fn an_overloaded_message_is_understood() {
     let client = replay(include_str!("captures/dhcpd-overloaded.hex"));
     let parameters = client.parameters().expect("parameters");
-    assert_eq!(parameters.routes.map(|routes| routes.len()), Some(30));
+    // Thirty were sent.
+    let numbers = parameters.routes.into_iter().flatten().map(|route| route.network.octets()[2]);
+    assert!(numbers.eq(0..MOST_ROUTES as u8));
     let domain = parameters.domain.expect("a domain");
     assert_eq!(domain.as_str(), format!("{}.example.org", "x".repeat(60)));
 }

@@ -147,13 +147,13 @@ fn malformed_routes_do_not_count() {
 #[test]
 fn options_in_pieces_are_put_together() {
     let route = |number: u8| [24, 172, 16, number, 10, 77, 0, 9];
-    let long: Vec<u8> = (0..30).flat_map(route).collect();
+    let long: Vec<u8> = (0..16).flat_map(route).collect();
     let script = bound_by(|answer| {
         let (first, rest) = long.split_at(101);
         answer.and(121, first).and(6, OTHER.octets()).and(121, rest)
     });
     let routes: Vec<Route> = parameters(&script).routes.expect("routes").iter().collect();
-    assert_eq!(routes.len(), 30);
+    assert_eq!(routes.len(), 16);
     assert!((0u8..).zip(&routes).all(|(number, route)| route.network.octets()[2] == number));
     assert_eq!(parameters(&script).name_servers.map(|servers| servers.len()), Some(1));
 
