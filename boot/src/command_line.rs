@@ -41,6 +41,8 @@ pub struct CommandLine<'a> {
     pub log: LevelFilter,
     /// `quarantine`: the most bytes of computations that were given up that are not used again.
     pub quarantine: Option<u64>,
+    /// `heap`: the most bytes that the global heap may have.
+    pub heap: Option<u64>,
 }
 
 /// Why a command line was refused.
@@ -62,7 +64,9 @@ pub enum Error {
     Watchdog,
     /// The value of `quarantine`.
     Quarantine,
-    /// `ip`, `gw`, `ip6`, `watchdog`, `quarantine` or `log` is given twice.
+    /// The value of `heap`.
+    Heap,
+    /// `ip`, `gw`, `ip6`, `watchdog`, `quarantine`, `heap` or `log` is given twice.
     Repeated,
 }
 
@@ -83,8 +87,11 @@ impl fmt::Display for Error {
             Self::Quarantine => {
                 "command line: quarantine: expected a number of bytes, as in quarantine=16m"
             }
+            Self::Heap => {
+                "command line: heap: expected a number of bytes, 128k at least, as in heap=16m"
+            }
             Self::Repeated => {
-                "command line: expected each of ip, gw, ip6, watchdog, quarantine and log only once"
+                "command line: expected each of ip, gw, ip6, watchdog, quarantine, heap and log only once"
             }
         })
     }
@@ -96,6 +103,8 @@ impl core::error::Error for Error {}
 /// virtual machine waiting, and little for a person.
 const USUAL_WATCHDOG: u32 = 30;
 const MOST_WATCHDOG: u32 = 1800;
+/// The heap that start-up has, and a chunk.
+const LEAST_HEAP: usize = 128 << 10;
 
 impl<'a> CommandLine<'a> {
     /// Understands `text`.
@@ -105,9 +114,16 @@ impl<'a> CommandLine<'a> {
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let text = core::str::from_utf8(text).map_err(|_| Error::NotText)?;
         let (addressing, log) = (Addressing::Dhcp, LevelFilter::Info);
-        let mut line =
-            Self { text, addressing, ip6: None, watchdog: USUAL_WATCHDOG, quarantine: None, log };
-        let once = ["ip", "gw", "ip6", "watchdog", "quarantine", "log"];
+        let mut line = Self {
+            text,
+            addressing,
+            ip6: None,
+            watchdog: USUAL_WATCHDOG,
+            quarantine: None,
+            heap: None,
+            log,
+        };
+        let once = ["ip", "gw", "ip6", "watchdog", "quarantine", "heap", "log"];
         if once.iter().any(|key| line.all(key).count() > 1) {
             return Err(Error::Repeated);
         }
@@ -123,6 +139,9 @@ impl<'a> CommandLine<'a> {
         if let Some(value) = line.get("quarantine") {
             line.quarantine =
                 Some(context_config::bytes(value, 0).ok_or(Error::Quarantine)? as u64);
+        }
+        if let Some(value) = line.get("heap") {
+            line.heap = Some(context_config::bytes(value, LEAST_HEAP).ok_or(Error::Heap)? as u64);
         }
         let gateway = match line.get("gw") {
             Some(gateway) => Some(parse_host(gateway).ok_or(Error::Gateway)?),
@@ -240,6 +259,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_on_the_heap() {
+        assert_eq!(parse("").unwrap().heap, None);
+        for (text, bytes) in [("131072", 128 << 10), ("128k", 128 << 10), ("3m", 3 << 20)] {
+            assert_eq!(parse(&format!("heap={text}")).unwrap().heap, Some(bytes));
+        }
+    }
+
+    #[test]
     fn a_bound_on_what_is_quarantined() {
         assert_eq!(parse("").unwrap().quarantine, None);
         for (text, bytes) in [("0", 0), ("4096", 4096), ("64k", 64 << 10), ("16m", 16 << 20)] {
@@ -291,6 +318,13 @@ mod tests {
             ("quarantine=16g", Error::Quarantine, "quarantine:"),
             ("quarantine=99999999999999999999m", Error::Quarantine, "quarantine:"),
             ("quarantine=1m quarantine=2m", Error::Repeated, "once"),
+            ("heap=", Error::Heap, "heap:"),
+            ("heap=0", Error::Heap, "heap:"),
+            ("heap=131071", Error::Heap, "heap:"),
+            ("heap=127k", Error::Heap, "heap:"),
+            ("heap=16g", Error::Heap, "heap:"),
+            ("heap=-1", Error::Heap, "heap:"),
+            ("heap=1m heap=2m", Error::Repeated, "once"),
             ("watchdog", Error::Watchdog, "watchdog:"),
             ("watchdog=-1", Error::Watchdog, "watchdog:"),
             ("watchdog=1801", Error::Watchdog, "watchdog:"),

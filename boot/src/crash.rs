@@ -15,9 +15,14 @@
 
 use crate::console::Console;
 use crate::exit;
+#[cfg(not(test))]
+use crate::heap;
 use crate::logger::Timestamp;
+#[cfg(not(test))]
+use crate::refusal::AllocationFailed;
 use core::cell::Cell;
 use core::fmt::{self, Write};
+#[cfg(not(test))]
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use reflex_arch::exception::{ExceptionFrame, Handler};
@@ -33,7 +38,7 @@ const STACK_LINE: u64 = 32;
 #[derive(Clone, Copy)]
 pub struct Hooks {
     /// Contains a panic by not returning, if it was in code that can be given up.
-    pub panicked: fn(&PanicInfo<'_>, &Registers),
+    pub panicked: fn(&dyn fmt::Display, &Registers),
     /// Contains a fault, if it was in code that can be given up, by changing the frame to where
     /// to go on; false when it was not, and the image is to end.
     pub faulted: fn(&mut ExceptionFrame) -> bool,
@@ -91,23 +96,21 @@ impl Handler for Exceptions {
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let registers = Registers::here();
+    let refused = AllocationFailed::of(info, heap::counters);
     if let Some(hooks) = HOOKS.0.get()
         && CRASHES.load(Relaxed) == 0
     {
-        (hooks.panicked)(info, &registers);
+        match &refused {
+            Some(refused) => (hooks.panicked)(refused, &registers),
+            None => (hooks.panicked)(info, &registers),
+        }
     }
-    if info.location().is_some_and(|at| at.file().ends_with(ALLOCATION_FAILED)) {
-        // Not a fault of the code: the operator, who gave the machine its memory, is to be told, in
-        // a line.
-        exit::fail(exit::TOO_LITTLE_MEMORY, format_args!("too little memory: {}", info.message()));
+    if let Some(refused) = refused {
+        // Not a fault of the code: the operator is to be told, in a line.
+        exit::fail(exit::TOO_LITTLE_MEMORY, format_args!("too little memory: {refused}"));
     }
     report(format_args!("{info}"), &registers, exit::PANIC)
 }
-
-/// Where `alloc` panics when the global heap is exhausted, and nowhere else; without nightly's
-/// error handler there is no other way to tell.
-#[cfg(not(test))]
-const ALLOCATION_FAILED: &str = "alloc/src/alloc.rs";
 
 /// Reports the crash and ends the image.
 fn report(text: fmt::Arguments<'_>, registers: &Registers, status: u8) -> ! {

@@ -25,11 +25,6 @@ pub const SPURIOUS_VECTOR: u8 = 0xff;
 
 /// What the entry's own map covers.
 const BOOT_MAP: u64 = 4 << 30;
-/// The heap is this part of the memory, as nothing on a hot path is allocated there; but no less than
-/// [`LEAST_HEAP`].
-const HEAP_SHARE: u64 = 8;
-/// What the tables of the kernel and of the network take in a machine of 4 MiB.
-const LEAST_HEAP: u64 = 768 << 10;
 
 /// What start-up found and set up.
 pub struct Early {
@@ -136,7 +131,7 @@ pub unsafe fn start(start_info: u32, next: impl FnOnce(Early) -> Infallible) -> 
     // The entry's tables are in no use any more.
     memory.add(layout::boot_tables());
 
-    start_heap(&mut memory, total);
+    start_heap(&mut memory);
     let (apic, clock, rates) = start_clock(&features, firmware.as_ref(), origin);
     match next(Early {
         command_line,
@@ -246,20 +241,17 @@ fn map_devices(
     Ok(())
 }
 
-/// Gives the heap its share of the memory.
-fn start_heap(memory: &mut Memory, total: u64) {
-    let wanted = (total / HEAP_SHARE).max(LEAST_HEAP);
-    // A share of the whole may be more than any one range has.
-    let most = memory.ranges().map(|range| range.end - range.start).max().unwrap_or(0);
-    match memory.take(wanted.min((most / 2).max(LEAST_HEAP)), PAGE, u64::MAX) {
+/// Gives the heap what it needs until the kernel gives memory out.
+fn start_heap(memory: &mut Memory) {
+    match memory.take(heap::START_UP as u64, PAGE, u64::MAX) {
         // SAFETY: the range was free, is mapped as data, and is given to nobody else.
         Some(range) => unsafe { heap::init(range.start, range.end - range.start) },
         None => fail(
             TOO_LITTLE_MEMORY,
             format_args!(
-                "too little memory: {} KiB free, the heap needs {}",
-                total >> 10,
-                LEAST_HEAP >> 10
+                "too little memory: {} KiB free in pieces, the start takes {} in one",
+                memory.total() >> 10,
+                heap::START_UP >> 10,
             ),
         ),
     }

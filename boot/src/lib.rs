@@ -34,10 +34,12 @@ pub mod crash;
 pub mod entry;
 pub mod exit;
 pub mod heap;
+mod heap_counters;
 pub mod layout;
 pub mod logger;
 mod machine;
 pub mod memory_map;
+mod refusal;
 #[cfg(not(test))]
 mod runtime_symbols;
 mod string;

@@ -3,7 +3,9 @@
 use crate::crash::{self, Hooks};
 use crate::exit::{BAD_BOOT, MAIN_FAILED, NO_ENTROPY, TOO_LITTLE_MEMORY, fail};
 use crate::machine::Machine;
-use crate::{Early, address_space, console, devices, exclusion, interrupt_pin, start, watchdog};
+use crate::{
+    Early, address_space, console, devices, exclusion, heap, interrupt_pin, start, watchdog,
+};
 use alloc::boxed::Box;
 use core::fmt::Display;
 use core::ptr::NonNull;
@@ -42,6 +44,8 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
     let Some(range) = early.memory.take_largest() else { unsuitable(&"none is left") };
     let start = NonNull::new(range.start as *mut u8).expect("page zero is never handed out");
     let free = NonNull::slice_from_raw_parts(start, (range.end - range.start) as usize);
+    let bound = early.command_line.heap.unwrap_or(free.len() as u64 / heap::SHARE);
+    heap::set_bound(usize::try_from(bound).unwrap_or(usize::MAX));
     address_space::set(early.address_space);
     let platform = Platform {
         memory: free,
@@ -62,6 +66,7 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
         Err(error) => unsuitable(&error),
     };
     set_hooks();
+    heap::serve(kernel);
     // SAFETY: interrupts are masked and nobody else uses the real-time clock.
     let now = unsafe { rtc::read() }.unwrap_or(0);
     let machine = Box::leak(Box::new(Machine {
@@ -98,7 +103,7 @@ fn set_hooks() {
     // and the third only looks, with checks.
     unsafe {
         crash::set_hooks(Hooks {
-            panicked: |info, registers| fault::panicked(info, registers),
+            panicked: fault::panicked,
             faulted: fault::faulted,
             running: |out| write!(out, "{}", reflex_runtime::describe_running()),
         });

@@ -15,6 +15,9 @@ use crate::project::Image;
 
 /// The platform that images are compiled for, by which their dependencies are chosen.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
+/// Packages that name the C library for what they have on operating systems, of which nothing is in an image:
+/// the heap's.
+const INNOCENT: [&str; 1] = ["rlsf"];
 /// How many names are told.
 const TOLD: usize = 8;
 
@@ -87,7 +90,8 @@ fn shortest(metadata: &Metadata, from: &PackageId, name: &str) -> Option<Vec<Str
             // Macros run in the compiler.
             let is_macro =
                 metadata[&dependency.pkg].targets.iter().any(|target| target.is_proc_macro());
-            if linked && !is_macro && !before.contains_key(&dependency.pkg) {
+            let innocent = INNOCENT.contains(&metadata[&dependency.pkg].name.as_str());
+            if linked && !is_macro && !innocent && !before.contains_key(&dependency.pkg) {
                 before.insert(&dependency.pkg, Some(id));
                 queue.push_back(&dependency.pkg);
             }

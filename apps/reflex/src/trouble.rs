@@ -32,8 +32,7 @@ impl System {
         let pool = kernel.pool(context.inner)?;
         let before = Cell::new((false, false));
         self.every(period).on(context, move |_: &mut S, _| {
-            let heap = self.heap();
-            let machine = self.available_memory().min(heap.size - heap.used);
+            let machine = self.available_memory().min(self.heap().free());
             let now = (pool.available() < scarcity.pool, machine < scarcity.machine);
             let was = before.replace(now);
             for (scarce, trouble) in

@@ -10,6 +10,8 @@
 //! the pool's owner, which makes it by an [`Own`]; so when the owner is killed in the middle of its
 //! work, [`Pool::reclaim`] takes all of these back at once.
 //!
+//! [`Heap`] is for what has no owner here: blocks of any size, of regions that are given to it.
+//!
 //! [`Custody`] is for bytes that are handed to code which may never go on.
 //!
 //! [`Exposed`] is memory that others, a peer on a network say, may write at any time: it is copied in
@@ -28,6 +30,7 @@ mod custody;
 mod error;
 mod exclusion;
 mod exposed;
+mod heap;
 mod lent;
 mod lent_dyn;
 mod magazine;
@@ -43,6 +46,7 @@ pub use custody::{Custody, Lend, Taking};
 pub use error::{Error, Refused};
 pub use exclusion::Exclusion;
 pub use exposed::{Exposed, OutOfBounds};
+pub use heap::Heap;
 pub use lent::Lent;
 pub use lent_dyn::LentDyn;
 pub use own::Own;

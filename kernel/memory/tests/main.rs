@@ -6,6 +6,7 @@ mod completion;
 mod custody;
 mod exposed;
 mod fragmentation;
+mod heap;
 mod own;
 mod pool;
 mod quick;

@@ -31,13 +31,14 @@ use crate::build;
 use crate::machine::{Icount, Machine, Outcome};
 use crate::peer::Peer;
 use crate::project::cargo;
-use crate::protocol::{Event, Figure as Printed, Line};
+pub(super) use crate::protocol::Figure as Printed;
+use crate::protocol::{Event, Line};
 
-const IMAGE: &str = "guest-bench";
+pub(super) const IMAGE: &str = "guest-bench";
 /// A million registered events and their payload fit.
 const MEMORY_MIB: u32 = 1024;
 const LIFETIME: Duration = Duration::from_secs(600);
-const ICOUNT: Icount = Icount { shift: 0, sleep: false };
+pub(super) const ICOUNT: Icount = Icount { shift: 0, sleep: false };
 
 /// The image's command line when it counts instructions, and when it takes time.
 const COUNTED: &str = "icount events=10,1000,100000,1000000";
@@ -104,7 +105,7 @@ fn noted<T>(result: Result<T>, what: &str, report: &mut Report) -> Option<T> {
 }
 
 /// The image with its sections measured, which costs the other figures a little.
-fn build_measuring() -> Result<PathBuf> {
+pub(super) fn build_measuring() -> Result<PathBuf> {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no checkout")?;
     // In a folder of its own, so that the ordinary image stays what it is.
     let target = checkout.join("target/measure");
@@ -117,13 +118,13 @@ fn build_measuring() -> Result<PathBuf> {
     Ok(target.join("release").join(IMAGE))
 }
 
-fn machine(image: &Path, append: &str) -> Machine {
+pub(super) fn machine(image: &Path, append: &str) -> Machine {
     Machine::new(image).append(append).memory_mib(MEMORY_MIB).timeout(LIFETIME)
 }
 
 /// Boots a machine that measures and ends: the figures it printed, each with QEMU's command line
 /// among its parameters.
-fn boot(machine: Machine) -> Result<Vec<Printed>> {
+pub(super) fn boot(machine: Machine) -> Result<Vec<Printed>> {
     let command = command(&machine);
     figures_of(&machine.spawn()?.finish(), &command)
 }
@@ -248,10 +249,10 @@ fn flatness(printed: &[Printed]) -> Vec<Figure> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    pub(super) fn print(text: &str) -> Printed {
+    pub(in crate::bench) fn print(text: &str) -> Printed {
         printed(&Line::parse(format!("#! figure {text}"), Duration::ZERO)).unwrap()
     }
 

@@ -4,7 +4,7 @@
 //! A benchmark never fails for being slow: a goal missed is printed as such. It fails when
 //! something did not run. Each benchmark is a file of this directory that adds [`Figure`]s to a
 //! [`Report`]: [`events`], [`load`] (`http`, `echo`) with [`busy`], [`start`], [`size`],
-//! [`memory`], [`rdma`]. What is measured by a client of the host's is measured on tap devices, in a
+//! [`memory`], [`memory_costs`], [`rdma`]. What is measured by a client of the host's is measured on tap devices, in a
 //! [network of the command's own](namespace).
 
 mod busy;
@@ -14,6 +14,7 @@ mod first_reply;
 mod link;
 mod load;
 mod memory;
+mod memory_costs;
 mod rdma;
 mod sample;
 mod size;
@@ -53,6 +54,8 @@ pub enum Name {
     Size,
     /// The smallest memory that serves 16 connections
     Memory,
+    /// Costs of the global heap beside many blocks, in guest instructions
+    MemoryCosts,
     /// RDMA between two guests: latency, rate and bandwidth
     Rdma,
 }
@@ -185,6 +188,7 @@ fn measure(
         Name::Start => start::run(&subjects(Service::Http, peer)?, arguments.pairs, report),
         Name::Size => size::run(report),
         Name::Memory => memory::run(&subjects(Service::Http, peer)?, report),
+        Name::MemoryCosts => memory_costs::run(report),
         Name::Rdma => rdma::run(peer, arguments.pairs, report),
     }
 }

@@ -35,6 +35,16 @@ impl Report {
         self.tell(case, events, value.saturating_sub(self.overhead));
     }
 
+    /// The unit of all figures but sizes.
+    pub(crate) fn unit(&self) -> &'static str {
+        self.unit
+    }
+
+    /// What lies between two values of the counter, less the cost of reading it.
+    pub(crate) fn net(&self, (start, end): (u64, u64)) -> u64 {
+        (end - start).saturating_sub(self.overhead)
+    }
+
     /// Reports the median of what was measured elsewhere, less the cost of reading the counter.
     pub(crate) fn samples(&self, case: &str, events: usize, samples: &[u64]) {
         let value = median(samples.iter().copied());
@@ -55,7 +65,7 @@ impl Report {
     }
 }
 
-fn median(samples: impl Iterator<Item = u64>) -> u64 {
+pub(crate) fn median(samples: impl Iterator<Item = u64>) -> u64 {
     let mut samples: Vec<u64> = samples.collect();
     samples.sort_unstable();
     samples[samples.len() / 2]

@@ -15,6 +15,7 @@ mod executors;
 mod figure;
 mod flood;
 mod idle;
+mod memory;
 mod operations;
 mod rings;
 
@@ -28,6 +29,10 @@ fn main(system: System) -> Result<(), Error> {
     machine_line!("figure events tsc-frequency value={} unit=Hz", system.machine().tsc_hz);
     if system.argument("flood").is_some() {
         return flood::run(system, report);
+    }
+    if system.argument("memory-costs").is_some() {
+        memory::all(system, report);
+        system.exit(0);
     }
     let crowd = Crowd::new(system)?;
     // What went before is start-up, which nothing can interrupt.

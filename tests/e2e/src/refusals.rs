@@ -31,6 +31,7 @@ fn a_bad_command_line_value() {
         ("ip=10.77.0.2/24 gw=router", "gw:"),
         ("gw=10.77.0.1", "gw:"),
         ("log=loud", "log:"),
+        ("heap=127k", "heap:"),
         ("log=info log=warn", "only once"),
     ] {
         let reason = refusal(machine("hello").append(text), 103);
@@ -81,5 +82,24 @@ fn no_source_of_random_numbers() {
     for model in [Model::Q35, Model::Microvm] {
         let reason = refusal(machine("hello").model(model).entropy(Entropy::None), 106);
         assert!(reason.contains("entropy"), "{reason}");
+    }
+}
+
+/// The heap keeps its bound; what it refuses it tells, with the context and the amounts, and seldom: at the
+/// first, second, fourth, eighth … refusal.
+#[test]
+fn what_the_heap_refuses_is_told_with_the_amounts_and_not_too_often() {
+    let outcome = Guest::start(machine("misbehave").append("by=heap heap=512k")).finish();
+    assert_eq!(outcome.status, Status::Exited(105), "\n{}", outcome.tail(30));
+    let reason = reason(&outcome);
+    let amounts = "bytes are in use, 524288 allowed, ";
+    assert!(reason.contains("memory allocation of 524288 bytes failed: "), "{reason}");
+    assert!(reason.contains(amounts) && reason.contains(" left in the machine"), "{reason}");
+    let lines = || outcome.lines.iter().map(|line| line.text.as_str());
+    assert!(lines().any(|line| line.contains("refused 99 of 99")), "{}", outcome.tail(30));
+    let told: Vec<&str> = lines().filter(|line| line.contains("is refused")).collect();
+    assert!((6..=8).contains(&told.len()), "{told:#?}");
+    for line in told {
+        assert!(line.contains("\"main\"") && line.contains(amounts), "{line}");
     }
 }

@@ -162,9 +162,9 @@ fn scarce_memory_is_told_and_so_is_its_end(system: System) -> Result<(), Error> 
     static SCARCE: AtomicU32 = AtomicU32::new(0);
     static EASED: AtomicU32 = AtomicU32::new(0);
     static BELOW: AtomicBool = AtomicBool::new(false);
-    let counters = system.heap();
-    let free = counters.size - counters.used;
-    let mark = free / 2;
+    let free = system.heap().free();
+    // What is taken stays the heap's.
+    let mark = free / 4 * 3;
     let marks = Watermarks { machine: 0, heap: mark };
     let memory = Memory::new(system, marks, Duration::from_micros(500))?;
     let context = system.context("told", ()).build()?;
@@ -175,7 +175,7 @@ fn scarce_memory_is_told_and_so_is_its_end(system: System) -> Result<(), Error> 
     })?;
     for round in 1..=3 {
         let mut taken: Vec<u8> = Vec::new();
-        taken.try_reserve_exact(free - mark + (mark / 8)).map_err(|_| "no room for the test")?;
+        taken.try_reserve_exact(free / 3).map_err(|_| "no room for the test")?;
         wait(|| SCARCE.load(Relaxed) == round);
         assert!(BELOW.load(Relaxed) && memory.is_scarce());
         drop(taken);

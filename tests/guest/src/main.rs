@@ -14,6 +14,7 @@ mod faults;
 mod foreground;
 mod growth;
 mod guide;
+mod heap;
 mod inheritance;
 mod interrupts;
 mod kinds;

@@ -3,10 +3,13 @@
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
 mod contained;
 mod faults;
 mod standstill;
 
+use alloc::vec::Vec;
 use core::hint::{black_box, spin_loop};
 use core::time::Duration;
 use reflex::{Error, Priority, SignalMode, System, log, status};
@@ -36,6 +39,7 @@ fn main(system: System) -> Result<(), Error> {
         Some("contained") => contained::serve(system),
         Some("quarantine") => contained::fill_quarantine(system),
         Some("overrun") => in_limited_handler(system),
+        Some("heap") => exhaust_heap(system),
         Some("section") => contained::fail_in_section(system),
         Some("masked") => standstill::mask(),
         Some("endless-section") => standstill::in_section(system),
@@ -61,6 +65,25 @@ fn panic_below(calls: u32) -> Result<(), Error> {
     let result = panic_below(calls - 1);
     black_box(calls);
     result
+}
+
+/// Asks for more memory than the heap may have, again and again, and then insists.
+fn exhaust_heap(system: System) -> Result<(), Error> {
+    let bound = system.heap().bound;
+    let mut most: Vec<Vec<u8>> = Vec::new();
+    // Its memory to the last chunk, so that not even a smaller one is left.
+    while system.heap().size < bound {
+        let mut block = Vec::new();
+        if block.try_reserve_exact(32 << 10).is_err() {
+            break;
+        }
+        most.push(block);
+    }
+    let refused = (0..99).filter(|_| Vec::<u8>::new().try_reserve_exact(bound).is_err()).count();
+    log::info!("refused {refused} of 99, {} in all", system.heap().refused);
+    let all: Vec<u8> = Vec::with_capacity(bound);
+    log::error!("survived with {} and {}", black_box(all).capacity(), black_box(most).len());
+    Err(Error::Application("nothing stopped it"))
 }
 
 /// Keeps the processor for itself.

@@ -24,7 +24,7 @@ pub struct Pressure {
     pub scarce: bool,
     /// Bytes that no context and no device has taken yet.
     pub machine: usize,
-    /// Bytes of the global heap that are free.
+    /// Bytes that the global heap can still give out.
     pub heap: usize,
 }
 
@@ -41,8 +41,7 @@ impl Pressure {
     /// At present; `scarce` says how it was before. It ends a quarter above where it begins, so
     /// that it does not come and go with every byte.
     fn now(marks: Watermarks, scarce: bool) -> Self {
-        let counted = heap::counters();
-        let (machine, heap) = (memory::available(), counted.size.saturating_sub(counted.used));
+        let (machine, heap) = (memory::available(), heap::counters().free());
         let mark = |bytes: usize| if scarce { bytes + bytes / 4 } else { bytes };
         let scarce = machine < mark(marks.machine) || heap < mark(marks.heap);
         Self { scarce, machine, heap }
