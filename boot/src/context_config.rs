@@ -7,7 +7,7 @@
 use crate::CommandLine;
 use core::fmt;
 use core::time::Duration;
-use reflex_event::{Executor, Executors, Overload, Priority};
+use reflex_event::{Executor, Executors, OverflowPolicy, Priority};
 
 /// What is said of one context.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -21,7 +21,7 @@ pub struct ContextConfig<'a> {
     /// `activations`: how many may be queued at a time.
     pub activations: Option<u32>,
     /// `overload`: what becomes of more, `wait` or `shed`.
-    pub overload: Option<Overload>,
+    pub overload: Option<OverflowPolicy>,
     /// `budget`: time that one run of a handler may take.
     pub budget: Option<Duration>,
     /// `priority`: that of registrations which name none.
@@ -182,10 +182,10 @@ fn time(text: &str) -> Option<Duration> {
     count.checked_mul(nanos).map(Duration::from_nanos)
 }
 
-fn overload(text: &str) -> Option<Overload> {
+fn overload(text: &str) -> Option<OverflowPolicy> {
     match text {
-        "wait" => Some(Overload::Wait),
-        "shed" => Some(Overload::Shed),
+        "wait" => Some(OverflowPolicy::Wait),
+        "shed" => Some(OverflowPolicy::Shed),
         _ => None,
     }
 }
@@ -236,7 +236,7 @@ mod tests {
                 stack: Some(32_768),
                 registrations: Some(100),
                 activations: Some(8),
-                overload: Some(Overload::Shed),
+                overload: Some(OverflowPolicy::Shed),
                 budget: Some(Duration::from_millis(10)),
                 priority: Priority::new(40),
                 children: Some(0),

@@ -6,7 +6,8 @@ use crate::gate::Gate;
 use crate::queue::{Rank, rank};
 use crate::table::NONE;
 use crate::{
-    Accumulation, Activation, ContextId, ContextIndex, Error, EventId, Overload, Trouble, Troubles,
+    Accumulation, Activation, ContextId, ContextIndex, Error, EventId, OverflowPolicy, Trouble,
+    Troubles,
 };
 
 /// A handler that is to be run now, on its context's empty stack, as if by
@@ -283,12 +284,12 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let record = self.table.at(index);
         let stamp = record.stamp;
         match account.limits.overload {
-            Overload::Shed => {
+            OverflowPolicy::Shed => {
                 account.shed += u64::from(record.pending);
                 record.pending = 0;
                 record.gate.set(Gate::EXPIRED, false);
             }
-            Overload::Wait => {
+            OverflowPolicy::Wait => {
                 record.gate.set(Gate::PARKED, true);
                 record.next = NONE;
                 record.previous = NONE;

@@ -443,7 +443,7 @@ impl<M: Copy> Children<M> {
     /// Whether a child has no registration but its start event.
     #[inline(always)]
     fn is_alone<H: Copy, C: Copy>(&mut self, core: &mut Core<H, C>, child: u16) -> bool {
-        core.condition(self.at(child).context).is_ok_and(|(_, live)| live == 1)
+        core.context_state(self.at(child).context).is_ok_and(|(_, live)| live == 1)
     }
 
     /// Has the first idle child told of occurrences.

@@ -60,7 +60,7 @@ pub(crate) struct ContextRecord<C> {
 }
 
 /// The rest of a context: what only cold paths touch.
-pub(crate) struct Account {
+pub(crate) struct ContextStatistics {
     /// How many reasons there are to hold it.
     pub(crate) holds: u16,
     /// It is held until an event that lets it go on.
@@ -80,7 +80,7 @@ pub(crate) struct Account {
     pub(crate) shed: u64,
 }
 
-impl Account {
+impl ContextStatistics {
     const fn new(limits: Limits) -> Self {
         Self {
             holds: 0,
@@ -119,7 +119,7 @@ pub(crate) struct Contexts<C> {
     records: [ContextRecord<C>; MOST],
     /// Of all there can be, made at the start: adding a context is a short section.
     queues: Vec<Queue>,
-    accounts: Vec<Account>,
+    accounts: Vec<ContextStatistics>,
     /// How many there are.
     count: usize,
 }
@@ -150,7 +150,7 @@ impl<C: Copy> Contexts<C> {
         let room = queues.and(self.accounts.try_reserve_exact(most));
         room.map_err(|_| Error::HeapExhausted)?;
         self.queues.resize_with(most, || Queue::EMPTY);
-        self.accounts.resize_with(most, || Account::new(Limits::NONE));
+        self.accounts.resize_with(most, || ContextStatistics::new(Limits::NONE));
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl<C: Copy> Contexts<C> {
 
     /// The account of a context that is held anew, for the one that has its place now.
     pub(crate) fn renew(&mut self, context: u16, limits: Limits) {
-        *self.account(context) = Account { holds: 1, ..Account::new(limits) };
+        *self.account(context) = ContextStatistics { holds: 1, ..ContextStatistics::new(limits) };
         self.at(context).room = room(limits);
     }
 
@@ -225,7 +225,7 @@ impl<C: Copy> Contexts<C> {
         &mut self.queues[usize::from(context)]
     }
 
-    pub(crate) fn account(&mut self, context: u16) -> &mut Account {
+    pub(crate) fn account(&mut self, context: u16) -> &mut ContextStatistics {
         &mut self.accounts[usize::from(context)]
     }
 }

@@ -10,7 +10,7 @@ use crate::{ContextId, Error, EventId, Info, Meanwhile, Priority, Registration};
 /// A registration has been ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unregistered<H> {
-    /// Whose it was.
+    /// The context that had it.
     pub context: ContextId,
     /// Its handler, unless that is on its context's stack: then [`Core::finish`] gives it back.
     pub handler: Option<H>,
@@ -299,7 +299,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         Ok(info)
     }
 
-    /// Whose a registration is.
+    /// The context that has a registration.
     ///
     /// # Errors
     /// [`Error::Stale`].

@@ -14,8 +14,8 @@ extern crate std;
 mod activate;
 mod ceiling;
 mod children;
-mod condition;
 mod context;
+mod context_state;
 mod control;
 mod core;
 mod gate;
@@ -38,7 +38,7 @@ pub use self::core::{Core, Finished, Next, Outcome};
 pub use activate::{AtOnce, Resume, Start};
 pub use ceiling::Ceiling;
 pub use children::{Begin, Cause, Children, Claim, Effects, Phase};
-pub use condition::Condition;
+pub use context_state::ContextState;
 pub use control::{Trait, Unregistered};
 pub use hold::Wait;
 pub use id::{Context, ContextId, ContextIndex, EventId, TimerId};
@@ -48,7 +48,7 @@ pub use owner::{Owner, Sweep};
 pub use policy::{Executor, Executors, MOST_NAMES, NameSet, Names, Policy};
 pub use priority::Priority;
 pub use registration::{
-    Accumulation, Activation, Error, Info, Limits, Meanwhile, Overload, Registration,
+    Accumulation, Activation, Error, Info, Limits, Meanwhile, OverflowPolicy, Registration,
 };
 pub use table::{Chunk, Record};
 pub use time::Instant;

@@ -72,7 +72,7 @@ pub struct Info {
 
 /// What becomes of activations beyond those a context may have queued at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Overload {
+pub enum OverflowPolicy {
     /// They wait in order of arrival until others have been served.
     Wait,
     /// They are dropped, and counted.
@@ -87,13 +87,13 @@ pub struct Limits {
     /// Registrations with activations queued at a time; at least 1.
     pub activations: u32,
     /// What becomes of more.
-    pub overload: Overload,
+    pub overload: OverflowPolicy,
 }
 
 impl Limits {
     /// As much as there is.
     pub const NONE: Self =
-        Self { registrations: u32::MAX, activations: u32::MAX, overload: Overload::Wait };
+        Self { registrations: u32::MAX, activations: u32::MAX, overload: OverflowPolicy::Wait };
 
     /// The lower of each limit: what a child may have that asks for `self`.
     #[must_use]

@@ -306,7 +306,7 @@ impl Machine {
     }
 
     fn register(&mut self, context: ContextId) {
-        let (_, live) = self.core.condition(context).unwrap();
+        let (_, live) = self.core.context_state(context).unwrap();
         if live < 4 {
             let plain = registration(Priority::DEFAULT, Accumulation::Each);
             self.core.register(context, plain, Handler::Other).unwrap();

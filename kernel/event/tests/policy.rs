@@ -2,7 +2,7 @@
 //!
 
 use proptest::prelude::*;
-use reflex_event::{Executor, Executors, Limits, NameSet, Names, Overload, Policy};
+use reflex_event::{Executor, Executors, Limits, NameSet, Names, OverflowPolicy, Policy};
 use std::time::Duration;
 
 fn names() -> impl Strategy<Value = NameSet> {
@@ -32,7 +32,7 @@ fn policy() -> impl Strategy<Value = Policy> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    let overload = prop_oneof![Just(Overload::Wait), Just(Overload::Shed)];
+    let overload = prop_oneof![Just(OverflowPolicy::Wait), Just(OverflowPolicy::Shed)];
     (any::<u32>(), 1..u32::MAX, overload).prop_map(|(registrations, activations, overload)| {
         Limits { registrations, activations, overload }
     })

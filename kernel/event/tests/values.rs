@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use reflex_event::{
-    Activation, Core, EventId, Executor, Executors, Instant, Latency, Limits, NameSet, Overload,
-    Policy, Priority, Registration, Trouble,
+    Activation, Core, EventId, Executor, Executors, Instant, Latency, Limits, NameSet,
+    OverflowPolicy, Policy, Priority, Registration, Trouble,
 };
 use std::time::Duration;
 
@@ -117,9 +117,9 @@ fn a_run_for_no_occurrence_is_for_a_time_out() {
 fn inherited_limits_are_the_lower_ones() {
     let limits =
         |registrations, activations, overload| Limits { registrations, activations, overload };
-    let (few, many) = (limits(3, 40, Overload::Shed), limits(30, 4, Overload::Wait));
-    assert_eq!(few.within(many), limits(3, 4, Overload::Shed));
-    assert_eq!(many.within(few), limits(3, 4, Overload::Wait));
+    let (few, many) = (limits(3, 40, OverflowPolicy::Shed), limits(30, 4, OverflowPolicy::Wait));
+    assert_eq!(few.within(many), limits(3, 4, OverflowPolicy::Shed));
+    assert_eq!(many.within(few), limits(3, 4, OverflowPolicy::Wait));
     let policy = |children, budget: Option<u64>| Policy {
         children,
         budget: budget.map(Duration::from_micros),

@@ -5,7 +5,7 @@ use crate::trace::Trace;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::{
-    Activation, Cloner, Condition, ContextId, Error, EventError, EventId, Kernel, Lent, Limits,
+    Activation, Cloner, ContextId, ContextState, Error, EventError, EventId, Kernel, Lent, Limits,
     Priority, SignalMode, Sources, System, Trouble, Waiter,
 };
 
@@ -234,7 +234,7 @@ fn a_child_with_registrations_lives_on(system: System) -> Result<(), Error> {
         kernel.activate(event, 1)?;
         assert_eq!(TICKS.load(Relaxed), 13);
         let seen = system.contexts().find(|seen| seen.id == child).expect("it lives");
-        assert_eq!((seen.name, seen.condition, seen.registrations), ("living", Condition::Idle, 2));
+        assert_eq!((seen.name, seen.state, seen.registrations), ("living", ContextState::Idle, 2));
         // Another occurrence has to wait for it.
         kernel.activate(cloner.event(), 1)?;
         assert_eq!(CHILD.load(Relaxed), child.into_word());
@@ -399,7 +399,7 @@ fn cloned_children_inherit(system: System) -> Result<(), Error> {
         kernel.unregister(EventId::from_word(event.load(Relaxed)))?;
     }
     assert!(system.contexts().filter(|seen| seen.name == "heirs").all(|seen| {
-        seen.registrations == 1 && matches!(seen.condition, Condition::Idle | Condition::Taken)
+        seen.registrations == 1 && matches!(seen.state, ContextState::Idle | ContextState::Taken)
     }));
     Ok(())
 }

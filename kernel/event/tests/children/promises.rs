@@ -84,7 +84,7 @@ impl Machine {
         }
         assert_eq!(self.core.look_up(self.event).unwrap().pending, 0);
         assert_eq!((self.occurred, self.called), (self.begun + self.cleaned, self.begun_with_data));
-        assert_eq!(self.core.condition(self.queue).unwrap().1, 1);
+        assert_eq!(self.core.context_state(self.queue).unwrap().1, 1);
         (self.taken, self.failures)
     }
 }

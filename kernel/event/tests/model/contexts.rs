@@ -243,7 +243,7 @@ impl Machine {
         assert_eq!(core.abandon(ended).err(), refused);
         assert_eq!(core.exclude(ended).err(), refused);
         assert_eq!(core.unblock(ended, ended).err(), refused);
-        assert_eq!(core.condition(ended).err(), refused);
+        assert_eq!(core.context_state(ended).err(), refused);
         assert_eq!(core.renew_running(ended).err(), refused);
         assert_eq!(core.renew(ended, Limits::NONE).err(), refused);
         assert_eq!(core.set_taken(ended, None, now).err(), refused);

@@ -307,8 +307,8 @@ impl Machine {
             assert_eq!(self.core.context_at(place as u16), Ok(context.id));
             let ballast = if place == 0 { self.ballast } else { 0 };
             let registered = context.registered.len() as u32 + ballast;
-            let condition = self.world.condition(place);
-            assert_eq!(self.core.condition(context.id), Ok((condition, registered)));
+            let condition = self.world.context_state(place);
+            assert_eq!(self.core.context_state(context.id), Ok((condition, registered)));
         }
         let live = self.world.events.iter().filter(|event| event.live).count() as u32;
         assert_eq!(self.core.registered(), live + self.ballast);

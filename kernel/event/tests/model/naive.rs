@@ -2,8 +2,8 @@
 //! cleverer than appending.
 
 use reflex_event::{
-    Accumulation, BUCKETS, Condition, ContextId, Error, EventId, Info, Limits, Meanwhile, Overload,
-    Priority, Registration, Trouble,
+    Accumulation, BUCKETS, ContextId, ContextState, Error, EventId, Info, Limits, Meanwhile,
+    OverflowPolicy, Priority, Registration, Trouble,
 };
 
 /// Where the occurrences of an event have gone. `activated` is the sum of the others and of what
@@ -189,16 +189,16 @@ impl World {
         plain && waits && rank > self.running_rank() && !self.due()
     }
 
-    pub(crate) fn condition(&self, at: usize) -> Condition {
+    pub(crate) fn context_state(&self, at: usize) -> ContextState {
         let context = &self.contexts[at];
         match (self.rank(at), context.stack) {
-            _ if self.running == Some(at) => Condition::Running,
-            _ if context.waiting => Condition::Waiting,
-            _ if context.taken.is_some() => Condition::Taken,
-            _ if context.holds > 0 => Condition::Held,
-            (None, _) => Condition::Idle,
-            (Some(_), None) => Condition::Ready,
-            (Some(_), Some(_)) => Condition::Preempted,
+            _ if self.running == Some(at) => ContextState::Running,
+            _ if context.waiting => ContextState::Waiting,
+            _ if context.taken.is_some() => ContextState::Taken,
+            _ if context.holds > 0 => ContextState::Held,
+            (None, _) => ContextState::Idle,
+            (Some(_), None) => ContextState::Ready,
+            (Some(_), Some(_)) => ContextState::Preempted,
         }
     }
 
@@ -277,8 +277,8 @@ impl World {
             return self.push(place);
         }
         match context.limits.overload {
-            Overload::Wait => context.parked.push(place),
-            Overload::Shed => {
+            OverflowPolicy::Wait => context.parked.push(place),
+            OverflowPolicy::Shed => {
                 context.shed += u64::from(event.pending);
                 event.ledger.shed += u64::from(event.pending);
                 event.pending = 0;

@@ -1,7 +1,7 @@
 //! What can happen, and how bytes say it: four a step, so that a random program is a random
 //! string, and a shorter string is a shorter program.
 
-use reflex_event::{Limits, Meanwhile, Overload, Trait, Trouble};
+use reflex_event::{Limits, Meanwhile, OverflowPolicy, Trait, Trouble};
 
 /// One thing that happens: in the running handler, or in an interrupt over it.
 #[derive(Clone, Copy, Debug)]
@@ -213,7 +213,7 @@ fn trouble(byte: u8) -> Trouble {
 /// Half of all contexts have limits.
 pub(crate) fn limits(byte: u8) -> Limits {
     let activations = [u32::MAX, u32::MAX, 1, 2][usize::from(byte & 3)];
-    let overload = if byte & 4 == 0 { Overload::Wait } else { Overload::Shed };
+    let overload = if byte & 4 == 0 { OverflowPolicy::Wait } else { OverflowPolicy::Shed };
     let registrations = if byte & 24 == 24 { 3 } else { u32::MAX };
     Limits { registrations, activations, overload }
 }

@@ -2,7 +2,8 @@
 
 use crate::parts::{core_of, registration, run_all, run_next, sole};
 use reflex_event::{
-    Accumulation, Error, Finished, Limits, Next, Outcome, Overload, Priority, Registration, Trouble,
+    Accumulation, Error, Finished, Limits, Next, Outcome, OverflowPolicy, Priority, Registration,
+    Trouble,
 };
 
 /// Beyond its limit a context's activations wait, first come, first served, whatever their
@@ -78,7 +79,8 @@ fn what_gets_room_in_anothers_place_keeps_the_turn() {
 /// Or they are shed, and counted.
 #[test]
 fn what_is_shed_is_counted() {
-    let (mut core, a) = sole(Limits { activations: 1, overload: Overload::Shed, ..Limits::NONE });
+    let (mut core, a) =
+        sole(Limits { activations: 1, overload: OverflowPolicy::Shed, ..Limits::NONE });
     core.hold(a).unwrap();
     let kept = core.register(a, registration(1, Accumulation::Count), "kept").unwrap();
     let shed = core.register(a, registration(9, Accumulation::Count), "shed").unwrap();
@@ -117,10 +119,10 @@ fn a_notice_gets_past_a_full_limit() {
 /// Limits are handed down, never up.
 #[test]
 fn limits_are_the_lower_of_both() {
-    let parent = Limits { registrations: 5, activations: 2, overload: Overload::Shed };
+    let parent = Limits { registrations: 5, activations: 2, overload: OverflowPolicy::Shed };
     let child =
-        Limits { registrations: 3, activations: 9, overload: Overload::Wait }.within(parent);
-    assert_eq!(child, Limits { registrations: 3, activations: 2, overload: Overload::Wait });
+        Limits { registrations: 3, activations: 9, overload: OverflowPolicy::Wait }.within(parent);
+    assert_eq!(child, Limits { registrations: 3, activations: 2, overload: OverflowPolicy::Wait });
     let (mut core, a) = sole(child);
     let plain = Registration::default();
     let events = [(); 3].map(|()| core.register(a, plain, "").unwrap());

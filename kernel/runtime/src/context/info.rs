@@ -5,7 +5,7 @@ use crate::cpu::runtime::Runtime;
 use crate::cpu::set::MOST_CONTEXTS;
 use crate::dispatch::event_core::{running, with_core};
 use crate::dispatch::section::section;
-use reflex_event::{Condition, Context, ContextId, Error, Policy};
+use reflex_event::{Context, ContextId, ContextState, Error, Policy};
 
 /// What there is to see of a context.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub struct ContextInfo {
     /// The context that made it.
     pub parent: Option<ContextId>,
     /// What it is doing.
-    pub condition: Condition,
+    pub state: ContextState,
     /// Its live registrations.
     pub registrations: u32,
 }
@@ -30,8 +30,8 @@ impl Runtime {
                 let id = registry::name(cs, index).ok()?;
                 let place = registry::get(cs, id).ok()?;
                 let (name, parent) = (place.name, place.lineage.get(cs).parent);
-                let (condition, registrations) = with_core(cs, |core| core.condition(id)).ok()?;
-                Some(ContextInfo { id, name, parent, condition, registrations })
+                let (state, registrations) = with_core(cs, |core| core.context_state(id)).ok()?;
+                Some(ContextInfo { id, name, parent, state, registrations })
             })
         })
     }

@@ -23,7 +23,7 @@ use crate::dispatch::section;
 use crate::dispatch::section::{Outermost, Section, section};
 use crate::event::activate::begin_deferred;
 use crate::event::{budget, filter};
-use reflex_event::{Accumulation, Condition, ContextId, Error, Outcome, Priority, Registration};
+use reflex_event::{Accumulation, ContextId, ContextState, Error, Outcome, Priority, Registration};
 use reflex_memory::Lent;
 
 /// Whether code of `context` is running that may be given up: no section is open but the caller's.
@@ -88,7 +88,7 @@ pub(crate) fn later(cs: &Section, context: ContextId, handler: Retired, priority
     handler.header().set_way::<Last>();
     let registration = Registration { priority, accumulation: Accumulation::Each };
     match with_core(cs, |core| -> Result<Outcome, Error> {
-        if core.condition(context)?.0 == Condition::Taken {
+        if core.context_state(context)?.0 == ContextState::Taken {
             // It runs no handlers.
             return Err(Error::Busy);
         }

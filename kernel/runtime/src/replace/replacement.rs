@@ -34,7 +34,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
-use reflex_event::{Condition, Context, ContextId, Error, Priority, Registration};
+use reflex_event::{Context, ContextId, ContextState, Error, Priority, Registration};
 use reflex_memory::Lent;
 
 impl Runtime {
@@ -46,8 +46,8 @@ impl Runtime {
     pub fn replacement<New: 'static>(self, context: ContextId) -> Result<Replacement<New>, Error> {
         let pool = section(|cs| {
             let place = registry::get(cs, context)?;
-            let (condition, _) = with_core(cs, |core| core.condition(context))?;
-            let apart = place.worker_ref.get(cs).is_some() || condition == Condition::Taken;
+            let (state, _) = with_core(cs, |core| core.context_state(context))?;
+            let apart = place.worker_ref.get(cs).is_some() || state == ContextState::Taken;
             if apart { Err(Error::NotAllowed) } else { Ok(place.pool.get(cs)) }
         })?;
         let cell: Lent<StateCell<New>> =

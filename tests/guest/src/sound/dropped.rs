@@ -6,7 +6,7 @@ use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::{
-    Accumulation, Context, Error, EventError, EventId, Kernel, Limits, OnFailure, Overload,
+    Accumulation, Context, Error, EventError, EventId, Kernel, Limits, OnFailure, OverflowPolicy,
     Priority, Reason, Registration, SignalMode, System,
 };
 
@@ -261,7 +261,7 @@ fn nothing_is_shed_that_is_to_be_dropped(system: System) -> Result<(), Error> {
         }
     }
     let kernel = system.kernel();
-    let limits = Limits { activations: 1, overload: Overload::Shed, ..Limits::NONE };
+    let limits = Limits { activations: 1, overload: OverflowPolicy::Shed, ..Limits::NONE };
     let owner = system.context("narrow", ()).limits(limits).build()?;
     let events = [(); 4].map(|()| {
         let counted = Counted;

@@ -5,7 +5,7 @@ use crate::faults::Fault;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::{
-    Accumulation, Cloner, Condition, ContextId, Error, EventError, EventId, Kernel, OnFailure,
+    Accumulation, Cloner, ContextId, ContextState, Error, EventError, EventId, Kernel, OnFailure,
     Priority, Registration, SignalMode, System, Waiter,
 };
 
@@ -15,7 +15,7 @@ const EACH: Registration =
 /// The only child of the cloner of this name.
 fn child(system: System, name: &str) -> ContextId {
     let mut all = system.contexts().filter(|seen| seen.name == name);
-    all.find(|seen| seen.condition != Condition::Taken).expect("a child").id
+    all.find(|seen| seen.state != ContextState::Taken).expect("a child").id
 }
 
 /// Runs `work` above everybody: whatever becomes due meanwhile waits.

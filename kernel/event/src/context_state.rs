@@ -8,7 +8,7 @@ use crate::{ContextId, Error};
 
 /// What a context is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Condition {
+pub enum ContextState {
     /// It has nothing to do.
     Idle,
     /// Its activations are queued, and others run first.
@@ -30,21 +30,21 @@ impl<H: Copy, C: Copy> Core<H, C> {
     ///
     /// # Errors
     /// [`Error::NoContext`].
-    pub fn condition(&mut self, context: ContextId) -> Result<(Condition, u32), Error> {
+    pub fn context_state(&mut self, context: ContextId) -> Result<(ContextState, u32), Error> {
         let index = self.contexts.index(context)?;
         let running = index == self.running;
         let record = *self.contexts.at(index);
         let account = self.contexts.account(index);
-        let condition = match (record.effective, record.active) {
-            _ if running => Condition::Running,
-            (HELD, _) if account.waiting => Condition::Waiting,
-            (HELD, _) if account.taken.is_some() => Condition::Taken,
-            (HELD, _) => Condition::Held,
-            (0, _) => Condition::Idle,
-            (_, 0) => Condition::Ready,
-            _ => Condition::Preempted,
+        let state = match (record.effective, record.active) {
+            _ if running => ContextState::Running,
+            (HELD, _) if account.waiting => ContextState::Waiting,
+            (HELD, _) if account.taken.is_some() => ContextState::Taken,
+            (HELD, _) => ContextState::Held,
+            (0, _) => ContextState::Idle,
+            (_, 0) => ContextState::Ready,
+            _ => ContextState::Preempted,
         };
-        Ok((condition, account.registered))
+        Ok((state, account.registered))
     }
 
     /// The running context ends, and another begins in its place and goes on with what is on the
