@@ -139,6 +139,31 @@ impl<H: Copy, C: Copy> Core<H, C> {
         core::mem::take(&mut record.pending)
     }
 
+    /// Whether a registration has something pending: what [ends](Core::unregister) it then is as long as
+    /// [`Core::clean`] and that together.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    #[inline(always)]
+    pub fn waits(&mut self, id: EventId) -> Result<bool, Error> {
+        Ok(self.table.live_at(id)?.waits())
+    }
+
+    /// Drops what a registration has pending, and everything that occurs from now on: what is left is to
+    /// [end](Core::unregister) it. Says how many occurrences were dropped.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn silence(&mut self, id: EventId) -> Result<(u32, Outcome), Error> {
+        let record = self.table.live_at(id)?;
+        let pending = record.pending;
+        if !record.waits() {
+            record.gate.disable(Meanwhile::Discard);
+            return Ok((0, Outcome::Continue));
+        }
+        Ok((pending, self.disable_waiting(id.index, Meanwhile::Discard)))
+    }
+
     /// Takes back that an event did not occur in time, if its handler has not been told.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use crate::cpu::context::ContextBlock;
 use crate::cpu::handler::{Handler, registered};
 use crate::cpu::loose::Loose;
 use crate::cpu::retired::Retired;
-use crate::dispatch::event_core::{note, with_core};
+use crate::dispatch::event_core::{borrow_core, note, with_core};
 use crate::dispatch::memory;
 use crate::dispatch::section::{Section, section};
 use crate::event::retire::{Last, Left};
@@ -253,8 +253,38 @@ pub(crate) fn each<E: From<Error>>(
 /// # Errors
 /// [`Error::Stale`].
 pub(crate) fn end(event: EventId) -> Result<u32, Error> {
-    let (dropped, left) = section(|cs| end_in(cs, event))?;
+    let ended = section(|cs| {
+        let waits = borrow_core(cs).waits(event)?;
+        if waits {
+            return Ok(None);
+        }
+        end_in(cs, event).map(Some)
+    })?;
+    let Some((dropped, left)) = ended else { return end_waiting(event) };
     if let Some(left) = left {
+        left.drop_here();
+    }
+    Ok(dropped)
+}
+
+/// [`end`] of a registration that has something pending: in a section what is pending is dropped, and
+/// in another the registration ends. In between nothing of it is called.
+#[cold]
+#[inline(never)]
+fn end_waiting(event: EventId) -> Result<u32, Error> {
+    let dropped = section(|cs| {
+        let (dropped, outcome) = with_core(cs, |core| core.silence(event))?;
+        note(outcome);
+        // Cut off in between, it would be left as it is.
+        guard::open(cs);
+        Ok(dropped)
+    })?;
+    let ended = section(|cs| {
+        guard::close_in(cs);
+        end_apart(cs, event)
+    });
+    // By another it may have been ended in between.
+    if let Ok((_, Some(left))) = ended {
         left.drop_here();
     }
     Ok(dropped)
@@ -266,17 +296,23 @@ pub(crate) fn end(event: EventId) -> Result<u32, Error> {
 /// [`Error::Stale`].
 pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<(), Error> {
     // The section is the caller's, so its context is not at home.
-    let (_, left) = section(|_| end_in(cs, event))?;
+    let (_, left) = section(|_| end_apart(cs, event))?;
     debug_assert!(left.is_none());
     Ok(())
+}
+
+/// [`end_in`] where a call more does not count.
+#[inline(never)]
+fn end_apart(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
+    end_in(cs, event)
 }
 
 /// Ends a registration. If its context is [at home](retire::is_at_home), a handler that has something to
 /// be dropped is handed out to be dropped there.
 #[inline(always)]
 fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
-    let Unregistered { context, priority, handler, dropped, outcome } =
-        with_core(cs, |core| core.unregister(event))?;
+    let ended = borrow_core(cs).unregister(event)?;
+    let Unregistered { context, priority, handler, dropped, outcome } = ended;
     note(outcome);
     let place = registry::existing(cs, context.index)?;
     if let Some(handler) = handler {
