@@ -1,5 +1,6 @@
 //! The application's handle of a TCP connection.
 
+use crate::api::held::Held;
 use crate::ip::endpoint::Endpoint;
 use crate::table::connection_record::{Phase, Record, notice, request};
 use crate::table::tables::Net;
@@ -9,7 +10,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicU64, Ordering};
-use reflex_event::{Borrowed, EventId, Kernel, Priority};
+use reflex_event::{EventId, Kernel, Priority};
 use reflex_memory::Lent;
 use smoltcp::socket::tcp::Socket;
 
@@ -32,60 +33,6 @@ enum Taken {
     Endpoint(Lent<Endpoint>),
     /// Somebody is at work on it.
     Busy,
-}
-
-/// An endpoint with unread bytes that an application's handler looks at.
-struct Held<K: Kernel> {
-    net: Net<K>,
-    index: u32,
-    endpoint: Lent<Endpoint>,
-}
-
-impl<K: Kernel> Held<K> {
-    /// The oldest unread bytes, as far as they are in one part.
-    fn unread(&mut self) -> &[u8] {
-        let socket = self.endpoint.socket();
-        let unread = socket.recv_queue();
-        // Refused only without unread bytes.
-        socket.peek(unread).unwrap_or(&[])
-    }
-
-    /// Forgets bytes that have been read: at most those that were handed out. Says how many that are,
-    /// and whether the peer is to be told at once.
-    fn consume(&mut self, bytes: usize) -> (usize, bool) {
-        let socket = self.endpoint.socket();
-        let unread = socket.recv_queue();
-        let consume = |part: &mut [u8]| {
-            let consumed = bytes.min(part.len());
-            (consumed, consumed)
-        };
-        // As above.
-        let consumed = socket.recv(consume).unwrap_or(0);
-        // A window that was half closed or more is worth telling of at once; otherwise it travels
-        // with the next segment.
-        (consumed, consumed > 0 && unread * 2 >= socket.recv_capacity())
-    }
-
-    /// The handler does not go on. Unless its bytes may be used again, the connection is reset, as no more
-    /// can be received without writing over them.
-    fn give_up(mut self, borrowed: Borrowed) {
-        let retired = borrowed == Borrowed::Quarantined;
-        if retired {
-            self.endpoint.retired = true;
-            let bytes = self.endpoint.buffers();
-            self.net.kernel().quarantine(self.endpoint.pool(), bytes);
-        }
-        let event = self.net.with(|shared| {
-            let record = &mut shared.records[self.index];
-            record.endpoint = Some(self.endpoint);
-            record.requests |= if retired { request::ABORT } else { 0 };
-            shared.make_ready(self.index)
-        });
-        // The stack may have come for it meanwhile.
-        if let Some(event) = event {
-            self.net.activate(event);
-        }
-    }
 }
 
 /// Bytes that there is room for.

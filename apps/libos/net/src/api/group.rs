@@ -3,7 +3,7 @@
 use crate::api::connection::Connection;
 use crate::api::service::{TcpService, deliver};
 use crate::path::stack::Stack;
-use crate::table::connection_record::Records;
+use crate::table::records::Records;
 use crate::table::tables::{Group, Net, Register};
 use crate::types::error::Error;
 use crate::types::settings::Settings;

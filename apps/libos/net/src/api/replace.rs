@@ -7,7 +7,7 @@ use crate::api::group::register_with;
 use crate::api::listener::Listener;
 use crate::api::service::{TcpService, UdpService, deliver};
 use crate::api::udp::UdpSocket;
-use crate::table::connection_record::Records;
+use crate::table::records::Records;
 use crate::table::tables::{Net, Register};
 use alloc::sync::Arc;
 use reflex_event::{Context, EventId, Kernel, Owner};

@@ -10,6 +10,8 @@ pub(crate) mod connection_run;
 pub(crate) mod owner_gone;
 pub(crate) mod owner_visit;
 pub(crate) mod receive;
+pub(crate) mod reclaim;
+pub(crate) mod renew;
 pub(crate) mod run_queue;
 pub(crate) mod run_state;
 pub(crate) mod send_datagrams;

@@ -5,9 +5,9 @@
 //! one bucket. When the table grows, which is when a port is opened, its chains move to the larger one bucket
 //! by bucket, and packets are served in between.
 
-use crate::table::connection_record::Records;
 use crate::table::flow_key::FlowKey;
 use crate::table::index::NONE;
+use crate::table::records::Records;
 use alloc::vec::Vec;
 use core::mem;
 use siphasher::sip::SipHasher13;

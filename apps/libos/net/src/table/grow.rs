@@ -1,9 +1,9 @@
 //! Making room in the shared tables. All that takes time in proportion to what is there is done
 //! outside of sections, or in many; these are the cold paths of opening ports.
 
-use crate::table::connection_record::Records;
 use crate::table::index::NONE;
 use crate::table::port::{Page, PortTable};
+use crate::table::records::Records;
 use crate::table::socket_record::UdpRecord;
 use crate::table::tables::{Group, Net, Shared};
 use crate::types::error::Error;

@@ -11,6 +11,7 @@ pub(crate) mod port;
 pub(crate) mod priorities;
 pub(crate) mod queue;
 pub(crate) mod ready_list;
+pub(crate) mod records;
 pub(crate) mod socket_record;
 pub(crate) mod tables;
 pub(crate) mod wait_list;

@@ -3,7 +3,7 @@
 //! All of it lies behind one dispatch ceiling and is only touched in short sections: none takes time
 //! in proportion to anything.
 
-use crate::table::connection_record::{Events, List, Phase, Record, Records};
+use crate::table::connection_record::{Events, Phase, Record};
 use crate::table::flow::{FlowHash, FlowTable};
 use crate::table::flow_key::FlowKey;
 use crate::table::index::{Directory, NONE};
@@ -12,6 +12,7 @@ use crate::table::port::PortTable;
 use crate::table::priorities::Levels;
 use crate::table::queue::{FrameStore, Queue};
 use crate::table::ready_list::ReadyList;
+use crate::table::records::{List, Records};
 use crate::table::socket_record::UdpRecord;
 use crate::table::wait_list::WaitList;
 use crate::table::waiter::Wait;

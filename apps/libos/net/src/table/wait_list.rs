@@ -1,7 +1,7 @@
 //! What waits for a transmit buffer or for a neighbour's address: lists without memory of their
 //! own, linked through their members.
 
-use crate::table::connection_record::Records;
+use crate::table::records::Records;
 use crate::table::socket_record::UdpRecord;
 use crate::table::waiter::{Wait, Waiter};
 use alloc::boxed::Box;
