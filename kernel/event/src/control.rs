@@ -24,7 +24,7 @@ pub struct Unregistered<H> {
 
 /// What a registration is to do beside running its handler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Trait {
+pub enum Attribute {
     /// Somebody is asked before an occurrence counts: see [`Outcome::Watched`].
     Watched,
     /// The time of its activation is kept while its handler runs: see [`Core::since`].
@@ -275,12 +275,12 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// # Errors
     /// [`Error::Stale`]; [`Error::Busy`] when one that has occurrences pending is to begin or cease
     /// to wake, or the context waits that it would cease to wake.
-    pub fn set_trait(&mut self, id: EventId, which: Trait, on: bool) -> Result<(), Error> {
+    pub fn set_attribute(&mut self, id: EventId, which: Attribute, on: bool) -> Result<(), Error> {
         let record = self.table.live_at(id)?;
         let gate = match which {
-            Trait::Watched => Gate::WATCHED,
-            Trait::Timed => Gate::TIMED,
-            Trait::Wakes => {
+            Attribute::Watched => Gate::WATCHED,
+            Attribute::Timed => Gate::TIMED,
+            Attribute::Wakes => {
                 let told = record.pending != 0 || record.gate.has(Gate::EXPIRED);
                 let waits = self.contexts.account(record.context).waiting;
                 if record.gate.has(Gate::WAKES) != on && (told || waits) {

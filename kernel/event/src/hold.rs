@@ -166,7 +166,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         self.contexts.account(self.running).holds += 1;
     }
 
-    /// The running context asks for an event of its own that [wakes](crate::Trait::Wakes) it.
+    /// The running context asks for an event of its own that [wakes](crate::Attribute::Wakes) it.
     /// When that has not occurred the context is held until any of those events occurs, and is
     /// then to ask again.
     ///
@@ -233,7 +233,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// When the activation was queued for which the running handler runs: of an event that is
-    /// [timed](crate::Trait::Timed).
+    /// [timed](crate::Attribute::Timed).
     pub fn since(&mut self) -> Option<u64> {
         (self.running != NOBODY).then(|| self.contexts.account(self.running).since)
     }

@@ -39,7 +39,7 @@ pub use activate::{AtOnce, Resume, Start};
 pub use ceiling::Ceiling;
 pub use children::{Begin, Cause, Children, Claim, Effects, Phase};
 pub use context_state::ContextState;
-pub use control::{Trait, Unregistered};
+pub use control::{Attribute, Unregistered};
 pub use hold::Wait;
 pub use id::{Context, ContextId, ContextIndex, EventId, TimerId};
 pub use kernel::{Borrowed, EventSystem, Kernel};

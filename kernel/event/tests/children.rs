@@ -131,7 +131,7 @@ impl Machine {
         assert_eq!(full, Err(Error::LimitReached));
         let event = core.register(queue, registration(priority, accumulation), Handler::Queue);
         let event = event.unwrap();
-        core.set_trait(event, reflex_event::Trait::Watched, true).unwrap();
+        core.set_attribute(event, reflex_event::Attribute::Watched, true).unwrap();
         children.set_freed(Some(freed));
         Self {
             random,

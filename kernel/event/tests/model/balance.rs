@@ -1,7 +1,7 @@
 //! The end: everything finishes, and every account balances.
 
 use super::{Machine, What};
-use reflex_event::{Error, Limits, Meanwhile, Trait, Trouble};
+use reflex_event::{Attribute, Error, Limits, Meanwhile, Trouble};
 
 impl Machine {
     /// Lets everything finish: what was activated has then been delivered once, or is accounted
@@ -11,7 +11,7 @@ impl Machine {
         self.end_section();
         for place in self.live() {
             self.call(|machine| machine.enable(place));
-            self.call(|machine| machine.set_trait(place, Trait::Watched, false));
+            self.call(|machine| machine.set_attribute(place, Attribute::Watched, false));
             if self.world.events[place].pending > 100 {
                 self.call(|machine| machine.clean(place));
             }

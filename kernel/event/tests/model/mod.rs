@@ -206,7 +206,7 @@ impl Machine {
             }
             What::Enable { event } => self.event(event, Self::enable),
             What::SetTrait { event, which, on } => {
-                self.event(event, |it, at| it.set_trait(at, which, on))
+                self.event(event, |it, at| it.set_attribute(at, which, on))
             }
             What::Rebind { event, by } => self.event(event, |it, at| it.rebind(at, by)),
             What::Wait { event } => self.wait(event),

@@ -3,7 +3,7 @@
 use super::naive::{Event, Ledger};
 use super::{Machine, priority};
 use reflex_event::{
-    Accumulation, Chunk, Error, EventId, Meanwhile, Registration, Trait, Unregistered,
+    Accumulation, Attribute, Chunk, Error, EventId, Meanwhile, Registration, Unregistered,
 };
 
 /// More live registrations than this only make the model slow.
@@ -181,22 +181,22 @@ impl Machine {
         self.note(outcome);
     }
 
-    pub(super) fn set_trait(&mut self, place: usize, which: Trait, on: bool) {
-        let result = self.core.set_trait(self.world.events[place].id, which, on);
+    pub(super) fn set_attribute(&mut self, place: usize, which: Attribute, on: bool) {
+        let result = self.core.set_attribute(self.world.events[place].id, which, on);
         let event = &mut self.world.events[place];
         let waits = self.world.contexts[event.context].waiting;
         let expected = match which {
             _ if !event.live => Err(Error::Stale),
-            Trait::Wakes if event.wakes == on => Ok(()),
-            Trait::Wakes if event.pending > 0 || event.expired || waits => Err(Error::Busy),
+            Attribute::Wakes if event.wakes == on => Ok(()),
+            Attribute::Wakes if event.pending > 0 || event.expired || waits => Err(Error::Busy),
             _ => Ok(()),
         };
         assert_eq!(result, expected);
         if expected.is_ok() {
             match which {
-                Trait::Watched => event.watched = on,
-                Trait::Timed => event.timed = on,
-                Trait::Wakes => event.wakes = on,
+                Attribute::Watched => event.watched = on,
+                Attribute::Timed => event.timed = on,
+                Attribute::Wakes => event.wakes = on,
             }
         }
     }

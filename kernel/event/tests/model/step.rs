@@ -1,7 +1,7 @@
 //! What can happen, and how bytes say it: four a step, so that a random program is a random
 //! string, and a shorter string is a shorter program.
 
-use reflex_event::{Limits, Meanwhile, OverflowPolicy, Trait, Trouble};
+use reflex_event::{Attribute, Limits, Meanwhile, OverflowPolicy, Trouble};
 
 /// One thing that happens: in the running handler, or in an interrupt over it.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ pub(crate) enum What {
     },
     SetTrait {
         event: u8,
-        which: Trait,
+        which: Attribute,
         on: bool,
     },
     Rebind {
@@ -202,8 +202,9 @@ fn meanwhile(byte: u8) -> Meanwhile {
     [Meanwhile::Keep, Meanwhile::Keep, Meanwhile::Count, Meanwhile::Discard][usize::from(byte % 4)]
 }
 
-fn which(byte: u8) -> Trait {
-    [Trait::Wakes, Trait::Wakes, Trait::Watched, Trait::Timed][usize::from(byte % 4)]
+fn which(byte: u8) -> Attribute {
+    [Attribute::Wakes, Attribute::Wakes, Attribute::Watched, Attribute::Timed]
+        [usize::from(byte % 4)]
 }
 
 fn trouble(byte: u8) -> Trouble {

@@ -2,7 +2,7 @@
 
 use crate::parts::{core, registration, run_next};
 use reflex_event::{
-    Accumulation, ContextId, Core, Error, Finished, Meanwhile, Next, Outcome, Priority, Trait,
+    Accumulation, Attribute, ContextId, Core, Error, Finished, Meanwhile, Next, Outcome, Priority,
 };
 
 /// The counter cannot wrap: the occurrence that does not fit is refused, the others stay.
@@ -65,7 +65,7 @@ fn disabled_events_keep_count_or_discard() {
 fn a_watcher_is_asked_first() {
     let (mut core, [a]) = core();
     let event = core.register(a, registration(1, Accumulation::Count), "a").unwrap();
-    core.set_trait(event, Trait::Watched, true).unwrap();
+    core.set_attribute(event, Attribute::Watched, true).unwrap();
     assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Watched));
     assert_eq!(core.activate(event, 0, || 0), Ok(Outcome::Continue));
     assert_eq!(core.look_up(event).unwrap().pending, 0);
@@ -85,7 +85,7 @@ fn activations_are_taken_and_the_taker_told_once() {
     assert_eq!(core.take(ring), Err(Error::NotAllowed));
     let _ = core.activate(low, 2, || 0).unwrap();
     // There is something already: it is told at once, even if somebody watches the telling.
-    core.set_trait(ready, Trait::Watched, true).unwrap();
+    core.set_attribute(ready, Attribute::Watched, true).unwrap();
     assert_eq!(core.set_taken(ring, Some(ready), 0), Ok(Outcome::Preempt));
     assert_eq!(run_next(&mut core), "ready");
     let _ = core.activate(high, 3, || 0).unwrap();
@@ -129,7 +129,7 @@ fn what_is_next_to_be_taken_outdoes_what_was_due() {
 fn waits_are_measured() {
     let (mut core, [a]) = core();
     let event = core.register(a, registration(5, Accumulation::Count), "a").unwrap();
-    core.set_trait(event, Trait::Timed, true).unwrap();
+    core.set_attribute(event, Attribute::Timed, true).unwrap();
     let _ = core.activate(event, 1, || 1_000).unwrap();
     let _ = core.activate(event, 1, || 1_003).unwrap();
     let _ = core.preempt();

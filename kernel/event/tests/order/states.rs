@@ -2,7 +2,7 @@
 
 use crate::parts::{blocked, core, registration, run_all, run_next};
 use reflex_event::{
-    Accumulation, Core, Error, EventId, Finished, Limits, Meanwhile, Next, Outcome, Trait, Wait,
+    Accumulation, Attribute, Core, Error, EventId, Finished, Limits, Meanwhile, Next, Outcome, Wait,
 };
 
 /// A handler waits for an event, others run, and when it occurs the handler goes on, in its place
@@ -13,7 +13,7 @@ fn a_waiting_context_goes_on_at_its_priority() {
     let work = core.register(a, registration(5, Accumulation::Count), "work").unwrap();
     let answer = core.register(a, registration(1, Accumulation::Count), "answer").unwrap();
     let other = core.register(b, registration(3, Accumulation::Count), "other").unwrap();
-    core.set_trait(answer, Trait::Wakes, true).unwrap();
+    core.set_attribute(answer, Attribute::Wakes, true).unwrap();
     let _ = core.activate(work, 1, || 0).unwrap();
     let _ = core.activate(other, 1, || 0).unwrap();
     assert_eq!(run_next(&mut core), "work");
@@ -21,7 +21,7 @@ fn a_waiting_context_goes_on_at_its_priority() {
     assert_eq!(core.wait(answer), Ok(Wait::Blocked(Next::Start(b.place()))));
     assert_eq!(core.begin(|| 0).0, "other");
     assert_eq!(core.release(a), Err(Error::Busy), "it waits, and nobody holds it");
-    assert_eq!(core.set_trait(answer, Trait::Wakes, false), Err(Error::Busy));
+    assert_eq!(core.set_attribute(answer, Attribute::Wakes, false), Err(Error::Busy));
     assert_eq!(core.activate(answer, 2, || 0), Ok(Outcome::Preempt), "`work` is of priority 5");
     assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
     assert_eq!(core.wait(answer), Ok(Wait::Occurred(2)));
@@ -38,7 +38,7 @@ fn any_of_several_events_wakes() {
     let work = core.register(a, registration(5, Accumulation::Count), "work").unwrap();
     let [one, two] = [1, 2].map(|level| {
         let event = core.register(a, registration(level, Accumulation::Count), "").unwrap();
-        core.set_trait(event, Trait::Wakes, true).unwrap();
+        core.set_attribute(event, Attribute::Wakes, true).unwrap();
         event
     });
     let _ = core.activate(work, 1, || 0).unwrap();
@@ -62,7 +62,7 @@ fn a_disabled_event_wakes_nobody() {
     let (mut core, [a]) = core();
     let work = core.register(a, registration(5, Accumulation::Count), "work").unwrap();
     let answer = core.register(a, registration(1, Accumulation::Count), "answer").unwrap();
-    core.set_trait(answer, Trait::Wakes, true).unwrap();
+    core.set_attribute(answer, Attribute::Wakes, true).unwrap();
     let _ = core.disable(answer, Meanwhile::Keep).unwrap();
     let _ = core.activate(work, 1, || 0).unwrap();
     assert_eq!(run_next(&mut core), "work");
@@ -79,12 +79,12 @@ fn what_is_pending_keeps_an_event_from_becoming_a_waking_one() {
     let (mut core, [a]) = core();
     let event = core.register(a, registration(5, Accumulation::Count), "a").unwrap();
     let _ = core.activate(event, 1, || 0).unwrap();
-    assert_eq!(core.set_trait(event, Trait::Wakes, true), Err(Error::Busy));
+    assert_eq!(core.set_attribute(event, Attribute::Wakes, true), Err(Error::Busy));
     assert_eq!(core.clean(event), Ok(1));
-    assert_eq!(core.set_trait(event, Trait::Wakes, true), Ok(()));
+    assert_eq!(core.set_attribute(event, Attribute::Wakes, true), Ok(()));
     let _ = core.activate(event, 1, || 0).unwrap();
-    assert_eq!(core.set_trait(event, Trait::Wakes, false), Err(Error::Busy));
-    assert_eq!(core.set_trait(event, Trait::Wakes, true), Ok(()), "it is so already");
+    assert_eq!(core.set_attribute(event, Attribute::Wakes, false), Err(Error::Busy));
+    assert_eq!(core.set_attribute(event, Attribute::Wakes, true), Ok(()), "it is so already");
     assert_eq!(core.unregister(event).unwrap().dropped, 1);
 }
 
@@ -109,7 +109,7 @@ fn a_context_is_given_up_in_any_state() {
         let work = core.register(a, registration(5, Accumulation::Each), "work").unwrap();
         let answer = core.register(a, registration(1, Accumulation::Count), "answer").unwrap();
         let urgent = core.register(b, registration(9, Accumulation::Count), "urgent").unwrap();
-        core.set_trait(answer, Trait::Wakes, true).unwrap();
+        core.set_attribute(answer, Attribute::Wakes, true).unwrap();
         let _ = core.activate(work, 3, || 0).unwrap();
         state(&mut core, answer, urgent);
 

@@ -9,7 +9,7 @@ use crate::dispatch::event_core::{note, note_if_due, timestamp, with_core};
 use crate::dispatch::section::{Section, section};
 use crate::dispatch::timer;
 use core::time::Duration;
-use reflex_event::{Error, EventId, TimerId, Trait};
+use reflex_event::{Attribute, Error, EventId, TimerId};
 use reflex_memory::Lent;
 
 /// The attributes of a registration. In the section in which the
@@ -51,7 +51,7 @@ pub(crate) fn make(event: EventId) -> Result<(), Error> {
 fn watch(cs: &Section, event: EventId, attributes: &Attributes) -> Result<(), Error> {
     let context = with_core(cs, |core| core.look_up(event))?.context;
     let watched = attributes.watches() || registry::get(cs, context)?.worker_pool.get(cs).is_some();
-    with_core(cs, |core| core.set_trait(event, Trait::Watched, watched))
+    with_core(cs, |core| core.set_attribute(event, Attribute::Watched, watched))
 }
 
 /// Gives the event another filter, or none, for the one it had.

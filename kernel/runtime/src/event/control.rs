@@ -8,7 +8,7 @@ use crate::dispatch::section::{Section, section};
 use crate::dispatch::timer;
 use crate::event::{attributes, calls, retire, table};
 use core::time::Duration;
-use reflex_event::{ContextId, Error, EventId, Info, Meanwhile, Trait, Troubles};
+use reflex_event::{Attribute, ContextId, Error, EventId, Info, Meanwhile, Troubles};
 
 impl Runtime {
     /// Drops what an event has pending; returns how many occurrences that were.
@@ -174,6 +174,6 @@ impl Runtime {
 /// Sets a deadline in microseconds, or lifts it if that is 0.
 fn set_deadline(cs: &Section, event: EventId, micros: u32) -> Result<(), Error> {
     attributes::of(cs, event)?.deadline.set(micros);
-    with_core(cs, |core| core.set_trait(event, Trait::Timed, micros != 0))?;
+    with_core(cs, |core| core.set_attribute(event, Attribute::Timed, micros != 0))?;
     calls::route_anew(cs, event)
 }

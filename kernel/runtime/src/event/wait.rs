@@ -13,7 +13,7 @@ use crate::dispatch::section::{Outermost, section};
 use crate::dispatch::{switch, timer};
 use crate::event::table;
 use core::time::Duration;
-use reflex_event::{Error, EventId, Executor, Priority, Registration, Trait, Wait};
+use reflex_event::{Attribute, Error, EventId, Executor, Priority, Registration, Wait};
 
 /// An event that the context it was made in waits for. Whatever activates events can activate it;
 /// what occurs while nobody waits is not lost.
@@ -47,7 +47,7 @@ impl Waiter {
         let handler = Loose::nothing(pool)?;
         let registration = Registration { priority: Priority::LOWEST, ..Registration::default() };
         let event = table::register(context, registration, handler)?;
-        section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Wakes, true)))?;
+        section(|cs| with_core(cs, |core| core.set_attribute(event, Attribute::Wakes, true)))?;
         Ok(Self { kernel, event })
     }
 

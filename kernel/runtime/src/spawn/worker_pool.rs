@@ -11,7 +11,7 @@ use crate::dispatch::section::{Section, section};
 use crate::event::activate::{begin_deferred, carry_out};
 use crate::event::table;
 use crate::spawn::inherit;
-use reflex_event::{Claim, ContextId, Error, EventId, Limits, Outcome, Priority, Trait};
+use reflex_event::{Attribute, Claim, ContextId, Error, EventId, Limits, Outcome, Priority};
 use reflex_memory::{Cursor, Pool};
 
 impl WorkerRef {
@@ -122,7 +122,7 @@ pub(crate) fn set_queueing(
 
 /// Has occurrences of a cloner's event offered before they are queued.
 pub(crate) fn watch(event: EventId) -> Result<(), Error> {
-    section(|cs| with_core(cs, |core| core.set_trait(event, Trait::Watched, true)))
+    section(|cs| with_core(cs, |core| core.set_attribute(event, Attribute::Watched, true)))
 }
 
 /// Claims an idle child for a source, which builds data in the child's pool.
