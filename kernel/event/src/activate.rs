@@ -1,7 +1,7 @@
 //! Occurrences: from a source to the queue of the context that has the handler.
 
 use crate::context::NOBODY;
-use crate::core::{Core, Express, Outcome, UNBEATABLE};
+use crate::core::{Core, FastPath, Outcome, UNBEATABLE};
 use crate::gate::Gate;
 use crate::queue::{Rank, rank};
 use crate::table::NONE;
@@ -82,11 +82,11 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let record = self.contexts.at(context);
         if record.effective == 0 && rank > self.bar {
             record.effective = rank;
-            self.express = Express { index: id.index, context, rank };
+            self.fast_path = FastPath { index: id.index, context, rank };
             self.bar = UNBEATABLE;
             return Ok(Outcome::Preempt);
         }
-        self.settle();
+        self.flush_fast_path();
         Ok(self.enqueue(id.index, context, priority))
     }
 
@@ -184,14 +184,14 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if record.gate.has(Gate::WATCHED) {
             return Ok(Outcome::Watched);
         }
-        self.admit(id, count, now)
+        self.accept(id, count, now)
     }
 
     /// Records `count` occurrences of a watched event after its watcher has let them pass.
     ///
     /// # Errors
     /// As [`Core::activate`].
-    pub fn admit(&mut self, id: EventId, count: u32, now: u64) -> Result<Outcome, Error> {
+    pub fn accept(&mut self, id: EventId, count: u32, now: u64) -> Result<Outcome, Error> {
         let record = self.table.live_at(id)?;
         if record.gate.has(Gate::DISCARDING) || count == 0 {
             return Ok(Outcome::Continue);
@@ -218,7 +218,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
 
     /// A registration that had nothing pending has.
     pub(crate) fn occurred(&mut self, index: u32, now: u64) -> Outcome {
-        self.settle();
+        self.flush_fast_path();
         let record = self.table.at(index);
         record.stamp = now;
         let (context, priority, gate) = (record.context, record.priority, record.gate);
@@ -248,7 +248,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     fn tell(&mut self, context: u16, trouble: Trouble, now: u64) -> Outcome {
         let notice = &mut self.contexts.account(context).notice;
         notice.troubles.add(trouble);
-        let told = notice.event.and_then(|event| self.admit(event, 1, now).ok());
+        let told = notice.event.and_then(|event| self.accept(event, 1, now).ok());
         told.unwrap_or(Outcome::Continue)
     }
 
@@ -351,22 +351,22 @@ impl<H: Copy, C: Copy> Core<H, C> {
             && let Some(event) = self.contexts.account(context).taken.and_then(|taken| taken.notify)
         {
             // Nobody registered any more is nobody to be told; and nobody is asked whether to tell.
-            let _ = self.admit(event, 1, now);
+            let _ = self.accept(event, 1, now);
         }
     }
 
-    /// Queues the express activation, since something else is to be considered beside it.
+    /// Queues the activation on the fast path, since something else is to be considered beside it.
     #[inline(always)]
-    pub(crate) fn settle(&mut self) {
-        if self.express.index != NONE {
-            self.queue_express();
+    pub(crate) fn flush_fast_path(&mut self) {
+        if self.fast_path.index != NONE {
+            self.queue_fast_path();
         }
     }
 
     #[cold]
-    fn queue_express(&mut self) {
-        let Express { index, context, rank } = self.express;
-        self.express.index = NONE;
+    fn queue_fast_path(&mut self) {
+        let FastPath { index, context, rank } = self.fast_path;
+        self.fast_path.index = NONE;
         // The bar stays: this one is to be elected before any other of a lower rank. Its context
         // is idle, so there is room.
         let priority = self.table.at(index).priority;

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The event belongs to a context of its own, the queueing context, which never runs: its
-//! activations are taken one by one ([`Core::take`]) by the children. So occurrences that find all
+//! activations are taken one by one ([`Core::dequeue`]) by the children. So occurrences that find all
 //! children busy wait as any others do, in order and counted. The event to tell of one is always the first idle
 //! child's start event, which is an ordinary event of that child.
 //!
@@ -273,7 +273,7 @@ impl<M: Copy> Children<M> {
             }
             Phase::Idle => {
                 // Another may have been faster.
-                let Ok(Some(activation)) = core.take(self.queue) else {
+                let Ok(Some(activation)) = core.dequeue(self.queue) else {
                     return (Begin::Nothing, core.outcome());
                 };
                 self.at(child).phase = Phase::Alive;
@@ -380,7 +380,7 @@ impl<M: Copy> Children<M> {
     /// is idle, or begins with what it was to begin with.
     ///
     /// # Errors
-    /// [`Error::Busy`] when it is not failed; those of [`Core::set_priority`] and [`Core::release`].
+    /// [`Error::Busy`] when it is not failed; those of [`Core::set_priority`] and [`Core::resume`].
     /// Nothing has changed.
     pub fn restored<H: Copy, C: Copy>(
         &mut self,
@@ -397,7 +397,7 @@ impl<M: Copy> Children<M> {
         };
         // It may have been changed since the registration was asked for.
         let _ = core.set_priority(start, self.priority)?;
-        let _ = core.release(self.at(child).context)?;
+        let _ = core.resume(self.at(child).context)?;
         self.at(child).start = start;
         if let Some(due) = due {
             self.at(child).phase = Phase::Due(due);

@@ -132,7 +132,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// [`Core::clean`] of what has something pending.
     #[inline(never)]
     fn clean_waiting(&mut self, index: u32) -> u32 {
-        self.settle();
+        self.flush_fast_path();
         self.set_aside(index);
         let record = self.table.at(index);
         record.gate.set(Gate::EXPIRED, false);
@@ -169,7 +169,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// # Errors
     /// [`Error::Stale`].
     pub fn forget_time_out(&mut self, id: EventId) -> Result<(), Error> {
-        self.settle();
+        self.flush_fast_path();
         let record = self.table.live_at(id)?;
         if !record.gate.has(Gate::EXPIRED) {
             return Ok(());
@@ -186,7 +186,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let record = self.table.at(index);
         let (context, priority) = (record.context, record.priority);
         if record.queued() {
-            self.dequeue(index, context, priority);
+            self.remove_from_queue(index, context, priority);
         } else if record.gate.has(Gate::PARKED) {
             self.remove_parked(index, context);
         }
@@ -197,7 +197,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// # Errors
     /// [`Error::Stale`].
     pub fn set_priority(&mut self, id: EventId, priority: Priority) -> Result<Outcome, Error> {
-        self.settle();
+        self.flush_fast_path();
         let record = self.table.live_at(id)?;
         let (context, old, queued) = (record.context, record.priority, record.queued());
         record.priority = priority;
@@ -236,7 +236,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     #[cold]
     #[inline(never)]
     fn disable_waiting(&mut self, index: u32, meanwhile: Meanwhile) -> Outcome {
-        self.settle();
+        self.flush_fast_path();
         self.set_aside(index);
         let record = self.table.at(index);
         record.gate.set(Gate::EXPIRED, false);

@@ -19,7 +19,7 @@ use crate::{Accumulation, Activation, ContextId, ContextIndex, Error, EventId, L
 /// driver has one duty: after a call that says [`Outcome::Preempt`], or one that returns a
 /// [`Next`], it runs what [`Core::preempt`] or that names. After one that takes something
 /// back and says neither ([`Core::clean`], [`Core::unregister`], [`Core::forget_time_out`],
-/// [`Core::take`]) it asks [`Core::preemption_due`].
+/// [`Core::dequeue`]) it asks [`Core::preemption_due`].
 ///
 /// Points in time are in whatever unit the driver counts; they are asked for only where needed.
 pub struct Core<H: 'static, C = ()> {
@@ -29,7 +29,7 @@ pub struct Core<H: 'static, C = ()> {
     pub(crate) preempted: Preempted,
     /// An activation that is to run next and was not queued: its context was idle and beats the
     /// running one. It lasts until [`Core::preempt`]; whatever else comes first queues it.
-    pub(crate) express: Express,
+    pub(crate) fast_path: FastPath,
     pub(crate) running: u16,
     /// Effective rank of the running context; 0 when none runs.
     pub(crate) current: Rank,
@@ -42,7 +42,7 @@ pub struct Core<H: 'static, C = ()> {
 /// Above every rank.
 pub(crate) const UNBEATABLE: Rank = Rank::MAX;
 
-pub(crate) struct Express {
+pub(crate) struct FastPath {
     /// Place of the registration; [`NONE`] when there is no such activation.
     pub(crate) index: u32,
     pub(crate) context: u16,
@@ -58,7 +58,7 @@ pub enum Outcome {
     /// A context of higher effective priority is ready: see [`Core::preempt`].
     Preempt,
     /// Nothing has been counted yet: the event's watcher is to be asked first, and then
-    /// [`Core::admit`] called, or not.
+    /// [`Core::accept`] called, or not.
     Watched,
 }
 
@@ -97,7 +97,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
             contexts: Contexts::new(machine),
             ready: Ready::EMPTY,
             preempted: Preempted::EMPTY,
-            express: Express { index: NONE, context: NOBODY, rank: 0 },
+            fast_path: FastPath { index: NONE, context: NOBODY, rank: 0 },
             running: NOBODY,
             current: 0,
             bar: 0,
@@ -184,7 +184,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// Whether a waiting context beats the running one.
     #[inline(always)]
     pub fn preemption_due(&self) -> bool {
-        self.express.index != NONE
+        self.fast_path.index != NONE
             || self.ready.top() > self.current
             || self.preempted.top() > self.current
     }
@@ -223,11 +223,11 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// When no context runs or it has nothing pending: [`Next::Start`] promises both.
     #[inline(always)]
     pub fn begin(&mut self, now: impl FnOnce() -> u64) -> (H, Activation) {
-        let mut index = self.express.index;
+        let mut index = self.fast_path.index;
         if index == NONE {
             index = self.pop(self.running);
         } else {
-            self.express.index = NONE;
+            self.fast_path.index = NONE;
             self.bar = self.current;
         }
         let record = self.table.at(index);
@@ -277,7 +277,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     ///
     /// # Errors
     /// [`Error::NoContext`], and [`Error::NotAllowed`] when its handlers are run.
-    pub fn take(&mut self, context: ContextId) -> Result<Option<Activation>, Error> {
+    pub fn dequeue(&mut self, context: ContextId) -> Result<Option<Activation>, Error> {
         let context = self.contexts.index(context)?;
         let some = self.contexts.queue(context).top() != 0;
         let taken = self.contexts.account(context).taken.as_mut().ok_or(Error::NotAllowed)?;
@@ -315,7 +315,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
             self.hold_running();
         } else if top != 0 {
             let others = self.ready.top().max(self.preempted.top());
-            if top > others && self.express.index == NONE {
+            if top > others && self.fast_path.index == NONE {
                 // It would only be queued to be taken out again.
                 self.set_current(top);
                 return Next::Start(ContextIndex { index: self.running });
@@ -330,9 +330,9 @@ impl<H: Copy, C: Copy> Core<H, C> {
     #[inline(always)]
     pub(crate) fn elect(&mut self) -> Next {
         // It beats all others, or it would have been queued.
-        if self.express.index != NONE {
-            self.running = self.express.context;
-            self.current = self.express.rank;
+        if self.fast_path.index != NONE {
+            self.running = self.fast_path.context;
+            self.current = self.fast_path.rank;
             return Next::Start(ContextIndex { index: self.running });
         }
         let (ready, preempted) = (self.ready.top(), self.preempted.top());
@@ -353,7 +353,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         Next::Resume(ContextIndex { index: self.running })
     }
 
-    /// Another rank for the running context, when there is no express activation.
+    /// Another rank for the running context, when there is no activation on the fast path.
     #[inline(always)]
     pub(crate) fn set_current(&mut self, rank: Rank) {
         self.current = rank;
@@ -380,7 +380,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// Takes an activation out of its context's queue, wherever it stands there.
-    pub(crate) fn dequeue(&mut self, index: u32, context: u16, priority: Priority) {
+    pub(crate) fn remove_from_queue(&mut self, index: u32, context: u16, priority: Priority) {
         self.contexts.queue(context).remove(&mut self.table, index, priority);
         let record = self.contexts.at(context);
         record.room += 1;

@@ -367,7 +367,7 @@ impl Machine {
         match self.children.offer(&mut self.core, info, activation, || 0) {
             Some(effects) => self.apply(effects),
             None => {
-                let admitted = self.core.admit(self.event, count, 0).unwrap();
+                let admitted = self.core.accept(self.event, count, 0).unwrap();
                 self.note(admitted);
             }
         }

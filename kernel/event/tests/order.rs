@@ -87,7 +87,7 @@ fn an_excluding_context_inherits() {
     assert_eq!(run_next(&mut core), "low");
     assert_eq!(core.exclude(other), Ok(true));
     assert_eq!(core.exclude(other), Ok(false), "it is excluded already");
-    assert_eq!(core.release(other), Err(Error::Busy), "that is not how it ends");
+    assert_eq!(core.resume(other), Err(Error::Busy), "that is not how it ends");
 
     assert_eq!(core.activate(between, 1, || 0), Ok(Outcome::Preempt));
     assert_eq!(run_next(&mut core), "between");
@@ -244,7 +244,7 @@ fn made_up_names_are_refused() {
     for (index, generation) in [(0, 1), (0, 1 << 16), (0, 1 << 32), (1, 0), (256, 0), (u16::MAX, 0)]
     {
         let nobody = ContextId::new(index, generation);
-        assert_eq!(core.hold(nobody), Err(Error::NoContext));
+        assert_eq!(core.suspend(nobody), Err(Error::NoContext));
         assert_eq!(core.serving(nobody), None);
     }
     assert_eq!(core.context_at(0), Ok(a));
@@ -266,9 +266,9 @@ fn the_preempted_of_a_lowered_rank_go_before_their_equals() {
         core.register(of[at], registration(level, Accumulation::Count), names[at]).unwrap()
     });
     // `lifted` is kept running by `lift`, over `slow`; its equals wait.
-    core.hold(b).unwrap();
+    core.suspend(b).unwrap();
     let _ = core.activate(lifted, 1, || 0).unwrap();
-    let _ = core.release(b).unwrap();
+    let _ = core.resume(b).unwrap();
     assert_eq!(run_next(&mut core), "lifted");
     assert!(core.start_at_once(slow, 1).is_some());
     for event in [equal, last] {
@@ -316,9 +316,9 @@ fn a_lowered_one_waits_and_can_be_held() {
     assert_eq!(core.exclude(c), Ok(true));
     assert_eq!(core.unblock(c, b), Ok(Outcome::Preempt), "its priority is its event's from here");
     assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
-    core.hold(b).unwrap();
+    core.suspend(b).unwrap();
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
-    assert_eq!(core.release(b), Ok(Outcome::Preempt));
+    assert_eq!(core.resume(b), Ok(Outcome::Preempt));
     assert_eq!(core.preempt(), Some(Next::Resume(b.place())));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
 }

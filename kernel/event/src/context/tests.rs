@@ -10,7 +10,7 @@ fn worn(left: u64) -> (Core<u32>, ContextId) {
     let first = core.add_context((), Limits::NONE).unwrap();
     let name = ContextId::new(first.index, ContextId::LAST_GENERATION - left);
     core.contexts.at(first.index).name = name;
-    core.hold(name).unwrap();
+    core.suspend(name).unwrap();
     (core, name)
 }
 

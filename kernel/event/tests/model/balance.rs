@@ -107,7 +107,7 @@ impl Machine {
             self.alone(What::Renew { context: choice, limits });
             self.alone(What::Release { context: choice });
         }
-        assert_eq!(self.core.release(self.name(at)), Err(Error::Busy));
+        assert_eq!(self.core.resume(self.name(at)), Err(Error::Busy));
         assert_eq!(self.core.serving(self.name(at)), None);
         let Limits { registrations, activations, .. } = self.world.contexts[at].limits;
         if self.ballast > 0 {

@@ -8,12 +8,12 @@ impl Machine {
     pub(super) fn hold(&mut self, at: usize) {
         let runs = self.world.running == Some(at);
         let expected = if runs { Err(Error::Busy) } else { Ok(()) };
-        assert_eq!(self.core.hold(self.name(at)), expected);
+        assert_eq!(self.core.suspend(self.name(at)), expected);
         self.world.contexts[at].holds += u32::from(!runs);
     }
 
     pub(super) fn release(&mut self, at: usize) {
-        let result = self.core.release(self.name(at));
+        let result = self.core.resume(self.name(at));
         let context = &mut self.world.contexts[at];
         if context.holds == context.own_holds() {
             assert_eq!(result, Err(Error::Busy));
@@ -236,8 +236,8 @@ impl Machine {
         let (core, now) = (&mut self.core, self.world.now);
         let refused = Some(Error::NoContext);
         assert_eq!(core.register(ended, Registration::default(), 0).err(), refused);
-        assert_eq!(core.hold(ended).err(), refused);
-        assert_eq!(core.release(ended).err(), refused);
+        assert_eq!(core.suspend(ended).err(), refused);
+        assert_eq!(core.resume(ended).err(), refused);
         assert_eq!(core.stop(ended).err(), refused);
         assert_eq!(core.start(ended).err(), refused);
         assert_eq!(core.abandon(ended).err(), refused);
@@ -247,7 +247,7 @@ impl Machine {
         assert_eq!(core.renew_running(ended).err(), refused);
         assert_eq!(core.renew(ended, Limits::NONE).err(), refused);
         assert_eq!(core.set_taken(ended, None, now).err(), refused);
-        assert_eq!(core.take(ended).err(), refused);
+        assert_eq!(core.dequeue(ended).err(), refused);
         assert_eq!(core.first_of(ended).err(), refused);
         assert_eq!(core.set_notice(ended, None).err(), refused);
         assert_eq!(core.report(ended, Trouble::PoolLow, now).err(), refused);

@@ -39,7 +39,7 @@ impl Machine {
     }
 
     pub(super) fn admit(&mut self, place: usize, count: u32) {
-        let result = self.core.admit(self.world.events[place].id, count, self.world.now);
+        let result = self.core.accept(self.world.events[place].id, count, self.world.now);
         assert_eq!(result.map(|_| ()), self.world.admit(place, count));
         if let Ok(outcome) = result {
             self.note(outcome);
@@ -137,7 +137,7 @@ impl Machine {
 
     /// The next activation of a context that runs no handlers.
     pub(super) fn take_one(&mut self, at: usize) {
-        let result = self.core.take(self.name(at));
+        let result = self.core.dequeue(self.name(at));
         let first = self.world.first(at);
         let Some(taken) = &mut self.world.contexts[at].taken else {
             assert_eq!(result, Err(Error::NotAllowed));

@@ -11,13 +11,13 @@ use reflex_event::{
 #[test]
 fn what_waits_for_room_keeps_its_order() {
     let (mut core, a) = sole(Limits { activations: 2, ..Limits::NONE });
-    core.hold(a).unwrap();
+    core.suspend(a).unwrap();
     for (level, name) in [(1, "first"), (2, "second"), (3, "third"), (9, "fourth")] {
         let event = core.register(a, registration(level, Accumulation::Count), name).unwrap();
         assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Continue));
     }
     assert_eq!(core.take_troubles(a).unwrap().count(Trouble::LimitReached), 2);
-    assert_eq!(core.release(a), Ok(Outcome::Preempt));
+    assert_eq!(core.resume(a), Ok(Outcome::Preempt));
     // "third" gets in when "second" leaves, and "fourth" after it.
     assert_eq!(run_all(&mut core), ["second", "third", "fourth", "first"]);
 }
@@ -27,13 +27,13 @@ fn what_waits_for_room_keeps_its_order() {
 #[test]
 fn a_changed_priority_keeps_its_room() {
     let (mut core, a) = sole(Limits { activations: 1, ..Limits::NONE });
-    core.hold(a).unwrap();
+    core.suspend(a).unwrap();
     let queued = core.register(a, registration(1, Accumulation::Count), "queued").unwrap();
     let parked = core.register(a, registration(5, Accumulation::Count), "parked").unwrap();
     let _ = core.activate(queued, 1, || 0).unwrap();
     let _ = core.activate(parked, 1, || 0).unwrap();
     assert_eq!(core.set_priority(queued, Priority::HIGHEST), Ok(Outcome::Continue));
-    let _ = core.release(a).unwrap();
+    let _ = core.resume(a).unwrap();
     assert_eq!(run_all(&mut core), ["queued", "parked"]);
 }
 
@@ -81,7 +81,7 @@ fn what_gets_room_in_anothers_place_keeps_the_turn() {
 fn what_is_shed_is_counted() {
     let (mut core, a) =
         sole(Limits { activations: 1, overload: OverflowPolicy::Shed, ..Limits::NONE });
-    core.hold(a).unwrap();
+    core.suspend(a).unwrap();
     let kept = core.register(a, registration(1, Accumulation::Count), "kept").unwrap();
     let shed = core.register(a, registration(9, Accumulation::Count), "shed").unwrap();
     let _ = core.activate(kept, 1, || 0).unwrap();
@@ -89,7 +89,7 @@ fn what_is_shed_is_counted() {
     let _ = core.activate(kept, 1, || 0).unwrap();
     assert_eq!(core.shed(a), Ok(3));
     assert_eq!(core.look_up(kept).unwrap().pending, 2, "it has its room already");
-    let _ = core.release(a).unwrap();
+    let _ = core.resume(a).unwrap();
     assert_eq!(run_all(&mut core), ["kept"]);
 }
 
@@ -97,7 +97,7 @@ fn what_is_shed_is_counted() {
 #[test]
 fn a_notice_gets_past_a_full_limit() {
     let (mut core, a) = sole(Limits { activations: 1, ..Limits::NONE });
-    core.hold(a).unwrap();
+    core.suspend(a).unwrap();
     let full = core.register(a, registration(1, Accumulation::Count), "full").unwrap();
     let more = core.register(a, registration(1, Accumulation::Count), "more").unwrap();
     let notice = core.register(a, registration(9, Accumulation::Count), "notice").unwrap();
@@ -108,7 +108,7 @@ fn a_notice_gets_past_a_full_limit() {
     let _ = core.report(a, Trouble::PoolLow, 0).unwrap();
     assert_eq!(core.look_up(notice).unwrap().pending, 2);
     assert_eq!(core.set_notice(a, Some(more)), Err(Error::Busy), "that one waits for room");
-    let _ = core.release(a).unwrap();
+    let _ = core.resume(a).unwrap();
     assert_eq!(run_all(&mut core), ["notice", "full", "more"]);
     let troubles = core.take_troubles(a).unwrap();
     let told: Vec<_> = troubles.iter().collect();

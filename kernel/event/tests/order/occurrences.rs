@@ -12,7 +12,7 @@ fn an_overrun_is_refused() {
     let event = core.register(a, registration(5, Accumulation::Count), "a").unwrap();
     let _ = core.activate(event, u32::MAX, || 0).unwrap();
     assert_eq!(core.activate(event, 1, || 0), Err(Error::Overrun));
-    assert_eq!(core.admit(event, 1, 0), Err(Error::Overrun));
+    assert_eq!(core.accept(event, 1, 0), Err(Error::Overrun));
     let _ = core.preempt();
     assert_eq!(core.begin(|| 0).1.count, u32::MAX);
 }
@@ -69,7 +69,7 @@ fn a_watcher_is_asked_first() {
     assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Watched));
     assert_eq!(core.activate(event, 0, || 0), Ok(Outcome::Continue));
     assert_eq!(core.look_up(event).unwrap().pending, 0);
-    assert_eq!(core.admit(event, 1, 0), Ok(Outcome::Preempt));
+    assert_eq!(core.accept(event, 1, 0), Ok(Outcome::Preempt));
     let _ = core.disable(event, Meanwhile::Discard).unwrap();
     assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Continue));
 }
@@ -82,21 +82,21 @@ fn activations_are_taken_and_the_taker_told_once() {
     let low = core.register(ring, registration(1, Accumulation::Each), "low").unwrap();
     let high = core.register(ring, registration(2, Accumulation::Count), "high").unwrap();
     let ready = core.register(reader, registration(1, Accumulation::Each), "ready").unwrap();
-    assert_eq!(core.take(ring), Err(Error::NotAllowed));
+    assert_eq!(core.dequeue(ring), Err(Error::NotAllowed));
     let _ = core.activate(low, 2, || 0).unwrap();
     // There is something already: it is told at once, even if somebody watches the telling.
     core.set_attribute(ready, Attribute::Watched, true).unwrap();
     assert_eq!(core.set_taken(ring, Some(ready), 0), Ok(Outcome::Preempt));
     assert_eq!(run_next(&mut core), "ready");
     let _ = core.activate(high, 3, || 0).unwrap();
-    let taken: Vec<_> = std::iter::from_fn(|| core.take(ring).unwrap())
+    let taken: Vec<_> = std::iter::from_fn(|| core.dequeue(ring).unwrap())
         .map(|taken| (taken.event, taken.count))
         .collect();
     assert_eq!(taken, [(high, 3), (low, 1), (low, 1)]);
     assert_eq!(core.look_up(ready).unwrap().pending, 0, "told once");
     let _ = core.activate(high, 1, || 0).unwrap();
     assert_eq!(core.look_up(ready).unwrap().pending, 1, "told again");
-    assert_eq!(core.release(ring), Err(Error::Busy), "it is taken from for good");
+    assert_eq!(core.resume(ring), Err(Error::Busy), "it is taken from for good");
 }
 
 /// A context that excludes one that is taken from inherits what is next there, also over what was
@@ -104,7 +104,7 @@ fn activations_are_taken_and_the_taker_told_once() {
 #[test]
 fn what_is_next_to_be_taken_outdoes_what_was_due() {
     type Next = fn(&mut Core<&'static str>, ContextId);
-    let taken: Next = |core, ring| assert!(core.take(ring).unwrap().is_some());
+    let taken: Next = |core, ring| assert!(core.dequeue(ring).unwrap().is_some());
     let named: Next = |core, ring| assert_eq!(core.set_taken(ring, None, 0), Ok(Outcome::Continue));
     for next in [taken, named] {
         let (mut core, [ring, holder, other]) = core();

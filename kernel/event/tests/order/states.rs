@@ -20,7 +20,7 @@ fn a_waiting_context_goes_on_at_its_priority() {
     assert_eq!(core.wait(other), Err(Error::NotAllowed));
     assert_eq!(core.wait(answer), Ok(Wait::Blocked(Next::Start(b.place()))));
     assert_eq!(core.begin(|| 0).0, "other");
-    assert_eq!(core.release(a), Err(Error::Busy), "it waits, and nobody holds it");
+    assert_eq!(core.resume(a), Err(Error::Busy), "it waits, and nobody holds it");
     assert_eq!(core.set_attribute(answer, Attribute::Wakes, false), Err(Error::Busy));
     assert_eq!(core.activate(answer, 2, || 0), Ok(Outcome::Preempt), "`work` is of priority 5");
     assert_eq!(core.preempt(), Some(Next::Resume(a.place())));
@@ -127,8 +127,8 @@ fn a_context_is_given_up_in_any_state() {
         assert_eq!(ended[1].dropped, if has_run { 2 } else { 3 });
         let renewed = core.renew(a, Limits::NONE).unwrap();
         assert_eq!(core.stop(a), Err(Error::NoContext), "that one has ended");
-        assert_eq!(core.release(renewed), Ok(Outcome::Continue));
-        assert_eq!(core.release(renewed), Err(Error::Busy));
+        assert_eq!(core.resume(renewed), Ok(Outcome::Continue));
+        assert_eq!(core.resume(renewed), Err(Error::Busy));
     }
 }
 
@@ -153,7 +153,7 @@ fn a_stopped_context_stays_so_when_its_handler_panics() {
     assert_eq!(run_next(&mut core), "a");
     assert_eq!(core.stop(a), Ok(false), "not yet: its handler runs");
     assert_eq!(core.abandon(a), Ok((None, Some(Next::Idle))));
-    assert_eq!(core.release(a), Ok(Outcome::Continue), "the supervisor lets it go on");
+    assert_eq!(core.resume(a), Ok(Outcome::Continue), "the supervisor lets it go on");
     assert_eq!(core.start(a), Ok(Outcome::Preempt), "and now the one that had stopped it");
     assert_eq!(run_next(&mut core), "a");
 }
@@ -191,11 +191,11 @@ fn holds_are_counted() {
     let (mut core, [a]) = core();
     let event = core.register(a, registration(5, Accumulation::Count), "a").unwrap();
     let _ = core.activate(event, 1, || 0).unwrap();
-    core.hold(a).unwrap();
-    core.hold(a).unwrap();
+    core.suspend(a).unwrap();
+    core.suspend(a).unwrap();
     assert_eq!(core.preempt(), None);
-    assert_eq!(core.release(a), Ok(Outcome::Continue));
-    assert_eq!(core.release(a), Ok(Outcome::Preempt));
+    assert_eq!(core.resume(a), Ok(Outcome::Continue));
+    assert_eq!(core.resume(a), Ok(Outcome::Preempt));
     assert_eq!(run_next(&mut core), "a");
-    assert_eq!(core.hold(a), Err(Error::Busy), "it runs");
+    assert_eq!(core.suspend(a), Err(Error::Busy), "it runs");
 }

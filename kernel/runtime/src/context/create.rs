@@ -60,7 +60,7 @@ pub(crate) fn add_down(options: ContextOptions, scheme: OwnScheme) -> Result<Con
         if let Some(supervision) = registry::supervision(cs, context)? {
             supervision.life.set(Life::Down);
         }
-        with_core(cs, |core| core.hold(context))?;
+        with_core(cs, |core| core.suspend(context))?;
         Ok(context)
     })
 }

@@ -50,7 +50,7 @@ impl Runtime {
             })
         });
         let result = result.map(|()| work());
-        // What is readmitted would be excluded for good, were this cut off.
+        // What is unblocked would be excluded for good, were this cut off.
         guard::guarded(|| {
             section(|cs| scope::with(cs, Scopes::pop));
             exclusion.unblock();

@@ -105,7 +105,7 @@ impl Completions {
             }
             let mut core = borrow_core(cs);
             // The context is a ring's, so its activations can be taken.
-            let Ok(Some(activation)) = core.take(self.context) else { return false };
+            let Ok(Some(activation)) = core.dequeue(self.context) else { return false };
             let entry = [activation.event.into_word(), u64::from(activation.count)];
             // There is room: only the producer fills the ring.
             let moved = producer.push(entry).is_ok();

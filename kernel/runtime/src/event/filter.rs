@@ -58,7 +58,7 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
     if let Some(attributes) = attributes {
         attributes.wait_anew(cs)?;
     }
-    note(with_core(cs, |core| core.admit(event, count, timestamp()))?);
+    note(with_core(cs, |core| core.accept(event, count, timestamp()))?);
     Ok(None)
 }
 

@@ -158,7 +158,7 @@ fn try_begin(supervision: &'static Supervision) -> Result<(), Error> {
         registry::get(cs, context)?.state.set(cs, state);
         supervision.blocks.set([Some(state.block()), None]);
         supervision.started(cs);
-        note(with_core(cs, |core| core.release(context))?);
+        note(with_core(cs, |core| core.resume(context))?);
         activate_deferred(cs, event, 1)
     })
 }

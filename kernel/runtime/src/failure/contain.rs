@@ -133,7 +133,7 @@ fn give_up(cs: &Section, context: ContextId) -> Option<Next> {
         // It has no state that could be half changed: it goes on behind what it was doing.
         let (next, outcome) = with_core(cs, |core| {
             let next = core.abandon(context).ok()?.1;
-            Some((next, core.release(context).ok()?))
+            Some((next, core.resume(context).ok()?))
         })?;
         note(outcome);
         queue::go_on(cs, supervision);

@@ -21,16 +21,16 @@ pub enum Wait {
 
 impl<H: Copy, C: Copy> Core<H, C> {
     /// Keeps a context that does not run from running, whatever is activated, until
-    /// [`Core::release`] has been called as often. A handler on its stack stays there.
+    /// [`Core::resume`] has been called as often. A handler on its stack stays there.
     ///
     /// # Errors
     /// [`Error::NoContext`]; [`Error::Busy`] when the context runs.
-    pub fn hold(&mut self, context: ContextId) -> Result<(), Error> {
+    pub fn suspend(&mut self, context: ContextId) -> Result<(), Error> {
         let index = self.contexts.index(context)?;
         if index == self.running {
             return Err(Error::Busy);
         }
-        self.settle();
+        self.flush_fast_path();
         self.contexts.account(index).holds += 1;
         let old = core::mem::replace(&mut self.contexts.at(index).effective, HELD);
         self.withdraw(index, old);
@@ -41,7 +41,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     ///
     /// # Errors
     /// [`Error::NoContext`]; [`Error::Busy`] when nothing holds it.
-    pub fn release(&mut self, context: ContextId) -> Result<Outcome, Error> {
+    pub fn resume(&mut self, context: ContextId) -> Result<Outcome, Error> {
         let index = self.contexts.index(context)?;
         let account = self.contexts.account(index);
         let excluded = account.excluded_by != NOBODY;
@@ -53,7 +53,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     fn let_go(&mut self, context: u16) -> Outcome {
-        self.settle();
+        self.flush_fast_path();
         let account = self.contexts.account(context);
         account.holds -= 1;
         if account.holds == 0 {
@@ -79,7 +79,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         }
         let anew = by == NOBODY;
         if anew {
-            self.hold(context)?;
+            self.suspend(context)?;
             self.contexts.account(index).excluded_by = self.running;
         }
         // A handler that was preempted is kept from going on too.
@@ -99,7 +99,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if self.contexts.account(index).excluded_by != by {
             return Err(Error::NotAllowed);
         }
-        self.settle();
+        self.flush_fast_path();
         self.contexts.account(index).excluded_by = NOBODY;
         let served = self.contexts.at(by).serving;
         if served != NONE {
@@ -123,7 +123,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         record.active = rank;
         if rank > record.effective {
             // What was to begin next may not be the best any more.
-            self.settle();
+            self.flush_fast_path();
             self.set_rank(context, rank);
         }
     }
@@ -140,20 +140,20 @@ impl<H: Copy, C: Copy> Core<H, C> {
             record.stopping = true;
             return Ok(false);
         }
-        self.hold(context)?;
+        self.suspend(context)?;
         Ok(true)
     }
 
     /// Lets a context go on that was stopped.
     ///
     /// # Errors
-    /// As [`Core::release`].
+    /// As [`Core::resume`].
     pub fn start(&mut self, context: ContextId) -> Result<Outcome, Error> {
         let index = self.contexts.index(context)?;
         if core::mem::take(&mut self.contexts.at(index).stopping) {
             return Ok(Outcome::Continue);
         }
-        self.release(context)
+        self.resume(context)
     }
 
     /// The running context leaves its handler, and is to stop.
@@ -190,7 +190,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
                 (count, _) => return Ok(Wait::Occurred(count)),
             }
         }
-        self.settle();
+        self.flush_fast_path();
         self.contexts.at(running).effective = HELD;
         let account = self.contexts.account(running);
         account.holds += 1;
@@ -206,14 +206,14 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// Gives up the handler on a context's stack, if there is one, and holds the context until
-    /// [`Core::release`]. Returns the handler if it had been unregistered; and what runs next, if
+    /// [`Core::resume`]. Returns the handler if it had been unregistered; and what runs next, if
     /// the context was the running one.
     ///
     /// # Errors
     /// [`Error::NoContext`].
     pub fn abandon(&mut self, context: ContextId) -> Result<(Option<H>, Option<Next>), Error> {
         let index = self.contexts.index(context)?;
-        self.settle();
+        self.flush_fast_path();
         let record = self.contexts.at(index);
         let served = core::mem::replace(&mut record.serving, NONE);
         record.active = 0;
@@ -238,7 +238,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         (self.running != NOBODY).then(|| self.contexts.account(self.running).since)
     }
 
-    /// From now on the context runs no handlers: its activations are [taken](Core::take), and
+    /// From now on the context runs no handlers: its activations are [taken](Core::dequeue), and
     /// `notify` is activated when there are some and the taker has found none before. That may be
     /// at once.
     ///
@@ -255,7 +255,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
             return Err(Error::Busy);
         }
         if self.contexts.account(index).taken.is_none() {
-            self.hold(context)?;
+            self.suspend(context)?;
         }
         self.contexts.account(index).taken = Some(Taking { notify, told: false });
         let top = self.contexts.queue(index).top();
