@@ -185,7 +185,7 @@ pub struct TimerId {
 /// A context with a state of type `S`: what a handler of `&mut S` is registered with.
 ///
 /// The type is a promise the kernel checks at registration, not a proof: a handle forged
-/// with another `S` is refused with [`Error::WrongState`](crate::Error::WrongState).
+/// with another `S` is refused with [`Error::WrongState`].
 pub struct Context<S> {
     id: ContextId,
     state: PhantomData<fn(&mut S)>,
