@@ -63,7 +63,7 @@ impl<K: Kernel> Attachment<K> {
         let level = priority.level();
         let run = move |stack: &mut Stack<K>, _| stack.run_attached(number, level);
         let event = self.net.kernel().register(self.net.stack()?, registration, run)?;
-        self.net.with(|shared| shared.levels.add(priority));
+        self.net.with(|shared| shared.priorities.add(priority));
         self.net.follow_priorities();
         Ok(event)
     }
@@ -72,7 +72,7 @@ impl<K: Kernel> Attachment<K> {
     pub fn end(&self, event: EventId, priority: Priority) {
         // It can have ended before only by this call, which tells its caller nothing new.
         if self.net.kernel().unregister(event).is_ok() {
-            self.net.with(|shared| shared.levels.remove(priority));
+            self.net.with(|shared| shared.priorities.remove(priority));
             self.net.follow_priorities();
         }
     }

@@ -1,6 +1,6 @@
 //! The application's handle of a TCP connection.
 
-use crate::api::held::Held;
+use crate::api::held_endpoint::HeldEndpoint;
 use crate::ip::endpoint::Endpoint;
 use crate::table::connection_record::{Phase, Record, notice, request};
 use crate::table::tables::Net;
@@ -94,13 +94,13 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::Closed`].
     pub fn receive(&self, read: impl FnOnce(&[u8]) -> usize) -> Result<usize, Error> {
-        let finish = |mut held: Held<K>, consumed: usize| {
+        let finish = |mut held: HeldEndpoint<K>, consumed: usize| {
             let (consumed, reopened) = held.consume(consumed);
             self.put(held.endpoint, reopened, false);
             Ok(consumed)
         };
         let take = || self.take_unread(0);
-        self.net.kernel().keep(take, Held::unread, Held::give_up, read, finish)
+        self.net.kernel().keep(take, HeldEndpoint::unread, HeldEndpoint::give_up, read, finish)
     }
 
     /// Queues as many of `bytes` as fit, and returns how many; none while the connection is not
@@ -154,7 +154,7 @@ impl<K: Kernel> Connection<K> {
             answer.set(whole);
             done
         };
-        let finish = |mut held: Held<K>, (consumed, written): (usize, usize)| {
+        let finish = |mut held: HeldEndpoint<K>, (consumed, written): (usize, usize)| {
             let unread = held.endpoint.socket().recv_queue();
             let (consumed, reopened) = held.consume(consumed);
             let written = written.min(room.get());
@@ -163,7 +163,7 @@ impl<K: Kernel> Connection<K> {
             self.put(held.endpoint, reopened || queued > 0, short);
             Ok(consumed)
         };
-        self.net.kernel().keep(take, Held::unread, Held::give_up, work, finish)
+        self.net.kernel().keep(take, HeldEndpoint::unread, HeldEndpoint::give_up, work, finish)
     }
 
     /// Bytes that [`receive`](Self::receive) would find, in one or two parts.
@@ -319,7 +319,7 @@ impl<K: Kernel> Connection<K> {
     /// Takes the endpoint if it has unread bytes, and none of `requests` has been made; otherwise
     /// returns what the caller is to return.
     #[inline]
-    fn take_unread(&self, requests: u8) -> Result<Held<K>, Result<usize, Error>> {
+    fn take_unread(&self, requests: u8) -> Result<HeldEndpoint<K>, Result<usize, Error>> {
         let mut endpoint = match self.take(requests).map_err(Err)? {
             Taken::Endpoint(endpoint) => endpoint,
             Taken::Busy => return Err(Ok(0)),
@@ -328,7 +328,7 @@ impl<K: Kernel> Connection<K> {
             self.put(endpoint, false, false);
             return Err(Ok(0));
         }
-        Ok(Held { net: self.net.clone(), index: self.index, endpoint })
+        Ok(HeldEndpoint { net: self.net.clone(), index: self.index, endpoint })
     }
 
     #[inline]

@@ -4,7 +4,7 @@ pub(crate) mod attach;
 pub(crate) mod connection;
 pub(crate) mod connector;
 pub(crate) mod group;
-pub(crate) mod held;
+pub(crate) mod held_endpoint;
 pub(crate) mod listener;
 pub(crate) mod net;
 pub(crate) mod replace;

@@ -58,7 +58,7 @@ impl<K: Kernel> Net<K> {
     ) -> Result<Interrupts, Error> {
         let kernel = self.kernel();
         let registration = Registration { priority, accumulation: Accumulation::Count };
-        let others = kernel.register(context, registration, |stack, _| stack.others())?;
+        let unmatched = kernel.register(context, registration, |stack, _| stack.unmatched())?;
         let received = kernel.register(context, registration, |stack, _| stack.received())?;
         let transmit_ready =
             kernel.register(context, registration, |stack, _| stack.transmit_ready())?;
@@ -73,9 +73,9 @@ impl<K: Kernel> Net<K> {
             StackEvents { received, transmit_ready, tick_timer, owner_gone, replace_buffers };
         self.started(context.id(), events);
         self.with(|shared| {
-            shared.others_event = Some(others);
+            shared.unmatched_event = Some(unmatched);
             shared.receiving_at = priority;
-            shared.levels.add(priority);
+            shared.priorities.add(priority);
         });
         self.follow_priorities();
         self.activate(tick);

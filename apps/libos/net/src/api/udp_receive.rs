@@ -138,14 +138,16 @@ impl<K: Kernel> UdpSocket<K> {
                 return Err(true);
             };
             ends.set(Some((from, to)));
-            Ok(Held { net: self.net.clone(), frame, payload })
+            Ok(HeldDatagram { net: self.net.clone(), frame, payload })
         };
         let work = |payload: &[u8]| {
             if let Some((from, to)) = ends.get() {
                 service.datagram(self, Datagram { from, to, payload });
             }
         };
-        self.net.kernel().keep(take, Held::payload, Held::give_up, work, |_, ()| true)
+        self.net
+            .kernel()
+            .keep(take, HeldDatagram::payload, HeldDatagram::give_up, work, |_, ()| true)
     }
 }
 
@@ -185,14 +187,14 @@ impl<K: Kernel> Net<K> {
 }
 
 /// A datagram in the hands of a handler.
-struct Held<K: Kernel> {
+struct HeldDatagram<K: Kernel> {
     net: Net<K>,
     frame: Frame,
     /// Where its payload is.
     payload: Range<usize>,
 }
 
-impl<K: Kernel> Held<K> {
+impl<K: Kernel> HeldDatagram<K> {
     fn payload(&mut self) -> &[u8] {
         self.frame.get(self.payload.clone()).unwrap_or(&[])
     }

@@ -111,7 +111,7 @@ impl<K: Kernel> Shared<K> {
         }
         (orphan.orphaned, orphan.listening) = (true, false);
         orphan.life += 1;
-        self.levels.remove(orphan.settings.priority);
+        self.priorities.remove(orphan.settings.priority);
         if let Some(port) = orphan.port {
             self.ports.close(port, group);
         }
@@ -151,7 +151,7 @@ impl<K: Kernel> Shared<K> {
         orphan.orphaned = true;
         orphan.receive_event = None;
         orphan.unsent.clear();
-        self.levels.remove(orphan.priority);
+        self.priorities.remove(orphan.priority);
         self.udp_ports.close(orphan.port, index);
     }
 

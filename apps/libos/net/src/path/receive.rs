@@ -186,8 +186,8 @@ impl<K: Kernel> Shared<K> {
     }
 
     fn other(&mut self, frame: &mut Option<Frame>) -> Verdict {
-        let Some(event) = self.others_event else { return self.refused(Full::Queue) };
-        match self.frames.push(&mut self.others, frame) {
+        let Some(event) = self.unmatched_event else { return self.refused(Full::Queue) };
+        match self.frames.push(&mut self.unmatched, frame) {
             Ok(()) => {
                 self.counters.others += 1;
                 Verdict::Queued(event)
@@ -223,7 +223,7 @@ impl<K: Kernel> Net<K> {
     pub(crate) fn follow_priorities(&self) {
         let Some(events) = self.events() else { return };
         self.with(|shared| {
-            let highest = shared.levels.highest().unwrap_or_default();
+            let highest = shared.priorities.highest().unwrap_or_default();
             if core::mem::replace(&mut shared.receiving_at, highest) != highest {
                 // In the section, so that of two that follow the later has the last word.
                 let _ = self.kernel().set_priority(events.received, highest);

@@ -76,7 +76,7 @@ impl<K: Kernel> Shared<K> {
         {
             return Err(Error::PortInUse);
         }
-        self.levels.add(settings.priority);
+        self.priorities.add(settings.priority);
         (orphan.owner, orphan.orphaned, orphan.listening) = (owner, false, port.is_some());
         (orphan.settings, orphan.pool) = (*settings, pool);
         let before = core::mem::replace(&mut orphan.register, register);
@@ -103,7 +103,7 @@ impl<K: Kernel> Shared<K> {
         if !self.udp_ports.open(port, index, page) {
             return Err(Error::PortInUse);
         }
-        self.levels.add(settings.priority);
+        self.priorities.add(settings.priority);
         (orphan.owner, orphan.orphaned, orphan.priority) = (owner, false, settings.priority);
         orphan.queue.set_limit(limit);
         Ok(true)

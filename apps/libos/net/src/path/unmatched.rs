@@ -9,10 +9,10 @@ use reflex_hil::Frame;
 const BATCH: u32 = 4;
 
 impl<K: Kernel> Stack<K> {
-    pub(crate) fn others(&mut self) {
+    pub(crate) fn unmatched(&mut self) {
         self.engine.room = self.engine.transmit.available();
         for _ in 0..BATCH {
-            let frame = self.net.with(|shared| shared.frames.pop(&mut shared.others));
+            let frame = self.net.with(|shared| shared.frames.pop(&mut shared.unmatched));
             let Some(frame) = frame else { break };
             let class = classify(&frame, &self.engine.station);
             self.other(class.ok(), &frame);
@@ -21,7 +21,7 @@ impl<K: Kernel> Stack<K> {
         self.engine.unflushed = None;
         self.settle_accounts();
         let more =
-            self.net.with(|shared| shared.others_event.filter(|_| !shared.others.is_empty()));
+            self.net.with(|shared| shared.unmatched_event.filter(|_| !shared.unmatched.is_empty()));
         if let Some(event) = more {
             self.net.activate(event);
         }

@@ -34,7 +34,7 @@ impl<K: Kernel> Net<K> {
             }
             group.take().into_iter().for_each(|group| shared.groups.push(group));
             records.take().into_iter().for_each(|records| shared.records.add_group(records));
-            shared.levels.add(priority);
+            shared.priorities.add(priority);
             Ok(index as u32)
         });
         // What was not needed is dropped here: nobody's destructor runs while the tables are borrowed.
@@ -54,7 +54,7 @@ impl<K: Kernel> Net<K> {
             if !shared.udp_ports.open(port, index as u32, &mut page) {
                 return Err(Error::PortInUse);
             }
-            shared.levels.add(socket.priority);
+            shared.priorities.add(socket.priority);
             shared.sockets.push(socket);
             Ok(index as u32)
         });

@@ -3,12 +3,12 @@
 use reflex_event::Priority;
 
 /// How many ports and connections there are of each priority.
-pub(crate) struct Levels {
+pub(crate) struct Priorities {
     counts: [u32; Priority::LEVELS],
     used: u64,
 }
 
-impl Levels {
+impl Priorities {
     pub(crate) const NONE: Self = Self { counts: [0; Priority::LEVELS], used: 0 };
 
     pub(crate) fn add(&mut self, priority: Priority) {

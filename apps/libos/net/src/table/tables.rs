@@ -9,7 +9,7 @@ use crate::table::flow_key::FlowKey;
 use crate::table::index::{Directory, NONE};
 use crate::table::lost_buffers::LostBuffers;
 use crate::table::port::PortTable;
-use crate::table::priorities::Levels;
+use crate::table::priorities::Priorities;
 use crate::table::queue::{FrameStore, Queue};
 use crate::table::ready_list::ReadyList;
 use crate::table::records::{List, Records};
@@ -118,8 +118,8 @@ pub(crate) struct Shared<K: Kernel> {
     pub(crate) share: u32,
     /// Buffers of frames that do not come back.
     pub(crate) lost_buffers: LostBuffers,
-    pub(crate) others: Queue,
-    pub(crate) others_event: Option<EventId>,
+    pub(crate) unmatched: Queue,
+    pub(crate) unmatched_event: Option<EventId>,
     pub(crate) sockets: Directory<UdpRecord>,
     /// Bound UDP ports and their sockets.
     pub(crate) udp_ports: PortTable,
@@ -135,7 +135,7 @@ pub(crate) struct Shared<K: Kernel> {
     pub(crate) attached_waits: [Wait; 2],
     /// The stack's own priority, those of the groups and sockets, and those that connections have of
     /// their own.
-    pub(crate) levels: Levels,
+    pub(crate) priorities: Priorities,
     /// The priority at which frames are received: the highest of these.
     pub(crate) receiving_at: Priority,
     /// Told of every change of the address.
@@ -146,7 +146,7 @@ pub(crate) struct Shared<K: Kernel> {
 }
 
 /// Most frames that wait for the handler of everything without a connection.
-const OTHERS: u16 = 64;
+const UNMATCHED: u16 = 64;
 
 impl<K: Kernel> Shared<K> {
     pub(crate) fn new(mtu: usize, frames: u32) -> Self {
@@ -162,8 +162,8 @@ impl<K: Kernel> Shared<K> {
             dead: Queue::new(u16::MAX),
             share: frames.div_ceil(2),
             lost_buffers: LostBuffers::default(),
-            others: Queue::new(OTHERS),
-            others_event: None,
+            unmatched: Queue::new(UNMATCHED),
+            unmatched_event: None,
             sockets: Vec::new(),
             udp_ports: PortTable::new(),
             starved: WaitList::EMPTY,
@@ -172,7 +172,7 @@ impl<K: Kernel> Shared<K> {
             arriving: None,
             attached_ready: None,
             attached_waits: [Wait::default(); 2],
-            levels: Levels::NONE,
+            priorities: Priorities::NONE,
             receiving_at: Priority::default(),
             address_events: Vec::new(),
             untold: 0,
@@ -298,10 +298,10 @@ impl<K: Kernel> Shared<K> {
         let record = &mut self.records[index];
         let usual = self.groups[record.group as usize].settings.priority;
         if record.priority != usual {
-            self.levels.remove(record.priority);
+            self.priorities.remove(record.priority);
         }
         if priority != usual {
-            self.levels.add(priority);
+            self.priorities.add(priority);
         }
         record.priority = priority;
         record.events

@@ -7,13 +7,13 @@ use reflex_event::{Borrowed, Kernel};
 use reflex_memory::Lent;
 
 /// An endpoint with unread bytes that an application's handler looks at.
-pub(crate) struct Held<K: Kernel> {
+pub(crate) struct HeldEndpoint<K: Kernel> {
     pub(crate) net: Net<K>,
     pub(crate) index: u32,
     pub(crate) endpoint: Lent<Endpoint>,
 }
 
-impl<K: Kernel> Held<K> {
+impl<K: Kernel> HeldEndpoint<K> {
     /// The oldest unread bytes, as far as they are in one part.
     pub(crate) fn unread(&mut self) -> &[u8] {
         let socket = self.endpoint.socket();
