@@ -34,7 +34,7 @@ pub(crate) const RULES: &[Rule] = &[
     // The library OS.
     rule("reflex-dhcp", Kind::Pure, &[]),
     rule("reflex-kind", Kind::Pure, LIBRARY),
-    rule("reflex-net", Kind::Pure, LIBRARY),
+    rule("reflex-net", Kind::Pure, &["reflex-dhcp", "reflex-event", "reflex-hil", "reflex-memory"]),
     // A RoCE port is software over any interface: its driver is pure, too.
     rule(
         "reflex-rdma",

@@ -10,6 +10,7 @@ use crate::types::counters::Counters;
 use crate::types::error::Error;
 use crate::types::settings::{Config, InterfaceAddress, UdpSettings};
 use alloc::boxed::Box;
+use reflex_dhcp::Parameters;
 use reflex_event::{Accumulation, Activation, Context, EventId, Kernel, Priority, Registration};
 use reflex_hil::{Receive, Transmit};
 
@@ -136,6 +137,17 @@ impl<K: Kernel> Net<K> {
             self.activate(event);
         }
         Ok(event)
+    }
+
+    /// What a DHCP server has said of the network, while there is a lease: name servers, and the
+    /// domain in which names are looked up.
+    pub fn parameters(&self) -> Option<Parameters> {
+        self.with(|shared| shared.parameters)
+    }
+
+    /// What the DHCP client has counted, if there is one.
+    pub fn dhcp_counters(&self) -> Option<reflex_dhcp::Counters> {
+        self.with(|shared| shared.dhcp_counters)
     }
 
     /// What has been counted.

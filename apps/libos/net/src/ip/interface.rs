@@ -6,6 +6,7 @@ use crate::ip::header::{self, ETHERNET};
 use crate::ip::ndisc;
 use crate::ip::neighbour::{Answer, Neighbours};
 use crate::ip::rate_limit::Limiter;
+use crate::ip::routes::Routes;
 use crate::ip::station::Station;
 use crate::ip::time::time;
 use crate::types::counters::Tally;
@@ -34,6 +35,7 @@ pub(crate) struct Engine {
     pub(crate) limiter: Limiter,
     pub(crate) mac: [u8; 6],
     pub(crate) address: Option<InterfaceAddress>,
+    pub(crate) routes: Routes,
     /// Bits of the prefix of our second IPv6 address.
     pub(crate) prefix6: u8,
     /// Our addresses, as classifying frames wants them.
@@ -92,12 +94,14 @@ impl Engine {
             limiter,
             mac,
             address: None,
+            routes: Routes::default(),
             prefix6: 64,
             station: Station {
                 mac,
                 address: None,
                 addresses6: [ndisc::link_local(mac), 0],
                 attached: None,
+                hears_dhcp: false,
             },
             room: 0,
             unflushed: None,
@@ -105,9 +109,10 @@ impl Engine {
         }
     }
 
-    /// Gives the interface another address, or none.
-    pub(crate) fn set_address(&mut self, address: Option<InterfaceAddress>) {
+    /// Gives the interface another address, or none, or the same one other routes.
+    pub(crate) fn set_network(&mut self, address: Option<InterfaceAddress>, routes: Routes) {
         self.address = address;
+        self.routes = routes;
         self.station.address = address.map(|own| (u32::from(own.address), own.prefix));
         self.neighbours.clear();
         self.interface.update_ip_addrs(|addresses| {

@@ -11,6 +11,7 @@ pub(crate) mod ndisc;
 pub(crate) mod neighbour;
 pub(crate) mod next_hop;
 pub(crate) mod rate_limit;
+pub(crate) mod routes;
 pub(crate) mod segment;
 pub(crate) mod socket_reset;
 pub(crate) mod station;

@@ -53,18 +53,23 @@ impl Engine {
         if remote == u32::MAX || directed {
             return Answer::Known(BROADCAST, Instant::FAR);
         }
-        let next = if remote & mask == own & mask {
-            remote
-        } else {
-            match address.gateway {
-                Some(gateway) => u32::from(gateway),
-                None => return Answer::Gone,
-            }
-        };
-        if next == own {
+        // A router that does not answer is passed over.
+        let mut at = 0;
+        while let Some((next, following)) = self.routes.neighbour(remote, at) {
+            at = following;
             // Nobody else is to answer for us.
-            return Answer::Gone;
+            if next != own {
+                let answer = self.neighbour(next, now);
+                if answer != Answer::Gone {
+                    return answer;
+                }
+            }
         }
+        Answer::Gone
+    }
+
+    /// The hardware address of a station on the link, asked for if need be.
+    fn neighbour(&mut self, next: u32, now: Instant) -> Answer {
         let (answer, ask) = self.neighbours.resolve(next.into(), now);
         match ask {
             Ask::No => {}
@@ -108,9 +113,8 @@ impl Engine {
             self.tally.arp_ignored += 1;
             return false;
         };
-        let mask = u32::MAX.checked_shl(32 - u32::from(own.prefix)).unwrap_or(0);
         let address = u32::from(own.address);
-        let on_link = packet.sender & mask == address & mask && packet.sender != address;
+        let on_link = packet.sender != address && self.routes.is_neighbour(packet.sender);
         if packet.target != address || !on_link {
             self.tally.arp_ignored += 1;
             return false;

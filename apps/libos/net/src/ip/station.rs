@@ -10,6 +10,8 @@ pub(crate) struct Station {
     pub(crate) addresses6: [u128; 2],
     /// The UDP port with datagrams for a protocol beside the stack.
     pub(crate) attached: Option<u16>,
+    /// Whether a DHCP client hears what is sent to its port, whatever the address.
+    pub(crate) hears_dhcp: bool,
 }
 
 impl Station {

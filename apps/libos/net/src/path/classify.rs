@@ -5,6 +5,7 @@ use crate::ip::header::{ADDRESSES, ETHERNET, ICMP, TCP, UDP, word};
 use crate::ip::ndisc;
 use crate::ip::station::Station;
 use crate::table::flow_key::FlowKey;
+use reflex_dhcp::CLIENT_PORT;
 
 const ARP_TYPE: [u8; 2] = [0x08, 0x06];
 const IPV4_TYPE: [u8; 2] = [0x08, 0x00];
@@ -12,8 +13,6 @@ const IPV6_TYPE: [u8; 2] = [0x86, 0xdd];
 const BROADCAST: [u8; 6] = [0xff; 6];
 /// What the Ethernet addresses of IPv6's groups begin with (RFC 2464, 7).
 const GROUP: [u8; 2] = [0x33; 2];
-const DHCP_SERVER: u16 = 67;
-const DHCP_CLIENT: u16 = 68;
 
 /// Why a frame was dropped before it was queued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +38,7 @@ pub(crate) enum Class {
         port: u16,
         broadcast: bool,
     },
-    /// From a DHCP server to a DHCP client.
+    /// To the DHCP client.
     Dhcp,
     Arp,
     /// Neighbour discovery.
@@ -83,6 +82,10 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
     let remote = word(header, ADDRESSES);
     let local = word(header, ADDRESSES + 4);
     let payload = packet.get(length..total).ok_or(Bad::Malformed)?;
+    // Before the addresses: a server may send to the address that it offers, or in another's name.
+    if header[9] == UDP && station.hears_dhcp && port(payload) == Some(CLIENT_PORT) {
+        return Ok(Class::Dhcp);
+    }
     let own = station.address.is_some_and(|(own, _)| own == local);
     let broadcast = !own && station.is_broadcast(local);
     // Nobody, as yet without an address, may ask everybody for one.
@@ -92,7 +95,7 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
     match header[9] {
         TCP if own => tcp(payload, remote, local),
         UDP if own && is_attached(payload, station) => Ok(Class::Attached),
-        UDP if own || broadcast || station.address.is_none() => udp(payload, own, broadcast),
+        UDP if own || broadcast => udp(payload, broadcast),
         // Echo requests to everyone are not answered: they serve to flood others.
         ICMP if own => Ok(Class::Icmp),
         _ if own => Err(Bad::UnreachableProtocol),
@@ -124,8 +127,14 @@ fn ipv6(packet: &[u8], unicast: bool, station: &Station) -> Result<Class, Bad> {
 /// Whether a UDP datagram is for the protocol beside the stack.
 #[inline]
 fn is_attached(payload: &[u8], station: &Station) -> bool {
+    station.attached.is_some() && port(payload) == station.attached
+}
+
+/// The port that a UDP datagram is for.
+#[inline]
+fn port(payload: &[u8]) -> Option<u16> {
     let port = payload.get(2..4).and_then(|port| port.first_chunk());
-    station.attached.is_some() && port.copied().map(u16::from_be_bytes) == station.attached
+    port.copied().map(u16::from_be_bytes)
 }
 
 #[inline]
@@ -142,20 +151,13 @@ fn tcp(payload: &[u8], remote: u32, local: u32) -> Result<Class, Bad> {
 }
 
 #[inline]
-fn udp(payload: &[u8], own: bool, broadcast: bool) -> Result<Class, Bad> {
+fn udp(payload: &[u8], broadcast: bool) -> Result<Class, Bad> {
     let header = payload.first_chunk::<8>().ok_or(Bad::Malformed)?;
     let length = usize::from(u16::from_be_bytes([header[4], header[5]]));
     if length < 8 || length > payload.len() {
         return Err(Bad::Malformed);
     }
-    let source = u16::from_be_bytes([header[0], header[1]]);
     let port = u16::from_be_bytes([header[2], header[3]]);
-    if (source, port) == (DHCP_SERVER, DHCP_CLIENT) {
-        return Ok(Class::Dhcp);
-    }
-    if !own && !broadcast {
-        return Err(Bad::NotForUs);
-    }
     Ok(Class::Udp { port, broadcast })
 }
 

@@ -4,6 +4,7 @@ use crate::ip::dhcp::Dhcp;
 use crate::ip::interface::Engine;
 use crate::ip::neighbour::RETRY;
 use crate::ip::rate_limit::Limiter;
+use crate::ip::routes::Routes;
 use crate::path::attached::Attached;
 use crate::path::owner_visit::Visit;
 use crate::table::flow::FlowHash;
@@ -41,7 +42,7 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn new(
         net: Net<K>,
         receiver: Box<dyn Receive>,
-        mut transmit: Box<dyn Transmit>,
+        transmit: Box<dyn Transmit>,
         hash: FlowHash,
         config: &Config,
     ) -> Self {
@@ -55,15 +56,14 @@ impl<K: Kernel> Stack<K> {
                 (Some(InterfaceAddress { address, prefix: prefix.min(32), gateway }), None)
             }
             Address::Dhcp => {
-                let mut seed = [0; 8];
-                kernel.random(&mut seed);
-                let seed = u64::from_ne_bytes(seed);
-                (None, Some(Box::new(Dhcp::new(&mut *transmit, seed, config.hostname, now))))
+                let dhcp = Dhcp::new(transmit.mac(), transmit.mtu(), config.hostname);
+                (None, Some(Box::new(dhcp)))
             }
         };
         let limiter = Limiter::new(config.replies_per_second, now);
         let mut engine = Engine::new(transmit, u64::from_ne_bytes(seed), &key, limiter, now);
         engine.set_address6(config.address6);
+        engine.station.hears_dhcp = dhcp.is_some();
         Self {
             net,
             receiver,
@@ -93,18 +93,23 @@ impl<K: Kernel> Stack<K> {
             self.retry_at = None;
             self.resolved();
         }
-        self.run_dhcp(None);
+        self.dhcp_expired();
         self.settle_accounts();
         self.arm_tick(now);
     }
 
-    /// Makes `address` the interface's, and tells everybody.
+    /// Makes `address` the interface's, with the routes it was configured with.
     pub(crate) fn set_address(&mut self, address: Option<InterfaceAddress>) {
-        if self.engine.address == address {
+        self.set_network(address, address.as_ref().map(Routes::configured).unwrap_or_default());
+    }
+
+    /// Makes `address` the interface's, with these routes, and tells everybody.
+    pub(crate) fn set_network(&mut self, address: Option<InterfaceAddress>, routes: Routes) {
+        if (self.engine.address, &self.engine.routes) == (address, &routes) {
             return;
         }
         let before = self.engine.address.is_some();
-        self.engine.set_address(address);
+        self.engine.set_network(address, routes);
         let (listeners, groups) = self.net.with(|shared| {
             shared.address = address;
             (shared.address_events.len(), shared.groups.len() as u32)
@@ -136,6 +141,7 @@ impl<K: Kernel> Stack<K> {
 
     /// A neighbour has answered: all that wait for one look again.
     pub(crate) fn resolved(&mut self) {
+        self.dhcp_send_waiting();
         let waiting = self.net.with(|shared| shared.unresolved.len());
         for _ in 0..waiting {
             if let Some(Some(event)) = self.net.with(|shared| shared.next_unresolved()) {
@@ -226,7 +232,7 @@ impl<K: Kernel> Stack<K> {
     }
 
     pub(crate) fn arm_tick(&mut self, now: Instant) {
-        let dhcp = self.dhcp.as_mut().and_then(|dhcp| dhcp.due(now));
+        let dhcp = self.dhcp.as_ref().and_then(|dhcp| dhcp.due());
         let due = match (self.retry_at, dhcp) {
             (Some(one), Some(other)) => one.min(other),
             (one, other) => match one.or(other) {

@@ -34,17 +34,10 @@ impl<K: Kernel> Stack<K> {
                 if self.engine.arp(frame, now) {
                     self.resolved();
                 }
-                // A lease is renewed with the server's hardware address.
-                if self.dhcp.is_some() {
-                    self.run_dhcp(Some(frame));
-                }
             }
             Some(Class::Nd) if self.engine.nd(frame, now) => self.resolved(),
             Some(Class::Nd) => {}
-            Some(Class::Dhcp) => {
-                self.run_dhcp(Some(frame));
-                self.arm_tick(now);
-            }
+            Some(Class::Dhcp) => self.dhcp_frame(frame),
             Some(_) => self.engine.unmatched(frame, now),
             // The interface's address changed while it was queued.
             None => {}

@@ -143,6 +143,10 @@ pub(crate) struct Shared<K: Kernel> {
     /// Connections with something that the application has not heard yet.
     pub(crate) untold: u32,
     pub(crate) counters: Counters,
+    /// What the DHCP client has counted, if there is one.
+    pub(crate) dhcp_counters: Option<reflex_dhcp::Counters>,
+    /// What the DHCP server has said of the network, while there is a lease.
+    pub(crate) parameters: Option<reflex_dhcp::Parameters>,
 }
 
 /// Most frames that wait for the handler of everything without a connection.
@@ -177,6 +181,8 @@ impl<K: Kernel> Shared<K> {
             address_events: Vec::new(),
             untold: 0,
             counters: Counters::default(),
+            dhcp_counters: None,
+            parameters: None,
         }
     }
 

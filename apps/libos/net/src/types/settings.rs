@@ -36,7 +36,7 @@ pub struct Config {
     pub address: Address,
     /// An IPv6 address beside the link-local one, and the length of its prefix.
     pub address6: Option<(Ipv6Addr, u8)>,
-    /// The name told to the DHCP server; at most 63 bytes count.
+    /// The name told to the DHCP server. One that cannot be a host's is not told.
     pub hostname: Option<&'static str>,
     /// Received frames that may wait in queues, all together. No listener or socket may have
     /// more than half of them.

@@ -5,6 +5,7 @@ use crate::ip::endpoint::Endpoint;
 use crate::ip::header::{ACK, FIN, RST, SYN, word};
 use crate::ip::interface::Engine;
 use crate::ip::rate_limit::Limiter;
+use crate::ip::routes::Routes;
 use crate::ip::time::time;
 use crate::types::settings::{InterfaceAddress, Settings};
 use alloc::boxed::Box;
@@ -35,7 +36,8 @@ impl Bench {
         let now = Instant::from_nanos(1_000_000_000);
         let mut engine = Engine::new(Box::new(nic), 1, &[0; 16], Limiter::new(1, now), now);
         let address = Ipv4Addr::from(OWN);
-        engine.set_address(Some(InterfaceAddress { address, prefix: 24, gateway: None }));
+        let own = InterfaceAddress { address, prefix: 24, gateway: None };
+        engine.set_network(Some(own), Routes::configured(&own));
         Self { engine, pool, now }
     }
 

@@ -30,6 +30,7 @@ fn at(address: Ipv4Addr, prefix: u8) -> Station {
         address: Some((address.to_bits(), prefix)),
         addresses6: [OWN6.to_bits(), SECOND6.to_bits()],
         attached: Some(BESIDE),
+        hears_dhcp: false,
     }
 }
 
@@ -38,7 +39,7 @@ fn station() -> Station {
 }
 
 fn nameless() -> Station {
-    Station { address: None, ..station() }
+    Station { address: None, hears_dhcp: true, ..station() }
 }
 
 /// A frame to our Ethernet address.
@@ -208,17 +209,25 @@ fn protocols_and_what_they_are_for() {
     }
 }
 
-/// A client that has no address yet is answered at the one it will have (RFC 2131, 4.1).
+/// A client that has no address yet is answered at the one it will have (RFC 2131, 4.1); one that has
+/// an address, too. Where there is no client, its port is one like others.
 #[test]
 fn dhcp() {
+    let leased = Station { hears_dhcp: true, ..station() };
+    let datagram_to_68 = |broadcast| Ok(Class::Udp { port: 68, broadcast });
     for (station, to, ports, expected) in [
-        (station(), OWN, (67, 68), Ok(Class::Dhcp)),
-        (station(), SUBNET, (67, 68), Ok(Class::Dhcp)),
+        (leased, OWN, (67, 68), Ok(Class::Dhcp)),
+        (leased, SUBNET, (67, 68), Ok(Class::Dhcp)),
+        (leased, OTHER, (67, 68), Ok(Class::Dhcp)),
+        (leased, OTHER, (67, 69), Err(Bad::NotForUs)),
+        (station(), OWN, (67, 68), datagram_to_68(false)),
+        (station(), SUBNET, (67, 68), datagram_to_68(true)),
         (station(), OTHER, (67, 68), Err(Bad::NotForUs)),
         (nameless(), OTHER, (67, 68), Ok(Class::Dhcp)),
         (nameless(), Ipv4Addr::BROADCAST, (67, 68), Ok(Class::Dhcp)),
         (nameless(), OTHER, (67, 69), Err(Bad::NotForUs)),
-        (nameless(), OTHER, (66, 68), Err(Bad::NotForUs)),
+        // A relay or a translator may be between.
+        (nameless(), OTHER, (66, 68), Ok(Class::Dhcp)),
         (nameless(), OTHER, (5000, BESIDE), Err(Bad::NotForUs)),
     ] {
         let class = classify(&datagram(PEER, to, ports), &station);
