@@ -10,8 +10,8 @@ use reflex_net::{Address, Config, InterfaceAddress, Stack, Transport};
 use reflex_runtime::{ContextOptions, Origin, Runtime, memory};
 
 pub use reflex_net::{
-    ConnectionError, Counters, Datagram, Error as NetError, TcpService, TcpState, TcpStates,
-    UdpService,
+    ConnectionError, Counters, Datagram, Error as NetError, Parameters, TcpService, TcpState,
+    TcpStates, UdpService,
 };
 
 /// The network stack.
@@ -53,7 +53,8 @@ pub(crate) fn start(system: System) -> Result<Net, Error> {
         ..Config::new(address(system))
     };
     let (net, context) = stack(kernel, &config, nic)?;
-    net.on_address(context, PRIORITY, |_, address| announce(address))?;
+    let told = net.clone();
+    net.on_address(context, PRIORITY, move |_, address| announce(&told, address))?;
     Ok(net)
 }
 
@@ -84,12 +85,16 @@ fn address(system: System) -> Address {
     }
 }
 
-fn announce(address: Option<InterfaceAddress>) {
+fn announce(net: &Net, address: Option<InterfaceAddress>) {
     match address {
         Some(InterfaceAddress { address, prefix, gateway }) => {
             match gateway {
                 Some(gateway) => log::info!("address {address}/{prefix}, gateway {gateway}"),
                 None => log::info!("address {address}/{prefix}"),
+            }
+            let said = net.parameters();
+            for server in said.iter().flat_map(|said| said.name_servers).flatten() {
+                log::info!("name server {server}");
             }
             machine_line!("address {address}/{prefix}");
         }
