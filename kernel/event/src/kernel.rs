@@ -77,7 +77,8 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
     /// this returns.
     ///
     /// # Errors
-    /// [`Error::Stale`], [`Error::Overrun`].
+    /// [`Error::Stale`], [`Error::Overrun`]; [`Error::LimitReached`] when the event's filter cannot be asked, as
+    /// too many are being asked already, one in the other.
     fn activate(&self, event: EventId, count: u32) -> Result<(), Error>;
 
     /// Reserves a timer for `event`, which has none yet; the two end together. A cold path: arming

@@ -152,12 +152,56 @@ pub unsafe extern "C" fn attempt(
     )
 }
 
-/// Drops what an [`attempt`] has on the present stack, and has that return 1, with interrupts let
-/// through.
+/// Calls `work` as [`attempt`] does, but on the stack with the upper end `top`.
 ///
 /// # Safety
-/// `saved` is what the attempt has left there, it has not returned, and this is the stack it was
-/// made on, with interrupts let through; nothing of what it has called is gone on with. An interrupt
+/// As [`attempt`]; `top` is the 16-byte aligned upper end of a mapped stack that nothing else uses.
+#[unsafe(naked)]
+pub unsafe extern "C" fn attempt_on(
+    saved: *mut usize,
+    work: unsafe extern "C" fn(*mut ()),
+    data: *mut (),
+    top: usize,
+) -> u64 {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        // The address to come back to, and MXCSR: as in `attempt`, so that both are given up alike.
+        "sub rsp, 24",
+        "lea rax, [rip + 2f]",
+        "mov [rsp], rax",
+        "stmxcsr [rsp + 8]",
+        "mov [rdi], rsp",
+        "mov rdi, rdx",
+        "lea rbx, [rsp + 8]",
+        "mov rsp, rcx",
+        "call rsi",
+        "xor eax, eax",
+        "mov rsp, rbx",
+        "2:",
+        "cld",
+        "ldmxcsr [rsp]",
+        "add rsp, 16",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+    )
+}
+
+/// Drops what an [`attempt`], or one [on another stack](attempt_on), has called, and has that return 1, with
+/// interrupts let through.
+///
+/// # Safety
+/// `saved` is what the attempt has left there, it has not returned, and this is the stack that it has
+/// called on, with interrupts let through; nothing of what it has called is gone on with. An interrupt
 /// that is being served has been acknowledged.
 #[unsafe(naked)]
 pub unsafe extern "C" fn give_up(saved: usize) -> ! {

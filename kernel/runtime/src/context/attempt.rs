@@ -7,28 +7,39 @@
 //! other filter ends in which the interrupt has found it. What was begun since is
 //! [ended](crate::context::scope), and the owner is given up as if a handler of its had failed.
 //!
-//! What is left is the image's affair: code that goes on for ever in a section or a guarded call of its
-//! own, or uses up the stack there.
+//! Code of a context that can be given up has a [stack](crate::cpu::filter_stacks) of its own, for what may
+//! have been left pointers to its frames: the stack is quarantined with its owner, and the supervisor sees to
+//! another. When the kernel's code uses it up, that is the owner's failure too.
+//!
+//! What is left is the image's affair: code that goes on for ever in a section or a guarded call of its own.
 
 use crate::context::kill::set_pending;
 use crate::context::{registry, scope};
 use crate::cpu;
 use crate::cpu::attempt::{Attempt, UnderWay};
 use crate::cpu::budget::{FILTER_TICK, TICKS};
+use crate::cpu::filter_stacks::FilterStacks;
+use crate::cpu::home::RESERVE;
 use crate::cpu::options::OnFailure;
 use crate::cpu::reason::Reason;
 use crate::cpu::supervision::Supervision;
 use crate::dispatch::section::{FILTER, Section};
-use crate::dispatch::{section, timer};
+use crate::dispatch::{memory, section, timer};
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
+use core::ops::Range;
 use core::ptr::NonNull;
 use reflex_arch::context;
 use reflex_event::{Borrowed, ContextId};
 
-/// Bytes of a stack that are enough for a filter: what overflows with so many left when it was called
-/// is its own doing.
-const AMPLE: usize = 4 << 10;
+/// Why a call has not come to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// It was given up.
+    GivenUp,
+    /// It was not made: there is no stack for it.
+    NoStack,
+}
 
 impl UnderWay {
     /// The call.
@@ -46,21 +57,29 @@ struct Work<F, R> {
     attempt: UnderWay,
 }
 
-/// Calls `work`, which is code of the context `owner`; `None` when it has failed. Nothing of the core
-/// is borrowed meanwhile.
+/// Calls `work`, which is code of the context `owner`; `None` when it has failed, or there was no stack for
+/// it, and then it is forgotten. Nothing of the core is borrowed meanwhile.
 pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> R) -> Option<R> {
     let supervision = registry::supervision(cs, owner).ok().flatten();
-    attempt_by(cs, owner, supervision, work)
+    attempt_by(cs, owner, supervision, work).ok()
 }
 
 /// [Calls](attempt) `work`, which is code of a context of which `supervision` is kept.
+///
+/// When the context can be given up, `work` and what it has captured lie on a stack of their own, where what
+/// has pointers to them finds them whatever becomes of the call.
 #[inline]
 pub(crate) fn attempt_by<R>(
     cs: &Section,
     context: ContextId,
     supervision: Option<&'static Supervision>,
     work: impl FnOnce() -> R,
-) -> Option<R> {
+) -> Result<R, Failed> {
+    let owner = supervision.filter(|owner| owner.on_failure.get() != OnFailure::Halt);
+    let Ok(stack) = take_stack(cs, owner) else {
+        core::mem::forget(work);
+        return Err(Failed::NoStack);
+    };
     let tick = supervision.map_or(FILTER_TICK, |owner| owner.budget.filter_tick());
     let outer = cpu::this().attempt.get(cs);
     let (guards, scope) = scope::with(cs, |scopes| (scopes.open(), scopes.last));
@@ -71,11 +90,12 @@ pub(crate) fn attempt_by<R>(
         guards,
         scope,
         context,
-        owner: supervision.filter(|owner| owner.on_failure.get() != OnFailure::Halt),
+        owner,
         reason: Cell::new(Reason::Panic),
         tick,
         next: Cell::new(0),
         counted: Cell::new(0),
+        overflowed: Cell::new(false),
     };
     // All access goes through this pointer until the call is over.
     let place = NonNull::from(&mut attempt);
@@ -84,27 +104,80 @@ pub(crate) fn attempt_by<R>(
     cpu::this().attempt.set(cs, Some(attempt_under_way));
     // In this order: an interrupt in between would be one that finds nothing to come again for.
     timer::come_within(tick);
-    // SAFETY: both are live until the call is over, and `call` is for a `Work` of these types.
+    // SAFETY: both are live until the call is over, and `call` is for a `Work` of these types. The stack was
+    // taken, and nothing is on it before it is given back.
     let failed = unsafe {
         let saved = &raw mut (*place.as_ptr()).saved;
-        context::attempt(saved, call_of(&work), (&raw mut work).cast())
+        let (call, work) = (call_of(&work), (&raw mut work).cast());
+        match stack {
+            None => context::attempt(saved, call, work),
+            Some((_, top)) => context::attempt_on(saved, call, work, top),
+        }
     };
     cpu::this().attempt.set(cs, outer);
     if failed == 0 {
-        return work.result;
+        if stack.is_some() {
+            give_stack_back(cs, &attempt, stack);
+        }
+        return work.result.ok_or(Failed::GivenUp);
     }
+    given_up(cs, &attempt, stack);
+    // What it has captured is in a state that nobody knows.
+    core::mem::forget(work);
+    Err(Failed::GivenUp)
+}
+
+/// The ends of a filter's stack.
+type FilterStack = Option<(usize, usize)>;
+
+/// Takes a stack for a call, if that can be given up: else the image ends when it fails.
+#[inline(always)]
+fn take_stack(cs: &Section, owner: Option<&Supervision>) -> Result<FilterStack, Failed> {
+    if owner.is_none() {
+        return Ok(None);
+    }
+    let stack = cpu::this().filter_stacks.with(cs, FilterStacks::take);
+    if stack.is_none() { Err(Failed::NoStack) } else { Ok(stack) }
+}
+
+/// A call is over, and nothing is left on its stack that somebody could point to.
+#[inline(always)]
+fn give_stack_back(cs: &Section, attempt: &Attempt, stack: FilterStack) {
+    if attempt.overflowed.get() {
+        close_reserve(stack);
+    }
+    cpu::this().filter_stacks.with(cs, FilterStacks::give_back);
+}
+
+/// Unmaps the reserve under a stack.
+#[cold]
+#[inline(never)]
+fn close_reserve(stack: FilterStack) {
+    if let Some((start, _)) = stack {
+        memory::close_reserve(start - RESERVE..start);
+    }
+}
+
+/// A call has been given up.
+#[cold]
+#[inline(never)]
+fn given_up(cs: &Section, attempt: &Attempt, stack: FilterStack) {
     section::set_depth(cs, attempt.depth);
     // SAFETY: what it had begun is not gone on with: it has been given up.
     unsafe { scope::end_since(attempt.scope, attempt.borrowed()) };
-    if let Some(owner) = attempt.owner {
-        set_pending(cs, owner, attempt.reason.get());
+    let (Some(owner), Some((start, end))) = (attempt.owner, stack) else { return };
+    if owner.home.reuse.is_at_once() {
+        give_stack_back(cs, attempt, stack);
+    } else {
+        cpu::this().filter_stacks.with(cs, FilterStacks::leave);
+        let lost = &owner.home.filter_stacks;
+        lost.set(lost.get() + (end - start + RESERVE) as u64);
     }
-    // What it has captured is in a state that nobody knows.
-    core::mem::forget(work);
-    None
+    set_pending(cs, owner, attempt.reason.get());
 }
 
-/// [Calls](attempt) `work` on a value, which is forgotten when that has failed.
+/// [Calls](attempt) `work` on a value, which is forgotten when that has failed. It is moved to where the work
+/// is done, so that it stays there then.
 pub(crate) fn attempt_on<T, R>(
     cs: &Section,
     owner: ContextId,
@@ -112,15 +185,16 @@ pub(crate) fn attempt_on<T, R>(
     work: impl FnOnce(&T) -> R,
 ) -> Option<(T, R)> {
     let value = ManuallyDrop::new(value);
-    match attempt(cs, owner, || work(&value)) {
-        Some(result) => Some((ManuallyDrop::into_inner(value), result)),
-        None => {
-            if let Ok(Some(owner)) = registry::supervision(cs, owner) {
-                owner.forget(1);
-            }
-            None
-        }
+    let done = attempt(cs, owner, move || {
+        let result = work(&value);
+        (ManuallyDrop::into_inner(value), result)
+    });
+    if done.is_none()
+        && let Ok(Some(owner)) = registry::supervision(cs, owner)
+    {
+        owner.forget(1);
     }
+    done
 }
 
 /// What calls it.
@@ -188,6 +262,36 @@ pub(crate) fn look() {
     }
 }
 
+/// The kernel's code has used up a filter's stack, at an address in that one's reserve, or an interrupt has:
+/// maps the reserve, and has the filter given up as soon as that code is done. False when it cannot.
+pub(crate) fn open_reserve(address: usize) -> bool {
+    if !section::deferred() {
+        return false;
+    }
+    // SAFETY: a section is open, and what has opened it does not go on before the caller has.
+    let cs = unsafe { Section::assume() };
+    let reserve = reserve_of(cs, address);
+    let mut at = innermost(cs);
+    // One that cannot be given up is on the stack of the one around it.
+    while let Some(attempt) = at.filter(|attempt| attempt.owner.is_none()) {
+        at = attempt.outer.map(UnderWay::look);
+    }
+    let (Some(reserve), Some(attempt)) = (reserve, at) else { return false };
+    if !memory::open_reserve(reserve) {
+        return false;
+    }
+    attempt.overflowed.set(true);
+    attempt.counted.set(TICKS);
+    true
+}
+
+/// The reserve of a filter's stack that an address is in.
+fn reserve_of(_: &Section, address: usize) -> Option<Range<usize>> {
+    // SAFETY: what is at work on the table does not go on meanwhile, and its numbers are each valid at any
+    // time.
+    unsafe { (*cpu::this().filter_stacks.as_ptr()).reserve_of(address) }
+}
+
 impl Attempt {
     /// What becomes of what it has borrowed, should it be given up.
     fn borrowed(&self) -> Borrowed {
@@ -207,7 +311,8 @@ impl Attempt {
         if self.owner.is_none() {
             panic!("a filter of context {} takes longer than its time", self.context.index);
         }
-        let saved = self.fail(Reason::Overrun);
+        let saved =
+            self.fail(if self.overflowed.get() { Reason::StackOverflow } else { Reason::Overrun });
         // SAFETY: interrupts were let through until one was taken, if one was, and that is acknowledged. The
         // filter was called on this stack and has not returned; nothing that it has called is under way.
         unsafe { context::give_up(saved) }
@@ -219,10 +324,10 @@ impl Attempt {
         section::depth() == FILTER && self.guards == scope::with(cs, |scopes| scopes.open())
     }
 
-    /// Whether it began with so much room on its stack, which ends at `end`, that it is to blame
-    /// itself for an overflow.
-    pub(crate) fn had_room(&self, end: usize) -> bool {
-        self.saved.saturating_sub(end) >= AMPLE
+    /// Whether an address is in the reserve of its stack, or that of one that it was called on.
+    pub(crate) fn overflows(&self, address: usize) -> bool {
+        // SAFETY: it is under way, in a section.
+        reserve_of(unsafe { Section::assume() }, address).is_some()
     }
 
     /// Notes why it is given up; returns where it is to come back to: the argument for

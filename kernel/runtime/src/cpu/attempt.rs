@@ -18,7 +18,7 @@ pub(crate) struct Attempt {
     /// The innermost scope when it was made.
     pub(crate) scope: Option<NonNull<Scope>>,
     pub(crate) context: ContextId,
-    /// What is kept of the owner, if it can be given up.
+    /// What is kept of the owner, if it can be given up. It has a stack of its own then.
     pub(crate) owner: Option<&'static Supervision>,
     pub(crate) reason: Cell<Reason>,
     /// Nanoseconds between two ticks.
@@ -26,6 +26,8 @@ pub(crate) struct Attempt {
     /// When the next tick counts, in nanoseconds; 0 before there has been one.
     pub(crate) next: Cell<u64>,
     pub(crate) counted: Cell<u32>,
+    /// The kernel's code has used up its stack, the reserve of which is open.
+    pub(crate) overflowed: Cell<bool>,
 }
 
 /// A call that is under way.

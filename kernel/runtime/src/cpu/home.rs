@@ -77,6 +77,8 @@ pub(crate) struct Home {
     pub(crate) next: Cell<Option<(usize, usize)>>,
     /// Bytes that were quarantined with the last life.
     pub(crate) lost: Cell<u64>,
+    /// Bytes of stacks on which filters have been given up in this one.
+    pub(crate) filter_stacks: Cell<u64>,
 }
 
 impl Home {
@@ -94,6 +96,7 @@ impl Home {
             left: Cell::new(false),
             next: Cell::new(None),
             lost: Cell::new(0),
+            filter_stacks: Cell::new(0),
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod bound;
 pub(crate) mod budget;
 pub(crate) mod context;
 pub(crate) mod deferral;
+pub(crate) mod filter_stacks;
 pub(crate) mod handler;
 pub(crate) mod home;
 pub(crate) mod job;
@@ -46,6 +47,7 @@ use context::ContextBlock;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 use deferral::Deferral;
+use filter_stacks::FilterStacks;
 use handler::EventCore;
 use home::Quarantine;
 use job::{Job, Work};
@@ -130,6 +132,8 @@ pub(crate) struct Cpu {
 
     /// The innermost call that can be given up: they are all on one stack.
     pub(crate) attempt: LocalCell<Option<UnderWay>>,
+    /// The stacks of such calls.
+    pub(crate) filter_stacks: Local<FilterStacks>,
     /// Contexts to be given up as soon as no guarded call is open on their stacks.
     pub(crate) pending_kills: LocalCell<ContextSet>,
     /// Where each context's reserve begins; 0 without one. Written once each, and read where nothing
@@ -192,6 +196,7 @@ pub(crate) static BLOCK: Cpu = Cpu {
     kinds: LateInit::new(),
     protected: LateInit::new(),
     attempt: LocalCell::new(None),
+    filter_stacks: Local::new(FilterStacks::new()),
     pending_kills: LocalCell::new(ContextSet::NONE),
     reserves: [const { AtomicUsize::new(0) }; MOST_CONTEXTS],
     overflowed: AtomicU32::new(0),

@@ -1,6 +1,6 @@
 //! Filters: they are asked whether an occurrence counts, and are application's code.
 
-use crate::context::attempt::{attempt, attempt_by};
+use crate::context::attempt::{Failed, attempt, attempt_by};
 use crate::context::{registry, workers};
 use crate::cpu::attributes::{Attributes, Filter};
 use crate::cpu::handler::registered;
@@ -35,10 +35,18 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
         && let Some(filter) = asked.filter.take()
     {
         let version = asked.version.get();
-        let Some(pass) = attempt_by(cs, context, place.supervision, || filter(count)) else {
-            // In what state it is nobody knows, so nobody is to drop it.
-            registry::forget(filter, registry::reuse(cs, context));
-            return Ok(None);
+        let pass = match attempt_by(cs, context, place.supervision, || filter(count)) {
+            Ok(pass) => pass,
+            Err(Failed::GivenUp) => {
+                // In what state it is nobody knows, so nobody is to drop it.
+                registry::forget(filter, registry::reuse(cs, context));
+                return Ok(None);
+            }
+            Err(Failed::NoStack) => {
+                // It was not called, so nothing has changed.
+                asked.filter.set(Some(filter));
+                return Err(Error::LimitReached);
+            }
         };
         attributes = match present(cs, event) {
             Ok(Some(now)) if now.version.get() == version => {

@@ -208,6 +208,8 @@ impl Supervision {
             self.quarantine(pool);
         }
         memory::close_reserve(self.home.reserve());
+        // Should there be no memory, filters are refused until the next time.
+        let _ = quarantine::ready_filter_stacks();
         section(|cs| {
             if self.constructor.get().is_some() {
                 registry::forget_state(cs, context);

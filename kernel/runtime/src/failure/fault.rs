@@ -83,16 +83,18 @@ pub fn faulted(frame: &mut ExceptionFrame) -> bool {
         None
     };
     let overflow = frame.vector == PAGE_FAULT && overflows(frame.cr2 as usize);
-    if unmasked
-        && let Some(attempt) = attempt::latest()
-        && (!overflow || attempt.had_room(frame.cr2 as usize))
-    {
-        frame.rdi = attempt.fail(exception(frame)) as u64;
+    let address = frame.cr2 as usize;
+    if unmasked && let Some(attempt) = attempt::latest() {
+        let own = frame.vector == PAGE_FAULT && attempt.overflows(address);
+        let reason = if own { Reason::StackOverflow } else { exception(frame) };
+        frame.rdi = attempt.fail(reason) as u64;
         frame.rip = context::give_up as *const () as u64;
         return true;
     }
     let Some(culprit) = culprit else {
-        return overflow && open_reserve(frame.cr2 as usize, frame.rsp as usize);
+        return frame.vector == PAGE_FAULT
+            && (attempt::open_reserve(address)
+                || overflow && open_reserve(address, frame.rsp as usize));
     };
     let own = culprit.home.reserve().contains(&(frame.cr2 as usize));
     culprit.registers.set(Registers::of(frame));

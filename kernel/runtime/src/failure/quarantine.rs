@@ -13,6 +13,7 @@
 
 use crate::context::{kill, registry};
 use crate::cpu;
+use crate::cpu::filter_stacks;
 use crate::cpu::home::{Home, Quarantine, RESERVE};
 use crate::cpu::options::GRANULE;
 use crate::cpu::runtime::Runtime;
@@ -104,7 +105,8 @@ impl Supervision {
         }
         home.left.set(true);
         let (stack, reserve) = (home.stack(), home.reserve());
-        let bytes = (stack.len() + reserve.len() + pool.region().len()) as u64;
+        let own = (stack.len() + reserve.len() + pool.region().len()) as u64;
+        let bytes = own + home.filter_stacks.take();
         home.lost.set(bytes);
         add(bytes);
     }
@@ -152,6 +154,16 @@ impl Supervision {
             tell(cs, told, Trouble::MemoryQuarantined);
         }
     }
+}
+
+/// Makes the stacks for filters that there lack; false when there is no memory for all. Not in a section.
+pub(crate) fn ready_filter_stacks() -> bool {
+    while section(|cs| cpu::this().filter_stacks.with(cs, |stacks| stacks.lack())) {
+        let Some(stack) = memory::stack_above(filter_stacks::BYTES, RESERVE) else { return false };
+        // No filter is under way: this is not one, and they end before others run.
+        section(|cs| cpu::this().filter_stacks.with(cs, |stacks| stacks.add(stack)));
+    }
+    true
 }
 
 /// Bytes of the supervisor's stack.

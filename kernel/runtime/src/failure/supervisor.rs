@@ -38,6 +38,9 @@ pub(crate) fn ensure() -> Result<(), Error> {
 }
 
 fn make() -> Result<(), Error> {
+    if !quarantine::ready_filter_stacks() {
+        return Err(Error::OutOfMemory);
+    }
     let mut options = ContextOptions { memory: 4 << 10, ..ContextOptions::new("supervisor") };
     options.stack = SUPERVISOR_STACK;
     options.origin = Origin::System;

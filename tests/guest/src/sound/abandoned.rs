@@ -300,22 +300,65 @@ fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(
     Ok(())
 }
 
-/// A filter that uses up the stack of a context on which it had room enough is to blame itself.
+/// A filter that uses up its stack is to blame itself, in code of its own and in the kernel's, whatever
+/// context has activated the event, and however often.
 #[reflex::test]
 fn a_filter_that_overflows_a_stack_ends_its_owner(system: System) -> Result<(), Error> {
     static BEHIND: AtomicU32 = AtomicU32::new(0);
     let kernel = system.kernel();
     for bystander in [supervised(system, "supervised")?, system.context("not", ()).build()?] {
-        let owner = supervised(system, "deep")?;
-        let event = filtered(system, owner, move || Fault::Overflow.commit(system))?;
-        let signal = system.signal(SignalMode::Counter).on(bystander, move |(), _| {
-            let _ = kernel.activate(event, 1);
-            BEHIND.fetch_add(1, Relaxed);
-        })?;
-        signal.fire()?;
-        until(|| system.stopped(owner.id()).is_ok());
-        assert!(system.stopped(bystander.id()).is_err(), "it was not its own doing");
+        for fault in [Fault::Overflow, Fault::OverflowInKernel].into_iter().cycle().take(8) {
+            let owner = supervised(system, "deep")?;
+            let event = filtered(system, owner, move || fault.commit(system))?;
+            let signal = system.signal(SignalMode::Counter).on(bystander, move |(), _| {
+                let _ = kernel.activate(event, 1);
+                BEHIND.fetch_add(1, Relaxed);
+            })?;
+            signal.fire()?;
+            until(|| system.stopped(owner.id()).is_ok());
+            let stopped = system.stopped(owner.id())?;
+            assert_eq!(stopped.reason, Reason::StackOverflow, "{fault:?}: {stopped:?}");
+            assert!(system.stopped(bystander.id()).is_err(), "it was not its own doing");
+            kernel.unregister(signal.event())?;
+        }
     }
-    assert_eq!(BEHIND.load(Relaxed), 2);
+    assert_eq!(BEHIND.load(Relaxed), 16);
+    Ok(())
+}
+
+/// Filters may be called in one another, as deep as there are stacks for them; what is deeper is refused,
+/// has not been called, and is there afterwards.
+#[reflex::test]
+fn filters_nest_as_deep_as_there_are_stacks(system: System) -> Result<(), Error> {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    static REFUSED: AtomicU32 = AtomicU32::new(0);
+    let kernel = system.kernel();
+    let owner = supervised(system, "owner")?;
+    let last = filtered(system, owner, || {
+        CALLS.fetch_add(1, Relaxed);
+        false
+    })?;
+    let mut event = last;
+    for _ in 0..4 {
+        let next = event;
+        event = filtered(system, owner, move || {
+            CALLS.fetch_add(1, Relaxed);
+            match kernel.activate(next, 1) {
+                Ok(()) => {}
+                Err(error) => {
+                    assert_eq!(error, EventError::LimitReached);
+                    REFUSED.fetch_add(1, Relaxed);
+                }
+            }
+            false
+        })?;
+    }
+    for round in 1..=3 {
+        kernel.activate(event, 1)?;
+        assert_eq!((CALLS.load(Relaxed), REFUSED.load(Relaxed)), (5 * round - 1, round));
+        kernel.activate(last, 1)?;
+        assert_eq!(CALLS.load(Relaxed), 5 * round);
+    }
+    assert!(system.stopped(owner.id()).is_err(), "it has not failed");
     Ok(())
 }

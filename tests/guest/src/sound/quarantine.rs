@@ -8,6 +8,7 @@ use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use lent::{Waiter, lend};
+use reflex::kind::Source;
 use reflex::{
     Accumulation, Cloner, Context, Error, Kernel, OnFailure, Priority, Reason, Registration, Setup,
     SignalMode, Stopped, System, Tick, Trouble,
@@ -135,6 +136,63 @@ fn fail<S: 'static>(
     let event = kernel.register(context.handle(), EACH, move |_: &mut S, _| wrong())?;
     kernel.activate(event, 1)?;
     system.stopped(context.id())
+}
+
+/// What a filter has on its stack when it fails stays for ever, whatever is done on the stack of the context
+/// that has activated the event, and by the filters that are asked afterwards; so do values that are being
+/// copied on behalf of others.
+#[reflex::test(group = "quarantine")]
+fn what_a_filter_is_pointed_to_stays_for_ever(system: System) -> Result<(), Error> {
+    struct Copied(AtomicU64);
+    impl Clone for Copied {
+        fn clone(&self) -> Self {
+            lend(&self.0, || panic!("in a copy"))
+        }
+    }
+    let kernel = system.kernel();
+    let before = lent_so_far(system);
+    let innocent = system.context("innocent", ()).on_failure(OnFailure::Ignore).build()?;
+    let other = kernel.register(innocent.handle(), EACH, |(), _| {})?;
+    kernel.filter(other, |_| black_box(use_stack(8)) == 0)?;
+    let ways: [fn(System); 3] = [
+        |_| panic!("in a filter"),
+        |system| Fault::InvalidOpcode.commit(system),
+        |system| Fault::Spin.commit(system),
+    ];
+    let mut failed = 0;
+    for way in ways.into_iter().cycle().take(9) {
+        let owner = system.context("lender", ()).on_failure(OnFailure::Ignore);
+        let owner = owner.budget(Duration::from_millis(2)).build()?;
+        let event =
+            kernel.register(owner.handle(), EACH, |(), _| unreachable!("nothing passes"))?;
+        kernel.filter(event, move |_| {
+            let value = AtomicU64::new(MARK);
+            lend(&value, || way(system));
+            true
+        })?;
+        kernel.activate(event, 1)?;
+        black_box(use_stack(8));
+        kernel.activate(other, 1)?;
+        while system.stopped(owner.id()).is_err() {}
+        failed += 1;
+        assert!(system.stopped(owner.id())?.quarantined > 0);
+        assert_whole(system, before + failed);
+    }
+    for _ in 0..3 {
+        let source: Source<Copied> = system.source()?;
+        let owner = system.context("copier", ()).on_failure(OnFailure::Ignore).build()?;
+        let last = system.context("last", ()).on_failure(OnFailure::Ignore).build()?;
+        system.subscribe(source.clone()).on(owner, |(), _| {})?;
+        system.subscribe(source.clone()).on(last, |(), _| {})?;
+        let _ = source.deliver(Copied(AtomicU64::new(MARK)));
+        black_box(use_stack(8));
+        kernel.activate(other, 1)?;
+        while system.stopped(owner.id()).is_err() && system.stopped(last.id()).is_err() {}
+        failed += 1;
+        assert_whole(system, before + failed);
+    }
+    assert!(system.stopped(innocent.id()).is_err(), "it has not failed");
+    Ok(())
 }
 
 /// Keeps a box until the context ends.
