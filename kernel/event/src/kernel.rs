@@ -208,14 +208,17 @@ pub trait Kernel: EventSystem {
     ) -> R;
 
     /// Runs `work` on a value in a section: code of `context`, on behalf of the code that has activated an
-    /// event of its. `None` when it has panicked, faulted or used up its time, and that is the context's own
-    /// failure: it is given up then. The value is forgotten, and counted: it may be half changed.
+    /// event of its. Fails when it has panicked, faulted, or used up its time or its stack, and that is the
+    /// context's own failure: it is given up then. The value is forgotten, and counted: it may be half changed.
+    ///
+    /// # Errors
+    /// What may become of the memory that the work had borrowed.
     fn contained<T, R>(
         &self,
         context: ContextId,
         value: T,
         work: impl FnOnce(&T) -> R,
-    ) -> Option<(T, R)>;
+    ) -> Result<(T, R), Borrowed>;
 
     /// Says that so many bytes of a pool were borrowed by a computation that was given up, and are not
     /// used again. That is counted, bounded, and told to the pool's owner as

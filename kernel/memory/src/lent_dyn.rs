@@ -53,6 +53,11 @@ impl<U: ?Sized> LentDyn<U> {
         unsafe { kept.pool.release_lent(kept.block) };
     }
 
+    /// Leaves the value and its block as they are, for ever: when somebody may point to it.
+    pub fn leave(self) {
+        let _kept = ManuallyDrop::new(self);
+    }
+
     /// The address of the value's block, to tell from which memory it is.
     pub fn address(&self) -> *const u8 {
         self.block.as_ptr()

@@ -20,5 +20,5 @@ pub(crate) fn copied<K: Kernel, T>(
     data: T,
     copy: fn(&T) -> T,
 ) -> Option<(T, T)> {
-    kernel.contained(owner, data, copy)
+    kernel.contained(owner, data, copy).ok()
 }

@@ -5,7 +5,7 @@ use crate::store::{Kept, Put, Store};
 use crate::{Source, behalf};
 use core::fmt;
 use reflex_event::{
-    Activation, Ceiling, ContextId, Error, EventId, Kernel, Meanwhile, Priority, Trouble,
+    Activation, Borrowed, Ceiling, ContextId, Error, EventId, Kernel, Meanwhile, Priority, Trouble,
 };
 use reflex_memory::{LentDyn, Pool, Shared};
 use spin::Mutex;
@@ -218,10 +218,17 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         self.0.kernel.section(|| {
             if let Some((filter, version)) = self.with(SubscriptionState::take_filter) {
                 let contained = self.0.kernel.contained(self.0.context, data, |data| filter(data));
-                let Some((whole, passes)) = contained else {
+                let (whole, passes) = match contained {
+                    Ok(done) => done,
                     // In what state it is nobody knows, so nobody is to drop it.
-                    filter.forget();
-                    return Admission::Forgotten;
+                    Err(Borrowed::Reusable) => {
+                        filter.forget();
+                        return Admission::Forgotten;
+                    }
+                    Err(Borrowed::Quarantined) => {
+                        filter.leave();
+                        return Admission::Forgotten;
+                    }
                 };
                 data = whole;
                 // When it is not put back, it is dropped here.

@@ -57,11 +57,15 @@ struct Work<F, R> {
     attempt: UnderWay,
 }
 
-/// Calls `work`, which is code of the context `owner`; `None` when it has failed, or there was no stack for
-/// it, and then it is forgotten. Nothing of the core is borrowed meanwhile.
+/// Calls `work`, which is code of the context `owner`; `None` when it has failed. Without a stack for it,
+/// it is forgotten, and has failed too. Nothing of the core is borrowed meanwhile.
 pub(crate) fn attempt<R>(cs: &Section, owner: ContextId, work: impl FnOnce() -> R) -> Option<R> {
     let supervision = registry::supervision(cs, owner).ok().flatten();
-    attempt_by(cs, owner, supervision, work).ok()
+    let done = attempt_by(cs, owner, supervision, work);
+    if let (Some(owner), Err(Failed::NoStack)) = (supervision, &done) {
+        set_pending(cs, owner, Reason::StackOverflow);
+    }
+    done.ok()
 }
 
 /// [Calls](attempt) `work`, which is code of a context of which `supervision` is kept.
@@ -183,18 +187,19 @@ pub(crate) fn attempt_on<T, R>(
     owner: ContextId,
     value: T,
     work: impl FnOnce(&T) -> R,
-) -> Option<(T, R)> {
+) -> Result<(T, R), Borrowed> {
     let value = ManuallyDrop::new(value);
     let done = attempt(cs, owner, move || {
         let result = work(&value);
         (ManuallyDrop::into_inner(value), result)
     });
-    if done.is_none()
-        && let Ok(Some(owner)) = registry::supervision(cs, owner)
-    {
-        owner.forget(1);
-    }
-    done
+    done.ok_or_else(|| match registry::supervision(cs, owner) {
+        Ok(Some(owner)) => {
+            owner.forget(1);
+            owner.home.reuse.borrowed()
+        }
+        _ => Borrowed::Quarantined,
+    })
 }
 
 /// What calls it.

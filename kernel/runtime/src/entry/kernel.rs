@@ -190,7 +190,7 @@ impl Kernel for Runtime {
         context: ContextId,
         value: T,
         work: impl FnOnce(&T) -> R,
-    ) -> Option<(T, R)> {
+    ) -> Result<(T, R), Borrowed> {
         section(|cs| attempt::attempt_on(cs, context, value, work))
     }
 

@@ -260,12 +260,12 @@ impl Kernel for SimKernel {
         context: ContextId,
         value: T,
         work: impl FnOnce(&T) -> R,
-    ) -> Option<(T, R)> {
+    ) -> Result<(T, R), Borrowed> {
         let value = ManuallyDrop::new(value);
         self.section(|| {
             let sections = self.lock().sections;
             match catch_unwind(AssertUnwindSafe(|| work(&value))) {
-                Ok(result) => Some((ManuallyDrop::into_inner(value), result)),
+                Ok(result) => Ok((ManuallyDrop::into_inner(value), result)),
                 Err(panic) => {
                     let mut tables = self.lock();
                     if tables.sections != sections {
@@ -275,7 +275,7 @@ impl Kernel for SimKernel {
                     }
                     tables.forgotten += 1;
                     tables.doomed.insert(usize::from(context.index));
-                    None
+                    Err(tables.borrowed)
                 }
             }
         })

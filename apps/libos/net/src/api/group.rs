@@ -29,7 +29,7 @@ where
         let connection = Connection::of_place(net.clone(), index, slot);
         let registration = Registration { priority, accumulation: Accumulation::Count };
         let made = net.kernel().contained(context.id(), (), |()| make());
-        let ((), handler) = made.ok_or(reflex_event::Error::Busy)?;
+        let ((), handler) = made.map_err(|_| reflex_event::Error::Busy)?;
         let handler = handler?;
         net.kernel().register(context, registration, move |state: &mut S, _| {
             handler(state, &connection);
