@@ -31,7 +31,7 @@ impl Alarm {
         Self { at: AtomicU64::new(0), within: AtomicU64::new(0) }
     }
 
-    /// It has come, or may have: nothing is known of the next time.
+    /// It has come, or is to be set for another time: nothing is known of when it comes.
     #[inline(always)]
     pub(crate) fn forget(&self) {
         self.at.store(NEVER, Relaxed);
@@ -44,11 +44,10 @@ impl Alarm {
         granule < self.at.load(Relaxed)
     }
 
-    /// Sets it for the beginning of a granule that has not begun, for whatever it was set; `now` is the
-    /// time.
+    /// Sets it for the beginning of a granule that has not begun, now that nothing is known of it; `now` is
+    /// the time.
     #[inline(always)]
     pub(crate) fn set(&self, apic: &LocalApic, granule: u64, now: u64) {
-        self.within.store(NEVER, Relaxed);
         self.at.store(granule, Relaxed);
         arm(apic, granule, now);
     }

@@ -160,16 +160,13 @@ pub(crate) fn remove(cs: &Section, timer: TimerId) -> Result<(), Error> {
 pub(crate) fn step(cs: &Section) -> Step<Due> {
     let mut timers = cpu::this().timers.borrow(cs);
     let now = clock().now();
-    let (step, next) = timers.wheel.expire_and_next(now);
     let alarm = &cpu::this().alarm;
+    alarm.forget();
+    let (step, next) = timers.wheel.expire_and_next(now);
     match next {
-        Some(next) if next > now / GRANULARITY_NS => alarm.set(apic(), next, now),
-        more => {
-            alarm.forget();
-            if more.is_some() {
-                timers.job.post();
-            }
-        }
+        Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
+        Some(next) => alarm.set(apic(), next, now),
+        None => {}
     }
     step
 }
