@@ -141,7 +141,7 @@ fn run(seed: u64, steps: u32) {
         let run = move |_: &mut Bystander, _| {
             let contained =
                 reflex_event::Kernel::contained(&asked, within, (), |()| meddle(&asks, way));
-            if contained.is_some_and(|((), pass)| pass) {
+            if contained.is_ok_and(|((), pass)| pass) {
                 asked.activate(event, 1).unwrap();
             }
             *noted.lock().unwrap() = true;
