@@ -57,9 +57,9 @@ pub use reflex_boot::context_config::ConfigError;
 pub use reflex_boot::devices::NicError;
 pub use reflex_boot::{exit as status, machine_line};
 pub use reflex_event::{
-    Accumulation, Activation, Ceiling, ContextId, ContextState, Error as EventError, EventId,
-    EventSystem as Kernel, Executor, Executors, Info, Instant, Latency, Limits, Meanwhile,
-    OverflowPolicy, Policy, Priority, Registration, TimerId, Trouble,
+    Accumulation, Activation, Ceiling, ContextId, ContextState, DisabledPolicy,
+    Error as EventError, EventId, EventSystem as Kernel, Executor, Executors, Info, Instant,
+    Latency, Limits, OverflowPolicy, Policy, Priority, Registration, TimerId, Trouble,
 };
 #[cfg(feature = "bench")]
 pub use reflex_hil::Acknowledge;

@@ -1,6 +1,6 @@
 //! A registration with a kind of event, under control.
 
-use crate::{Error, EventId, Info, Meanwhile, Priority, Runtime};
+use crate::{DisabledPolicy, Error, EventId, Info, Priority, Runtime};
 use core::fmt;
 use core::time::Duration;
 use reflex_event::EventSystem as Kernel;
@@ -64,16 +64,16 @@ impl<T: Send + 'static> Subscribed<T> {
     ///
     /// # Errors
     /// [`EventError::Stale`](crate::EventError::Stale).
-    pub fn disable(&self, meanwhile: Meanwhile) -> Result<(), Error> {
+    pub fn disable(&self, meanwhile: DisabledPolicy) -> Result<(), Error> {
         self.kernel.section(|| {
             let event = self.event();
             let mut dropped = 0;
-            if meanwhile == Meanwhile::Keep {
-                self.kernel.disable(event, Meanwhile::Keep)?;
+            if meanwhile == DisabledPolicy::Keep {
+                self.kernel.disable(event, DisabledPolicy::Keep)?;
             } else {
                 // Those that are counted are counted where the data is dropped.
                 let counted = self.kernel.clean(event)?;
-                self.kernel.disable(event, Meanwhile::Discard)?;
+                self.kernel.disable(event, DisabledPolicy::Discard)?;
                 dropped = if self.delivery.only_counts() { counted } else { 0 };
             }
             self.delivery.disable(meanwhile, dropped);

@@ -5,7 +5,7 @@ use crate::core::{Core, Outcome};
 use crate::gate::Gate;
 use crate::queue::rank;
 use crate::table::{NONE, Record};
-use crate::{ContextId, Error, EventId, Info, Meanwhile, Priority, Registration};
+use crate::{ContextId, DisabledPolicy, Error, EventId, Info, Priority, Registration};
 
 /// A registration has been ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,10 +158,10 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let record = self.table.live_at(id)?;
         let pending = record.pending;
         if !record.waits() {
-            record.gate.disable(Meanwhile::Discard);
+            record.gate.disable(DisabledPolicy::Discard);
             return Ok((0, Outcome::Continue));
         }
-        Ok((pending, self.disable_waiting(id.index, Meanwhile::Discard)))
+        Ok((pending, self.disable_waiting(id.index, DisabledPolicy::Discard)))
     }
 
     /// Takes back that an event did not occur in time, if its handler has not been told.
@@ -223,7 +223,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// # Errors
     /// [`Error::Stale`].
     #[inline]
-    pub fn disable(&mut self, id: EventId, meanwhile: Meanwhile) -> Result<Outcome, Error> {
+    pub fn disable(&mut self, id: EventId, meanwhile: DisabledPolicy) -> Result<Outcome, Error> {
         let record = self.table.live_at(id)?;
         if record.waits() {
             return Ok(self.disable_waiting(id.index, meanwhile));
@@ -235,13 +235,13 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// [`Core::disable`] of what has something pending.
     #[cold]
     #[inline(never)]
-    fn disable_waiting(&mut self, index: u32, meanwhile: Meanwhile) -> Outcome {
+    fn disable_waiting(&mut self, index: u32, meanwhile: DisabledPolicy) -> Outcome {
         self.flush_fast_path();
         self.set_aside(index);
         let record = self.table.at(index);
         record.gate.set(Gate::EXPIRED, false);
         record.gate.disable(meanwhile);
-        if meanwhile == Meanwhile::Discard {
+        if meanwhile == DisabledPolicy::Discard {
             record.pending = 0;
         }
         self.outcome()
@@ -303,11 +303,11 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let disabled = if !gate.has(Gate::DISABLED) {
             None
         } else if gate.has(Gate::KEEPING) {
-            Some(Meanwhile::Keep)
+            Some(DisabledPolicy::Keep)
         } else if gate.has(Gate::COUNTING) {
-            Some(Meanwhile::Count)
+            Some(DisabledPolicy::Count)
         } else {
-            Some(Meanwhile::Discard)
+            Some(DisabledPolicy::Discard)
         };
         let context = record.context;
         let mut info = Info {

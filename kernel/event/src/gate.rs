@@ -1,6 +1,6 @@
 //! What makes a registration more than a handler and a counter.
 
-use crate::Meanwhile;
+use crate::DisabledPolicy;
 
 /// The marks of a registration that is not plain. A plain one has none, which is all that the
 /// hot paths look at; every mark is dealt with on a path of its own.
@@ -49,13 +49,13 @@ impl Gate {
 
     /// Disables, for what is to become of occurrences.
     #[inline(always)]
-    pub(crate) fn disable(&mut self, meanwhile: Meanwhile) {
+    pub(crate) fn disable(&mut self, meanwhile: DisabledPolicy) {
         self.set(Self::DISABLED, false);
         self.set(
             match meanwhile {
-                Meanwhile::Keep => Self::KEEPING,
-                Meanwhile::Count => Self::COUNTING,
-                Meanwhile::Discard => Self::DISCARDING,
+                DisabledPolicy::Keep => Self::KEEPING,
+                DisabledPolicy::Count => Self::COUNTING,
+                DisabledPolicy::Discard => Self::DISCARDING,
             },
             true,
         );

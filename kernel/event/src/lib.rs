@@ -47,7 +47,7 @@ pub use owner::{Owner, Sweep};
 pub use policy::{Executor, Executors, MOST_NAMES, NameSet, Names, Policy};
 pub use priority::Priority;
 pub use registration::{
-    Accumulation, Activation, Error, Info, Limits, Meanwhile, OverflowPolicy, Registration,
+    Accumulation, Activation, DisabledPolicy, Error, Info, Limits, OverflowPolicy, Registration,
 };
 pub use suspend::Wait;
 pub use table::{Chunk, Record};

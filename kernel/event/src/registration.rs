@@ -46,7 +46,7 @@ impl Activation {
 
 /// What becomes of what a disabled event has pending, and of its occurrences meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Meanwhile {
+pub enum DisabledPolicy {
     /// They wait, and are delivered when the event is enabled again.
     Keep,
     /// They are counted, told to the caller that enables the event, and not delivered.
@@ -63,7 +63,7 @@ pub struct Info {
     /// How it is served.
     pub registration: Registration,
     /// How it is disabled, if it is.
-    pub disabled: Option<Meanwhile>,
+    pub disabled: Option<DisabledPolicy>,
     /// Occurrences its handler has not been told of.
     pub pending: u32,
     /// Its handler is on its context's stack.

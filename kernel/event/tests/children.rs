@@ -8,8 +8,9 @@
 mod promises;
 
 use reflex_event::{
-    Accumulation, Activation, Begin, Cause, Children, Chunk, Claim, ContextId, Core, Effects,
-    Error, EventId, Finished, Limits, Meanwhile, Next, Outcome, Phase, Priority, Registration,
+    Accumulation, Activation, Begin, Cause, Children, Chunk, Claim, ContextId, Core,
+    DisabledPolicy, Effects, Error, EventId, Finished, Limits, Next, Outcome, Phase, Priority,
+    Registration,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -541,7 +542,7 @@ impl Machine {
             }
             2 | 3 => {
                 self.disabled = true;
-                let outcome = self.core.disable(self.event, Meanwhile::Keep).unwrap();
+                let outcome = self.core.disable(self.event, DisabledPolicy::Keep).unwrap();
                 self.note(outcome);
             }
             _ => self.enable(),

@@ -1,7 +1,7 @@
 //! What control of a registration costs.
 
 use crate::figure::{Report, once};
-use reflex::{Error, Kernel, Meanwhile, Priority, Registration, System};
+use reflex::{DisabledPolicy, Error, Kernel, Priority, Registration, System};
 
 /// Takes every figure with `events` others registered.
 pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), Error> {
@@ -10,13 +10,13 @@ pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), 
     let event = kernel.register(context, Registration::default(), |(), _| {})?;
     report.measure("control-look-up", events, || once(|| kernel.look_up(event)));
     report.measure("control-disable-enable", events, || {
-        once(|| kernel.disable(event, Meanwhile::Keep).and_then(|()| kernel.enable(event)))
+        once(|| kernel.disable(event, DisabledPolicy::Keep).and_then(|()| kernel.enable(event)))
     });
     report.measure("control-clean", events, || once(|| kernel.clean(event)));
     // While an activation is pending, which moves.
     let low = Registration { priority: Priority::LOWEST, ..Registration::default() };
     let pending = kernel.register(context, low, |(), _| {})?;
-    kernel.disable(pending, Meanwhile::Keep)?;
+    kernel.disable(pending, DisabledPolicy::Keep)?;
     kernel.activate(pending, 1)?;
     let mut level = 0;
     report.measure("control-set-priority", events, || {

@@ -4,8 +4,8 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::{
-    Activation, ContextId, Error, EventError, Kernel, Meanwhile, NetError, Priority, SignalMode,
-    System,
+    Activation, ContextId, DisabledPolicy, Error, EventError, Kernel, NetError, Priority,
+    SignalMode, System,
 };
 use reflex_aem::{
     Clean, Disable, Enable, Filter, Listening, LookUp, SetPriority, SetTimeOut, Socket, Unregister,
@@ -40,12 +40,12 @@ fn evctl_controls_an_event_by_its_identifier(system: System) -> Result<(), Error
     let note = |(): &mut (), activation| TOLD.note(activation);
     let event = evtimer(system, context, NEVER, Duration::ZERO, None, note)?;
 
-    evctl(system, event, Disable(Meanwhile::Count))?;
-    assert_eq!(evctl(system, event, LookUp)?.disabled, Some(Meanwhile::Count));
+    evctl(system, event, Disable(DisabledPolicy::Count))?;
+    assert_eq!(evctl(system, event, LookUp)?.disabled, Some(DisabledPolicy::Count));
     kernel.activate(event, 3)?;
     assert_eq!((evctl(system, event, Enable)?, TOLD.take()), (3, (0, 0)));
 
-    evctl(system, event, Disable(Meanwhile::Keep))?;
+    evctl(system, event, Disable(DisabledPolicy::Keep))?;
     kernel.activate(event, 2)?;
     assert_eq!(evctl(system, event, Clean)?, 2);
     kernel.activate(event, 4)?;

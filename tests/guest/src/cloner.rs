@@ -108,7 +108,7 @@ fn what_waits_is_under_control(system: System) -> Result<(), Error> {
     assert_eq!(kernel.clean(cloner.event())?, 4);
     HALTED.go_on(system, 0);
     assert_eq!(HALTED.begun(), 1);
-    kernel.disable(cloner.event(), reflex::Meanwhile::Keep)?;
+    kernel.disable(cloner.event(), reflex::DisabledPolicy::Keep)?;
     kernel.activate(cloner.event(), 2)?;
     assert_eq!(HALTED.begun(), 1);
     kernel.enable(cloner.event())?;

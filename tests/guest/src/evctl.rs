@@ -4,7 +4,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::{
-    Accumulation, Activation, Error, EventError, EventId, Kernel, Meanwhile, Priority,
+    Accumulation, Activation, DisabledPolicy, Error, EventError, EventId, Kernel, Priority,
     Registration, Runtime, System,
 };
 
@@ -46,9 +46,11 @@ fn event(
 fn a_disabled_event_keeps_counts_or_forgets(system: System) -> Result<(), Error> {
     static TOLD: Told = Told::new();
     let (kernel, event) = event(system, Accumulation::Each, &TOLD)?;
-    for (meanwhile, delivered, counted) in
-        [(Meanwhile::Keep, 3, 0), (Meanwhile::Count, 0, 3), (Meanwhile::Discard, 0, 0)]
-    {
+    for (meanwhile, delivered, counted) in [
+        (DisabledPolicy::Keep, 3, 0),
+        (DisabledPolicy::Count, 0, 3),
+        (DisabledPolicy::Discard, 0, 0),
+    ] {
         kernel.disable(event, meanwhile)?;
         assert_eq!(kernel.look_up(event)?.disabled, Some(meanwhile));
         kernel.activate(event, 2)?;
@@ -62,7 +64,7 @@ fn a_disabled_event_keeps_counts_or_forgets(system: System) -> Result<(), Error>
     // What is pending when it is disabled is treated alike.
     kernel.section(|| {
         kernel.activate(event, 4).expect("registered");
-        kernel.disable(event, Meanwhile::Count).expect("registered");
+        kernel.disable(event, DisabledPolicy::Count).expect("registered");
     });
     assert_eq!((TOLD.take(), kernel.enable(event)?), ((0, 0), 4));
     Ok(())

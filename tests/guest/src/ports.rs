@@ -4,7 +4,7 @@
 use crate::kinds::wait;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use reflex::kind::{Shortage, Source};
-use reflex::{Error, Kernel, Meanwhile, Priority, Subscribed, System, Trouble};
+use reflex::{DisabledPolicy, Error, Kernel, Priority, Subscribed, System, Trouble};
 
 /// A handler gets each of what fits; the source is held up for the rest, its owner is told so,
 /// and it goes on as soon as the handler has taken one. Nothing is lost, nothing comes twice.
@@ -136,9 +136,9 @@ fn disabled_registrations_keep_count_or_forget(system: System) -> Result<(), Err
     let both = [&each, &counted];
     let kernel = system.kernel();
     for (meanwhile, expected, missed) in [
-        (Meanwhile::Keep, (12, 3), 0),
-        (Meanwhile::Count, (0, 0), 3),
-        (Meanwhile::Discard, (0, 0), 0),
+        (DisabledPolicy::Keep, (12, 3), 0),
+        (DisabledPolicy::Count, (0, 0), 3),
+        (DisabledPolicy::Discard, (0, 0), 0),
     ] {
         kernel.section(|| {
             source.deliver(3).expect("it takes everything");
@@ -171,7 +171,7 @@ fn disabled_registrations_keep_count_or_forget(system: System) -> Result<(), Err
         direct.deliver(1).expect("it takes everything");
         direct.deliver(2).expect("it takes everything");
         assert_eq!(alone.look_up().map(|info| info.pending), Ok(2));
-        alone.disable(Meanwhile::Count)?;
+        alone.disable(DisabledPolicy::Count)?;
         direct.deliver(3).expect("it takes everything");
         assert_eq!(alone.enable(), Ok(3));
         direct.deliver(4).expect("it takes everything");

@@ -135,7 +135,7 @@ fn priorities_and_gates_change_while_all_are_told(system: System) -> Result<(), 
         move |(), _| {
             source.deliver(1).expect("it takes everything");
             low.set_priority(level(40)).expect("registered");
-            middle.disable(reflex::Meanwhile::Discard).expect("registered");
+            middle.disable(reflex::DisabledPolicy::Discard).expect("registered");
         }
     })?;
     start.fire()?;

@@ -1,7 +1,7 @@
 //! `evctl`: control of an event by its identifier.
 
 use core::time::Duration;
-use reflex::{Error, EventId, Info, Kernel, Meanwhile, Priority, Runtime, System};
+use reflex::{DisabledPolicy, Error, EventId, Info, Kernel, Priority, Runtime, System};
 
 /// Does `operation` to an event. Legal in any handler, the event's own included.
 ///
@@ -53,7 +53,7 @@ operation!(
 operation!(
     /// Keeps the event's handler from being run until it is enabled; says what becomes of
     /// occurrences meanwhile, and of those that are pending.
-    Disable(meanwhile: Meanwhile) -> (), |kernel, event| kernel.disable(event, meanwhile)
+    Disable(meanwhile: DisabledPolicy) -> (), |kernel, event| kernel.disable(event, meanwhile)
 );
 operation!(
     /// From now on occurrences count only if this, which is told how many there are at once, says

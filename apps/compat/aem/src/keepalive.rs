@@ -45,7 +45,7 @@ impl Keepalives {
 }
 
 /// Lets the calling context wait until it is signalled by [`leave_keepalive`]; a signal that came
-/// before is not lost. Meanwhile all other contexts' handlers run, as they do when `main` has
+/// before is not lost. DisabledPolicy all other contexts' handlers run, as they do when `main` has
 /// returned.
 ///
 /// # Errors

@@ -5,7 +5,8 @@ use crate::store::{Kept, Put, Store};
 use crate::{Source, behalf};
 use core::fmt;
 use reflex_event::{
-    Activation, Borrowed, Ceiling, ContextId, Error, EventId, Kernel, Meanwhile, Priority, Trouble,
+    Activation, Borrowed, Ceiling, ContextId, DisabledPolicy, Error, EventId, Kernel, Priority,
+    Trouble,
 };
 use reflex_memory::{LentDyn, Pool, Shared};
 use spin::Mutex;
@@ -410,11 +411,11 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
 
     /// What becomes of occurrences while the registration is disabled. What waits already counts,
     /// or is forgotten, in the same way; so do `dropped` occurrences that waited elsewhere.
-    pub fn disable(&self, meanwhile: Meanwhile, dropped: u32) {
-        if meanwhile == Meanwhile::Keep {
+    pub fn disable(&self, meanwhile: DisabledPolicy, dropped: u32) {
+        if meanwhile == DisabledPolicy::Keep {
             return self.with(|state| state.gate = state.gate.unless_closed(Gate::Open));
         }
-        let counts = meanwhile == Meanwhile::Count;
+        let counts = meanwhile == DisabledPolicy::Count;
         let gate = if counts { Gate::Counting } else { Gate::Discarding };
         self.with(|state| {
             state.gate = state.gate.unless_closed(gate);
@@ -427,11 +428,11 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     }
 
     /// What becomes of occurrences that are not let in at present.
-    pub fn meanwhile(&self) -> Option<Meanwhile> {
+    pub fn meanwhile(&self) -> Option<DisabledPolicy> {
         self.with(|state| match state.gate {
             Gate::Open => None,
-            Gate::Counting => Some(Meanwhile::Count),
-            Gate::Discarding | Gate::Closed => Some(Meanwhile::Discard),
+            Gate::Counting => Some(DisabledPolicy::Count),
+            Gate::Discarding | Gate::Closed => Some(DisabledPolicy::Discard),
         })
     }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Log, Registering, kernel, latest, told};
-use reflex_event::{Context, EventSystem, Meanwhile, Trouble};
+use reflex_event::{Context, DisabledPolicy, EventSystem, Trouble};
 use reflex_kind::{Counted, Each, Latest, Options, Shortage, Source};
 use reflex_testkit::SimKernel;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -211,10 +211,10 @@ fn a_disabled_registration_counts_or_discards_and_cleaning_forgets() {
     let (source, log) = (latest(&kernel, relay), Log::default());
     let teller = Registering::new(&kernel, &source, &log).on::<Latest>(1).unwrap();
     source.deliver_counted(1, 2).unwrap();
-    teller.delivery.disable(Meanwhile::Count, 0);
+    teller.delivery.disable(DisabledPolicy::Count, 0);
     source.deliver_counted(2, 3).unwrap();
     assert_eq!(teller.delivery.enable(), 5);
-    teller.delivery.disable(Meanwhile::Discard, 0);
+    teller.delivery.disable(DisabledPolicy::Discard, 0);
     source.deliver(3).unwrap();
     assert_eq!(teller.delivery.enable(), 0);
     source.deliver_counted(4, 4).unwrap();

@@ -1,7 +1,7 @@
 //! The end: everything finishes, and every account balances.
 
 use super::{Machine, What};
-use reflex_event::{Attribute, Error, Limits, Meanwhile, Trouble};
+use reflex_event::{Attribute, DisabledPolicy, Error, Limits, Trouble};
 
 impl Machine {
     /// Lets everything finish: what was activated has then been delivered once, or is accounted
@@ -138,7 +138,7 @@ impl Machine {
         }
         for place in first..self.world.events.len() {
             assert_eq!(self.world.events[place].pending, 0);
-            self.call(|machine| machine.disable(place, Meanwhile::Discard));
+            self.call(|machine| machine.disable(place, DisabledPolicy::Discard));
             self.call(|machine| machine.unregister(place));
         }
     }

@@ -2,7 +2,7 @@
 //! cleverer than appending.
 
 use reflex_event::{
-    Accumulation, BUCKETS, ContextId, ContextState, Error, EventId, Info, Limits, Meanwhile,
+    Accumulation, BUCKETS, ContextId, ContextState, DisabledPolicy, Error, EventId, Info, Limits,
     OverflowPolicy, Priority, Registration, Trouble,
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Event {
     pub(crate) live: bool,
     pub(crate) pending: u32,
     pub(crate) expired: bool,
-    pub(crate) disabled: Option<Meanwhile>,
+    pub(crate) disabled: Option<DisabledPolicy>,
     pub(crate) watched: bool,
     pub(crate) timed: bool,
     pub(crate) wakes: bool,
@@ -226,7 +226,7 @@ impl World {
         if !event.live {
             return Err(Error::Stale);
         }
-        if event.disabled == Some(Meanwhile::Discard) {
+        if event.disabled == Some(DisabledPolicy::Discard) {
             event.ledger.activated += u64::from(count);
             event.ledger.discarded += u64::from(count);
             return Ok(());

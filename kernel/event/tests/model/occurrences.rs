@@ -12,7 +12,7 @@ impl Machine {
     /// Whether the core asks a watcher first.
     fn asks(&self, place: usize, count: u32) -> bool {
         let event = &self.world.events[place];
-        let discarding = event.disabled == Some(reflex_event::Meanwhile::Discard);
+        let discarding = event.disabled == Some(reflex_event::DisabledPolicy::Discard);
         event.live && event.watched && !discarding && count > 0
     }
 

@@ -3,7 +3,7 @@
 use super::naive::{Event, Ledger};
 use super::{Machine, priority};
 use reflex_event::{
-    Accumulation, Attribute, Chunk, Error, EventId, Meanwhile, Registration, Unregistered,
+    Accumulation, Attribute, Chunk, DisabledPolicy, Error, EventId, Registration, Unregistered,
 };
 
 /// More live registrations than this only make the model slow.
@@ -136,9 +136,9 @@ impl Machine {
         self.note(result.unwrap());
     }
 
-    pub(super) fn disable(&mut self, place: usize, meanwhile: Meanwhile) {
+    pub(super) fn disable(&mut self, place: usize, meanwhile: DisabledPolicy) {
         let (id, pending) = (self.world.events[place].id, self.world.events[place].pending);
-        let result = if meanwhile == Meanwhile::Discard && self.world.now.is_multiple_of(2) {
+        let result = if meanwhile == DisabledPolicy::Discard && self.world.now.is_multiple_of(2) {
             self.core.silence(id).map(|(dropped, outcome)| {
                 assert_eq!(dropped, pending);
                 outcome
@@ -154,7 +154,7 @@ impl Machine {
         let event = &mut self.world.events[place];
         event.disabled = Some(meanwhile);
         event.expired = false;
-        if meanwhile == Meanwhile::Discard {
+        if meanwhile == DisabledPolicy::Discard {
             event.ledger.discarded += u64::from(std::mem::take(&mut event.pending));
         }
         self.note(result.unwrap());
@@ -169,13 +169,13 @@ impl Machine {
         }
         let (counted, outcome) = result.unwrap();
         let disabled = event.disabled.take();
-        if disabled == Some(Meanwhile::Count) {
+        if disabled == Some(DisabledPolicy::Count) {
             assert_eq!(counted, std::mem::take(&mut event.pending));
             event.ledger.counted += u64::from(counted);
         } else {
             assert_eq!(counted, 0);
         }
-        if disabled == Some(Meanwhile::Keep) && event.pending > 0 {
+        if disabled == Some(DisabledPolicy::Keep) && event.pending > 0 {
             self.world.occurred(place, self.world.now);
         }
         self.note(outcome);

@@ -1,7 +1,7 @@
 //! What can happen, and how bytes say it: four a step, so that a random program is a random
 //! string, and a shorter string is a shorter program.
 
-use reflex_event::{Attribute, Limits, Meanwhile, OverflowPolicy, Trouble};
+use reflex_event::{Attribute, DisabledPolicy, Limits, OverflowPolicy, Trouble};
 
 /// One thing that happens: in the running handler, or in an interrupt over it.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ pub(crate) enum What {
     },
     Disable {
         event: u8,
-        meanwhile: Meanwhile,
+        meanwhile: DisabledPolicy,
     },
     Enable {
         event: u8,
@@ -198,8 +198,9 @@ fn count(byte: u8) -> u32 {
     }
 }
 
-fn meanwhile(byte: u8) -> Meanwhile {
-    [Meanwhile::Keep, Meanwhile::Keep, Meanwhile::Count, Meanwhile::Discard][usize::from(byte % 4)]
+fn meanwhile(byte: u8) -> DisabledPolicy {
+    [DisabledPolicy::Keep, DisabledPolicy::Keep, DisabledPolicy::Count, DisabledPolicy::Discard]
+        [usize::from(byte % 4)]
 }
 
 fn which(byte: u8) -> Attribute {

@@ -2,7 +2,8 @@
 
 use crate::parts::{core, registration, run_next};
 use reflex_event::{
-    Accumulation, Attribute, ContextId, Core, Error, Finished, Meanwhile, Next, Outcome, Priority,
+    Accumulation, Attribute, ContextId, Core, DisabledPolicy, Error, Finished, Next, Outcome,
+    Priority,
 };
 
 /// The counter cannot wrap: the occurrence that does not fit is refused, the others stay.
@@ -34,7 +35,7 @@ fn a_time_out_is_told_unless_the_event_has_occurred() {
     let (_, told) = core.begin(|| 0);
     assert_eq!((told.timed_out(), told.count), (false, 2));
     assert_eq!(core.finish(), Finished::Next(Next::Idle));
-    let _ = core.disable(late, Meanwhile::Keep).unwrap();
+    let _ = core.disable(late, DisabledPolicy::Keep).unwrap();
     assert_eq!(core.time_out(late, 0), Ok(Outcome::Continue), "it is not to be told of anything");
     assert_eq!(core.enable(late, || 0), Ok((0, Outcome::Continue)));
 }
@@ -43,9 +44,11 @@ fn a_time_out_is_told_unless_the_event_has_occurred() {
 /// it.
 #[test]
 fn disabled_events_keep_count_or_discard() {
-    for (meanwhile, counted, told) in
-        [(Meanwhile::Keep, 0, Some(5)), (Meanwhile::Count, 5, None), (Meanwhile::Discard, 0, None)]
-    {
+    for (meanwhile, counted, told) in [
+        (DisabledPolicy::Keep, 0, Some(5)),
+        (DisabledPolicy::Count, 5, None),
+        (DisabledPolicy::Discard, 0, None),
+    ] {
         let (mut core, [a]) = core();
         let event = core.register(a, registration(1, Accumulation::Count), "a").unwrap();
         let _ = core.activate(event, 2, || 0).unwrap();
@@ -70,7 +73,7 @@ fn a_watcher_is_asked_first() {
     assert_eq!(core.activate(event, 0, || 0), Ok(Outcome::Continue));
     assert_eq!(core.look_up(event).unwrap().pending, 0);
     assert_eq!(core.accept(event, 1, 0), Ok(Outcome::Preempt));
-    let _ = core.disable(event, Meanwhile::Discard).unwrap();
+    let _ = core.disable(event, DisabledPolicy::Discard).unwrap();
     assert_eq!(core.activate(event, 1, || 0), Ok(Outcome::Continue));
 }
 

@@ -2,7 +2,8 @@
 
 use crate::parts::{blocked, core, registration, run_all, run_next};
 use reflex_event::{
-    Accumulation, Attribute, Core, Error, EventId, Finished, Limits, Meanwhile, Next, Outcome, Wait,
+    Accumulation, Attribute, Core, DisabledPolicy, Error, EventId, Finished, Limits, Next, Outcome,
+    Wait,
 };
 
 /// A handler waits for an event, others run, and when it occurs the handler goes on, in its place
@@ -63,7 +64,7 @@ fn a_disabled_event_wakes_nobody() {
     let work = core.register(a, registration(5, Accumulation::Count), "work").unwrap();
     let answer = core.register(a, registration(1, Accumulation::Count), "answer").unwrap();
     core.set_attribute(answer, Attribute::Wakes, true).unwrap();
-    let _ = core.disable(answer, Meanwhile::Keep).unwrap();
+    let _ = core.disable(answer, DisabledPolicy::Keep).unwrap();
     let _ = core.activate(work, 1, || 0).unwrap();
     assert_eq!(run_next(&mut core), "work");
     let _ = core.activate(answer, 1, || 0).unwrap();

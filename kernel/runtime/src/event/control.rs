@@ -8,7 +8,7 @@ use crate::dispatch::section::{Section, section};
 use crate::dispatch::timer;
 use crate::event::{attributes, calls, retire, table};
 use core::time::Duration;
-use reflex_event::{Attribute, ContextId, Error, EventId, Info, Meanwhile, Troubles};
+use reflex_event::{Attribute, ContextId, DisabledPolicy, Error, EventId, Info, Troubles};
 
 impl Runtime {
     /// Drops what an event has pending; returns how many occurrences that were.
@@ -39,7 +39,7 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Stale`].
-    pub fn disable(self, event: EventId, meanwhile: Meanwhile) -> Result<(), Error> {
+    pub fn disable(self, event: EventId, meanwhile: DisabledPolicy) -> Result<(), Error> {
         section(|cs| {
             note(with_core(cs, |core| core.disable(event, meanwhile))?);
             Ok(())

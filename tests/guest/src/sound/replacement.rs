@@ -12,8 +12,8 @@ use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::{
-    Accumulation, Activation, Context, Error, EventError, EventId, Kernel, Meanwhile, Priority,
-    Registration, ReplaceError, Runtime, Setup, System, TimerId, Trouble, log,
+    Accumulation, Activation, Context, DisabledPolicy, Error, EventError, EventId, Kernel,
+    Priority, Registration, ReplaceError, Runtime, Setup, System, TimerId, Trouble, log,
 };
 
 const STEPS: u32 = 6_000;
@@ -336,7 +336,7 @@ impl Simulation {
             }
             3 if event.timer.is_none() => event.timer = Some(kernel.timer(event.id)?),
             4 if event.held.is_none() => {
-                kernel.disable(event.id, Meanwhile::Keep)?;
+                kernel.disable(event.id, DisabledPolicy::Keep)?;
                 event.held = Some(0);
             }
             _ => {
