@@ -140,7 +140,7 @@ impl<New: UdpService<Runtime>> Serving<New> for UdpSocket {
 /// The connections of a listener or a connector.
 struct Tcp<New> {
     served: Served<Runtime>,
-    successor: Option<Successor<Runtime>>,
+    successor: Option<Successor>,
     of: PhantomData<fn() -> New>,
 }
 

@@ -76,7 +76,7 @@ pub use api::udp::{Datagram, UdpSocket};
 pub use api::udp_receive::UdpBuilder;
 pub use path::stack::Stack;
 pub use reflex_dhcp::Parameters;
-pub use table::tables::Net;
+pub use table::handle::Net;
 pub use types::counters::Counters;
 pub use types::error::{ConnectionError, Error};
 pub use types::settings::{Address, Config, InterfaceAddress, Transport};

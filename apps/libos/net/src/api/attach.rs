@@ -1,7 +1,7 @@
 //! Attaching a protocol beside the stack.
 
 use crate::path::stack::Stack;
-use crate::table::tables::Net;
+use crate::table::handle::Net;
 use crate::types::error::Error;
 use alloc::boxed::Box;
 use reflex_event::{Accumulation, EventId, Kernel, Priority, Registration};

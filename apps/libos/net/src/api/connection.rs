@@ -3,7 +3,7 @@
 use crate::api::held_endpoint::HeldEndpoint;
 use crate::ip::endpoint::Endpoint;
 use crate::table::connection_record::{Phase, Record, notice, request};
-use crate::table::tables::Net;
+use crate::table::handle::Net;
 use crate::types::error::{ConnectionError, Error};
 use crate::types::tcp_state::{TcpState, TcpStates};
 use core::cell::Cell;

@@ -5,7 +5,7 @@ use crate::api::group::register_with;
 use crate::api::service::TcpService;
 use crate::table::connection_record::{Events, Phase};
 use crate::table::flow_key::FlowKey;
-use crate::table::tables::Net;
+use crate::table::handle::Net;
 use crate::types::error::Error;
 use crate::types::settings::Settings;
 use core::net::SocketAddrV4;
@@ -70,7 +70,8 @@ impl<K: Kernel> ConnectBuilder<K> {
         context: impl Into<Context<S>>,
     ) -> Result<Connector<K>, Error> {
         let context = context.into();
-        let group = self.net.group(None, self.settings, context, register_with(context))?;
+        let register = register_with(&self.net, context);
+        let group = self.net.group(None, self.settings, context, register)?;
         Ok(Connector { net: self.net, group: group.0, owner: group.1 })
     }
 }

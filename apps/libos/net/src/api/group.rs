@@ -3,8 +3,9 @@
 use crate::api::connection::Connection;
 use crate::api::service::{TcpService, deliver};
 use crate::path::stack::Stack;
+use crate::table::handle::Net;
 use crate::table::records::Records;
-use crate::table::tables::{Group, Net, Register};
+use crate::table::tables::{Group, Register};
 use crate::types::error::Error;
 use crate::types::settings::Settings;
 use alloc::boxed::Box;
@@ -12,20 +13,25 @@ use alloc::sync::Arc;
 use reflex_event::{Accumulation, Context, Kernel, Owner, Priority, Registration};
 
 /// How connections are registered that are served by `context`.
-pub(crate) fn register_with<K: Kernel, S: TcpService<K>>(context: Context<S>) -> Arc<Register<K>> {
-    register_by(context, || Ok(deliver::<K, S>))
+pub(crate) fn register_with<K: Kernel, S: TcpService<K>>(
+    net: &Net<K>,
+    context: Context<S>,
+) -> Arc<Register> {
+    register_by(net, context, || Ok(deliver::<K, S>))
 }
 
 /// How connections are registered, those of each place with a handler of its own that `make` makes. That is
 /// code of `context`, which the stack calls, too: when it fails, so does the context.
 pub(crate) fn register_by<K: Kernel, S: 'static, F>(
+    net: &Net<K>,
     context: Context<S>,
     make: impl Fn() -> Result<F, reflex_event::Error> + Send + Sync + 'static,
-) -> Arc<Register<K>>
+) -> Arc<Register>
 where
     F: Fn(&mut S, &Connection<K>) + Send + 'static,
 {
-    Arc::new(move |net: &Net<K>, priority, index, slot| {
+    let net = net.clone();
+    Arc::new(move |priority, index, slot| {
         let connection = Connection::of_place(net.clone(), index, slot);
         let registration = Registration { priority, accumulation: Accumulation::Count };
         let made = net.kernel().contained(context.id(), (), |()| make());
@@ -46,7 +52,7 @@ impl<K: Kernel> Net<K> {
         port: Option<u16>,
         settings: Settings,
         context: Context<S>,
-        register: Arc<Register<K>>,
+        register: Arc<Register>,
     ) -> Result<(u32, Owner), Error> {
         self.kernel().guarded(|| self.make_group(port, settings, context, register))
     }
@@ -56,7 +62,7 @@ impl<K: Kernel> Net<K> {
         port: Option<u16>,
         settings: Settings,
         context: Context<S>,
-        register: Arc<Register<K>>,
+        register: Arc<Register>,
     ) -> Result<(u32, Owner), Error> {
         check(port, &settings)?;
         // A port is opened for a stack that works.

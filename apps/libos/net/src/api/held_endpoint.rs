@@ -2,7 +2,7 @@
 
 use crate::ip::endpoint::Endpoint;
 use crate::table::connection_record::request;
-use crate::table::tables::Net;
+use crate::table::handle::Net;
 use reflex_event::{Borrowed, Kernel};
 use reflex_memory::Lent;
 

@@ -3,7 +3,8 @@
 use crate::api::connection::Connection;
 use crate::api::group::{register_by, register_with};
 use crate::api::service::TcpService;
-use crate::table::tables::{Group, Net, Register};
+use crate::table::handle::Net;
+use crate::table::tables::{Group, Register};
 use crate::types::error::Error;
 use crate::types::settings::{Settings, Transport};
 use alloc::sync::Arc;
@@ -80,7 +81,8 @@ impl<K: Kernel> ListenBuilder<K> {
         context: impl Into<Context<S>>,
     ) -> Result<Listener<K>, Error> {
         let context = context.into();
-        self.open(context, register_with(context))
+        let register = register_with(&self.net, context);
+        self.open(context, register)
     }
 
     /// Opens the port for connections that are told to handlers of their places: `make` makes one
@@ -98,14 +100,11 @@ impl<K: Kernel> ListenBuilder<K> {
         F: Fn(&mut S, &Connection<K>) + Send + 'static,
     {
         let context = context.into();
-        self.open(context, register_by(context, make))
+        let register = register_by(&self.net, context, make);
+        self.open(context, register)
     }
 
-    fn open<S>(
-        self,
-        context: Context<S>,
-        register: Arc<Register<K>>,
-    ) -> Result<Listener<K>, Error> {
+    fn open<S>(self, context: Context<S>, register: Arc<Register>) -> Result<Listener<K>, Error> {
         let (group, owner) = self.net.group(Some(self.port), self.settings, context, register)?;
         self.net.announce(Transport::Tcp, self.port);
         Ok(Listener { net: self.net, port: self.port, group, owner })
@@ -139,7 +138,7 @@ impl<K: Kernel> Listener<K> {
     }
 
     /// What there is to see of the group; 0 when it is not this one's any more.
-    fn look(&self, look: impl FnOnce(&Group<K>) -> u32) -> u32 {
+    fn look(&self, look: impl FnOnce(&Group) -> u32) -> u32 {
         self.net.with(|shared| {
             let group = &shared.groups[self.group as usize];
             if group.is_of(self.owner) { look(group) } else { 0 }

@@ -7,8 +7,9 @@ use crate::api::group::register_with;
 use crate::api::listener::Listener;
 use crate::api::service::{TcpService, UdpService, deliver};
 use crate::api::udp::UdpSocket;
+use crate::table::handle::Net;
 use crate::table::records::Records;
-use crate::table::tables::{Net, Register};
+use crate::table::tables::Register;
 use alloc::sync::Arc;
 use reflex_event::{Context, EventId, Kernel, Owner};
 
@@ -21,8 +22,8 @@ pub struct Served<K: Kernel> {
 }
 
 /// How further connections will be registered.
-pub struct Successor<K: Kernel> {
-    register: Arc<Register<K>>,
+pub struct Successor {
+    register: Arc<Register>,
 }
 
 impl<K: Kernel> Served<K> {
@@ -57,10 +58,10 @@ impl<K: Kernel> Served<K> {
     pub fn prepare<S: TcpService<K>>(
         &self,
         context: Context<S>,
-    ) -> Result<Successor<K>, reflex_event::Error> {
+    ) -> Result<Successor, reflex_event::Error> {
         let own = self.owner.context == context.id();
         if own && self.net.with(|shared| shared.groups[self.group as usize].is_of(self.owner)) {
-            Ok(Successor { register: register_with(context) })
+            Ok(Successor { register: register_with(&self.net, context) })
         } else {
             Err(reflex_event::Error::Foreign)
         }
@@ -69,7 +70,7 @@ impl<K: Kernel> Served<K> {
     /// From now on further connections are served as was prepared. Returns how it was before,
     /// which had better be dropped outside of sections.
     #[must_use]
-    pub fn hand_over(&self, to: Successor<K>) -> Successor<K> {
+    pub fn hand_over(&self, to: Successor) -> Successor {
         self.net.with(|shared| {
             let group = &mut shared.groups[self.group as usize];
             if !group.is_of(self.owner) {

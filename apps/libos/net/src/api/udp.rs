@@ -1,8 +1,9 @@
 //! The application's handle of a UDP socket.
 
 use crate::table::datagram_queue::Place;
+use crate::table::handle::Net;
 use crate::table::socket_record::{HEADERS, PIECE, UdpRecord};
-use crate::table::tables::{Net, Shared};
+use crate::table::tables::Shared;
 use crate::types::error::Error;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use reflex_event::{EventId, Kernel, Owner};
@@ -77,7 +78,7 @@ impl<K: Kernel> UdpSocket<K> {
     }
 
     /// Takes a place in the send queue.
-    fn reserve(&self, shared: &mut Shared<K>, to: Ipv4Addr, length: usize) -> Result<Place, Error> {
+    fn reserve(&self, shared: &mut Shared, to: Ipv4Addr, length: usize) -> Result<Place, Error> {
         if !shared.sockets[self.index as usize].is_of(self.owner) {
             return Err(Error::Closed);
         }
@@ -92,7 +93,7 @@ impl<K: Kernel> UdpSocket<K> {
     /// Writes the last piece of a datagram, and lets it go: the event to activate.
     fn complete(
         &self,
-        shared: &mut Shared<K>,
+        shared: &mut Shared,
         place: Place,
         piece: &[u8],
         from: usize,

@@ -12,7 +12,8 @@ use crate::path::classify::{Class, classify};
 use crate::path::stack::Stack;
 use crate::table::connection_record::{Events, Phase, Record};
 use crate::table::flow_key::FlowKey;
-use crate::table::tables::{Net, Register, Shared};
+use crate::table::handle::Net;
+use crate::table::tables::{Register, Shared};
 use crate::types::error::Error;
 use crate::types::settings::Settings;
 use alloc::sync::Arc;
@@ -135,7 +136,7 @@ impl<K: Kernel> Stack<K> {
     }
 }
 
-impl<K: Kernel> Shared<K> {
+impl Shared {
     /// What there is for the 4-tuple of an opening segment.
     fn present(&mut self, key: &FlowKey, hash: u32, frame: &Frame) -> Present {
         match self.flows.find(&self.records, key, hash) {
@@ -185,13 +186,13 @@ impl<K: Kernel> Shared<K> {
 }
 
 /// A record that is to be made, and with what.
-struct Unbuilt<K: Kernel> {
+struct Unbuilt {
     group: u32,
     index: u32,
     slot: u32,
     settings: Settings,
     pool: &'static Pool,
-    register: Arc<Register<K>>,
+    register: Arc<Register>,
 }
 
 impl<K: Kernel> Net<K> {
@@ -217,7 +218,7 @@ impl<K: Kernel> Net<K> {
     }
 
     /// The parts of a record. Those there are when one cannot be made are given back.
-    fn build(&self, unbuilt: &Unbuilt<K>) -> Result<(Lent<Endpoint>, Events), Error> {
+    fn build(&self, unbuilt: &Unbuilt) -> Result<(Lent<Endpoint>, Events), Error> {
         let Unbuilt { index, settings, pool, .. } = *unbuilt;
         let (stack, kernel) = (self.stack()?, self.kernel());
         let endpoint = Endpoint::new(pool, settings.receive_buffer, settings.send_buffer)
@@ -239,21 +240,21 @@ impl<K: Kernel> Net<K> {
     }
 
     /// Registers a record with the context that serves it.
-    fn register_built(&self, unbuilt: &Unbuilt<K>) -> Result<EventId, reflex_event::Error> {
+    fn register_built(&self, unbuilt: &Unbuilt) -> Result<EventId, reflex_event::Error> {
         let Unbuilt { group, index, slot, settings, .. } = *unbuilt;
-        let registered = (unbuilt.register)(self, settings.priority, index, slot);
+        let registered = (unbuilt.register)(settings.priority, index, slot);
         if registered != Err(reflex_event::Error::WrongState) {
             return registered;
         }
         // The context has just been replaced: by now the group knows the new one.
         let register = self.with(|shared| Arc::clone(&shared.groups[group as usize].register));
-        register(self, settings.priority, index, slot)
+        register(settings.priority, index, slot)
     }
 }
 
-impl<K: Kernel> Shared<K> {
+impl Shared {
     /// Takes the next record of a group that is to be made.
-    fn take_unbuilt(&mut self, group: u32) -> Result<Unbuilt<K>, Error> {
+    fn take_unbuilt(&mut self, group: u32) -> Result<Unbuilt, Error> {
         let owner = &mut self.groups[group as usize];
         let settings = owner.settings;
         let (pool, register) = (owner.pool, Arc::clone(&owner.register));

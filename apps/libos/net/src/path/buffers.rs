@@ -5,7 +5,7 @@
 //! the next is made when as many have been lost as all of them have.
 
 use crate::path::stack::Stack;
-use crate::table::tables::Net;
+use crate::table::handle::Net;
 use reflex_event::Kernel;
 use reflex_hil::Frame;
 use reflex_memory::Content;

@@ -14,7 +14,7 @@ use crate::path::run_state::{Outcome, Run, WaitsFor};
 use crate::path::stack::Stack;
 use crate::table::connection_record::{Phase, notice, request};
 use crate::table::flow_key::FlowKey;
-use crate::table::tables::Net;
+use crate::table::handle::Net;
 use crate::table::waiter::Waiter;
 use crate::types::error::ConnectionError;
 use crate::types::settings::{CONNECT, FIN_WAIT, GIVE_UP, HANDSHAKE};

@@ -4,8 +4,9 @@
 use crate::path::owner_visit::Visit;
 use crate::path::stack::Stack;
 use crate::table::connection_record::{Phase, request};
+use crate::table::handle::Net;
 use crate::table::records::Records;
-use crate::table::tables::{Net, Shared};
+use crate::table::tables::Shared;
 use crate::types::error::Error;
 use reflex_event::{ContextId, EventId, Kernel, Owner};
 use reflex_hil::Frame;
@@ -102,7 +103,7 @@ impl<K: Kernel> Net<K> {
     }
 }
 
-impl<K: Kernel> Shared<K> {
+impl Shared {
     /// Closes a group of an owner that has been given up.
     fn mark_orphaned(&mut self, group: u32, owner: Owner) {
         let orphan = &mut self.groups[group as usize];

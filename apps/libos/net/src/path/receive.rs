@@ -14,8 +14,9 @@ use crate::path::classify::{Bad, Class, classify};
 use crate::path::stack::Stack;
 use crate::table::connection_record::Phase;
 use crate::table::flow_key::FlowKey;
+use crate::table::handle::Net;
 use crate::table::queue::Full;
-use crate::table::tables::{Net, Shared};
+use crate::table::tables::Shared;
 use reflex_event::{EventId, Kernel};
 use reflex_hil::Frame;
 
@@ -80,7 +81,7 @@ impl<K: Kernel> Stack<K> {
     }
 }
 
-impl<K: Kernel> Shared<K> {
+impl Shared {
     /// Queues a frame with its owner. Constant time, without a heap. The connections of one group at
     /// most may run at once: `urgent`, if that is known already.
     #[inline]

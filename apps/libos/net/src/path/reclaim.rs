@@ -1,8 +1,9 @@
 //! What a context had in an earlier life is its own again when it opens the same port with buffers of the same
 //! sizes: connections' records and sockets are never freed, and lie in its event memory.
 
+use crate::table::handle::Net;
 use crate::table::port::Page;
-use crate::table::tables::{Group, Net, Register, Shared};
+use crate::table::tables::{Group, Register, Shared};
 use crate::types::error::Error;
 use crate::types::settings::{Settings, UdpSettings};
 use alloc::boxed::Box;
@@ -20,7 +21,7 @@ impl<K: Kernel> Net<K> {
         owner: Owner,
         port: Option<u16>,
         settings: &Settings,
-        (register, pool): (&Arc<Register<K>>, &'static Pool),
+        (register, pool): (&Arc<Register>, &'static Pool),
     ) -> Result<Option<u32>, Error> {
         let mut page = port.and_then(|port| self.page(|shared| &shared.ports, port));
         for group in 0..self.with(|shared| shared.groups.len()) as u32 {
@@ -40,16 +41,16 @@ impl<K: Kernel> Net<K> {
 }
 
 /// The events of a group that was reclaimed, and what is to be dropped outside of sections.
-type Reclaimed<K> = ([Option<EventId>; 2], Arc<Register<K>>);
+type Reclaimed = ([Option<EventId>; 2], Arc<Register>);
 
-impl<K: Kernel> Group<K> {
+impl Group {
     /// Its own registrations with the stack.
     pub(crate) fn events(&self) -> [Option<EventId>; 2] {
         [self.opening_event, self.run_event]
     }
 }
 
-impl<K: Kernel> Shared<K> {
+impl Shared {
     /// Gives a context `group`, if it had it in an earlier life and it fits: the group's events, and
     /// how its connections were registered then.
     fn reclaim(
@@ -58,8 +59,8 @@ impl<K: Kernel> Shared<K> {
         owner: Owner,
         (port, page): (Option<u16>, &mut Option<Box<Page>>),
         settings: &Settings,
-        (register, pool): (Arc<Register<K>>, &'static Pool),
-    ) -> Result<Option<Reclaimed<K>>, Error> {
+        (register, pool): (Arc<Register>, &'static Pool),
+    ) -> Result<Option<Reclaimed>, Error> {
         let room = self.records.room(group);
         let Some(orphan) = self.groups.get_mut(group as usize) else { return Ok(None) };
         let buffers = |of: &Settings| (of.receive_buffer, of.send_buffer);

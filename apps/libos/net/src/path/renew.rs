@@ -2,7 +2,8 @@
 //! or an endpoint, if its own stays as it is for ever.
 
 use crate::ip::endpoint::Endpoint;
-use crate::table::tables::{Net, Shared};
+use crate::table::handle::Net;
+use crate::table::tables::Shared;
 use crate::types::error::Error;
 use alloc::sync::Arc;
 use reflex_event::Kernel;
@@ -66,7 +67,7 @@ impl<K: Kernel> Net<K> {
             let priority = group.settings.priority;
             (Arc::clone(&group.register), group.life, priority, record.slot, record.events)
         });
-        let application = register(self, priority, index, slot)?;
+        let application = register(priority, index, slot)?;
         if let Some(events) = events {
             self.kernel().set_priority(events.segment, priority)?;
         }
@@ -81,7 +82,7 @@ impl<K: Kernel> Net<K> {
     }
 }
 
-impl<K: Kernel> Shared<K> {
+impl Shared {
     /// What a free record lacks: a registration with its owner's present life, and an endpoint
     /// with memory that may be written to.
     fn lacks(&self, index: u32) -> (bool, bool) {

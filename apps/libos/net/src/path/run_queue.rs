@@ -65,7 +65,7 @@ impl<K: Kernel> Stack<K> {
     }
 }
 
-impl<K: Kernel> Shared<K> {
+impl Shared {
     /// Lets a connection run soon: what is to be activated for that.
     #[inline]
     pub(crate) fn make_ready(&mut self, index: u32) -> Option<EventId> {

@@ -9,7 +9,7 @@ use crate::table::waiter::Waiter;
 use crate::types::error::ConnectionError;
 use crate::types::tcp_state::TcpStates;
 use core::time::Duration;
-use reflex_event::{EventId, Kernel, Priority, TimerId};
+use reflex_event::{EventId, Priority, TimerId};
 use reflex_hil::Frame;
 use reflex_memory::Lent;
 use smoltcp::socket::tcp::State;
@@ -119,7 +119,7 @@ impl Outcome {
     }
 }
 
-impl<K: Kernel> Shared<K> {
+impl Shared {
     /// Takes what a run needs; false when there is nothing to do or the application is at it.
     /// Written in place: there is a good deal of it.
     #[inline]

@@ -3,9 +3,9 @@
 use crate::table::tables::Shared;
 use crate::table::wait_list::Waiting;
 use crate::table::waiter::Waiter;
-use reflex_event::{EventId, Kernel};
+use reflex_event::EventId;
 
-impl<K: Kernel> Shared<K> {
+impl Shared {
     /// Lets `waiter` wait for a transmit buffer, if it does not wait already.
     pub(crate) fn wait_for_buffer(&mut self, waiter: Waiter) {
         let Self { records, sockets, attached_waits: attached, .. } = self;

@@ -1,11 +1,12 @@
 //! Making room in the shared tables. All that takes time in proportion to what is there is done
 //! outside of sections, or in many; these are the cold paths of opening ports.
 
+use crate::table::handle::Net;
 use crate::table::index::NONE;
 use crate::table::port::{Page, PortTable};
 use crate::table::records::Records;
 use crate::table::socket_record::UdpRecord;
-use crate::table::tables::{Group, Net, Shared};
+use crate::table::tables::{Group, Shared};
 use crate::types::error::Error;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,7 +14,7 @@ use reflex_event::Kernel;
 
 impl<K: Kernel> Net<K> {
     /// Adds a group of connections, which listens on `port` if there is one.
-    pub(crate) fn add_group(&self, port: Option<u16>, group: Box<Group<K>>) -> Result<u32, Error> {
+    pub(crate) fn add_group(&self, port: Option<u16>, group: Box<Group>) -> Result<u32, Error> {
         let connections = group.settings.connections as usize;
         let priority = group.settings.priority;
         let records = Vec::with_capacity(connections);
@@ -65,14 +66,14 @@ impl<K: Kernel> Net<K> {
     /// A page for `port`, if the table needs one.
     pub(crate) fn page(
         &self,
-        table: impl FnOnce(&Shared<K>) -> &PortTable,
+        table: impl FnOnce(&Shared) -> &PortTable,
         port: u16,
     ) -> Option<Box<Page>> {
         self.with(|shared| table(shared).needs_page(port)).then(PortTable::page)
     }
 
     /// Makes room for one more in a directory: what is moved in a section is pointers.
-    pub(crate) fn make_room<T>(&self, directory: impl Fn(&mut Shared<K>) -> &mut Vec<T>) {
+    pub(crate) fn make_room<T>(&self, directory: impl Fn(&mut Shared) -> &mut Vec<T>) {
         let full = self.with(|shared| {
             let directory = directory(shared);
             (directory.len() == directory.capacity()).then_some(directory.len())

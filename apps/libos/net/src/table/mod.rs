@@ -5,6 +5,7 @@ pub(crate) mod datagram_queue;
 pub(crate) mod flow;
 pub(crate) mod flow_key;
 pub(crate) mod grow;
+pub(crate) mod handle;
 pub(crate) mod index;
 pub(crate) mod lost_buffers;
 pub(crate) mod port;

@@ -4,7 +4,7 @@
 //! in proportion to anything.
 
 use crate::table::connection_record::{Events, Phase, Record};
-use crate::table::flow::{FlowHash, FlowTable};
+use crate::table::flow::FlowTable;
 use crate::table::flow_key::FlowKey;
 use crate::table::index::{Directory, NONE};
 use crate::table::lost_buffers::LostBuffers;
@@ -17,21 +17,21 @@ use crate::table::socket_record::UdpRecord;
 use crate::table::wait_list::WaitList;
 use crate::table::waiter::Wait;
 use crate::types::counters::Counters;
-use crate::types::settings::{Config, InterfaceAddress, Settings, Transport};
+use crate::types::settings::{InterfaceAddress, Settings};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use reflex_event::{Ceiling, ContextId, EventId, Kernel, Owner, Priority};
+use reflex_event::{EventId, Owner, Priority};
 use reflex_hil::{AttachedProtocol, Frame};
 use reflex_memory::Pool;
-use spin::Once;
 
-/// Registers the handler of one record with the application's context.
-pub(crate) type Register<K> =
-    dyn Fn(&Net<K>, Priority, u32, u32) -> Result<EventId, reflex_event::Error> + Send + Sync;
+/// Registers the handler of one record with the application's context: at a priority, for the record of an index,
+/// and which it is of its owner's.
+pub(crate) type Register =
+    dyn Fn(Priority, u32, u32) -> Result<EventId, reflex_event::Error> + Send + Sync;
 
 /// All connections of one listener, or all that one context opens.
-pub(crate) struct Group<K: Kernel> {
+pub(crate) struct Group {
     /// The context that serves them, and in which of its lives.
     pub(crate) owner: Owner,
     /// Counts those lives here: records of an earlier one are to be registered anew.
@@ -43,7 +43,7 @@ pub(crate) struct Group<K: Kernel> {
     /// Not after the listener was closed.
     pub(crate) listening: bool,
     pub(crate) settings: Settings,
-    pub(crate) register: Arc<Register<K>>,
+    pub(crate) register: Arc<Register>,
     pub(crate) pool: &'static Pool,
     /// Opening segments.
     pub(crate) openings: Queue,
@@ -62,13 +62,13 @@ pub(crate) struct Group<K: Kernel> {
     pub(crate) queued: u32,
 }
 
-impl<K: Kernel> Group<K> {
+impl Group {
     /// One without connections, that does not listen yet.
     pub(crate) fn new(
         owner: Owner,
         port: Option<u16>,
         settings: Settings,
-        register: Arc<Register<K>>,
+        register: Arc<Register>,
         pool: &'static Pool,
     ) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl<K: Kernel> Group<K> {
     }
 }
 
-pub(crate) struct Shared<K: Kernel> {
+pub(crate) struct Shared {
     /// Longest IPv4 packet.
     pub(crate) mtu: usize,
     pub(crate) address: Option<InterfaceAddress>,
@@ -108,7 +108,7 @@ pub(crate) struct Shared<K: Kernel> {
     /// Connections that the flow table has to have room for.
     pub(crate) places: usize,
     pub(crate) records: Records,
-    pub(crate) groups: Directory<Group<K>>,
+    pub(crate) groups: Directory<Group>,
     /// Listening TCP ports and their groups.
     pub(crate) ports: PortTable,
     pub(crate) frames: FrameStore,
@@ -152,7 +152,7 @@ pub(crate) struct Shared<K: Kernel> {
 /// Most frames that wait for the handler of everything without a connection.
 const UNMATCHED: u16 = 64;
 
-impl<K: Kernel> Shared<K> {
+impl Shared {
     pub(crate) fn new(mtu: usize, frames: u32) -> Self {
         Self {
             mtu,
@@ -230,7 +230,7 @@ impl<K: Kernel> Shared<K> {
     }
 
     /// Cuts short the oldest TIME-WAIT of `group`: its record is free. False when there is none.
-    fn cut_short(&mut self, group: u32) -> bool {
+    pub(crate) fn cut_short(&mut self, group: u32) -> bool {
         let oldest = self.groups[group as usize].time_wait.front();
         let Some(index) = oldest.filter(|index| self.records[*index].endpoint.is_some()) else {
             return false;
@@ -318,114 +318,5 @@ impl<K: Kernel> Shared<K> {
     pub(crate) fn live(&mut self, index: u32, generation: u64) -> Option<&mut Record> {
         let record = self.records.get_mut(index)?;
         (record.generation == generation).then_some(record)
-    }
-}
-
-impl<K: Kernel> Net<K> {
-    /// Cuts short the oldest TIME-WAIT of `group`, and takes its record.
-    pub(crate) fn take_oldest_time_wait(&self, group: u32) -> Option<u32> {
-        if !self.with(|shared| shared.cut_short(group)) {
-            return None;
-        }
-        self.drop_dead();
-        self.with(|shared| shared.take_free(group))
-    }
-}
-
-/// A network stack: what applications open sockets with.
-///
-/// ```text
-/// let (net, stack) = Net::new(kernel, receive, transmit, config);
-/// let context = /* a context of its own with the state `stack` */;
-/// let interrupts = net.start(context, priority)?;
-/// /* from then on, each interrupt of the interface is an occurrence of one of `interrupts` */
-/// ```
-pub struct Net<K: Kernel> {
-    inner: Arc<Inner<K>>,
-}
-
-struct Inner<K: Kernel> {
-    kernel: K,
-    hash: FlowHash,
-    shared: Ceiling<Shared<K>>,
-    /// The stack's context, once it has been started, and its registrations.
-    stack: Once<ContextId>,
-    events: Once<StackEvents>,
-    opened: Option<fn(Transport, u16)>,
-}
-
-/// The stack's own registrations.
-#[derive(Clone, Copy)]
-pub(crate) struct StackEvents {
-    pub(crate) received: EventId,
-    pub(crate) transmit_ready: EventId,
-    pub(crate) tick_timer: reflex_event::TimerId,
-    /// Activated by the kernel when a context has been given up.
-    pub(crate) owner_gone: EventId,
-    /// Activated when a buffer of a frame does not come back.
-    pub(crate) replace_buffers: EventId,
-}
-
-impl<K: Kernel> Net<K> {
-    /// A handle of tables that nothing has been put into.
-    pub(crate) fn of(kernel: K, hash: FlowHash, shared: Shared<K>, config: &Config) -> Self {
-        let inner = Inner {
-            kernel,
-            hash,
-            shared: Ceiling::new(shared),
-            stack: Once::new(),
-            events: Once::new(),
-            opened: config.opened,
-        };
-        Self { inner: Arc::new(inner) }
-    }
-
-    /// The stack has been started in a context, with these registrations.
-    pub(crate) fn started(&self, stack: ContextId, events: StackEvents) {
-        self.inner.stack.call_once(|| stack);
-        self.inner.events.call_once(|| events);
-    }
-
-    /// The stack's context, once it has been started.
-    pub(crate) fn stack_context(&self) -> Option<ContextId> {
-        self.inner.stack.get().copied()
-    }
-
-    /// Tells that a port is open, if that was asked for.
-    pub(crate) fn announce(&self, transport: Transport, port: u16) {
-        if let Some(opened) = self.inner.opened {
-            opened(transport, port);
-        }
-    }
-
-    pub(crate) fn kernel(&self) -> &K {
-        &self.inner.kernel
-    }
-
-    /// The hash of 4-tuples.
-    pub(crate) fn hash(&self) -> &FlowHash {
-        &self.inner.hash
-    }
-
-    pub(crate) fn events(&self) -> Option<&StackEvents> {
-        self.inner.events.get()
-    }
-
-    #[inline]
-    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Shared<K>) -> R) -> R {
-        self.inner.shared.with(&self.inner.kernel, work)
-    }
-
-    /// Activates an event of ours. It can only be refused when its registration has ended or
-    /// four billion occurrences are pending; either way there is nobody to tell.
-    #[inline]
-    pub(crate) fn activate(&self, event: EventId) {
-        let _ = self.inner.kernel.activate(event, 1);
-    }
-}
-
-impl<K: Kernel> Clone for Net<K> {
-    fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
     }
 }
