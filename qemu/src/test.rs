@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 
 use crate::build::{build, variable};
@@ -38,6 +38,8 @@ use tally::{Skipping, Tally};
 const END_TO_END: &str = "reflex-e2e";
 /// The package of tests that download programs of the world.
 const WORLD: &str = "reflex-world";
+/// The image that is booted there.
+const WORLD_IMAGE: &str = "echo";
 /// What end-to-end tests drive guests with.
 const CLIENTS: [Package; 5] =
     [Package::Qemu, Package::Curl, Package::ApacheBench, Package::Wrk, Package::Ping];
@@ -85,17 +87,16 @@ pub struct Arguments {
 /// Runs the subcommand.
 pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     let project = Project::here()?;
-    // Programs of the world need neither guests nor what drives them.
+    // Programs of the world are clients enough for the guests among them.
     let only_world = arguments.only == Some(Part::World);
     let means = match only_world {
         false => Means::provide(&project, installing),
-        true => Means::without_guests(),
+        true => Means::without_clients(installing),
     };
     let first_seed = arguments.seed.unwrap_or_else(new_seed);
     let skipping = if arguments.allow_skip { Skipping::Allowed } else { Skipping::Fails };
     match &means.emulator {
         Ok(emulator) => console::note("Emulator", emulator),
-        Err(_) if only_world => {}
         Err(error) => console::warning(format!("no test can boot a guest: {error:#}")),
     }
     if project.is_fresh() && arguments.filter.is_none() {
@@ -176,11 +177,11 @@ impl Means {
         Means { emulator, clients, network: namespace::within(|| ()).map_err(Into::into) }
     }
 
-    /// What is needed when no guest is to be booted: nothing is looked for, or installed.
-    fn without_guests() -> Means {
-        let no_guest = || anyhow!("no guest is to be booted");
-        let network = namespace::within(|| ()).map_err(Into::into);
-        Means { emulator: Err(no_guest()), clients: Err(no_guest()), network }
+    /// What is needed where end-to-end tests are not: their programs are not looked for, or installed.
+    fn without_clients(installing: Installing) -> Means {
+        let emulator = packages::emulator(installing);
+        let clients = Err(anyhow!("no end-to-end test is to be run"));
+        Means { emulator, clients, network: namespace::within(|| ()).map_err(Into::into) }
     }
 }
 
@@ -379,26 +380,34 @@ impl Run {
         if let Err(error) = &self.means.clients {
             return Ok(self.cannot_run("end-to-end tests", error));
         }
-        let named = newest.map(|newest| newest.named().to_owned()).or_else(machine::named);
-        let mut environment: Vec<(String, OsString)> = Vec::new();
-        environment.extend(named.map(|path| (machine::QEMU_VARIABLE.to_owned(), path.into())));
-        for image in &self.project.images {
-            let file = self.build(image).context("end-to-end tests need every image");
-            match file {
-                Ok(file) => {
-                    environment.push((variable(&image.name), file.into()));
-                }
-                Err(error) => {
-                    console::error(format!("{error:#}"));
-                    return Ok(Tally::FAILURE);
-                }
+        let every = self.project.images.iter();
+        let environment = match self.guests_environment(newest, every) {
+            Ok(environment) => environment,
+            Err(error) => {
+                console::error(format!("end-to-end tests need every image: {error:#}"));
+                return Ok(Tally::FAILURE);
             }
-        }
+        };
         let selection = vec!["--package".to_owned(), END_TO_END.to_owned()];
         match newest {
             None => self.cargo_test(selection, self.selected(), environment, seed),
             Some(_) => self.essential_end_to_end_tests(selection, environment, seed),
         }
+    }
+
+    /// What tests are told that boot guests: which QEMU, and where these images lie.
+    fn guests_environment<'a>(
+        &self,
+        newest: Option<&Emulator>,
+        images: impl Iterator<Item = &'a Image>,
+    ) -> Result<Vec<(String, OsString)>> {
+        let named = newest.map(|newest| newest.named().to_owned()).or_else(machine::named);
+        let mut environment: Vec<(String, OsString)> = Vec::new();
+        environment.extend(named.map(|path| (machine::QEMU_VARIABLE.to_owned(), path.into())));
+        for image in images {
+            environment.push((variable(&image.name), self.build(image)?.into()));
+        }
+        Ok(environment)
     }
 
     /// Those of the essentials; one that is not there has failed.
@@ -424,13 +433,22 @@ impl Run {
         Ok(tally)
     }
 
-    /// Tests among programs of the world. These need no guest.
+    /// Tests among programs of the world, some with a guest.
     fn world_tests(&self, seed: u64) -> Result<Tally> {
-        if let Err(error) = &self.means.network {
+        let emulator = self.means.emulator.as_ref().map(|_| ());
+        if let Err(error) = self.means.network.as_ref().and(emulator) {
             return Ok(self.cannot_run("tests among programs of the world", error));
         }
+        let images = self.project.images.iter().filter(|image| image.name == WORLD_IMAGE);
+        let environment = match self.guests_environment(None, images) {
+            Ok(environment) => environment,
+            Err(error) => {
+                console::error(format!("{error:#}"));
+                return Ok(Tally::FAILURE);
+            }
+        };
         let selection = vec!["--package".to_owned(), WORLD.to_owned()];
-        self.cargo_test(selection, self.selected(), Vec::new(), seed)
+        self.cargo_test(selection, self.selected(), environment, seed)
     }
 
     fn cannot_run(&self, what: &str, error: &anyhow::Error) -> Tally {

@@ -3,9 +3,10 @@
 //!
 //! The client is the one of the image; what an interface does for it (ARP, probing, the next hop) is
 //! [`host`]. Its clock is moved on where it waits, so that leases of minutes take moments; the servers'
-//! clocks are real.
+//! clocks are real. In [`image`] a whole image boots among them, in real time.
 
 mod host;
+mod image;
 mod pairs;
 mod servers;
 mod single;
