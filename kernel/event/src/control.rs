@@ -115,7 +115,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if next != NONE {
             self.table.at(next).previous_owned = previous;
         }
-        let context = self.contexts.name(context);
+        let context = self.contexts.at(context).name;
         Unregistered { context, priority, handler, dropped: 0, outcome: Outcome::Continue }
     }
 
@@ -259,15 +259,27 @@ impl<H: Copy, C: Copy> Core<H, C> {
         now: impl FnOnce() -> u64,
     ) -> Result<(u32, Outcome), Error> {
         let record = self.table.live_at(id)?;
+        if record.pending != 0 {
+            return Ok(self.enable_waiting(id.index, now()));
+        }
+        record.gate.set(Gate::DISABLED, false);
+        Ok((0, Outcome::Continue))
+    }
+
+    /// [`Core::enable`] of what has something pending.
+    #[cold]
+    #[inline(never)]
+    fn enable_waiting(&mut self, index: u32, now: u64) -> (u32, Outcome) {
+        let record = self.table.at(index);
         let gate = record.gate;
         record.gate.set(Gate::DISABLED, false);
-        if record.pending == 0 || !gate.has(Gate::DISABLED) {
-            return Ok((0, Outcome::Continue));
+        if !gate.has(Gate::DISABLED) {
+            (0, Outcome::Continue)
+        } else if gate.has(Gate::COUNTING) {
+            (core::mem::take(&mut record.pending), Outcome::Continue)
+        } else {
+            (0, self.occurred(index, now))
         }
-        if gate.has(Gate::COUNTING) {
-            return Ok((core::mem::take(&mut record.pending), Outcome::Continue));
-        }
-        Ok((0, self.occurred(id.index, now())))
     }
 
     /// Gives a registration a trait, or takes it away.
@@ -311,7 +323,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         };
         let context = record.context;
         let mut info = Info {
-            context: self.contexts.name(context),
+            context: self.contexts.at(context).name,
             registration: Registration {
                 priority: record.priority,
                 accumulation: record.accumulation,

@@ -53,7 +53,7 @@ impl<T: Copy> Wheel<T> {
 
     /// [`expire`](Self::expire), and the granule at the beginning of which it should be called
     /// next, as by [`next_expiry`](Self::next_expiry); `None` while no timer is armed.
-    #[inline]
+    #[inline(always)]
     pub fn expire_and_next(&mut self, now: u64) -> (Step<T>, Option<u64>) {
         // Only granules that have begun: a deadline was rounded up to one.
         let ticks = now >> GRANULARITY_BITS;
@@ -96,7 +96,7 @@ impl<T: Copy> Wheel<T> {
     }
 
     /// Fires a timer, the first of `slot`; and says in which granule there is more to do.
-    #[inline]
+    #[inline(always)]
     fn fire(&mut self, slot: Slot, index: u32, now: u64) -> (Fired<T>, Option<u64>) {
         let entry = self.store.entry_mut(index);
         let tick = entry.tick;

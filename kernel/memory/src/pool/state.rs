@@ -254,7 +254,9 @@ impl State {
     #[inline(always)]
     fn taken(&mut self, granules: usize, kind: Kind) {
         self.free -= granules;
-        self.least = self.least.min(self.free);
+        if self.free < self.least {
+            self.least = self.free;
+        }
         self.count += 1;
         if kind == Kind::Own {
             self.own += granules;

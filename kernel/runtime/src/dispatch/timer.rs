@@ -155,20 +155,25 @@ pub(crate) fn remove(cs: &Section, timer: TimerId) -> Result<(), Error> {
 }
 
 /// Expires the first timer that is due, and sets the next interrupt; when more are due, the job is
-/// posted.
+/// posted. Returns what the timer leads to, and how often it has been due.
 #[inline(always)]
-pub(crate) fn step(cs: &Section) -> Step<Due> {
+pub(crate) fn step(cs: &Section) -> Option<(Due, u32)> {
     let mut timers = cpu::this().timers.borrow(cs);
     let now = clock().now();
     let alarm = &cpu::this().alarm;
     alarm.forget();
     let (step, next) = timers.wheel.expire_and_next(now);
+    // Of the rest nothing is kept.
+    let fired = match step {
+        Step::Fired(fired) => Some((fired.payload, fired.count)),
+        Step::Cascading | Step::Idle => None,
+    };
     match next {
         Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
         Some(next) => alarm.set(apic(), next, now),
         None => {}
     }
-    step
+    fired
 }
 
 /// Takes the job back if it was posted and nothing else was: the caller is then to expire in

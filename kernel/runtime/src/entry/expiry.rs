@@ -9,7 +9,6 @@ use crate::dispatch::{timer, watchdog};
 use crate::event::activate::{activate_deferred, activate_held};
 use crate::event::attributes;
 use reflex_event::{Error, EventId};
-use reflex_timer::Step;
 
 /// When a handler that is due runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,25 +34,35 @@ pub(crate) fn init(start: &Start, time: Timekeeping, limit: usize) -> Result<(),
 /// not kept waiting by the others' expiries.
 #[inline(never)]
 pub(crate) fn expire(outermost: &mut Outermost, when: When) {
-    let Step::Fired(fired) = timer::step(outermost) else { return };
+    expire_here(outermost, when);
+}
+
+/// [`expire`] as a part of the caller, of which each instruction counts.
+#[inline(always)]
+pub(crate) fn expire_here(outermost: &mut Outermost, when: When) {
+    let Some((due, count)) = timer::step(outermost) else { return };
+    let Due::Event(event) = due else { return carry_out(outermost, due) };
+    let event = EventId::from_word(event);
     // A stale event was unregistered while its timer was armed, and a full counter says as much
     // as a counter can.
-    let _ = match fired.payload {
-        Due::Event(event) => {
-            let event = EventId::from_word(event);
-            match when {
-                When::Now => activate_held(outermost, event, fired.count),
-                When::Deferred => activate_deferred(outermost, event, fired.count),
-            }
-        }
-        Due::TimeOut(event) => attributes::timed_out(outermost, EventId::from_word(event)),
-        Due::Life(supervision) => {
-            supervision.due(outermost);
-            Ok(())
-        }
-        Due::Watchdog => {
-            watchdog::feed(outermost);
-            Ok(())
-        }
+    let _ = match when {
+        When::Now => activate_held(outermost, event, count),
+        When::Deferred => activate_deferred(outermost, event, count),
     };
+}
+
+/// Does what a timer leads to that activates no event by itself.
+#[cold]
+#[inline(never)]
+fn carry_out(outermost: &mut Outermost, due: Due) {
+    match due {
+        // Dealt with before.
+        Due::Event(_) => {}
+        Due::TimeOut(event) => {
+            // As for an event's own timer.
+            let _ = attributes::timed_out(outermost, EventId::from_word(event));
+        }
+        Due::Life(supervision) => supervision.due(outermost),
+        Due::Watchdog => watchdog::feed(outermost),
+    }
 }

@@ -43,25 +43,28 @@ extern "C" fn reflex_interrupt(vector: u64) {
     };
     measure::masked_until();
     // The line is not looked at any more once the next interrupt may be.
-    if let Purpose::Event(event, _) = line.purpose {
-        let_through();
-        // An event that has been unregistered concerns nobody any more.
-        let _ = activate::activate_held(&mut outermost, event, 1);
-    } else {
-        serve_purpose(&mut outermost, line.purpose);
+    match line.purpose {
+        Purpose::Event(event, _) => {
+            let_through();
+            // An event that has been unregistered concerns nobody any more.
+            let _ = activate::activate_held(&mut outermost, event, 1);
+        }
+        Purpose::Timer(_) => {
+            let_through();
+            expiry::expire_here(&mut outermost, When::Now);
+        }
+        purpose => serve_purpose(&mut outermost, purpose),
     }
     leave(outermost);
 }
 
-/// Does what an interrupt is about that is not an occurrence by itself. Out of the way of those
-/// that are. The caller has interrupts masked.
+/// Does what an interrupt is about that is neither an occurrence by itself nor the timer's. Out of the way
+/// of those that are. The caller has interrupts masked.
 #[inline(never)]
 fn serve_purpose(outermost: &mut Outermost, purpose: Purpose) {
     let_through();
-    match purpose {
-        Purpose::Job(job) => switch::service(outermost, job.bits()),
-        Purpose::Timer(_) => expiry::expire(outermost, When::Now),
-        _ => {}
+    if let Purpose::Job(job) = purpose {
+        switch::service(outermost, job.bits());
     }
 }
 
