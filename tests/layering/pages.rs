@@ -4,8 +4,9 @@
 use super::circles::imports;
 use std::path::Path;
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
+    "SPECIFICATION.md",
     "ARCHITECTURE.md",
     "docs/soundness.md",
     "docs/glossary.md",

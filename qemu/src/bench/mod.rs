@@ -2,12 +2,13 @@
 //! side with Linux.
 //!
 //! A benchmark never fails for being slow: a goal missed is printed as such. It fails when
-//! something did not run. Each benchmark is a file of this directory that adds [`Figure`]s to a
-//! [`Report`]: [`events`], [`load`] (`http`, `echo`) with [`busy`], [`start`], [`size`],
+//! something did not run; only [`costs`] also fails when a count differs from its record. Each benchmark is
+//! a file of this directory that adds [`Figure`]s to a [`Report`]: [`events`], [`load`] (`http`, `echo`) with [`busy`], [`start`], [`size`],
 //! [`memory`], [`memory_costs`], [`rdma`]. What is measured by a client of the host's is measured on tap devices, in a
 //! [network of the command's own](namespace).
 
 mod busy;
+mod costs;
 mod events;
 mod figure;
 mod first_reply;
@@ -44,6 +45,8 @@ use crate::{build, console, namespace};
 pub enum Name {
     /// Costs of the event system, in guest instructions
     Events,
+    /// Costs of the event system in guest instructions beside their record; fails when one is worse
+    Costs,
     /// HTTP requests a second, with 1 to 1000 connections
     Http,
     /// Echo round trips a second, with 1 to 1000 connections
@@ -70,7 +73,7 @@ pub enum Against {
 /// What `bench` is told.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Goals that are missed are printed as MISSED; the exit status is not 0 \
-    only when something did not run.\n\n\
+    only when something did not run, or when a count of `costs` differs from its record.\n\n\
     Examples:\n  cargo reflex bench events\n  cargo reflex bench http --against linux --json http.json")]
 pub struct Arguments {
     /// Measure only this [default: everything]
@@ -96,11 +99,12 @@ pub struct Arguments {
 /// The parameter that has QEMU's version.
 const EMULATOR: &str = "qemu";
 
-/// Figures as they come, and what did not run.
+/// Figures as they come, what did not run, and what differs from its record.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     figures: Vec<Figure>,
     failures: Vec<String>,
+    refusals: Vec<String>,
 }
 
 impl Report {
@@ -118,6 +122,10 @@ impl Report {
     fn failed(&mut self, what: String) {
         console::error(&what);
         self.failures.push(what);
+    }
+
+    fn refused(&mut self, what: String) {
+        self.refusals.push(what);
     }
 }
 
@@ -183,6 +191,7 @@ fn measure(
     };
     match name {
         Name::Events => events::run(peer, report),
+        Name::Costs => costs::run(report),
         Name::Http => under_load(Service::Http, report),
         Name::Echo => under_load(Service::Echo, report),
         Name::Start => start::run(&subjects(Service::Http, peer)?, arguments.pairs, report),
@@ -216,7 +225,11 @@ fn conclude(arguments: &Arguments, peer: Option<&Peer>, report: &Report) -> Resu
     for failure in &report.failures {
         println!("did not run: {failure}");
     }
-    Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    for refusal in &report.refusals {
+        console::error(refusal);
+    }
+    let passed = report.failures.is_empty() && report.refusals.is_empty();
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn write_json(file: &Path, figures: &[Figure]) -> Result<()> {
@@ -273,6 +286,9 @@ mod tests {
         let status = |report: &Report| conclude(&arguments, None, report).unwrap();
         // A missed goal is no failure.
         assert_eq!(status(&report), ExitCode::SUCCESS);
+        report.refused("worse".into());
+        assert_eq!(status(&report), ExitCode::FAILURE);
+        report.refusals.clear();
         report.failed("start: no emulator".into());
         assert_eq!(status(&report), ExitCode::FAILURE);
     }
