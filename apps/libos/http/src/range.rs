@@ -30,7 +30,9 @@ pub(crate) fn select(value: &[u8], length: usize) -> Selection {
         (true, false) => match number(last) {
             None => Selection::Whole,
             Some(0) => Selection::Unsatisfiable,
-            Some(_) if length == 0 => Selection::Unsatisfiable,
+            // Satisfiable, for all of it is selected (RFC 9110, section 14.1.2); but nothing is no
+            // part that a Content-Range could tell of.
+            Some(_) if length == 0 => Selection::Whole,
             Some(suffix) => {
                 Selection::Part { first: length.saturating_sub(suffix), last: length - 1 }
             }
@@ -84,7 +86,9 @@ mod tests {
             ("bytes=99999999999999999999999-", 10, Selection::Unsatisfiable),
             ("bytes=-0", 10, Selection::Unsatisfiable),
             ("bytes=0-", 0, Selection::Unsatisfiable),
-            ("bytes=-1", 0, Selection::Unsatisfiable),
+            ("bytes=-0", 0, Selection::Unsatisfiable),
+            ("bytes=-1", 0, Selection::Whole),
+            ("bytes=-99999999999999999999999", 0, Selection::Whole),
             ("bytes=4-3", 10, Selection::Whole),
             ("bytes=0-1,3-4", 10, Selection::Whole),
             ("bytes=-", 10, Selection::Whole),

@@ -39,8 +39,48 @@ pub(crate) fn read<T>(
             Err(plan) => Reading::Refused(plan),
         },
         Ok(httparse::Status::Partial) => unfinished(window),
+        Err(Error::Version) => {
+            let line = (request.method, request.path);
+            later(window, line, judge).unwrap_or_else(|| offending(window))
+        }
         Err(_) => offending(window),
     }
+}
+
+/// A request of a later minor version is one of the highest that we know (RFC 9110, section 2.5;
+/// RFC 9112, section 2.3). `line`: what its first line begins with. `None` when it is none.
+#[cold]
+fn later<T>(
+    window: &[u8],
+    line: (Option<&str>, Option<&str>),
+    judge: impl FnOnce(&Request<'_, '_>) -> Result<T, Plan>,
+) -> Option<Reading<T>> {
+    // Lines in front of the first are empty.
+    let empty = window.iter().position(|&byte| !matches!(byte, b'\r' | b'\n'))?;
+    let begin = empty + window[empty..].iter().position(|&byte| byte == b'\n')? + 1;
+    match window[empty..begin].rsplit(|&byte| byte == b' ').next()? {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9', b'\r', b'\n'] => {}
+        _ => return None,
+    }
+    let end = window.iter().rposition(|&byte| byte == b'\n')? + 1;
+    let mut fields = [httparse::EMPTY_HEADER; FIELD_LIMIT];
+    let (length, count) = match httparse::parse_headers(&window[begin..end], &mut fields) {
+        Ok(httparse::Status::Complete((length, fields))) => (begin + length, fields.len()),
+        Ok(httparse::Status::Partial) => return Some(unfinished(window)),
+        Err(Error::TooManyHeaders) => {
+            return Some(Reading::Refused(Plan::refusal(Status::FieldsTooLarge)));
+        }
+        Err(_) => return None,
+    };
+    if has_bare_line_feed(&window[..length]) {
+        return None;
+    }
+    let mut request = Request::new(&mut fields[..count]);
+    (request.method, request.path, request.version) = (line.0, line.1, Some(1));
+    Some(match judge(&request) {
+        Ok(verdict) => Reading::Complete(length, verdict),
+        Err(plan) => Reading::Refused(plan),
+    })
 }
 
 /// A line feed alone ends a line for some and not for others: two that disagree see different
@@ -80,7 +120,8 @@ fn offending<T>(window: &[u8]) -> Reading<T> {
     Reading::Refused(Plan::refusal(status))
 }
 
-/// Whether the request line ends in `HTTP/` and a version (RFC 9112, section 2.3).
+/// Whether the request line ends in `HTTP/` and a version with another major number (RFC 9112,
+/// section 2.3).
 fn names_other_version(window: &[u8]) -> bool {
     let Some(line) = window.split(|&byte| byte == b'\n').find(|line| line.trim_ascii() != b"")
     else {
@@ -90,10 +131,7 @@ fn names_other_version(window: &[u8]) -> bool {
     let version = (words.next(), words.next(), words.next(), words.next());
     match version {
         (_, Some(target), Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
-            !target.is_empty()
-                && major.is_ascii_digit()
-                && minor.is_ascii_digit()
-                && !matches!((major, minor), (b'1', b'0' | b'1'))
+            !target.is_empty() && major.is_ascii_digit() && minor.is_ascii_digit() && *major != b'1'
         }
         _ => false,
     }

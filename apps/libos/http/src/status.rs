@@ -61,6 +61,6 @@ statuses! {
     NotImplemented = "501 Not Implemented",
     /// No memory for a large head.
     ServiceUnavailable = "503 Service Unavailable",
-    /// Neither HTTP/1.0 nor HTTP/1.1.
+    /// Another major version than 1.
     VersionNotSupported = "505 HTTP Version Not Supported",
 }

@@ -77,7 +77,12 @@ fn hosts() {
 fn request_lines() {
     for (line, status) in [
         ("GET / HTTP/2.0", 505),
-        ("GET / HTTP/1.2", 505),
+        ("GET / HTTP/3.1", 505),
+        ("GET / HTTP/1.x", 400),
+        ("GET / HTTP/1.2 ", 400),
+        ("GET / HTTP/1.22", 400),
+        ("GET  / HTTP/1.2", 400),
+        ("GET /\x7f HTTP/1.2", 400),
         ("GET / HTTP/0.9", 505),
         ("GET / HTTP/1.", 400),
         ("GET / HTTP/11", 400),

@@ -303,3 +303,46 @@ fn the_date_moves_with_the_ticks() {
         }
     }
 }
+
+/// RFC 9110, section 2.5, and RFC 9112, section 2.3: a later minor version is served as the highest
+/// one known, with all rules of that one.
+#[test]
+fn later_minor_versions_are_served_as_the_latest_known() {
+    let head = |version: &str, rest: &str| format!("GET / HTTP/{version}\r\n{rest}\r\n");
+    let expected = talk(head("1.1", "Host: h\r\nX: y\r\n")).sent;
+    for minor in 2..10 {
+        for blank in ["", "\r\n"] {
+            let head = blank.to_owned() + &head(&format!("1.{minor}"), "Host: h\r\nX: y\r\n");
+            let outcome = talk(head.clone());
+            assert_eq!(outcome.sent, expected, "1.{minor}");
+            assert_eq!(outcome.wants, Wants::Input, "the connection persists");
+            let twice = talk(head.repeat(2)).sent;
+            assert_eq!(twice, [&expected[..], &expected[..]].concat());
+        }
+    }
+    for (rest, status) in [
+        ("", 400),
+        ("Host: h\r\nHost: h\r\n", 400),
+        ("Host: h\r\nBad name: x\r\n", 400),
+        ("Host: h\nX: y\r\n", 400),
+    ] {
+        assert_eq!(answer(&head("1.2", rest)).status, status, "{rest:?}");
+    }
+    let many = "X: y\r\n".repeat(64);
+    assert_eq!(answer(&head("1.2", &format!("Host: h\r\n{many}"))).status, 431);
+}
+
+/// RFC 9110, section 14.1.2: a suffix is satisfiable if it is not of no bytes, and longer than the
+/// file it is the file.
+#[test]
+fn a_suffix_of_an_empty_file_is_the_empty_file() {
+    for range in ["bytes=-1", "bytes=-500"] {
+        let response = get("/empty", &format!("Range: {range}\r\n"));
+        assert_eq!(response.status, 200, "{range}");
+        assert_eq!(response.field("content-length"), Some("0"));
+        assert_eq!(response.field("content-range"), None);
+    }
+    for range in ["bytes=-0", "bytes=0-", "bytes=0-0"] {
+        assert_eq!(get("/empty", &format!("Range: {range}\r\n")).status, 416, "{range}");
+    }
+}
