@@ -34,6 +34,10 @@ pub struct CommandLine<'a> {
     pub addressing: Addressing,
     /// `ip6`: an IPv6 address beside the link-local one, and the bits of it that name the network.
     pub ip6: Option<(Ipv6Addr, u8)>,
+    /// `gw6`: the router over IPv6, whatever its address.
+    pub gw6: Option<Ipv6Addr>,
+    /// `dad=off`: others with an address of ours are not looked for, nor is it defended against them.
+    pub dad: bool,
     /// `watchdog`: seconds of standstill after which the machine's watchdog resets it, where it has
     /// one; 0 when it is not to.
     pub watchdog: u32,
@@ -56,6 +60,10 @@ pub enum Error {
     Gateway,
     /// The value of `ip6`.
     Ip6,
+    /// The value of `gw6`.
+    Gateway6,
+    /// The value of `dad`.
+    Dad,
     /// `gw` without a static `ip`.
     GatewayWithoutIp,
     /// The value of `log`.
@@ -66,7 +74,7 @@ pub enum Error {
     Quarantine,
     /// The value of `heap`.
     Heap,
-    /// `ip`, `gw`, `ip6`, `watchdog`, `quarantine`, `heap` or `log` is given twice.
+    /// `ip`, `gw`, `ip6`, `gw6`, `dad`, `watchdog`, `quarantine`, `heap` or `log` is given twice.
     Repeated,
 }
 
@@ -80,6 +88,8 @@ impl fmt::Display for Error {
             Self::Gateway => "command line: gw: expected an address, such as gw=10.77.0.1",
             Self::GatewayWithoutIp => "command line: gw: expected only beside ip=ADDRESS/PREFIX",
             Self::Ip6 => "command line: ip6: expected ADDRESS/PREFIX, such as ip6=fd00::2/64",
+            Self::Gateway6 => "command line: gw6: expected an address, such as gw6=fe80::1",
+            Self::Dad => "command line: dad: expected on or off",
             Self::Log => "command line: log: expected off, error, warn, info, debug or trace",
             Self::Watchdog => {
                 "command line: watchdog: expected seconds from 1 to 1800, or 0 for none"
@@ -91,7 +101,8 @@ impl fmt::Display for Error {
                 "command line: heap: expected a number of bytes, 128k at least, as in heap=16m"
             }
             Self::Repeated => {
-                "command line: expected each of ip, gw, ip6, watchdog, quarantine, heap and log only once"
+                "command line: expected each of ip, gw, ip6, gw6, dad, watchdog, quarantine, heap and \
+                 log only once"
             }
         })
     }
@@ -114,16 +125,10 @@ impl<'a> CommandLine<'a> {
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let text = core::str::from_utf8(text).map_err(|_| Error::NotText)?;
         let (addressing, log) = (Addressing::Dhcp, LevelFilter::Info);
-        let mut line = Self {
-            text,
-            addressing,
-            ip6: None,
-            watchdog: USUAL_WATCHDOG,
-            quarantine: None,
-            heap: None,
-            log,
-        };
-        let once = ["ip", "gw", "ip6", "watchdog", "quarantine", "heap", "log"];
+        let (ip6, gw6, dad, watchdog) = (None, None, true, USUAL_WATCHDOG);
+        let (quarantine, heap) = (None, None);
+        let mut line = Self { text, addressing, ip6, gw6, dad, watchdog, quarantine, heap, log };
+        let once = ["ip", "gw", "ip6", "gw6", "dad", "watchdog", "quarantine", "heap", "log"];
         if once.iter().any(|key| line.all(key).count() > 1) {
             return Err(Error::Repeated);
         }
@@ -135,6 +140,16 @@ impl<'a> CommandLine<'a> {
         }
         if let Some(value) = line.get("ip6") {
             line.ip6 = Some(parse_network6(value).ok_or(Error::Ip6)?);
+        }
+        if let Some(value) = line.get("gw6") {
+            line.gw6 = Some(parse_host6(value).ok_or(Error::Gateway6)?);
+        }
+        if let Some(value) = line.get("dad") {
+            line.dad = match value {
+                "on" => true,
+                "off" => false,
+                _ => return Err(Error::Dad),
+            };
         }
         if let Some(value) = line.get("quarantine") {
             line.quarantine =
@@ -205,10 +220,13 @@ fn parse_network(text: &str) -> Option<(Ipv4Addr, u8)> {
 
 fn parse_network6(text: &str) -> Option<(Ipv6Addr, u8)> {
     let (address, prefix) = text.split_once('/')?;
-    let address: Ipv6Addr = address.parse().ok()?;
+    Some((parse_host6(address)?, parse_prefix(prefix, 128)?))
+}
+
+fn parse_host6(text: &str) -> Option<Ipv6Addr> {
+    let address: Ipv6Addr = text.parse().ok()?;
     let nobody = address.is_unspecified() || address.is_loopback() || address.is_multicast();
-    let host = !nobody && address.to_ipv4_mapped().is_none();
-    Some((host.then_some(address)?, parse_prefix(prefix, 128)?))
+    (!nobody && address.to_ipv4_mapped().is_none()).then_some(address)
 }
 
 fn parse_prefix(text: &str, most: u8) -> Option<u8> {
@@ -256,6 +274,14 @@ mod tests {
         let line = parse("ip6=fd00::2/64").unwrap();
         assert_eq!(line.ip6, Some(("fd00::2".parse().unwrap(), 64)));
         assert_eq!(line.addressing, Addressing::Dhcp);
+        assert_eq!((line.gw6, line.dad), (None, true));
+        assert_eq!(parse("gw6=fe80::1").unwrap().gw6, Some("fe80::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn detection_of_address_conflicts_may_be_off() {
+        assert!(parse("dad=on").unwrap().dad);
+        assert!(!parse("dad=off").unwrap().dad);
     }
 
     #[test]
@@ -312,6 +338,12 @@ mod tests {
             ("ip6=::1/64", Error::Ip6, "ip6:"),
             ("ip6=ff02::1/64", Error::Ip6, "ip6:"),
             ("ip6=::ffff:10.0.0.1/96", Error::Ip6, "ip6:"),
+            ("gw6=fe80::1/64", Error::Gateway6, "gw6:"),
+            ("gw6=::", Error::Gateway6, "gw6:"),
+            ("gw6=10.0.0.1", Error::Gateway6, "gw6:"),
+            ("dad", Error::Dad, "dad:"),
+            ("dad=no", Error::Dad, "dad:"),
+            ("dad=on dad=off", Error::Repeated, "once"),
             ("log=loud", Error::Log, "log:"),
             ("quarantine=", Error::Quarantine, "quarantine:"),
             ("quarantine=-1", Error::Quarantine, "quarantine:"),

@@ -6,7 +6,7 @@ use reflex_boot::command_line::Addressing;
 use reflex_boot::devices::{self, Nic};
 use reflex_boot::machine_line;
 use reflex_event::Priority;
-use reflex_net::{Address, Config, InterfaceAddress, Stack, Transport};
+use reflex_net::{Address, Config, ConflictDetection, InterfaceAddress, Stack, Transport};
 use reflex_runtime::{ContextOptions, Origin, Runtime, memory};
 
 pub use reflex_net::{
@@ -45,6 +45,12 @@ pub(crate) fn start(system: System) -> Result<Net, Error> {
     let nic = devices::network(system.machine()).map_err(Error::Interface)?;
     let config = Config {
         address6: system.machine().arguments.ip6,
+        gateway6: system.machine().arguments.gw6,
+        conflict_detection: match system.machine().arguments.dad {
+            true => ConflictDetection::On,
+            false => ConflictDetection::Off,
+        },
+        conflict: Some(|conflict| log::warn!("{conflict}")),
         frames: nic.spare_frames,
         opened: Some(|transport, port| match transport {
             Transport::Tcp => machine_line!("listen tcp {port}"),

@@ -19,6 +19,20 @@ impl Frame {
         fits.then_some(Self { buffer, frame })
     }
 
+    /// Takes `part`, of which the offsets are in the frame, out: what is in front of it moves up to
+    /// what is behind. False when there is no such part.
+    pub fn cut(&mut self, part: Range<u16>) -> bool {
+        let length = part.end.saturating_sub(part.start);
+        let (start, end) = (usize::from(self.frame.start), usize::from(self.frame.end));
+        let kept = start..start + usize::from(part.start);
+        let is_part = part.start <= part.end && start + usize::from(part.end) <= end;
+        // In bounds by construction, as in `deref`; so is what is copied to.
+        let frame = self.buffer.get_mut(..end).filter(|_| is_part);
+        let cut = frame.map(|frame| frame.copy_within(kept, start + usize::from(length)));
+        self.frame.start += if is_part { length } else { 0 };
+        cut.is_some()
+    }
+
     /// Gives the whole buffer back, to be lent to the device again.
     pub fn into_buffer(self) -> Lent<[u8]> {
         self.buffer

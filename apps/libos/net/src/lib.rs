@@ -7,8 +7,9 @@
 //!    what each is, and it is queued with its connection, listener or socket. `connection_run` has one
 //!    connection run, `accept` makes connections, `unmatched` answers everything else.
 //! 2. `table`: what the stack and the applications share, flows, ports, records and queues.
-//! 3. `ip`: `interface` drives smoltcp through `device`, with `next_hop`, `neighbour` and `arp` in front of
-//!    it and `dhcp` beside it.
+//! 3. `ip`: `interface` drives smoltcp through `device`, with `next_hop`, `neighbour` and `resolution` (ARP and
+//!    neighbour discovery) in front of it, `dhcp` beside it, and `own_address`, which watches for others with
+//!    ours.
 //! 4. `api`: the application's context, in which its [`TcpService`] or [`UdpService`] is called through
 //!    [`Connection`] and [`UdpSocket`].
 //!
@@ -51,7 +52,7 @@
 //! multicast groups; path MTU discovery; connections to the interface's own address; challenge
 //! ACKs for resets that are not exact (RFC 5961, 3.2; such resets are dropped); initial sequence
 //! numbers as a keyed hash (RFC 6528): they are drawn from a generator that is seeded from the
-//! kernel's, but is not a cryptographic one; SYN cookies; detection of address conflicts.
+//! kernel's, but is not a cryptographic one; SYN cookies.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -77,6 +78,7 @@ pub use api::udp_receive::UdpBuilder;
 pub use path::stack::Stack;
 pub use reflex_dhcp::Parameters;
 pub use table::handle::Net;
+pub use types::conflict::{AddressConflict, ConflictDetection, ConflictOutcome};
 pub use types::counters::Counters;
 pub use types::error::{ConnectionError, Error};
 pub use types::settings::{Address, Config, InterfaceAddress, Transport};

@@ -126,21 +126,6 @@ fn far_destinations_go_to_the_gateway() {
 }
 
 #[test]
-fn arp_is_answered_and_only_solicited_answers_are_believed() {
-    let (clock, host) = host(1);
-    let other = Ipv4Addr::new(10, 0, 0, 77);
-    assert!(host.exchange(&clock, &introduce(other)).is_empty(), "it is not for us");
-    let sent = host.exchange(&clock, &introduce(host.address));
-    assert_eq!(sent, [arp(MAC, 2, (host.mac, host.address), (MAC, PEER))]);
-    // Someone else claims the peer's address, unasked.
-    let thief = [2, 6, 6, 6, 6, 6];
-    host.exchange(&clock, &arp(host.mac, 2, (thief, PEER), (host.mac, host.address)));
-    let reply = host.exchange(&clock, &echo_request(host.mac, host.address, b"x"));
-    assert_eq!(reply[0][..6], MAC);
-    assert_eq!(host.net.counters().arp_ignored, 2);
-}
-
-#[test]
 fn echo_requests_are_answered_up_to_the_limit() {
     let (clock, host) = host(1);
     host.exchange(&clock, &introduce(host.address));

@@ -3,10 +3,12 @@
 mod abandoned;
 mod borrowed;
 mod common;
+mod conflict;
 mod dhcp;
 mod frames;
 mod many;
 mod nd;
+mod neighbours;
 mod opening;
 mod order;
 mod owner_gone;

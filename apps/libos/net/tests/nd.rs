@@ -6,7 +6,7 @@ use common::Host;
 use common::raw::{checksum, udp};
 use reflex_event::{EventId, EventSystem, Instant, Priority};
 use reflex_hil::{AttachedProtocol, Frame, Hop, Link, NicError};
-use reflex_net::Error;
+use reflex_net::{Config, Error};
 use reflex_testkit::Clock;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
@@ -86,9 +86,13 @@ struct Bench {
 
 impl Bench {
     fn new(buffers: usize) -> Self {
+        Self::with(buffers, |config| config.address6 = Some((OWN, 64)))
+    }
+
+    fn with(buffers: usize, change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::default();
         clock.set(Instant::from_nanos(1_000_000_000));
-        let host = Host::with(&clock, 1, 7, buffers, |config| config.address6 = Some((OWN, 64)));
+        let host = Host::with(&clock, 1, 7, buffers, change);
         let notes: Arc<Mutex<Notes>> = Arc::default();
         let probe = || Box::new(Probe(notes.clone()));
         let attachment = host.net.attach(PORT, probe()).unwrap();
@@ -279,10 +283,12 @@ fn what_is_not_to_be_heard_is_counted_and_teaches_nothing() {
     let other = [2, 0, 0, 0, 0, 66];
     let answer = Message::advertisement(PEER, other);
     let question = Message::solicitation(OWN);
+    let near = "fe80::7".parse().unwrap();
     let group = Some((2, 1, [0x33, 0x33, 0, 0, 0, 1]));
     let unheard = [
         ("from beyond a router", Message { limit: 254, ..answer.clone() }),
-        ("not asked for", Message { flags: 0x20, ..answer.clone() }),
+        ("to replace nothing known", Message { flags: 0, target: near, ..answer.clone() }),
+        ("an answer to everybody", Message { destination: everyone(), ..answer.clone() }),
         ("of a group", Message { option: group, ..answer.clone() }),
         ("without an address", Message { option: None, ..answer.clone() }),
         ("an option without a length", Message { option: Some((2, 0, other)), ..answer.clone() }),
@@ -301,10 +307,6 @@ fn what_is_not_to_be_heard_is_counted_and_teaches_nothing() {
             "from nobody at an address",
             Message { source: Ipv6Addr::UNSPECIFIED, ..question.clone() },
         ),
-        (
-            "from off the link",
-            Message { source: "2001:db8:1::1".parse().unwrap(), ..question.clone() },
-        ),
         ("from ourselves", Message { source: OWN, ..question.clone() }),
     ];
     for (number, (what, message)) in unheard.iter().enumerate() {
@@ -321,10 +323,105 @@ fn what_is_not_to_be_heard_is_counted_and_teaches_nothing() {
     assert_eq!(bench.last(), Hop::Pending);
     bench.feed(&Message::advertisement(PEER, MAC).frame());
     assert_eq!(bench.last(), Hop::Known(MAC));
-    // And once it is known, nobody else is it.
+    // Of two answers to a question the first counts.
     bench.feed(&answer.frame());
     bench.ask(PEER);
     assert_eq!(bench.last(), Hop::Known(MAC));
+}
+
+fn everyone() -> Ipv6Addr {
+    "ff02::1".parse().unwrap()
+}
+
+/// Routers are at link-local addresses, hosts at /128, and a router beside all prefixes is on the
+/// link, too (RFC 4861, 6.3.4; RFC 5942, 4).
+#[test]
+fn a_router_is_on_the_link_whatever_the_prefix() {
+    let far: Ipv6Addr = "2001:db8:ffff::7".parse().unwrap();
+    for (prefix, gateway, own) in [
+        (64, "fe80::1", LINK_LOCAL),
+        (128, "fe80::1", LINK_LOCAL),
+        (128, "2001:db8:9::1", LINK_LOCAL),
+        (64, "2001:db8::fe", OWN),
+    ] {
+        let gateway: Ipv6Addr = gateway.parse().unwrap();
+        let bench = Bench::with(64, |config| {
+            config.address6 = Some((OWN, prefix));
+            config.gateway6 = Some(gateway);
+        });
+        let (to, source, _, body) = only(&bench.ask(far));
+        assert_eq!((to, source), (multicast(gateway).1, own), "{gateway}");
+        assert_eq!(body[8..24], gateway.octets());
+        bench.feed(&Message::advertisement(gateway, MAC).frame());
+        assert_eq!(bench.last(), Hop::Known(MAC), "{gateway}");
+        // Asked by it, we answer and know it.
+        let question = Message { source: gateway, ..Message::solicitation(OWN) };
+        only(&bench.feed(&question.frame()));
+        // A host at /128 has no neighbour in its prefix.
+        if prefix == 128 {
+            assert!(bench.ask(PEER).is_empty());
+            assert_eq!(bench.last(), Hop::Known(MAC), "by the router");
+        }
+    }
+    // Without one there is no way.
+    let bench = Bench::new(64);
+    assert!(bench.ask(far).is_empty());
+    assert_eq!(bench.last(), Hop::Gone);
+}
+
+/// RFC 4861, 7.2.3: a station that asks is answered, whatever prefix its address is from; learnt are those that
+/// packets are sent to directly. One that confirms what it knows may leave out its address (4.3).
+#[test]
+fn a_station_of_any_prefix_is_answered() {
+    let bench = Bench::new(64);
+    let stranger = "2001:db8:1::1".parse().unwrap();
+    let question = Message { source: stranger, ..Message::solicitation(OWN) };
+    let (to, _, destination, _) = only(&bench.feed(&question.frame()));
+    assert_eq!((to, destination), (MAC, stranger));
+    bench.ask(stranger);
+    assert_eq!(bench.last(), Hop::Gone);
+    let own = [2, 0, 0, 0, 0, 1];
+    let bare = Message { to: own, destination: OWN, option: None, ..Message::solicitation(OWN) };
+    let (to, _, destination, _) = only(&bench.feed(&bare.frame()));
+    assert_eq!((to, destination), (MAC, PEER));
+}
+
+/// RFC 4861, 7.2.6: a router that fails over tells all nodes. It is believed at once, and the former
+/// address is asked whether it is still there.
+#[test]
+fn a_neighbour_that_moved_is_believed_at_once_and_may_object() {
+    let bench = Bench::new(64);
+    bench.ask(PEER);
+    bench.feed(&Message::advertisement(PEER, MAC).frame());
+    assert_eq!(bench.last(), Hop::Known(MAC));
+    bench.host.pass(&bench.clock, Duration::from_secs(5));
+    let new = [2, 0, 0, 0, 0, 66];
+    let to = [0x33, 0x33, 0, 0, 0, 1];
+    let answer = Message::advertisement(PEER, new);
+    let told = Message { to, destination: everyone(), flags: 0x20, ..answer };
+    // Without "override" it is a reason to ask, no more (7.2.5).
+    assert!(bench.feed(&Message { flags: 0, ..told.clone() }.frame()).is_empty());
+    assert_eq!(only(&bench.ask(PEER)).0, MAC);
+    assert_eq!(bench.last(), Hop::Known(MAC));
+    // The answer may leave out the address.
+    bench.feed(&Message { option: None, ..Message::advertisement(PEER, MAC) }.frame());
+    assert!(bench.ask(PEER).is_empty());
+    let (to, source, destination, _) = only(&bench.feed(&told.frame()));
+    assert_eq!((to, source, destination), (MAC, OWN, PEER));
+    let confirm = bench.ask(PEER);
+    assert_eq!((only(&confirm).0, bench.last()), (new, Hop::Known(new)));
+    bench.feed(&Message::advertisement(PEER, new).frame());
+    assert!(bench.ask(PEER).is_empty());
+    // The next one only pretends.
+    bench.host.pass(&bench.clock, Duration::from_secs(5));
+    let thief = [2, 0, 0, 0, 0, 67];
+    let lie = Message { option: Some((2, 1, thief)), ..told };
+    assert_eq!(only(&bench.feed(&lie.frame())).0, new);
+    assert!(bench.feed(&Message::advertisement(PEER, new).frame()).is_empty());
+    assert!(bench.ask(PEER).is_empty());
+    assert_eq!(bench.last(), Hop::Known(new));
+    let counters = bench.host.net.counters();
+    assert_eq!((counters.neighbours_moved, counters.moves_disputed), (2, 1));
 }
 
 #[test]

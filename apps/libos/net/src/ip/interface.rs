@@ -9,6 +9,7 @@ use crate::ip::rate_limit::Limiter;
 use crate::ip::routes::Routes;
 use crate::ip::station::Station;
 use crate::ip::time::time;
+use crate::ip::watch::Watch;
 use crate::types::counters::Tally;
 use crate::types::settings::InterfaceAddress;
 use alloc::boxed::Box;
@@ -38,6 +39,10 @@ pub(crate) struct Engine {
     pub(crate) routes: Routes,
     /// Bits of the prefix of our second IPv6 address.
     pub(crate) prefix6: u8,
+    /// The router over IPv6.
+    pub(crate) gateway6: Option<u128>,
+    /// What watches for others with our addresses.
+    pub(crate) watch: Watch,
     /// Our addresses, as classifying frames wants them.
     pub(crate) station: Station,
     /// Transmit buffers that were free at the run's begin, less those used since.
@@ -96,6 +101,8 @@ impl Engine {
             address: None,
             routes: Routes::default(),
             prefix6: 64,
+            gateway6: None,
+            watch: Watch::NEW,
             station: Station {
                 mac,
                 address: None,

@@ -2,6 +2,7 @@
 
 pub(crate) mod arp;
 pub(crate) mod checksum;
+pub(crate) mod conflict;
 pub(crate) mod device;
 pub(crate) mod dhcp;
 pub(crate) mod endpoint;
@@ -10,9 +11,12 @@ pub(crate) mod interface;
 pub(crate) mod ndisc;
 pub(crate) mod neighbour;
 pub(crate) mod next_hop;
+pub(crate) mod own_address;
 pub(crate) mod rate_limit;
+pub(crate) mod resolution;
 pub(crate) mod routes;
 pub(crate) mod segment;
 pub(crate) mod socket_reset;
 pub(crate) mod station;
 pub(crate) mod time;
+pub(crate) mod watch;

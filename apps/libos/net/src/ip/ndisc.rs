@@ -7,8 +7,15 @@ use crate::ip::header::ETHERNET;
 pub(crate) const IPV6: usize = 40;
 /// The next header of ICMPv6.
 pub(crate) const ICMP6: u8 = 58;
+/// The types of messages (RFC 4861, 4.3 and 4.4).
+pub(crate) const SOLICITATION: u8 = 135;
+pub(crate) const ADVERTISEMENT: u8 = 136;
+/// An advertisement's flags: it is an answer, and it replaces what was known.
+pub(crate) const SOLICITED: u8 = 0x40;
+pub(crate) const OVERRIDE: u8 = 0x20;
+
 /// Bytes of a frame with a message and a link-layer address.
-pub(crate) const LENGTH: usize = ETHERNET + IPV6 + MESSAGE + OPTION;
+const LENGTH: usize = ETHERNET + IPV6 + MESSAGE + OPTION;
 
 /// A message without its options.
 const MESSAGE: usize = 24;
@@ -16,13 +23,8 @@ const MESSAGE: usize = 24;
 const OPTION: usize = 8;
 /// So that nobody from another link is heard (RFC 4861, 7.1).
 const HOP_LIMIT: u8 = 255;
-const SOLICITATION: u8 = 135;
-const ADVERTISEMENT: u8 = 136;
 const SOURCE_ADDRESS: u8 = 1;
 const TARGET_ADDRESS: u8 = 2;
-/// An advertisement's flags: the answer to a solicitation, which replaces what was known.
-const SOLICITED_OVERRIDE: u8 = 0x60;
-const SOLICITED: u8 = 0x40;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -34,6 +36,8 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Message {
     pub(crate) kind: Kind,
+    /// An advertisement's.
+    pub(crate) flags: u8,
     pub(crate) source: u128,
     pub(crate) destination: u128,
     pub(crate) target: u128,
@@ -84,43 +88,56 @@ impl Message {
         }
         let (kind, wanted) = match message[0] {
             SOLICITATION => (Kind::Solicitation, SOURCE_ADDRESS),
-            // One that was not asked for teaches nothing.
-            ADVERTISEMENT if message[4] & SOLICITED != 0 => (Kind::Advertisement, TARGET_ADDRESS),
+            ADVERTISEMENT => (Kind::Advertisement, TARGET_ADDRESS),
             _ => return None,
         };
         let mac = option(body.get(MESSAGE..)?, wanted)?;
         // Nobody, as yet without an address, has none to be answered at.
         let nobody = source == 0 && (kind == Kind::Advertisement || mac.is_some());
         let group = mac.is_some_and(|mac| mac[0] & 1 != 0) || source >> 120 == 0xff;
-        (!nobody && !group).then_some(Self { kind, source, destination, target, mac })
+        let flags =
+            if kind == Kind::Advertisement { message[4] & (SOLICITED | OVERRIDE) } else { 0 };
+        // What goes to a group answers nobody (RFC 4861, 7.1.2).
+        let crowd = destination >> 120 == 0xff && flags & SOLICITED != 0;
+        let sound = !nobody && !group && !crowd;
+        sound.then_some(Self { kind, flags, source, destination, target, mac })
     }
 
-    /// Writes the message as a frame to `to`, of [`LENGTH`] bytes.
+    /// Bytes of the message as a frame.
+    pub(crate) fn length(&self) -> usize {
+        if self.mac.is_some() { LENGTH } else { LENGTH - OPTION }
+    }
+
+    /// Writes the message as a frame to `to`, of [`length`](Self::length) bytes.
     pub(crate) fn emit(&self, to: &[u8; 6], from: &[u8; 6], frame: &mut [u8]) {
         let Some((ethernet, packet)) = frame.split_first_chunk_mut::<ETHERNET>() else { return };
         let Some((header, rest)) = packet.split_first_chunk_mut::<IPV6>() else { return };
-        let Some(body) = rest.first_chunk_mut::<{ MESSAGE + OPTION }>() else { return };
+        let length = self.length() - ETHERNET - IPV6;
+        let Some(body) = rest.get_mut(..length) else { return };
         ethernet[..6].copy_from_slice(to);
         ethernet[6..12].copy_from_slice(from);
         ethernet[12..].copy_from_slice(&[0x86, 0xdd]);
         header.fill(0);
         header[0] = 0x60;
-        header[5] = (MESSAGE + OPTION) as u8;
+        // At most 32.
+        header[5] = length as u8;
         (header[6], header[7]) = (ICMP6, HOP_LIMIT);
         header[8..24].copy_from_slice(&self.source.to_be_bytes());
         header[24..].copy_from_slice(&self.destination.to_be_bytes());
         body.fill(0);
-        let (kind, flags, option) = match self.kind {
-            Kind::Solicitation => (SOLICITATION, 0, SOURCE_ADDRESS),
-            Kind::Advertisement => (ADVERTISEMENT, SOLICITED_OVERRIDE, TARGET_ADDRESS),
+        let (kind, option) = match self.kind {
+            Kind::Solicitation => (SOLICITATION, SOURCE_ADDRESS),
+            Kind::Advertisement => (ADVERTISEMENT, TARGET_ADDRESS),
         };
-        (body[0], body[4]) = (kind, flags);
+        (body[0], body[4]) = (kind, self.flags);
         body[8..24].copy_from_slice(&self.target.to_be_bytes());
-        (body[MESSAGE], body[MESSAGE + 1]) = (option, 1);
-        body[MESSAGE + 2..].copy_from_slice(&self.mac.unwrap_or(*from));
+        if let Some(mac) = self.mac {
+            (body[MESSAGE], body[MESSAGE + 1]) = (option, 1);
+            body[MESSAGE + 2..].copy_from_slice(&mac);
+        }
         let Some(addresses) = header[8..].first_chunk::<32>() else { return };
-        let sum = Sum::ZERO.bytes(&body[..]);
-        let sum = sum.pseudo_header6(addresses, ICMP6, (MESSAGE + OPTION) as u32).finish();
+        let sum = Sum::ZERO.bytes(body);
+        let sum = sum.pseudo_header6(addresses, ICMP6, length as u32).finish();
         body[2..4].copy_from_slice(&sum);
     }
 }
@@ -152,7 +169,8 @@ mod tests {
     fn message() -> Message {
         let (source, target) = (link_local(MAC), link_local([2, 0, 0, 0, 0, 9]));
         let destination = solicited_node(target);
-        Message { kind: Kind::Solicitation, source, destination, target, mac: Some(MAC) }
+        let (kind, flags, mac) = (Kind::Solicitation, 0, Some(MAC));
+        Message { kind, flags, source, destination, target, mac }
     }
 
     fn frame(message: &Message) -> [u8; LENGTH] {
@@ -171,10 +189,17 @@ mod tests {
 
     #[test]
     fn what_is_emitted_is_read() {
-        for kind in [Kind::Solicitation, Kind::Advertisement] {
-            let message = Message { kind, ..message() };
-            assert_eq!(Message::parse(&frame(&message)), Some(message));
+        let good = message();
+        let nobody = Message { source: 0, mac: None, ..good };
+        let answer = Message { kind: Kind::Advertisement, flags: OVERRIDE, ..good };
+        let direct = Message { flags: SOLICITED, destination: good.source, ..answer };
+        for message in [good, nobody, answer, direct] {
+            let frame = &frame(&message)[..message.length()];
+            assert_eq!(Message::parse(frame), Some(message));
         }
+        // An answer is somebody's (RFC 4861, 7.1.2).
+        let crowd = Message { flags: SOLICITED, ..answer };
+        assert_eq!(Message::parse(&frame(&crowd)), None);
     }
 
     #[test]

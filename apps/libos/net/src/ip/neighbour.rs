@@ -1,9 +1,26 @@
 //! The neighbour table: hardware addresses of the stations on the link.
 //!
 //! Four-way sets, chosen by a keyed hash: bounded, constant time, and never in smoltcp. An
-//! entry is made when we need an address or when a station asks for ours, and changes only by
-//! an answer we asked for or by a question addressed to us. That keeps passers-by from filling
-//! or rewriting the table; it does not, and on Ethernet cannot, keep a neighbour from lying.
+//! entry is made when we need an address or when a station on the link asks for ours, never for
+//! what passes by: that keeps strangers from filling the table.
+//!
+//! What a station says of itself changes an entry there is (RFC 826, "merge flag"): a router that
+//! fails over or is replaced tells everybody so, once, and is to be believed at once. So that this
+//! does not hand a neighbour's traffic to any station that claims it, a change we did not ask for is
+//! doubted: the former address is asked as well, and if a station still answers for the neighbour
+//! there, the entry is that address's again, and such changes are not heard for a while. A
+//! neighbour that lies when it is asked is, on Ethernet, believed.
+//!
+//! ```text
+//!            resolve               heard
+//!   (none) ---------> asked for ----------> known, until `fresh_until`
+//!      |                  ^                   |        ^   |
+//!      | heard(Question)  | three questions   |        |   | heard, another address: `Moved`
+//!      +---------------------> known          |        |   v
+//!                         |    without answer |        | moved: used, to be confirmed,
+//!                         +-------------------+        |   |    the former one asked too
+//!                                                      +---+ heard from the former one: `Disputed`
+//! ```
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -22,6 +39,16 @@ pub(crate) const RETRY: Duration = Duration::from_secs(1);
 const TRIES: u8 = 3;
 /// How long one that is gone is not asked for.
 const GONE: Duration = Duration::from_secs(5);
+/// How long after an answer another one to the same question is not heard: of several, as proxies
+/// and hosts with two interfaces on a link give them, the first counts.
+const FIRST: Duration = Duration::from_secs(1);
+/// Time between changes of one entry that we did not ask for: each costs a question, and every
+/// connection a look into the table. The former address has as long to object.
+const MOVE: Duration = Duration::from_secs(1);
+/// How long such changes are not heard after the former address has objected: less than the five
+/// seconds after which VRRP implementations announce a second time, for the old master may have
+/// objected just before it knew.
+const DISPUTE: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -35,6 +62,14 @@ struct Entry {
     /// When the next request may go out.
     ask_at: Instant,
     used: Instant,
+    /// When `mac` was last told by itself.
+    heard: Instant,
+    /// The address before the last change that we did not ask for.
+    former: Option<[u8; 6]>,
+    /// Until when `former` may object.
+    objection_until: Instant,
+    /// When the next such change may be.
+    move_at: Instant,
 }
 
 const FREE: Entry = Entry {
@@ -44,7 +79,37 @@ const FREE: Entry = Entry {
     tries: 0,
     ask_at: Instant::ZERO,
     used: Instant::ZERO,
+    heard: Instant::ZERO,
+    former: None,
+    objection_until: Instant::ZERO,
+    move_at: Instant::ZERO,
 };
+
+/// How a station has told its hardware address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Claim {
+    /// It answers us.
+    Answer,
+    /// It asks for our address.
+    Question,
+    /// It tells everybody: a gratuitous ARP, an advertisement that overrides.
+    Announcement,
+    /// As an announcement, but not to replace what is known (RFC 4861, 7.2.5, without "override").
+    Hint,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Heard {
+    /// Nothing.
+    Nothing,
+    /// The neighbour is known, or known to be still there.
+    Known,
+    /// It has another address now. The former one is to be asked.
+    Moved([u8; 6]),
+    /// The former address objected, and is the neighbour's again.
+    Disputed,
+}
 
 /// What is known of a neighbour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,28 +187,30 @@ impl Neighbours {
         (if gone { Answer::Gone } else { Answer::Pending }, Ask::Broadcast)
     }
 
-    /// A station has answered our request. True when that was news to someone waiting.
-    pub(crate) fn answered(&mut self, address: u128, mac: [u8; 6], now: Instant) -> bool {
-        let set = self.set(address);
-        let asked = |entry: &&mut Entry| entry.address == address && entry.tries > 0;
-        let Some(entry) = set.iter_mut().find(asked) else { return false };
-        let changed = entry.mac != Some(mac);
-        *entry = known(address, mac, now);
-        self.epoch = self.epoch.wrapping_add(u32::from(changed));
-        true
+    /// Whether the table has a hardware address of `address`.
+    pub(crate) fn knows(&mut self, address: u128) -> Option<[u8; 6]> {
+        self.set(address).iter().find(|entry| entry.address == address)?.mac
     }
 
-    /// A station has asked for our address, and so told its own.
-    pub(crate) fn asked_us(&mut self, address: u128, mac: [u8; 6], now: Instant) {
+    /// A station has told its hardware address.
+    pub(crate) fn heard(
+        &mut self,
+        address: u128,
+        mac: [u8; 6],
+        claim: Claim,
+        now: Instant,
+    ) -> Heard {
         let set = self.set(address);
-        let at = set.iter().position(|entry| entry.address == address);
-        let entry = match at {
-            Some(at) => &mut set[at],
-            None => victim(set),
+        let heard = match set.iter().position(|entry| entry.address == address) {
+            Some(at) => set[at].heard(mac, claim, now),
+            None if claim == Claim::Question => {
+                *victim(set) = known(address, mac, now);
+                (Heard::Known, true)
+            }
+            None => (Heard::Nothing, false),
         };
-        let changed = entry.address != address || entry.mac != Some(mac);
-        *entry = known(address, mac, now);
-        self.epoch = self.epoch.wrapping_add(u32::from(changed));
+        self.epoch = self.epoch.wrapping_add(u32::from(heard.1));
+        heard.0
     }
 
     /// Forgets everything: the interface has another address.
@@ -153,8 +220,57 @@ impl Neighbours {
     }
 }
 
+impl Entry {
+    /// What comes of a claim, and whether what remembers the address is to look again.
+    fn heard(&mut self, mac: [u8; 6], claim: Claim, now: Instant) -> (Heard, bool) {
+        let told_us = matches!(claim, Claim::Answer | Claim::Question);
+        let Some(old) = self.mac else {
+            // Waited for: whatever tells it is welcome, and confirmed when it is used.
+            *self = known(self.address, mac, now);
+            if !told_us {
+                self.fresh_until = now;
+            }
+            return (Heard::Known, true);
+        };
+        let asked = claim == Claim::Answer && self.tries > 0;
+        if mac == old {
+            if asked || claim == Claim::Question {
+                (self.fresh_until, self.heard, self.tries) = (now + FRESH, now, 0);
+                return (Heard::Known, false);
+            }
+            return (Heard::Nothing, false);
+        }
+        if claim == Claim::Hint {
+            // RFC 4861, 7.2.5, I: it is asked when it is used next.
+            let fresh = self.fresh_until > now;
+            self.fresh_until = self.fresh_until.min(now);
+            return (Heard::Nothing, fresh);
+        }
+        if self.former == Some(mac) && now < self.objection_until {
+            *self = Entry { move_at: now + DISPUTE, ..known(self.address, mac, now) };
+            return (Heard::Disputed, true);
+        }
+        if asked {
+            *self = known(self.address, mac, now);
+            return (Heard::Known, true);
+        }
+        let second = claim == Claim::Answer && now < self.heard + FIRST;
+        if second || now < self.move_at {
+            return (Heard::Nothing, false);
+        }
+        *self = Entry {
+            fresh_until: now,
+            former: Some(old),
+            objection_until: now + MOVE,
+            move_at: now + MOVE,
+            ..known(self.address, mac, now)
+        };
+        (Heard::Moved(old), true)
+    }
+}
+
 fn known(address: u128, mac: [u8; 6], now: Instant) -> Entry {
-    Entry { address, mac: Some(mac), fresh_until: now + FRESH, used: now, ..FREE }
+    Entry { address, mac: Some(mac), fresh_until: now + FRESH, used: now, heard: now, ..FREE }
 }
 
 /// The entry to give away: a free one, else the longest unused of those without an address,
@@ -171,60 +287,4 @@ fn victim(set: &mut [Entry; WAYS]) -> &mut Entry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: u128 = 0x0a00_0001;
-    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
-
-    fn at(seconds: u64) -> Instant {
-        Instant::from_nanos(seconds * 1_000_000_000)
-    }
-
-    #[test]
-    fn asks_three_times_then_counts_as_gone_and_recovers() {
-        let mut table = Neighbours::new(&[7; 16]);
-        assert_eq!(table.resolve(A, at(0)), (Answer::Pending, Ask::Broadcast));
-        assert_eq!(table.resolve(A, at(0)), (Answer::Pending, Ask::No));
-        assert_eq!(table.resolve(A, at(1)), (Answer::Pending, Ask::Broadcast));
-        assert_eq!(table.resolve(A, at(2)), (Answer::Pending, Ask::Broadcast));
-        assert_eq!(table.resolve(A, at(3)), (Answer::Gone, Ask::No));
-        assert_eq!(table.resolve(A, at(7)), (Answer::Gone, Ask::Broadcast));
-        assert!(table.answered(A, MAC, at(8)));
-        assert_eq!(table.resolve(A, at(8)), (Answer::Known(MAC, at(68)), Ask::No));
-    }
-
-    #[test]
-    fn an_answer_nobody_asked_for_teaches_nothing() {
-        let mut table = Neighbours::new(&[7; 16]);
-        assert!(!table.answered(A, MAC, at(0)));
-        assert_eq!(table.resolve(A, at(0)).0, Answer::Pending);
-        assert!(table.answered(A, MAC, at(0)));
-        let other = [2, 0, 0, 0, 0, 66];
-        assert!(!table.answered(A, other, at(1)), "the question was answered already");
-        assert_eq!(table.resolve(A, at(1)).0, Answer::Known(MAC, at(60)));
-    }
-
-    #[test]
-    fn an_old_answer_is_used_while_it_is_confirmed_and_dropped_when_it_is_not() {
-        let mut table = Neighbours::new(&[7; 16]);
-        table.asked_us(A, MAC, at(0));
-        let epoch = table.epoch;
-        for second in 60..63 {
-            let expected = (Answer::Known(MAC, at(second + 1)), Ask::Confirm(MAC));
-            assert_eq!(table.resolve(A, at(second)), expected);
-        }
-        assert_eq!(table.resolve(A, at(63)), (Answer::Pending, Ask::Broadcast));
-        assert_ne!(table.epoch, epoch);
-    }
-
-    #[test]
-    fn stays_bounded_and_prefers_those_that_answered() {
-        let mut table = Neighbours::new(&[7; 16]);
-        table.asked_us(A, MAC, at(0));
-        for address in 0x0b00_0000..0x0b00_4000 {
-            table.resolve(address, at(1));
-        }
-        assert_eq!(table.resolve(A, at(2)).0, Answer::Known(MAC, at(60)));
-    }
-}
+mod tests;

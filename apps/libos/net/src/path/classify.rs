@@ -3,13 +3,18 @@
 use crate::ip::checksum::Sum;
 use crate::ip::header::{ADDRESSES, ETHERNET, ICMP, TCP, UDP, word};
 use crate::ip::ndisc;
+use crate::ip::resolution::EVERYONE;
 use crate::ip::station::Station;
 use crate::table::flow_key::FlowKey;
+use core::ops::Range;
 use reflex_dhcp::CLIENT_PORT;
 
 const ARP_TYPE: [u8; 2] = [0x08, 0x06];
 const IPV4_TYPE: [u8; 2] = [0x08, 0x00];
 const IPV6_TYPE: [u8; 2] = [0x86, 0xdd];
+const VLAN_TYPE: [u8; 2] = [0x81, 0x00];
+/// Where a VLAN tag is in a frame.
+pub(crate) const TAG: Range<u16> = 12..16;
 const BROADCAST: [u8; 6] = [0xff; 6];
 /// What the Ethernet addresses of IPv6's groups begin with (RFC 2464, 7).
 const GROUP: [u8; 2] = [0x33; 2];
@@ -23,6 +28,8 @@ pub(crate) enum Bad {
     HeaderChecksum,
     UnknownProtocol,
     UnreachableProtocol,
+    /// Not dropped, but looked at again without its tag: it has a priority, and no VLAN.
+    PriorityTagged,
 }
 
 /// What a frame is for.
@@ -59,6 +66,12 @@ pub(crate) fn classify(frame: &[u8], station: &Station) -> Result<Class, Bad> {
         _ if !ours && destination != BROADCAST => Err(Bad::NotForUs),
         IPV4_TYPE => ipv4(packet, station),
         ARP_TYPE => Ok(Class::Arp),
+        // Such a frame is as one without a tag (IEEE 802.1Q, 6.9.1): switches and NICs make them.
+        VLAN_TYPE
+            if packet.first_chunk().is_some_and(|[tag, vlan]| tag & 15 == 0 && *vlan == 0) =>
+        {
+            Err(Bad::PriorityTagged)
+        }
         _ => Err(Bad::UnknownProtocol),
     }
 }
@@ -112,6 +125,11 @@ fn ipv6(packet: &[u8], unicast: bool, station: &Station) -> Result<Class, Bad> {
         return Err(Bad::Malformed);
     }
     let local = ndisc::address(header, 24).ok_or(Bad::Malformed)?;
+    if local == EVERYONE {
+        // A neighbour, mostly a router, tells everybody where it is now (RFC 4861, 7.2.6).
+        let told = header[6] == ndisc::ICMP6 && payload.first() == Some(&ndisc::ADVERTISEMENT);
+        return if told { Ok(Class::Nd) } else { Err(Bad::UnreachableProtocol) };
+    }
     let mut own = station.addresses6.into_iter().filter(|own| *own != 0);
     let unicast = match own.find(|own| *own == local || ndisc::solicited_node(*own) == local) {
         Some(own) => unicast && own == local,

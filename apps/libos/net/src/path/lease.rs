@@ -8,6 +8,7 @@ use crate::ip::header::ETHERNET;
 use crate::ip::neighbour::Answer;
 use crate::ip::routes::Routes;
 use crate::path::stack::Stack;
+use core::net::Ipv4Addr;
 use reflex_dhcp::{
     Action, Actions, BROADCAST_MAC, Client, LONGEST_FRAME, Random, Request, Standing, UdpChecksum,
 };
@@ -32,6 +33,11 @@ impl<K: Kernel> Stack<K> {
             Standing::Off => client.start(None, now, random),
             _ => client.expired(now, random),
         });
+    }
+
+    /// Somebody else has the address.
+    pub(crate) fn dhcp_conflict(&mut self, address: Ipv4Addr) {
+        self.dhcp_call(|client, now, random| client.conflict(address, now, random));
     }
 
     /// Sends the message that waits, if it still has to.
@@ -70,6 +76,7 @@ impl<K: Kernel> Stack<K> {
                     dhcp.waiting = None;
                 }
                 self.net.with(|shared| shared.parameters = None);
+                self.engine.watch.forget();
                 self.set_address(None);
             }
             // The lease says what it said. A client that takes the server's word asks for no probe,

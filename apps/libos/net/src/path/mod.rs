@@ -5,6 +5,7 @@ pub(crate) mod attached;
 pub(crate) mod attached_run;
 pub(crate) mod buffers;
 pub(crate) mod classify;
+pub(crate) mod configure;
 pub(crate) mod connection_run;
 pub(crate) mod lease;
 pub(crate) mod owner_gone;

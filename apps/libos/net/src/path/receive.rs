@@ -10,7 +10,7 @@
 //! When all have been taken, connections of that highest priority run at once, in the same run of the handler.
 
 use crate::ip::header;
-use crate::path::classify::{Bad, Class, classify};
+use crate::path::classify::{Bad, Class, TAG, classify};
 use crate::path::stack::Stack;
 use crate::table::connection_record::Phase;
 use crate::table::flow_key::FlowKey;
@@ -43,7 +43,10 @@ impl<K: Kernel> Stack<K> {
         let mut urgent = None;
         let mut frame = self.receiver.next();
         while let Some(bytes) = frame.as_deref() {
-            let class = classify(bytes, &self.engine.station);
+            let mut class = classify(bytes, &self.engine.station);
+            if class == Err(Bad::PriorityTagged) {
+                class = self.untagged(&mut frame);
+            }
             let hash = match &class {
                 Ok(Class::Tcp { key, .. }) => self.hash.of(key),
                 _ => 0,
@@ -77,6 +80,20 @@ impl<K: Kernel> Stack<K> {
             && let Some(events) = self.net.events()
         {
             self.net.activate(events.received);
+        }
+    }
+}
+
+impl<K: Kernel> Stack<K> {
+    /// Takes the tag out of a frame, for good: what it is for then. A second tag is not looked behind.
+    #[cold]
+    fn untagged(&mut self, frame: &mut Option<Frame>) -> Result<Class, Bad> {
+        let frame = frame.as_mut().ok_or(Bad::Malformed)?;
+        frame.cut(TAG);
+        let class = classify(frame, &self.engine.station);
+        match class {
+            Err(Bad::PriorityTagged) => Err(Bad::UnknownProtocol),
+            class => class,
         }
     }
 }
@@ -203,7 +220,7 @@ impl Shared {
             Bad::Malformed => &mut self.counters.malformed,
             Bad::Fragment => &mut self.counters.fragments,
             Bad::HeaderChecksum => &mut self.counters.bad_header_checksum,
-            Bad::UnknownProtocol => &mut self.counters.unknown_protocol,
+            Bad::UnknownProtocol | Bad::PriorityTagged => &mut self.counters.unknown_protocol,
             Bad::UnreachableProtocol => &mut self.counters.unreachable_protocol,
         }
     }

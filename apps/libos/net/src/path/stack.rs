@@ -11,6 +11,7 @@ use crate::table::flow::FlowHash;
 use crate::table::handle::Net;
 use crate::table::records::Records;
 use crate::table::waiter::Waiter;
+use crate::types::conflict::{AddressConflict, ConflictDetection};
 use crate::types::counters::Tally;
 use crate::types::error::Error;
 use crate::types::settings::{Address, Config, InterfaceAddress};
@@ -27,6 +28,9 @@ pub struct Stack<K: Kernel> {
     pub(crate) dhcp: Option<Box<Dhcp>>,
     /// Given, and not yet configured.
     configured: Option<InterfaceAddress>,
+    pub(crate) conflict_detection: ConflictDetection,
+    /// Is told when somebody else has an address of ours.
+    pub(crate) conflict: Option<fn(AddressConflict)>,
     /// What the timer of [`Stack::tick`] is set to.
     armed: Option<Instant>,
     /// When neighbours are asked for again.
@@ -64,6 +68,7 @@ impl<K: Kernel> Stack<K> {
         let mut engine = Engine::new(transmit, u64::from_ne_bytes(seed), &key, limiter, now);
         engine.set_address6(config.address6);
         engine.station.hears_dhcp = dhcp.is_some();
+        engine.gateway6 = config.gateway6.map(u128::from);
         Self {
             net,
             receiver,
@@ -71,6 +76,8 @@ impl<K: Kernel> Stack<K> {
             hash,
             dhcp,
             configured,
+            conflict_detection: config.conflict_detection,
+            conflict: config.conflict,
             armed: None,
             retry_at: None,
             sweep: Sweep::default(),
@@ -93,6 +100,7 @@ impl<K: Kernel> Stack<K> {
             self.retry_at = None;
             self.resolved();
         }
+        self.run_watch();
         self.dhcp_expired();
         self.settle_accounts();
         self.arm_tick(now);
@@ -114,7 +122,7 @@ impl<K: Kernel> Stack<K> {
             shared.address = address;
             (shared.address_events.len(), shared.groups.len() as u32)
         });
-        self.engine.announce(self.net.kernel().now());
+        self.make_known();
         self.attached_addresses_changed();
         for at in 0..listeners {
             if let Some(event) = self.net.with(|shared| shared.address_events.get(at).copied()) {
@@ -233,13 +241,8 @@ impl<K: Kernel> Stack<K> {
 
     pub(crate) fn arm_tick(&mut self, now: Instant) {
         let dhcp = self.dhcp.as_ref().and_then(|dhcp| dhcp.due());
-        let due = match (self.retry_at, dhcp) {
-            (Some(one), Some(other)) => one.min(other),
-            (one, other) => match one.or(other) {
-                Some(due) => due,
-                None => return,
-            },
-        };
+        let dues = [self.retry_at, dhcp, self.engine.watch.due()];
+        let Some(due) = dues.into_iter().flatten().min() else { return };
         if self.armed.is_some_and(|armed| armed <= due) {
             return;
         }

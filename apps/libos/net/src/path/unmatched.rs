@@ -30,9 +30,18 @@ impl<K: Kernel> Stack<K> {
     fn other(&mut self, class: Option<Class>, frame: &Frame) {
         let now = self.net.kernel().now();
         match class {
-            Some(Class::Arp) if self.engine.arp(frame, now) => self.resolved(),
-            Some(Class::Nd) if self.engine.nd(frame, now) => self.resolved(),
-            Some(Class::Arp | Class::Nd) => {}
+            Some(Class::Arp) => {
+                if self.engine.arp(frame, now) {
+                    self.resolved();
+                }
+                self.look_for_conflict();
+            }
+            Some(Class::Nd) => {
+                if self.engine.nd(frame, now) {
+                    self.resolved();
+                }
+                self.look_for_conflict();
+            }
             Some(Class::Dhcp) => self.dhcp_frame(frame),
             Some(_) => self.engine.unmatched(frame, now),
             // The interface's address changed while it was queued.

@@ -71,8 +71,14 @@ pub struct Counters {
     pub rate_limited: u64,
     /// ARP requests and neighbour solicitations sent.
     pub arp_requests: u64,
-    /// ARP packets and neighbours' messages that taught nothing: not for us, or replies nobody asked for.
+    /// ARP packets and neighbours' messages that taught nothing: not for us, of strangers, or known.
     pub arp_ignored: u64,
+    /// Neighbours that told another hardware address unasked, and were believed.
+    pub neighbours_moved: u64,
+    /// Of these, those of which the former address objected, and was believed again.
+    pub moves_disputed: u64,
+    /// Packets of others that have an address of the interface.
+    pub address_conflicts: u64,
     /// Datagrams sent.
     pub datagrams_sent: u64,
     /// Datagrams dropped because their destination has no route or does not answer ARP.
@@ -93,6 +99,9 @@ pub(crate) struct Tally {
     pub(crate) rate_limited: u64,
     pub(crate) arp_requests: u64,
     pub(crate) arp_ignored: u64,
+    pub(crate) neighbours_moved: u64,
+    pub(crate) moves_disputed: u64,
+    pub(crate) address_conflicts: u64,
     pub(crate) datagrams_sent: u64,
     pub(crate) unreachable: u64,
     pub(crate) transmit_full: u64,
@@ -110,6 +119,9 @@ impl Counters {
         self.rate_limited += tally.rate_limited;
         self.arp_requests += tally.arp_requests;
         self.arp_ignored += tally.arp_ignored;
+        self.neighbours_moved += tally.neighbours_moved;
+        self.moves_disputed += tally.moves_disputed;
+        self.address_conflicts += tally.address_conflicts;
         self.datagrams_sent += tally.datagrams_sent;
         self.unreachable += tally.unreachable;
         self.transmit_full += tally.transmit_full;

@@ -1,5 +1,6 @@
 //! How connections are to behave, and the stack's own parameters.
 
+use crate::types::conflict::{AddressConflict, ConflictDetection};
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use reflex_event::Priority;
@@ -36,6 +37,15 @@ pub struct Config {
     pub address: Address,
     /// An IPv6 address beside the link-local one, and the length of its prefix.
     pub address6: Option<(Ipv6Addr, u8)>,
+    /// The router to everywhere else over IPv6, on the link whatever its address: mostly a link-local
+    /// one.
+    pub gateway6: Option<Ipv6Addr>,
+    /// Whether the interface's addresses are looked for on the link and defended.
+    pub conflict_detection: ConflictDetection,
+    /// Is told when somebody else has an address of the interface: when the address is withdrawn,
+    /// which [`Net::on_address`](crate::Net::on_address) tells too, and when it has been defended,
+    /// which is once in ten seconds.
+    pub conflict: Option<fn(AddressConflict)>,
     /// The name told to the DHCP server. One that cannot be a host's is not told.
     pub hostname: Option<&'static str>,
     /// Received frames that may wait in queues, all together. No listener or socket may have
@@ -53,6 +63,9 @@ impl Config {
         Self {
             address,
             address6: None,
+            gateway6: None,
+            conflict_detection: ConflictDetection::On,
+            conflict: None,
             hostname: None,
             frames: 512,
             replies_per_second: 1000,

@@ -5,7 +5,9 @@ pub mod raw;
 
 use reflex_event::{EventSystem, Instant, Priority};
 use reflex_hil::Frame;
-use reflex_net::{Address, Config, Connection, ConnectionError, Interrupts, Net, TcpService};
+use reflex_net::{
+    Address, Config, ConflictDetection, Connection, ConnectionError, Interrupts, Net, TcpService,
+};
 use reflex_testkit::{Arrivals, Clock, Faults, Nic, Receiver, SimKernel, Trace, Wire, pool};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -61,6 +63,8 @@ impl Host {
         let address = Ipv4Addr::new(10, 0, 0, number);
         let gateway = Some(Ipv4Addr::new(10, 0, 0, 254));
         let mut config = Config::new(Address::Static { address, prefix: 24, gateway });
+        // Most tests count frames, and not these.
+        config.conflict_detection = ConflictDetection::Off;
         change(&mut config);
         let (receiver, arrivals) = Receiver::new();
         let (net, stack) = Net::new(kernel.clone(), Box::new(receiver), Box::new(nic), &config);

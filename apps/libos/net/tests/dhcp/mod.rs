@@ -4,3 +4,4 @@ mod life;
 mod routers;
 mod server;
 mod storms;
+mod taken;

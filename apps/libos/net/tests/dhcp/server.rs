@@ -3,7 +3,7 @@
 use crate::common;
 use common::raw::{arp, checksum, udp_from};
 use common::{Host, SimNet};
-use reflex_net::Address;
+use reflex_net::{Address, Config};
 use reflex_testkit::Clock;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -132,11 +132,16 @@ pub(super) struct Leased {
 
 impl Leased {
     pub(super) fn begin() -> Self {
+        Self::begin_with(|_| {})
+    }
+
+    pub(super) fn begin_with(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::default();
         clock.set(reflex_event::Instant::from_nanos(1_000_000_000));
         let host = Host::with(&clock, 1, 5, 16, |config| {
             config.address = Address::Dhcp;
             config.hostname = Some("appliance");
+            change(config);
         });
         let sent = host.sent(&clock);
         Self { clock, host, sent }
