@@ -80,6 +80,8 @@ pub enum Event {
     LatencyUnit(u64),
     /// How long activations of a priority have waited since the start.
     Latency(u8, Waits),
+    /// How often something has been since the start, and what it is: `#! count N WHAT IT IS`.
+    Count(u64, String),
     /// A crash report starts, the image's last.
     Crash(String),
     /// A crash report starts of a context that was given up: the image goes on.
@@ -197,6 +199,10 @@ fn known_event(word: &str, rest: &str) -> Option<Event> {
         "figure" => Event::Figure(figure(rest)?),
         "latency-unit" => Event::LatencyUnit(rest.parse().ok()?),
         "latency" => latency(rest)?,
+        "count" => {
+            let (count, what) = rest.split_once(' ')?;
+            Event::Count(count.parse().ok()?, what.to_owned())
+        }
         "crash" => Event::Crash(rest.to_owned()),
         "contained" if !rest.is_empty() => Event::Contained(rest.to_owned()),
         "register" => Event::Register(words.next()?.to_owned(), hex(words.next()?)?),
@@ -283,6 +289,9 @@ mod tests {
         assert_eq!(event("#! stack 0x2000 00ff10"), Some(Event::Stack(0x2000, vec![0, 255, 16])));
         assert_eq!(event("#! crash-end"), Some(Event::CrashEnd));
         assert_eq!(event("#! contained it broke"), Some(Event::Contained("it broke".into())));
+        let offers = Event::Count(3, "DHCP: refused: the offer is none".to_owned());
+        assert_eq!(event("#! count 3 DHCP: refused: the offer is none"), Some(offers));
+        assert!(matches!(event("#! count many offers"), Some(Event::Unknown(_))));
         assert_eq!(event("#! latency-unit 1000000000"), Some(Event::LatencyUnit(1_000_000_000)));
         assert_eq!(
             event("#! latency 48 at_once=7 1=2 1024=3"),

@@ -347,6 +347,9 @@ impl Session<'_> {
                 Some(table) => console::log_line(&table),
                 None => console::warning("the guest has told nothing of its activations"),
             }
+            if let Some(counts) = self.stats.counts() {
+                console::log_line(&counts);
+            }
         }
     }
 

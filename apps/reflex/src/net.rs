@@ -10,8 +10,8 @@ use reflex_net::{Address, Config, ConflictDetection, InterfaceAddress, Stack, Tr
 use reflex_runtime::{ContextOptions, Origin, Runtime, memory};
 
 pub use reflex_net::{
-    ConnectionError, Counters, Datagram, Error as NetError, Parameters, TcpService, TcpState,
-    TcpStates, UdpService,
+    ConnectionError, Counters, Datagram, Error as NetError, TcpService, TcpState, TcpStates,
+    UdpService, dhcp,
 };
 
 /// The network stack.

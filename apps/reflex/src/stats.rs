@@ -1,4 +1,4 @@
-//! What the event system has counted, told to the host on request.
+//! What the event system and the DHCP client have counted, told to the host on request.
 //!
 //! With `stats=MILLISECONDS` on the kernel command line the image prints that often, for every
 //! priority in use, how long activations have waited for their handlers:
@@ -8,8 +8,13 @@
 //! ```
 //!
 //! where a bucket is named by the least power of two that is longer than its waits, in time stamp
-//! counts, of which there are `#! latency-unit HZ` a second.
+//! counts, of which there are `#! latency-unit HZ` a second; and, of what is not zero,
+//!
+//! ```text
+//! #! count N WHAT IT IS
+//! ```
 
+use crate::net::dhcp;
 use crate::{Error, Priority, System};
 use core::fmt;
 use core::time::Duration;
@@ -25,13 +30,32 @@ pub(crate) fn start(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints every histogram that is not empty.
+/// Prints every histogram that is not empty, and what the DHCP client has counted.
 pub(crate) fn tell(system: System) {
     for level in 0..Priority::LEVELS as u8 {
         let latency = Priority::new(level).map(|priority| system.latency(priority));
         if let Some(latency) = latency.filter(|latency| latency.total() > 0) {
             machine_line!("latency {level} {}", Line(latency));
         }
+    }
+    if let Some(counters) = system.started_net().and_then(|net| net.dhcp_counters()) {
+        tell_dhcp(&counters);
+    }
+}
+
+fn tell_dhcp(counters: &dhcp::Counters) {
+    let tell = |count: u64, what: &dyn fmt::Display| {
+        if count > 0 {
+            machine_line!("count {count} DHCP: {what}");
+        }
+    };
+    tell(counters.sent, &"messages sent");
+    tell(counters.accepted, &"messages accepted");
+    for error in dhcp::Error::ALL {
+        tell(counters.refused(error), &format_args!("refused: {error}"));
+    }
+    for oddity in dhcp::Oddity::ALL {
+        tell(counters.odd(oddity), &format_args!("strange: {oddity}"));
     }
 }
 

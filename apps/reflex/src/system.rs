@@ -107,6 +107,11 @@ impl System {
         }
     }
 
+    /// The network, if it has been started.
+    pub(crate) fn started_net(self) -> Option<&'static Net> {
+        self.shared.net.get()
+    }
+
     /// The RDMA port, over the same interface as the network, which the first call starts, too.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! `--stats`: how long activations waited for their handlers, as the guest told last.
+//! `--stats`: how long activations waited for their handlers and what was counted, as the guest told
+//! last.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +18,37 @@ pub(super) struct Stats {
     hz: Option<u64>,
     /// By priority.
     waits: BTreeMap<u8, Waits>,
+    /// By what it is.
+    counts: BTreeMap<String, u64>,
 }
 
 impl Stats {
-    /// Takes note of a line, if it is about waits.
+    /// Takes note of a line, if it is about waits or counts.
     pub(super) fn note(&mut self, event: &Event) {
         match event {
             Event::LatencyUnit(hz) => self.hz = Some(*hz),
             Event::Latency(priority, waits) => {
                 self.waits.insert(*priority, waits.clone());
             }
+            Event::Count(count, what) => {
+                self.counts.insert(what.clone(), *count);
+            }
             _ => {}
         }
+    }
+
+    /// A table of what was counted, by its words; `None` when nothing was.
+    pub(super) fn counts(&self) -> Option<String> {
+        let mut table = Table::new();
+        table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(["counted", "times"]);
+        for (what, count) in &self.counts {
+            table.add_row([what.clone(), count.to_string()]);
+        }
+        if let Some(times) = table.column_mut(1) {
+            times.set_cell_alignment(CellAlignment::Right);
+        }
+        (!self.counts.is_empty()).then(|| table.to_string())
     }
 
     /// A table of all priorities, the highest first; `None` when the guest has told nothing.
@@ -95,5 +115,20 @@ mod tests {
         assert_eq!(rows.len(), 2, "{table}");
         assert!(rows[0].contains("48") && rows[0].contains("512 ns") && rows[0].contains("4.1 us"));
         assert!(rows[1].contains("10") && rows[1].contains("2.0 us"));
+    }
+
+    #[test]
+    fn of_each_count_the_last_is_shown() {
+        let mut stats = Stats::default();
+        assert_eq!(stats.counts(), None);
+        for (count, what) in [(2, "messages sent"), (1, "messages accepted"), (3, "messages sent")]
+        {
+            stats.note(&Event::Count(count, what.to_owned()));
+        }
+        let table = stats.counts().unwrap();
+        let rows: Vec<&str> = table.lines().filter(|line| line.contains("messages")).collect();
+        assert_eq!(rows.len(), 2, "{table}");
+        assert!(rows[0].contains("accepted") && rows[0].contains('1'), "{table}");
+        assert!(rows[1].contains("sent") && rows[1].contains('3'), "{table}");
     }
 }

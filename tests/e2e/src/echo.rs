@@ -78,9 +78,14 @@ pub(crate) fn udp_echoes(server: SocketAddr) {
 
 #[test]
 fn tcp_and_udp_by_dhcp_on_q35() {
-    let mut guest = Guest::start(machine("echo").network(user(&PORTS)));
+    let machine = machine("echo").network(user(&PORTS)).append("stats=200");
+    let mut guest = Guest::start(machine);
     tcp_echoes(guest.endpoint(Protocol::Tcp, 7));
     udp_echoes(guest.endpoint(Protocol::Udp, 7));
+    // A discovery and a request, and an answer to each.
+    for count in ["count 2 DHCP: messages sent", "count 2 DHCP: messages accepted"] {
+        guest.running.wait_for_text(count, PATIENCE).expect("it is counted");
+    }
     let address = guest.running.wait_for_address(PATIENCE).expect("an address");
     assert_eq!(address, "10.0.2.15/24");
     guest.stop();

@@ -66,6 +66,11 @@ mod path;
 mod table;
 mod types;
 
+/// What the DHCP client counts, and what it is told of the network.
+pub mod dhcp {
+    pub use reflex_dhcp::{Counters, Error, List, Name, Oddity, Parameters, Route};
+}
+
 pub use api::attach::Attachment;
 pub use api::connection::Connection;
 pub use api::connector::{ConnectBuilder, Connector};
@@ -76,7 +81,6 @@ pub use api::service::{TcpService, UdpService};
 pub use api::udp::{Datagram, UdpSocket};
 pub use api::udp_receive::UdpBuilder;
 pub use path::stack::Stack;
-pub use reflex_dhcp::Parameters;
 pub use table::handle::Net;
 pub use types::conflict::{AddressConflict, ConflictDetection, ConflictOutcome};
 pub use types::counters::Counters;
