@@ -17,6 +17,8 @@ mod rules;
 mod sizes;
 #[path = "layering/sources.rs"]
 mod sources;
+#[path = "layering/twins.rs"]
+mod twins;
 #[path = "layering/words.rs"]
 mod words;
 
@@ -534,4 +536,37 @@ fn a_long_function_is_noticed() {
     );
     assert_eq!(long_functions(&text), [("long".to_owned(), 63)]);
     assert_eq!(long_functions("trait A {\n    fn a(\n        b: u8,\n    );\n}\n"), []);
+}
+
+#[test]
+fn no_logic_is_written_twice() {
+    let root =
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().expect("a root");
+    let mut sources = std::collections::BTreeMap::new();
+    for package in metadata().workspace_packages() {
+        let folder = package.manifest_path.as_std_path().with_file_name("src");
+        for file in if folder.is_dir() { files(&folder) } else { Vec::new() } {
+            let path = file.strip_prefix(&root).expect("in the repository").display().to_string();
+            // Tests say each case in full.
+            if !path.starts_with("tests/") {
+                sources.insert(path, std::fs::read_to_string(&file).expect("text"));
+            }
+        }
+    }
+    assert!(sources.len() > 300, "so few that something is amiss");
+    let twins = twins::twins(&sources);
+    assert!(twins.is_empty(), "{twins:#?}");
+}
+
+#[test]
+fn what_is_written_twice_is_noticed() {
+    let body: String = (0..12).map(|number| format!("    step({number});\n")).collect();
+    let one = format!("use a::b;\nfn one() {{\n{body}}}\n");
+    let other = format!("// Another.\nfn other() {{\n    // Steps.\n{body}}}\n");
+    let sources = |other: &str| {
+        [("one", one.as_str()), ("other", other)].map(|(a, b)| (a.to_owned(), b.to_owned())).into()
+    };
+    let place = |path: &str, line| (path.to_owned(), line);
+    assert_eq!(twins::twins(&sources(&other)), [(place("one", 3), place("other", 4))]);
+    assert_eq!(twins::twins(&sources(&other.replace("step(5)", "step(7)"))), []);
 }

@@ -110,6 +110,40 @@ pub unsafe fn restart(top: usize, entry: Entry, arguments: [u64; 3]) -> ! {
     }
 }
 
+/// A function that calls the second of its arguments with the third by `$call`, after which it has 0 in eax and
+/// the stack is as it was, less the two words below the saved registers.
+macro_rules! attempt {
+    ($($call:literal),+) => {
+        naked_asm!(
+            "push rbp",
+            "push rbx",
+            "push r12",
+            "push r13",
+            "push r14",
+            "push r15",
+            // The address to come back to, and MXCSR; a third word keeps the stack aligned for a call.
+            "sub rsp, 24",
+            "lea rax, [rip + 2f]",
+            "mov [rsp], rax",
+            "stmxcsr [rsp + 8]",
+            "mov [rdi], rsp",
+            "mov rdi, rdx",
+            $($call,)+
+            "2:",
+            "cld",
+            "ldmxcsr [rsp]",
+            "add rsp, 16",
+            "pop r15",
+            "pop r14",
+            "pop r13",
+            "pop r12",
+            "pop rbx",
+            "pop rbp",
+            "ret",
+        )
+    };
+}
+
 /// Calls `work` with `data`, and returns 0; or 1, when [`give_up`] has come back here from there.
 /// Where it is to come back to is left in `*saved` meanwhile.
 ///
@@ -121,38 +155,10 @@ pub unsafe extern "C" fn attempt(
     work: unsafe extern "C" fn(*mut ()),
     data: *mut (),
 ) -> u64 {
-    naked_asm!(
-        "push rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        // The address to come back to, and MXCSR; a third word keeps the stack aligned for a call.
-        "sub rsp, 24",
-        "lea rax, [rip + 2f]",
-        "mov [rsp], rax",
-        "stmxcsr [rsp + 8]",
-        "mov [rdi], rsp",
-        "mov rdi, rdx",
-        "call rsi",
-        "xor eax, eax",
-        "add rsp, 8",
-        "2:",
-        "cld",
-        "ldmxcsr [rsp]",
-        "add rsp, 16",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-    )
+    attempt!("call rsi", "xor eax, eax", "add rsp, 8")
 }
 
-/// Calls `work` as [`attempt`] does, but on the stack with the upper end `top`.
+/// Calls `work` as [`attempt`] does, but on the stack with the upper end `top`; both are given up alike.
 ///
 /// # Safety
 /// As [`attempt`]; `top` is the 16-byte aligned upper end of a mapped stack that nothing else uses.
@@ -163,37 +169,7 @@ pub unsafe extern "C" fn attempt_on(
     data: *mut (),
     top: usize,
 ) -> u64 {
-    naked_asm!(
-        "push rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        // The address to come back to, and MXCSR: as in `attempt`, so that both are given up alike.
-        "sub rsp, 24",
-        "lea rax, [rip + 2f]",
-        "mov [rsp], rax",
-        "stmxcsr [rsp + 8]",
-        "mov [rdi], rsp",
-        "mov rdi, rdx",
-        "lea rbx, [rsp + 8]",
-        "mov rsp, rcx",
-        "call rsi",
-        "xor eax, eax",
-        "mov rsp, rbx",
-        "2:",
-        "cld",
-        "ldmxcsr [rsp]",
-        "add rsp, 16",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
-        "ret",
-    )
+    attempt!("lea rbx, [rsp + 8]", "mov rsp, rcx", "call rsi", "xor eax, eax", "mov rsp, rbx")
 }
 
 /// Drops what an [`attempt`], or one [on another stack](attempt_on), has called, and has that return 1, with

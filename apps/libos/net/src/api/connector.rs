@@ -1,6 +1,7 @@
 //! Outgoing TCP connections.
 
 use crate::api::connection::Connection;
+use crate::api::connection_settings::connection_settings;
 use crate::api::group::register_with;
 use crate::api::service::TcpService;
 use crate::table::connection_record::{Events, Phase};
@@ -29,36 +30,7 @@ impl<K: Kernel> ConnectBuilder<K> {
         Self { net, settings: Settings::default() }
     }
 
-    /// The priority of all work for the connections: protocol and handlers.
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.settings.priority = priority;
-        self
-    }
-
-    /// Connections at a time; 256 unless said otherwise.
-    pub fn connections(mut self, maximum: u32) -> Self {
-        self.settings.connections = maximum;
-        self
-    }
-
-    /// Bytes of each connection's receive and send buffers; 4096 and 8192 unless said otherwise.
-    pub fn buffers(mut self, receive: usize, send: usize) -> Self {
-        (self.settings.receive_buffer, self.settings.send_buffer) = (receive, send);
-        self
-    }
-
-    /// As for [`ListenBuilder::timeout`](crate::ListenBuilder::timeout).
-    pub fn timeout(mut self, idle: Duration) -> Self {
-        self.settings.idle = Some(idle);
-        self
-    }
-
-    /// As for [`ListenBuilder::keep_alive`](crate::ListenBuilder::keep_alive).
-    pub fn keep_alive(mut self, interval: Duration) -> Self {
-        self.settings.keep_alive = Some(interval);
-        self.settings.idle = self.settings.idle.or(Some(interval.saturating_mul(4)));
-        self
-    }
+    connection_settings!();
 
     /// Has the connections served by the state of `context`.
     ///

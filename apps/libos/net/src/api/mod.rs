@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod connection;
+mod connection_settings;
 pub(crate) mod connector;
 pub(crate) mod group;
 pub(crate) mod held_endpoint;

@@ -1,0 +1,43 @@
+//! What a listener's connections and a connector's can be told alike.
+
+/// The methods of a builder that has `settings` of connections.
+macro_rules! connection_settings {
+    () => {
+        /// The priority of all work for the connections: protocol and handlers.
+        pub fn priority(mut self, priority: Priority) -> Self {
+            self.settings.priority = priority;
+            self
+        }
+
+        /// Connections at a time; 256 unless said otherwise. When all places are taken the oldest in
+        /// TIME-WAIT is cut short; when none is in TIME-WAIT the peer's attempt is dropped.
+        pub fn connections(mut self, maximum: u32) -> Self {
+            self.settings.connections = maximum;
+            self
+        }
+
+        /// Bytes of each connection's receive and send buffers, from the context's event memory;
+        /// 4096 and 8192 unless said otherwise.
+        pub fn buffers(mut self, receive: usize, send: usize) -> Self {
+            (self.settings.receive_buffer, self.settings.send_buffer) = (receive, send);
+            self
+        }
+
+        /// Connections that have not heard from their peer for so long fail as timed out. Without this
+        /// only those fail that have data unacknowledged for two minutes.
+        pub fn timeout(mut self, idle: Duration) -> Self {
+            self.settings.idle = Some(idle);
+            self
+        }
+
+        /// Idle connections ask for a sign of life at this interval (RFC 1122, 4.2.3.6). Without
+        /// [`timeout`](Self::timeout), four intervals without one end them.
+        pub fn keep_alive(mut self, interval: Duration) -> Self {
+            self.settings.keep_alive = Some(interval);
+            self.settings.idle = self.settings.idle.or(Some(interval.saturating_mul(4)));
+            self
+        }
+    };
+}
+
+pub(super) use connection_settings;
