@@ -9,6 +9,7 @@ use crate::{console, exit, heap, layout, logger};
 use core::cell::UnsafeCell;
 use core::convert::Infallible;
 use core::fmt;
+use core::mem::MaybeUninit;
 use core::ops::Range;
 use reflex_arch::acpi::{self, Facts, Register, SleepControl};
 use reflex_arch::apic::{self, LocalApic};
@@ -244,8 +245,12 @@ fn map_devices(
 /// Gives the heap what it needs until the kernel gives memory out.
 fn start_heap(memory: &mut Memory) {
     match memory.take(heap::START_UP as u64, PAGE, u64::MAX) {
-        // SAFETY: the range was free, is mapped as data, and is given to nobody else.
-        Some(range) => unsafe { heap::init(range.start, range.end - range.start) },
+        Some(range) => {
+            let start = range.start as *mut MaybeUninit<u8>;
+            // SAFETY: the range was free, is mapped as data, and is given to nobody else; so it is
+            // borrowed for good, and its bytes need not be initialised.
+            heap::init(unsafe { core::slice::from_raw_parts_mut(start, heap::START_UP) });
+        }
         None => fail(
             TOO_LITTLE_MEMORY,
             format_args!(

@@ -12,6 +12,7 @@ use crate::exclusion::Exclusive;
 pub use crate::heap_counters::Counters;
 use crate::refusal::{Refusal, Told};
 use core::alloc::{GlobalAlloc, Layout};
+use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 use linked_list_allocator::Heap as FirstFit;
 use reflex_memory::Heap;
@@ -53,15 +54,8 @@ static HEAP: Global = Global(Exclusive::new(Heaps {
 }));
 
 /// Gives the heap the memory that start-up needs.
-///
-/// # Safety
-/// Once; the `length` bytes at `start` are mapped, writable, and used by nobody else for ever.
-pub(crate) unsafe fn init(start: u64, length: u64) {
-    HEAP.0.with(|heaps| {
-        // SAFETY: called once, and the bytes are mapped, writable and nobody else's for ever, says
-        // the caller; so the heap is empty until now.
-        unsafe { heaps.start_up.init(start as *mut u8, length as usize) };
-    });
+pub(crate) fn init(region: &'static mut [MaybeUninit<u8>]) {
+    HEAP.0.with(|heaps| heaps.start_up.init_from_slice(region));
 }
 
 /// From now on the heap grows out of the machine's free memory, as soon as the kernel gives that out, to at

@@ -39,6 +39,8 @@ pub mod layout;
 pub mod logger;
 mod machine;
 pub mod memory_map;
+#[cfg(not(test))]
+pub mod power_button;
 mod refusal;
 #[cfg(not(test))]
 mod runtime_symbols;

@@ -33,6 +33,9 @@ const CRASHED: u8 = 125;
 const QEMU_FAILED: u8 = 126;
 /// Exit status after Ctrl-C, as of a shell.
 const INTERRUPTED: u8 = 130;
+/// With the first Ctrl-C the guest is asked to end, and by the second it is ended; a third is for a command that
+/// does not come to either.
+const ASKED_AND_ENDED: u32 = 2;
 /// Memory of a guest for which nobody says anything, in MiB.
 pub(crate) const USUAL_MEMORY_MIB: u32 = 64;
 /// A guest that has printed nothing for this long under KVM will not.
@@ -145,9 +148,10 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     console::step("Booting", format!("{name} ({} MiB)", memory(&arguments, &settings)));
     let running = machine.spawn()?;
     let interrupter = running.interrupter();
-    let mut before = false;
+    let mut before = 0;
     ctrlc::set_handler(move || {
-        if std::mem::replace(&mut before, true) {
+        before += 1;
+        if before > ASKED_AND_ENDED {
             std::process::exit(INTERRUPTED.into());
         }
         interrupter.interrupt();
@@ -291,11 +295,20 @@ struct Session<'a> {
 impl Session<'_> {
     fn follow(&mut self, mut running: Running) -> Result<ExitCode> {
         let watch_kvm = self.arguments.accel == Accel::Kvm && !self.arguments.gdb;
-        while !running.ended() && !running.interrupted() {
+        let mut asked = false;
+        while !running.ended() {
+            if running.take_interruption() {
+                if asked || running.press_power_button().is_err() {
+                    return Ok(self.interrupt(running));
+                }
+                asked = true;
+                console::step("Stopping", "the guest was asked to; Ctrl-C again ends it");
+            }
             let limit = (watch_kvm && running.lines().is_empty()).then_some(KVM_SILENCE);
             match running.next_line(limit) {
                 Some(line) => self.show(&line, &mut running),
-                None if limit.is_some() && !running.ended() && !running.interrupted() => {
+                None if running.is_interrupted() => {}
+                None if limit.is_some() && !running.ended() => {
                     bail!(
                         "the guest printed nothing in {} s: this machine's /dev/kvm cannot run \
                          it; use --accel tcg",
@@ -306,16 +319,19 @@ impl Session<'_> {
             }
         }
         self.show_stats();
-        if running.interrupted() {
-            console::step("Stopping", "the guest");
-            running.kill();
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
         let outcome = running.finish();
         // A report that was cut off has not been shown.
         let shown = self.shown_crashes;
         self.show_crash(&outcome.crashes[shown..]);
         self.conclude(&outcome)
+    }
+
+    /// Ends the machine, which is still running.
+    fn interrupt(&mut self, running: Running) -> ExitCode {
+        self.show_stats();
+        console::step("Stopping", "the machine");
+        running.kill();
+        ExitCode::from(INTERRUPTED)
     }
 
     fn show(&mut self, line: &Line, running: &mut Running) {

@@ -221,7 +221,7 @@ fn an_interruption_wakes_the_reader() {
     let interrupter = running.interrupter();
     std::thread::spawn(move || interrupter.interrupt());
     assert_eq!(running.next_line(None), None);
-    assert!(running.interrupted() && !running.ended());
+    assert!(running.take_interruption() && !running.ended());
 }
 
 #[test]

@@ -8,6 +8,7 @@
 extern crate alloc;
 
 use alloc::{vec, vec::Vec};
+use core::cell::Cell;
 use reflex::{Connection, Datagram, Error, Runtime, System, TcpService, UdpService, UdpSocket};
 
 const PORT: u16 = 7;
@@ -33,12 +34,19 @@ fn main(system: System) -> Result<(), Error> {
     let memory = connections * MEMORY_PER_CONNECTION + (128 << 10);
     let echo = Echo { closing: vec![false; connections] };
     let echo = system.context("echo", echo).memory(memory).build()?;
-    system
+    let listener = system
         .listen(PORT)?
         .connections(connections as u32)
         .backlog(connections as u32)
         .buffers(RECEIVE_BUFFER, SEND_BUFFER)
         .serve(echo)?;
+    let listener = Cell::new(Some(listener));
+    // What is connected is served to its end.
+    system.on_shutdown(echo, move |_, _| {
+        if let Some(listener) = listener.take() {
+            listener.close();
+        }
+    })?;
     system.udp(PORT)?.serve(echo)?;
     Ok(())
 }

@@ -7,6 +7,7 @@
 
 mod stream;
 
+use core::cell::Cell;
 use core::time::Duration;
 use reflex::http::{self, Limits, Service};
 use reflex::{Connection, ConnectionError, Error, Runtime, System, TcpService, Tick, log};
@@ -44,12 +45,19 @@ fn main(system: System) -> Result<(), Error> {
         .memory(connections * MEMORY_PER_CONNECTION + (64 << 10))
         .build()?;
     system.every(Duration::from_secs(1)).on(web, Web::tick)?;
-    system
+    let listener = system
         .listen(80)?
         .connections(connections as u32)
         .backlog(connections as u32)
         .buffers(RECEIVE_BUFFER, SEND_BUFFER)
         .serve(web)?;
+    let listener = Cell::new(Some(listener));
+    // What is connected is served to its end.
+    system.on_shutdown(web, move |_, _| {
+        if let Some(listener) = listener.take() {
+            listener.close();
+        }
+    })?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! From the boot protocol's entry to the application's `main`.
 
 use crate::conclude::conclude;
-use crate::{System, busy, policy, stats};
+use crate::{System, busy, policy, shutdown, stats};
 use reflex_boot::Machine;
 use reflex_runtime::Runtime;
 
@@ -23,6 +23,7 @@ fn application(kernel: Runtime, machine: &'static mut Machine) {
     conclude(system, busy::start(system));
     conclude(system, stats::start(system));
     conclude(system, policy::start(system));
+    conclude(system, shutdown::start(system));
     reflex_application(system);
     policy::review(system);
 }

@@ -32,6 +32,7 @@ mod policy;
 pub mod rdma;
 mod replace;
 mod setup;
+mod shutdown;
 mod signal;
 mod stats;
 mod subscribed;
@@ -73,6 +74,7 @@ pub use reflex_runtime::{
 #[cfg(feature = "bench")]
 pub use reflex_runtime::{bench, interrupt::Vector, job::Job, measure};
 pub use replace::{Replacement, Serving};
+pub use shutdown::ShutdownRequested;
 pub use signal::{Fired, Signal, SignalBuilder, SignalMode};
 pub use subscribed::Subscribed;
 pub use subscription::{Event, InTime, Submission, Subscription, Within};

@@ -1,7 +1,9 @@
 //! The machine, as an application has it.
 
+use crate::kind::Source;
 use crate::net::{self, ConnectBuilder, ListenBuilder, Net, UdpBuilder};
 use crate::rdma::{self, Rdma};
+use crate::shutdown::ShutdownRequested;
 use crate::stats;
 use crate::{ContextBuilder, Error, SignalBuilder, SignalMode, TimerBuilder};
 use alloc::boxed::Box;
@@ -32,13 +34,16 @@ struct SystemShared {
     /// The context in which sources hand occurrences to several registrations; made when it is first
     /// needed.
     system_context: Once<reflex_event::Context<()>>,
+    /// As above.
+    shutdown: Once<Source<ShutdownRequested>>,
 }
 
 impl System {
     pub(crate) fn new(kernel: Runtime, machine: &'static Machine) -> Self {
         let (net, rdma) = (Once::new(), Once::new());
-        let system_context = Once::new();
-        let shared = Box::leak(Box::new(SystemShared { machine, net, rdma, system_context }));
+        let (system_context, shutdown) = (Once::new(), Once::new());
+        let shared = SystemShared { machine, net, rdma, system_context, shutdown };
+        let shared = Box::leak(Box::new(shared));
         Self { kernel, shared }
     }
 
@@ -124,6 +129,21 @@ impl System {
                 self.kernel.section(|| self.shared.rdma.try_call_once(|| rdma::start(self, net)))
             }
         }
+    }
+
+    /// The network, if it has been started.
+    pub(crate) fn running_net(self) -> Option<&'static Net> {
+        self.shared.net.get()
+    }
+
+    /// What tells that the machine is to be turned off, if anything wants to be told.
+    pub(crate) fn shutdown_source(self) -> Option<&'static Source<ShutdownRequested>> {
+        self.shared.shutdown.get()
+    }
+
+    /// What tells that the machine is to be turned off.
+    pub(crate) fn make_shutdown_source(self) -> Result<&'static Source<ShutdownRequested>, Error> {
+        self.shared.shutdown.try_call_once(|| self.plain_source())
     }
 
     /// The context of what is done for handlers and is not theirs.

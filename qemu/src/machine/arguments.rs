@@ -6,11 +6,11 @@ use std::path::Path;
 use super::{Accel, Entropy, Machine, Model, Network, versions};
 
 /// All arguments; `tap_descriptor` is where the child finds a tap device opened for it,
-/// `events_descriptor` the socket on which it is to tell of the watchdog.
+/// `control_descriptor` the socket of its machine protocol.
 pub(super) fn arguments(
     machine: &Machine,
     tap_descriptor: i32,
-    events_descriptor: i32,
+    control_descriptor: i32,
 ) -> Vec<OsString> {
     let mut list = Arguments(Vec::new());
     list.flag("-nodefaults");
@@ -42,9 +42,9 @@ pub(super) fn arguments(
     if machine.has_watchdog() {
         // It resets the machine, and by `-no-reboot` that ends it.
         list.pair("-device", "i6300esb");
-        list.pair("-chardev", format!("socket,id=events,fd={events_descriptor}"));
-        list.pair("-mon", "chardev=events,mode=control");
     }
+    list.pair("-chardev", format!("socket,id=control,fd={control_descriptor}"));
+    list.pair("-mon", "chardev=control,mode=control");
     if let Some(icount) = machine.icount {
         let sleep = if icount.sleep { "on" } else { "off" };
         list.pair("-icount", format!("shift={},sleep={sleep}", icount.shift));
@@ -192,7 +192,7 @@ mod tests {
     fn a_watchdog_is_where_it_can_be_and_is_wanted() {
         let watched = || Machine::new("x").watchdog();
         let has = |machine: &Machine| text(machine).contains("i6300esb");
-        assert!(has(&watched()) && text(&watched()).contains("socket,id=events,fd=4"));
+        assert!(has(&watched()) && text(&watched()).contains("socket,id=control,fd=4"));
         assert!(has(&watched().append("watchdog=1")));
         assert!(!has(&Machine::new("x")));
         assert!(!has(&watched().model(Model::Microvm)), "no bus");

@@ -19,8 +19,8 @@
 //! ```
 
 mod arguments;
+mod control;
 mod emulator;
-mod events;
 mod forward;
 mod outcome;
 mod running;
@@ -47,7 +47,7 @@ pub use versions::{OLDEST, Version};
 
 use crate::process;
 use crate::protocol::Protocol;
-use events::Events;
+use control::Control;
 
 /// The file of the firmware qboot, in QEMU's folders.
 pub const QBOOT: &str = "qboot.rom";
@@ -369,7 +369,7 @@ impl Machine {
 
     /// QEMU's arguments, without the program.
     pub fn arguments(&self) -> Vec<OsString> {
-        arguments::arguments(self, TAP_DESCRIPTOR, EVENTS_DESCRIPTOR)
+        arguments::arguments(self, TAP_DESCRIPTOR, CONTROL_DESCRIPTOR)
     }
 
     /// Starts the machine, after having checked what can be known before.
@@ -387,18 +387,14 @@ impl Machine {
             let parent_fd = device.as_fd().try_clone_to_owned().map_err(failed)?;
             descriptors.push(FdMapping { parent_fd, child_fd: TAP_DESCRIPTOR });
         }
-        let mut events = None;
-        if self.has_watchdog() {
-            let (ours, parent_fd) = Events::pair().map_err(failed)?;
-            descriptors.push(FdMapping { parent_fd, child_fd: EVENTS_DESCRIPTOR });
-            events = Some(ours);
-        }
+        let (control, parent_fd) = Control::pair().map_err(failed)?;
+        descriptors.push(FdMapping { parent_fd, child_fd: CONTROL_DESCRIPTOR });
         let mapped = command.fd_mappings(descriptors);
         mapped.map_err(|error| failed(io::Error::other(error)))?;
         // A terminal's Ctrl-C is for this process, not for QEMU.
         command.process_group(0);
         let child = process::spawn_tied(command).map_err(failed)?;
-        Ok(Running::new(child, self, events))
+        Ok(Running::new(child, self, control))
     }
 
     /// Finds out before the boot what would fail, and returns the emulator to start.
@@ -444,5 +440,5 @@ pub fn check_ports(forwards: &[Forward]) -> Result<(), MachineError> {
 
 /// The descriptor by which QEMU finds a tap device that was opened here.
 const TAP_DESCRIPTOR: i32 = 3;
-/// The descriptor by which QEMU finds the socket that it tells of events on.
-const EVENTS_DESCRIPTOR: i32 = 4;
+/// The descriptor by which QEMU finds the socket of its machine protocol.
+const CONTROL_DESCRIPTOR: i32 = 4;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::events::Events;
+use super::control::Control;
 use super::outcome::{Outcome, Status, judge, tail};
 use super::{Machine, MachineError};
 use crate::crash::{CrashCollector, CrashReport};
@@ -43,7 +43,7 @@ pub struct Running {
     messages: Receiver<Message>,
     sender: Sender<Message>,
     stderr: Option<JoinHandle<String>>,
-    events: Option<Events>,
+    control: Option<Control>,
     started: Instant,
     lines: Vec<Line>,
     crash: CrashCollector,
@@ -92,7 +92,7 @@ impl Process {
 }
 
 impl Running {
-    pub(super) fn new(mut child: Child, machine: Machine, events: Option<Events>) -> Running {
+    pub(super) fn new(mut child: Child, machine: Machine, control: Control) -> Running {
         let started = Instant::now();
         let (sender, messages) = mpsc::channel();
         let stdin = child.stdin.take();
@@ -123,7 +123,7 @@ impl Running {
             messages,
             sender,
             stderr,
-            events,
+            control: Some(control),
             started,
             lines: Vec::new(),
             crash: CrashCollector::default(),
@@ -180,9 +180,25 @@ impl Running {
         Interrupter(self.sender.clone())
     }
 
-    /// Whether an [`Interrupter`] has been used.
-    pub fn interrupted(&self) -> bool {
+    /// Whether an [`Interrupter`] has been used that [`Running::take_interruption`] has not told of.
+    pub fn is_interrupted(&self) -> bool {
         self.interrupted
+    }
+
+    /// Whether an [`Interrupter`] has been used since this was last asked.
+    pub fn take_interruption(&mut self) -> bool {
+        std::mem::take(&mut self.interrupted)
+    }
+
+    /// Presses the machine's power button. The guest does with that what it likes.
+    ///
+    /// # Errors
+    /// When QEMU is gone.
+    pub fn press_power_button(&mut self) -> io::Result<()> {
+        match &mut self.control {
+            Some(control) => control.press_power_button(),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
     }
 
     /// Types bytes on the guest's console. A guest that does not [read](Self::wait_for_input) yet
@@ -206,7 +222,7 @@ impl Running {
     }
 
     /// The next line; `None` at the end of the console, when interrupted, or when `limit` is
-    /// over (tell them apart by [`Running::ended`] and [`Running::interrupted`]).
+    /// over (tell them apart by [`Running::ended`] and [`Running::take_interruption`]).
     pub fn next_line(&mut self, limit: Option<Duration>) -> Option<Line> {
         if self.ended {
             return None;
@@ -394,7 +410,7 @@ impl Running {
             _ if self.process.timed_out.load(Ordering::SeqCst) => Status::TimedOut,
             _ if self.killed => Status::Killed,
             Some(exit) => {
-                let watchdog_fired = self.events.take().is_some_and(Events::watchdog_fired);
+                let watchdog_fired = self.control.take().is_some_and(Control::watchdog_fired);
                 judge(exit, &self.lines, &stderr, watchdog_fired)
             }
             None => Status::Crashed("QEMU's exit code could not be read".to_owned()),

@@ -25,6 +25,7 @@ mod policy;
 mod project;
 mod rdma;
 mod refusals;
+mod shutdown;
 mod standstill;
 mod steady;
 mod tools;

@@ -14,6 +14,7 @@ pub mod paging;
 pub mod pic;
 pub mod port;
 pub mod power;
+pub mod power_button;
 pub mod random;
 pub mod rtc;
 pub mod segments;

@@ -1,6 +1,7 @@
 //! The FADT: the power-management timer and the sleep registers (ACPI 6.5, 5.2.9), with the
 //! sleep types of S5 from the DSDT.
 
+use super::button::{self, PowerButton};
 use super::table::Bytes;
 use crate::Error;
 
@@ -36,6 +37,7 @@ pub enum SleepControl {
 pub(super) struct Fadt {
     pub(super) dsdt: u64,
     pub(super) pm_timer: Option<u16>,
+    pub(super) power_button: Option<PowerButton>,
     controls: [u16; 2],
     reduced: Option<Register>,
 }
@@ -54,6 +56,7 @@ impl Fadt {
         Ok(Self {
             dsdt,
             pm_timer: Some(port(76)?).filter(|port| *port != 0),
+            power_button: if reduced { None } else { button::fixed(table, port(64)?)? },
             controls: [port(64)?, port(68)?],
             reduced: if reduced { register(table, 244)? } else { None },
         })

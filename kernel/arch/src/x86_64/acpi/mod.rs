@@ -4,11 +4,13 @@
 //! Tables are untrusted: every read is checked, and what does not add up is an error. Nothing
 //! here touches the machine; memory is read through a function of the caller's.
 
+mod button;
 mod fadt;
 mod madt;
 mod mcfg;
 mod table;
 
+pub use button::PowerButton;
 pub use fadt::{Register, SleepControl};
 pub use madt::{Controller, Interrupt, Madt};
 pub use mcfg::ConfigurationSpace;
@@ -28,6 +30,8 @@ pub struct Facts {
     pub pm_timer: Option<u16>,
     /// How to enter S5.
     pub sleep: Option<SleepControl>,
+    /// Where the power button is.
+    pub power_button: Option<PowerButton>,
 }
 
 /// Reads what the tables say, beginning from the root pointer at `root`. `memory` gives the
@@ -62,6 +66,7 @@ pub fn read<'a>(
         facts.pm_timer = fadt.pm_timer;
         let dsdt = table::read(fadt.dsdt, b"DSDT", &memory)?;
         facts.sleep = fadt.sleep(dsdt);
+        facts.power_button = fadt.power_button.or_else(|| button::generic(dsdt.0));
     }
     Ok(facts)
 }

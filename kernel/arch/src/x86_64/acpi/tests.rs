@@ -75,6 +75,36 @@ fn microvm_has_two_controllers_and_a_sleep_register() {
 }
 
 #[test]
+fn the_power_button_is_a_fixed_feature_or_an_event_of_the_generic_device() {
+    let fixed = PowerButton::Fixed {
+        status: 0x600,
+        enable: 0x602,
+        control: 0x604,
+        take_over: Some((0xb2, 2)),
+        line: 9,
+    };
+    assert_eq!(q35().read().unwrap().power_button, Some(fixed));
+    let generic = PowerButton::Generic {
+        register: 0xfea0_0000,
+        mask: 2,
+        global: 9,
+        trigger: Trigger::Edge,
+        polarity: Polarity::High,
+    };
+    assert_eq!(microvm().read().unwrap().power_button, Some(generic));
+}
+
+#[test]
+fn a_generic_device_that_is_cut_off_has_no_button() {
+    let code = &microvm().pieces[1].1;
+    let end = code.windows(4).position(|name| name == b"FACP").unwrap();
+    let whole = button::generic(&code[..end]);
+    let shortest = (0..=end).find(|length| button::generic(&code[..*length]).is_some()).unwrap();
+    assert!((0..shortest).all(|length| button::generic(&code[..length]).is_none()));
+    assert!((shortest..=end).all(|length| button::generic(&code[..length]) == whole));
+}
+
+#[test]
 fn damage_is_named() {
     let mut captured = q35();
     captured.pieces[0].1[0] = b'X';

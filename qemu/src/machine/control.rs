@@ -1,7 +1,7 @@
-//! What QEMU tells of a machine beside its console: by its machine protocol (QMP), over a socket that
-//! is opened here.
+//! What QEMU tells of a machine beside its console, and is told: by its machine protocol (QMP), over a socket
+//! that is opened here.
 //!
-//! QEMU tells of events once the other side has named the capabilities it wants: that is written into
+//! QEMU obeys, and tells of events, once the other side has named the capabilities it wants: that is written into
 //! the socket before QEMU is started. It then writes one JSON object a line.
 
 use std::io::{self, Read, Write};
@@ -11,20 +11,27 @@ use std::time::Duration;
 
 /// Wants no capabilities, and so begins the telling.
 const GREETING: &[u8] = b"{\"execute\": \"qmp_capabilities\"}\n";
+/// Presses the machine's power button.
+const POWER_DOWN: &[u8] = b"{\"execute\": \"system_powerdown\"}\n";
 /// How long the end of QEMU's words may take once QEMU has ended; they are in the socket by then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// This side of the socket.
 #[derive(Debug)]
-pub(super) struct Events(UnixStream);
+pub(super) struct Control(UnixStream);
 
-impl Events {
+impl Control {
     /// This side, and QEMU's.
-    pub(super) fn pair() -> io::Result<(Events, OwnedFd)> {
+    pub(super) fn pair() -> io::Result<(Control, OwnedFd)> {
         let (mut ours, theirs) = UnixStream::pair()?;
         ours.write_all(GREETING)?;
         ours.set_read_timeout(Some(PATIENCE))?;
-        Ok((Events(ours), theirs.into()))
+        Ok((Control(ours), theirs.into()))
+    }
+
+    /// Presses the machine's power button.
+    pub(super) fn press_power_button(&mut self) -> io::Result<()> {
+        self.0.write_all(POWER_DOWN)
     }
 
     /// Whether the watchdog has fired. QEMU has ended.
@@ -63,13 +70,17 @@ mod tests {
 
     #[test]
     fn qemu_finds_the_greeting_and_its_words_are_found() {
-        let (events, theirs) = Events::pair().expect("a pair");
+        let (mut control, theirs) = Control::pair().expect("a pair");
+        control.press_power_button().expect("room");
         let mut qemu = UnixStream::from(theirs);
         let mut greeting = vec![0; GREETING.len()];
         qemu.read_exact(&mut greeting).expect("it is there already");
         assert_eq!(greeting, GREETING);
+        let mut command = vec![0; POWER_DOWN.len()];
+        qemu.read_exact(&mut command).expect("it is there already");
+        assert_eq!(command, POWER_DOWN);
         qemu.write_all(b"{\"event\": \"WATCHDOG\"}\n").expect("room");
         drop(qemu);
-        assert!(events.watchdog_fired());
+        assert!(control.watchdog_fired());
     }
 }

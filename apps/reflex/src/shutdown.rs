@@ -1,0 +1,114 @@
+//! Turning the machine off politely: by its power button, which is what a hypervisor's "shut down", `cargo
+//! reflex run`'s first Ctrl-C and QEMU's `system_powerdown` press.
+//!
+//! ```text
+//!            press                    no connection is left, or the time is over
+//!  Running ─────────▶ ShuttingDown ───────────────────────────────────────────▶ exit 0
+//!                          │ press
+//!                          └──────▶ exit 0, at once
+//! ```
+//!
+//! Whatever has [subscribed](System::on_shutdown) is told at the first press: it stops accepting, and answers
+//! what is in hand. The machine is turned off when all handlers have run that are due and no TCP connection is
+//! open; at the latest after `shutdown=SECONDS` of the kernel command line.
+
+use crate::{Context, Error, Priority, Subscribed, System, status};
+use core::cell::Cell;
+use core::time::Duration;
+use reflex_boot::power_button::{ButtonError, watch_power_button};
+use reflex_event::{Accumulation, EventSystem as Kernel, Registration};
+
+/// Seconds that what is in hand may take when nothing is said.
+const USUAL_PATIENCE: usize = 10;
+/// How often it is looked at whether a connection is still open.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The machine is to be turned off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShutdownRequested {
+    /// After this long it is turned off, whatever is in hand.
+    pub patience: Duration,
+}
+
+/// Has the power button turn the machine off, where there is one.
+pub(crate) fn start(system: System) -> Result<(), Error> {
+    let patience = system.number("shutdown", 0..=3_600)?.unwrap_or(USUAL_PATIENCE);
+    let patience = Duration::from_secs(patience as u64);
+    let (kernel, context) = (system.kernel(), system.system_context()?);
+    // Below all others: it runs once the handlers that are due have run.
+    let lowest = Registration { priority: Priority::LOWEST, accumulation: Accumulation::Count };
+    let look = kernel.register(context, lowest, move |_, _| look(system))?;
+    let looks = kernel.timer(look)?;
+    // Above all others: none keeps the machine on.
+    let highest = Registration { priority: Priority::HIGHEST, accumulation: Accumulation::Count };
+    let over = kernel.register(context, highest, move |_, _| {
+        log::warn!("{} connections are cut off: the time to shut down is over", open(system));
+        system.exit(status::SUCCESS);
+    })?;
+    let end = kernel.timer(over)?;
+    let requested = Cell::new(false);
+    let pressed = kernel.register(context, highest, move |_, activation| {
+        if requested.replace(true) || activation.count > 1 {
+            log::warn!("the power button was pressed again: the machine is turned off at once");
+            system.exit(status::SUCCESS);
+        }
+        log::info!("the power button was pressed: {} connections are open", open(system));
+        let now = system.now();
+        // Both timers were reserved.
+        let _ = kernel.arm(end, now + patience, None);
+        let _ = kernel.arm(looks, now, Some(LOOK));
+        if let Some(source) = system.shutdown_source() {
+            // Such a source takes everything.
+            let _ = source.deliver(ShutdownRequested { patience });
+        }
+    })?;
+    let watched = watch_power_button(system.machine(), move |presses| {
+        // Registered for good, so it cannot be refused.
+        let _ = kernel.activate(pressed, presses);
+    });
+    match watched {
+        Ok(()) => {}
+        Err(ButtonError::None) => log::debug!("{}", ButtonError::None),
+        // It is no reason not to run.
+        Err(error) => log::warn!("{error}"),
+    }
+    Ok(())
+}
+
+/// Turns the machine off when nothing is in hand.
+fn look(system: System) {
+    if open(system) == 0 {
+        system.exit(status::SUCCESS);
+    }
+}
+
+/// TCP connections that are open.
+fn open(system: System) -> u64 {
+    system.running_net().map_or(0, |net| {
+        let counted = net.counters();
+        (counted.accepted + counted.connected).saturating_sub(counted.ended + counted.failed)
+    })
+}
+
+impl System {
+    /// Has `handler` told when the machine is to be turned off, which is when its power button is pressed for
+    /// the first time: it closes listeners, and has what is in hand come to its end. The machine is turned
+    /// off, with status 0, when no TCP connection is open any more; when the time is over that
+    /// `shutdown=SECONDS` of the kernel command line gives (10 when nothing is said); or when the button
+    /// is pressed again.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one registration more.
+    pub fn on_shutdown<S, F>(
+        self,
+        context: Context<S>,
+        handler: F,
+    ) -> Result<Subscribed<ShutdownRequested>, Error>
+    where
+        S: 'static,
+        F: Fn(&mut S, ShutdownRequested) + Send + 'static,
+    {
+        let source = self.make_shutdown_source()?.clone();
+        self.subscribe(source).on(context, move |state, event| handler(state, event.data))
+    }
+}

@@ -1,0 +1,203 @@
+//! The power button: what is in hand is answered, nothing new is taken, and the machine is turned off with
+//! status 0; at once when it is pressed again, and when the time is over (PE-16).
+
+use crate::guest::{Guest, PATIENCE, machine, tap, user};
+use crate::tools::require;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reflex_qemu::build;
+use reflex_qemu::machine::{Model, Network, Outcome, free_port};
+use reflex_qemu::process::spawn_tied;
+use reflex_qemu::project::cargo;
+use reflex_qemu::protocol::Protocol;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::Barrier;
+use std::thread;
+
+/// Clients that keep the guest busy.
+const CLIENTS: usize = 8;
+/// Round trips of each after the button was pressed.
+const AFTER: usize = 50;
+
+fn connect(server: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&server, PATIENCE).expect("it accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream
+}
+
+fn round_trip(stream: &mut TcpStream, text: &str) {
+    stream.write_all(text.as_bytes()).expect("it takes what is said");
+    let mut answer = vec![0; text.len()];
+    stream.read_exact(&mut answer).expect("it answers");
+    assert_eq!(answer, text.as_bytes());
+}
+
+fn press(guest: &mut Guest, answer: &str) {
+    guest.running.press_power_button().expect("QEMU runs");
+    guest.running.wait_for_text(answer, PATIENCE).unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn succeeds(guest: Guest) -> Outcome {
+    let outcome = guest.finish();
+    assert!(outcome.status.success(), "{}\n{}", outcome.status, outcome.tail(30));
+    assert!(outcome.crashes.is_empty());
+    outcome
+}
+
+#[test]
+fn an_idle_image_is_turned_off_on_both_machines() {
+    for model in [Model::Q35, Model::Microvm] {
+        let mut guest = Guest::start(machine("echo").model(model).network(user(&[])));
+        guest.running.wait_for_address(PATIENCE).unwrap_or_else(|error| panic!("{error}"));
+        press(&mut guest, "the power button was pressed: 0 connections");
+        succeeds(guest);
+    }
+}
+
+/// Under load: every connection that there is goes on, without an error, to the end that its client gives it;
+/// others are refused; and then the image ends with success.
+#[test]
+fn what_is_in_hand_is_answered_and_nothing_new_is_taken() {
+    for model in [Model::Q35, Model::Microvm] {
+        let Some(tap) = tap() else { return };
+        let machine = machine("echo").model(model).append("shutdown=3600");
+        let mut guest = Guest::start(machine.network(Network::Tap(tap)));
+        let server = guest.endpoint(Protocol::Tcp, 7);
+        // All are connected, then the button is pressed while all are talking, and then the guest says so.
+        let (connected, pressed) = (Barrier::new(CLIENTS + 1), Barrier::new(CLIENTS + 1));
+        thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let (connected, pressed) = (&connected, &pressed);
+                scope.spawn(move || {
+                    let mut stream = connect(server);
+                    round_trip(&mut stream, "hello");
+                    connected.wait();
+                    for turn in 0..AFTER {
+                        round_trip(&mut stream, &format!("{client} goes on, {turn}"));
+                    }
+                    pressed.wait();
+                    for turn in 0..AFTER {
+                        round_trip(&mut stream, &format!("{client} is still there, {turn}"));
+                    }
+                });
+            }
+            connected.wait();
+            press(&mut guest, &format!("was pressed: {CLIENTS} connections"));
+            // The listener is closed as soon as the context has been told.
+            let refused = || TcpStream::connect_timeout(&server, PATIENCE).err();
+            let error = std::iter::repeat_with(refused).flatten().next().expect("in the end");
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+            pressed.wait();
+        });
+        let outcome = succeeds(guest);
+        assert!(!outcome.tail(30).contains("cut off"), "{}", outcome.tail(30));
+    }
+}
+
+#[test]
+fn a_second_press_ends_at_once() {
+    for model in [Model::Q35, Model::Microvm] {
+        let machine = machine("echo").model(model).append("shutdown=3600");
+        let mut guest = Guest::start(machine.network(user(&[(Protocol::Tcp, 7)])));
+        let mut idle = connect(guest.endpoint(Protocol::Tcp, 7));
+        round_trip(&mut idle, "hello");
+        press(&mut guest, "was pressed: 1 connections");
+        round_trip(&mut idle, "still there");
+        guest.running.press_power_button().expect("QEMU runs");
+        let outcome = succeeds(guest);
+        assert!(outcome.tail(30).contains("pressed again"), "{}", outcome.tail(30));
+    }
+}
+
+#[test]
+fn a_connection_that_stays_is_cut_off_in_the_end() {
+    let machine = machine("echo").append("shutdown=1");
+    let mut guest = Guest::start(machine.network(user(&[(Protocol::Tcp, 7)])));
+    let mut idle = connect(guest.endpoint(Protocol::Tcp, 7));
+    round_trip(&mut idle, "hello");
+    press(&mut guest, "was pressed: 1 connections");
+    let outcome = succeeds(guest);
+    assert!(outcome.tail(30).contains("1 connections are cut off"), "{}", outcome.tail(30));
+}
+
+/// The first Ctrl-C asks the guest, which ends with success when nothing is in hand.
+#[test]
+fn ctrl_c_asks_first() {
+    let mut run = Run::start(free_port(Protocol::Tcp), &[]);
+    run.output_until("address ");
+    run.interrupt();
+    assert_eq!(run.end(), Some(0));
+}
+
+/// What is in hand keeps it, and the second ends the machine.
+#[test]
+fn ctrl_c_again_ends_the_machine() {
+    let port = free_port(Protocol::Tcp);
+    let mut run = Run::start(port, &["--append", "shutdown=3600"]);
+    run.output_until("address ");
+    let mut idle = connect((Ipv4Addr::LOCALHOST, port).into());
+    round_trip(&mut idle, "hello");
+    run.interrupt();
+    run.output_until("was pressed: 1 connections");
+    round_trip(&mut idle, "still there");
+    run.interrupt();
+    assert_eq!(run.end(), Some(130));
+}
+
+/// A running `cargo reflex run` of the echo appliance; ends with this value.
+struct Run {
+    process: Child,
+    output: BufReader<ChildStdout>,
+    text: String,
+}
+
+impl Run {
+    /// With `port` of the host for the guest's.
+    fn start(port: u16, arguments: &[&str]) -> Self {
+        require();
+        let image = build::image("echo").unwrap_or_else(|error| panic!("{error:#}"));
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target folder");
+        let checkout = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let mut command = cargo();
+        command.arg("reflex").args(["run", "--timeout", "120"]).args(arguments).arg(image);
+        let datagrams = free_port(Protocol::Udp);
+        for forward in [format!("tcp:{port}:7"), format!("udp:{datagrams}:7")] {
+            command.args(["--forward", &forward]);
+        }
+        command.current_dir(checkout).env("CARGO_TARGET_DIR", target);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = spawn_tied(command).expect("the command starts");
+        let output = BufReader::new(process.stdout.take().expect("a pipe"));
+        Self { process, output, text: String::new() }
+    }
+
+    /// Waits until the command has printed this.
+    fn output_until(&mut self, text: &str) {
+        while !self.text.contains(text) {
+            let read = self.output.read_line(&mut self.text).expect("text");
+            assert!(read > 0, "the command ended too soon:\n{}", self.text);
+        }
+    }
+
+    /// What a terminal's Ctrl-C does.
+    fn interrupt(&self) {
+        let process = Pid::from_raw(self.process.id() as i32);
+        kill(process, Signal::SIGINT).expect("the command runs");
+    }
+
+    fn end(mut self) -> Option<i32> {
+        self.output.read_to_string(&mut self.text).expect("text");
+        self.process.wait().expect("it has ended").code()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // QEMU ends with the command that started it.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
