@@ -99,7 +99,8 @@ impl<K: Kernel> Net<K> {
         UdpBuilder::new(self.clone(), port, UdpSettings::default())
     }
 
-    /// Longest IP packet that the interface carries, in bytes.
+    /// Longest IP packet that the interface carries, or the network, if a DHCP server has said so, in
+    /// bytes.
     pub fn mtu(&self) -> usize {
         self.with(|shared| shared.mtu)
     }

@@ -16,6 +16,8 @@ pub(crate) struct Port<'a> {
     pub(crate) packet: Option<&'a [u8]>,
     pub(crate) transmit: &'a mut dyn Transmit,
     pub(crate) own: [u8; 6],
+    /// Longest IPv4 packet.
+    pub(crate) mtu: usize,
     /// The next hop's hardware address; packets are lost while there is none.
     pub(crate) hop: Option<[u8; 6]>,
     /// Transmit buffers left.
@@ -74,7 +76,7 @@ impl Device for Port<'_> {
 
     #[inline]
     fn capabilities(&self) -> DeviceCapabilities {
-        capabilities(self.transmit.mtu())
+        capabilities(self.mtu)
     }
 }
 

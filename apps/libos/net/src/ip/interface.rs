@@ -35,6 +35,8 @@ pub(crate) struct Engine {
     pub(crate) neighbours: Neighbours,
     pub(crate) limiter: Limiter,
     pub(crate) mac: [u8; 6],
+    /// Longest IPv4 packet: what the interface carries, or less, where the network does.
+    pub(crate) mtu: usize,
     pub(crate) address: Option<InterfaceAddress>,
     pub(crate) routes: Routes,
     /// Bits of the prefix of our second IPv6 address.
@@ -74,22 +76,9 @@ impl Engine {
     ) -> Self {
         let mac = transmit.mac();
         let mtu = transmit.mtu();
-        let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
-        config.random_seed = seed;
         // ICMP errors carry at most 576 bytes, echo replies as much as the request.
         let mut scratch = alloc::vec![0; mtu.max(576)];
-        let mut port = Port {
-            packet: None,
-            transmit: &mut *transmit,
-            own: mac,
-            hop: None,
-            room: 0,
-            sent: 0,
-            lost: 0,
-            scratch: &mut scratch,
-        };
-        debug_assert_eq!(capabilities(mtu).max_transmission_unit, mtu);
-        let interface = Interface::new(config, &mut port, time(now));
+        let interface = smoltcp_interface(&mut *transmit, &mut scratch, mtu, seed, now);
         Self {
             interface,
             transmit,
@@ -98,6 +87,7 @@ impl Engine {
             neighbours: Neighbours::new(key),
             limiter,
             mac,
+            mtu,
             address: None,
             routes: Routes::default(),
             prefix6: 64,
@@ -116,12 +106,32 @@ impl Engine {
         }
     }
 
+    /// Has no longer IPv4 packets sent, or as long ones as the interface carries; which peers
+    /// are told from now on. smoltcp knows the length from its interface's making: it has another.
+    pub(crate) fn set_mtu(&mut self, most: Option<u16>, seed: u64, now: Instant) {
+        let carried = self.transmit.mtu();
+        let before = self.mtu;
+        self.mtu = most.map_or(carried, |most| carried.min(most.into()));
+        if self.mtu == before {
+            return;
+        }
+        let Self { transmit, scratch, mtu, .. } = self;
+        self.interface = smoltcp_interface(&mut **transmit, scratch, *mtu, seed, now);
+        self.tell_address();
+    }
+
     /// Gives the interface another address, or none, or the same one other routes.
     pub(crate) fn set_network(&mut self, address: Option<InterfaceAddress>, routes: Routes) {
         self.address = address;
         self.routes = routes;
         self.station.address = address.map(|own| (u32::from(own.address), own.prefix));
         self.neighbours.clear();
+        self.tell_address();
+    }
+
+    /// Tells smoltcp the address.
+    fn tell_address(&mut self) {
+        let address = self.address;
         self.interface.update_ip_addrs(|addresses| {
             addresses.clear();
             if let Some(address) = address {
@@ -160,6 +170,7 @@ impl Engine {
             packet: Some(packet),
             transmit: &mut *self.transmit,
             own: self.mac,
+            mtu: self.mtu,
             hop,
             room: self.room,
             sent: 0,
@@ -205,6 +216,7 @@ impl Engine {
                 packet: None,
                 transmit: &mut *self.transmit,
                 own: self.mac,
+                mtu: self.mtu,
                 hop,
                 room: self.room,
                 sent: 0,
@@ -257,6 +269,7 @@ impl Engine {
             packet: (!packet.is_empty()).then_some(packet),
             transmit: &mut *self.transmit,
             own: self.mac,
+            mtu: self.mtu,
             hop: None,
             room: 1,
             sent: 0,
@@ -284,4 +297,21 @@ impl Engine {
         self.room = if sent { self.room.saturating_sub(1) } else { 0 };
         sent
     }
+}
+
+/// smoltcp's interface, without an address.
+fn smoltcp_interface(
+    transmit: &mut dyn Transmit,
+    scratch: &mut [u8],
+    mtu: usize,
+    seed: u64,
+    now: Instant,
+) -> Interface {
+    let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
+    config.random_seed = seed;
+    let own = transmit.mac();
+    let mut port =
+        Port { packet: None, transmit, own, mtu, hop: None, room: 0, sent: 0, lost: 0, scratch };
+    debug_assert_eq!(capabilities(mtu).max_transmission_unit, mtu);
+    Interface::new(config, &mut port, time(now))
 }

@@ -72,9 +72,10 @@ impl Routes {
         let rest = self.routes.get(from..)?;
         let at = from + rest.iter().position(|route| route.leads_to(remote))?;
         let route = self.routes[at];
-        // A shorter prefix does not help where a longer one fails.
-        let first = self.routes.iter().find(|route| route.leads_to(remote))?;
-        (first.prefix == route.prefix).then(|| (route.router.unwrap_or(remote), at + 1))
+        // A shorter prefix does not help where a longer one fails, that of the route before.
+        let before = from.checked_sub(1).map(|before| self.routes[before].prefix);
+        let fits = before.is_none_or(|prefix| prefix == route.prefix);
+        fits.then(|| (route.router.unwrap_or(remote), at + 1))
     }
 
     /// Whether packets go to this address directly: it is on the link, or a router.

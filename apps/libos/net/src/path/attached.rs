@@ -58,7 +58,7 @@ impl Link for Interface<'_> {
     }
 
     fn mtu(&self) -> usize {
-        self.engine.transmit.mtu()
+        self.engine.mtu
     }
 
     fn level(&self) -> u8 {

@@ -10,7 +10,8 @@ use crate::ip::routes::Routes;
 use crate::path::stack::Stack;
 use core::net::Ipv4Addr;
 use reflex_dhcp::{
-    Action, Actions, BROADCAST_MAC, Client, LONGEST_FRAME, Random, Request, Standing, UdpChecksum,
+    Action, Actions, BROADCAST_MAC, Client, Kind, LONGEST_FRAME, Parameters, Random, Request,
+    Standing, UdpChecksum,
 };
 use reflex_event::Kernel;
 use reflex_hil::Frame;
@@ -73,9 +74,10 @@ impl<K: Kernel> Stack<K> {
             Action::Granted | Action::Changed => self.follow_lease(),
             Action::Lost(_) => {
                 if let Some(dhcp) = &mut self.dhcp {
-                    dhcp.waiting = None;
+                    // A lease that is over is not prolonged; that it was declined still counts.
+                    dhcp.waiting.take_if(|request| request.kind == Kind::Request);
                 }
-                self.net.with(|shared| shared.parameters = None);
+                self.follow_parameters(None);
                 self.engine.watch.forget();
                 self.set_address(None);
             }
@@ -89,8 +91,19 @@ impl<K: Kernel> Stack<K> {
     fn follow_lease(&mut self) {
         let Some(lease) = self.dhcp.as_ref().and_then(|dhcp| dhcp.client.lease()) else { return };
         let (own, parameters) = (leased(lease), *lease.parameters());
-        self.net.with(|shared| shared.parameters = Some(parameters));
+        self.follow_parameters(Some(parameters));
         self.set_network(Some(own), Routes::leased(&own, &parameters));
+    }
+
+    /// Tells applications what is known of the network, and sends no longer packets than it carries.
+    fn follow_parameters(&mut self, parameters: Option<Parameters>) {
+        let now = self.net.kernel().now();
+        let mut seed = [0; 8];
+        self.net.kernel().random(&mut seed);
+        let most = parameters.and_then(|said| said.mtu);
+        self.engine.set_mtu(most, u64::from_ne_bytes(seed), now);
+        let mtu = self.engine.mtu;
+        self.net.with(|shared| (shared.parameters, shared.mtu) = (parameters, mtu));
     }
 
     /// Sends a message at once, or when its next hop is known and a transmit buffer free.

@@ -4,7 +4,8 @@ use super::server::*;
 use crate::common;
 use common::Noting;
 use common::raw::{SYN, segments};
-use reflex_testkit::Trace;
+use reflex_net::{Datagram, UdpService, UdpSocket};
+use reflex_testkit::{SimKernel, Trace};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -104,6 +105,40 @@ fn classless_routes_are_followed() {
         goes_through(&mut leased, there, router);
         assert!(!asked_for(&leased.sent).contains(&ROUTER));
     }
+}
+
+/// RFC 2132, 5.1: no longer packets are sent than the network carries, and peers are asked for none;
+/// the interface's own length counts again without the lease.
+#[test]
+fn a_network_may_carry_less_than_the_interface() {
+    let mut leased = Leased::granted(&with(usual(), MTU, &1400u16.to_be_bytes()));
+    assert_eq!(leased.net().mtu(), 1400);
+    let there = Ipv4Addr::new(10, 0, 0, 7);
+    let mss = |sent: &[Vec<u8>]| {
+        let syn = sent.iter().find(|frame| !segments(&[frame.to_vec()]).is_empty()).expect("a SYN");
+        let option = syn[54..].windows(4).find(|option| option[..2] == [2, 4]).expect("an MSS");
+        u16::from_be_bytes([option[2], option[3]])
+    };
+    connects(&mut leased, there);
+    assert_eq!(mss(&leased.neighbour_answers(STATION, there)), 1400 - 40);
+    let context = leased.host.kernel.context(Quiet, 1 << 16);
+    let socket = leased.net().udp(9).serve(context).unwrap();
+    let to = SocketAddrV4::new(there, 9);
+    assert_eq!(socket.send_to(&[0; 1373], to), Err(reflex_net::Error::TooLong));
+    socket.send_to(&[0; 1372], to).unwrap();
+    // Longer than the interface carries is as long as it.
+    let leased = Leased::granted(&with(usual(), MTU, &9000u16.to_be_bytes()));
+    assert_eq!(leased.net().mtu(), 1500);
+    let mut leased = Leased::granted(&with(usual(), MTU, &576u16.to_be_bytes()));
+    leased.passes(Duration::from_secs(3700));
+    assert_eq!((leased.net().address(), leased.net().mtu()), (None, 1500));
+}
+
+/// Reads no datagram.
+struct Quiet;
+
+impl UdpService<SimKernel> for Quiet {
+    fn datagram(&mut self, _: &UdpSocket<SimKernel>, _: Datagram<'_>) {}
 }
 
 /// A renewal that says something else: other routes, and connections stay.

@@ -21,6 +21,7 @@ pub(super) const MASK: u8 = 1;
 pub(super) const ROUTERS: u8 = 3;
 pub(super) const NAME_SERVERS: u8 = 6;
 pub(super) const DOMAIN: u8 = 15;
+pub(super) const MTU: u8 = 26;
 pub(super) const LEASE: u8 = 51;
 pub(super) const CLASSLESS: u8 = 121;
 

@@ -71,3 +71,22 @@ fn one_in_use_is_defended_and_at_the_second_conflict_declined() {
     assert_eq!(leased.net().address(), None);
     assert_eq!(leased.net().counters().address_conflicts, 4);
 }
+
+/// The server hears of it though no transmit buffer is free at that moment.
+#[test]
+fn a_decline_waits_for_a_transmit_buffer() {
+    let mut leased = leased();
+    leased.passes(Duration::from_secs(20));
+    leased.host.wire.stall(true);
+    // The interface has 16: answers fill them.
+    let question = arp([0xff; 6], 1, (OTHER, SERVER), ([0; 6], OFFERED));
+    for _ in 0..16 {
+        leased.hears(&question);
+    }
+    leased.hears(&claim());
+    leased.hears(&claim());
+    assert_eq!(leased.net().address(), None);
+    leased.host.wire.stall(false);
+    assert_eq!(declined(&leased.passes(Duration::from_secs(3))), [Some(OFFERED)]);
+    told();
+}
