@@ -42,7 +42,7 @@ pub(crate) fn fail<S: 'static>(
 
 /// Every way of failing, one life after the other, while another context's timer goes on and a
 /// lower one's computation is not disturbed.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn every_failure_ends_its_context_alone(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     static TICKS: AtomicU32 = AtomicU32::new(0);
@@ -87,7 +87,7 @@ fn every_failure_ends_its_context_alone(system: System) -> Result<(), Error> {
 }
 
 /// While interrupts come at 20 kHz, stacks overflow anywhere: in interrupts and jobs too.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn stacks_overflow_under_a_storm_of_interrupts(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     let culprit = system
@@ -112,7 +112,7 @@ fn stacks_overflow_under_a_storm_of_interrupts(system: System) -> Result<(), Err
 
 /// What a failed context had of its own comes back; what it had lent stays out until it is given
 /// back, and is then whole again.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn its_own_boxes_come_back_and_lent_ones_are_waited_for(system: System) -> Result<(), Error> {
     struct Owner {
         boxes: Vec<PoolBox<[u8; 256]>>,
@@ -155,7 +155,7 @@ fn its_own_boxes_come_back_and_lent_ones_are_waited_for(system: System) -> Resul
 }
 
 /// Two hundred failures, each with boxes, timers and handlers, and nothing is used up.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn two_hundred_failures_leak_nothing(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     let builder = system
@@ -200,7 +200,7 @@ fn two_hundred_failures_leak_nothing(system: System) -> Result<(), Error> {
 }
 
 /// A thousand registrations, each with a timer under way, end with their context.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_thousand_registrations_end_with_their_context(system: System) -> Result<(), Error> {
     static TICKS: AtomicU32 = AtomicU32::new(0);
     static DROPPED: AtomicU32 = AtomicU32::new(0);
@@ -240,7 +240,7 @@ fn a_thousand_registrations_end_with_their_context(system: System) -> Result<(),
 }
 
 /// A constructor that panics is a failure like any other, and is tried again less and less often.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_constructor_that_fails_is_tried_again_with_back_off(system: System) -> Result<(), Error> {
     static TRIES: AtomicU32 = AtomicU32::new(0);
     static AT: [AtomicU64; 6] = [const { AtomicU64::new(0) }; 6];
@@ -279,7 +279,7 @@ fn a_constructor_that_fails_is_tried_again_with_back_off(system: System) -> Resu
 }
 
 /// A supervisor is told what has failed and why, and its word is done.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_supervisor_decides(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     static TOLD: AtomicU32 = AtomicU32::new(0);
@@ -327,7 +327,7 @@ fn a_supervisor_decides(system: System) -> Result<(), Error> {
 }
 
 /// When the supervisor fails too, while it is being told, it is told again in its next life.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_supervisor_that_fails_is_told_again(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     static TOLD: AtomicU32 = AtomicU32::new(0);
@@ -357,7 +357,7 @@ fn a_supervisor_that_fails_is_told_again(system: System) -> Result<(), Error> {
 
 /// A failing handler has preempted others: they go on. A preempted one is given up: it does not,
 /// and what waited behind it does.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn those_that_were_preempted_go_on(system: System) -> Result<(), Error> {
     use crate::trace::Trace;
     static TRACE: Trace = Trace::new();
@@ -394,7 +394,7 @@ fn those_that_were_preempted_go_on(system: System) -> Result<(), Error> {
 }
 
 /// A handler that waits for an event can be given up as well.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_context_that_waits_is_given_up(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     let patient = system
@@ -433,7 +433,7 @@ fn work(system: System, time: Duration) {
 }
 
 /// What a handler is preempted for is not its own time, and a guarded call is waited out.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_budget_counts_what_the_handler_itself_takes(system: System) -> Result<(), Error> {
     static ENDED: AtomicBool = AtomicBool::new(false);
     static GUARDED: AtomicBool = AtomicBool::new(false);
@@ -470,7 +470,7 @@ fn a_budget_counts_what_the_handler_itself_takes(system: System) -> Result<(), E
 
 /// A filter that panics or faults is the failure of its owner, whatever has activated the event: a
 /// higher handler, an interrupt, `main`; they go on, and so does a filter that is asked meanwhile.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_filter_that_fails_ends_its_owner_alone(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     static TOLD: AtomicU32 = AtomicU32::new(0);

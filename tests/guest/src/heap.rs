@@ -15,7 +15,7 @@ const CHUNK: usize = 64 << 10;
 
 /// A table that doubles again and again finds room as long as the machine has some, and what it leaves behind
 /// is used again.
-#[reflex::test]
+#[reflex::test(group = "heap")]
 fn it_grows_out_of_the_machines_memory_and_no_further_than_needed(
     system: System,
 ) -> Result<(), Error> {
@@ -49,7 +49,7 @@ fn it_grows_out_of_the_machines_memory_and_no_further_than_needed(
 }
 
 /// Small blocks, so many that they take many chunks, of which nothing is lost.
-#[reflex::test]
+#[reflex::test(group = "heap")]
 fn many_small_blocks_take_many_chunks_and_come_back(system: System) -> Result<(), Error> {
     const ENTRIES: u32 = 20_000;
     let before = system.heap();
@@ -69,7 +69,7 @@ fn many_small_blocks_take_many_chunks_and_come_back(system: System) -> Result<()
 }
 
 /// Blocks lie at multiples of what their types ask for.
-#[reflex::test]
+#[reflex::test(group = "heap")]
 fn blocks_are_aligned(system: System) {
     let before = system.heap().used;
     for shift in 0..=16 {
@@ -86,7 +86,7 @@ fn blocks_are_aligned(system: System) {
 }
 
 /// More than there is: the code that asks carefully is told, and goes on; nothing is taken for nothing.
-#[reflex::test]
+#[reflex::test(group = "heap")]
 fn more_than_there_is_is_refused_and_counted(system: System) {
     let (before, machine) = (system.heap(), system.available_memory());
     for bytes in [before.bound, system.available_memory() * 2, isize::MAX as usize] {
@@ -102,7 +102,7 @@ fn more_than_there_is_is_refused_and_counted(system: System) {
 
 /// A context that cannot do without what it is refused fails alone, and what is said of it names what it
 /// wanted and what there is.
-#[reflex::test]
+#[reflex::test(group = "heap")]
 fn a_context_that_is_refused_fails_alone_and_is_told_why(system: System) -> Result<(), Error> {
     let context = system.context("greedy", ()).on_failure(OnFailure::Ignore).build()?;
     let bound = system.heap().bound;
@@ -118,7 +118,7 @@ fn a_context_that_is_refused_fails_alone_and_is_told_why(system: System) -> Resu
 
 /// A context that fills megabytes of its own memory, a thousand times, leaves nothing behind: in its memory, in
 /// the heap, or in the machine (PE-15).
-#[reflex::test]
+#[reflex::test(group = "heap")]
 fn a_thousand_lives_of_five_megabytes_leave_nothing(system: System) -> Result<(), Error> {
     const PIECE: usize = 64 << 10;
     const PIECES: usize = (5 << 20) / PIECE;

@@ -4,7 +4,7 @@ use super::*;
 
 /// What a failed context held that is not its own is given back: here two cloners' only children:
 /// it was building the data of one for the other.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn what_is_not_its_own_is_given_back(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     let count = |(): &mut (), number: u32| {
@@ -30,7 +30,7 @@ fn what_is_not_its_own_is_given_back(system: System) -> Result<(), Error> {
 }
 
 /// A context that a failed one has excluded may run again.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn an_exclusion_ends_with_its_context(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let selfish = system.context("selfish", ()).on_failure(OnFailure::Ignore).build()?;
@@ -52,7 +52,7 @@ fn an_exclusion_ends_with_its_context(system: System) -> Result<(), Error> {
 
 /// What handlers have captured fails too when it is dropped, by a panic and by taking for ever:
 /// the rest is cleaned up all the same.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn what_fails_while_it_is_dropped_is_forgotten(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     static DROPPED: AtomicU32 = AtomicU32::new(0);
@@ -90,7 +90,7 @@ fn what_fails_while_it_is_dropped_is_forgotten(system: System) -> Result<(), Err
 }
 
 /// What a failed context took from the global heap is lost, and counted.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn what_it_took_from_the_heap_is_counted_as_lost(system: System) -> Result<(), Error> {
     let context = system.context("wasteful", ()).on_failure(OnFailure::Ignore).build()?;
     let before = system.heap().lost;
@@ -105,7 +105,7 @@ fn what_it_took_from_the_heap_is_counted_as_lost(system: System) -> Result<(), E
 }
 
 /// A cloner's child that fails ends, and its place is whole again for the next.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_child_that_fails_ends_and_makes_room(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     static ENDED: AtomicU32 = AtomicU32::new(0);

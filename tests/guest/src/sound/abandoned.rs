@@ -50,7 +50,7 @@ fn overwrite(depth: u32) -> u64 {
 
 /// A filter fails in a call that holds something meanwhile. What is held is given back then and there,
 /// and the context on the stack of which it was can fail itself, with other things there.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn what_a_filter_held_is_given_back_where_it_failed(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     static ON: AtomicU32 = AtomicU32::new(0);
@@ -84,7 +84,7 @@ fn what_a_filter_held_is_given_back_where_it_failed(system: System) -> Result<()
 }
 
 /// Nobody is excluded by a filter: in one, dispatch is deferred.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_filter_that_fails_excludes_nobody(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let kernel = system.kernel();
@@ -115,7 +115,7 @@ fn a_filter_that_fails_excludes_nobody(system: System) -> Result<(), Error> {
 
 /// Exclusions that nest, the inner one of a context that the outer one excludes too, end with their
 /// context, whatever it fails by.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn nested_exclusions_end_with_their_context(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     for fault in Fault::ALL {
@@ -153,7 +153,7 @@ fn nested_exclusions_end_with_their_context(system: System) -> Result<(), Error>
 
 /// A filter may not act in the name of the context on the stack of which it happens to run, nor wait where
 /// nothing else can run: that is refused there.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_filter_does_nothing_in_the_name_of_others(system: System) -> Result<(), Error> {
     static REFUSED: AtomicU32 = AtomicU32::new(0);
     fn count<T>(result: Result<T, Error>) {
@@ -185,7 +185,7 @@ fn a_filter_does_nothing_in_the_name_of_others(system: System) -> Result<(), Err
 }
 
 /// Data that a filter fails in the middle of changing is not looked at again by anybody, and counted.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn data_that_a_failing_filter_was_changing_is_forgotten(system: System) -> Result<(), Error> {
     static DROPS: [AtomicU32; 12] = [const { AtomicU32::new(0) }; 12];
     struct Piece {
@@ -226,7 +226,7 @@ fn data_that_a_failing_filter_was_changing_is_forgotten(system: System) -> Resul
 
 /// A filter that never returns ends its owner, whatever it does meanwhile and wherever it is asked; the
 /// others go on.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(), Error> {
     static BEHIND: AtomicU32 = AtomicU32::new(0);
     static TICKS: AtomicU32 = AtomicU32::new(0);
@@ -302,7 +302,7 @@ fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(
 
 /// A filter that uses up its stack is to blame itself, in code of its own and in the kernel's, whatever
 /// context has activated the event, and however often.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_filter_that_overflows_a_stack_ends_its_owner(system: System) -> Result<(), Error> {
     static BEHIND: AtomicU32 = AtomicU32::new(0);
     let kernel = system.kernel();
@@ -328,7 +328,7 @@ fn a_filter_that_overflows_a_stack_ends_its_owner(system: System) -> Result<(), 
 
 /// Filters may be called in one another, as deep as there are stacks for them; what is deeper is refused,
 /// has not been called, and is there afterwards.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn filters_nest_as_deep_as_there_are_stacks(system: System) -> Result<(), Error> {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     static REFUSED: AtomicU32 = AtomicU32::new(0);

@@ -145,7 +145,7 @@ fn end(system: System, owner: Context<u32>, how: End, told: Told) -> Result<(), 
 
 /// However a registration ends, and whichever context ends it, what it has captured is dropped once, in its
 /// owner's context, where that could even wait.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn captures_are_dropped_at_home(system: System) -> Result<(), Error> {
     static AT: Place = Place::new();
     let owner = supervised(system)?;
@@ -168,7 +168,7 @@ fn captures_are_dropped_at_home(system: System) -> Result<(), Error> {
 }
 
 /// When that panics, or never ends, its owner is given up, and nobody else.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn what_fails_when_it_is_dropped_ends_its_owner_alone(system: System) -> Result<(), Error> {
     static AT: Place = Place::new();
     let rest = system.kernel().registered();
@@ -194,7 +194,7 @@ fn what_fails_when_it_is_dropped_ends_its_owner_alone(system: System) -> Result<
 }
 
 /// So is a filter, when its event ends, and when it is replaced by another context or by itself.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn filters_are_dropped_at_home(system: System) -> Result<(), Error> {
     static AT: Place = Place::new();
     static REPLACED: AtomicU32 = AtomicU32::new(0);
@@ -251,7 +251,7 @@ fn filters_are_dropped_at_home(system: System) -> Result<(), Error> {
 }
 
 /// A context that sheds what is too much for it does not lose what is to be dropped there.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn nothing_is_shed_that_is_to_be_dropped(system: System) -> Result<(), Error> {
     static DROPS: AtomicU32 = AtomicU32::new(0);
     struct Counted;
@@ -282,7 +282,7 @@ fn nothing_is_shed_that_is_to_be_dropped(system: System) -> Result<(), Error> {
 
 /// What the old handlers of a replaced context have captured is dropped there when all is done; so is what
 /// was captured for a replacement that is not made.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn old_handlers_are_dropped_when_their_context_has_been_replaced(
     system: System,
 ) -> Result<(), Error> {
@@ -336,7 +336,7 @@ fn old_handlers_are_dropped_when_their_context_has_been_replaced(
 }
 
 /// A cloner's child ends when what its handlers have captured has been dropped, in the child.
-#[reflex::test]
+#[reflex::test(group = "failures")]
 fn a_child_ends_when_its_captures_are_dropped(system: System) -> Result<(), Error> {
     static AT: Place = Place::new();
     static LIVES: AtomicU32 = AtomicU32::new(0);
