@@ -42,9 +42,9 @@
 //!
 //! # Beside it
 //!
-//! [`Net::attach`] lets a protocol have the frames of a UDP port to itself, over IPv4 and IPv6: `beside`
-//! hands them over before anything else is done for them, and lends the interface and the neighbour
-//! table, which ARP and, in `nd`, neighbour discovery keep up to date.
+//! [`Net::attach`] lets a protocol have the frames of a UDP port to itself, over IPv4 and IPv6:
+//! `path/attached_run.rs` hands them over before anything else is done for them, and lends the interface and the neighbour
+//! table, which ARP and, in `ip/ndisc.rs`, neighbour discovery keep up to date.
 //!
 //! # Left out
 //!

@@ -1,4 +1,4 @@
-//! Interrupts: acknowledge, post the job, nothing else.
+//! Interrupts: acknowledged; in a section the job is posted, nothing else; outside of any it is served at once.
 
 use crate::context::attempt;
 use crate::cpu;
