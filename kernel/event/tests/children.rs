@@ -366,7 +366,12 @@ impl Machine {
         self.occurred += u64::from(count);
         let info = self.core.look_up(self.event).unwrap();
         match self.children.offer(&mut self.core, info, activation, || 0) {
-            Some(effects) => self.apply(effects),
+            Some(effects) => {
+                let for_one = count == 1 || info.registration.accumulation == Accumulation::Count;
+                let first = info.pending == 0 && info.disabled.is_none();
+                assert!(for_one && first, "one child has what is for several, or comes later");
+                self.apply(effects);
+            }
             None => {
                 let admitted = self.core.accept(self.event, count, 0).unwrap();
                 self.note(admitted);
