@@ -211,7 +211,11 @@ fn find(machine: &Machine) -> Vec<Device> {
         let unusable = |error: &_| log::warn!("PCI {}: {error}", found.function);
         found.device.inspect_err(unusable).ok()
     });
-    usable.collect()
+    let mut usable: Vec<Device> = usable.collect();
+    if configuration_space::is_microvm(machine) {
+        usable.extend(probe(mmio::microvm_slots().map(Ok)));
+    }
+    usable
 }
 
 fn probe(slots: impl Iterator<Item = Result<mmio::Slot, reflex_virtio_bus::Error>>) -> Vec<Device> {

@@ -9,10 +9,13 @@ use virtio_drivers::transport::pci::bus::{Command, ConfigurationAccess, DeviceFu
 
 /// Byte offsets in the configuration space's header.
 const IDENTITY: u8 = 0x00;
+const CLASS: u8 = 0x08;
 const HEADER_TYPE: u8 = 0x0c;
 const BUS_NUMBERS: u8 = 0x18;
 /// What reads where no device is.
 const NOBODY: u32 = u32::MAX;
+/// The class of host bridges, in the upper half of its double word.
+const HOST_BRIDGE: u32 = 0x0600;
 
 /// A device's vendor, and which of the vendor's devices it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,40 +96,89 @@ impl<C: Configuration> Function<C> {
 }
 
 /// All functions that exist on `buses`, bus by bus, from the first of them and by the bridges that
-/// firmware has numbered.
+/// firmware has numbered. Where there is another host bridge on the way, as QEMU's expander bridges
+/// have one, all root buses are looked for.
 pub fn functions<C: ConfigurationAccess>(
     access: &C,
     buses: RangeInclusive<u8>,
 ) -> Vec<DeviceFunction> {
-    let mut found = Vec::new();
-    let mut seen = [false; 256];
-    let mut waiting = vec![*buses.start()];
-    // Each bus is walked once, whatever numbers the bridges show.
-    while let Some(bus) = waiting.pop() {
-        if !buses.contains(&bus) || core::mem::replace(&mut seen[usize::from(bus)], true) {
-            continue;
-        }
-        for device in 0..32 {
-            for function in 0..8 {
-                let function = DeviceFunction { bus, device, function };
-                if access.read_word(function, IDENTITY) == NOBODY {
-                    if function.function == 0 {
-                        break;
-                    }
-                    continue;
-                }
-                found.push(function);
-                if header_type(access, function) == 1 {
-                    waiting.push((access.read_word(function, BUS_NUMBERS) >> 8) as u8);
-                }
-                let multifunction = access.read_word(function, HEADER_TYPE) & 1 << 23 != 0;
-                if function.function == 0 && !multifunction {
-                    break;
-                }
+    let mut walk = Walk::new(access, buses);
+    walk.walk(*walk.buses.start());
+    let is_host = |function: &&_| access.read_word(**function, CLASS) >> 16 == HOST_BRIDGE;
+    if walk.found.iter().filter(is_host).count() > 1 {
+        walk.other_roots();
+    }
+    walk.found
+}
+
+/// As [`functions`], from every bus that has a device: it is a root bus if no bridge leads there. This
+/// takes thousands of reads.
+pub fn functions_of_all_roots<C: ConfigurationAccess>(
+    access: &C,
+    buses: RangeInclusive<u8>,
+) -> Vec<DeviceFunction> {
+    let mut walk = Walk::new(access, buses);
+    walk.walk(*walk.buses.start());
+    walk.other_roots();
+    walk.found
+}
+
+struct Walk<'a, C> {
+    access: &'a C,
+    buses: RangeInclusive<u8>,
+    /// Each bus is walked once, whatever numbers the bridges show.
+    seen: [bool; 256],
+    found: Vec<DeviceFunction>,
+}
+
+impl<'a, C: ConfigurationAccess> Walk<'a, C> {
+    fn new(access: &'a C, buses: RangeInclusive<u8>) -> Self {
+        Self { access, buses, seen: [false; 256], found: Vec::new() }
+    }
+
+    /// From a bus on, by its bridges.
+    fn walk(&mut self, bus: u8) {
+        let mut waiting = vec![bus];
+        while let Some(bus) = waiting.pop() {
+            let seen = &mut self.seen[usize::from(bus)];
+            if self.buses.contains(&bus) && !core::mem::replace(seen, true) {
+                (0..32).for_each(|device| self.device(bus, device, &mut waiting));
             }
         }
     }
-    found
+
+    /// From all buses that have not been seen, the lower numbers first: behind a root bus are higher
+    /// ones.
+    fn other_roots(&mut self) {
+        for bus in self.buses.clone() {
+            self.walk(bus);
+        }
+    }
+
+    fn device(&mut self, bus: u8, device: u8, waiting: &mut Vec<u8>) {
+        for function in 0..8 {
+            let function = DeviceFunction { bus, device, function };
+            if self.access.read_word(function, IDENTITY) == NOBODY {
+                if function.function == 0 {
+                    return;
+                }
+                continue;
+            }
+            self.found.push(function);
+            if header_type(self.access, function) == 1 {
+                waiting.push(secondary_bus(self.access, function));
+            }
+            let multifunction = self.access.read_word(function, HEADER_TYPE) & 1 << 23 != 0;
+            if function.function == 0 && !multifunction {
+                return;
+            }
+        }
+    }
+}
+
+/// The number of the bus behind a bridge; 0 when firmware has given it none.
+pub fn secondary_bus<C: ConfigurationAccess>(access: &C, bridge: DeviceFunction) -> u8 {
+    (access.read_word(bridge, BUS_NUMBERS) >> 8) as u8
 }
 
 /// The identity of a function's device.

@@ -21,6 +21,9 @@ mod window;
 pub use bars::Bars;
 pub use configuration::{Access, Configuration, Ecam, Ports};
 pub use error::Error;
-pub use function::{Function, Identity, functions, header_type, identity, open};
+pub use function::{
+    Function, Identity, functions, functions_of_all_roots, header_type, identity, open,
+    secondary_bus,
+};
 pub use registers::Registers;
 pub use window::Window;

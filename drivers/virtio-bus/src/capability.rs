@@ -54,8 +54,12 @@ const MSIX: u8 = 0x11;
 
 impl Capabilities {
     /// Reads the capabilities of one function, `read` being its configuration space, a double
-    /// word at a time.
-    pub(crate) fn read(read: impl Fn(u8) -> u32) -> Result<Self, Error> {
+    /// word at a time. Of several places for a structure the first counts that can be used (4.1.4),
+    /// `is_mapped` being whether one lies in memory: notifications by I/O ports may come first.
+    pub(crate) fn read(
+        read: impl Fn(u8) -> u32,
+        is_mapped: impl Fn(&Location) -> bool,
+    ) -> Result<Self, Error> {
         let (mut common, mut notify, mut isr, mut device, mut msix) =
             (None, None, None, None, None);
         if read(STATUS) & HAS_CAPABILITIES == 0 {
@@ -78,11 +82,15 @@ impl Capabilities {
                     if length >= needed
                         && let Some(place) = virtio_place(&read, at, needed)?
                     {
+                        let mapped = is_mapped(&place);
                         match kind {
-                            1 => _ = common.get_or_insert(place),
-                            2 => _ = notify.get_or_insert((place, read(at + 16))),
-                            3 => _ = isr.get_or_insert(place),
-                            4 => _ = device.get_or_insert(place),
+                            1 => prefer(&mut common, place, mapped && is_common(&place)),
+                            2 => {
+                                let found = (place, read(at + 16));
+                                prefer(&mut notify, found, mapped && is_notify(&found));
+                            }
+                            3 => prefer(&mut isr, place, mapped && place.length >= 1),
+                            4 => prefer(&mut device, place, mapped && is_aligned(&place)),
                             _ => {}
                         }
                     }
@@ -92,21 +100,39 @@ impl Capabilities {
             }
             at = next;
         }
-        let common = common.ok_or(Error::LegacyPci)?;
-        let (notify, notify_multiplier) = notify.ok_or(Error::MissingCapability)?;
-        let isr = isr.ok_or(Error::MissingCapability)?;
-        let sound = common.length >= COMMON_LENGTH
-            && common.offset.is_multiple_of(4)
-            && notify.length >= 2
-            && notify.offset.is_multiple_of(2)
-            && notify_multiplier.is_multiple_of(2)
+        let (common, _) = common.ok_or(Error::LegacyPci)?;
+        let (notify, _) = notify.ok_or(Error::MissingCapability)?;
+        let (isr, _) = isr.ok_or(Error::MissingCapability)?;
+        let device = device.map(|(device, _)| device);
+        let sound = is_common(&common)
+            && is_notify(&notify)
             && isr.length >= 1
-            && device.is_none_or(|device: Location| device.offset.is_multiple_of(4));
+            && device.as_ref().is_none_or(is_aligned);
+        let (notify, notify_multiplier) = notify;
         if !sound {
             return Err(Error::BadCapability);
         }
         Ok(Self { common, notify, notify_multiplier, isr, device, msix })
     }
+}
+
+/// Keeps `place` if it is the first, or the first that is usable.
+fn prefer<T>(kept: &mut Option<(T, bool)>, place: T, usable: bool) {
+    if kept.as_ref().is_none_or(|kept| usable && !kept.1) {
+        *kept = Some((place, usable));
+    }
+}
+
+fn is_common(place: &Location) -> bool {
+    place.length >= COMMON_LENGTH && is_aligned(place)
+}
+
+fn is_notify((place, multiplier): &(Location, u32)) -> bool {
+    place.length >= 2 && place.offset.is_multiple_of(2) && multiplier.is_multiple_of(2)
+}
+
+fn is_aligned(place: &Location) -> bool {
+    place.offset.is_multiple_of(4)
 }
 
 /// The structure the virtio capability at `at` points to; `None` for a BAR that does not exist,

@@ -11,6 +11,10 @@ pub enum Error {
     LegacyMmio,
     /// The MMIO slot has a version number that is neither legacy nor modern.
     UnknownMmioVersion,
+    /// Firmware has given the bus behind a PCI bridge no number.
+    UnnumberedBridge,
+    /// Firmware has left a device behind a PCI bridge without addresses, and so the bridge closed.
+    ClosedBridge,
     /// A virtio device of a type without a name.
     UnknownDevice,
     /// A `virtio_mmio.device=` word cannot be read.
@@ -58,6 +62,14 @@ impl fmt::Display for Error {
                  -global virtio-mmio.force-legacy=false"
             }
             Self::UnknownMmioVersion => "the MMIO slot has an unknown register layout",
+            Self::UnnumberedBridge => {
+                "the firmware has not numbered the bus behind this bridge or root port, and devices \
+                 there are not found: put them on the root bus, or start with SeaBIOS or OVMF"
+            }
+            Self::ClosedBridge => {
+                "the firmware has given no addresses to the device, nor to the bridge or root port that \
+                 it is behind: put it on the root bus, or start with SeaBIOS or OVMF"
+            }
             Self::UnknownDevice => "the device is of an unknown type",
             Self::BadSlotWord => {
                 "a virtio_mmio.device= word is not SIZE@ADDRESS:INTERRUPT, or is out of range"

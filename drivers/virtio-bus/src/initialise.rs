@@ -6,13 +6,20 @@ use virtio_drivers::transport::{DeviceStatus, Transport};
 /// The device follows the specification from version 1 on: always asked for (6).
 pub const VERSION_1: u64 = 1 << 32;
 
+/// The device reaches memory as the platform has it (6): by an IOMMU, if there is one. It is accepted
+/// where it is offered, for a device that insists on it works with no driver that does not. What an
+/// IOMMU does until it is programmed, which nothing here does, is the identity that queues and
+/// buffers are told by.
+pub const ACCESS_PLATFORM: u64 = 1 << 33;
+
 /// How often the status is read while a reset is under way: far more often than any device has needed.
 const RESET_READS: usize = 1_000_000;
 /// How often a configuration that changes while it is read is read again: one that never comes to
 /// rest is the device's mistake.
 const CONFIGURATION_READS: usize = 16;
 
-/// Resets the device and settles the features: those of `wanted` it offers, and [`VERSION_1`].
+/// Resets the device and settles the features: those of `wanted` it offers, [`ACCESS_PLATFORM`] if it
+/// does, and [`VERSION_1`].
 /// Queues are made next, then comes [`finish`].
 ///
 /// # Errors
@@ -24,7 +31,7 @@ pub fn start<T: Transport>(device: &mut T, wanted: u64) -> Result<u64, Error> {
     }
     let known = DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER;
     device.set_status(known);
-    let features = device.read_device_features() & (wanted | VERSION_1);
+    let features = device.read_device_features() & (wanted | ACCESS_PLATFORM | VERSION_1);
     if features & VERSION_1 == 0 {
         device.set_status(known | DeviceStatus::FAILED);
         return Err(Error::NotModern);

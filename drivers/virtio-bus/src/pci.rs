@@ -14,7 +14,10 @@ use crate::{Device, DeviceTransport, Error};
 use alloc::vec::Vec;
 use core::ops::{Range, RangeInclusive};
 use reflex_hil::Interrupt;
-use reflex_pci::{Bars, Registers, Window, functions, header_type, identity};
+use reflex_pci::{
+    Bars, Registers, Window, functions, functions_of_all_roots, header_type, identity,
+    secondary_bus,
+};
 use virtio_drivers::Hal;
 use virtio_drivers::transport::DeviceType;
 use virtio_drivers::transport::pci::VIRTIO_VENDOR_ID;
@@ -24,7 +27,7 @@ use virtio_drivers::transport::pci::bus::{Command, ConfigurationAccess, DeviceFu
 const MSIX_ENABLE: u32 = 1 << 31;
 const MSIX_MASK_ALL: u32 = 1 << 30;
 
-/// A virtio function and what became of it.
+/// A virtio function and what became of it; or a bridge behind which there may be some.
 pub struct Found {
     /// Bus, device and function.
     pub function: DeviceFunction,
@@ -33,7 +36,8 @@ pub struct Found {
 }
 
 /// Finds all virtio devices on `buses`, starting on the first of them and following the bridges
-/// firmware has numbered. BARs without an address get one from `window`, which must be free but
+/// firmware has numbered; on other root buses too, if there is another host bridge or no such
+/// device. BARs without an address get one from `window`, which must be free but
 /// for devices' BARs; it may be empty.
 ///
 /// # Safety
@@ -46,19 +50,12 @@ pub unsafe fn discover<H: Hal, C: ConfigurationAccess + Copy>(
 ) -> Vec<Found> {
     let mut root = PciRoot::new(access);
     let mut window = Window::new(window);
-    let mut virtio = Vec::new();
-    let mut others = Vec::new();
-    for function in functions(&access, buses) {
-        if header_type(&access, function) != 0 {
-            continue;
-        }
-        let identity = identity(&access, function);
-        if identity.vendor == VIRTIO_VENDOR_ID {
-            virtio.push((function, identity.device, Bars::read(&mut root, function)));
-        } else {
-            others.push(function);
-        }
-    }
+    let Survey { virtio, others, unnumbered, behind_bridges } = Survey::new(&access, buses);
+    let virtio = virtio.into_iter().map(|function| {
+        let id = identity(&access, function).device;
+        (function, id, Bars::read(&mut root, function))
+    });
+    let virtio: Vec<_> = virtio.collect();
     // What is assigned must be known before anything is given away, and only then: asking takes
     // time.
     let found = || virtio.iter().filter_map(|(_, _, bars)| bars.as_ref().ok());
@@ -73,7 +70,13 @@ pub unsafe fn discover<H: Hal, C: ConfigurationAccess + Copy>(
         .map(|(function, id, bars)| {
             let device = bars.map_err(Error::from).and_then(|mut bars| {
                 let kind = device_type(id)?;
-                let capabilities = Capabilities::read(|at| access.read_word(function, at))?;
+                let is_mapped = |place: &Location| locate(&bars, place).is_ok();
+                let word = |at| access.read_word(function, at);
+                let capabilities = Capabilities::read(word, is_mapped)?;
+                if bars.any_unassigned() && behind_bridges[usize::from(function.bus)] {
+                    // A bridge forwards what firmware has told it to, and that is nothing then.
+                    return Err(Error::ClosedBridge);
+                }
                 bars.assign(&mut root, function, &mut window)?;
                 // SAFETY: `access` reaches the machine's own space, no driver has the function yet,
                 // and `H` maps its BARs, says the caller; each function is connected once here.
@@ -81,7 +84,52 @@ pub unsafe fn discover<H: Hal, C: ConfigurationAccess + Copy>(
             });
             Found { function, device }
         })
+        .chain(unnumbered.into_iter().map(|function| {
+            let device = Err(Error::UnnumberedBridge);
+            Found { function, device }
+        }))
         .collect()
+}
+
+/// The functions there are, by what they mean here.
+struct Survey {
+    virtio: Vec<DeviceFunction>,
+    /// All other endpoints.
+    others: Vec<DeviceFunction>,
+    /// Bridges that firmware has given no bus.
+    unnumbered: Vec<DeviceFunction>,
+    /// The buses that are behind bridges.
+    behind_bridges: [bool; 256],
+}
+
+impl Survey {
+    fn new<C: ConfigurationAccess>(access: &C, buses: RangeInclusive<u8>) -> Self {
+        let survey = Self::of(access, functions(access, buses.clone()));
+        if survey.virtio.is_empty() {
+            // They may be on a root bus of their own that nothing tells of but its devices.
+            return Self::of(access, functions_of_all_roots(access, buses));
+        }
+        survey
+    }
+
+    fn of<C: ConfigurationAccess>(access: &C, functions: Vec<DeviceFunction>) -> Self {
+        let (virtio, others, unnumbered) = (Vec::new(), Vec::new(), Vec::new());
+        let mut survey = Self { virtio, others, unnumbered, behind_bridges: [false; 256] };
+        for function in functions {
+            match header_type(access, function) {
+                0 if identity(access, function).vendor == VIRTIO_VENDOR_ID => {
+                    survey.virtio.push(function);
+                }
+                0 => survey.others.push(function),
+                1 => match secondary_bus(access, function) {
+                    0 => survey.unnumbered.push(function),
+                    bus => survey.behind_bridges[usize::from(bus)] = true,
+                },
+                _ => {}
+            }
+        }
+        survey
+    }
 }
 
 /// What a PCI device id stands for: 0x1040 and the virtio type, or a transitional id (4.1.2).

@@ -2,7 +2,7 @@
 //! what it does between driver and device is tested with the drivers.
 
 use proptest::prelude::*;
-use reflex_virtio_bus::{Broken, Error, Queue, Used, finish, start};
+use reflex_virtio_bus::{ACCESS_PLATFORM, Broken, Error, Queue, Used, VERSION_1, finish, start};
 use reflex_virtio_fake::{DeviceRing, FakeDevice, HostHal};
 use virtio_drivers::BufferDirection::DeviceToDriver;
 use virtio_drivers::transport::DeviceType;
@@ -232,5 +232,16 @@ proptest! {
         }
         // SAFETY: the device of this test touches its rings no more.
         unsafe { queue.free() };
+    }
+}
+
+/// `iommu_platform=on`: a device that insists on the platform's access is used (6, bit 33).
+#[test]
+fn a_device_behind_the_platforms_access_is_accepted() {
+    for (offered, expected) in [(0, 0), (ACCESS_PLATFORM, ACCESS_PLATFORM), (1 << 34 | 2, 0)] {
+        let mut device = FakeDevice::new(DeviceType::Network, offered, &[], 1, 8);
+        let features = start(&mut device, 0).expect("it starts");
+        assert_eq!(features, expected | VERSION_1);
+        assert_eq!(device.accepted(), features);
     }
 }

@@ -45,6 +45,22 @@ fn microvm_without_acpi() {
     serves(machine("httpd").model(Model::Microvm).extra(["-M", "acpi=off"]));
 }
 
+/// The platform's access to memory, without an IOMMU and with one that nobody has programmed, and
+/// notifications by ports, which come first: what a PCI device may insist on or offer.
+#[test]
+fn pci_devices_of_several_shapes() {
+    serves(machine("httpd").extra(["-global", "virtio-net-pci.iommu_platform=on"]));
+    let behind = ["-device", "intel-iommu", "-global", "virtio-net-pci.iommu_platform=on"];
+    serves(machine("httpd").extra(behind));
+    serves(machine("httpd").extra(["-global", "virtio-net-pci.modern-pio-notify=on"]));
+}
+
+/// A microvm that has PCI beside its slots for devices.
+#[test]
+fn microvm_with_pci() {
+    serves(machine("httpd").model(Model::Microvm).extra(["-M", "pcie=on"]));
+}
+
 #[test]
 fn several_processors_are_no_obstacle() {
     serves(machine("httpd").cpus(4));

@@ -3,10 +3,18 @@ use proptest::prelude::*;
 use reflex_pci_fake::NET;
 
 fn read(words: &[u32; 64]) -> Result<Capabilities, Error> {
-    Capabilities::read(|at| {
+    read_mapped(words, |_| true)
+}
+
+fn read_mapped(
+    words: &[u32; 64],
+    is_mapped: impl Fn(&Location) -> bool,
+) -> Result<Capabilities, Error> {
+    let word = |at: u8| {
         assert_eq!(at % 4, 0, "a misaligned read");
         words[usize::from(at / 4)]
-    })
+    };
+    Capabilities::read(word, is_mapped)
 }
 
 /// The captured space with some words replaced.
@@ -62,6 +70,31 @@ fn structures_that_are_missing_or_impossible_are_refused() {
     assert_eq!(with(&[(0x60, 0xff10_5009)]).unwrap().device, None);
     assert_eq!(with(&[(0x98, 0)]), Err(Error::LegacyPci));
     assert_eq!(with(&[(0x34, 0x84)]).unwrap().msix, None);
+}
+
+/// 4.1.4: the first that the driver can use. QEMU's `modern-pio-notify=on` puts notifications by I/O
+/// ports first.
+#[test]
+fn of_several_places_the_first_that_can_be_used_counts() {
+    let mut words = NET;
+    // In front of the chain: notifications, in a BAR of ports or misaligned, then what was there.
+    let first = NET[0x34 / 4] & 0xff;
+    words[0x34 / 4] = 0xc0;
+    words[0xc0 / 4] = 0x0214_0009 | first << 8;
+    (words[0xc4 / 4], words[0xc8 / 4], words[0xcc / 4]) = (2, 0, 4);
+    words[0xd0 / 4] = 0;
+    let usual = read(&NET).unwrap();
+    let found = read_mapped(&words, |place| place.bar == 4).unwrap();
+    assert_eq!((found.notify, found.notify_multiplier), (usual.notify, 4));
+    words[0xc4 / 4] = 4;
+    words[0xc8 / 4] = 1;
+    assert_eq!(read(&words).unwrap().notify, usual.notify, "misaligned");
+    words[0xc8 / 4] = 0x800;
+    let first = read(&words).unwrap();
+    assert_eq!(first.notify, Location { bar: 4, offset: 0x800, length: 4 }, "it can be used");
+    // None can: the first is what is complained of.
+    let none = read_mapped(&words, |_| false).unwrap();
+    assert_eq!(none.notify.offset, 0x800);
 }
 
 proptest! {

@@ -161,9 +161,73 @@ fn bridges_are_followed_and_no_bus_is_walked_twice() {
         places.sort_unstable();
         places
     };
-    assert_eq!(found(255), [(0, 5, 0), (0, 5, 6), (1, 31, 0), (7, 0, 0)]);
-    assert_eq!(found(1), [(0, 5, 0), (0, 5, 6), (1, 31, 0)]);
+    // A bridge that has no number is told of, for nothing is found behind it.
+    assert_eq!(found(255), [(0, 5, 0), (0, 5, 6), (1, 2, 0), (1, 31, 0), (7, 0, 0)]);
+    assert_eq!(found(1), [(0, 5, 0), (0, 5, 6), (1, 2, 0), (1, 31, 0)]);
     assert!(find(Functions::new()).is_empty());
+}
+
+/// A bridge, or, as `host`, a host bridge.
+fn other(class: u32, header: u32, secondary: u32) -> Function {
+    let mut words = [0; 64];
+    (words[0], words[2], words[3]) = (0x0001_1234, class << 16, header << 16);
+    words[6] = secondary << 8;
+    Function { words, bar_masks: [0; 6] }
+}
+
+/// What was found, and why it cannot be used.
+fn places(functions: Functions) -> Vec<(u8, u8, Option<Error>)> {
+    let found = find(functions).into_iter();
+    found.map(|it| (it.function.bus, it.function.device, it.device.err())).collect()
+}
+
+/// QEMU's `pxb-pcie` puts a host bridge onto bus 0 and a root bus of its own elsewhere, where no bridge
+/// leads to.
+#[test]
+fn other_root_buses_are_walked_where_there_is_another_host_bridge() {
+    let host = || other(0x0600, 0, 0);
+    let functions = Functions::new()
+        .add(0, 0, 0, host())
+        .add(0, 3, 0, net())
+        .add(64, 1, 0, other(0x0604, 1, 65))
+        .add(65, 0, 0, net())
+        .add(200, 31, 0, net());
+    assert_eq!(places(functions), [(0, 3, None)], "one host bridge: not looked for");
+    let functions = functions.add(0, 4, 0, host());
+    assert_eq!(places(functions), [(0, 3, None), (65, 0, None), (200, 31, None)]);
+}
+
+#[test]
+fn without_a_device_on_the_first_all_root_buses_are_walked() {
+    let functions = Functions::new()
+        .add(0, 0, 0, other(0x0600, 0, 0))
+        .add(128, 0, 0, other(0x0604, 1, 129))
+        .add(129, 0, 0, net());
+    assert_eq!(places(functions), [(129, 0, None)]);
+}
+
+/// qboot numbers no buses: what is behind a root port is not seen, and the image says why.
+#[test]
+fn a_bridge_without_a_number_is_told_of() {
+    let functions = Functions::new().add(0, 2, 0, other(0x0604, 1, 0)).add(0, 3, 0, net());
+    let unnumbered = Some(Error::UnnumberedBridge);
+    assert_eq!(places(functions), [(0, 3, None), (0, 2, unnumbered)]);
+    let text = std::format!("{}", Error::UnnumberedBridge);
+    assert!(text.contains("root port") && text.contains("SeaBIOS"), "{text}");
+}
+
+/// qboot numbers the bus behind a root port, and gives no addresses: reads of the device would tell
+/// of a device that is none.
+#[test]
+fn a_device_without_addresses_behind_a_bridge_is_told_of() {
+    let bare = || net_with(&[(0x14, 0), (0x20, 0x0000_000c), (0x24, 0)]);
+    let port = || other(0x0604, 1, 1);
+    let functions = Functions::new().add(0, 2, 0, port()).add(1, 0, 0, bare());
+    assert_eq!(places(functions), [(1, 0, Some(Error::ClosedBridge))]);
+    let functions = Functions::new().add(0, 2, 0, port()).add(1, 0, 0, net());
+    assert_eq!(places(functions), [(1, 0, None)]);
+    let text = std::format!("{}", Error::ClosedBridge);
+    assert!(text.contains("root port") && text.contains("SeaBIOS"), "{text}");
 }
 
 #[test]
