@@ -139,6 +139,7 @@ fn endless() -> (Child, u32) {
     let mut child = reflex("echo guest $$; exec sleep 600")
         .args(["reflex", "run", &file, "--net", "none"])
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut line = String::new();
@@ -163,9 +164,15 @@ fn assert_ends(pid: u32) {
 }
 
 #[test]
-fn ctrl_c_ends_the_guest() {
+fn ctrl_c_asks_the_guest_to_end_and_the_second_ends_it() {
     let (mut child, guest) = endless();
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let pid = Pid::from_raw(child.id() as i32);
+    kill(pid, Signal::SIGINT).unwrap();
+    let told = BufReader::new(child.stderr.take().unwrap());
+    let asked =
+        told.lines().map_while(Result::ok).any(|line| line.contains("Ctrl-C again ends it"));
+    assert!(asked, "nobody asked the guest");
+    kill(pid, Signal::SIGINT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_ends(guest);
 }

@@ -65,7 +65,7 @@ fn a_megabyte_both_ways_with_frames_overtaking_each_other() {
 
 #[test]
 fn a_megabyte_both_ways_with_frames_repeated_damaged_and_lost() {
-    for seed in 11..14 {
+    for seed in 0..112 {
         let faults = Faults { repeated: 5, damaged: 2, lost: 1, ..Faults::default() };
         both_ways(seed, faults);
     }

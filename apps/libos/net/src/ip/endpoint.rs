@@ -27,8 +27,8 @@ pub(crate) struct Endpoint {
     pub(crate) armed: Option<Instant>,
     /// What the peer's next segment begins with (RCV.NXT, RFC 9293).
     pub(crate) expected: u32,
-    /// The newest acknowledgement that the peer has sent (SND.UNA).
-    pub(crate) acknowledged: u32,
+    /// The newest acknowledgement that the peer has sent (SND.UNA), once it has sent one.
+    pub(crate) acknowledged: Option<u32>,
     pub(crate) fin_received: bool,
     /// `connect` has been called on the socket.
     pub(crate) started: bool,
@@ -55,7 +55,7 @@ impl Endpoint {
             hop: Hop::UNKNOWN,
             armed: None,
             expected: 0,
-            acknowledged: 0,
+            acknowledged: None,
             fin_received: false,
             started: false,
             needs_reset: false,
@@ -91,7 +91,7 @@ impl Endpoint {
     pub(crate) fn forget(&mut self) {
         self.hop = Hop::UNKNOWN;
         self.expected = 0;
-        self.acknowledged = 0;
+        self.acknowledged = None;
         self.fin_received = false;
         self.started = false;
     }

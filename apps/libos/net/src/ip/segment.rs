@@ -37,7 +37,7 @@ impl Engine {
         }
         let acknowledgement = header::word(payload, 8);
         if flags & (header::ACK | header::SYN | header::RST) == header::ACK {
-            let newer = acknowledgement.wrapping_sub(endpoint.acknowledged) as i32 > 0;
+            let newer = is_newer(acknowledgement, endpoint);
             if newer && synchronised && is_old(payload, endpoint) {
                 // smoltcp ignores what an old segment acknowledges. When both sides retransmit
                 // at the same time, with their sequence numbers set back, neither would ever
@@ -48,7 +48,7 @@ impl Engine {
                 self.ingress(&trimmed, hop, Some(&mut endpoint.sockets), now);
             }
             if newer || !synchronised {
-                endpoint.acknowledged = acknowledgement;
+                endpoint.acknowledged = Some(acknowledgement);
             }
         }
         self.ingress(packet, hop, Some(&mut endpoint.sockets), now);
@@ -70,6 +70,15 @@ impl Engine {
         }
         reset
     }
+}
+
+/// Whether an acknowledgement is of more than the ones before, and of no more than there can be under way:
+/// numbers that somebody has made up are not noted.
+fn is_newer(acknowledgement: u32, endpoint: &mut Endpoint) -> bool {
+    let Some(known) = endpoint.acknowledged else { return true };
+    let more = acknowledgement.wrapping_sub(known) as usize;
+    // One more than the bytes, for the FIN.
+    more > 0 && more <= endpoint.socket().send_capacity() + 1
 }
 
 /// Whether all that `segment` occupies was received before, and not long ago.
