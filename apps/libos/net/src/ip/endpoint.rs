@@ -5,6 +5,9 @@ use reflex_memory::{Lent, Pool};
 use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp;
 
+/// Between two questions for a peer's window: the least time-out of a retransmission (RFC 6298, 2.4).
+const PROBE: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(1);
+
 /// Where a connection's packets go next, as it was last looked up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hop {
@@ -30,6 +33,8 @@ pub(crate) struct Endpoint {
     /// The newest acknowledgement that the peer has sent (SND.UNA), once it has sent one.
     pub(crate) acknowledged: Option<u32>,
     pub(crate) fin_received: bool,
+    /// The peer is asked for its window, as smoltcp does not: see `Engine::is_stalled`.
+    pub(crate) probing: bool,
     /// `connect` has been called on the socket.
     pub(crate) started: bool,
     /// Something of this connection may outlive the socket's own reset: see `recycle`.
@@ -57,6 +62,7 @@ impl Endpoint {
             expected: 0,
             acknowledged: None,
             fin_received: false,
+            probing: false,
             started: false,
             needs_reset: false,
             retired: false,
@@ -87,12 +93,28 @@ impl Endpoint {
         self.sockets.get_mut(SocketHandle::default())
     }
 
+    /// Begins to ask the peer for its window, by keep-alives, which it has to answer (RFC 9293, 3.8.4).
+    pub(crate) fn probe(&mut self) {
+        self.socket().set_keep_alive(Some(PROBE));
+        self.probing = true;
+    }
+
+    /// Asks no more when everything has been heard.
+    #[inline]
+    pub(crate) fn probed(&mut self) {
+        if self.probing && self.socket().send_queue() == 0 {
+            self.socket().set_keep_alive(None);
+            self.probing = false;
+        }
+    }
+
     /// Forgets the connection it served, but for the timer that may still be set.
     pub(crate) fn forget(&mut self) {
         self.hop = Hop::UNKNOWN;
         self.expected = 0;
         self.acknowledged = None;
         self.fin_received = false;
+        self.probing = false;
         self.started = false;
     }
 }

@@ -66,6 +66,10 @@ pub(crate) enum Egress {
     Full,
 }
 
+/// What is due later than this may be no retransmission: these are due sooner, unless they were put off before
+/// (RFC 6298, 2.1).
+const LONG: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(1);
+
 impl Engine {
     pub(crate) fn new(
         mut transmit: Box<dyn Transmit>,
@@ -183,6 +187,35 @@ impl Engine {
         self.room = room;
         self.tally.sent += u64::from(sent);
         self.tally.replies_dropped += u64::from(lost);
+    }
+
+    /// Whether there is something to be sent, and nothing that smoltcp would do about it but fail at last.
+    ///
+    /// That is so when the window was closed while bytes were under way, and these were then to be sent again:
+    /// smoltcp finds no room for that, and sets no timer (RFC 9293, 3.8.6.1, wants one). Should the peer's next
+    /// window be lost, both would wait for each other.
+    #[inline]
+    pub(crate) fn is_stalled(
+        &mut self,
+        egress: &Egress,
+        endpoint: &mut Endpoint,
+        now: Time,
+    ) -> bool {
+        match egress {
+            Egress::Until(due) if due.is_none_or(|due| due > now + LONG) => {
+                endpoint.socket().send_queue() > 0 && self.waits_for_ever(endpoint, now)
+            }
+            _ => false,
+        }
+    }
+
+    #[cold]
+    fn waits_for_ever(&mut self, endpoint: &mut Endpoint, now: Time) -> bool {
+        let patience = endpoint.socket().timeout();
+        endpoint.socket().set_timeout(None);
+        let never = self.interface.poll_at(now, &endpoint.sockets).is_none();
+        endpoint.socket().set_timeout(patience);
+        never && endpoint.socket().is_active()
     }
 
     /// Sends what the connection has to send. `fin_sent`: before this run.
