@@ -195,12 +195,7 @@ impl Engine {
     /// smoltcp finds no room for that, and sets no timer (RFC 9293, 3.8.6.1, wants one). Should the peer's next
     /// window be lost, both would wait for each other.
     #[inline]
-    pub(crate) fn is_stalled(
-        &mut self,
-        egress: &Egress,
-        endpoint: &mut Endpoint,
-        now: Time,
-    ) -> bool {
+    fn is_stalled(&mut self, egress: &Egress, endpoint: &mut Endpoint, now: Time) -> bool {
         match egress {
             Egress::Until(due) if due.is_none_or(|due| due > now + LONG) => {
                 endpoint.socket().send_queue() > 0 && self.waits_for_ever(endpoint, now)
@@ -218,9 +213,26 @@ impl Engine {
         never && endpoint.socket().is_active()
     }
 
-    /// Sends what the connection has to send. `fin_sent`: before this run.
+    /// Sends what the connection has to send, or asks for the peer's window. `fin_sent`: before this run.
     #[inline]
-    pub(crate) fn egress(
+    pub(crate) fn send(
+        &mut self,
+        endpoint: &mut Endpoint,
+        hop: Option<[u8; 6]>,
+        now: Time,
+        fin_sent: bool,
+    ) -> Egress {
+        endpoint.probed();
+        let egress = self.egress(endpoint, hop, now, fin_sent);
+        if !self.is_stalled(&egress, endpoint, now) {
+            return egress;
+        }
+        endpoint.probe();
+        self.egress(endpoint, hop, now, fin_sent)
+    }
+
+    #[inline]
+    fn egress(
         &mut self,
         endpoint: &mut Endpoint,
         hop: Option<[u8; 6]>,

@@ -131,16 +131,10 @@ impl<K: Kernel> Stack<K> {
         let queued = Queued { index, first: first.take(), behind: *behind };
         let reset = queued.feed(net, engine, endpoint, (hop, at), &mut outcome);
         let fed = endpoint.be_patient(*idle);
-        endpoint.probed();
         if answer == Answer::Pending {
             outcome.wait = Some(WaitsFor::Neighbour);
         } else {
-            let mut egress = engine.egress(endpoint, hop, at, fin_sent);
-            if engine.is_stalled(&egress, endpoint, at) {
-                endpoint.probe();
-                egress = engine.egress(endpoint, hop, at, fin_sent);
-            }
-            match egress {
+            match engine.send(endpoint, hop, at, fin_sent) {
                 Egress::Until(None) => {}
                 Egress::Until(Some(due)) => arm(net, endpoint, *timer, instant(due), now),
                 Egress::More => outcome.again = true,
