@@ -7,6 +7,7 @@
 //! (programs of the system).
 
 pub mod bench;
+mod bootable;
 pub mod build;
 pub mod cli;
 mod console;

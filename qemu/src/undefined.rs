@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 use object::{Object, ObjectSymbol};
 
+use crate::bootable::is_bootable;
 use crate::project::Image;
 
 /// The platform that images are compiled for, by which their dependencies are chosen.
@@ -27,6 +28,10 @@ const TOLD: usize = 8;
 /// That refusal; and when the file cannot be read.
 pub(crate) fn refuse(file: &Path, image: &Image) -> Result<()> {
     let bytes = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
+    // What is no image at all is told of where it is to be booted, or written.
+    if !is_bootable(&bytes) {
+        return Ok(());
+    }
     let names = undefined(&bytes).with_context(|| format!("{}", file.display()))?;
     if names.is_empty() {
         return Ok(());

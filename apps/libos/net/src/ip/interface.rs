@@ -215,7 +215,7 @@ impl Engine {
 
     /// Sends what the connection has to send, or asks for the peer's window. `fin_sent`: before this run.
     #[inline]
-    pub(crate) fn send(
+    pub(crate) fn send_or_ask(
         &mut self,
         endpoint: &mut Endpoint,
         hop: Option<[u8; 6]>,
@@ -232,7 +232,7 @@ impl Engine {
     }
 
     #[inline]
-    fn egress(
+    pub(crate) fn egress(
         &mut self,
         endpoint: &mut Endpoint,
         hop: Option<[u8; 6]>,
