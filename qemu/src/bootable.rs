@@ -9,11 +9,6 @@ use object::read::elf::{FileHeader, ProgramHeader};
 /// which QEMU, Firecracker and Cloud Hypervisor boot an image.
 const PVH_NOTE_TYPE: NoteType = NoteType(18);
 
-/// Whether this is a file that loaders of images boot.
-pub(crate) fn is_bootable(bytes: &[u8]) -> bool {
-    loaded_end(bytes).is_ok()
-}
-
 /// Where the last segment ends in the file.
 pub(crate) fn loaded_end(bytes: &[u8]) -> Result<usize> {
     let header = FileHeader64::<LittleEndian>::parse(bytes)?;

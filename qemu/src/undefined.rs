@@ -9,9 +9,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
-use object::{Object, ObjectSymbol};
+use object::elf::{FileHeader64, PT_INTERP};
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{LittleEndian, Object, ObjectSymbol};
 
-use crate::bootable::is_bootable;
 use crate::project::Image;
 
 /// The platform that images are compiled for, by which their dependencies are chosen.
@@ -28,10 +29,6 @@ const TOLD: usize = 8;
 /// That refusal; and when the file cannot be read.
 pub(crate) fn refuse(file: &Path, image: &Image) -> Result<()> {
     let bytes = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
-    // What is no image at all is told of where it is to be booted, or written.
-    if !is_bootable(&bytes) {
-        return Ok(());
-    }
     let names = undefined(&bytes).with_context(|| format!("{}", file.display()))?;
     if names.is_empty() {
         return Ok(());
@@ -56,8 +53,19 @@ pub(crate) fn refuse(file: &Path, image: &Image) -> Result<()> {
     )
 }
 
-/// The symbols that a linked file refers to and that nothing defines, sorted. Weak ones may stay open.
+/// The symbols that an image refers to and that nothing defines, sorted. Weak ones may stay open; and a program
+/// that asks for a dynamic linker is no image, which is told of where it is to be booted.
 fn undefined(bytes: &[u8]) -> Result<BTreeSet<String>> {
+    let header = FileHeader64::<LittleEndian>::parse(bytes)?;
+    let endian = header.endian()?;
+    let segments = header.program_headers(endian, bytes)?;
+    if segments.iter().any(|segment| segment.p_type(endian) == PT_INTERP) {
+        return Ok(BTreeSet::new());
+    }
+    open_symbols(bytes)
+}
+
+fn open_symbols(bytes: &[u8]) -> Result<BTreeSet<String>> {
     let file = object::File::parse(bytes)?;
     let open = file.symbols().filter(|symbol| symbol.is_undefined() && !symbol.is_weak());
     let names = open.filter_map(|symbol| symbol.name().ok().filter(|name| !name.is_empty()));
@@ -112,7 +120,8 @@ mod tests {
     #[test]
     fn what_a_dynamic_program_leaves_open_is_found() {
         let own = std::fs::read(std::env::current_exe().expect("this test")).expect("readable");
-        let names = undefined(&own).expect("an ELF file");
+        assert!(undefined(&own).expect("an ELF file").is_empty(), "it is no image");
+        let names = open_symbols(&own).expect("an ELF file");
         assert!(names.iter().any(|name| name.starts_with("malloc")), "{names:?}");
         assert!(undefined(b"no ELF file").is_err());
     }
