@@ -86,11 +86,22 @@ fn what_is_in_hand_is_answered_and_nothing_new_is_taken() {
             }
             connected.wait();
             press(&mut guest, &format!("was pressed: {CLIENTS} connections"));
-            // The listener is closed as soon as the context has been told.
-            let refused = || TcpStream::connect_timeout(&server, PATIENCE).err();
+            // The listener is closed as soon as the context has been told. One that is served until then goes
+            // on at its own pace, so that ports of this side do not run out.
+            let refused = || {
+                let mut stream = match TcpStream::connect_timeout(&server, PATIENCE) {
+                    Ok(stream) => stream,
+                    Err(error) => return Some(error),
+                };
+                // It may be reset, if it was accepted too late.
+                let _ = stream.set_read_timeout(Some(PATIENCE));
+                let _ = stream.write_all(b"late\n").and_then(|()| stream.read(&mut [0; 8]));
+                None
+            };
             let error = std::iter::repeat_with(refused).flatten().next().expect("in the end");
-            assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+            // The clients wait for this, whatever has come.
             pressed.wait();
+            assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
         });
         let outcome = succeeds(guest);
         assert!(!outcome.tail(30).contains("cut off"), "{}", outcome.tail(30));
