@@ -294,7 +294,8 @@ fn features_are_those_that_are_understood() {
     let fake = device(all, 1400, 64);
     let (_receiver, transmitter, info) =
         open::<HostHal, _>(fake.clone(), pool, rings(2, 2)).expect("the device opens");
-    let understood = bus::VERSION_1 | MAC_FEATURE | MTU_FEATURE | STATUS_FEATURE;
+    let bus_features = bus::VERSION_1 | bus::ACCESS_PLATFORM;
+    let understood = bus_features | MAC_FEATURE | MTU_FEATURE | STATUS_FEATURE;
     assert_eq!(fake.accepted(), understood);
     assert_eq!((info.mtu, transmitter.mtu(), info.link_up), (1400, 1400, true));
 }
