@@ -281,12 +281,14 @@ fn boot_memory(address: u64, length: usize) -> Option<&'static [u8]> {
     let end = address.checked_add(length as u64)?;
     let image = layout::image();
     let apart = end <= image.start || image.end <= address;
+    if address == 0 || end > BOOT_MAP || !apart {
+        return None;
+    }
     // SAFETY: the entry's map covers the range as readable, it is not null, and nothing of the
     // image is in it that could change. Its bytes are integers, whatever is there. The functions
     // that are given it, `StartInfo::read` and `acpi::read`, keep no reference, and both are done
     // before `memory` hands anything out: so nobody writes to it as long as it is borrowed.
-    (address != 0 && end <= BOOT_MAP && apart)
-        .then(|| unsafe { core::slice::from_raw_parts(address as *const u8, length) })
+    Some(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
 }
 
 fn or_fail<T, E: fmt::Display>(status: u8, result: Result<T, E>) -> T {
