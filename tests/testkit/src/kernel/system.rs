@@ -214,6 +214,25 @@ impl<T> Drop for Held<T> {
     }
 }
 
+impl SimKernel {
+    /// Takes a value, has `work` done with it, and finishes with the two; `cleanup` gets the value if that fails.
+    fn hold<T: Send + 'static, V, R>(
+        &self,
+        take: impl FnOnce() -> Result<T, R>,
+        cleanup: fn(T, Borrowed),
+        work: impl FnOnce(&mut T) -> V,
+        finish: impl FnOnce(T, V) -> R,
+    ) -> R {
+        let value = match take() {
+            Ok(value) => value,
+            Err(result) => return result,
+        };
+        let mut held = Held { kernel: self.clone(), value: Some(value), cleanup };
+        let result = work(held.value.as_mut().expect("it was put there"));
+        finish(held.value.take().expect("as above"), result)
+    }
+}
+
 impl Kernel for SimKernel {
     fn keep<T: Send + 'static, V, R>(
         &self,
@@ -223,16 +242,7 @@ impl Kernel for SimKernel {
         work: impl FnOnce(&[u8]) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R {
-        let mut held = Held {
-            kernel: self.clone(),
-            value: Some(match take() {
-                Ok(value) => value,
-                Err(result) => return result,
-            }),
-            cleanup,
-        };
-        let result = work(bytes(held.value.as_mut().expect("it was put there")));
-        finish(held.value.take().expect("as above"), result)
+        self.hold(take, cleanup, |value| work(bytes(value)), finish)
     }
 
     fn hand<T: Send + 'static, L: Lend + ?Sized, V, R>(
@@ -243,16 +253,7 @@ impl Kernel for SimKernel {
         work: impl FnOnce(L::View<'_>) -> V,
         finish: impl FnOnce(T, V) -> R,
     ) -> R {
-        let mut held = Held {
-            kernel: self.clone(),
-            value: Some(match take() {
-                Ok(value) => value,
-                Err(result) => return result,
-            }),
-            cleanup,
-        };
-        let result = work(part(held.value.as_mut().expect("it was put there")).lend());
-        finish(held.value.take().expect("as above"), result)
+        self.hold(take, cleanup, |value| work(part(value).lend()), finish)
     }
 
     fn contained<T, R>(
