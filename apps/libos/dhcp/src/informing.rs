@@ -5,8 +5,8 @@ use crate::error::Error;
 use crate::reply::{Kind, Reply};
 use crate::request::{self, Request};
 use crate::step::{Next, Step};
-use crate::time::Instant;
 use core::net::Ipv4Addr;
+use crate::time::Instant;
 
 /// Requests before the host does without: with the waits after them a minute (RFC 2131, 4.4.3).
 const TRIES: u8 = 4;
@@ -18,7 +18,6 @@ pub(crate) struct Informing {
     address: Ipv4Addr,
     begun: Instant,
     backoff: Backoff,
-    retry: Instant,
 }
 
 impl Informing {
@@ -28,8 +27,7 @@ impl Informing {
             xid: (step.random)(),
             address,
             begun: step.now,
-            backoff: Backoff::default(),
-            retry: step.now,
+            backoff: Backoff::new(step.now),
         };
         informing.ask(step);
         informing
@@ -38,18 +36,15 @@ impl Informing {
     fn ask(&mut self, step: &mut Step<'_>) {
         let secs = step.seconds_since(self.begun);
         let inform = Request::new(request::Kind::Inform, self.xid).by(self.address);
-        self.retry = match step.send(Request { secs, ..inform }) {
-            Ok(()) => step.now + self.backoff.next(step.random),
-            Err(ready) => ready,
-        };
+        self.backoff.send(Request { secs, ..inform }, step);
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.retry
+        self.backoff.retry
     }
 
     pub(crate) fn expired(&mut self, step: &mut Step<'_>) -> Next {
-        if step.now >= self.retry {
+        if step.now >= self.backoff.retry {
             if self.backoff.tries >= TRIES {
                 return Next::NotInformed;
             }

@@ -23,9 +23,7 @@ pub(crate) struct Rebooting {
     pub(crate) xid: u32,
     remembered: Remembered,
     begun: Instant,
-    sent: Option<Instant>,
     backoff: Backoff,
-    retry: Instant,
 }
 
 impl Rebooting {
@@ -35,9 +33,7 @@ impl Rebooting {
             xid: (step.random)(),
             remembered,
             begun: step.now,
-            sent: None,
-            backoff: Backoff::default(),
-            retry: step.now,
+            backoff: Backoff::new(step.now),
         };
         rebooting.ask(step);
         rebooting
@@ -53,21 +49,15 @@ impl Rebooting {
             requested: Some(self.remembered.address),
             ..Request::new(request::Kind::Request, self.xid)
         };
-        self.retry = match step.send(request) {
-            Ok(()) => {
-                self.sent = self.sent.or(Some(step.now));
-                step.now + self.backoff.next(step.random)
-            }
-            Err(ready) => ready,
-        };
+        self.backoff.send(request, step);
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.retry
+        self.backoff.retry
     }
 
     pub(crate) fn expired(&mut self, step: &mut Step<'_>) -> Next {
-        if step.now >= self.retry {
+        if step.now >= self.backoff.retry {
             if self.backoff.tries >= TRIES {
                 return Next::Discover;
             }
@@ -77,7 +67,7 @@ impl Rebooting {
     }
 
     pub(crate) fn received(&mut self, reply: &Reply, step: &mut Step<'_>) -> Result<Next, Error> {
-        let sent = self.sent.ok_or(Error::Unexpected)?;
+        let sent = self.backoff.sent.ok_or(Error::Unexpected)?;
         match reply.kind {
             Kind::Offer => return Err(Error::Unexpected),
             Kind::Nak => {

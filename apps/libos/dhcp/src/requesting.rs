@@ -19,17 +19,13 @@ pub(crate) struct Requesting {
     offer: Offer,
     /// How all servers were asked.
     asked: Asked,
-    /// When the offer was first asked for: from then on a lease may count.
-    sent: Option<Instant>,
     backoff: Backoff,
-    retry: Instant,
 }
 
 impl Requesting {
     /// Takes an offer, in the transaction `xid` that it was made in (RFC 2131, 4.4.1).
     pub(crate) fn begin(offer: Offer, xid: u32, asked: Asked, step: &mut Step<'_>) -> Self {
-        let backoff = Backoff::default();
-        let mut requesting = Self { xid, offer, asked, sent: None, backoff, retry: step.now };
+        let mut requesting = Self { xid, offer, asked, backoff: Backoff::new(step.now) };
         requesting.ask(step);
         requesting
     }
@@ -42,21 +38,15 @@ impl Requesting {
             server: Some(self.offer.server),
             ..Request::new(request::Kind::Request, self.xid)
         };
-        self.retry = match step.send(request) {
-            Ok(()) => {
-                self.sent = self.sent.or(Some(step.now));
-                step.now + self.backoff.next(step.random)
-            }
-            Err(ready) => ready,
-        };
+        self.backoff.send(request, step);
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.retry
+        self.backoff.retry
     }
 
     pub(crate) fn expired(&mut self, step: &mut Step<'_>) -> Next {
-        if step.now >= self.retry {
+        if step.now >= self.backoff.retry {
             if self.backoff.tries >= TRIES {
                 return Next::Failed(self.offer.server, Again::AtOnce);
             }
@@ -73,7 +63,7 @@ impl Requesting {
             return Err(Error::OtherServer);
         }
         // Nobody can answer what was put off.
-        let sent = self.sent.ok_or(Error::Unexpected)?;
+        let sent = self.backoff.sent.ok_or(Error::Unexpected)?;
         if reply.kind == Kind::Nak {
             return Ok(Next::Failed(self.offer.server, Again::Later));
         }

@@ -14,8 +14,8 @@ use crate::reply::{Kind, Reply};
 use crate::request::{self, Request};
 use crate::settings::Delivery;
 use crate::step::{Asked, Next, Step};
-use crate::time::Instant;
 use core::time::Duration;
+use crate::time::Instant;
 
 /// How long offers are collected after the first: servers that probe an address before they offer it
 /// take up to a second (RFC 2131, 3.1.2).
@@ -31,7 +31,6 @@ pub(crate) struct Selecting {
     /// How they were asked last.
     asked: Asked,
     backoff: Backoff,
-    retry: Instant,
     best: Option<Candidate>,
     /// Offers of the best one's rank.
     equals: u32,
@@ -55,8 +54,7 @@ impl Selecting {
             xid: (step.random)(),
             begun: step.now,
             asked: Asked { secs: 0, delivery: step.settings.delivery },
-            backoff: Backoff::default(),
-            retry: step.now,
+            backoff: Backoff::new(step.now),
             best: None,
             equals: 0,
             choice: Instant::FAR,
@@ -74,14 +72,11 @@ impl Selecting {
         let Asked { secs, delivery } = self.asked;
         let discover =
             Request { secs, delivery, ..Request::new(request::Kind::Discover, self.xid) };
-        self.retry = match step.send(discover) {
-            Ok(()) => step.now + self.backoff.next(step.random),
-            Err(ready) => ready,
-        };
+        self.backoff.send(discover, step);
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.retry.min(self.choice)
+        self.backoff.retry.min(self.choice)
     }
 
     pub(crate) fn expired(&mut self, step: &mut Step<'_>) -> Next {
@@ -90,7 +85,7 @@ impl Selecting {
             // While there is an offer nobody is asked again.
             Some(_) => Next::Stay,
             None => {
-                if step.now >= self.retry {
+                if step.now >= self.backoff.retry {
                     self.ask(step);
                 }
                 Next::Stay
@@ -117,7 +112,7 @@ impl Selecting {
     fn consider(&mut self, candidate: Candidate, step: &mut Step<'_>) {
         let Some(best) = self.best else {
             self.choice = step.now + COLLECTING;
-            self.retry = self.choice;
+            self.backoff.retry = self.choice;
             (self.best, self.equals) = (Some(candidate), 1);
             return;
         };
