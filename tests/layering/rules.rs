@@ -32,7 +32,7 @@ pub(crate) const RULES: &[Rule] = &[
         &["reflex-hil", "reflex-memory", "reflex-rdma-engine", "reflex-rdma-wire"],
     ),
     // The library OS.
-    rule("reflex-dhcp", Kind::Pure, &[]),
+    rule("reflex-dhcp", Kind::Pure, &["reflex-event"]),
     rule("reflex-kind", Kind::Pure, LIBRARY),
     rule("reflex-net", Kind::Pure, &["reflex-dhcp", "reflex-event", "reflex-hil", "reflex-memory"]),
     // A RoCE port is software over any interface: its driver is pure, too.

@@ -4,7 +4,7 @@ use crate::random::{Random, below};
 use crate::request::Request;
 use crate::step::Step;
 use core::time::Duration;
-use crate::time::Instant;
+use reflex_event::Instant;
 
 /// A second to either side.
 const SPREAD: Duration = Duration::from_secs(1);

@@ -3,8 +3,8 @@
 use crate::action::Action;
 use crate::lease::Lease;
 use crate::step::{Again, Next, Step};
-use crate::time::Instant;
 use core::time::Duration;
+use reflex_event::Instant;
 
 /// Longer than probing takes: up to a second before it, three probes up to two seconds apart, and two
 /// seconds after them (RFC 5227, 1.1). Nothing heard until then means that the address is free.

@@ -17,8 +17,8 @@ use crate::request::Request;
 use crate::settings::Settings;
 use crate::state::{Standing, State};
 use crate::step::{Next, Remembered, Step};
-use crate::time::Instant;
 use core::net::Ipv4Addr;
+use reflex_event::Instant;
 
 /// A DHCP client of one interface.
 ///

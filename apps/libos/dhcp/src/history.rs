@@ -3,9 +3,9 @@
 use crate::counters::Counters;
 use crate::list::List;
 use crate::pacer::Pacer;
-use crate::time::Instant;
 use core::net::Ipv4Addr;
 use core::time::Duration;
+use reflex_event::Instant;
 
 /// A lease that was held for so long has worked.
 const WORKED: Duration = Duration::from_secs(60);

@@ -13,9 +13,9 @@ use crate::lease::Lease;
 use crate::reply::{Kind, Reply};
 use crate::request::{self, Request};
 use crate::step::{Next, Step};
-use crate::time::Instant;
 use core::net::Ipv4Addr;
 use core::time::Duration;
+use reflex_event::Instant;
 
 /// The least time between two requests to prolong a lease (RFC 2131, 4.4.5).
 const SHORTEST_WAIT: Duration = Duration::from_secs(60);

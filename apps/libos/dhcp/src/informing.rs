@@ -6,7 +6,7 @@ use crate::reply::{Kind, Reply};
 use crate::request::{self, Request};
 use crate::step::{Next, Step};
 use core::net::Ipv4Addr;
-use crate::time::Instant;
+use reflex_event::Instant;
 
 /// Requests before the host does without: with the waits after them a minute (RFC 2131, 4.4.3).
 const TRIES: u8 = 4;

@@ -10,9 +10,9 @@ use crate::history::History;
 use crate::offer::{FOREVER, Offer};
 use crate::parameters::Parameters;
 use crate::random::{Random, below};
-use crate::time::Instant;
 use core::net::Ipv4Addr;
 use core::time::Duration;
+use reflex_event::Instant;
 
 /// A server that says to renew sooner is asked for it no sooner, unless half of the lease is shorter.
 const SOONEST_RENEWAL: Duration = Duration::from_secs(60);

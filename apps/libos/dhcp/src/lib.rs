@@ -101,7 +101,6 @@ mod selecting;
 mod settings;
 mod state;
 mod step;
-mod time;
 
 pub use action::{Action, Actions, Loss};
 pub use client::Client;
@@ -118,8 +117,8 @@ pub use offer::MIN_LEASE;
 pub use pacer::{BURST, INTERVAL};
 pub use parameters::{MOST_HOSTS, MOST_ROUTES, Parameters, Route};
 pub use random::Random;
+pub use reflex_event::Instant;
 pub use request::{Kind, LONGEST_FRAME, Request};
 pub use settings::{Check, Delivery, Settings};
 pub use state::Standing;
 pub use step::Remembered;
-pub use time::Instant;

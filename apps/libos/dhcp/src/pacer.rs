@@ -1,7 +1,7 @@
 //! How many messages there may be, whatever servers answer.
 
-use crate::time::Instant;
 use core::time::Duration;
+use reflex_event::Instant;
 
 /// So many messages may follow one another at once: more than a start that goes wrong at every step
 /// takes (remembered address, refusal, discovery, request, conflict).

@@ -12,7 +12,7 @@ use crate::reply::{Kind, Reply};
 use crate::request::{self, Request};
 use crate::settings::Delivery;
 use crate::step::{Next, Remembered, Step};
-use crate::time::Instant;
+use reflex_event::Instant;
 
 /// Requests before all servers are asked anew: with the waits after them some twelve seconds.
 const TRIES: u8 = 2;

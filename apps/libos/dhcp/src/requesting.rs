@@ -7,7 +7,7 @@ use crate::offer::Offer;
 use crate::reply::{Kind, Reply};
 use crate::request::{self, Request};
 use crate::step::{Again, Asked, Next, Step};
-use crate::time::Instant;
+use reflex_event::Instant;
 
 /// Requests of one offer: with the waits after them a minute (RFC 2131, 3.1.5).
 const TRIES: u8 = 4;

@@ -15,7 +15,7 @@ use crate::request::{self, Request};
 use crate::settings::Delivery;
 use crate::step::{Asked, Next, Step};
 use core::time::Duration;
-use crate::time::Instant;
+use reflex_event::Instant;
 
 /// How long offers are collected after the first: servers that probe an address before they offer it
 /// take up to a second (RFC 2131, 3.1.2).

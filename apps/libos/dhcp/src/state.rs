@@ -13,8 +13,8 @@ use crate::requesting::Requesting;
 use crate::selecting::Selecting;
 use crate::settings::Check;
 use crate::step::{Again, Next, Remembered, Step};
-use crate::time::Instant;
 use core::time::Duration;
+use reflex_event::Instant;
 
 /// Where the client stands, as RFC 2131 names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,8 +9,8 @@ use crate::parameters::Parameters;
 use crate::random::Random;
 use crate::request::Request;
 use crate::settings::{Delivery, Settings};
-use crate::time::Instant;
 use core::net::Ipv4Addr;
+use reflex_event::Instant;
 
 /// What a state has at hand.
 pub(crate) struct Step<'a> {

@@ -31,15 +31,10 @@ impl Dhcp {
         match (self.client.standing(), self.client.deadline()) {
             // At once.
             (Standing::Off, _) => Some(Instant::ZERO),
-            (_, reflex_dhcp::Instant::FAR) => None,
-            (_, deadline) => Some(Instant::from_nanos(deadline.as_nanos())),
+            (_, Instant::FAR) => None,
+            (_, deadline) => Some(deadline),
         }
     }
-}
-
-/// The kernel's time as the client's.
-pub(crate) fn client_time(now: Instant) -> reflex_dhcp::Instant {
-    reflex_dhcp::Instant::from_nanos(now.as_nanos())
 }
 
 /// The address of a lease, with its preferred router.

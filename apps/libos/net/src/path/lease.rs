@@ -3,7 +3,7 @@
 //! A lease is not given back when the machine is switched off: it is mostly the same host that starts
 //! next, and then has its address again (RFC 2131, 4.4.6, leaves the choice).
 
-use crate::ip::dhcp::{client_time, leased};
+use crate::ip::dhcp::leased;
 use crate::ip::header::ETHERNET;
 use crate::ip::neighbour::Answer;
 use crate::ip::routes::Routes;
@@ -13,7 +13,7 @@ use reflex_dhcp::{
     Action, Actions, BROADCAST_MAC, Client, Kind, LONGEST_FRAME, Parameters, Random, Request,
     Standing, UdpChecksum,
 };
-use reflex_event::Kernel;
+use reflex_event::{Instant, Kernel};
 use reflex_hil::Frame;
 
 impl<K: Kernel> Stack<K> {
@@ -48,10 +48,7 @@ impl<K: Kernel> Stack<K> {
         }
     }
 
-    fn dhcp_call(
-        &mut self,
-        call: impl FnOnce(&mut Client, reflex_dhcp::Instant, &mut Random<'_>) -> Actions,
-    ) {
+    fn dhcp_call(&mut self, call: impl FnOnce(&mut Client, Instant, &mut Random<'_>) -> Actions) {
         let kernel = self.net.kernel().clone();
         let Some(dhcp) = &mut self.dhcp else { return };
         let random = &mut || {
@@ -59,7 +56,7 @@ impl<K: Kernel> Stack<K> {
             kernel.random(&mut bytes);
             u32::from_ne_bytes(bytes)
         };
-        let actions = call(&mut dhcp.client, client_time(kernel.now()), random);
+        let actions = call(&mut dhcp.client, kernel.now(), random);
         let counters = *dhcp.client.counters();
         self.net.with(|shared| shared.dhcp_counters = Some(counters));
         for action in actions {
