@@ -195,13 +195,10 @@ impl Engine {
     /// smoltcp finds no room for that, and sets no timer (RFC 9293, 3.8.6.1, wants one). Should the peer's next
     /// window be lost, both would wait for each other.
     #[inline]
-    fn is_stalled(&mut self, egress: &Egress, endpoint: &mut Endpoint, now: Time) -> bool {
-        match egress {
-            Egress::Until(due) if due.is_none_or(|due| due > now + LONG) => {
-                endpoint.socket().send_queue() > 0 && self.waits_for_ever(endpoint, now)
-            }
-            _ => false,
-        }
+    fn is_stalled(&mut self, due: Option<Time>, endpoint: &mut Endpoint, now: Time) -> bool {
+        due.is_none_or(|due| due > now + LONG)
+            && endpoint.socket().send_queue() > 0
+            && self.waits_for_ever(endpoint, now)
     }
 
     #[cold]
@@ -215,23 +212,6 @@ impl Engine {
 
     /// Sends what the connection has to send, or asks for the peer's window. `fin_sent`: before this run.
     #[inline]
-    pub(crate) fn send_or_ask(
-        &mut self,
-        endpoint: &mut Endpoint,
-        hop: Option<[u8; 6]>,
-        now: Time,
-        fin_sent: bool,
-    ) -> Egress {
-        endpoint.probed();
-        let egress = self.egress(endpoint, hop, now, fin_sent);
-        if !self.is_stalled(&egress, endpoint, now) {
-            return egress;
-        }
-        endpoint.probe();
-        self.egress(endpoint, hop, now, fin_sent)
-    }
-
-    #[inline]
     pub(crate) fn egress(
         &mut self,
         endpoint: &mut Endpoint,
@@ -239,11 +219,16 @@ impl Engine {
         now: Time,
         fin_sent: bool,
     ) -> Egress {
+        endpoint.probed();
         let mut stuck = false;
         for round in 0..=EGRESS {
             match self.interface.poll_at(now, &endpoint.sockets) {
                 Some(at) if at <= now => {}
-                until => return Egress::Until(until),
+                until if !self.is_stalled(until, endpoint, now) => return Egress::Until(until),
+                _ => {
+                    endpoint.probe();
+                    continue;
+                }
             }
             if round == 0 && fin_sent && endpoint.socket().send_queue() == 0 {
                 // Something is due with nothing but a FIN in flight: perhaps a fast retransmission,

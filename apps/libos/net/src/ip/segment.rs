@@ -27,6 +27,8 @@ impl Engine {
         let sequence = header::word(payload, 4);
         let socket = endpoint.socket();
         let (before, queued) = (socket.state(), socket.recv_queue());
+        // One more than the bytes, for the FIN.
+        let most = socket.send_capacity() + 1;
         let reset = flags & header::RST != 0;
         let synchronised = !matches!(before, State::Listen | State::SynSent);
         if reset && synchronised && sequence != endpoint.expected {
@@ -37,7 +39,7 @@ impl Engine {
         }
         let acknowledgement = header::word(payload, 8);
         if flags & (header::ACK | header::SYN | header::RST) == header::ACK {
-            let newer = is_newer(acknowledgement, endpoint);
+            let newer = is_newer(acknowledgement, endpoint.acknowledged, most);
             if newer && synchronised && is_old(payload, endpoint) {
                 // smoltcp ignores what an old segment acknowledges. When both sides retransmit
                 // at the same time, with their sequence numbers set back, neither would ever
@@ -72,13 +74,14 @@ impl Engine {
     }
 }
 
-/// Whether an acknowledgement is of more than the ones before, and of no more than there can be under way:
-/// numbers that somebody has made up are not noted.
-fn is_newer(acknowledgement: u32, endpoint: &mut Endpoint) -> bool {
-    let Some(known) = endpoint.acknowledged else { return true };
-    let more = acknowledgement.wrapping_sub(known) as usize;
-    // One more than the bytes, for the FIN.
-    more > 0 && more <= endpoint.socket().send_capacity() + 1
+/// Whether an acknowledgement is of more than the ones before, and of no more than the `most` that can be under
+/// way: numbers that somebody has made up are not noted.
+#[inline]
+fn is_newer(acknowledgement: u32, before: Option<u32>, most: usize) -> bool {
+    before.is_none_or(|before| {
+        let more = acknowledgement.wrapping_sub(before) as usize;
+        more > 0 && more <= most
+    })
 }
 
 /// Whether all that `segment` occupies was received before, and not long ago.

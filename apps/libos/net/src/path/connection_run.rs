@@ -134,7 +134,7 @@ impl<K: Kernel> Stack<K> {
         if answer == Answer::Pending {
             outcome.wait = Some(WaitsFor::Neighbour);
         } else {
-            match engine.send_or_ask(endpoint, hop, at, fin_sent) {
+            match engine.egress(endpoint, hop, at, fin_sent) {
                 Egress::Until(None) => {}
                 Egress::Until(Some(due)) => arm(net, endpoint, *timer, instant(due), now),
                 Egress::More => outcome.again = true,
