@@ -242,23 +242,7 @@ impl Engine {
             if round == EGRESS {
                 break;
             }
-            let mut port = Port {
-                packet: None,
-                transmit: &mut *self.transmit,
-                own: self.mac,
-                mtu: self.mtu,
-                hop,
-                room: self.room,
-                sent: 0,
-                lost: 0,
-                scratch: &mut self.scratch,
-            };
-            let result = self.interface.poll_egress(now, &mut port, &mut endpoint.sockets);
-            let (sent, lost, room) = (port.sent, port.lost, port.room);
-            self.tally.sent += u64::from(sent);
-            self.tally.unreachable += u64::from(lost);
-            self.room = room;
-            if result == PollResult::None {
+            if self.send_segments(endpoint, hop, now) == PollResult::None {
                 // A timer that only changed the state, as TIME-WAIT's does. Look once more.
                 if stuck {
                     return Egress::Until(None);
@@ -267,6 +251,33 @@ impl Engine {
             }
         }
         Egress::More
+    }
+
+    /// Has the connection's socket send what there is room for.
+    #[inline]
+    fn send_segments(
+        &mut self,
+        endpoint: &mut Endpoint,
+        hop: Option<[u8; 6]>,
+        now: Time,
+    ) -> PollResult {
+        let mut port = Port {
+            packet: None,
+            transmit: &mut *self.transmit,
+            own: self.mac,
+            mtu: self.mtu,
+            hop,
+            room: self.room,
+            sent: 0,
+            lost: 0,
+            scratch: &mut self.scratch,
+        };
+        let result = self.interface.poll_egress(now, &mut port, &mut endpoint.sockets);
+        let (sent, lost, room) = (port.sent, port.lost, port.room);
+        self.tally.sent += u64::from(sent);
+        self.tally.unreachable += u64::from(lost);
+        self.room = room;
+        result
     }
 
     /// A packet for no socket: echo requests, closed ports.

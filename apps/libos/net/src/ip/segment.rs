@@ -63,15 +63,17 @@ impl Engine {
             return reset;
         }
         endpoint.expected = endpoint.expected.wrapping_add(arrived as u32);
-        let half_closed = |state| {
-            matches!(state, State::CloseWait | State::Closing | State::LastAck | State::TimeWait)
-        };
-        if !endpoint.fin_received && half_closed(after) && !half_closed(before) {
+        if !endpoint.fin_received && is_half_closed(after) && !is_half_closed(before) {
             endpoint.fin_received = true;
             endpoint.expected = endpoint.expected.wrapping_add(1);
         }
         reset
     }
+}
+
+/// Whether the peer has said that it sends no more.
+fn is_half_closed(state: State) -> bool {
+    matches!(state, State::CloseWait | State::Closing | State::LastAck | State::TimeWait)
 }
 
 /// Whether an acknowledgement is of more than the ones before, and of no more than the `most` that can be under
