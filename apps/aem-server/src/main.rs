@@ -8,7 +8,8 @@
 #![no_std]
 #![no_main]
 
-use reflex::{Activation, ConnectionError, ContextId, Error, EventError, System, println, status};
+use reflex::net::ConnectionError;
+use reflex::{Activation, ContextId, Error, EventError, System, println, status};
 use reflex_aem::{
     Listening, Socket, SocketState, TcpState, enter_keepalive, leave_keepalive, sockasync_accept,
     sockasync_close, sockasync_read, sockasync_sk, sockasync_sock,
@@ -38,7 +39,7 @@ fn main(system: System) -> Result<(), Error> {
     let server = Server { system, main, sessions, bare };
     let server = system.context("server", server).memory(memory).build()?;
 
-    let sfd = system.listen(SERVER_PORT)?.backlog(5).connections(CONNECTIONS);
+    let sfd = system.tcp(SERVER_PORT).backlog(5).connections(CONNECTIONS);
     // Event registration for accept: returns at once.
     sockasync_accept(system, sfd, server, None, Server::accepted)?;
 

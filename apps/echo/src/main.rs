@@ -8,8 +8,8 @@
 extern crate alloc;
 
 use alloc::{vec, vec::Vec};
-use core::cell::Cell;
-use reflex::{Connection, Datagram, Error, Runtime, System, TcpService, UdpService, UdpSocket};
+use reflex::net::{Connection, Datagram, TcpService, UdpService, UdpSocket};
+use reflex::{Error, System};
 
 const PORT: u16 = 7;
 /// A segment of Ethernet, and a part of the next.
@@ -35,19 +35,14 @@ fn main(system: System) -> Result<(), Error> {
     let echo = Echo { closing: vec![false; connections] };
     let echo = system.context("echo", echo).memory(memory).build()?;
     let listener = system
-        .listen(PORT)?
+        .tcp(PORT)
         .connections(connections as u32)
         .backlog(connections as u32)
         .buffers(RECEIVE_BUFFER, SEND_BUFFER)
         .serve(echo)?;
-    let listener = Cell::new(Some(listener));
     // What is connected is served to its end.
-    system.on_shutdown(echo, move |_, _| {
-        if let Some(listener) = listener.take() {
-            listener.close();
-        }
-    })?;
-    system.udp(PORT)?.serve(echo)?;
+    system.on_shutdown(echo, move |_, _| listener.close())?;
+    system.udp(PORT).serve(echo)?;
     Ok(())
 }
 
@@ -76,7 +71,7 @@ impl Echo {
     }
 }
 
-impl TcpService<Runtime> for Echo {
+impl TcpService for Echo {
     fn received(&mut self, connection: &Connection) {
         Self::echo(connection);
     }
@@ -97,7 +92,7 @@ impl TcpService<Runtime> for Echo {
     }
 }
 
-impl UdpService<Runtime> for Echo {
+impl UdpService for Echo {
     fn datagram(&mut self, socket: &UdpSocket, datagram: Datagram<'_>) {
         // A datagram that cannot be answered is lost, as datagrams may be.
         let _ = socket.send_to(datagram.payload, datagram.from);

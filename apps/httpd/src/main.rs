@@ -7,10 +7,10 @@
 
 mod stream;
 
-use core::cell::Cell;
 use core::time::Duration;
 use reflex::http::{self, Limits, Service};
-use reflex::{Connection, ConnectionError, Error, Runtime, System, TcpService, Tick, log};
+use reflex::net::{Connection, ConnectionError, TcpService};
+use reflex::{Error, System, Tick, log};
 use stream::Port;
 
 include!(concat!(env!("OUT_DIR"), "/site.rs"));
@@ -46,18 +46,13 @@ fn main(system: System) -> Result<(), Error> {
         .build()?;
     system.every(Duration::from_secs(1)).on(web, Web::tick)?;
     let listener = system
-        .listen(80)?
+        .tcp(80)
         .connections(connections as u32)
         .backlog(connections as u32)
         .buffers(RECEIVE_BUFFER, SEND_BUFFER)
         .serve(web)?;
-    let listener = Cell::new(Some(listener));
     // What is connected is served to its end.
-    system.on_shutdown(web, move |_, _| {
-        if let Some(listener) = listener.take() {
-            listener.close();
-        }
-    })?;
+    system.on_shutdown(web, move |_, _| listener.close())?;
     Ok(())
 }
 
@@ -68,7 +63,7 @@ impl Web {
     }
 }
 
-impl TcpService<Runtime> for Web {
+impl TcpService for Web {
     fn accepted(&mut self, connection: &Connection) {
         self.service.accepted(connection.slot(), Port(connection.clone()));
     }

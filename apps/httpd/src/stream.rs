@@ -1,7 +1,7 @@
 //! Connections as the HTTP service sees them.
 
-use reflex::Connection;
 use reflex::http::Stream;
+use reflex::net::Connection;
 
 /// A connection. Whatever is asked of one that is over does nothing.
 #[derive(Clone)]

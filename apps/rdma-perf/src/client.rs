@@ -83,7 +83,7 @@ pub(crate) fn start(system: System, server: IpAddr, ask: Ask) -> Result<(), Erro
             client.require(connected);
         }
     };
-    system.net()?.on_address(context.handle(), Priority::DEFAULT, addressed)?;
+    system.net()?.on_address(context, addressed)?;
     Ok(())
 }
 

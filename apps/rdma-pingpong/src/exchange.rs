@@ -10,7 +10,7 @@
 
 use crate::announcement::Announcement;
 use alloc::vec::Vec;
-use reflex::{Connection, NetError};
+use reflex::net::{Connection, NetError};
 
 /// Announcements in each direction where several queue pairs share a receive queue, whether there are
 /// so many or not.

@@ -53,6 +53,6 @@ fn main(system: System) -> Result<(), Error> {
             session.begin(Means { rdma, domain, queue, context, linger });
         }
     };
-    system.net()?.on_address(context.handle(), Priority::DEFAULT, addressed)?;
+    system.net()?.on_address(context, addressed)?;
     Ok(())
 }

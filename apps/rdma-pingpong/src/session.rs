@@ -12,14 +12,12 @@ use alloc::vec::Vec;
 use core::fmt::Display;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use core::time::Duration;
+use reflex::net::{Connection, ConnectionError, NetError, TcpService};
 use reflex::rdma::{
     Completion, CompletionQueue, Gid, Kind, ProtectionDomain, Psn, Rdma, SharedReceiveQueue,
     Transport,
 };
-use reflex::{
-    Connection, ConnectionError, Context, Error, Instant, NetError, Runtime, System, TcpService,
-    Timer, log, status,
-};
+use reflex::{Context, Error, Instant, System, Timer, log, status};
 
 /// How long the side that is done stays, as the other may ask again for what got lost: several of its
 /// time-outs.
@@ -116,11 +114,11 @@ impl Session {
         }
         match options.server {
             Some(server) => {
-                let connector = self.system.connector()?.connections(1).buffers(BUFFER, BUFFER);
+                let connector = self.system.connector().connections(1).buffers(BUFFER, BUFFER);
                 connector.serve(*context)?.connect(SocketAddrV4::new(server, options.port))?;
             }
             None => {
-                let listener = self.system.listen(options.port)?.connections(1);
+                let listener = self.system.tcp(options.port).connections(1);
                 listener.buffers(BUFFER, BUFFER).serve(*context)?;
             }
         }
@@ -238,7 +236,7 @@ impl Session {
     }
 }
 
-impl TcpService<Runtime> for Session {
+impl TcpService for Session {
     fn connected(&mut self, connection: &Connection) {
         let like: IpAddr = match self.options.v6 {
             true => Ipv6Addr::UNSPECIFIED.into(),

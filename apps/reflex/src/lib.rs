@@ -5,10 +5,12 @@
 //! its handlers.
 //!
 //! ```ignore
+//! use reflex::prelude::*;
+//!
 //! #[reflex::main]
-//! fn main(system: System) -> Result<(), Error> {
+//! fn main(system: System) -> Result {
 //!     let clock = system.context("clock", Clock::default()).priority(Priority::HIGH).build()?;
-//!     system.every(Duration::from_millis(10)).on(clock, Clock::tick)?;
+//!     system.every(millis(10)).on(clock, Clock::tick)?;
 //!     Ok(())
 //! }
 //! ```
@@ -29,6 +31,7 @@ mod inherit;
 pub mod kind;
 pub mod net;
 mod policy;
+pub mod prelude;
 pub mod rdma;
 mod replace;
 mod setup;
@@ -40,6 +43,7 @@ mod subscription;
 pub mod supervise;
 mod system;
 mod test;
+pub mod time;
 mod timer;
 mod trouble;
 mod wait;
@@ -50,10 +54,6 @@ pub use context::Context;
 pub use context_builder::ContextBuilder;
 pub use error::Error;
 pub use log;
-pub use net::{
-    Connection, ConnectionError, Connector, Datagram, Listener, NetError, TcpService, UdpService,
-    UdpSocket,
-};
 pub use reflex_boot::context_config::ConfigError;
 pub use reflex_boot::devices::NicError;
 pub use reflex_boot::{exit as status, machine_line};
@@ -82,6 +82,9 @@ pub use supervise::{Backoff, OnFailure, Own, PoolBox, Reason, Setup, Stopped, Ve
 pub use system::System;
 pub use timer::{Tick, Timer, TimerBuilder};
 pub use trouble::Scarcity;
+
+/// What most functions of an application return; `main`, too.
+pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 
 /// Writes a line to the console, as it is.
 #[macro_export]

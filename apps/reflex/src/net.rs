@@ -1,109 +1,100 @@
-//! The network: the library OS's stack over the machine's interface.
+//! The network: TCP and UDP over the machine's interface.
+//!
+//! A state that implements [`TcpService`] serves connections: those that peers open, by [`System::tcp`], and
+//! those that it opens, by [`System::connector`]. One that implements [`UdpService`] serves a UDP port, by
+//! [`System::udp`]. The first of them starts the stack.
 
-use crate::{Error, System};
-use alloc::boxed::Box;
-use reflex_boot::command_line::Addressing;
-use reflex_boot::devices::{self, Nic};
-use reflex_boot::machine_line;
-use reflex_event::Priority;
-use reflex_net::{Address, Config, ConflictDetection, InterfaceAddress, Stack, Transport};
-use reflex_runtime::{ContextOptions, Origin, Runtime, memory};
+mod connect;
+mod connection;
+mod listen;
+mod service;
+mod start;
+mod udp;
 
+pub use connect::{ConnectBuilder, Connector};
+pub use connection::Connection;
+pub use listen::{ListenBuilder, Listener};
+#[doc(inline)]
 pub use reflex_net::{
-    ConnectionError, Counters, Datagram, Error as NetError, TcpService, TcpState, TcpStates,
-    UdpService, dhcp,
+    ConnectionError, Counters, Datagram, Error as NetError, InterfaceAddress, TcpState, TcpStates,
+    dhcp,
 };
+pub use service::{TcpService, UdpService};
+pub(crate) use start::start;
+pub use udp::{UdpBuilder, UdpSocket};
 
-/// The network stack.
-pub type Net = reflex_net::Net<Runtime>;
-/// A TCP connection.
-pub type Connection = reflex_net::Connection<Runtime>;
-/// A TCP port about to be opened; see [`System::listen`].
-pub type ListenBuilder = reflex_net::ListenBuilder<Runtime>;
-/// An open TCP port.
-pub type Listener = reflex_net::Listener<Runtime>;
-/// Outgoing TCP connections about to be made possible; see [`System::connector`].
-pub type ConnectBuilder = reflex_net::ConnectBuilder<Runtime>;
-/// What makes outgoing TCP connections.
-pub type Connector = reflex_net::Connector<Runtime>;
-/// A UDP socket about to be opened; see [`System::udp`].
-pub type UdpBuilder = reflex_net::UdpBuilder<Runtime>;
-/// A UDP socket.
-pub type UdpSocket = reflex_net::UdpSocket<Runtime>;
+use crate::{Context, Error, System};
+use reflex_event::{EventId, EventSystem as _};
+use reflex_runtime::Runtime;
 
-/// The priority of the stack's own work.
-const PRIORITY: Priority = Priority::DEFAULT;
-/// The part of the free memory that is the stack context's event memory, where each connection
-/// has a handler of some 100 bytes.
-const STACK_SHARE: usize = 64;
-/// Bytes of it at least.
-const LEAST_STACK_MEMORY: usize = 16 << 10;
+/// The network stack, once it has been started; see [`System::net`].
+pub struct Net(pub(crate) reflex_net::Net<Runtime>);
 
-/// Starts the stack over the machine's first interface.
-pub(crate) fn start(system: System) -> Result<Net, Error> {
-    let kernel = system.kernel();
-    let nic = devices::network(system.machine()).map_err(Error::Interface)?;
-    let config = Config {
-        address6: system.machine().arguments.ip6,
-        gateway6: system.machine().arguments.gw6,
-        conflict_detection: match system.machine().arguments.dad {
-            true => ConflictDetection::On,
-            false => ConflictDetection::Off,
-        },
-        conflict: Some(|conflict| log::warn!("{conflict}")),
-        frames: nic.spare_frames,
-        opened: Some(|transport, port| match transport {
-            Transport::Tcp => machine_line!("listen tcp {port}"),
-            Transport::Udp => machine_line!("listen udp {port}"),
-        }),
-        ..Config::new(address(system))
-    };
-    let (net, context) = stack(kernel, &config, nic)?;
-    let told = net.clone();
-    net.on_address(context, PRIORITY, move |_, address| announce(&told, address))?;
-    Ok(net)
-}
+impl Net {
+    /// The interface's address, once there is one.
+    pub fn address(&self) -> Option<InterfaceAddress> {
+        self.0.address()
+    }
 
-/// Makes the stack's context, and has the interface's interrupts activate it.
-fn stack(
-    kernel: Runtime,
-    config: &Config,
-    nic: Nic,
-) -> Result<(Net, reflex_event::Context<Stack<Runtime>>), Error> {
-    let (receiver, transmitter, lines) = nic.split();
-    let quiet = receiver.quiet();
-    let (net, stack) = Net::new(kernel, Box::new(receiver), Box::new(transmitter), config);
-    let memory = (memory::available() / STACK_SHARE).max(LEAST_STACK_MEMORY);
-    let origin = Origin::System;
-    let options = ContextOptions { memory, origin, ..ContextOptions::new("net") };
-    let context = kernel.context(options, stack)?;
-    let interrupts = net.start(context, PRIORITY)?;
-    lines.connect(kernel, quiet, interrupts.received, interrupts.sent)?;
-    Ok((net, context))
-}
+    /// Has `handler` told of every change of the interface's address, and of the address it has already.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one registration more.
+    pub fn on_address<S, F>(&self, context: Context<S>, handler: F) -> Result<EventId, Error>
+    where
+        S: 'static,
+        F: Fn(&mut S, Option<InterfaceAddress>) + Send + 'static,
+    {
+        Ok(self.0.on_address(context.inner, context.priority, handler)?)
+    }
 
-fn address(system: System) -> Address {
-    match system.machine().arguments.addressing {
-        Addressing::Dhcp => Address::Dhcp,
-        Addressing::Static { address, prefix, gateway } => {
-            Address::Static { address, prefix, gateway }
-        }
+    /// Longest IP packet that the interface carries, or the network, if a DHCP server has said so, in bytes.
+    pub fn mtu(&self) -> usize {
+        self.0.mtu()
+    }
+
+    /// What a DHCP server has said of the network, while there is a lease.
+    pub fn parameters(&self) -> Option<dhcp::Parameters> {
+        self.0.parameters()
+    }
+
+    /// What the DHCP client has counted, if there is one.
+    pub fn dhcp_counters(&self) -> Option<dhcp::Counters> {
+        self.0.dhcp_counters()
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> Counters {
+        self.0.counters()
     }
 }
 
-fn announce(net: &Net, address: Option<InterfaceAddress>) {
-    match address {
-        Some(InterfaceAddress { address, prefix, gateway }) => {
-            match gateway {
-                Some(gateway) => log::info!("address {address}/{prefix}, gateway {gateway}"),
-                None => log::info!("address {address}/{prefix}"),
-            }
-            let said = net.parameters();
-            for server in said.iter().flat_map(|said| said.name_servers).flatten() {
-                log::info!("name server {server}");
-            }
-            machine_line!("address {address}/{prefix}");
+impl System {
+    /// The network. The first call starts the stack over the machine's first interface, which
+    /// takes its time, with all handlers waiting: it is best made in `main`.
+    ///
+    /// # Errors
+    /// [`Error::Interface`] without an interface; others when memory does not allow it.
+    pub fn net(self) -> Result<&'static Net, Error> {
+        match self.started_net() {
+            Some(net) => Ok(net),
+            // In a section: a handler that came here during the start could only wait for ever.
+            None => self.kernel().section(|| self.net_once().try_call_once(|| start(self))),
         }
-        None => log::warn!("the interface has no address any more"),
+    }
+
+    /// Prepares to serve a TCP port.
+    pub fn tcp(self, port: u16) -> ListenBuilder {
+        ListenBuilder::new(self, port)
+    }
+
+    /// Prepares outgoing TCP connections.
+    pub fn connector(self) -> ConnectBuilder {
+        ConnectBuilder::new(self)
+    }
+
+    /// Prepares a UDP socket on a port.
+    pub fn udp(self, port: u16) -> UdpBuilder {
+        UdpBuilder::new(self, port)
     }
 }

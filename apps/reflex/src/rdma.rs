@@ -54,7 +54,7 @@ impl Place<Runtime> for AttachedPlace {
 /// Starts the port beside the stack.
 pub(crate) fn start(system: System, net: &Net) -> Result<Rdma, Error> {
     let (rdma, port) = Rdma::new(system.kernel(), Limits::default(), net.mtu());
-    let attachment = net.attach(UDP_PORT, Box::new(port))?;
+    let attachment = net.0.attach(UDP_PORT, Box::new(port))?;
     rdma.start(Box::new(AttachedPlace(attachment)))?;
     Ok(rdma)
 }

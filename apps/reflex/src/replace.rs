@@ -7,9 +7,8 @@
 //!     .apply(|old: WebOne| Ok(WebTwo::from(old)))?;
 //! ```
 
-use crate::{
-    Connection, Connector, Context, Error, Listener, System, TcpService, UdpService, UdpSocket,
-};
+use crate::net::{Connection, Connector, Listener, TcpService, UdpService, UdpSocket};
+use crate::{Context, Error, System};
 use core::marker::PhantomData;
 use reflex_event::{Activation, Error as EventError, EventId, Priority};
 use reflex_net::{Served, Successor};
@@ -119,19 +118,19 @@ pub trait Serving<New: 'static> {
     fn taking_part(&self) -> impl Service<New> + 'static;
 }
 
-impl<New: TcpService<Runtime>> Serving<New> for Listener {
+impl<New: TcpService> Serving<New> for Listener {
     fn taking_part(&self) -> impl Service<New> + 'static {
-        Tcp::<New>::new(self.served())
+        Tcp::<New>::new(self.0.served())
     }
 }
 
-impl<New: TcpService<Runtime>> Serving<New> for Connector {
+impl<New: TcpService> Serving<New> for Connector {
     fn taking_part(&self) -> impl Service<New> + 'static {
-        Tcp::<New>::new(self.served())
+        Tcp::<New>::new(self.0.served())
     }
 }
 
-impl<New: UdpService<Runtime>> Serving<New> for UdpSocket {
+impl<New: UdpService> Serving<New> for UdpSocket {
     fn taking_part(&self) -> impl Service<New> + 'static {
         Udp { socket: self.clone(), of: PhantomData }
     }
@@ -144,20 +143,24 @@ struct Tcp<New> {
     of: PhantomData<fn() -> New>,
 }
 
-impl<New: TcpService<Runtime>> Tcp<New> {
+impl<New: TcpService> Tcp<New> {
     fn new(served: Served<Runtime>) -> Self {
         Self { served, successor: None, of: PhantomData }
     }
 }
 
-impl<New: TcpService<Runtime>> Service<New> for Tcp<New> {
+impl<New: TcpService> Service<New> for Tcp<New> {
     fn bind(&mut self, rebinding: &mut Rebinding<New>) -> Result<(), EventError> {
         if self.successor.is_none() {
-            self.successor = Some(self.served.prepare(rebinding.context())?);
+            let make = |connection| {
+                let connection = Connection(connection);
+                Ok(move |service: &mut New| connection.deliver(service))
+            };
+            self.successor = Some(self.served.prepare(rebinding.context(), make)?);
         }
         let mut at = 0;
         while let Some((event, connection, next)) = self.served.next(at) {
-            let connection: Connection = connection;
+            let connection = Connection(connection);
             rebinding.bind(event, move |service, _| connection.deliver(service))?;
             at = next;
         }
@@ -176,7 +179,7 @@ struct Udp<New> {
     of: PhantomData<fn() -> New>,
 }
 
-impl<New: UdpService<Runtime>> Service<New> for Udp<New> {
+impl<New: UdpService> Service<New> for Udp<New> {
     fn bind(&mut self, rebinding: &mut Rebinding<New>) -> Result<(), EventError> {
         let Some(event) = self.socket.registration() else { return Ok(()) };
         let socket = self.socket.clone();

@@ -84,7 +84,7 @@ fn look(system: System) {
 
 /// TCP connections that are open.
 fn open(system: System) -> u64 {
-    system.running_net().map_or(0, |net| {
+    system.started_net().map_or(0, |net| {
         let counted = net.counters();
         (counted.accepted + counted.connected).saturating_sub(counted.ended + counted.failed)
     })

@@ -36,7 +36,7 @@ impl System {
     ///
     /// ```ignore
     /// system.context_with("web", move |setup| {
-    ///     system.listen(80)?.serve(setup.context())?;
+    ///     system.tcp(80).serve(setup.context())?;
     ///     Ok::<_, Error>(Web::new(setup.own()))
     /// })
     /// .build()?;

@@ -1,7 +1,7 @@
 //! The machine, as an application has it.
 
 use crate::kind::Source;
-use crate::net::{self, ConnectBuilder, ListenBuilder, Net, UdpBuilder};
+use crate::net::Net;
 use crate::rdma::{self, Rdma};
 use crate::shutdown::ShutdownRequested;
 use crate::stats;
@@ -99,22 +99,14 @@ impl System {
         SignalBuilder::new(self.kernel, mode)
     }
 
-    /// The network. The first call starts the stack over the machine's first interface, which
-    /// takes its time, with all handlers waiting: it is best made in `main`.
-    ///
-    /// # Errors
-    /// [`Error::Interface`] without an interface; others when memory does not allow it.
-    pub fn net(self) -> Result<&'static Net, Error> {
-        match self.shared.net.get() {
-            Some(net) => Ok(net),
-            // In a section: a handler that came here during the start could only wait for ever.
-            None => self.kernel.section(|| self.shared.net.try_call_once(|| net::start(self))),
-        }
-    }
-
     /// The network, if it has been started.
     pub(crate) fn started_net(self) -> Option<&'static Net> {
         self.shared.net.get()
+    }
+
+    /// The place of the network.
+    pub(crate) fn net_once(self) -> &'static Once<Net> {
+        &self.shared.net
     }
 
     /// The RDMA port, over the same interface as the network, which the first call starts, too.
@@ -129,11 +121,6 @@ impl System {
                 self.kernel.section(|| self.shared.rdma.try_call_once(|| rdma::start(self, net)))
             }
         }
-    }
-
-    /// The network, if it has been started.
-    pub(crate) fn running_net(self) -> Option<&'static Net> {
-        self.shared.net.get()
     }
 
     /// What tells that the machine is to be turned off, if anything wants to be told.
@@ -153,30 +140,6 @@ impl System {
             .system_context
             .try_call_once(|| self.kernel.context(ContextOptions::new("system"), ()))?;
         Ok(*made)
-    }
-
-    /// Prepares to listen on a TCP port.
-    ///
-    /// # Errors
-    /// As [`System::net`].
-    pub fn listen(self, port: u16) -> Result<ListenBuilder, Error> {
-        Ok(self.net()?.listen(port))
-    }
-
-    /// Prepares outgoing TCP connections.
-    ///
-    /// # Errors
-    /// As [`System::net`].
-    pub fn connector(self) -> Result<ConnectBuilder, Error> {
-        Ok(self.net()?.connector())
-    }
-
-    /// Prepares a UDP socket on a port.
-    ///
-    /// # Errors
-    /// As [`System::net`].
-    pub fn udp(self, port: u16) -> Result<UdpBuilder, Error> {
-        Ok(self.net()?.udp(port))
     }
 
     /// Time since the machine started.

@@ -44,18 +44,14 @@ pub(crate) fn start(system: System, server: (IpAddr, u16)) -> Result<(), Error> 
     let happened = |client: &mut Client, event| client.happened(event);
     let manager = rdma.connections(context, Priority::DEFAULT, happened)?;
     // There has to be an address to connect from.
-    system.net()?.on_address(
-        context.handle(),
-        Priority::DEFAULT,
-        move |client: &mut Client, own| {
-            if own.is_some() && client.link.is_none() {
-                let means = Means { domain: domain.clone(), queue: queue.clone() };
-                if let Err(error) = client.connect(means, &manager, server) {
-                    client.fail(&error);
-                }
+    system.net()?.on_address(context, move |client: &mut Client, own| {
+        if own.is_some() && client.link.is_none() {
+            let means = Means { domain: domain.clone(), queue: queue.clone() };
+            if let Err(error) = client.connect(means, &manager, server) {
+                client.fail(&error);
             }
-        },
-    )?;
+        }
+    })?;
     Ok(())
 }
 

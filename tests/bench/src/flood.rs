@@ -9,10 +9,8 @@ use alloc::vec::Vec;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::{
-    Datagram, Error, Instant, Priority, Runtime, System, Tick, UdpService, UdpSocket, measure,
-    status,
-};
+use reflex::net::{Datagram, UdpService, UdpSocket};
+use reflex::{Error, Instant, Priority, System, Tick, measure, status};
 
 const SAMPLES: usize = 2_000;
 const IDLE_SAMPLES: usize = 201;
@@ -29,7 +27,7 @@ static LATE: [AtomicU64; SAMPLES] = [const { AtomicU64::new(0) }; SAMPLES];
 
 struct Sink;
 
-impl UdpService<Runtime> for Sink {
+impl UdpService for Sink {
     fn datagram(&mut self, _: &UdpSocket, datagram: Datagram<'_>) {
         black_box(datagram.payload);
         DATAGRAMS.fetch_add(1, Relaxed);
@@ -50,7 +48,7 @@ pub(crate) fn run(system: System, report: Report) -> Result<(), Error> {
     report.tell("flood-latency-idle", 0, counts(idle[idle.len() / 2]));
 
     let sink = system.context("sink", Sink).priority(Priority::LOW).build()?;
-    system.udp(PORT)?.priority(Priority::LOW).serve(sink)?;
+    system.udp(PORT).priority(Priority::LOW).serve(sink)?;
     spin_until(|| DATAGRAMS.load(Relaxed) >= FLOODED);
     let before = DATAGRAMS.load(Relaxed);
     let flooded = sample(system, "flooded", SAMPLES)?;

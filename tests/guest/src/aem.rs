@@ -3,9 +3,9 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::net::NetError;
 use reflex::{
-    Activation, ContextId, DisabledPolicy, Error, EventError, Kernel, NetError, Priority,
-    SignalMode, System,
+    Activation, ContextId, DisabledPolicy, Error, EventError, Kernel, Priority, SignalMode, System,
 };
 use reflex_aem::{
     Clean, Disable, Enable, Filter, Listening, LookUp, SetPriority, SetTimeOut, Socket, Unregister,
@@ -171,7 +171,7 @@ fn an_accept_can_time_out(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     const PORT: u16 = 4747;
     let context = system.context("acceptor", ()).build()?;
-    let listen = || Ok::<_, Error>(system.listen(PORT)?.connections(1));
+    let listen = || Ok::<_, Error>(system.tcp(PORT).connections(1));
     let told = |(): &mut (), activation: Activation, old: &Listening, new: Option<&Socket<()>>| {
         assert!(activation.timed_out() && new.is_none() && old.port() == PORT);
         TOLD.fetch_add(1, Relaxed);

@@ -6,10 +6,8 @@
 use core::hint::spin_loop;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use reflex::{
-    Connection, ConnectionError, Connector, Error, Priority, Runtime, SignalMode, System,
-    TcpService,
-};
+use reflex::net::{Connection, ConnectionError, Connector, TcpService};
+use reflex::{Error, Priority, SignalMode, System};
 
 const NOBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 1);
 
@@ -25,7 +23,7 @@ fn configured(system: System) -> Result<(), Error> {
 /// Sets a flag when the connection has failed.
 struct Caller(&'static AtomicBool);
 
-impl TcpService<Runtime> for Caller {
+impl TcpService for Caller {
     fn received(&mut self, _: &Connection) {}
 
     fn failed(&mut self, _: &Connection, error: ConnectionError) {
@@ -41,7 +39,7 @@ fn a_spinning_handler_is_ended_by_one_that_a_frame_calls(system: System) -> Resu
     static DONE: AtomicBool = AtomicBool::new(false);
     configured(system)?;
     let caller = system.context("caller", Caller(&DONE)).build()?;
-    let connector = system.connector()?.priority(Priority::HIGH).serve(caller)?;
+    let connector = system.connector().priority(Priority::HIGH).serve(caller)?;
     let spinner = system.context("spinner", connector).priority(Priority::LOW).build()?;
     let spin = system.signal(SignalMode::Counter).on(spinner, |connector: &mut Connector, _| {
         connector.connect(NOBODY).expect("an attempt");
@@ -63,7 +61,7 @@ fn a_handler_goes_on_where_the_last_frame_left_off(system: System) -> Result<(),
     struct Again {
         connector: Option<Connector>,
     }
-    impl TcpService<Runtime> for Again {
+    impl TcpService for Again {
         fn received(&mut self, _: &Connection) {}
 
         fn failed(&mut self, _: &Connection, _: ConnectionError) {
@@ -76,7 +74,7 @@ fn a_handler_goes_on_where_the_last_frame_left_off(system: System) -> Result<(),
     configured(system)?;
     let again = system.context("again", Again { connector: None }).build()?;
     // The one that failed keeps its place until its handler has returned.
-    let connector = system.connector()?.connections(2).priority(Priority::HIGH).serve(again)?;
+    let connector = system.connector().connections(2).priority(Priority::HIGH).serve(again)?;
     let start = system.signal(SignalMode::Counter).on(again, move |again: &mut Again, _| {
         connector.connect(NOBODY).expect("an attempt");
         again.connector = Some(connector.clone());

@@ -6,9 +6,10 @@ use core::hint::spin_loop;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::net::{Connection, ConnectionError, Connector, TcpService};
 use reflex::{
-    Activation, Connection, ConnectionError, Connector, Context, Error, EventError, EventId,
-    Kernel, Pending, Priority, Registration, ReplaceError, Runtime, System, TcpService,
+    Activation, Context, Error, EventError, EventId, Kernel, Pending, Priority, Registration,
+    ReplaceError, System,
 };
 
 const EACH: Registration =
@@ -338,7 +339,7 @@ impl Caller {
     }
 }
 
-impl TcpService<Runtime> for Caller {
+impl TcpService for Caller {
     fn received(&mut self, _: &Connection) {}
 
     fn failed(&mut self, _: &Connection, _: ConnectionError) {
@@ -346,7 +347,7 @@ impl TcpService<Runtime> for Caller {
     }
 }
 
-impl TcpService<Runtime> for Successor {
+impl TcpService for Successor {
     fn received(&mut self, _: &Connection) {}
 
     fn failed(&mut self, _: &Connection, _: ConnectionError) {
@@ -367,7 +368,7 @@ fn connections_are_served_on(system: System) -> Result<(), Error> {
     }
     let caller = Caller { connector: None, refused: 0 };
     let mut context = system.context("dialer", caller).memory(256 << 10).build()?;
-    let connector = system.connector()?.serve(context)?;
+    let connector = system.connector().serve(context)?;
     let (begin, start) = (connector.clone(), context.handle());
     let event = kernel.register(start, EACH, move |caller: &mut Caller, _| {
         caller.connector = Some(begin.clone());

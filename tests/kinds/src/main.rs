@@ -4,7 +4,8 @@
 #![no_main]
 
 use reflex::kind::{Console, ConsoleBytes, Tcp, TcpChange, TcpEvent, Udp};
-use reflex::{Connection, Error, Event, Priority, System, log, status};
+use reflex::net::Connection;
+use reflex::{Error, Event, Priority, System, log, status};
 
 const PORT: u16 = 7;
 const CONNECTIONS: u32 = 16;

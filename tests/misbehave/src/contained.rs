@@ -4,10 +4,8 @@ use crate::faults;
 use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::{
-    Connection, Error, Kernel, OnFailure, Priority, Runtime, Setup, SignalMode, System, TcpService,
-    log,
-};
+use reflex::net::{Connection, TcpService};
+use reflex::{Error, Kernel, OnFailure, Priority, Setup, SignalMode, System, log};
 
 /// Between two failures, back-off not included.
 const PERIOD: Duration = Duration::from_millis(60);
@@ -19,7 +17,7 @@ const FRAGILE: u16 = 8;
 /// Sends back what it receives.
 struct Echo;
 
-impl TcpService<Runtime> for Echo {
+impl TcpService for Echo {
     fn received(&mut self, connection: &Connection) {
         let mut answer = [0; 1024];
         while connection
@@ -37,11 +35,11 @@ impl TcpService<Runtime> for Echo {
 pub(crate) fn serve(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     let steady = system.context("steady", Echo).build()?;
-    system.listen(STEADY)?.serve(steady)?;
+    system.tcp(STEADY).serve(steady)?;
     let fragile = system
         .context_with("fragile", move |setup: Setup<'_, Echo>| {
             let life = LIVES.fetch_add(1, Relaxed);
-            system.listen(FRAGILE)?.serve(setup.context())?;
+            system.tcp(FRAGILE).serve(setup.context())?;
             system.after(PERIOD).priority(Priority::HIGH).on(setup.context(), move |_, _| {
                 fail(life);
             })?;

@@ -36,7 +36,7 @@ fn main(system: System) -> Result<(), Error> {
     let pool = system.kernel().pool(context.handle())?;
     let signal = system.signal(SignalMode::Counter).on(context, Service::signalled)?;
     let connector =
-        system.connector()?.connections(CONNECTIONS).buffers(BUFFER, BUFFER).serve(context)?;
+        system.connector().connections(CONNECTIONS).buffers(BUFFER, BUFFER).serve(context)?;
     // The service is told what could not be made before its context was.
     let equip = system.signal(SignalMode::Counter);
     let equip = equip.on(context, move |service: &mut Service, _: Fired| {
@@ -44,7 +44,7 @@ fn main(system: System) -> Result<(), Error> {
     })?;
     equip.fire()?;
     system.every(PERIOD).on(context, |service: &mut Service, tick: Tick| service.tick(tick))?;
-    system.udp(PORT)?.serve(context)?;
-    system.listen(PORT)?.connections(CONNECTIONS).buffers(BUFFER, BUFFER).serve(context)?;
+    system.udp(PORT).serve(context)?;
+    system.tcp(PORT).connections(CONNECTIONS).buffers(BUFFER, BUFFER).serve(context)?;
     Ok(())
 }

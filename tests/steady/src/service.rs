@@ -3,10 +3,10 @@
 use crate::line::Line;
 use crate::{CONNECTIONS, PORT};
 use core::net::SocketAddrV4;
-use reflex::{
-    Connection, ConnectionError, Connector, Datagram, Fired, Lent, Pool, Runtime, Signal, System,
-    TcpService, Tick, UdpService, UdpSocket, log,
+use reflex::net::{
+    Connection, ConnectionError, Connector, Datagram, TcpService, UdpService, UdpSocket,
 };
+use reflex::{Fired, Lent, Pool, Signal, System, Tick, log};
 
 /// How often something lay within the pool, and how often not.
 #[derive(Default)]
@@ -212,7 +212,7 @@ impl Service {
     }
 }
 
-impl TcpService<Runtime> for Service {
+impl TcpService for Service {
     fn accepted(&mut self, connection: &Connection) {
         self.runs.accepted += 1;
         self.begin(connection);
@@ -238,7 +238,7 @@ impl TcpService<Runtime> for Service {
     }
 }
 
-impl UdpService<Runtime> for Service {
+impl UdpService for Service {
     fn datagram(&mut self, socket: &UdpSocket, datagram: Datagram<'_>) {
         self.runs.datagrams += 1;
         // A datagram that cannot be answered is lost, as datagrams may be.

@@ -8,10 +8,8 @@
 #![no_main]
 
 use core::time::Duration;
-use reflex::{
-    Connection, Context, Datagram, Error, Listener, ReplaceError, Runtime, System, TcpService,
-    Tick, UdpService, UdpSocket, log,
-};
+use reflex::net::{Connection, Datagram, Listener, TcpService, UdpService, UdpSocket};
+use reflex::{Context, Error, ReplaceError, System, Tick, log};
 
 const PORT: u16 = 9;
 const PERIOD: Duration = Duration::from_millis(3);
@@ -27,9 +25,9 @@ const LINE: usize = 2 * DIGITS + 2;
 fn main(system: System) -> Result<(), Error> {
     let first = Service::<1> { answered: 0, replaced: 0 };
     let first = system.context("service", first).memory(MEMORY).build()?;
-    let listener = system.listen(PORT)?.connections(CONNECTIONS).buffers(BUFFER, BUFFER);
+    let listener = system.tcp(PORT).connections(CONNECTIONS).buffers(BUFFER, BUFFER);
     let listener = listener.serve(first)?;
-    let socket = system.udp(PORT)?.serve(first)?;
+    let socket = system.udp(PORT).serve(first)?;
     let operator = Operator { system, listener, socket, present: Present::First(first) };
     let operator = system.context("operator", operator).build()?;
     system.every(PERIOD).on(operator, Operator::replace)?;
@@ -83,7 +81,7 @@ fn digits(into: &mut [u8], mut number: u64) {
     }
 }
 
-impl<const VERSION: u8> TcpService<Runtime> for Service<VERSION> {
+impl<const VERSION: u8> TcpService for Service<VERSION> {
     fn received(&mut self, connection: &Connection) {
         let mut block = [0; BUFFER];
         while connection
@@ -97,7 +95,7 @@ impl<const VERSION: u8> TcpService<Runtime> for Service<VERSION> {
     }
 }
 
-impl<const VERSION: u8> UdpService<Runtime> for Service<VERSION> {
+impl<const VERSION: u8> UdpService for Service<VERSION> {
     fn datagram(&mut self, socket: &UdpSocket, datagram: Datagram<'_>) {
         let block = [b'0' + VERSION; BUFFER];
         let length = datagram.payload.len().min(block.len());

@@ -6,12 +6,13 @@
 
 use crate::socket::{Socket, SocketShared};
 use core::fmt;
+use reflex::net::ConnectionError;
 use reflex::net::{Connection, ListenBuilder, Listener, TcpService, TcpState};
 use reflex::{
     Activation, Context, Error, EventError, EventId, Kernel, Priority, Registration, Runtime,
     System,
 };
-use reflex::{Ceiling, ConnectionError, Pool, Shared};
+use reflex::{Ceiling, Pool, Shared};
 
 /// A socket that listens: the old one, as seen by the handler that is told of a new one.
 pub struct Listening {
@@ -134,11 +135,11 @@ where
     })?;
     listening.with(|queue| queue.event = Some(event));
     let listens = listening.clone();
-    let opened = socket.serve_by(context, move || {
+    let opened = socket.serve_by(context, move |connection| {
         let present = ConnectionSlot(Ceiling::new(SlotContent::default()));
         let place = Shared::new(pool, present).map_err(|refused| out_of_memory(refused.error))?;
         let service = Service { kernel, pool, place, listening: listening.clone() };
-        Ok(move |_: &mut S, connection: &Connection| {
+        Ok(move |_: &mut S| {
             // The handles that it holds are not the process's own.
             kernel.guarded(|| connection.deliver(&mut service.clone()));
         })
@@ -147,7 +148,7 @@ where
         Ok(listener) => listens.with(|queue| queue.listener = Some(listener)),
         Err(error) => {
             kernel.unregister(event)?;
-            return Err(error.into());
+            return Err(error);
         }
     }
     Ok(event)
@@ -208,7 +209,7 @@ impl Service {
     }
 }
 
-impl TcpService<Runtime> for Service {
+impl TcpService for Service {
     fn accepted(&mut self, connection: &Connection) {
         let inner = SocketShared::new(self.kernel, connection);
         // Without memory the connection cannot be served; the pool has told its owner.

@@ -11,7 +11,7 @@
 //!
 //! ```ignore
 //! let server = system.context("server", Server::default()).build()?;
-//! let sfd = system.listen(SERVER_PORT)?.backlog(5);
+//! let sfd = system.tcp(SERVER_PORT).backlog(5);
 //! sockasync_accept(system, sfd, server, None, Server::accepted)?;
 //! enter_keepalive(system)?;
 //! ```

@@ -8,7 +8,8 @@
 use core::fmt;
 use core::ops::Deref;
 use reflex::net::{Connection, TcpState, TcpStates};
-use reflex::{Accumulation, Ceiling, ConnectionError, NetError, Registration, Shared};
+use reflex::net::{ConnectionError, NetError};
+use reflex::{Accumulation, Ceiling, Registration, Shared};
 use reflex::{Activation, Context, Error, EventError, EventId, Kernel, Priority, Runtime};
 
 /// A connection that was accepted by a process with a state of type `S`.

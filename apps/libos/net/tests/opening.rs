@@ -83,7 +83,7 @@ fn a_port_may_be_closed_while_openings_wait() {
         let registration =
             Registration { priority: Priority::HIGHEST, accumulation: Accumulation::Count };
         let close = |listener: &mut Option<Listener<SimKernel>>, _: Activation| {
-            listener.take().into_iter().for_each(Listener::close);
+            listener.take().into_iter().for_each(|listener| listener.close());
         };
         let event = host.kernel.register(closing, registration, close).unwrap();
         for port in [4000, 4001] {

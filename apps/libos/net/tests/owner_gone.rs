@@ -258,9 +258,9 @@ fn what_makes_handlers_fails_as_its_context() {
     let owner = host.kernel.context((), 1 << 20);
     let other = host.kernel.context(Noting::new("other", &trace), 1 << 20);
     host.net.listen(81).serve(other).unwrap();
-    let make = || {
+    let make = |_| {
         assert!(std::hint::black_box(false), "told to panic");
-        Ok(|_: &mut (), _: &Connection| {})
+        Ok(|_: &mut ()| {})
     };
     host.net.listen(80).serve_by(owner, make).unwrap();
     assert!(open(&host, &clock, 4000).is_none());
@@ -268,7 +268,7 @@ fn what_makes_handlers_fails_as_its_context() {
     let syn = Segment::new(6000, 81, SYN, 1000, 0).frame(host.mac, host.address);
     assert_eq!(segments(&host.exchange(&clock, &syn))[0].flags, SYN | ACK);
     // The context listens again, with what makes handlers that are good for something.
-    host.net.listen(80).serve_by(owner, || Ok(|_: &mut (), _: &Connection| {})).unwrap();
+    host.net.listen(80).serve_by(owner, |_| Ok(|_: &mut ()| {})).unwrap();
     assert!(open(&host, &clock, 4001).is_some());
 }
 
@@ -287,9 +287,9 @@ fn what_is_refused_is_dropped_where_it_may_use_the_stack() {
     let other = host.kernel.context((), 1 << 20);
     let serve = |context: Context<()>, port| {
         let captured = Captured(host.net.clone(), trace.clone());
-        host.net.listen(port).serve_by(context, move || {
+        host.net.listen(port).serve_by(context, move |_| {
             let _ = &captured;
-            Ok(|_: &mut (), _: &Connection| {})
+            Ok(|_: &mut ()| {})
         })
     };
     let listener = serve(owner, 80).unwrap();

@@ -1,11 +1,12 @@
 //! A TCP port, as a source of typed events.
 //!
-//! Handlers of one state that serve a port have that cheaper by [`System::listen`] and a
+//! Handlers of one state that serve a port have that cheaper by [`System::tcp`] and a
 //! [`TcpService`]: their connections lie in their own event memory, and there is a context less on
 //! the way. This is for handlers that want a connection's events as those of any other kind.
 
 use super::{Each, Kind, Source};
-use crate::{Connection, ConnectionError, Error, Listener, Priority, Runtime, System, TcpService};
+use crate::net::{Connection, ConnectionError, Listener, TcpService};
+use crate::{Error, Priority, Runtime, System};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -66,7 +67,7 @@ impl Tcp {
     /// priority.
     ///
     /// # Errors
-    /// Those of [`System::listen`]; others when memory or a table does not allow it.
+    /// Those of [`System::tcp`]; others when memory or a table does not allow it.
     pub fn listen(
         system: System,
         port: u16,
@@ -92,7 +93,7 @@ impl Tcp {
         let flush = kernel
             .register(context.inner, registration, |bridge: &mut TcpBridge, _| bridge.flush())?;
         again.call_once(|| flush);
-        let listener = system.listen(port)?.connections(connections).priority(priority);
+        let listener = system.tcp(port).connections(connections).priority(priority);
         let listener = listener.buffers(BUFFERS.0, BUFFERS.1).serve(context)?;
         Ok(Self(Arc::new(TcpShared { source, listener, kernel, flush })))
     }
@@ -215,7 +216,7 @@ impl TcpBridge {
     }
 }
 
-impl TcpService<Runtime> for TcpBridge {
+impl TcpService for TcpBridge {
     fn accepted(&mut self, connection: &Connection) {
         self.tell(connection, TcpChange::Accepted);
     }

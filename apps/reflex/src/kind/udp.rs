@@ -4,7 +4,8 @@
 //! [`System::udp`] and a [`UdpService`].
 
 use super::{Each, Kind, Source};
-use crate::{Datagram, Error, Priority, Runtime, System, UdpService, UdpSocket};
+use crate::net::{Datagram, UdpService, UdpSocket};
+use crate::{Error, Priority, Runtime, System};
 use alloc::sync::Arc;
 use core::fmt;
 use core::net::SocketAddrV4;
@@ -52,7 +53,7 @@ impl Udp {
         let dropped: Arc<AtomicU64> = Arc::default();
         let bridge = UdpBridge { source: source.clone(), dropped: dropped.clone() };
         let context = system.context("udp", bridge).priority(priority).build()?;
-        let socket = system.udp(port)?.priority(priority).serve(context)?;
+        let socket = system.udp(port).priority(priority).serve(context)?;
         Ok(Self(Arc::new(UdpShared { source, socket, dropped })))
     }
 
@@ -83,7 +84,7 @@ struct UdpBridge {
     dropped: Arc<AtomicU64>,
 }
 
-impl UdpService<Runtime> for UdpBridge {
+impl UdpService for UdpBridge {
     fn datagram(&mut self, _: &UdpSocket, datagram: Datagram<'_>) {
         let Datagram { from, to, payload: arrived } = datagram;
         let taken =

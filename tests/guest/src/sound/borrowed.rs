@@ -8,10 +8,10 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use lent::lend;
-use reflex::{
-    Connection, ConnectionError, Connector, Datagram, Error, OnFailure, Reuse, Runtime, Setup,
-    SignalMode, System, TcpService, UdpService, UdpSocket,
+use reflex::net::{
+    Connection, ConnectionError, Connector, Datagram, TcpService, UdpService, UdpSocket,
 };
+use reflex::{Error, OnFailure, Reuse, Setup, SignalMode, System};
 
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 69);
 const NOBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 1);
@@ -83,7 +83,7 @@ struct Reader {
     _socket: UdpSocket,
 }
 
-impl UdpService<Runtime> for Reader {
+impl UdpService for Reader {
     fn datagram(&mut self, _: &UdpSocket, datagram: Datagram<'_>) {
         let fail = || panic!("with a datagram in hand");
         if self.lends {
@@ -100,7 +100,7 @@ struct Between {
     refused: &'static AtomicU32,
 }
 
-impl TcpService<Runtime> for Between {
+impl TcpService for Between {
     fn received(&mut self, _: &Connection) {}
 
     fn failed(&mut self, _: &Connection, _: ConnectionError) {
@@ -125,7 +125,7 @@ fn die(
     let net = system.net()?;
     while net.address().is_none() {}
     let context = system.context_with(name, move |setup: Setup<'_, Reader>| {
-        let socket = system.udp(port)?.serve(setup.context())?;
+        let socket = system.udp(port).serve(setup.context())?;
         socket.send_to(REQUEST, SERVER)?;
         Ok::<_, Error>(Reader { lends: reuse.is_none(), _socket: socket })
     });
@@ -136,7 +136,7 @@ fn die(
     };
     let context = context.build()?;
     let between = system.context("between", Between { connector: None, refused }).build()?;
-    let connector = system.connector()?.connections(2).serve(between)?;
+    let connector = system.connector().connections(2).serve(between)?;
     let next =
         system.signal(SignalMode::Counter).on(between, move |between: &mut Between, _| {
             connector.connect(NOBODY).expect("an attempt");

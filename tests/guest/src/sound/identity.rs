@@ -142,12 +142,12 @@ fn a_replacement_refuses_an_event_of_another_context(system: System) -> Result<(
 #[reflex::test(group = "sound")]
 fn a_replacement_refuses_a_listener_of_another_context(system: System) -> Result<(), Error> {
     struct Mute;
-    impl reflex::TcpService<reflex::Runtime> for Mute {
-        fn received(&mut self, _: &reflex::Connection) {}
+    impl reflex::net::TcpService for Mute {
+        fn received(&mut self, _: &reflex::net::Connection) {}
     }
     let one = system.context("one", 1_u8).build()?;
     let other = system.context("other", Mute).build()?;
-    let listener = system.listen(4007)?.connections(1).serve(other)?;
+    let listener = system.tcp(4007).connections(1).serve(other)?;
     let taken = system.replace::<Mute>(one).serve(&listener).apply(|_: u8| Ok(Mute));
     assert_eq!(taken.map(|_| ()), Err(ReplaceError::Event(EventError::Foreign)));
     listener.close();

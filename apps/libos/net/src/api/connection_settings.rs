@@ -1,10 +1,13 @@
-//! What a listener's connections and a connector's can be told alike.
+//! What a listener's connections, a connector's and a UDP socket can be told: methods of whichever builder has
+//! such `settings`, here and above.
 
-/// The methods of a builder that has `settings` of connections.
+/// The methods of a builder that has [`TcpSettings`](crate::TcpSettings).
+#[doc(hidden)]
+#[macro_export]
 macro_rules! connection_settings {
     () => {
         /// The priority of all work for the connections: protocol and handlers.
-        pub fn priority(mut self, priority: Priority) -> Self {
+        pub fn priority(mut self, priority: $crate::Priority) -> Self {
             self.settings.priority = priority;
             self
         }
@@ -25,14 +28,14 @@ macro_rules! connection_settings {
 
         /// Connections that have not heard from their peer for so long fail as timed out. Without this
         /// only those fail that have data unacknowledged for two minutes.
-        pub fn timeout(mut self, idle: Duration) -> Self {
+        pub fn timeout(mut self, idle: core::time::Duration) -> Self {
             self.settings.idle = Some(idle);
             self
         }
 
         /// Idle connections ask for a sign of life at this interval (RFC 1122, 4.2.3.6). Without
         /// [`timeout`](Self::timeout), four intervals without one end them.
-        pub fn keep_alive(mut self, interval: Duration) -> Self {
+        pub fn keep_alive(mut self, interval: core::time::Duration) -> Self {
             self.settings.keep_alive = Some(interval);
             self.settings.idle = self.settings.idle.or(Some(interval.saturating_mul(4)));
             self
@@ -40,4 +43,36 @@ macro_rules! connection_settings {
     };
 }
 
-pub(super) use connection_settings;
+/// The further methods of a builder that listens.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! listen_settings {
+    () => {
+        /// Connections that may be half open at a time; 128 unless said otherwise. Further opening
+        /// segments are dropped, and peers try again.
+        pub fn backlog(mut self, half_open: u32) -> Self {
+            self.settings.backlog = half_open;
+            self
+        }
+    };
+}
+
+/// The methods of a builder that has [`UdpSettings`](crate::UdpSettings).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! datagram_settings {
+    () => {
+        /// The priority of the handler and of sending.
+        pub fn priority(mut self, priority: $crate::Priority) -> Self {
+            self.settings.priority = priority;
+            self
+        }
+
+        /// Received datagrams that may wait for the handler, 32 unless said otherwise, and bytes of
+        /// the send queue, 16 KiB unless said otherwise.
+        pub fn buffers(mut self, datagrams: u16, send: usize) -> Self {
+            (self.settings.receive_queue, self.settings.send_buffer) = (datagrams, send);
+            self
+        }
+    };
+}

@@ -1,17 +1,17 @@
 //! Outgoing TCP connections.
 
 use crate::api::connection::Connection;
-use crate::api::connection_settings::connection_settings;
-use crate::api::group::register_with;
+use crate::api::group::{register_by, register_with};
 use crate::api::service::TcpService;
 use crate::table::connection_record::{Events, Phase};
 use crate::table::flow_key::FlowKey;
 use crate::table::handle::Net;
+use crate::table::tables::Register;
 use crate::types::error::Error;
-use crate::types::settings::Settings;
+use crate::types::settings::TcpSettings;
+use alloc::sync::Arc;
 use core::net::SocketAddrV4;
-use core::time::Duration;
-use reflex_event::{Context, Kernel, Owner, Priority};
+use reflex_event::{Context, Kernel, Owner};
 
 /// Ephemeral ports (RFC 6335, 6).
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;
@@ -22,27 +22,54 @@ const TRIES: u16 = 64;
 #[must_use = "nothing can connect before `serve`"]
 pub struct ConnectBuilder<K: Kernel> {
     net: Net<K>,
-    settings: Settings,
+    settings: TcpSettings,
 }
 
 impl<K: Kernel> ConnectBuilder<K> {
     pub(crate) fn new(net: Net<K>) -> Self {
-        Self { net, settings: Settings::default() }
+        Self { net, settings: TcpSettings::default() }
     }
 
     connection_settings!();
+
+    /// Takes settings over that were put together elsewhere.
+    pub fn with(self, settings: TcpSettings) -> Self {
+        Self { settings, ..self }
+    }
 
     /// Has the connections served by the state of `context`.
     ///
     /// # Errors
     /// [`Error::BadParameter`], [`Error::NotStarted`], [`Error::OutOfMemory`],
     /// [`Error::Event`].
-    pub fn serve<S: TcpService<K>>(
+    pub fn serve<S: TcpService<K> + 'static>(
         self,
         context: impl Into<Context<S>>,
     ) -> Result<Connector<K>, Error> {
         let context = context.into();
         let register = register_with(&self.net, context);
+        self.ready(context, register)
+    }
+
+    /// Has the connections told to handlers of their places, which `make` makes, as for
+    /// [`ListenBuilder::serve_by`](crate::ListenBuilder::serve_by).
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub fn serve_by<S: 'static, F>(
+        self,
+        context: impl Into<Context<S>>,
+        make: impl Fn(Connection<K>) -> Result<F, reflex_event::Error> + Send + Sync + 'static,
+    ) -> Result<Connector<K>, Error>
+    where
+        F: Fn(&mut S) + Send + 'static,
+    {
+        let context = context.into();
+        let register = register_by(&self.net, context, make);
+        self.ready(context, register)
+    }
+
+    fn ready<S>(self, context: Context<S>, register: Arc<Register>) -> Result<Connector<K>, Error> {
         let group = self.net.group(None, self.settings, context, register)?;
         Ok(Connector { net: self.net, group: group.0, owner: group.1 })
     }

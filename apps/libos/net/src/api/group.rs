@@ -7,39 +7,38 @@ use crate::table::handle::Net;
 use crate::table::records::Records;
 use crate::table::tables::{Group, Register};
 use crate::types::error::Error;
-use crate::types::settings::Settings;
+use crate::types::settings::TcpSettings;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use reflex_event::{Accumulation, Context, Kernel, Owner, Priority, Registration};
 
 /// How connections are registered that are served by `context`.
-pub(crate) fn register_with<K: Kernel, S: TcpService<K>>(
+pub(crate) fn register_with<K: Kernel, S: TcpService<K> + 'static>(
     net: &Net<K>,
     context: Context<S>,
 ) -> Arc<Register> {
-    register_by(net, context, || Ok(deliver::<K, S>))
+    register_by(net, context, |connection| Ok(move |service: &mut S| deliver(service, &connection)))
 }
 
-/// How connections are registered, those of each place with a handler of its own that `make` makes. That is
-/// code of `context`, which the stack calls, too: when it fails, so does the context.
+/// How connections are registered, those of each place with a handler of its own that `make` makes of the
+/// handle of what is connected there. That is code of `context`, which the stack calls, too: when it fails,
+/// so does the context.
 pub(crate) fn register_by<K: Kernel, S: 'static, F>(
     net: &Net<K>,
     context: Context<S>,
-    make: impl Fn() -> Result<F, reflex_event::Error> + Send + Sync + 'static,
+    make: impl Fn(Connection<K>) -> Result<F, reflex_event::Error> + Send + Sync + 'static,
 ) -> Arc<Register>
 where
-    F: Fn(&mut S, &Connection<K>) + Send + 'static,
+    F: Fn(&mut S) + Send + 'static,
 {
     let net = net.clone();
     Arc::new(move |priority, index, slot| {
         let connection = Connection::of_place(net.clone(), index, slot);
         let registration = Registration { priority, accumulation: Accumulation::Count };
-        let made = net.kernel().contained(context.id(), (), |()| make());
+        let made = net.kernel().contained(context.id(), (), |()| make(connection));
         let ((), handler) = made.map_err(|_| reflex_event::Error::Busy)?;
         let handler = handler?;
-        net.kernel().register(context, registration, move |state: &mut S, _| {
-            handler(state, &connection);
-        })
+        net.kernel().register(context, registration, move |state: &mut S, _| handler(state))
     })
 }
 
@@ -50,7 +49,7 @@ impl<K: Kernel> Net<K> {
     pub(crate) fn group<S>(
         &self,
         port: Option<u16>,
-        settings: Settings,
+        settings: TcpSettings,
         context: Context<S>,
         register: Arc<Register>,
     ) -> Result<(u32, Owner), Error> {
@@ -60,7 +59,7 @@ impl<K: Kernel> Net<K> {
     fn make_group<S>(
         &self,
         port: Option<u16>,
-        settings: Settings,
+        settings: TcpSettings,
         context: Context<S>,
         register: Arc<Register>,
     ) -> Result<(u32, Owner), Error> {
@@ -112,7 +111,7 @@ impl<K: Kernel> Net<K> {
 }
 
 /// Refuses what no group can be made with.
-fn check(port: Option<u16>, settings: &Settings) -> Result<(), Error> {
+fn check(port: Option<u16>, settings: &TcpSettings) -> Result<(), Error> {
     let usable = 1..=1 << 30;
     let fits = port != Some(0)
         && (1..=Records::MOST).contains(&settings.connections)

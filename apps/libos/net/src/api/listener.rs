@@ -1,28 +1,26 @@
 //! Listening on a TCP port.
 
 use crate::api::connection::Connection;
-use crate::api::connection_settings::connection_settings;
 use crate::api::group::{register_by, register_with};
 use crate::api::service::TcpService;
 use crate::table::handle::Net;
 use crate::table::tables::{Group, Register};
 use crate::types::error::Error;
-use crate::types::settings::{Settings, Transport};
+use crate::types::settings::{TcpSettings, Transport};
 use alloc::sync::Arc;
-use core::time::Duration;
-use reflex_event::{Context, Kernel, Owner, Priority};
+use reflex_event::{Context, Kernel, Owner};
 
 /// How a port is to be served; [`serve`](Self::serve) opens it.
 #[must_use = "nothing listens before `serve`"]
 pub struct ListenBuilder<K: Kernel> {
     net: Net<K>,
     port: u16,
-    settings: Settings,
+    settings: TcpSettings,
 }
 
 impl<K: Kernel> ListenBuilder<K> {
     pub(crate) fn new(net: Net<K>, port: u16) -> Self {
-        Self { net, port, settings: Settings::default() }
+        Self { net, port, settings: TcpSettings::default() }
     }
 
     /// The port.
@@ -31,12 +29,11 @@ impl<K: Kernel> ListenBuilder<K> {
     }
 
     connection_settings!();
+    listen_settings!();
 
-    /// Connections that may be half open at a time; 128 unless said otherwise. Further opening
-    /// segments are dropped, and peers try again.
-    pub fn backlog(mut self, half_open: u32) -> Self {
-        self.settings.backlog = half_open;
-        self
+    /// Takes settings over that were put together elsewhere.
+    pub fn with(self, settings: TcpSettings) -> Self {
+        Self { settings, ..self }
     }
 
     /// Opens the port: its connections are served by the state of `context`.
@@ -44,7 +41,7 @@ impl<K: Kernel> ListenBuilder<K> {
     /// # Errors
     /// [`Error::PortInUse`], [`Error::BadParameter`], [`Error::NotStarted`],
     /// [`Error::OutOfMemory`], [`Error::Event`].
-    pub fn serve<S: TcpService<K>>(
+    pub fn serve<S: TcpService<K> + 'static>(
         self,
         context: impl Into<Context<S>>,
     ) -> Result<Listener<K>, Error> {
@@ -53,19 +50,19 @@ impl<K: Kernel> ListenBuilder<K> {
         self.open(context, register)
     }
 
-    /// Opens the port for connections that are told to handlers of their places: `make` makes one
-    /// whenever there are more connections at a time than there have been, in a section. When it fails,
-    /// the context is given up. [`Connection::deliver`] says what there is to tell.
+    /// Opens the port for connections that are told to handlers of their places: `make` makes one of the
+    /// place's handle whenever there are more connections at a time than there have been, in a section. When
+    /// it fails, the context is given up. [`Connection::deliver`] says what there is to tell.
     ///
     /// # Errors
     /// As [`serve`](Self::serve).
     pub fn serve_by<S: 'static, F>(
         self,
         context: impl Into<Context<S>>,
-        make: impl Fn() -> Result<F, reflex_event::Error> + Send + Sync + 'static,
+        make: impl Fn(Connection<K>) -> Result<F, reflex_event::Error> + Send + Sync + 'static,
     ) -> Result<Listener<K>, Error>
     where
-        F: Fn(&mut S, &Connection<K>) + Send + 'static,
+        F: Fn(&mut S) + Send + 'static,
     {
         let context = context.into();
         let register = register_by(&self.net, context, make);
@@ -115,7 +112,7 @@ impl<K: Kernel> Listener<K> {
 
     /// Accepts no more connections; those there are go on. The port can be listened on again,
     /// with another limit or context.
-    pub fn close(self) {
+    pub fn close(&self) {
         self.net.with(|shared| {
             let group = &mut shared.groups[self.group as usize];
             if group.is_of(self.owner) {

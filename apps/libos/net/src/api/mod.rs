@@ -1,8 +1,11 @@
 //! What applications have: handles, builders, services.
 
+// First: what it defines is found by those that follow.
+#[macro_use]
+mod connection_settings;
+
 pub(crate) mod attach;
 pub(crate) mod connection;
-mod connection_settings;
 pub(crate) mod connector;
 pub(crate) mod group;
 pub(crate) mod held_endpoint;

@@ -3,7 +3,7 @@
 
 use crate::api::connection::Connection;
 use crate::api::connector::Connector;
-use crate::api::group::register_with;
+use crate::api::group::register_by;
 use crate::api::listener::Listener;
 use crate::api::service::{TcpService, UdpService, deliver};
 use crate::api::udp::UdpSocket;
@@ -50,18 +50,23 @@ impl<K: Kernel> Served<K> {
         }
     }
 
-    /// Prepares that further connections are served by `context`, which serves them already.
+    /// Prepares that further connections are served by `context`, which serves them already, with handlers
+    /// of their places that `make` makes.
     ///
     /// # Errors
     /// [`Foreign`](reflex_event::Error::Foreign) when another serves them, or the context was given up
     /// since.
-    pub fn prepare<S: TcpService<K>>(
+    pub fn prepare<S: 'static, F>(
         &self,
         context: Context<S>,
-    ) -> Result<Successor, reflex_event::Error> {
+        make: impl Fn(Connection<K>) -> Result<F, reflex_event::Error> + Send + Sync + 'static,
+    ) -> Result<Successor, reflex_event::Error>
+    where
+        F: Fn(&mut S) + Send + 'static,
+    {
         let own = self.owner.context == context.id();
         if own && self.net.with(|shared| shared.groups[self.group as usize].is_of(self.owner)) {
-            Ok(Successor { register: register_with(&self.net, context) })
+            Ok(Successor { register: register_by(&self.net, context, make) })
         } else {
             Err(reflex_event::Error::Foreign)
         }

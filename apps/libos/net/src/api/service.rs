@@ -13,7 +13,7 @@ use reflex_event::Kernel;
 /// called in the order in which they stand here. After [`ended`](Self::ended) or
 /// [`failed`](Self::failed) nothing more is told, and every call on the connection answers
 /// [`Error::Closed`](crate::Error::Closed).
-pub trait TcpService<K: Kernel>: 'static {
+pub trait TcpService<K: Kernel> {
     /// A peer has connected to the listener.
     fn accepted(&mut self, connection: &Connection<K>) {
         let _ = connection;
@@ -57,7 +57,7 @@ pub trait TcpService<K: Kernel>: 'static {
 }
 
 /// The handler of a UDP socket, run in the application's context.
-pub trait UdpService<K: Kernel>: 'static {
+pub trait UdpService<K: Kernel> {
     /// A datagram has arrived. It is still where the device put it, and gone afterwards.
     fn datagram(&mut self, socket: &UdpSocket<K>, datagram: Datagram<'_>);
 }

@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use core::cell::Cell;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ops::Range;
-use reflex_event::{Accumulation, Borrowed, Context, Kernel, Owner, Priority, Registration};
+use reflex_event::{Accumulation, Borrowed, Context, Kernel, Owner, Registration};
 use reflex_hil::Frame;
 use reflex_memory::Pool;
 
@@ -34,17 +34,11 @@ impl<K: Kernel> UdpBuilder<K> {
         Self { net, port, settings }
     }
 
-    /// The priority of the handler and of sending.
-    pub fn priority(mut self, priority: Priority) -> Self {
-        self.settings.priority = priority;
-        self
-    }
+    datagram_settings!();
 
-    /// Received datagrams that may wait for the handler, 32 unless said otherwise, and bytes of
-    /// the send queue, 16 KiB unless said otherwise.
-    pub fn buffers(mut self, datagrams: u16, send: usize) -> Self {
-        (self.settings.receive_queue, self.settings.send_buffer) = (datagrams, send);
-        self
+    /// Takes settings over that were put together elsewhere.
+    pub fn with(self, settings: UdpSettings) -> Self {
+        Self { settings, ..self }
     }
 
     /// Opens the port: its datagrams are served by the state of `context`.
@@ -52,16 +46,39 @@ impl<K: Kernel> UdpBuilder<K> {
     /// # Errors
     /// [`Error::PortInUse`], [`Error::BadParameter`], [`Error::NotStarted`],
     /// [`Error::OutOfMemory`], [`Error::Event`].
-    pub fn serve<S: UdpService<K>>(
+    pub fn serve<S: UdpService<K> + 'static>(
         self,
         context: impl Into<Context<S>>,
     ) -> Result<UdpSocket<K>, Error> {
-        let context = context.into();
-        let kernel = self.net.kernel().clone();
-        kernel.guarded(|| self.open(context))
+        self.serve_by(context, |socket| move |service: &mut S| socket.hand_datagrams(service))
     }
 
-    fn open<S: UdpService<K>>(self, context: Context<S>) -> Result<UdpSocket<K>, Error> {
+    /// Opens the port with a handler that `make` makes of the socket's handle; [`UdpSocket::deliver`] hands
+    /// it the datagrams.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub fn serve_by<S: 'static, F>(
+        self,
+        context: impl Into<Context<S>>,
+        make: impl FnOnce(UdpSocket<K>) -> F,
+    ) -> Result<UdpSocket<K>, Error>
+    where
+        F: Fn(&mut S) + Send + 'static,
+    {
+        let context = context.into();
+        let kernel = self.net.kernel().clone();
+        kernel.guarded(|| self.open(context, make))
+    }
+
+    fn open<S: 'static, F>(
+        self,
+        context: Context<S>,
+        make: impl FnOnce(UdpSocket<K>) -> F,
+    ) -> Result<UdpSocket<K>, Error>
+    where
+        F: Fn(&mut S) + Send + 'static,
+    {
         let Self { net, port, settings } = self;
         if port == 0 || settings.receive_queue == 0 || settings.send_buffer == 0 {
             return Err(Error::BadParameter);
@@ -96,9 +113,9 @@ impl<K: Kernel> UdpBuilder<K> {
                 kernel.register(stack, registration, sender)?
             }
         };
-        let handle = socket.clone();
-        let receiver = move |service: &mut S, _| handle.hand_datagrams(service);
-        let receive_event = kernel.register(context, registration, receiver)?;
+        let receiver = make(socket.clone());
+        let receive_event =
+            kernel.register(context, registration, move |service: &mut S, _| receiver(service))?;
         net.with(|shared| {
             let record = &mut shared.sockets[index as usize];
             record.send_event = Some(send_event);

@@ -12,7 +12,7 @@ use crate::ip::endpoint::Endpoint;
 use crate::ip::header::{self, TCP};
 use crate::ip::interface::Engine;
 use crate::ip::time::smoltcp_duration;
-use crate::types::settings::{ACK_DELAY, HANDSHAKE, Settings};
+use crate::types::settings::{ACK_DELAY, HANDSHAKE, TcpSettings};
 use smoltcp::socket::tcp::CongestionControl;
 use smoltcp::time::Instant as Time;
 
@@ -23,7 +23,7 @@ const PEER: [u8; 4] = [192, 0, 2, 1];
 
 impl Engine {
     /// Readies the socket for `listen` or `connect`.
-    pub(crate) fn recycle(&mut self, endpoint: &mut Endpoint, settings: &Settings, now: Time) {
+    pub(crate) fn recycle(&mut self, endpoint: &mut Endpoint, settings: &TcpSettings, now: Time) {
         if endpoint.needs_reset {
             self.play_short_connection(endpoint, now);
             endpoint.needs_reset = false;

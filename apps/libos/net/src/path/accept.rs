@@ -15,7 +15,7 @@ use crate::table::flow_key::FlowKey;
 use crate::table::handle::Net;
 use crate::table::tables::{Register, Shared};
 use crate::types::error::Error;
-use crate::types::settings::Settings;
+use crate::types::settings::TcpSettings;
 use alloc::sync::Arc;
 use reflex_event::{Accumulation, EventId, Kernel, Registration};
 use reflex_hil::Frame;
@@ -190,7 +190,7 @@ struct Unbuilt {
     group: u32,
     index: u32,
     slot: u32,
-    settings: Settings,
+    settings: TcpSettings,
     pool: &'static Pool,
     register: Arc<Register>,
 }

@@ -5,7 +5,7 @@ use crate::table::handle::Net;
 use crate::table::port::Page;
 use crate::table::tables::{Group, Register, Shared};
 use crate::types::error::Error;
-use crate::types::settings::{Settings, UdpSettings};
+use crate::types::settings::{TcpSettings, UdpSettings};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use reflex_event::{EventId, Kernel, Owner};
@@ -20,7 +20,7 @@ impl<K: Kernel> Net<K> {
         &self,
         owner: Owner,
         port: Option<u16>,
-        settings: &Settings,
+        settings: &TcpSettings,
         (register, pool): (&Arc<Register>, &'static Pool),
     ) -> Result<Option<u32>, Error> {
         let mut page = port.and_then(|port| self.page(|shared| &shared.ports, port));
@@ -58,12 +58,12 @@ impl Shared {
         group: u32,
         owner: Owner,
         (port, page): (Option<u16>, &mut Option<Box<Page>>),
-        settings: &Settings,
+        settings: &TcpSettings,
         (register, pool): (Arc<Register>, &'static Pool),
     ) -> Result<Option<Reclaimed>, Error> {
         let room = self.records.room(group);
         let Some(orphan) = self.groups.get_mut(group as usize) else { return Ok(None) };
-        let buffers = |of: &Settings| (of.receive_buffer, of.send_buffer);
+        let buffers = |of: &TcpSettings| (of.receive_buffer, of.send_buffer);
         let fits = orphan.orphaned
             && orphan.owner.context == owner.context
             && orphan.port == port

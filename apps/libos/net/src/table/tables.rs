@@ -17,7 +17,7 @@ use crate::table::socket_record::UdpRecord;
 use crate::table::wait_list::WaitList;
 use crate::table::waiter::Wait;
 use crate::types::counters::Counters;
-use crate::types::settings::{InterfaceAddress, Settings};
+use crate::types::settings::{InterfaceAddress, TcpSettings};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -42,7 +42,7 @@ pub(crate) struct Group {
     pub(crate) port: Option<u16>,
     /// Not after the listener was closed.
     pub(crate) listening: bool,
-    pub(crate) settings: Settings,
+    pub(crate) settings: TcpSettings,
     pub(crate) register: Arc<Register>,
     pub(crate) pool: &'static Pool,
     /// Opening segments.
@@ -67,7 +67,7 @@ impl Group {
     pub(crate) fn new(
         owner: Owner,
         port: Option<u16>,
-        settings: Settings,
+        settings: TcpSettings,
         register: Arc<Register>,
         pool: &'static Pool,
     ) -> Self {

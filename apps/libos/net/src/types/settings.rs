@@ -85,22 +85,27 @@ pub struct InterfaceAddress {
     pub gateway: Option<Ipv4Addr>,
 }
 
-/// What all connections of one owner have in common.
+/// What all connections of one owner have in common; [`ListenBuilder`](crate::ListenBuilder) says more of
+/// each.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) priority: Priority,
+pub struct TcpSettings {
+    /// The priority of all work for the connections.
+    pub priority: Priority,
     /// Half-open connections at a time.
-    pub(crate) backlog: u32,
+    pub backlog: u32,
     /// Connections at a time, those in TIME-WAIT included.
-    pub(crate) connections: u32,
-    /// Bytes.
-    pub(crate) receive_buffer: usize,
-    pub(crate) send_buffer: usize,
-    pub(crate) idle: Option<Duration>,
-    pub(crate) keep_alive: Option<Duration>,
+    pub connections: u32,
+    /// Bytes of a connection's receive buffer.
+    pub receive_buffer: usize,
+    /// Bytes of a connection's send buffer.
+    pub send_buffer: usize,
+    /// How long a connection may hear nothing.
+    pub idle: Option<Duration>,
+    /// When an idle connection asks for a sign of life.
+    pub keep_alive: Option<Duration>,
 }
 
-impl Default for Settings {
+impl Default for TcpSettings {
     fn default() -> Self {
         Self {
             priority: Priority::DEFAULT,
@@ -128,12 +133,13 @@ pub(crate) const ACK_DELAY: Duration = Duration::from_millis(40);
 
 /// Parameters of a UDP socket.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct UdpSettings {
-    pub(crate) priority: Priority,
+pub struct UdpSettings {
+    /// The priority of the handler and of sending.
+    pub priority: Priority,
     /// Received datagrams that may wait.
-    pub(crate) receive_queue: u16,
+    pub receive_queue: u16,
     /// Bytes of the send queue.
-    pub(crate) send_buffer: usize,
+    pub send_buffer: usize,
 }
 
 impl Default for UdpSettings {

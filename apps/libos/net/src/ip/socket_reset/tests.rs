@@ -7,7 +7,7 @@ use crate::ip::interface::Engine;
 use crate::ip::rate_limit::Limiter;
 use crate::ip::routes::Routes;
 use crate::ip::time::time;
-use crate::types::settings::{InterfaceAddress, Settings};
+use crate::types::settings::{InterfaceAddress, TcpSettings};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -46,7 +46,7 @@ impl Bench {
     }
 
     fn ready(&mut self, endpoint: &mut Endpoint) {
-        let settings = Settings::default();
+        let settings = TcpSettings::default();
         self.engine.recycle(endpoint, &settings, time(self.now));
         endpoint.socket().listen(PORT).unwrap();
     }
