@@ -97,8 +97,15 @@ impl Heaps {
         let early = self.kernel.is_none().then(|| self.start_up.allocate_first_fit(layout).ok());
         let block = early.flatten().or_else(|| self.heap.allocate(layout))?;
         self.allocations += 1;
-        heap::account(layout.size() as i64);
+        self.account(layout.size() as i64);
         Some(block)
+    }
+
+    /// Counts what the running context takes, or gives back if that is less than 0.
+    fn account(&self, bytes: i64) {
+        if self.kernel.is_some() {
+            heap::account(bytes);
+        }
     }
 
     /// Takes a chunk of `usual` bytes, or of at least `least`; false when the bound or the machine forbids it. The
@@ -175,7 +182,7 @@ unsafe impl GlobalAlloc for Global {
                         heaps.heap.deallocate(block, layout);
                     }
                 }
-                heap::account(-(layout.size() as i64));
+                heaps.account(-(layout.size() as i64));
             }
         });
     }

@@ -32,6 +32,7 @@ pub(crate) const RULES: &[Rule] = &[
         &["reflex-hil", "reflex-memory", "reflex-rdma-engine", "reflex-rdma-wire"],
     ),
     // The library OS.
+    rule("reflex-collections", Kind::Pure, &["reflex-memory"]),
     rule("reflex-dhcp", Kind::Pure, &["reflex-event"]),
     rule("reflex-kind", Kind::Pure, LIBRARY),
     rule("reflex-net", Kind::Pure, &["reflex-dhcp", "reflex-event", "reflex-hil", "reflex-memory"]),
@@ -78,6 +79,7 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-hil",
             "reflex-runtime",
             "reflex-boot",
+            "reflex-collections",
             "reflex-kind",
             "reflex-macros",
             "reflex-net",

@@ -88,7 +88,7 @@ impl<S: 'static, C> ContextBuilder<S, Constructed<C>> {
         let Constructed(constructor) = self.origin;
         resolve(kernel, &requested, &mut options, &mut priority)?;
         let inner = kernel.construct(options, scheme, priority, move |inner, own| {
-            constructor(Setup { context: Context { inner, priority }, own })
+            constructor(Setup { context: Context { inner, priority }, own, kernel })
         })?;
         Ok(Context { inner, priority })
     }

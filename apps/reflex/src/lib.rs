@@ -57,6 +57,7 @@ pub use log;
 pub use reflex_boot::context_config::ConfigError;
 pub use reflex_boot::devices::NicError;
 pub use reflex_boot::{exit as status, machine_line};
+pub use reflex_collections as collections;
 pub use reflex_event::{
     Accumulation, Activation, Ceiling, ContextId, ContextState, DisabledPolicy,
     Error as EventError, EventId, EventSystem as Kernel, Executor, Executors, Info, Instant,
@@ -69,7 +70,7 @@ pub use reflex_macros::{main, test};
 pub use reflex_memory::{Lent, Pool, PoolStats, Scheme, Shared};
 pub use reflex_runtime::{
     Cloner, Completions, ContextInfo, Pending, Protected, Quarantine, ReplaceError, Reuse, Runtime,
-    Waited, Waiter,
+    Usage, Waited, Waiter,
 };
 #[cfg(feature = "bench")]
 pub use reflex_runtime::{bench, interrupt::Vector, job::Job, measure};

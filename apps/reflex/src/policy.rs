@@ -9,7 +9,7 @@ use crate::{Context, ContextBuilder, Error, System};
 use core::time::Duration;
 use reflex_boot::context_config::{ContextConfig, names};
 use reflex_event::{ContextId, Executors, NameSet, Priority};
-use reflex_runtime::{ContextInfo, ContextOptions, Origin, Protected, Runtime};
+use reflex_runtime::{ContextInfo, ContextOptions, Origin, Protected, Runtime, Usage};
 
 /// What code and command line ask for, to be resolved when the context is made.
 #[derive(Clone, Copy, Default)]
@@ -142,6 +142,14 @@ impl System {
     /// contexts, or dispatch is deferred. The work has not been done.
     pub fn protect<R>(self, which: Protected, work: impl FnOnce() -> R) -> Result<R, Error> {
         Ok(self.kernel().protect(which, work)?)
+    }
+
+    /// What a context has taken of the machine: event memory, stack, and of the global heap.
+    ///
+    /// # Errors
+    /// When there is no such context.
+    pub fn usage(self, context: ContextId) -> Result<Usage, Error> {
+        Ok(self.kernel().usage(context)?)
     }
 
     /// What there is to see of each context: name, parent, what it is doing.

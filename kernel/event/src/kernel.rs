@@ -34,6 +34,17 @@ pub trait EventSystem: Clone + Send + Sync + 'static {
     ///
     /// The handler is kept in the context's event memory. A cold path.
     ///
+    /// What it captures is `Send`, so that no [collection](reflex_memory::PoolAllocator) of another context's own
+    /// is among it:
+    ///
+    /// ```compile_fail,E0277
+    /// # use reflex_event::{Context, Error, EventId, EventSystem, Registration};
+    /// # use reflex_memory::String;
+    /// fn count(kernel: &impl EventSystem, of: Context<usize>, word: String) -> Result<EventId, Error> {
+    ///     kernel.register(of, Registration::default(), move |sum: &mut usize, _| *sum += word.len())
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoContext`], [`Error::WrongState`], [`Error::LimitReached`], [`Error::NotAllowed`],
     /// [`Error::TableFull`], [`Error::OutOfMemory`]; [`Error::Busy`] when the context has been given

@@ -8,7 +8,8 @@
 //! There are two kinds of boxes in a pool. [`Lent`] (and [`LentDyn`], the same seen as a trait
 //! object) may be anywhere and comes back when it is dropped. [`PoolBox`] never leaves the code of
 //! the pool's owner, which makes it by an [`Own`]; so when the owner is killed in the middle of its
-//! work, [`Pool::reclaim`] takes all of these back at once.
+//! work, [`Pool::reclaim`] takes all of these back at once. A [`PoolAllocator`], made by an [`Own`] too, is for
+//! whole collections of the owner's own, and for a [`String`].
 //!
 //! [`Heap`] is for what has no owner here: blocks of any size, of regions that are given to it.
 //!
@@ -24,6 +25,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod allocator;
 mod buddy;
 pub mod completion;
 mod custody;
@@ -40,7 +42,9 @@ mod pool_box;
 mod ring;
 mod scheme;
 mod shared;
+mod string;
 
+pub use allocator::PoolAllocator;
 pub use buddy::{Buddy, Link, Table};
 pub use custody::{Custody, Lend, Taking};
 pub use error::{Error, Refused};
@@ -55,3 +59,4 @@ pub use pool_box::PoolBox;
 pub use ring::Ring;
 pub use scheme::Scheme;
 pub use shared::Shared;
+pub use string::String;

@@ -1,6 +1,6 @@
 //! The right to have boxes of one's own.
 
-use crate::{Error, Pool, PoolBox, Refused};
+use crate::{Error, Pool, PoolAllocator, PoolBox, Refused};
 use core::fmt;
 use core::marker::PhantomData;
 
@@ -10,7 +10,8 @@ use core::marker::PhantomData;
 /// Code that has it may allocate and open [`PoolBox`]es. It is bound to the owner twice: neither it
 /// nor the boxes can be sent or shared, and the references that it opens them for are no longer
 /// than a run. So nothing outside of the owner can refer to its own blocks, and they can be
-/// [reclaimed](Pool::reclaim) when the owner has come to an end in the middle of its work.
+/// [reclaimed](Pool::reclaim) when the owner has come to an end in the middle of its work. Collections are
+/// bound to it once: they [cannot be sent or shared](PoolAllocator), either.
 #[derive(Clone, Copy)]
 pub struct Own<'run> {
     pool: &'static Pool,
@@ -35,6 +36,11 @@ impl<'run> Own<'run> {
     /// The pool.
     pub const fn pool(self) -> &'static Pool {
         self.pool
+    }
+
+    /// The pool, as collections of one's own allocate from it.
+    pub const fn allocator(self) -> PoolAllocator {
+        PoolAllocator::new(self.pool)
     }
 
     /// Moves `value` into the pool.

@@ -214,7 +214,9 @@ impl Pool {
     ///
     /// # Safety
     /// From the first of these calls on, none of the code that ever had an [`Own`](crate::Own)
-    /// of this pool goes on, and nothing uses what it had in its [`PoolBox`](crate::PoolBox)es.
+    /// of this pool goes on, and nothing uses what it had in its [`PoolBox`](crate::PoolBox)es and in the
+    /// collections that it had by a [`PoolAllocator`](crate::PoolAllocator): nothing else has a reference into one
+    /// that was leaked.
     pub unsafe fn reclaim(&self, from: Cursor) -> Option<Cursor> {
         // SAFETY: own blocks are in `PoolBox`es only, and by the caller's promise nothing uses what
         // is in these.
@@ -326,6 +328,22 @@ impl Pool {
             Some(block) => Ok(block),
             None => self.take_slowly(layout, Claim::Ordinary, Kind::Own),
         }
+    }
+
+    /// Takes a block of the owner's own, where what it is for may ask for any alignment.
+    #[inline(always)]
+    pub(crate) fn take_own_aligned(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
+        if layout.align() > self.alignment {
+            return Err(self.misfit());
+        }
+        self.take_own(layout)
+    }
+
+    /// Whether a block that was taken for one of two layouts would have been as large for the other.
+    pub(crate) fn share_block(&self, one: Layout, other: Layout) -> bool {
+        let order = |layout: Layout| self.granule.order_for(layout.size().max(layout.align()));
+        // A scheme has blocks of other sizes.
+        self.alignment != usize::MAX && order(one) == order(other)
     }
 
     /// Takes a block of the owner's own, also from the reserve.

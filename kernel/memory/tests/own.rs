@@ -1,39 +1,12 @@
 //! The two kinds of boxes, and what becomes of them when the owner ends.
 
 use crate::common;
-use common::{arena, pool};
+use common::{arena, pool, pools, reclaim, run};
 use proptest::prelude::*;
 use reflex_memory::{Content, Cursor, Error, Lent, Own, Pool, PoolBox};
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
-
-/// Runs `work` as the owner of `pool`.
-fn run<R>(pool: &'static Pool, work: impl for<'run> FnOnce(Own<'run>) -> R) -> R {
-    // SAFETY: each test is its pool's owner; what reclaims says so.
-    work(unsafe { Own::new(pool) })
-}
-
-/// Takes back what the owner left; returns in how many steps.
-///
-/// # Safety
-/// As for [`Pool::reclaim`].
-unsafe fn reclaim(pool: &Pool) -> usize {
-    let mut cursor = Cursor::default();
-    for steps in 1.. {
-        // SAFETY: the run that had the `Own` is over, and left nothing that is used, says the
-        // caller.
-        match unsafe { pool.reclaim(cursor) } {
-            Some(next) => cursor = next,
-            None => return steps,
-        }
-    }
-    unreachable!("an end, or the test hangs");
-}
-
-fn pools() -> [&'static Pool; 2] {
-    [pool(4_096, 0, 32, Content::Objects).unwrap(), arena(4_096)]
-}
 
 #[test]
 fn own_values_are_used_dropped_and_counted() {

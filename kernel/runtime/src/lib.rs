@@ -30,7 +30,7 @@ mod failure;
 mod replace;
 mod spawn;
 
-pub use context::info::ContextInfo;
+pub use context::info::{ContextInfo, Usage};
 pub use context::protected::Protected;
 pub use context::running::{Running, describe_running};
 pub use cpu::home::{Quarantine, Reuse};

@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod aem;
 mod cloner;
+mod collections;
 mod containment;
 mod control;
 mod evctl;

@@ -1,6 +1,6 @@
 //! Pools on the host.
 
-use reflex_memory::{Content, Error, Exclusion, Granule, Pool, Scheme};
+use reflex_memory::{Content, Cursor, Error, Exclusion, Granule, Own, Pool, Scheme};
 use std::alloc::Layout;
 use std::collections::BTreeMap;
 use std::mem::MaybeUninit;
@@ -56,6 +56,34 @@ pub(crate) fn arena(len: usize) -> &'static Pool {
     let scheme = Box::leak(Box::new(FirstFit::new(0, len)));
     let pool = Pool::with_scheme(scheme, Box::leak(Box::new(Lock::default())));
     Box::leak(Box::new(pool.unwrap()))
+}
+
+/// A pool of each kind, of 4 KiB.
+pub(crate) fn pools() -> [&'static Pool; 2] {
+    [pool(4_096, 0, 32, Content::Objects).unwrap(), arena(4_096)]
+}
+
+/// Runs `work` as the owner of `pool`.
+pub(crate) fn run<R>(pool: &'static Pool, work: impl for<'run> FnOnce(Own<'run>) -> R) -> R {
+    // SAFETY: each test is its pool's owner; what reclaims says so.
+    work(unsafe { Own::new(pool) })
+}
+
+/// Takes back what the owner left; returns in how many steps.
+///
+/// # Safety
+/// As for [`Pool::reclaim`].
+pub(crate) unsafe fn reclaim(pool: &Pool) -> usize {
+    let mut cursor = Cursor::default();
+    for steps in 1.. {
+        // SAFETY: the run that had the `Own` is over, and left nothing that is used, says the
+        // caller.
+        match unsafe { pool.reclaim(cursor) } {
+            Some(next) => cursor = next,
+            None => return steps,
+        }
+    }
+    unreachable!("an end, or the test hangs");
 }
 
 /// The simplest scheme there is: the first gap that is large enough.

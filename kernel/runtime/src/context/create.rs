@@ -106,6 +106,8 @@ fn make(
         state: LocalCell::new(state),
         pool: LocalCell::new(pool),
         name: options.name,
+        stack: options.stack,
+        heap: LocalCell::new(0),
         exit_watchers: LocalCell::new([None; EXIT_WATCHERS]),
         lineage: LocalCell::new(lineage),
         inheritable: Local::new(InheritableRegistrations::NONE),

@@ -6,6 +6,7 @@ use crate::cpu::set::MOST_CONTEXTS;
 use crate::dispatch::event_core::{running, with_core};
 use crate::dispatch::section::section;
 use reflex_event::{Context, ContextId, ContextState, Error, Policy};
+use reflex_memory::PoolStats;
 
 /// What there is to see of a context.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +23,31 @@ pub struct ContextInfo {
     pub registrations: u32,
 }
 
+/// What a context has taken of the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Usage {
+    /// Its event memory.
+    pub memory: PoolStats,
+    /// Bytes of its stack.
+    pub stack: usize,
+    /// Bytes it has of the global heap, by `alloc`'s types: those it has taken in this life, less those it has
+    /// given back. What it gives back for others is counted to those, so that there may be none left.
+    pub heap: u64,
+}
+
 impl Runtime {
+    /// What a context has taken of the machine. The pool's magazines are emptied for that.
+    ///
+    /// # Errors
+    /// [`Error::NoContext`].
+    pub fn usage(self, context: ContextId) -> Result<Usage, Error> {
+        let (pool, stack, heap) = section(|cs| {
+            let place = registry::get(cs, context)?;
+            Ok((place.pool.get(cs), place.stack, place.heap.get(cs).max(0) as u64))
+        })?;
+        Ok(Usage { memory: pool.stats(), stack, heap })
+    }
+
     /// What there is to see of each context.
     pub fn contexts(self) -> impl Iterator<Item = ContextInfo> {
         (0..MOST_CONTEXTS as u16).map_while(|index| {

@@ -50,7 +50,6 @@ pub(crate) fn prepare(
         // Another's, until this one has been made: the two name each other.
         timer: Cell::new(TimerId { index: 0, generation: 0 }),
         budget: Budget::new(policy.budget),
-        heap: Cell::new(0),
         lost: Cell::new(0),
         failures: Cell::new(0),
         ended_lives: Cell::new(0),
@@ -131,6 +130,5 @@ impl Supervision {
     pub(crate) fn started(&self, _: &Section) {
         self.life.set(Life::Up);
         self.since.set(timer::now());
-        self.heap.set(0);
     }
 }

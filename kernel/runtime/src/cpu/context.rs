@@ -16,6 +16,10 @@ pub(crate) struct ContextBlock {
     /// Another after a life that has left its memory in quarantine.
     pub(crate) pool: LocalCell<&'static Pool>,
     pub(crate) name: &'static str,
+    /// Bytes of its stack.
+    pub(crate) stack: usize,
+    /// Bytes it has taken from the global heap in this life, less those it has given back.
+    pub(crate) heap: LocalCell<i64>,
     /// What is activated when the context is given up.
     pub(crate) exit_watchers: LocalCell<[Option<EventId>; EXIT_WATCHERS]>,
     /// The context that made it, and what it may do.
@@ -34,6 +38,13 @@ pub(crate) struct ContextBlock {
 pub(crate) const EXIT_WATCHERS: usize = 4;
 
 impl ContextBlock {
+    /// Bytes that it has of the global heap, which are not its own any more.
+    pub(crate) fn take_heap(&self, cs: &Section) -> u64 {
+        let had = self.heap.get(cs);
+        self.heap.set(cs, 0);
+        had.max(0) as u64
+    }
+
     /// Has `event` activated when the context is given up.
     pub(crate) fn watch_end(&self, cs: &Section, event: EventId) -> Result<(), Error> {
         let mut exit_watchers = self.exit_watchers.get(cs);

@@ -29,7 +29,9 @@ impl Reuse {
     ///   borrowed for the call, where others find it, and takes it back in a destructor or before
     ///   it returns: scopes that lend to other contexts, intrusive lists of waiters on the stack;
     /// - no value on the stack or in the event memory is pinned that others have the address of, and takes it
-    ///   back in its destructor.
+    ///   back in its destructor;
+    /// - no collection of the context's own ([`PoolAllocator`](reflex_memory::PoolAllocator)) is leaked, so that a
+    ///   reference into it lasts for ever, and handed to others.
     ///
     /// What is lent ([`Lent`](reflex_memory::Lent)) is not the context's own in this sense.
     pub const unsafe fn at_once() -> Self {

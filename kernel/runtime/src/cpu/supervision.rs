@@ -64,8 +64,6 @@ pub(crate) struct Supervision {
     /// For its budget while it is up, and for its restart while it is down.
     pub(crate) timer: Cell<TimerId>,
     pub(crate) budget: Budget,
-    /// Bytes it has taken from the global heap, less those it has given back.
-    pub(crate) heap: Cell<i64>,
     pub(crate) lost: Cell<u64>,
     pub(crate) failures: Cell<u32>,
     /// How often it has been given up, what is being cleaned up included.

@@ -18,6 +18,17 @@ use reflex_memory::{Content, Lend, Pool};
 impl Runtime {
     /// Makes a context. A cold path.
     ///
+    /// Its state comes from the caller, and so holds no collection of that one's own:
+    ///
+    /// ```compile_fail,E0277
+    /// # use reflex_event::{Context, Error};
+    /// # use reflex_memory::String;
+    /// # use reflex_runtime::{ContextOptions, Runtime};
+    /// fn other(kernel: Runtime, word: String) -> Result<Context<String>, Error> {
+    ///     kernel.context(ContextOptions::new("other"), word)
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::TableFull`], [`Error::OutOfMemory`].
     pub fn context<S: Send + 'static>(

@@ -214,7 +214,7 @@ impl Supervision {
             if self.constructor.get().is_some() {
                 registry::forget_state(cs, context);
             }
-            let lost = self.heap.take().max(0) as u64;
+            let lost = registry::get(cs, context).map_or(0, |place| place.take_heap(cs));
             cpu::this().lost.fetch_add(lost, Relaxed);
             self.lost.set(lost);
             queue::cleaned_up(cs, self);

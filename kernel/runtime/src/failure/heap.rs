@@ -10,10 +10,10 @@ use crate::failure::queue;
 use core::sync::atomic::Ordering::Relaxed;
 
 /// The running context has taken `bytes` from the global heap, or given them back if that is less
-/// than 0. The caller is in a section of its own; what is taken in another around that is the
-/// kernel's, and nobody's.
+/// than 0. The kernel has been started, and the caller is in a section of its own; what is taken in another
+/// around that is the kernel's, and nobody's.
 pub fn account(bytes: i64) {
-    if !queue::is_made() || !section::is_outermost() {
+    if !section::is_outermost() {
         return;
     }
     section(|cs| {
@@ -22,13 +22,13 @@ pub fn account(bytes: i64) {
             // What a guarded call takes is not the context's.
             (core.machine(context).scopes.open() == 0).then_some(context)
         });
-        let Some(context) = context else { return };
-        if let Ok(Some(mut supervision)) = registry::supervision(cs, context) {
-            if queue::is_supervisor(cs, context) {
-                // What it gives back was the dead one's.
-                supervision = queue::drops_for(cs).unwrap_or(supervision);
-            }
-            supervision.heap.set(supervision.heap.get() + bytes);
+        let Some(mut context) = context else { return };
+        if queue::is_made() && queue::is_supervisor(cs, context) {
+            // What it gives back was the dead one's.
+            context = queue::drops_for(cs).map_or(context, |dead| dead.context(cs));
+        }
+        if let Ok(place) = registry::get(cs, context) {
+            place.heap.set(cs, place.heap.get(cs) + bytes);
         }
     });
 }

@@ -116,6 +116,24 @@ impl<New: 'static> Replacement<New> {
 
     /// [Submits](Self::submit) the replacement and waits until it is done.
     ///
+    /// The new state is made in the context, so it may take over collections of the context's own; those of
+    /// the caller stay where they are:
+    ///
+    /// ```
+    /// # use reflex_memory::String;
+    /// # use reflex_runtime::{ReplaceError, Replacement};
+    /// fn replace(context: Replacement<String>) -> Result<(), ReplaceError> {
+    ///     context.apply(|old: (u32, String)| Ok(old.1)).map(drop)
+    /// }
+    /// ```
+    /// ```compile_fail,E0277
+    /// # use reflex_memory::String;
+    /// # use reflex_runtime::{ReplaceError, Replacement};
+    /// fn replace(context: Replacement<String>, mine: String) -> Result<(), ReplaceError> {
+    ///     context.apply(move |_: u32| Ok(mine)).map(drop)
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// As [`submit`](Self::submit) and [`Pending::wait`]; [`Error::Busy`] in the context itself,
     /// and with dispatch deferred.

@@ -65,6 +65,17 @@ impl<D: Send + 'static> Cloner<D> {
     /// The parent is the context that the options name as the origin, or the caller. The limit on
     /// a child's registrations includes the one that starts it.
     ///
+    /// Neither template nor handler brings collections of another context's own:
+    ///
+    /// ```compile_fail,E0277
+    /// # use reflex_event::{Activation, Error};
+    /// # use reflex_memory::String;
+    /// # use reflex_runtime::{Cloner, ClonerOptions, Runtime};
+    /// fn cloner(kernel: Runtime, options: ClonerOptions, word: String) -> Result<Cloner<()>, Error> {
+    ///     Cloner::new(kernel, options, word, |_: Activation| None, |_: &mut String, ()| {})
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NotAllowed`] when the parent's policy knows no new contexts, [`Error::LimitReached`]
     /// when it may not have so many children; those of making contexts and registrations.
