@@ -13,6 +13,7 @@ mod opening;
 mod order;
 mod owner_gone;
 mod receive;
+mod script;
 mod shortage;
 mod states;
 mod tcp;

@@ -48,7 +48,7 @@ pub fn ipv4(
     frame
 }
 
-fn pseudo(source: Ipv4Addr, target: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+pub fn pseudo(source: Ipv4Addr, target: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = source.octets().to_vec();
     bytes.extend(target.octets());
     bytes.extend([0, protocol]);
