@@ -21,7 +21,8 @@ const IDS: &str = "\
     SO-19 \
     CO-1 CO-3 CO-4 CO-5 CO-6 CO-7 \
     RO-1 RO-2 RO-3 RO-4 RO-5 RO-6 RO-7 NB-1 NB-2 NB-5 NB-7 NB-9 NB-11 NB-15 \
-    PE-11 PE-12 PE-15";
+    PE-9 PE-11 PE-12 \
+    PE-15";
 
 /// What a row says where nothing proves a requirement yet.
 const OPEN: &str = "not yet: issue to come";

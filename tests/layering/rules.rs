@@ -32,6 +32,7 @@ pub(crate) const RULES: &[Rule] = &[
         &["reflex-hil", "reflex-memory", "reflex-rdma-engine", "reflex-rdma-wire"],
     ),
     // The library OS.
+    rule("reflex-channel", Kind::Pure, LIBRARY),
     rule("reflex-collections", Kind::Pure, &["reflex-memory"]),
     rule("reflex-dhcp", Kind::Pure, &["reflex-event"]),
     rule("reflex-kind", Kind::Pure, LIBRARY),
@@ -79,6 +80,7 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-hil",
             "reflex-runtime",
             "reflex-boot",
+            "reflex-channel",
             "reflex-collections",
             "reflex-kind",
             "reflex-macros",

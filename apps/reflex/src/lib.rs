@@ -20,6 +20,7 @@ extern crate alloc;
 
 mod batch;
 mod busy;
+pub mod channel;
 mod cloner;
 mod completions;
 mod conclude;
@@ -49,6 +50,7 @@ mod trouble;
 mod wait;
 
 pub use batch::{Batch, Operation, Prepared, Submitted};
+pub use channel::Sender;
 pub use cloner::{ClonerBuilder, Sources};
 pub use context::Context;
 pub use context_builder::ContextBuilder;

@@ -186,6 +186,28 @@ impl Pool {
         Ok(unsafe { Lent::from_raw(bytes, self) })
     }
 
+    /// `len` values, each made by `make`. Should that panic the block stays taken.
+    ///
+    /// # Errors
+    /// As for [`alloc`](Self::alloc).
+    pub fn slice<T: 'static>(
+        &'static self,
+        len: usize,
+        mut make: impl FnMut() -> T,
+    ) -> Result<Lent<[T]>, Error> {
+        let layout = Layout::array::<T>(len).map_err(|_| Error::TooLarge)?;
+        if layout.align() > self.alignment {
+            return Err(self.misfit());
+        }
+        let block = self.take_lent(layout)?.cast::<T>();
+        for at in 0..len {
+            // SAFETY: the block has room for `len` of them, is aligned as `put` says, and nothing else uses it.
+            unsafe { block.add(at).write(make()) };
+        }
+        // SAFETY: all of them are in a lent block of their own.
+        Ok(unsafe { Lent::from_raw(NonNull::slice_from_raw_parts(block, len), self) })
+    }
+
     /// Sets `bytes` more aside: ordinary allocations are refused when less than all that was
     /// set aside would stay free. At least one granule stays to be had by
     /// [`alloc_reserved`](Self::alloc_reserved) for each that was set aside.

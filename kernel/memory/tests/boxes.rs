@@ -153,3 +153,26 @@ fn values_without_size_are_dropped_too() {
     drop(boxes);
     assert_eq!((DROPS.load(Ordering::Relaxed), pool.stats().blocks), (2, 0));
 }
+
+/// A slice's values are made one by one, lie side by side, and are dropped with it.
+#[test]
+fn slices_are_made_used_and_given_back() {
+    let pool = pool(4_096, 0, 32, Content::Objects).unwrap();
+    let seen = std::sync::Arc::new(());
+    let mut made = 0;
+    let slice = pool.slice(10, || {
+        made += 1;
+        (made, seen.clone())
+    });
+    let mut slice = slice.unwrap();
+    slice[3].0 = 40;
+    assert_eq!(slice.iter().map(|(number, _)| *number).sum::<i32>(), 55 - 4 + 40);
+    assert_eq!(std::sync::Arc::strong_count(&seen), 11);
+    drop(slice);
+    assert_eq!((std::sync::Arc::strong_count(&seen), pool.stats().allocated), (1, 0));
+    assert_eq!(pool.slice(0, || 1_u64).unwrap().len(), 0);
+    for len in [1_000, usize::MAX / 8, usize::MAX] {
+        assert!(pool.slice(len, || 1_u64).is_err(), "{len}");
+    }
+    assert_eq!(pool.stats().blocks, 0);
+}

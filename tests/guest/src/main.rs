@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod aem;
+mod channels;
 mod cloner;
 mod collections;
 mod containment;
