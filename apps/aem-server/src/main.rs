@@ -86,7 +86,7 @@ impl Server {
         // A connection that is over has nothing to echo.
         while socket.exchange(&mut block, &mut echo).is_ok_and(|echoed| echoed > 0) {}
         if quit {
-            socket.close();
+            socket.finish();
         }
     }
 
@@ -95,7 +95,7 @@ impl Server {
             None => println!("{}: closes", socket.slot()),
             Some(error) => println!("{}: closes: {error}", socket.slot()),
         }
-        socket.close();
+        socket.finish();
     }
 
     fn went_to(&mut self, _: Activation, socket: &Socket<Self>, state: TcpState) {

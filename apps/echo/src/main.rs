@@ -5,11 +5,8 @@
 #![no_std]
 #![no_main]
 
-extern crate alloc;
-
-use alloc::{vec, vec::Vec};
-use reflex::net::{Connection, Datagram, TcpService, UdpService, UdpSocket};
-use reflex::{Error, System};
+use reflex::net::{Datagram, UdpSocket};
+use reflex::prelude::*;
 
 const PORT: u16 = 7;
 /// A segment of Ethernet, and a part of the next.
@@ -20,25 +17,22 @@ const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (3 << 10);
 /// The most connections at a time, unless the command line asks for more.
 const CONNECTIONS: usize = 1024;
 
-/// What cannot be sent yet stays unread: all that is kept of a connection is whether its peer has
-/// said everything, while something of it is unread. By the connection's slot.
-struct Echo {
-    closing: Vec<bool>,
-}
+/// Nothing is kept of a connection: what cannot be sent yet stays unread.
+struct Echo;
 
 #[reflex::main]
-fn main(system: System) -> Result<(), Error> {
+fn main(system: System) -> Result {
     let affordable = system.available_memory() / 2 / MEMORY_PER_CONNECTION;
     let connections = system.number("connections", 1..=1 << 20)?;
     let connections = connections.unwrap_or(affordable.clamp(16, CONNECTIONS));
     let memory = connections * MEMORY_PER_CONNECTION + (128 << 10);
-    let echo = Echo { closing: vec![false; connections] };
-    let echo = system.context("echo", echo).memory(memory).build()?;
+    let echo = system.context("echo", Echo).memory(memory).build()?;
     let listener = system
         .tcp(PORT)
         .connections(connections as u32)
         .backlog(connections as u32)
         .buffers(RECEIVE_BUFFER, SEND_BUFFER)
+        .queue(0)
         .serve(echo)?;
     // What is connected is served to its end.
     system.on_shutdown(echo, move |_, _| listener.close())?;
@@ -60,15 +54,6 @@ impl Echo {
             .is_ok_and(|echoed| echoed > 0)
         {}
     }
-
-    /// Closes our side, if the peer has closed its own and all it has said is echoed.
-    fn close_behind(&mut self, connection: &Connection) {
-        let closing = &mut self.closing[connection.slot()];
-        if *closing && connection.receivable().is_ok_and(|unread| unread == 0) {
-            connection.close();
-            *closing = false;
-        }
-    }
 }
 
 impl TcpService for Echo {
@@ -78,17 +63,6 @@ impl TcpService for Echo {
 
     fn sent(&mut self, connection: &Connection) {
         Self::echo(connection);
-        self.close_behind(connection);
-    }
-
-    fn closed(&mut self, connection: &Connection) {
-        self.closing[connection.slot()] = true;
-        self.close_behind(connection);
-    }
-
-    fn accepted(&mut self, connection: &Connection) {
-        // The connection that had the slot before may have ended in the middle.
-        self.closing[connection.slot()] = false;
     }
 }
 

@@ -50,6 +50,7 @@ fn main(system: System) -> Result<(), Error> {
         .connections(connections as u32)
         .backlog(connections as u32)
         .buffers(RECEIVE_BUFFER, SEND_BUFFER)
+        .queue(0)
         .serve(web)?;
     // What is connected is served to its end.
     system.on_shutdown(web, move |_, _| listener.close())?;

@@ -31,7 +31,7 @@ impl Stream for Port {
     }
 
     fn close(&mut self) {
-        self.0.close();
+        self.0.finish();
     }
 
     fn abort(&mut self) {

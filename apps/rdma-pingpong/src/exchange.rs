@@ -10,7 +10,7 @@
 
 use crate::announcement::Announcement;
 use alloc::vec::Vec;
-use reflex::net::{Connection, NetError};
+use reflex::net::{Connection, NetError, Written};
 
 /// Announcements in each direction where several queue pairs share a receive queue, whether there are
 /// so many or not.
@@ -47,12 +47,14 @@ impl Exchange {
         self.last = true;
     }
 
-    /// Sends as much as there is room for.
+    /// Sends what is unsent.
     pub(crate) fn send(&mut self, connection: &Connection) -> Result<(), NetError> {
-        let sent = connection.send(&self.unsent)?;
-        self.unsent.drain(..sent);
-        if self.last && self.unsent.is_empty() {
-            connection.close();
+        if connection.write(&self.unsent) == Written::Refused {
+            return Err(NetError::Closed);
+        }
+        self.unsent.clear();
+        if self.last {
+            connection.finish();
         }
         Ok(())
     }

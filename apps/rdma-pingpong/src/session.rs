@@ -258,10 +258,6 @@ impl TcpService for Session {
         self.tell(connection);
     }
 
-    fn sent(&mut self, connection: &Connection) {
-        self.tell(connection);
-    }
-
     fn failed(&mut self, _: &Connection, error: ConnectionError) {
         self.lost(&error);
     }

@@ -20,11 +20,8 @@ fn main(system: System) -> Result<(), Error> {
     system.subscribe(Console::open(system)?).each::<1>().on(typing, Line::typed)?;
 
     let tcp = Tcp::listen(system, PORT, CONNECTIONS, Priority::DEFAULT)?;
-    let state = Echo { closing: [false; CONNECTIONS as usize] };
-    let echo = system.context("echo", state).build()?;
-    system.subscribe(tcp).each::<2>().on(echo, |echo: &mut Echo, event| {
-        echo.happened(&event.data);
-    })?;
+    let echo = system.context("echo", Echo).build()?;
+    system.subscribe(tcp).each::<2>().on(echo, |_: &mut Echo, event| happened(&event.data))?;
 
     let udp = Udp::open(system, PORT, Priority::DEFAULT)?;
     let socket = udp.socket().clone();
@@ -36,42 +33,23 @@ fn main(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Connections on which the peer will send no more, by slot.
-struct Echo {
-    closing: [bool; CONNECTIONS as usize],
-}
+struct Echo;
 
-impl Echo {
-    fn happened(&mut self, TcpEvent { connection, change }: &TcpEvent) {
-        let closing = &mut self.closing[connection.slot()];
-        match change {
-            TcpChange::Accepted => *closing = false,
-            TcpChange::Received | TcpChange::Sent => echo(connection),
-            TcpChange::Closed => {
-                *closing = true;
-                echo(connection);
-            }
-            TcpChange::Failed(error) => log::info!("a connection failed: {error}"),
-            TcpChange::Ended => {}
-        }
-        if *closing && connection.receivable() == Ok(0) {
-            connection.close();
-        }
+fn happened(TcpEvent { connection, change }: &TcpEvent) {
+    match change {
+        TcpChange::Received => echo(connection),
+        TcpChange::Closed => connection.finish(),
+        TcpChange::Failed(error) => log::info!("a connection failed: {error}"),
+        TcpChange::Accepted | TcpChange::Sent | TcpChange::Ended => {}
     }
 }
 
-/// Sends back what has arrived, as far as there is room.
+/// Sends back what has arrived.
 fn echo(connection: &Connection) {
     let mut block = [0; 1024];
-    // A connection that is over has nothing to echo.
-    while connection
-        .exchange(&mut block, |bytes, room| {
-            let length = bytes.len().min(room.len());
-            room[..length].copy_from_slice(&bytes[..length]);
-            (length, length)
-        })
-        .is_ok_and(|echoed| echoed > 0)
-    {}
+    while let Ok(length @ 1..) = connection.read(&mut block) {
+        connection.write(&block[..length]);
+    }
 }
 
 /// A line that grows.

@@ -152,11 +152,7 @@ impl Service {
             }
             let question = core::mem::take(question);
             let answer = self.line(question.as_bytes());
-            if connection.sendable().unwrap_or(0) < answer.as_bytes().len() {
-                // A client that asks is to read the answers.
-                return connection.abort();
-            }
-            let _ = connection.send(answer.as_bytes());
+            connection.write(answer.as_bytes());
         }
     }
 
@@ -221,7 +217,7 @@ impl TcpService for Service {
     fn connected(&mut self, connection: &Connection) {
         self.begin(connection);
         self.runs.connected += 1;
-        let _ = connection.send(b"connected\n");
+        connection.write(b"connected\n");
     }
 
     fn received(&mut self, connection: &Connection) {

@@ -18,6 +18,8 @@ const BUFFER: usize = 1 << 10;
 const MEMORY: usize = 512 << 10;
 /// Digits of a number in an answer.
 const DIGITS: usize = 11;
+/// Bytes that are answered at a time.
+const BLOCK: usize = 64;
 /// Bytes of an answer to `?`.
 const LINE: usize = 2 * DIGITS + 2;
 
@@ -46,30 +48,24 @@ impl<const VERSION: u8> Service<VERSION> {
         Ok(Self { answered: before.answered, replaced: before.replaced + 1 })
     }
 
-    /// Answers as much as there is room for.
-    fn answer(&mut self, bytes: &[u8], room: &mut [u8]) -> (usize, usize) {
-        let (mut read, mut written) = (0, 0);
+    /// Answers bytes; returns the answer's length.
+    fn answer(&mut self, bytes: &[u8], answer: &mut [u8; BLOCK * LINE]) -> usize {
+        let mut written = 0;
         for byte in bytes {
-            let rest = &mut room[written..];
-            written += match byte {
-                b'?' if rest.len() < LINE => break,
-                b'?' => {
-                    digits(&mut rest[..DIGITS], self.answered);
-                    rest[DIGITS] = b' ';
-                    digits(&mut rest[DIGITS + 1..LINE - 1], self.replaced);
-                    rest[LINE - 1] = b'\n';
-                    LINE
-                }
-                _ if rest.is_empty() => break,
-                _ => {
-                    rest[0] = b'0' + VERSION;
-                    self.answered += 1;
-                    1
-                }
+            let rest = &mut answer[written..];
+            written += if *byte == b'?' {
+                digits(&mut rest[..DIGITS], self.answered);
+                rest[DIGITS] = b' ';
+                digits(&mut rest[DIGITS + 1..LINE - 1], self.replaced);
+                rest[LINE - 1] = b'\n';
+                LINE
+            } else {
+                rest[0] = b'0' + VERSION;
+                self.answered += 1;
+                1
             };
-            read += 1;
         }
-        (read, written)
+        written
     }
 }
 
@@ -83,15 +79,11 @@ fn digits(into: &mut [u8], mut number: u64) {
 
 impl<const VERSION: u8> TcpService for Service<VERSION> {
     fn received(&mut self, connection: &Connection) {
-        let mut block = [0; BUFFER];
-        while connection
-            .exchange(&mut block, |bytes, room| self.answer(bytes, room))
-            .is_ok_and(|answered| answered > 0)
-        {}
-    }
-
-    fn sent(&mut self, connection: &Connection) {
-        self.received(connection);
+        let (mut block, mut answer) = ([0; BLOCK], [0; BLOCK * LINE]);
+        while let Ok(length @ 1..) = connection.read(&mut block) {
+            let length = self.answer(&block[..length], &mut answer);
+            connection.write(&answer[..length]);
+        }
     }
 }
 

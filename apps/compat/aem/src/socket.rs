@@ -168,7 +168,7 @@ impl SocketShared {
     /// Closes our side too when the peer has closed, unless that is the process's affair.
     pub(super) fn follow(&self) {
         if self.with(|notes| notes.closing) && !self.has(SocketEvent::Close) {
-            self.connection.close();
+            self.connection.finish();
         }
     }
 

@@ -80,6 +80,7 @@ pub use api::replace::{Served, Successor};
 pub use api::service::{TcpService, UdpService};
 pub use api::udp::{Datagram, UdpSocket};
 pub use api::udp_receive::UdpBuilder;
+pub use api::write::Written;
 pub use path::stack::Stack;
 pub use reflex_event::Priority;
 pub use table::handle::Net;

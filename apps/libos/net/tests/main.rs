@@ -18,3 +18,4 @@ mod shortage;
 mod states;
 mod tcp;
 mod transfer;
+mod write;

@@ -42,7 +42,7 @@ fn two_thousand_connections_at_once_each_get_their_own_answer() {
     };
     assert!(world.run_until(MINUTE, |_| client.kernel.state(sender, answered)));
     for connection in &connections {
-        connection.close();
+        connection.finish();
     }
     let ended = world
         .run_until(MINUTE, |_| server.kernel.state(echo, |state| state.ended == COUNT as usize));
@@ -96,8 +96,8 @@ fn the_limit_holds_and_freed_places_are_used() {
     client.kernel.state(sender, |state| assert_eq!(state.connected, 3));
     assert!(server.net.counters().limit_reached >= 2);
     // The two that wait get the places of those that go.
-    connections[0].close();
-    connections[1].close();
+    connections[0].finish();
+    connections[1].finish();
     let all =
         world.run_until(MINUTE, |_| client.kernel.state(sender, |state| state.connected == 5));
     assert!(all);
@@ -179,7 +179,7 @@ impl reflex_net::TcpService<reflex_testkit::SimKernel> for Counting {
         let count = count.unwrap();
         self.bytes += count;
         if self.client {
-            connection.close();
+            connection.finish();
         } else {
             assert_eq!(connection.send(&bytes[..count]), Ok(count));
         }
@@ -227,7 +227,7 @@ fn no_place_is_ever_lost() {
                     let at = random.below(handles.len() as u64) as usize;
                     let handle: &common::SimConnection = &handles[at];
                     match action {
-                        3 => handle.close(),
+                        3 => handle.finish(),
                         4 => handle.abort(),
                         _ => drop(handle.send(&pattern(random.below(9000) as usize, seed))),
                     }
@@ -237,7 +237,7 @@ fn no_place_is_ever_lost() {
         }
         world.set_faults(Faults::default());
         for handle in &handles {
-            handle.close();
+            handle.finish();
         }
         world.run_for(Duration::from_secs(300));
         let counters = world.hosts.each_ref().map(|host| host.net.counters());

@@ -143,7 +143,7 @@ fn only_a_number_beyond_the_last_reopens_a_connection() {
         let service = host.kernel.context(Noting::new("s", &trace), 1 << 20);
         host.net.listen(PORT).serve(service).unwrap();
         let ack = open(&host, &clock, 4000);
-        host.kernel.state(service, |state| state.last.clone().unwrap().close());
+        host.kernel.state(service, |state| state.last.clone().unwrap().finish());
         host.kernel.run_until_idle();
         host.sent(&clock);
         feed(&host, &clock, &Segment::new(4000, PORT, ACK | FIN, NEXT - 1, ack + 1));

@@ -76,7 +76,7 @@ impl Server {
     }
 
     fn close(&self) {
-        self.host.kernel.state(self.service, |state| state.last.as_ref().unwrap().close());
+        self.host.kernel.state(self.service, |state| state.last.as_ref().unwrap().finish());
         self.host.kernel.run_until_idle();
         self.host.sent(&self.clock);
     }

@@ -199,7 +199,7 @@ fn a_reset_while_half_open_frees_the_place() {
 /// of the next segments of both sides.
 fn into_time_wait(server: &Server, port: u16) -> (u32, u32) {
     let ack = server.open(port);
-    server.state(|state| state.last.clone().unwrap().close());
+    server.state(|state| state.last.clone().unwrap().finish());
     server.host.kernel.run_until_idle();
     let fin = segments(&server.host.sent(&server.clock));
     assert_eq!((fin.len(), fin[0].flags & FIN), (1, FIN));
@@ -395,7 +395,7 @@ fn what_the_peer_has_not_acknowledged_is_told() {
     assert_eq!(connection.unacknowledged(), Ok(Some(1000)), "sent is not taken");
     acknowledge(300);
     assert_eq!(connection.unacknowledged(), Ok(Some(700)));
-    connection.close();
+    connection.finish();
     host.kernel.run_until_idle();
     host.sent(&clock);
     assert_eq!(connection.unacknowledged(), Ok(Some(700)));

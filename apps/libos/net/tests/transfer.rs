@@ -32,7 +32,7 @@ fn both_ways(seed: u64, faults: Faults) {
     let length = received.first().map_or(0, Vec::len);
     assert!(done, "seed {seed}: {length} bytes came back; {:?}", client.net.counters());
     assert!(received[0] == data, "seed {seed}: the bytes are not the same");
-    connection.close();
+    connection.finish();
     let over = world.run_until(limit, |_| {
         client.kernel.state(sender, |state| state.ended) == 1
             && server.kernel.state(echo, |state| state.ended) == 1

@@ -232,7 +232,7 @@ impl TcpService for TcpBridge {
     fn closed(&mut self, connection: &Connection) {
         self.tell(connection, TcpChange::Closed);
         if self.is_deserted() {
-            connection.close();
+            connection.finish();
         }
     }
 

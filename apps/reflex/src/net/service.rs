@@ -30,14 +30,17 @@ pub trait TcpService: 'static {
     /// as they fill the buffer; the next call comes with the next bytes.
     fn received(&mut self, connection: &Connection);
 
-    /// There is room again after a [`send`](reflex_net::Connection::send) took less than it was given.
+    /// There is room again, after a [`write`](reflex_net::Connection::write) said
+    /// [`Hold`](crate::net::Written::Hold), or a [`send`](reflex_net::Connection::send) or an
+    /// [`exchange`](reflex_net::Connection::exchange) took less than it was given.
     fn sent(&mut self, connection: &Connection) {
         let _ = connection;
     }
 
-    /// The peer will send no more. Closes our side too, unless overridden.
+    /// The peer will send no more. Unless overridden, what has been received is answered, what was written is
+    /// sent, and then our side is closed, too: see [`finish`](reflex_net::Connection::finish).
     fn closed(&mut self, connection: &Connection) {
-        connection.close();
+        connection.finish();
     }
 
     /// The connection failed. Its place is given to another one after this.

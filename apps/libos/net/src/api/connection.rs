@@ -2,7 +2,7 @@
 
 use crate::api::held_endpoint::HeldEndpoint;
 use crate::ip::endpoint::Endpoint;
-use crate::table::connection_record::{Phase, Record, notice, request};
+use crate::table::connection_record::{Ending, Phase, Record, notice, request};
 use crate::table::handle::Net;
 use crate::types::error::{ConnectionError, Error};
 use crate::types::tcp_state::{TcpState, TcpStates};
@@ -12,15 +12,14 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicU64, Ordering};
 use reflex_event::{EventId, Kernel, Priority};
 use reflex_memory::Lent;
-use smoltcp::socket::tcp::Socket;
 
 /// A TCP connection, or what used to be one: a handle may be kept and copied freely, and
 /// answers [`Error::Closed`] once the connection is over.
 ///
 /// All calls are legal from any handler. They take constant time, but for the bytes copied.
 pub struct Connection<K: Kernel> {
-    net: Net<K>,
-    index: u32,
+    pub(super) net: Net<K>,
+    pub(super) index: u32,
     slot: u32,
     /// Relaxed throughout: it belongs to the handle, and a handle's own handler sets it.
     generation: AtomicU64,
@@ -35,9 +34,13 @@ enum Taken {
     Busy,
 }
 
-/// Bytes that there is room for.
-fn free(socket: &Socket<'_>) -> usize {
-    if socket.may_send() { socket.send_capacity() - socket.send_queue() } else { 0 }
+/// What there is to tell of a connection.
+pub(crate) struct Told {
+    /// In the order in which it is told.
+    pub(crate) notices: u8,
+    pub(crate) error: Option<ConnectionError>,
+    /// An end waits for its being told.
+    pub(crate) ending: bool,
 }
 
 impl<K: Kernel> Connection<K> {
@@ -88,8 +91,9 @@ impl<K: Kernel> Connection<K> {
     ///
     /// The bytes are those in the receive buffer's first contiguous part: call again to see
     /// whether there are more. Without unread bytes `read` is not called and the answer is 0;
-    /// also when a higher-priority handler came upon the stack at work on this connection, and
-    /// then [`TcpService::received`](crate::TcpService::received) is called again.
+    /// also when a higher-priority handler came upon the stack at work on this connection, and when
+    /// what was [written](Self::write) fills more than half of the queue of one that was accepted: then
+    /// [`TcpService::received`](crate::TcpService::received) is called again.
     ///
     /// # Errors
     /// [`Error::Closed`].
@@ -103,12 +107,13 @@ impl<K: Kernel> Connection<K> {
         self.net.kernel().keep(take, HeldEndpoint::unread, HeldEndpoint::give_up, read, finish)
     }
 
-    /// Queues as many of `bytes` as fit, and returns how many; none while the connection is not
-    /// established. When that is not all,
+    /// Queues as many of `bytes` as fit into the send buffer, and returns how many; none while the connection is
+    /// not established. For bytes that stay where they are until they have been sent; others are
+    /// [written](Self::write). When that is not all,
     /// [`TcpService::sent`](crate::TcpService::sent) is called as soon as there is room again.
     ///
     /// # Errors
-    /// [`Error::Closed`], also after [`close`](Self::close).
+    /// [`Error::Closed`], also after [`finish`](Self::finish).
     pub fn send(&self, bytes: &[u8]) -> Result<usize, Error> {
         self.net.kernel().guarded(|| {
             let mut endpoint = match self.take(request::CLOSE | request::ABORT)? {
@@ -134,7 +139,7 @@ impl<K: Kernel> Connection<K> {
     /// [`TcpService::sent`](crate::TcpService::sent) is called as soon as there is room again.
     ///
     /// # Errors
-    /// [`Error::Closed`], also after [`close`](Self::close).
+    /// [`Error::Closed`], also after [`finish`](Self::finish).
     pub fn exchange(
         &self,
         answer: &mut [u8],
@@ -144,7 +149,7 @@ impl<K: Kernel> Connection<K> {
         let answer = Cell::new(answer);
         let take = || {
             let mut held = self.take_unread(request::CLOSE | request::ABORT)?;
-            room.set(free(held.endpoint.socket()));
+            room.set(held.endpoint.room());
             Ok(held)
         };
         let work = |bytes: &[u8]| {
@@ -166,12 +171,16 @@ impl<K: Kernel> Connection<K> {
         self.net.kernel().keep(take, HeldEndpoint::unread, HeldEndpoint::give_up, work, finish)
     }
 
-    /// Bytes that [`receive`](Self::receive) would find, in one or two parts.
+    /// Bytes that have been received and not been read: those that [`receive`](Self::receive) would find, in one or
+    /// two parts.
     ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn receivable(&self) -> Result<usize, Error> {
-        self.look(|endpoint| endpoint.socket().recv_queue())
+        self.with(|record| match &mut record.endpoint {
+            Some(endpoint) if record.phase != Phase::Connecting => endpoint.socket().recv_queue(),
+            _ => 0,
+        })
     }
 
     /// Bytes that [`send`](Self::send) would take.
@@ -179,27 +188,24 @@ impl<K: Kernel> Connection<K> {
     /// # Errors
     /// [`Error::Closed`].
     pub fn sendable(&self) -> Result<usize, Error> {
-        self.look(|endpoint| free(endpoint.socket()))
+        self.with(Record::room)
     }
 
     /// Bytes that were queued to be sent and that the peer has not acknowledged, also after
-    /// [`close`](Self::close). `None` while the stack is at work on the connection.
+    /// [`finish`](Self::finish). `None` while the stack is at work on the connection.
     ///
     /// # Errors
     /// [`Error::Closed`].
     pub fn unacknowledged(&self) -> Result<Option<usize>, Error> {
-        self.with(|record| match &mut record.endpoint {
-            Some(endpoint) if record.phase != Phase::Connecting => {
-                Some(endpoint.socket().send_queue())
+        self.with(|record| {
+            let queued = record.queued();
+            match &mut record.endpoint {
+                Some(endpoint) if record.phase != Phase::Connecting => {
+                    Some(endpoint.socket().send_queue() + queued)
+                }
+                _ => None,
             }
-            _ => None,
         })
-    }
-
-    /// Sends what is queued and then a FIN: nothing more can be sent. The peer may go on
-    /// sending until it closes too.
-    pub fn close(&self) {
-        self.request(request::CLOSE);
     }
 
     /// Resets the connection; what is queued is lost.
@@ -271,7 +277,18 @@ impl<K: Kernel> Connection<K> {
         Ok(())
     }
 
-    fn request(&self, request: u8) {
+    /// Has the stack's next run at once.
+    pub(super) fn run(&self) {
+        self.request(0);
+    }
+
+    /// Which connection this is the handle of, of all that its place has had.
+    #[inline]
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn request(&self, request: u8) {
         let generation = self.generation.load(Ordering::Relaxed);
         let event = self.net.with(|shared| {
             shared.live(self.index, generation)?.requests |= request;
@@ -283,16 +300,9 @@ impl<K: Kernel> Connection<K> {
     }
 
     #[inline]
-    fn with<R>(&self, work: impl FnOnce(&mut Record) -> R) -> Result<R, Error> {
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut Record) -> R) -> Result<R, Error> {
         let generation = self.generation.load(Ordering::Relaxed);
         self.net.with(|shared| shared.live(self.index, generation).map(work)).ok_or(Error::Closed)
-    }
-
-    fn look(&self, look: impl FnOnce(&mut Endpoint) -> usize) -> Result<usize, Error> {
-        self.with(|record| match &mut record.endpoint {
-            Some(endpoint) if record.phase != Phase::Connecting => look(endpoint),
-            _ => 0,
-        })
     }
 
     /// Takes the endpoint, unless one of `requests` has been made.
@@ -304,6 +314,16 @@ impl<K: Kernel> Connection<K> {
             }
             // The socket still is what the last connection left of it.
             if record.phase == Phase::Connecting {
+                return Ok(Taken::Busy);
+            }
+            // What is sent now would overtake what was written before.
+            if requests != 0 && record.queued() > 0 {
+                record.send_blocked = true;
+                return Ok(Taken::Busy);
+            }
+            // What is received now would be answered by more than the queue has room for.
+            if record.held {
+                record.withheld |= notice::RECEIVED;
                 return Ok(Taken::Busy);
             }
             Ok(match record.endpoint.take() {
@@ -332,7 +352,7 @@ impl<K: Kernel> Connection<K> {
     }
 
     #[inline]
-    fn put(&self, endpoint: Lent<Endpoint>, run: bool, short: bool) {
+    pub(super) fn put(&self, endpoint: Lent<Endpoint>, run: bool, short: bool) {
         let event: Option<EventId> = self.net.with(|shared| {
             // The generation cannot have changed: a connection ends only with its endpoint in.
             let record = &mut shared.records[self.index];
@@ -351,7 +371,7 @@ impl<K: Kernel> Connection<K> {
     /// What there is to tell of its connection; makes this the handle of the record's present one if
     /// it is a registration's.
     #[inline]
-    pub(crate) fn take_notices(&self) -> Option<(u8, Option<ConnectionError>)> {
+    pub(crate) fn take_notices(&self) -> Option<Told> {
         self.net.with(|shared| {
             let record = &mut shared.records[self.index];
             if self.follows {
@@ -359,11 +379,18 @@ impl<K: Kernel> Connection<K> {
             } else if record.generation != self.generation.load(Ordering::Relaxed) {
                 return None;
             }
-            let notices = core::mem::take(&mut record.notices);
-            let untold = u32::from(notices != 0);
-            let told = (notices != 0).then_some((notices, record.error));
-            shared.untold = shared.untold.saturating_sub(untold);
-            told
+            let mut notices = core::mem::take(&mut record.notices);
+            if notices == 0 {
+                return None;
+            }
+            if record.held {
+                record.withheld |= notices & (notice::RECEIVED | notice::CLOSED);
+                notices &= !(notice::RECEIVED | notice::CLOSED);
+            }
+            let ending = record.ending == Ending::Wanted;
+            let told = Told { notices, error: record.error, ending };
+            shared.untold = shared.untold.saturating_sub(1);
+            Some(told)
         })
     }
 

@@ -26,6 +26,14 @@ macro_rules! connection_settings {
             self
         }
 
+        /// Bytes that can be [written](reflex_net::Connection::write) to each connection beyond what its send
+        /// buffer has room for; 16 KiB unless said otherwise. Of the context's event memory, when they are
+        /// first needed.
+        pub fn queue(mut self, bytes: usize) -> Self {
+            self.settings.queue = bytes;
+            self
+        }
+
         /// Connections that have not heard from their peer for so long fail as timed out. Without this
         /// only those fail that have data unacknowledged for two minutes.
         pub fn timeout(mut self, idle: core::time::Duration) -> Self {

@@ -117,6 +117,7 @@ fn check(port: Option<u16>, settings: &TcpSettings) -> Result<(), Error> {
         && (1..=Records::MOST).contains(&settings.connections)
         && settings.backlog > 0
         && usable.contains(&settings.receive_buffer)
-        && usable.contains(&settings.send_buffer);
+        && usable.contains(&settings.send_buffer)
+        && settings.queue <= *usable.end();
     if fits { Ok(()) } else { Err(Error::BadParameter) }
 }

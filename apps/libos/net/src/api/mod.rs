@@ -15,3 +15,4 @@ pub(crate) mod replace;
 pub(crate) mod service;
 pub(crate) mod udp;
 pub(crate) mod udp_receive;
+pub(crate) mod write;

@@ -1,6 +1,6 @@
 //! What an application implements.
 
-use crate::api::connection::Connection;
+use crate::api::connection::{Connection, Told};
 use crate::api::udp::{Datagram, UdpSocket};
 use crate::table::connection_record::notice;
 use crate::types::error::ConnectionError;
@@ -34,14 +34,16 @@ pub trait TcpService<K: Kernel> {
     /// as they fill the buffer; the next call comes with the next bytes.
     fn received(&mut self, connection: &Connection<K>);
 
-    /// There is room again after [`Connection::send`] took less than it was given.
+    /// There is room again, after [`Connection::write`] said [`Hold`](crate::Written::Hold), or
+    /// [`Connection::send`] or [`Connection::exchange`] took less than it was given.
     fn sent(&mut self, connection: &Connection<K>) {
         let _ = connection;
     }
 
-    /// The peer will send no more. Closes our side too, unless overridden.
+    /// The peer will send no more. Unless overridden, what has been received is answered, what was written is
+    /// sent, and then our side is closed, too: see [`Connection::finish`].
     fn closed(&mut self, connection: &Connection<K>) {
-        connection.close();
+        connection.finish();
     }
 
     /// The connection failed. Its place is given to another one after this.
@@ -65,7 +67,7 @@ pub trait UdpService<K: Kernel> {
 /// Tells `service` what there is to tell of `connection`.
 #[inline]
 pub(crate) fn deliver<K: Kernel, S: TcpService<K>>(service: &mut S, connection: &Connection<K>) {
-    let Some((notices, error)) = connection.take_notices() else { return };
+    let Some(Told { notices, error, ending }) = connection.take_notices() else { return };
     if notices & notice::ACCEPTED != 0 {
         service.accepted(connection);
     }
@@ -94,5 +96,7 @@ pub(crate) fn deliver<K: Kernel, S: TcpService<K>>(service: &mut S, connection: 
     }
     if notices & (notice::FAILED | notice::ENDED) != 0 {
         connection.told();
+    } else if ending {
+        connection.finish_told();
     }
 }

@@ -82,6 +82,13 @@ impl Endpoint {
         parts.into_iter().map(usize::next_power_of_two).sum()
     }
 
+    /// Bytes that there is room for in the send buffer.
+    #[inline]
+    pub(crate) fn room(&mut self) -> usize {
+        let socket = self.socket();
+        if socket.may_send() { socket.send_capacity() - socket.send_queue() } else { 0 }
+    }
+
     /// Bytes of its buffers.
     pub(crate) fn buffers(&mut self) -> usize {
         self.socket().recv_capacity() + self.socket().send_capacity()

@@ -96,17 +96,15 @@ impl<K: Kernel> Stack<K> {
         let at = time(now);
         let mut outcome = Outcome::default();
         let (index, phase, requests) = (run.index, run.phase, run.requests);
-        let Run { endpoint: Some(endpoint), first, behind, key, idle, timer, .. } = run else {
+        let Run { endpoint: Some(endpoint), first, behind, written, key, idle, timer, .. } = run
+        else {
             return outcome;
         };
         if phase == Phase::Connecting
             && !endpoint.started
             && !engine.connect(net, index, endpoint, (key, *idle), at)
         {
-            outcome.phase = Some(Phase::Over);
-            outcome.notices = notice::FAILED;
-            outcome.error = Some(ConnectionError::AddressLost);
-            return outcome;
+            return Outcome::failed(ConnectionError::AddressLost);
         }
         let endpoint = &mut **endpoint;
         if endpoint.armed.is_some_and(|armed| armed <= now) {
@@ -114,9 +112,9 @@ impl<K: Kernel> Stack<K> {
         }
         let address = engine.address.map(|own| u32::from(own.address));
         let moved = address != Some(key.local);
-        let before = Before::of(endpoint, phase, requests & request::ABORT != 0, moved);
+        let before = Before::of(endpoint, phase, requests, moved);
         let fin_sent = first.is_some() && before.has_sent_fin();
-        if before.aborted || moved {
+        if before.requests & request::ABORT != 0 || moved {
             // smoltcp sends no reset from an address that is no longer ours.
             endpoint.socket().abort();
         } else if requests & request::CLOSE != 0 {
@@ -130,6 +128,8 @@ impl<K: Kernel> Stack<K> {
         };
         let queued = Queued { index, first: first.take(), behind: *behind };
         let reset = queued.feed(net, engine, endpoint, (hop, at), &mut outcome);
+        // A section for each piece.
+        while *written && net.with(|shared| shared.refill(index, endpoint)) {}
         let fed = endpoint.be_patient(*idle);
         if answer == Answer::Pending {
             outcome.wait = Some(WaitsFor::Neighbour);
@@ -196,19 +196,19 @@ struct Before {
     state: State,
     unread: usize,
     fin_received: bool,
-    /// Its application has asked for a reset.
-    aborted: bool,
+    /// What its application has asked for.
+    requests: u8,
     /// Its address is not the interface's any more.
     moved: bool,
 }
 
 impl Before {
     #[inline]
-    fn of(endpoint: &mut Endpoint, phase: Phase, aborted: bool, moved: bool) -> Self {
+    fn of(endpoint: &mut Endpoint, phase: Phase, requests: u8, moved: bool) -> Self {
         let fin_received = endpoint.fin_received;
         let socket = endpoint.socket();
         let (state, unread) = (socket.state(), socket.recv_queue());
-        Self { phase, state, unread, fin_received, aborted, moved }
+        Self { phase, state, unread, fin_received, requests, moved }
     }
 
     #[inline]
@@ -218,7 +218,10 @@ impl Before {
 
     /// Why the socket is closed now, if that is a failure. `fed`: its state when it had been fed.
     fn why(&self, reset: bool, fed: State) -> Option<ConnectionError> {
-        if self.aborted {
+        if self.requests & request::OVERFLOW != 0 {
+            return Some(ConnectionError::WriteOverflow);
+        }
+        if self.requests & request::ABORT != 0 {
             return None;
         }
         if reset {

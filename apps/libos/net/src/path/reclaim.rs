@@ -63,7 +63,7 @@ impl Shared {
     ) -> Result<Option<Reclaimed>, Error> {
         let room = self.records.room(group);
         let Some(orphan) = self.groups.get_mut(group as usize) else { return Ok(None) };
-        let buffers = |of: &TcpSettings| (of.receive_buffer, of.send_buffer);
+        let buffers = |of: &TcpSettings| (of.receive_buffer, of.send_buffer, of.queue);
         let fits = orphan.orphaned
             && orphan.owner.context == owner.context
             && orphan.port == port

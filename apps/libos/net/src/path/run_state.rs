@@ -25,6 +25,8 @@ pub(crate) struct Run {
     /// Frames behind the first.
     pub(crate) behind: u16,
     pub(crate) requests: u8,
+    /// Bytes were written that the socket had no room for.
+    pub(crate) written: bool,
     pub(crate) phase: Phase,
     pub(crate) key: FlowKey,
     /// How long the connection goes on without hearing from its peer.
@@ -72,6 +74,12 @@ pub(crate) struct After {
 }
 
 impl Outcome {
+    /// The connection is over before its socket was.
+    pub(crate) fn failed(error: ConnectionError) -> Self {
+        let (phase, error) = (Some(Phase::Over), Some(error));
+        Self { phase, error, notices: notice::FAILED, ..Self::default() }
+    }
+
     /// Whether there is something to be [noted](Shared::note_rare) apart.
     #[inline]
     pub(crate) fn is_rare(&self, before: Phase) -> bool {
@@ -137,6 +145,7 @@ impl Shared {
         run.index = index;
         run.behind = record.queue.len();
         run.requests = core::mem::take(&mut record.requests);
+        run.written = record.queued() > 0;
         run.phase = record.phase;
         run.key = record.key;
         run.idle = group.settings.idle;
@@ -159,9 +168,9 @@ impl Shared {
         if core::mem::take(&mut record.application_wanted) && outcome.unread {
             notices |= notice::RECEIVED;
         }
-        if record.send_blocked && outcome.roomy {
-            record.send_blocked = false;
-            notices |= notice::SENT;
+        if record.send_blocked && outcome.roomy && record.queued() == 0 {
+            (record.send_blocked, record.held) = (false, false);
+            notices |= notice::SENT | core::mem::take(&mut record.withheld);
         }
         if let (Some(watch), Some(endpoint)) = (&mut record.watch, &mut record.endpoint) {
             let mut states = outcome.states;
@@ -176,6 +185,7 @@ impl Shared {
             self.untold += 1;
         }
         record.notices |= notices;
+        record.finish();
         // More frames may have come, or the application may have asked, while it was gone.
         let again =
             outcome.again || core::mem::take(&mut record.stack_wanted) || record.requests != 0;
@@ -188,6 +198,16 @@ impl Shared {
         after.quiet = self.untold == 0;
         after.last = self.groups[group as usize].ready.is_empty();
         after
+    }
+
+    /// Hands a piece of what was written to the socket that is out for a run; false when there is none, or
+    /// no room.
+    pub(crate) fn refill(&mut self, index: u32, endpoint: &mut Endpoint) -> bool {
+        let Some(queue) = &mut self.records[index].outgoing else { return false };
+        // Refused when nothing can be sent any more.
+        let taken = endpoint.socket().send_slice(queue.piece()).unwrap_or(0);
+        queue.took(taken);
+        taken > 0
     }
 
     /// Notes what a run seldom leads to, while the endpoint is still out. True when the connection is

@@ -22,6 +22,7 @@
 use crate::ip::endpoint::Endpoint;
 use crate::table::flow_key::FlowKey;
 use crate::table::index::NONE;
+use crate::table::outgoing::Outgoing;
 use crate::table::queue::Queue;
 use crate::table::waiter::Waiter;
 use crate::types::error::ConnectionError;
@@ -45,7 +46,23 @@ pub(crate) mod notice {
 pub(crate) mod request {
     pub(crate) const CLOSE: u8 = 1;
     pub(crate) const ABORT: u8 = 2;
+    /// With `ABORT`: more was written than there is room for.
+    pub(crate) const OVERFLOW: u8 = 4;
 }
+
+/// How far the application's half of a connection is from its end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(crate) enum Ending {
+    #[default]
+    Open,
+    /// A FIN is to be sent when nothing is left that goes before it.
+    Wanted,
+    /// It has been asked for.
+    Closed,
+}
+
+/// What was written and waits for room.
+pub(crate) type WriteQueue = Outgoing<Lent<[u8]>>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Phase {
@@ -97,8 +114,16 @@ pub(crate) struct Record {
     pub(crate) told: bool,
     pub(crate) stack_wanted: bool,
     pub(crate) application_wanted: bool,
-    /// A send was short: the application waits for room.
+    /// A send was short, or the queue is filling up: the application waits for room.
     pub(crate) send_blocked: bool,
+    /// What was written and waits for room; made when it is first needed, and kept.
+    pub(crate) outgoing: Option<Lent<WriteQueue>>,
+    /// It was accepted, its queue was more than half full, and has not been empty since: what has been received
+    /// is not told.
+    pub(crate) held: bool,
+    /// What is told when it is empty.
+    pub(crate) withheld: u8,
+    pub(crate) ending: Ending,
     /// The application watches the socket's state.
     pub(crate) watch: Option<Watch>,
     /// In one of the stack's waiting lists, and the one behind it there.
@@ -135,6 +160,10 @@ impl Record {
             stack_wanted: false,
             application_wanted: false,
             send_blocked: false,
+            outgoing: None,
+            held: false,
+            withheld: 0,
+            ending: Ending::Open,
             watch: None,
             waiting: false,
             next_waiting: None,
@@ -144,6 +173,37 @@ impl Record {
             next: NONE,
             listed: false,
         }
+    }
+
+    /// Bytes that wait in its queue.
+    #[inline]
+    pub(crate) fn queued(&self) -> usize {
+        self.outgoing.as_ref().map_or(0, |queue| queue.used())
+    }
+
+    /// Bytes that there is room for in the send buffer: none while others are in front, or while
+    /// somebody is at work on the endpoint.
+    pub(crate) fn room(&mut self) -> usize {
+        // The socket of one that connects still is what the last connection left of it.
+        if self.phase == Phase::Connecting || self.queued() > 0 {
+            return 0;
+        }
+        self.endpoint.as_mut().map_or(0, |endpoint| endpoint.room())
+    }
+
+    /// Asks for the FIN that is wanted, if the application has been told everything, and nothing waits for
+    /// room any more. Says whether it has.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> bool {
+        let due = self.ending == Ending::Wanted
+            && self.notices | self.withheld == 0
+            && !self.send_blocked
+            && self.queued() == 0;
+        if due {
+            self.ending = Ending::Closed;
+            self.requests |= request::CLOSE;
+        }
+        due
     }
 
     /// Whether the flow table has it.

@@ -8,6 +8,7 @@ pub(crate) mod grow;
 pub(crate) mod handle;
 pub(crate) mod index;
 pub(crate) mod lost_buffers;
+pub(crate) mod outgoing;
 pub(crate) mod port;
 pub(crate) mod priorities;
 pub(crate) mod queue;

@@ -3,7 +3,7 @@
 //! All of it lies behind one dispatch ceiling and is only touched in short sections: none takes time
 //! in proportion to anything.
 
-use crate::table::connection_record::{Events, Phase, Record};
+use crate::table::connection_record::{Ending, Events, Phase, Record};
 use crate::table::flow::FlowTable;
 use crate::table::flow_key::FlowKey;
 use crate::table::index::{Directory, NONE};
@@ -288,6 +288,12 @@ impl Shared {
         record.stack_wanted = false;
         record.application_wanted = false;
         record.send_blocked = false;
+        record.held = false;
+        record.withheld = 0;
+        record.ending = Ending::Open;
+        if let Some(queue) = &mut record.outgoing {
+            queue.clear();
+        }
         record.watch = None;
         if let Some(endpoint) = &mut record.endpoint {
             endpoint.forget();

@@ -63,6 +63,8 @@ pub struct Counters {
     pub half_open: u64,
     /// Connections in TIME-WAIT that were cut short because their listener needed the place.
     pub time_wait_recycled: u64,
+    /// Connections reset because more was written than their queues had room for.
+    pub write_overflows: u64,
     /// Resets dropped because they did not have the expected sequence number (RFC 5961).
     pub resets_ignored: u64,
     /// Segments and datagrams that reached no socket.

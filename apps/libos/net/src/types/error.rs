@@ -73,6 +73,8 @@ pub enum ConnectionError {
     TimedOut,
     /// The interface lost the connection's local address.
     AddressLost,
+    /// The application has written more than the connection's queue has room for, or there was no memory for it.
+    WriteOverflow,
 }
 
 impl fmt::Display for ConnectionError {
@@ -82,6 +84,7 @@ impl fmt::Display for ConnectionError {
             Self::Reset => "the peer reset the connection",
             Self::TimedOut => "the peer does not answer",
             Self::AddressLost => "the interface lost the connection's address",
+            Self::WriteOverflow => "more was written than the connection's queue has room for",
         })
     }
 }

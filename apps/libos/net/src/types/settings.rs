@@ -99,6 +99,8 @@ pub struct TcpSettings {
     pub receive_buffer: usize,
     /// Bytes of a connection's send buffer.
     pub send_buffer: usize,
+    /// Bytes that may be written beyond what the send buffer has room for.
+    pub queue: usize,
     /// How long a connection may hear nothing.
     pub idle: Option<Duration>,
     /// When an idle connection asks for a sign of life.
@@ -113,6 +115,7 @@ impl Default for TcpSettings {
             connections: 256,
             receive_buffer: 4096,
             send_buffer: 8192,
+            queue: 16 << 10,
             idle: None,
             keep_alive: None,
         }

@@ -255,7 +255,7 @@ impl Noting {
         }
         self.sent[slot] += connection.send(rest).unwrap_or(0);
         if self.close_after_greeting && self.sent[slot] == self.greeting.len() {
-            connection.close();
+            connection.finish();
         }
     }
 }
@@ -300,7 +300,7 @@ impl TcpService<SimKernel> for Noting {
     fn closed(&mut self, connection: &SimConnection) {
         self.note("closed");
         if !self.stay {
-            connection.close();
+            connection.finish();
         }
     }
 

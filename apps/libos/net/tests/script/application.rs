@@ -115,6 +115,7 @@ impl TcpService<SimKernel> for Application {
             ConnectionError::Reset => "reset",
             ConnectionError::TimedOut => "timed-out",
             ConnectionError::AddressLost => "address-lost",
+            ConnectionError::WriteOverflow => "write-overflow",
         });
     }
 

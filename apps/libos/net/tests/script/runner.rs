@@ -125,7 +125,7 @@ impl Runner {
             What::Open(port) => self.open(*port),
             What::Emit(packet) => self.emit(packet),
             What::Send(count) => self.call(|app, connection| app.send(connection, *count)),
-            What::Close => self.call(|_, connection| connection.close()),
+            What::Close => self.call(|_, connection| connection.finish()),
             What::Abort => self.call(|_, connection| connection.abort()),
             What::Read(count) => {
                 let mut read = 0;
