@@ -2,61 +2,13 @@
 
 use crate::common;
 use common::raw::{ACK, FIN, PEER, PSH, RST, SYN, Segment, introduce, segments};
+use common::server::{PORT, Server};
 use common::{Host, Noting, pattern};
 use reflex_event::{Context, Instant};
 use reflex_net::Error;
 use reflex_testkit::{Clock, Trace};
 use std::net::SocketAddrV4;
 use std::time::Duration;
-
-const PORT: u16 = 80;
-
-struct Server {
-    clock: Clock,
-    host: Host,
-    trace: Trace,
-    service: Context<Noting>,
-}
-
-impl Server {
-    fn new(change: impl FnOnce(&mut Noting)) -> Self {
-        let clock = Clock::default();
-        clock.set(Instant::from_nanos(1_000_000_000));
-        let host = Host::new(&clock, 1, 7);
-        let trace = Trace::default();
-        let mut service = Noting::new("s", &trace);
-        change(&mut service);
-        let service = host.kernel.context(service, 1 << 20);
-        host.net.listen(PORT).connections(4).serve(service).unwrap();
-        host.exchange(&clock, &introduce(host.address));
-        Self { clock, host, trace, service }
-    }
-
-    /// Feeds a segment and collects the answers.
-    fn feed(&self, segment: &Segment) -> Vec<Segment> {
-        let frame = segment.frame(self.host.mac, self.host.address);
-        segments(&self.host.exchange(&self.clock, &frame))
-    }
-
-    fn pass(&self, time: Duration) -> Vec<Segment> {
-        segments(&self.host.pass(&self.clock, time))
-    }
-
-    /// Opens a connection from `port`; its first byte is number 1001. Returns what to acknowledge.
-    fn open(&self, port: u16) -> u32 {
-        let answer = self.feed(&Segment::new(port, PORT, SYN, 1000, 0));
-        assert_eq!(answer.len(), 1, "{answer:?}");
-        assert_eq!((answer[0].flags, answer[0].acknowledgement), (SYN | ACK, 1001));
-        let ack = answer[0].sequence.wrapping_add(1);
-        let answer = self.feed(&Segment::new(port, PORT, ACK, 1001, ack));
-        assert!(answer.iter().all(|segment| segment.flags & RST == 0));
-        ack
-    }
-
-    fn state<R>(&self, look: impl FnOnce(&mut Noting) -> R) -> R {
-        self.host.kernel.state(self.service, look)
-    }
-}
 
 #[test]
 fn handlers_are_called_in_order_and_the_answer_carries_the_acknowledgement() {

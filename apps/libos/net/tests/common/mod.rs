@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "public to the tests")]
 
 pub mod raw;
+pub mod server;
 
 use reflex_event::{EventSystem, Instant, Priority};
 use reflex_hil::Frame;
