@@ -7,7 +7,8 @@
 //!    what each is, and it is queued with its connection, listener or socket. `connection_run` has one
 //!    connection run, `accept` makes connections, `unmatched` answers everything else.
 //! 2. `table`: what the stack and the applications share, flows, ports, records and queues.
-//! 3. `ip`: `interface` drives smoltcp through `device`, with `next_hop`, `neighbour` and `resolution` (ARP and
+//! 3. `ip`: `interface` drives smoltcp through `device`, with `segment` and `tcp` (what TCP asks for and smoltcp
+//!    does not do), `next_hop`, `neighbour` and `resolution` (ARP and
 //!    neighbour discovery) in front of it, `dhcp` beside it, and `own_address`, which watches for others with
 //!    ours.
 //! 4. `api`: the application's context, in which its [`TcpService`] or [`UdpService`] is called through
@@ -49,10 +50,7 @@
 //! # Left out
 //!
 //! IPv6 but for that; IPv4 fragments, which are dropped and counted; IPv4 options, which are ignored;
-//! multicast groups; path MTU discovery; connections to the interface's own address; challenge
-//! ACKs for resets that are not exact (RFC 5961, 3.2; such resets are dropped); initial sequence
-//! numbers as a keyed hash (RFC 6528): they are drawn from a generator that is seeded from the
-//! kernel's, but is not a cryptographic one; SYN cookies.
+//! multicast groups; path MTU discovery; connections to the interface's own address; SYN cookies.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -58,9 +58,14 @@ fn only_a_reset_with_the_exact_number_ends_a_connection() {
     server.trace.take();
     // Unacknowledged data moves the expected number on, though no ACK has said so yet.
     server.feed(&Segment::new(4000, PORT, ACK, 1001, ack).with(b"1234"));
+    // A number that is expected later may be that of a peer of which something was lost: it is asked.
+    let mut answers = Vec::new();
     for sequence in [1000, 1001, 1004, 1006, 1100, 2000, 0, u32::MAX] {
-        assert_eq!(server.feed(&Segment::new(4000, PORT, RST, sequence, 0)), []);
+        answers.extend(server.feed(&Segment::new(4000, PORT, RST, sequence, 0)));
     }
+    let challenges: Vec<_> =
+        answers.iter().map(|it| (it.flags, it.sequence, it.acknowledgement)).collect();
+    assert_eq!(challenges, [(ACK, ack, 1005)], "one a second");
     assert_eq!(server.host.net.counters().resets_ignored, 8);
     assert_eq!(server.trace.take(), ["s received"]);
     server.feed(&Segment::new(4000, PORT, RST, 1005, 0));

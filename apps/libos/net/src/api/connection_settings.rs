@@ -34,8 +34,10 @@ macro_rules! connection_settings {
             self
         }
 
-        /// Connections that have not heard from their peer for so long fail as timed out. Without this
-        /// only those fail that have data unacknowledged for two minutes.
+        /// Connections that have not heard from their peer for so long fail as timed out;
+        /// [`Duration::MAX`](core::time::Duration::MAX): never, unless they have bytes unacknowledged. When
+        /// neither this nor [`keep_alive`](Self::keep_alive) is said, an idle peer is asked for a sign of life after two
+        /// hours, and has failed ten minutes later.
         pub fn timeout(mut self, idle: core::time::Duration) -> Self {
             self.settings.idle = Some(idle);
             self
@@ -45,7 +47,14 @@ macro_rules! connection_settings {
         /// [`timeout`](Self::timeout), four intervals without one end them.
         pub fn keep_alive(mut self, interval: core::time::Duration) -> Self {
             self.settings.keep_alive = Some(interval);
-            self.settings.idle = self.settings.idle.or(Some(interval.saturating_mul(4)));
+            self
+        }
+
+        /// How long a connection may stand still once our side is closed: nothing of what was left to be
+        /// sent is acknowledged, and nothing comes. A minute unless said otherwise; then it is reset,
+        /// and fails as timed out.
+        pub fn linger(mut self, limit: core::time::Duration) -> Self {
+            self.settings.linger = limit;
             self
         }
     };

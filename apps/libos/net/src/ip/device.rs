@@ -6,6 +6,7 @@
 
 use crate::ip::checksum::Sum;
 use crate::ip::header::{ADDRESSES, ETHERNET, TCP};
+use crate::ip::tcp::bare::HEADERS;
 use reflex_hil::Transmit;
 use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
@@ -24,6 +25,8 @@ pub(crate) struct Port<'a> {
     pub(crate) room: usize,
     /// Packets sent.
     pub(crate) sent: u32,
+    /// Bytes behind headers without options, of packets sent and lost.
+    pub(crate) text: u32,
     /// Packets lost for want of a buffer or a hop.
     pub(crate) lost: u32,
     /// Where packets go that are lost.
@@ -98,6 +101,7 @@ pub(crate) struct Outgoing<'t> {
     own: &'t [u8; 6],
     hop: Option<[u8; 6]>,
     sent: &'t mut u32,
+    text: &'t mut u32,
     lost: &'t mut u32,
     room: &'t mut usize,
     scratch: &'t mut [u8],
@@ -111,6 +115,7 @@ fn outgoing<'t>(port: &'t mut Port<'_>) -> Outgoing<'t> {
         own: &port.own,
         hop,
         sent: &mut port.sent,
+        text: &mut port.text,
         lost: &mut port.lost,
         room: &mut port.room,
         scratch: &mut *port.scratch,
@@ -120,6 +125,7 @@ fn outgoing<'t>(port: &'t mut Port<'_>) -> Outgoing<'t> {
 impl smoltcp::phy::TxToken for Outgoing<'_> {
     #[inline]
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
+        *self.text += (length as u32).saturating_sub(HEADERS as u32);
         let mut write = Some(write);
         let mut result = None;
         if let Some(hop) = self.hop {

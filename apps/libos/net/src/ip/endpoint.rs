@@ -1,12 +1,10 @@
 //! A connection's socket, with what only its holder may touch.
 
+use crate::ip::tcp::limits::{Doubt, Standstill};
 use reflex_event::Instant;
 use reflex_memory::{Lent, Pool};
 use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp;
-
-/// Between two questions for a peer's window: the least time-out of a retransmission (RFC 6298, 2.4).
-const PROBE: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(1);
 
 /// Where a connection's packets go next, as it was last looked up.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +28,18 @@ pub(crate) struct Endpoint {
     pub(crate) armed: Option<Instant>,
     /// What the peer's next segment begins with (RCV.NXT, RFC 9293).
     pub(crate) expected: u32,
-    /// The newest acknowledgement that the peer has sent (SND.UNA), once it has sent one.
-    pub(crate) acknowledged: Option<u32>,
+    /// The newest acknowledgement that the peer has sent (SND.UNA); before that, our SYN's number.
+    pub(crate) acknowledged: u32,
+    /// The peer's window, as its last segment has it.
+    pub(crate) window: u16,
     pub(crate) fin_received: bool,
-    /// The peer is asked for its window, as smoltcp does not: see `Engine::is_stalled`.
-    pub(crate) probing: bool,
+    pub(crate) doubt: Doubt,
+    /// Between two questions to an idle peer.
+    pub(crate) keep_alive: Option<smoltcp::time::Duration>,
+    /// A peer that gives no answer to the first of these is asked more often.
+    pub(crate) insists: bool,
+    /// How long it has been standing still.
+    pub(crate) standstill: Option<Standstill>,
     /// `connect` has been called on the socket.
     pub(crate) started: bool,
     /// Something of this connection may outlive the socket's own reset: see `recycle`.
@@ -60,9 +65,13 @@ impl Endpoint {
             hop: Hop::UNKNOWN,
             armed: None,
             expected: 0,
-            acknowledged: None,
+            acknowledged: 0,
+            window: 0,
             fin_received: false,
-            probing: false,
+            doubt: Doubt::None,
+            keep_alive: None,
+            insists: false,
+            standstill: None,
             started: false,
             needs_reset: false,
             retired: false,
@@ -100,28 +109,21 @@ impl Endpoint {
         self.sockets.get_mut(SocketHandle::default())
     }
 
-    /// Begins to ask the peer for its window, by keep-alives, which it has to answer (RFC 9293, 3.8.4).
-    pub(crate) fn probe(&mut self) {
-        self.socket().set_keep_alive(Some(PROBE));
-        self.probing = true;
-    }
-
-    /// Asks no more when everything has been heard.
+    /// Whether its timer has gone off.
     #[inline]
-    pub(crate) fn probed(&mut self) {
-        if self.probing && self.socket().send_queue() == 0 {
-            self.socket().set_keep_alive(None);
-            self.probing = false;
-        }
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
+        self.armed.take_if(|armed| *armed <= now).is_some()
     }
 
     /// Forgets the connection it served, but for the timer that may still be set.
     pub(crate) fn forget(&mut self) {
         self.hop = Hop::UNKNOWN;
         self.expected = 0;
-        self.acknowledged = None;
+        self.acknowledged = 0;
+        self.window = 0;
         self.fin_received = false;
-        self.probing = false;
+        self.doubt = Doubt::None;
+        self.standstill = None;
         self.started = false;
     }
 }

@@ -8,6 +8,7 @@ use crate::ip::neighbour::{Answer, Neighbours};
 use crate::ip::rate_limit::Limiter;
 use crate::ip::routes::Routes;
 use crate::ip::station::Station;
+use crate::ip::tcp::sequence::{Secret, seed_of};
 use crate::ip::time::time;
 use crate::ip::watch::Watch;
 use crate::types::counters::Tally;
@@ -30,10 +31,13 @@ pub(crate) struct Engine {
     pub(crate) interface: Interface,
     pub(crate) transmit: Box<dyn Transmit>,
     scratch: Vec<u8>,
+    /// Where a segment is written that its socket is to hear otherwise than it came.
+    pub(crate) copy: Vec<u8>,
     /// No socket: what smoltcp answers by itself.
     empty: SocketSet<'static>,
     pub(crate) neighbours: Neighbours,
     pub(crate) limiter: Limiter,
+    pub(crate) secret: Secret,
     pub(crate) mac: [u8; 6],
     /// Longest IPv4 packet: what the interface carries, or less, where the network does.
     pub(crate) mtu: usize,
@@ -70,11 +74,14 @@ pub(crate) enum Egress {
 /// (RFC 6298, 2.1).
 const LONG: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(1);
 
+/// Later than this it is none: no time-out of a retransmission, and none between probes of a window, is longer.
+const LONGEST: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(61);
+
 impl Engine {
     pub(crate) fn new(
         mut transmit: Box<dyn Transmit>,
         seed: u64,
-        key: &[u8; 16],
+        [key, secret]: [&[u8; 16]; 2],
         limiter: Limiter,
         now: Instant,
     ) -> Self {
@@ -82,14 +89,17 @@ impl Engine {
         let mtu = transmit.mtu();
         // ICMP errors carry at most 576 bytes, echo replies as much as the request.
         let mut scratch = alloc::vec![0; mtu.max(576)];
-        let interface = smoltcp_interface(&mut *transmit, &mut scratch, mtu, seed, now);
+        let copy = alloc::vec![0; mtu.max(576)];
+        let interface = smoltcp_interface(&mut *transmit, &mut scratch, mtu, seed, time(now));
         Self {
             interface,
             transmit,
             scratch,
+            copy,
             empty: SocketSet::new(&mut [][..]),
             neighbours: Neighbours::new(key),
             limiter,
+            secret: Secret::new(secret),
             mac,
             mtu,
             address: None,
@@ -119,9 +129,21 @@ impl Engine {
         if self.mtu == before {
             return;
         }
+        self.renew_interface(seed, time(now));
+    }
+
+    /// Makes smoltcp's interface anew: it keeps nothing but what it was made with, and the address.
+    fn renew_interface(&mut self, seed: u64, now: Time) {
         let Self { transmit, scratch, mtu, .. } = self;
         self.interface = smoltcp_interface(&mut **transmit, scratch, *mtu, seed, now);
         self.tell_address();
+    }
+
+    /// Has the next connection of `endpoint` begin with the sequence number `number`: of all sockets it has to be
+    /// the next that sends or answers a SYN.
+    pub(crate) fn choose_sequence(&mut self, endpoint: &mut Endpoint, number: u32, now: Time) {
+        endpoint.acknowledged = number;
+        self.renew_interface(seed_of(number), now);
     }
 
     /// Gives the interface another address, or none, or the same one other routes.
@@ -178,6 +200,7 @@ impl Engine {
             hop,
             room: self.room,
             sent: 0,
+            text: 0,
             lost: 0,
             scratch: &mut self.scratch,
         };
@@ -189,7 +212,8 @@ impl Engine {
         self.tally.replies_dropped += u64::from(lost);
     }
 
-    /// Whether there is something to be sent, and nothing that smoltcp would do about it but fail at last.
+    /// Whether there is something to be sent, and nothing that smoltcp would do about it but fail at last, or
+    /// ask an idle peer.
     ///
     /// That is so when the window was closed while bytes were under way, and these were then to be sent again:
     /// smoltcp finds no room for that, and sets no timer (RFC 9293, 3.8.6.1, wants one). Should the peer's next
@@ -205,9 +229,9 @@ impl Engine {
     fn waits_for_ever(&mut self, endpoint: &mut Endpoint, now: Time) -> bool {
         let patience = endpoint.socket().timeout();
         endpoint.socket().set_timeout(None);
-        let never = self.interface.poll_at(now, &endpoint.sockets).is_none();
+        let due = self.interface.poll_at(now, &endpoint.sockets);
         endpoint.socket().set_timeout(patience);
-        never && endpoint.socket().is_active()
+        due.is_none_or(|due| due > now + LONGEST) && endpoint.socket().is_active()
     }
 
     /// Sends what the connection has to send, or asks for the peer's window. `fin_sent`: before this run.
@@ -219,14 +243,15 @@ impl Engine {
         now: Time,
         fin_sent: bool,
     ) -> Egress {
-        endpoint.probed();
         let mut stuck = false;
         for round in 0..=EGRESS {
             match self.interface.poll_at(now, &endpoint.sockets) {
                 Some(at) if at <= now => {}
                 until if !self.is_stalled(until, endpoint, now) => return Egress::Until(until),
                 _ => {
-                    endpoint.probe();
+                    // The peer's window is closed: told so once more, smoltcp asks for it.
+                    endpoint.window = 0;
+                    self.hear_again(endpoint, now);
                     continue;
                 }
             }
@@ -269,25 +294,32 @@ impl Engine {
             hop,
             room: self.room,
             sent: 0,
+            text: 0,
             lost: 0,
             scratch: &mut self.scratch,
         };
         let result = self.interface.poll_egress(now, &mut port, &mut endpoint.sockets);
-        let (sent, lost, room) = (port.sent, port.lost, port.room);
+        let (sent, text, lost, room) = (port.sent, port.text, port.lost, port.room);
+        if text > 0 && endpoint.socket().send_queue() == 0 {
+            // There is none, so it was a question to an idle peer.
+            self.has_asked(endpoint, now);
+        }
         self.tally.sent += u64::from(sent);
         self.tally.unreachable += u64::from(lost);
         self.room = room;
         result
     }
 
-    /// A packet for no socket: echo requests, closed ports.
+    /// A packet for no socket: echo requests, closed ports, protocols that we do not speak.
     pub(crate) fn unmatched(&mut self, frame: &Frame, now: Instant) {
         let Some((packet, payload)) = header::packet(frame) else { return };
-        let short = match packet[9] {
-            header::TCP => payload.len() < 20,
-            _ => payload.len() < 8,
+        let intact = match packet[9] {
+            header::TCP => payload.len() >= 20 && header::is_intact(packet, payload),
+            header::UDP | header::ICMP => payload.len() >= 8 && header::is_intact(packet, payload),
+            // Where its checksum is, is unknown.
+            _ => true,
         };
-        if short || !header::is_intact(packet, payload) {
+        if !intact {
             self.tally.bad_checksum += 1;
             return;
         }
@@ -314,6 +346,7 @@ impl Engine {
             hop: None,
             room: 1,
             sent: 0,
+            text: 0,
             lost: 0,
             scratch: &mut self.scratch,
         };
@@ -346,13 +379,23 @@ fn smoltcp_interface(
     scratch: &mut [u8],
     mtu: usize,
     seed: u64,
-    now: Instant,
+    now: Time,
 ) -> Interface {
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
     let own = transmit.mac();
-    let mut port =
-        Port { packet: None, transmit, own, mtu, hop: None, room: 0, sent: 0, lost: 0, scratch };
+    let mut port = Port {
+        packet: None,
+        transmit,
+        own,
+        mtu,
+        hop: None,
+        room: 0,
+        sent: 0,
+        text: 0,
+        lost: 0,
+        scratch,
+    };
     debug_assert_eq!(capabilities(mtu).max_transmission_unit, mtu);
-    Interface::new(config, &mut port, time(now))
+    Interface::new(config, &mut port, now)
 }

@@ -18,5 +18,6 @@ pub(crate) mod routes;
 pub(crate) mod segment;
 pub(crate) mod socket_reset;
 pub(crate) mod station;
+pub(crate) mod tcp;
 pub(crate) mod time;
 pub(crate) mod watch;

@@ -1,11 +1,100 @@
-//! A segment on its way to its socket: what smoltcp does not look at is looked at here.
+//! A segment on its way to its socket. What is in order goes to smoltcp as it is; everything else is judged
+//! first, in `tcp/arrival.rs`.
 
 use crate::ip::endpoint::Endpoint;
 use crate::ip::header::{self};
 use crate::ip::interface::Engine;
+use crate::ip::tcp::bare::Bare;
+use crate::ip::tcp::limits::Doubt;
 use reflex_hil::Frame;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Instant as Time;
+
+/// The flags that say what a segment is.
+const KIND: u8 = header::FIN | header::SYN | header::RST | header::ACK;
+
+/// A segment, with the fields that it is judged by.
+#[derive(Clone, Copy)]
+pub(crate) struct Segment<'f> {
+    /// The IPv4 packet.
+    pub(crate) packet: &'f [u8],
+    pub(crate) flags: u8,
+    pub(crate) sequence: u32,
+    pub(crate) acknowledgement: u32,
+    pub(crate) window: u16,
+    /// Bytes in front of the text, from the packet's first on.
+    pub(crate) headers: usize,
+}
+
+impl<'f> Segment<'f> {
+    /// The segment `payload` of `packet`: 20 bytes at least, with a data offset that was checked.
+    #[inline]
+    fn new(packet: &'f [u8], payload: &[u8]) -> Self {
+        let header = usize::from(payload[12] >> 4) * 4;
+        Self {
+            packet,
+            flags: payload[13] & KIND,
+            sequence: header::word(payload, 4),
+            acknowledgement: header::word(payload, 8),
+            window: u16::from_be_bytes([payload[14], payload[15]]),
+            headers: (packet.len() - payload.len() + header).min(packet.len()),
+        }
+    }
+
+    /// Its text.
+    pub(crate) fn text(&self) -> &'f [u8] {
+        &self.packet[self.headers..]
+    }
+
+    /// Its headers alone, without options.
+    pub(crate) fn bare(&self) -> Bare {
+        let ports = header::word(self.packet, usize::from(self.packet[0] & 15) * 4);
+        let address = |at| header::word(self.packet, at).to_be_bytes();
+        Bare {
+            source: (address(header::ADDRESSES), (ports >> 16) as u16),
+            destination: (address(header::ADDRESSES + 4), ports as u16),
+            flags: self.flags,
+            sequence: self.sequence,
+            acknowledgement: self.acknowledgement,
+            window: self.window,
+        }
+    }
+
+    pub(crate) fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// SEG.LEN: what it occupies of the sequence numbers, but for a SYN.
+    pub(crate) fn length(&self) -> u32 {
+        (self.packet.len() - self.headers) as u32 + u32::from(self.has(header::FIN))
+    }
+}
+
+/// A socket before it heard a segment.
+#[derive(Clone, Copy)]
+pub(crate) struct Heard {
+    pub(crate) state: State,
+    /// Bytes that the application has not taken yet.
+    pub(crate) unread: usize,
+    /// Bytes that the peer has not acknowledged, sent or not.
+    pub(crate) unacknowledged: usize,
+    /// Bytes that there is room for.
+    pub(crate) room: usize,
+}
+
+impl Heard {
+    #[inline]
+    pub(crate) fn of(endpoint: &mut Endpoint) -> Self {
+        let socket = endpoint.socket();
+        let unread = socket.recv_queue();
+        Self {
+            state: socket.state(),
+            unread,
+            unacknowledged: socket.send_queue(),
+            room: socket.recv_capacity() - unread,
+        }
+    }
+}
 
 impl Engine {
     /// A segment of the connection of `endpoint`: checked, then processed by its socket. True
@@ -23,87 +112,34 @@ impl Engine {
             self.tally.bad_checksum += 1;
             return false;
         }
-        let flags = payload[13];
-        let sequence = header::word(payload, 4);
-        let socket = endpoint.socket();
-        let (before, queued) = (socket.state(), socket.recv_queue());
-        // One more than the bytes, for the FIN.
-        let most = socket.send_capacity() + 1;
-        let reset = flags & header::RST != 0;
-        let synchronised = !matches!(before, State::Listen | State::SynSent);
-        if reset && synchronised && sequence != endpoint.expected {
-            // RFC 5961, 3.2. The challenge that a peer in good faith would be sent is left to
-            // our retransmission or keep-alive, which that peer resets again, rightly.
-            self.tally.resets_ignored += 1;
-            return false;
-        }
-        let acknowledgement = header::word(payload, 8);
-        if flags & (header::ACK | header::SYN | header::RST) == header::ACK {
-            let newer = is_newer(acknowledgement, endpoint.acknowledged, most);
-            if newer && synchronised && is_old(payload, endpoint) {
-                // smoltcp ignores what an old segment acknowledges. When both sides retransmit
-                // at the same time, with their sequence numbers set back, neither would ever
-                // hear the other. An old segment without its old bytes is an acceptable one
-                // (RFC 9293, 3.10.7.4), so that is heard first; the segment itself, fed as it
-                // is, is then answered, in case our acknowledgement was lost.
-                let trimmed = trim(packet, payload, endpoint.expected);
-                self.ingress(&trimmed, hop, Some(&mut endpoint.sockets), now);
-            }
-            if newer || !synchronised {
-                endpoint.acknowledged = Some(acknowledgement);
-            }
+        let segment = Segment::new(packet, payload);
+        let before = Heard::of(endpoint);
+        let acknowledged = segment.acknowledgement.wrapping_sub(endpoint.acknowledged) as usize;
+        let in_order = before.state == State::Established
+            && segment.flags == header::ACK
+            && segment.sequence == endpoint.expected
+            && packet.len() - segment.headers <= before.room
+            && acknowledged <= before.unacknowledged
+            && endpoint.doubt == Doubt::None;
+        if !in_order {
+            return self.judge(&segment, before, endpoint, (hop, now));
         }
         self.ingress(packet, hop, Some(&mut endpoint.sockets), now);
-        let socket = endpoint.socket();
-        let (after, arrived) = (socket.state(), socket.recv_queue().wrapping_sub(queued));
-        if !synchronised {
-            if matches!(after, State::SynReceived | State::Established) {
-                endpoint.expected = sequence.wrapping_add(1);
-            }
-            return reset;
-        }
-        endpoint.expected = endpoint.expected.wrapping_add(arrived as u32);
-        if !endpoint.fin_received && is_half_closed(after) && !is_half_closed(before) {
-            endpoint.fin_received = true;
-            endpoint.expected = endpoint.expected.wrapping_add(1);
-        }
-        reset
+        endpoint.note_text(before);
+        endpoint.window = segment.window;
+        false
     }
 }
 
-/// Whether the peer has said that it sends no more.
-fn is_half_closed(state: State) -> bool {
-    matches!(state, State::CloseWait | State::Closing | State::LastAck | State::TimeWait)
-}
-
-/// Whether an acknowledgement is of more than the ones before, and of no more than the `most` that can be under
-/// way: numbers that somebody has made up are not noted.
-#[inline]
-fn is_newer(acknowledgement: u32, before: Option<u32>, most: usize) -> bool {
-    before.is_none_or(|before| {
-        let more = acknowledgement.wrapping_sub(before) as usize;
-        more > 0 && more <= most
-    })
-}
-
-/// Whether all that `segment` occupies was received before, and not long ago.
-fn is_old(segment: &[u8], endpoint: &mut Endpoint) -> bool {
-    let header = usize::from(segment[12] >> 4) * 4;
-    let length = segment.len().saturating_sub(header) as u32;
-    let length = length + u32::from(segment[13] & header::FIN);
-    let behind = endpoint.expected.wrapping_sub(header::word(segment, 4));
-    behind > 0 && length <= behind && behind as usize <= endpoint.socket().recv_capacity()
-}
-
-/// `packet` with neither bytes nor options, beginning at `sequence`.
-fn trim(packet: &[u8], segment: &[u8], sequence: u32) -> [u8; 40] {
-    let mut trimmed = [0; 40];
-    trimmed[..20].copy_from_slice(&packet[..20]);
-    trimmed[0] = 0x45;
-    trimmed[2..4].copy_from_slice(&[0, 40]);
-    trimmed[20..].copy_from_slice(&segment[..20]);
-    trimmed[24..28].copy_from_slice(&sequence.to_be_bytes());
-    trimmed[32] = 0x50;
-    trimmed[33] = header::ACK;
-    trimmed
+impl Endpoint {
+    /// Keeps RCV.NXT and SND.UNA as the socket has them, which does not tell: by what it has taken in and
+    /// let go of.
+    #[inline]
+    pub(crate) fn note_text(&mut self, before: Heard) {
+        let socket = self.socket();
+        let arrived = socket.recv_queue().wrapping_sub(before.unread) as u32;
+        let released = before.unacknowledged.wrapping_sub(socket.send_queue()) as u32;
+        self.expected = self.expected.wrapping_add(arrived);
+        self.acknowledged = self.acknowledged.wrapping_add(released);
+    }
 }

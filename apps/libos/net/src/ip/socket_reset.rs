@@ -7,10 +7,10 @@
 //! sending data clears. The last can stay set when nothing but a FIN was retransmitted; such a
 //! socket is marked, and is played a short connection with packets that go nowhere.
 
-use crate::ip::checksum::Sum;
 use crate::ip::endpoint::Endpoint;
-use crate::ip::header::{self, TCP};
+use crate::ip::header;
 use crate::ip::interface::Engine;
+use crate::ip::tcp::bare::{Bare, HEADERS};
 use crate::ip::time::smoltcp_duration;
 use crate::types::settings::{ACK_DELAY, HANDSHAKE, TcpSettings};
 use smoltcp::socket::tcp::CongestionControl;
@@ -34,12 +34,14 @@ impl Engine {
         socket.abort();
         socket.set_congestion_control(CongestionControl::Reno);
         socket.set_timeout(Some(smoltcp_duration(HANDSHAKE)));
-        socket.set_keep_alive(settings.keep_alive.map(smoltcp_duration));
+        let keep_alive = settings.question_interval().map(smoltcp_duration);
+        socket.set_keep_alive(keep_alive);
         socket.set_ack_delay(Some(smoltcp_duration(ACK_DELAY)));
         socket.set_hop_limit(None);
         // What one handler sends leaves in one run anyway; waiting for more would only delay
         // the end of an answer.
         socket.set_nagle_enabled(false);
+        (endpoint.keep_alive, endpoint.insists) = (keep_alive, settings.insists());
     }
 
     fn play_short_connection(&mut self, endpoint: &mut Endpoint, now: Time) {
@@ -65,19 +67,9 @@ impl Engine {
 }
 
 /// A segment of the played peer, as an IPv4 packet.
-fn segment(own: [u8; 4], flags: u8, sequence: u32, acknowledgement: u32) -> [u8; 40] {
-    let mut packet = [0; 40];
-    packet[..4].copy_from_slice(&[0x45, 0, 0, 40]);
-    packet[8..10].copy_from_slice(&[64, TCP]);
-    packet[12..16].copy_from_slice(&PEER);
-    packet[16..20].copy_from_slice(&own);
-    packet[20..24].copy_from_slice(&[0, 1, 0, PORT as u8]);
-    packet[24..28].copy_from_slice(&sequence.to_be_bytes());
-    packet[28..32].copy_from_slice(&acknowledgement.to_be_bytes());
-    packet[32..36].copy_from_slice(&[0x50, flags, 0x10, 0]);
-    let sum = Sum::ZERO.bytes(&packet[..20]).finish();
-    packet[10..12].copy_from_slice(&sum);
-    packet
+fn segment(own: [u8; 4], flags: u8, sequence: u32, acknowledgement: u32) -> [u8; HEADERS] {
+    let (source, destination) = ((PEER, PORT), (own, PORT));
+    Bare { source, destination, flags, sequence, acknowledgement, window: 0x1000 }.packet()
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub(crate) enum Class {
     /// Neighbour discovery.
     Nd,
     Icmp,
+    /// IPv4 to us, of a protocol that we do not speak.
+    UnknownProtocol,
     /// For the protocol beside the stack.
     Attached,
 }
@@ -111,7 +113,7 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
         UDP if own || broadcast => udp(payload, broadcast),
         // Echo requests to everyone are not answered: they serve to flood others.
         ICMP if own => Ok(Class::Icmp),
-        _ if own => Err(Bad::UnreachableProtocol),
+        _ if own => Ok(Class::UnknownProtocol),
         _ => Err(Bad::NotForUs),
     }
 }

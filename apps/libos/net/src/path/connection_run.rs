@@ -9,7 +9,8 @@
 use crate::ip::endpoint::Endpoint;
 use crate::ip::interface::{Egress, Engine};
 use crate::ip::neighbour::Answer;
-use crate::ip::time::{instant, smoltcp_duration, time};
+use crate::ip::tcp::limits::Patience;
+use crate::ip::time::{instant, time};
 use crate::path::run_state::{Outcome, Run, WaitsFor};
 use crate::path::stack::Stack;
 use crate::table::connection_record::{Phase, notice, request};
@@ -17,9 +18,7 @@ use crate::table::flow_key::FlowKey;
 use crate::table::handle::Net;
 use crate::table::waiter::Waiter;
 use crate::types::error::ConnectionError;
-use crate::types::settings::{CONNECT, FIN_WAIT, GIVE_UP, HANDSHAKE};
 use core::net::{Ipv4Addr, SocketAddrV4};
-use core::time::Duration;
 use reflex_event::{EventId, Instant, Kernel, TimerId};
 use reflex_hil::Frame;
 use smoltcp::socket::tcp::State;
@@ -96,20 +95,19 @@ impl<K: Kernel> Stack<K> {
         let at = time(now);
         let mut outcome = Outcome::default();
         let (index, phase, requests) = (run.index, run.phase, run.requests);
-        let Run { endpoint: Some(endpoint), first, behind, written, key, idle, timer, .. } = run
+        let Run { endpoint: Some(endpoint), first, behind, written, key, patience, timer, .. } =
+            run
         else {
             return outcome;
         };
         if phase == Phase::Connecting
             && !endpoint.started
-            && !engine.connect(net, index, endpoint, (key, *idle), at)
+            && !engine.connect(net, index, endpoint, (key, *patience), at)
         {
             return Outcome::failed(ConnectionError::AddressLost);
         }
         let endpoint = &mut **endpoint;
-        if endpoint.armed.is_some_and(|armed| armed <= now) {
-            endpoint.armed = None;
-        }
+        let overdue = endpoint.expire(now) && endpoint.is_overdue(*patience, now);
         let address = engine.address.map(|own| u32::from(own.address));
         let moved = address != Some(key.local);
         let before = Before::of(endpoint, phase, requests, moved);
@@ -130,7 +128,10 @@ impl<K: Kernel> Stack<K> {
         let reset = queued.feed(net, engine, endpoint, (hop, at), &mut outcome);
         // A section for each piece.
         while *written && net.with(|shared| shared.refill(index, endpoint)) {}
-        let fed = endpoint.be_patient(*idle);
+        let fed = endpoint.be_patient(*patience);
+        if overdue {
+            endpoint.socket().abort();
+        }
         if answer == Answer::Pending {
             outcome.wait = Some(WaitsFor::Neighbour);
         } else {
@@ -278,31 +279,6 @@ fn arm<K: Kernel>(
     }
 }
 
-impl Endpoint {
-    /// Sets how long the socket goes on without hearing from the peer, as its state asks for, which
-    /// is returned.
-    #[inline]
-    fn be_patient(&mut self, idle: Option<Duration>) -> State {
-        let socket = self.socket();
-        let state = socket.state();
-        let patience = match state {
-            State::Closed | State::Listen | State::SynReceived => Some(HANDSHAKE),
-            State::SynSent => Some(CONNECT),
-            State::Established | State::CloseWait => {
-                let unanswered = (socket.send_queue() > 0).then_some(GIVE_UP);
-                match (unanswered, idle) {
-                    (Some(one), Some(other)) => Some(one.min(other)),
-                    (one, other) => one.or(other),
-                }
-            }
-            _ => Some(FIN_WAIT),
-        };
-        let patience = patience.map(smoltcp_duration);
-        socket.set_timeout(patience);
-        state
-    }
-}
-
 impl Engine {
     /// Begins an outgoing connection on a socket that served another before. False when the
     /// interface no longer has the local address.
@@ -312,14 +288,17 @@ impl Engine {
         net: &Net<K>,
         index: u32,
         endpoint: &mut Endpoint,
-        (key, idle): (&FlowKey, Option<Duration>),
-        now: smoltcp::time::Instant,
+        (key, patience): (&FlowKey, Patience),
+        now: Time,
     ) -> bool {
         let settings = net.with(|shared| {
             let group = shared.records[index].group;
             shared.groups[group as usize].settings
         });
         self.recycle(endpoint, &settings, now);
+        let own = (key.local.to_be_bytes(), key.local_port);
+        let peer = (key.remote.to_be_bytes(), key.remote_port);
+        self.choose_sequence(endpoint, self.secret.initial([own, peer], now), now);
         endpoint.started = true;
         let local = Ipv4Addr::from(key.local);
         if self.address.is_none_or(|own| own.address != local) {
@@ -329,7 +308,7 @@ impl Engine {
         let local = SocketAddrV4::new(local, key.local_port);
         let context = self.interface.context();
         let connected = endpoint.socket().connect(context, remote, local).is_ok();
-        endpoint.be_patient(idle);
+        endpoint.be_patient(patience);
         connected
     }
 }

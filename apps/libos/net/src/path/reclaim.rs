@@ -1,6 +1,7 @@
 //! What a context had in an earlier life is its own again when it opens the same port with buffers of the same
 //! sizes: connections' records and sockets are never freed, and lie in its event memory.
 
+use crate::ip::tcp::limits::Patience;
 use crate::table::handle::Net;
 use crate::table::port::Page;
 use crate::table::tables::{Group, Register, Shared};
@@ -80,6 +81,7 @@ impl Shared {
         self.priorities.add(settings.priority);
         (orphan.owner, orphan.orphaned, orphan.listening) = (owner, false, port.is_some());
         (orphan.settings, orphan.pool) = (*settings, pool);
+        orphan.patience = Patience::of(settings);
         let before = core::mem::replace(&mut orphan.register, register);
         Ok(Some((orphan.events(), before)))
     }

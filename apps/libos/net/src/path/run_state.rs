@@ -2,13 +2,13 @@
 //! what is put back, with what is to be told.
 
 use crate::ip::endpoint::Endpoint;
+use crate::ip::tcp::limits::Patience;
 use crate::table::connection_record::{Phase, notice};
 use crate::table::flow_key::FlowKey;
 use crate::table::tables::Shared;
 use crate::table::waiter::Waiter;
 use crate::types::error::ConnectionError;
 use crate::types::tcp_state::TcpStates;
-use core::time::Duration;
 use reflex_event::{EventId, Priority, TimerId};
 use reflex_hil::Frame;
 use reflex_memory::Lent;
@@ -29,8 +29,7 @@ pub(crate) struct Run {
     pub(crate) written: bool,
     pub(crate) phase: Phase,
     pub(crate) key: FlowKey,
-    /// How long the connection goes on without hearing from its peer.
-    pub(crate) idle: Option<Duration>,
+    pub(crate) patience: Patience,
     pub(crate) timer: Option<TimerId>,
     pub(crate) priority: Priority,
     pub(crate) flush: Option<EventId>,
@@ -148,7 +147,7 @@ impl Shared {
         run.written = record.queued() > 0;
         run.phase = record.phase;
         run.key = record.key;
-        run.idle = group.settings.idle;
+        run.patience = group.patience;
         run.timer = Some(events.timer);
         run.priority = record.priority;
         // A connection with a priority of its own does not wait for the others' flush.

@@ -52,9 +52,10 @@ impl<K: Kernel> Stack<K> {
     ) -> Self {
         let kernel = net.kernel().clone();
         let now = kernel.now();
-        let (mut seed, mut key) = ([0; 8], [0; 16]);
+        let (mut seed, mut key, mut secret) = ([0; 8], [0; 16], [0; 16]);
         kernel.random(&mut seed);
         kernel.random(&mut key);
+        kernel.random(&mut secret);
         let (configured, dhcp) = match config.address {
             Address::Static { address, prefix, gateway } => {
                 (Some(InterfaceAddress { address, prefix: prefix.min(32), gateway }), None)
@@ -65,7 +66,8 @@ impl<K: Kernel> Stack<K> {
             }
         };
         let limiter = Limiter::new(config.replies_per_second, now);
-        let mut engine = Engine::new(transmit, u64::from_ne_bytes(seed), &key, limiter, now);
+        let keys = [&key, &secret];
+        let mut engine = Engine::new(transmit, u64::from_ne_bytes(seed), keys, limiter, now);
         engine.set_address6(config.address6);
         engine.station.hears_dhcp = dhcp.is_some();
         engine.gateway6 = config.gateway6.map(u128::from);

@@ -3,6 +3,7 @@
 //! All of it lies behind one dispatch ceiling and is only touched in short sections: none takes time
 //! in proportion to anything.
 
+use crate::ip::tcp::limits::Patience;
 use crate::table::connection_record::{Ending, Events, Phase, Record};
 use crate::table::flow::FlowTable;
 use crate::table::flow_key::FlowKey;
@@ -43,6 +44,8 @@ pub(crate) struct Group {
     /// Not after the listener was closed.
     pub(crate) listening: bool,
     pub(crate) settings: TcpSettings,
+    /// Of the settings.
+    pub(crate) patience: Patience,
     pub(crate) register: Arc<Register>,
     pub(crate) pool: &'static Pool,
     /// Opening segments.
@@ -78,6 +81,7 @@ impl Group {
             port,
             listening: false,
             settings,
+            patience: Patience::of(&settings),
             register,
             pool,
             openings: Queue::new(settings.backlog.clamp(16, 1024) as u16),

@@ -14,7 +14,8 @@ pub struct Counters {
     pub openings: u64,
     /// Datagrams queued for a UDP socket.
     pub datagrams: u64,
-    /// ARP, ICMP, DHCP and segments or datagrams to closed ports, queued for the stack.
+    /// ARP, ICMP, DHCP, segments or datagrams to closed ports, and IPv4 of unknown protocols, queued for the
+    /// stack.
     pub others: u64,
     /// Handed to the protocol beside the stack.
     pub attached: u64,
@@ -33,8 +34,7 @@ pub struct Counters {
     pub queue_full: u64,
     /// Dropped: more frames are queued than the stack holds.
     pub frames_exhausted: u64,
-    /// Dropped: IPv4, but neither TCP, UDP nor ICMP; IPv6, but neither neighbour discovery nor for the
-    /// protocol beside the stack.
+    /// Dropped: IPv6, but neither neighbour discovery nor for the protocol beside the stack.
     pub unreachable_protocol: u64,
 
     /// Dropped after queueing: wrong TCP, UDP or ICMP checksum or an impossible header.
@@ -67,7 +67,10 @@ pub struct Counters {
     pub write_overflows: u64,
     /// Resets dropped because they did not have the expected sequence number (RFC 5961).
     pub resets_ignored: u64,
-    /// Segments and datagrams that reached no socket.
+    /// Segments that were answered by an acknowledgement alone, to find out whether the peer still has the
+    /// connection (challenge ACKs, RFC 5961), as far as the limit of one a second and connection allowed.
+    pub challenges: u64,
+    /// Segments and datagrams that reached no socket, and packets of unknown protocols.
     pub closed_port: u64,
     /// Of these and of ICMP, those left unanswered because of the limit on such replies.
     pub rate_limited: u64,
@@ -97,6 +100,7 @@ pub(crate) struct Tally {
     pub(crate) sent: u64,
     pub(crate) replies_dropped: u64,
     pub(crate) resets_ignored: u64,
+    pub(crate) challenges: u64,
     pub(crate) closed_port: u64,
     pub(crate) rate_limited: u64,
     pub(crate) arp_requests: u64,
@@ -117,6 +121,7 @@ impl Counters {
         self.sent += tally.sent;
         self.replies_dropped += tally.replies_dropped;
         self.resets_ignored += tally.resets_ignored;
+        self.challenges += tally.challenges;
         self.closed_port += tally.closed_port;
         self.rate_limited += tally.rate_limited;
         self.arp_requests += tally.arp_requests;

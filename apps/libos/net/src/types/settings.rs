@@ -101,10 +101,30 @@ pub struct TcpSettings {
     pub send_buffer: usize,
     /// Bytes that may be written beyond what the send buffer has room for.
     pub queue: usize,
-    /// How long a connection may hear nothing.
+    /// How long a connection may hear nothing, if that was said; [`Duration::MAX`] is for ever.
     pub idle: Option<Duration>,
-    /// When an idle connection asks for a sign of life.
+    /// When an idle connection asks for a sign of life, if that was said.
     pub keep_alive: Option<Duration>,
+    /// How long a connection of which our side is closed may stand still.
+    pub linger: Duration,
+}
+
+impl TcpSettings {
+    /// Whether nothing was said of time-outs: then each idle connection has an end all the same.
+    pub(crate) fn insists(&self) -> bool {
+        self.idle.or(self.keep_alive).is_none()
+    }
+
+    /// Between two questions to an idle peer.
+    pub(crate) fn question_interval(&self) -> Option<Duration> {
+        self.keep_alive.or(self.insists().then_some(KEEP_ALIVE))
+    }
+
+    /// How long a connection goes on without hearing from the peer.
+    pub(crate) fn longest_silence(&self) -> Option<Duration> {
+        let usual = || self.question_interval().map(|interval| interval.saturating_mul(QUESTIONS));
+        self.idle.or_else(usual).filter(|idle| *idle < FOR_EVER)
+    }
 }
 
 impl Default for TcpSettings {
@@ -118,6 +138,7 @@ impl Default for TcpSettings {
             queue: 16 << 10,
             idle: None,
             keep_alive: None,
+            linger: Duration::from_secs(60),
         }
     }
 }
@@ -128,8 +149,16 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 pub(crate) const CONNECT: Duration = Duration::from_secs(20);
 /// How long data is retransmitted without an answer; RFC 1122, 4.2.3.5 asks for 100 s at least.
 pub(crate) const GIVE_UP: Duration = Duration::from_secs(120);
-/// How long the peer may take to close its half after we closed ours.
-pub(crate) const FIN_WAIT: Duration = Duration::from_secs(60);
+/// How long the peer may acknowledge and take nothing of what is to be sent: its window stays closed. It may
+/// (RFC 9293, 3.8.6.1), but not for ever (RFC 6429).
+pub(crate) const STANDSTILL: Duration = Duration::from_secs(600);
+/// Until an idle peer is asked for a sign of life, when nothing else was said: no earlier, says RFC 9293,
+/// 3.8.4, and until then idle connections cost nothing.
+const KEEP_ALIVE: Duration = Duration::from_secs(7200);
+/// Questions without an answer after which an idle connection has failed.
+const QUESTIONS: u32 = 4;
+/// Ten years.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// How long an acknowledgement waits for data to travel with (RFC 1122, 4.2.3.2: under 500 ms).
 /// Long enough that the timer seldom fires under load, where answers carry it.
 pub(crate) const ACK_DELAY: Duration = Duration::from_millis(40);

@@ -66,16 +66,29 @@ pub struct Segment {
     pub acknowledgement: u32,
     pub flags: u8,
     pub window: u16,
+    /// Padded to words.
+    pub options: Vec<u8>,
     pub payload: Vec<u8>,
 }
 
 impl Segment {
     pub fn new(source: u16, target: u16, flags: u8, sequence: u32, acknowledgement: u32) -> Self {
-        Self { source, target, sequence, acknowledgement, flags, window: 8000, payload: Vec::new() }
+        let (options, payload) = (Vec::new(), Vec::new());
+        Self { source, target, sequence, acknowledgement, flags, window: 8000, options, payload }
     }
 
     pub fn with(mut self, payload: &[u8]) -> Self {
         self.payload = payload.to_vec();
+        self
+    }
+
+    pub fn window(mut self, window: u16) -> Self {
+        self.window = window;
+        self
+    }
+
+    pub fn options(mut self, options: &[u8]) -> Self {
+        self.options = options.to_vec();
         self
     }
 
@@ -84,9 +97,10 @@ impl Segment {
         bytes.extend(self.target.to_be_bytes());
         bytes.extend(self.sequence.to_be_bytes());
         bytes.extend(self.acknowledgement.to_be_bytes());
-        bytes.extend([0x50, self.flags]);
+        bytes.extend([0x50 + self.options.len() as u8 * 4, self.flags]);
         bytes.extend(self.window.to_be_bytes());
         bytes.extend([0, 0, 0, 0]);
+        bytes.extend(&self.options);
         bytes.extend(&self.payload);
         let sum = checksum(&pseudo(source, target, 6, &bytes));
         bytes[16..18].copy_from_slice(&sum.to_be_bytes());
@@ -119,6 +133,7 @@ impl Segment {
             acknowledgement: word(8),
             flags: tcp[13],
             window: half(14),
+            options: tcp[20..usize::from(tcp[12] >> 4) * 4].to_vec(),
             payload: tcp[usize::from(tcp[12] >> 4) * 4..].to_vec(),
         })
     }

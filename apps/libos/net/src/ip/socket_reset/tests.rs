@@ -34,7 +34,7 @@ impl Bench {
         let pool = pool(1 << 20);
         let (nic, _) = Nic::new(MAC, 64, pool, Clock::default(), 1);
         let now = Instant::from_nanos(1_000_000_000);
-        let mut engine = Engine::new(Box::new(nic), 1, &[0; 16], Limiter::new(1, now), now);
+        let mut engine = Engine::new(Box::new(nic), 1, [&[0; 16]; 2], Limiter::new(1, now), now);
         let address = Ipv4Addr::from(OWN);
         let own = InterfaceAddress { address, prefix: 24, gateway: None };
         engine.set_network(Some(own), Routes::configured(&own));

@@ -187,7 +187,7 @@ fn protocols_and_what_they_are_for() {
         (OWN, ICMP, &echo, Ok(Class::Icmp)),
         (SUBNET, ICMP, &echo, Err(Bad::NotForUs)),
         (OTHER, ICMP, &echo, Err(Bad::NotForUs)),
-        (OWN, SCTP, &echo, Err(Bad::UnreachableProtocol)),
+        (OWN, SCTP, &echo, Ok(Class::UnknownProtocol)),
         (SUBNET, SCTP, &echo, Err(Bad::NotForUs)),
         (OTHER, SCTP, &echo, Err(Bad::NotForUs)),
         (OWN, UDP, &to_port(7), Ok(Class::Udp { port: 7, broadcast: false })),
@@ -240,7 +240,7 @@ fn dhcp() {
 fn the_header_says_how_long_it_and_its_packet_are() {
     let class = |frame: &[u8]| classify(frame, &station());
     let good = frame(SCTP, PEER, OWN, &[]);
-    let fine = Err(Bad::UnreachableProtocol);
+    let fine = Ok(Class::UnknownProtocol);
     assert_eq!(class(&good), fine, "a header and nothing else");
     for version in [0, 3, 5, 6, 15] {
         let frame = with_header(good.clone(), |header| header[0] = version << 4 | 5);

@@ -1,0 +1,12 @@
+//! What TCP asks for and smoltcp does not do, done in front of it: `docs/networking.md` has each rule with its
+//! document and section.
+//!
+//! smoltcp is told nothing that is not a segment. What it is to do it is brought to by segments: those of the
+//! peer, cut or with another acknowledgement (`arrival`), and such as are *played* to it (`play`).
+
+pub(crate) mod arrival;
+pub(crate) mod bare;
+pub(crate) mod limits;
+pub(crate) mod patience;
+pub(crate) mod play;
+pub(crate) mod sequence;

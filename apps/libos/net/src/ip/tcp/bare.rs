@@ -1,0 +1,50 @@
+//! Segments without text, and their headers: made here when no socket makes them.
+
+use crate::ip::checksum::Sum;
+use crate::ip::header::{ADDRESSES, TCP};
+
+/// Length of the headers: IPv4's and TCP's, without options.
+pub(crate) const HEADERS: usize = 40;
+
+/// One side of a connection: its address and port.
+pub(crate) type Party = ([u8; 4], u16);
+
+/// A segment without text and options.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bare {
+    pub(crate) source: Party,
+    pub(crate) destination: Party,
+    pub(crate) flags: u8,
+    pub(crate) sequence: u32,
+    pub(crate) acknowledgement: u32,
+    pub(crate) window: u16,
+}
+
+impl Bare {
+    /// The IPv4 packet, with the header's checksum and without TCP's, which smoltcp does not look at.
+    pub(crate) fn packet(&self) -> [u8; HEADERS] {
+        self.packet_before(0)
+    }
+
+    /// The headers of a packet with so many bytes behind them, options included, of which the data offset
+    /// knows nothing.
+    pub(crate) fn packet_before(&self, more: u16) -> [u8; HEADERS] {
+        let mut packet = [0; HEADERS];
+        packet[0] = 0x45;
+        packet[2..4].copy_from_slice(&(HEADERS as u16 + more).to_be_bytes());
+        // As all that we send: not to be fragmented.
+        packet[6] = 0x40;
+        packet[8..10].copy_from_slice(&[64, TCP]);
+        packet[ADDRESSES..16].copy_from_slice(&self.source.0);
+        packet[16..20].copy_from_slice(&self.destination.0);
+        packet[20..22].copy_from_slice(&self.source.1.to_be_bytes());
+        packet[22..24].copy_from_slice(&self.destination.1.to_be_bytes());
+        packet[24..28].copy_from_slice(&self.sequence.to_be_bytes());
+        packet[28..32].copy_from_slice(&self.acknowledgement.to_be_bytes());
+        packet[32..34].copy_from_slice(&[0x50, self.flags]);
+        packet[34..36].copy_from_slice(&self.window.to_be_bytes());
+        let sum = Sum::ZERO.bytes(&packet[..20]).finish();
+        packet[10..12].copy_from_slice(&sum);
+        packet
+    }
+}
