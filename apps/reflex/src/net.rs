@@ -17,7 +17,7 @@ pub use listen::{ListenBuilder, Listener};
 #[doc(inline)]
 pub use reflex_net::{
     ConnectionError, Counters, Datagram, Error as NetError, InterfaceAddress, TcpState, TcpStates,
-    Written, dhcp,
+    Undeliverable, Unreachable, Written, dhcp,
 };
 pub use service::{TcpService, UdpService};
 pub(crate) use start::start;

@@ -50,7 +50,7 @@
 //! # Left out
 //!
 //! IPv6 but for that; IPv4 fragments, which are dropped and counted; IPv4 options, which are ignored;
-//! multicast groups; path MTU discovery; connections to the interface's own address; SYN cookies.
+//! multicast groups; connections to the interface's own address; SYN cookies.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -87,3 +87,4 @@ pub use types::counters::Counters;
 pub use types::error::{ConnectionError, Error};
 pub use types::settings::{Address, Config, InterfaceAddress, TcpSettings, Transport, UdpSettings};
 pub use types::tcp_state::{TcpState, TcpStates};
+pub use types::unreachable::{Undeliverable, Unreachable};

@@ -1,6 +1,6 @@
 //! What an application implements to serve connections and datagrams.
 
-use crate::net::{Connection, ConnectionError, Datagram, TcpState, UdpSocket};
+use crate::net::{Connection, ConnectionError, Datagram, TcpState, UdpSocket, Undeliverable};
 use reflex_runtime::Runtime;
 
 /// The handlers of TCP connections, run in the application's context with `&mut self` its state.
@@ -59,6 +59,12 @@ pub trait TcpService: 'static {
 pub trait UdpService: 'static {
     /// A datagram has arrived. It is still where the device put it, and gone afterwards.
     fn datagram(&mut self, socket: &UdpSocket, datagram: Datagram<'_>);
+
+    /// The network says that a datagram of this socket did not arrive. Anybody can say so: it is a
+    /// hint, and no proof.
+    fn undeliverable(&mut self, socket: &UdpSocket, what: Undeliverable) {
+        let _ = (socket, what);
+    }
 }
 
 /// A service as the stack calls it, with the handle that is the application's in place of the stack's own.
@@ -129,5 +135,10 @@ impl<S: UdpService> reflex_net::UdpService<Runtime> for Adapted<'_, S, UdpSocket
     #[inline]
     fn datagram(&mut self, _: &reflex_net::UdpSocket<Runtime>, datagram: Datagram<'_>) {
         self.service.datagram(self.handle, datagram);
+    }
+
+    #[inline]
+    fn undeliverable(&mut self, _: &reflex_net::UdpSocket<Runtime>, what: Undeliverable) {
+        self.service.undeliverable(self.handle, what);
     }
 }

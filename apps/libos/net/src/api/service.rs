@@ -5,6 +5,7 @@ use crate::api::udp::{Datagram, UdpSocket};
 use crate::table::connection_record::notice;
 use crate::types::error::ConnectionError;
 use crate::types::tcp_state::TcpState;
+use crate::types::unreachable::Undeliverable;
 use reflex_event::Kernel;
 
 /// The handlers of TCP connections, run in the application's context with `&mut self` its state.
@@ -62,6 +63,11 @@ pub trait TcpService<K: Kernel> {
 pub trait UdpService<K: Kernel> {
     /// A datagram has arrived. It is still where the device put it, and gone afterwards.
     fn datagram(&mut self, socket: &UdpSocket<K>, datagram: Datagram<'_>);
+
+    /// The network says that a datagram of this socket did not arrive.
+    fn undeliverable(&mut self, socket: &UdpSocket<K>, what: Undeliverable) {
+        let _ = (socket, what);
+    }
 }
 
 /// Tells `service` what there is to tell of `connection`.

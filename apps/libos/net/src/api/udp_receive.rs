@@ -5,11 +5,13 @@
 use crate::api::service::UdpService;
 use crate::api::udp::{Datagram, UdpSocket};
 use crate::ip::header::{self, ADDRESSES, ETHERNET};
+use crate::ip::icmp::{self, Report};
 use crate::path::stack::Stack;
 use crate::table::handle::Net;
 use crate::table::socket_record::UdpRecord;
 use crate::types::error::Error;
 use crate::types::settings::{Transport, UdpSettings};
+use crate::types::unreachable::Undeliverable;
 use alloc::boxed::Box;
 use core::cell::Cell;
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -142,7 +144,7 @@ impl<K: Kernel> UdpSocket<K> {
 
     /// Hands the oldest datagram to `service`; false when there is none.
     fn hand_datagram<S: UdpService<K>>(&self, service: &mut S) -> bool {
-        let ends = Cell::new(None);
+        let told = Cell::new(None);
         let take = || {
             let frame = self.net.with(|shared| {
                 let record = &mut shared.sockets[self.index as usize];
@@ -150,17 +152,19 @@ impl<K: Kernel> UdpSocket<K> {
                 if own { shared.frames.pop(&mut record.queue) } else { None }
             });
             let frame = frame.ok_or(false)?;
-            let Some(Layout { from, to, payload }) = layout(&frame) else {
+            let Some((news, payload)) = news(&frame) else {
                 self.net.with(|shared| shared.counters.bad_checksum += 1);
                 return Err(true);
             };
-            ends.set(Some((from, to)));
+            told.set(Some(news));
             Ok(HeldDatagram { net: self.net.clone(), frame, payload })
         };
-        let work = |payload: &[u8]| {
-            if let Some((from, to)) = ends.get() {
+        let work = |payload: &[u8]| match told.get() {
+            Some(News::Datagram { from, to }) => {
                 service.datagram(self, Datagram { from, to, payload });
             }
+            Some(News::Undeliverable(what)) => service.undeliverable(self, what),
+            None => {}
         };
         self.net
             .kernel()
@@ -226,15 +230,21 @@ impl<K: Kernel> HeldDatagram<K> {
     }
 }
 
-/// Where in a frame a datagram is, and between which addresses.
-struct Layout {
-    from: SocketAddrV4,
-    to: SocketAddrV4,
-    payload: Range<usize>,
+/// What a socket's owner is told of.
+#[derive(Clone, Copy)]
+enum News {
+    /// A datagram between these addresses.
+    Datagram { from: SocketAddrV4, to: SocketAddrV4 },
+    /// An ICMP error.
+    Undeliverable(Undeliverable),
 }
 
-/// The datagram in a classified frame, if its checksum is right.
-fn layout(frame: &Frame) -> Option<Layout> {
+/// What a classified frame tells, and where its payload is, if its checksum is right.
+fn news(frame: &Frame) -> Option<(News, Range<usize>)> {
+    if let Some(Report { why, remote, remote_port, .. }) = icmp::report(frame) {
+        let to = SocketAddrV4::new(Ipv4Addr::from(remote), remote_port);
+        return Some((News::Undeliverable(Undeliverable { to, why }), 0..0));
+    }
     let (packet, payload) = header::packet(frame)?;
     let header = payload.first_chunk::<8>()?;
     if !header::is_intact(packet, payload) {
@@ -246,9 +256,7 @@ fn layout(frame: &Frame) -> Option<Layout> {
     };
     payload.get(8..length)?;
     let begin = ETHERNET + packet.len() - payload.len();
-    Some(Layout {
-        from: endpoint(ADDRESSES, [header[0], header[1]]),
-        to: endpoint(ADDRESSES + 4, [header[2], header[3]]),
-        payload: begin + 8..begin + length,
-    })
+    let from = endpoint(ADDRESSES, [header[0], header[1]]);
+    let to = endpoint(ADDRESSES + 4, [header[2], header[3]]);
+    Some((News::Datagram { from, to }, begin + 8..begin + length))
 }

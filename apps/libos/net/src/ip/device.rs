@@ -5,11 +5,15 @@
 //! the transmit buffer, where smoltcp has just put the packet: the only copy on the way out.
 
 use crate::ip::checksum::Sum;
-use crate::ip::header::{ADDRESSES, ETHERNET, TCP};
+use crate::ip::header::{ADDRESSES, ETHERNET, TCP, word};
+use crate::ip::path_mtu::SMALL;
 use crate::ip::tcp::bare::HEADERS;
 use reflex_hil::Transmit;
 use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
+
+/// Where a segment's sequence number is in an IPv4 packet without options, as smoltcp makes them.
+const SEQUENCE: usize = 24;
 
 /// Where packets are sent during one run of a handler.
 pub(crate) struct Port<'a> {
@@ -29,6 +33,10 @@ pub(crate) struct Port<'a> {
     pub(crate) text: u32,
     /// Packets lost for want of a buffer or a hop.
     pub(crate) lost: u32,
+    /// Packets may be fragmented, and are told apart by this.
+    pub(crate) identification: Option<u16>,
+    /// The sequence number of the first segment that was long.
+    pub(crate) long: Option<u32>,
     /// Where packets go that are lost.
     pub(crate) scratch: &'a mut [u8],
 }
@@ -104,6 +112,8 @@ pub(crate) struct Outgoing<'t> {
     text: &'t mut u32,
     lost: &'t mut u32,
     room: &'t mut usize,
+    identification: Option<u16>,
+    long: &'t mut Option<u32>,
     scratch: &'t mut [u8],
 }
 
@@ -118,6 +128,8 @@ fn outgoing<'t>(port: &'t mut Port<'_>) -> Outgoing<'t> {
         text: &mut port.text,
         lost: &mut port.lost,
         room: &mut port.room,
+        identification: port.identification,
+        long: &mut port.long,
         scratch: &mut *port.scratch,
     }
 }
@@ -129,7 +141,7 @@ impl smoltcp::phy::TxToken for Outgoing<'_> {
         let mut write = Some(write);
         let mut result = None;
         if let Some(hop) = self.hop {
-            let own = self.own;
+            let (own, identification) = (self.own, self.identification);
             let mut fill = |frame: &mut [u8]| {
                 let Some((ethernet, packet)) = frame.split_first_chunk_mut::<ETHERNET>() else {
                     return;
@@ -138,6 +150,12 @@ impl smoltcp::phy::TxToken for Outgoing<'_> {
                     result = Some(write(packet));
                 }
                 emit_ethernet(ethernet, &hop, own);
+                if let Some(identification) = identification {
+                    permit_fragments(packet, identification);
+                }
+                if length > usize::from(SMALL) {
+                    self.long.get_or_insert(word(packet, SEQUENCE));
+                }
                 finish(packet);
             };
             let queued = self.transmit.transmit(ETHERNET + length, &mut fill);
@@ -167,6 +185,15 @@ pub(crate) fn emit_ethernet(header: &mut [u8; ETHERNET], to: &[u8; 6], from: &[u
     header[..6].copy_from_slice(to);
     header[6..12].copy_from_slice(from);
     header[12..].copy_from_slice(&[0x08, 0x00]);
+}
+
+/// Lets routers fragment a packet.
+#[cold]
+fn permit_fragments(packet: &mut [u8], identification: u16) {
+    if let Some([high, low, flags, ..]) = packet.get_mut(4..8) {
+        [*high, *low] = identification.to_be_bytes();
+        *flags = 0;
+    }
 }
 
 /// Fills in the checksums smoltcp left zero.

@@ -1,5 +1,6 @@
 //! A connection's socket, with what only its holder may touch.
 
+use crate::ip::path_mtu::{Path, Repeats};
 use crate::ip::tcp::limits::{Doubt, Standstill};
 use reflex_event::Instant;
 use reflex_memory::{Lent, Pool};
@@ -14,10 +15,13 @@ pub(crate) struct Hop {
     pub(crate) epoch: u32,
     /// When to look again.
     pub(crate) until: Instant,
+    /// What the way carries.
+    pub(crate) path: Path,
 }
 
 impl Hop {
-    pub(crate) const UNKNOWN: Self = Self { mac: [0; 6], epoch: 0, until: Instant::ZERO };
+    pub(crate) const UNKNOWN: Self =
+        Self { mac: [0; 6], epoch: 0, until: Instant::ZERO, path: Path::UNKNOWN };
 }
 
 /// A socket, alone in its set, and what only its holder may touch.
@@ -40,6 +44,10 @@ pub(crate) struct Endpoint {
     pub(crate) insists: bool,
     /// How long it has been standing still.
     pub(crate) standstill: Option<Standstill>,
+    /// The oldest long segment that is under way.
+    pub(crate) repeats: Repeats,
+    /// The network said that the segment with this number did not arrive.
+    pub(crate) unreachable: Option<u32>,
     /// `connect` has been called on the socket.
     pub(crate) started: bool,
     /// Something of this connection may outlive the socket's own reset: see `recycle`.
@@ -72,6 +80,8 @@ impl Endpoint {
             keep_alive: None,
             insists: false,
             standstill: None,
+            repeats: Repeats::default(),
+            unreachable: None,
             started: false,
             needs_reset: false,
             retired: false,
@@ -109,6 +119,18 @@ impl Endpoint {
         self.sockets.get_mut(SocketHandle::default())
     }
 
+    /// Whether a segment that begins with this number can be under way.
+    pub(crate) fn has_in_flight(&mut self, sequence: u32) -> bool {
+        // A FIN is behind what is queued.
+        let queued = self.socket().send_queue() as u32;
+        sequence.wrapping_sub(self.acknowledged) <= queued
+    }
+
+    /// Whether what is given up now did not arrive as the network has said.
+    pub(crate) fn was_unreachable(&mut self) -> bool {
+        self.unreachable.is_some_and(|sequence| self.has_in_flight(sequence))
+    }
+
     /// Whether its timer has gone off.
     #[inline]
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
@@ -124,6 +146,8 @@ impl Endpoint {
         self.fin_received = false;
         self.doubt = Doubt::None;
         self.standstill = None;
+        self.repeats = Repeats::default();
+        self.unreachable = None;
         self.started = false;
     }
 }

@@ -3,8 +3,10 @@
 use crate::ip::device::{Port, capabilities};
 use crate::ip::endpoint::Endpoint;
 use crate::ip::header::{self, ETHERNET};
+use crate::ip::icmp::Report;
 use crate::ip::ndisc;
 use crate::ip::neighbour::{Answer, Neighbours};
+use crate::ip::path_mtu::{Path, Paths};
 use crate::ip::rate_limit::Limiter;
 use crate::ip::routes::Routes;
 use crate::ip::station::Station;
@@ -41,6 +43,14 @@ pub(crate) struct Engine {
     pub(crate) mac: [u8; 6],
     /// Longest IPv4 packet: what the interface carries, or less, where the network does.
     pub(crate) mtu: usize,
+    /// Longest packet that smoltcp sends now: on the way that is followed.
+    longest: usize,
+    /// That way, and where to.
+    path: Path,
+    toward: u32,
+    pub(crate) paths: Paths,
+    /// A long segment has been sent in this run.
+    sent_long: bool,
     pub(crate) address: Option<InterfaceAddress>,
     pub(crate) routes: Routes,
     /// Bits of the prefix of our second IPv6 address.
@@ -102,6 +112,11 @@ impl Engine {
             secret: Secret::new(secret),
             mac,
             mtu,
+            longest: mtu,
+            path: Path::UNKNOWN,
+            toward: 0,
+            paths: Paths::new(key),
+            sent_long: false,
             address: None,
             routes: Routes::default(),
             prefix6: 64,
@@ -124,18 +139,24 @@ impl Engine {
     /// are told from now on. smoltcp knows the length from its interface's making: it has another.
     pub(crate) fn set_mtu(&mut self, most: Option<u16>, seed: u64, now: Instant) {
         let carried = self.transmit.mtu();
-        let before = self.mtu;
         self.mtu = most.map_or(carried, |most| carried.min(most.into()));
-        if self.mtu == before {
+        self.path = Path::UNKNOWN;
+        self.use_mtu(self.mtu, seed, now);
+    }
+
+    /// Has smoltcp send packets that are at most so long.
+    fn use_mtu(&mut self, longest: usize, seed: u64, now: Instant) {
+        if self.longest == longest {
             return;
         }
+        self.longest = longest;
         self.renew_interface(seed, time(now));
     }
 
     /// Makes smoltcp's interface anew: it keeps nothing but what it was made with, and the address.
     fn renew_interface(&mut self, seed: u64, now: Time) {
-        let Self { transmit, scratch, mtu, .. } = self;
-        self.interface = smoltcp_interface(&mut **transmit, scratch, *mtu, seed, now);
+        let Self { transmit, scratch, longest, .. } = self;
+        self.interface = smoltcp_interface(&mut **transmit, scratch, *longest, seed, now);
         self.tell_address();
     }
 
@@ -144,6 +165,78 @@ impl Engine {
     pub(crate) fn choose_sequence(&mut self, endpoint: &mut Endpoint, number: u32, now: Time) {
         endpoint.acknowledged = number;
         self.renew_interface(seed_of(number), now);
+    }
+
+    /// What is sent from now on goes to `remote`, on a way of which this is known.
+    #[inline]
+    pub(crate) fn follow(&mut self, path: Path, remote: u32, now: Instant) {
+        self.toward = remote;
+        self.sent_long = false;
+        if self.path != path {
+            self.change_path(path, now);
+        }
+    }
+
+    #[cold]
+    fn change_path(&mut self, path: Path, now: Instant) {
+        self.path = path;
+        let longest = self.mtu.min(path.longest.into());
+        let seed = self.paths.seed();
+        self.use_mtu(longest, seed, now);
+    }
+
+    /// How the next packet is told from others, should it be fragmented.
+    #[inline]
+    fn identification(&mut self) -> Option<u16> {
+        self.path.fragmented.then(|| self.paths.identification(self.toward))
+    }
+
+    /// A router has dropped a packet that was too long. True when shorter ones are sent to that destination now.
+    pub(crate) fn too_long(&mut self, report: &Report, now: Instant) -> bool {
+        let learnt = self.paths.too_long(report.remote, report.length, report.mtu, now);
+        self.tally.paths_learnt += u64::from(learnt);
+        self.tally.errors_ignored += u64::from(!learnt);
+        self.reconsider(learnt)
+    }
+
+    /// Whether a connection's timer has gone off. Where a long segment was sent often enough without an answer then,
+    /// shorter ones are sent from now on.
+    #[inline]
+    pub(crate) fn expire(&mut self, endpoint: &mut Endpoint, remote: u32, now: Instant) -> bool {
+        let expired = endpoint.expire(now);
+        if let Some(sequence) = endpoint.repeats.suspect().filter(|_| expired) {
+            self.doubt_path(endpoint, remote, sequence, now);
+        }
+        expired
+    }
+
+    #[cold]
+    fn doubt_path(&mut self, endpoint: &mut Endpoint, remote: u32, sequence: u32, now: Instant) {
+        // The timer may be early, or have been set for something else.
+        let due = self.interface.poll_at(time(now), &endpoint.sockets);
+        if endpoint.has_in_flight(sequence) && due.is_some_and(|due| due <= time(now)) {
+            endpoint.repeats.doubted();
+            let doubted = self.paths.unanswered(remote, now);
+            self.tally.paths_doubted += u64::from(doubted);
+            self.reconsider(doubted);
+        }
+    }
+
+    /// Has all connections look up their ways again, if `learnt`.
+    fn reconsider(&mut self, learnt: bool) -> bool {
+        self.neighbours.epoch = self.neighbours.epoch.wrapping_add(u32::from(learnt));
+        learnt
+    }
+
+    /// Has the socket send again what did not arrive, as if its time-out had come.
+    pub(crate) fn repeat(&mut self, endpoint: &mut Endpoint, hop: [u8; 6], now: Time) {
+        let patience = endpoint.socket().timeout();
+        endpoint.socket().set_timeout(None);
+        let due = self.interface.poll_at(now, &endpoint.sockets);
+        if let Some(due) = due.filter(|_| self.room > 0) {
+            self.send_segments(endpoint, Some(hop), due.max(now));
+        }
+        endpoint.socket().set_timeout(patience);
     }
 
     /// Gives the interface another address, or none, or the same one other routes.
@@ -192,16 +285,19 @@ impl Engine {
         sockets: Option<&mut SocketSet<'static>>,
         now: Time,
     ) {
+        let identification = self.identification();
         let mut port = Port {
             packet: Some(packet),
             transmit: &mut *self.transmit,
             own: self.mac,
-            mtu: self.mtu,
+            mtu: self.longest,
             hop,
             room: self.room,
             sent: 0,
             text: 0,
             lost: 0,
+            identification,
+            long: None,
             scratch: &mut self.scratch,
         };
         let sockets = sockets.unwrap_or(&mut self.empty);
@@ -286,20 +382,24 @@ impl Engine {
         hop: Option<[u8; 6]>,
         now: Time,
     ) -> PollResult {
+        let identification = self.identification();
         let mut port = Port {
             packet: None,
             transmit: &mut *self.transmit,
             own: self.mac,
-            mtu: self.mtu,
+            mtu: self.longest,
             hop,
             room: self.room,
             sent: 0,
             text: 0,
             lost: 0,
+            identification,
+            long: None,
             scratch: &mut self.scratch,
         };
         let result = self.interface.poll_egress(now, &mut port, &mut endpoint.sockets);
         let (sent, text, lost, room) = (port.sent, port.text, port.lost, port.room);
+        let long = port.long.filter(|_| !self.sent_long);
         if text > 0 && endpoint.socket().send_queue() == 0 {
             // There is none, so it was a question to an idle peer.
             self.has_asked(endpoint, now);
@@ -307,6 +407,10 @@ impl Engine {
         self.tally.sent += u64::from(sent);
         self.tally.unreachable += u64::from(lost);
         self.room = room;
+        if let Some(sequence) = long {
+            self.sent_long = true;
+            endpoint.repeats.sent(sequence);
+        }
         result
     }
 
@@ -332,6 +436,9 @@ impl Engine {
             Answer::Known(mac, _) => Some(mac),
             Answer::Pending | Answer::Gone => None,
         };
+        // It is not sent again, and so is not to be too long for any link on its way.
+        let path = Path { fragmented: true, ..Path::UNKNOWN };
+        self.follow(path, header::word(packet, header::ADDRESSES), now);
         self.ingress(packet, hop, None, time(now));
     }
 
@@ -342,12 +449,14 @@ impl Engine {
             packet: (!packet.is_empty()).then_some(packet),
             transmit: &mut *self.transmit,
             own: self.mac,
-            mtu: self.mtu,
+            mtu: self.longest,
             hop: None,
             room: 1,
             sent: 0,
             text: 0,
             lost: 0,
+            identification: None,
+            long: None,
             scratch: &mut self.scratch,
         };
         if packet.is_empty() {
@@ -394,6 +503,8 @@ fn smoltcp_interface(
         sent: 0,
         text: 0,
         lost: 0,
+        identification: None,
+        long: None,
         scratch,
     };
     debug_assert_eq!(capabilities(mtu).max_transmission_unit, mtu);

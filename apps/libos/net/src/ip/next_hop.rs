@@ -9,6 +9,7 @@ use crate::ip::endpoint::Hop;
 use crate::ip::interface::Engine;
 use crate::ip::ndisc;
 use crate::ip::neighbour::{Answer, Ask};
+use crate::ip::path_mtu::Path;
 use crate::ip::resolution::BROADCAST;
 use core::net::IpAddr;
 use reflex_event::Instant;
@@ -17,15 +18,22 @@ impl Engine {
     /// The next hop of a connection, from what it remembers if that still holds.
     #[inline]
     pub(crate) fn connection_hop(&mut self, hop: &mut Hop, remote: u32, now: Instant) -> Answer {
-        self.remembered(hop, now, |engine| engine.hop(remote, now))
+        let answer = self.remembered(hop, now, |engine| {
+            (engine.hop(remote, now), engine.paths.get(remote, now))
+        });
+        self.follow(hop.path, remote, now);
+        answer
     }
 
     /// As [`connection_hop`](Self::connection_hop), of either family.
     #[inline]
     pub(crate) fn remembered_hop(&mut self, hop: &mut Hop, to: IpAddr, now: Instant) -> Answer {
-        self.remembered(hop, now, |engine| match to {
-            IpAddr::V4(to) => engine.hop(to.into(), now),
-            IpAddr::V6(to) => engine.hop6(to.into(), now),
+        self.remembered(hop, now, |engine| {
+            let answer = match to {
+                IpAddr::V4(to) => engine.hop(to.into(), now),
+                IpAddr::V6(to) => engine.hop6(to.into(), now),
+            };
+            (answer, Path::UNKNOWN)
         })
     }
 
@@ -34,14 +42,14 @@ impl Engine {
         &mut self,
         hop: &mut Hop,
         now: Instant,
-        find: impl FnOnce(&mut Self) -> Answer,
+        find: impl FnOnce(&mut Self) -> (Answer, Path),
     ) -> Answer {
         if hop.epoch == self.neighbours.epoch && now < hop.until {
             return Answer::Known(hop.mac, hop.until);
         }
-        let answer = find(self);
+        let (answer, path) = find(self);
         if let Answer::Known(mac, until) = answer {
-            *hop = Hop { mac, epoch: self.neighbours.epoch, until };
+            *hop = Hop { mac, epoch: self.neighbours.epoch, until, path };
         }
         answer
     }

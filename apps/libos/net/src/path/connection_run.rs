@@ -107,7 +107,8 @@ impl<K: Kernel> Stack<K> {
             return Outcome::failed(ConnectionError::AddressLost);
         }
         let endpoint = &mut **endpoint;
-        let overdue = endpoint.expire(now) && endpoint.is_overdue(*patience, now);
+        let overdue =
+            engine.expire(endpoint, key.remote, now) && endpoint.is_overdue(*patience, now);
         let address = engine.address.map(|own| u32::from(own.address));
         let moved = address != Some(key.local);
         let before = Before::of(endpoint, phase, requests, moved);
@@ -218,7 +219,7 @@ impl Before {
     }
 
     /// Why the socket is closed now, if that is a failure. `fed`: its state when it had been fed.
-    fn why(&self, reset: bool, fed: State) -> Option<ConnectionError> {
+    fn why(&self, endpoint: &mut Endpoint, reset: bool, fed: State) -> Option<ConnectionError> {
         if self.requests & request::OVERFLOW != 0 {
             return Some(ConnectionError::WriteOverflow);
         }
@@ -236,18 +237,22 @@ impl Before {
         if self.moved {
             return Some(ConnectionError::AddressLost);
         }
-        (fed != State::Closed).then_some(ConnectionError::TimedOut)
+        match endpoint.was_unreachable() {
+            true => Some(ConnectionError::Unreachable),
+            false => (fed != State::Closed).then_some(ConnectionError::TimedOut),
+        }
     }
 
     /// Notes what the run has made of it.
     #[inline]
     fn compare(&self, endpoint: &mut Endpoint, reset: bool, fed: State, outcome: &mut Outcome) {
         let fin_received = endpoint.fin_received;
-        let socket = endpoint.socket();
-        outcome.judge(self.phase, socket.state(), || self.why(reset, fed));
+        let state = endpoint.socket().state();
+        outcome.judge(self.phase, state, || self.why(endpoint, reset, fed));
         if outcome.phase.unwrap_or(self.phase) == Phase::HalfOpen {
             return;
         }
+        let socket = endpoint.socket();
         let (queued, capacity) = (socket.send_queue(), socket.send_capacity());
         outcome.roomy = socket.may_send() && (queued == 0 || capacity - queued >= capacity / 2);
         let unread = socket.recv_queue();

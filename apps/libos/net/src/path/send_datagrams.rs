@@ -4,6 +4,7 @@ use crate::ip::checksum::Sum;
 use crate::ip::device::emit_ethernet;
 use crate::ip::header::{ADDRESSES, ETHERNET, UDP};
 use crate::ip::neighbour::Answer;
+use crate::ip::path_mtu::SMALL;
 use crate::path::stack::Stack;
 use crate::table::datagram_queue::Outgoing;
 use crate::table::socket_record::{HEADERS, PIECE};
@@ -65,6 +66,10 @@ impl<K: Kernel> Stack<K> {
         let Self { net, engine, .. } = self;
         let Some(own) = engine.address else { return true };
         let (mac, from) = (engine.mac, SocketAddrV4::new(own.address, port));
+        // A longer one may be fragmented: the application knows nothing of the way (RFC 8085, 3.2).
+        let long = HEADERS + datagram.length > usize::from(SMALL);
+        let remote = u32::from(*datagram.to.ip());
+        let identification = long.then(|| engine.paths.identification(remote));
         let mut fill = |payload: &mut [u8]| {
             for (number, piece) in payload.chunks_mut(PIECE).enumerate() {
                 // Nobody but the stack takes it from the queue, so it stays where it is.
@@ -74,25 +79,30 @@ impl<K: Kernel> Stack<K> {
             }
         };
         engine.send(HEADERS + datagram.length, &mut |frame| {
-            emit(frame, (&mac, from), (hop, datagram.to), &mut fill);
+            emit(frame, (&mac, from), (hop, datagram.to), identification, &mut fill);
         })
     }
 }
 
-/// Writes a datagram as a frame.
+/// Writes a datagram as a frame. With an identification it may be fragmented.
 fn emit(
     frame: &mut [u8],
     (own, from): (&[u8; 6], SocketAddrV4),
     (hop, to): (&[u8; 6], SocketAddrV4),
+    identification: Option<u16>,
     fill: &mut dyn FnMut(&mut [u8]),
 ) {
     let Some((ethernet, packet)) = frame.split_first_chunk_mut::<ETHERNET>() else { return };
     emit_ethernet(ethernet, hop, own);
     let Some((ip, datagram)) = packet.split_first_chunk_mut::<20>() else { return };
     let total = (20 + datagram.len()) as u16;
-    // Don't fragment, and therefore no identification (RFC 6864, 4.1).
+    // Don't fragment, and therefore no identification (RFC 6864, 4.1), unless it may be.
     *ip = [0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, UDP, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     ip[2..4].copy_from_slice(&total.to_be_bytes());
+    if let Some(identification) = identification {
+        ip[4..6].copy_from_slice(&identification.to_be_bytes());
+        ip[6] = 0;
+    }
     ip[12..16].copy_from_slice(&from.ip().octets());
     ip[16..20].copy_from_slice(&to.ip().octets());
     let sum = Sum::ZERO.bytes(&ip[..]).finish();

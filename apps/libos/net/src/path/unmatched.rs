@@ -15,7 +15,7 @@ impl<K: Kernel> Stack<K> {
             let frame = self.net.with(|shared| shared.frames.pop(&mut shared.unmatched));
             let Some(frame) = frame else { break };
             let class = classify(&frame, &self.engine.station);
-            self.other(class.ok(), &frame);
+            self.other(class.ok(), frame);
         }
         self.engine.transmit.flush();
         self.engine.unflushed = None;
@@ -27,23 +27,24 @@ impl<K: Kernel> Stack<K> {
         }
     }
 
-    fn other(&mut self, class: Option<Class>, frame: &Frame) {
+    fn other(&mut self, class: Option<Class>, frame: Frame) {
         let now = self.net.kernel().now();
         match class {
             Some(Class::Arp) => {
-                if self.engine.arp(frame, now) {
+                if self.engine.arp(&frame, now) {
                     self.resolved();
                 }
                 self.look_for_conflict();
             }
             Some(Class::Nd) => {
-                if self.engine.nd(frame, now) {
+                if self.engine.nd(&frame, now) {
                     self.resolved();
                 }
                 self.look_for_conflict();
             }
-            Some(Class::Dhcp) => self.dhcp_frame(frame),
-            Some(_) => self.engine.unmatched(frame, now),
+            Some(Class::Dhcp) => self.dhcp_frame(&frame),
+            Some(Class::Icmp) => self.icmp(frame),
+            Some(_) => self.engine.unmatched(&frame, now),
             // The interface's address changed while it was queued.
             None => {}
         }

@@ -84,6 +84,14 @@ pub struct Counters {
     pub moves_disputed: u64,
     /// Packets of others that have an address of the interface.
     pub address_conflicts: u64,
+    /// ICMP errors that told a connection or a socket something.
+    pub errors_heard: u64,
+    /// ICMP errors about nothing that is on its way, or that teach nothing.
+    pub errors_ignored: u64,
+    /// Ways on which shorter packets are sent from then on, because a router said so.
+    pub paths_learnt: u64,
+    /// The same, because full segments were not acknowledged.
+    pub paths_doubted: u64,
     /// Datagrams sent.
     pub datagrams_sent: u64,
     /// Datagrams dropped because their destination has no route or does not answer ARP.
@@ -108,6 +116,10 @@ pub(crate) struct Tally {
     pub(crate) neighbours_moved: u64,
     pub(crate) moves_disputed: u64,
     pub(crate) address_conflicts: u64,
+    pub(crate) errors_heard: u64,
+    pub(crate) errors_ignored: u64,
+    pub(crate) paths_learnt: u64,
+    pub(crate) paths_doubted: u64,
     pub(crate) datagrams_sent: u64,
     pub(crate) unreachable: u64,
     pub(crate) transmit_full: u64,
@@ -129,6 +141,10 @@ impl Counters {
         self.neighbours_moved += tally.neighbours_moved;
         self.moves_disputed += tally.moves_disputed;
         self.address_conflicts += tally.address_conflicts;
+        self.errors_heard += tally.errors_heard;
+        self.errors_ignored += tally.errors_ignored;
+        self.paths_learnt += tally.paths_learnt;
+        self.paths_doubted += tally.paths_doubted;
         self.datagrams_sent += tally.datagrams_sent;
         self.unreachable += tally.unreachable;
         self.transmit_full += tally.transmit_full;

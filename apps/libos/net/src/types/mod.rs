@@ -5,3 +5,4 @@ pub(crate) mod counters;
 pub(crate) mod error;
 pub(crate) mod settings;
 pub(crate) mod tcp_state;
+pub(crate) mod unreachable;

@@ -2,7 +2,10 @@
 
 use super::numbers::{Side, stream};
 use crate::common::SimConnection;
-use reflex_net::{ConnectionError, Datagram, TcpService, TcpState, UdpService, UdpSocket};
+use reflex_net::{
+    ConnectionError, Datagram, TcpService, TcpState, UdpService, UdpSocket, Undeliverable,
+    Unreachable,
+};
 use reflex_testkit::{SimKernel, Trace};
 
 /// Serves all connections and sockets of a script.
@@ -116,6 +119,7 @@ impl TcpService<SimKernel> for Application {
             ConnectionError::TimedOut => "timed-out",
             ConnectionError::AddressLost => "address-lost",
             ConnectionError::WriteOverflow => "write-overflow",
+            ConnectionError::Unreachable => "unreachable",
         });
     }
 
@@ -131,5 +135,14 @@ impl UdpService<SimKernel> for Application {
         let wrong = datagram.payload.iter().zip(stream).position(|(byte, right)| *byte != right);
         self.received += datagram.payload.len();
         self.wrong = self.wrong.or(wrong);
+    }
+
+    fn undeliverable(&mut self, _: &UdpSocket<SimKernel>, what: Undeliverable) {
+        self.told.note(match what.why {
+            Unreachable::Port => "undeliverable:port",
+            Unreachable::Host => "undeliverable:host",
+            Unreachable::TooLong => "undeliverable:too-long",
+            _ => "undeliverable",
+        });
     }
 }

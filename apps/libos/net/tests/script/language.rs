@@ -236,7 +236,7 @@ const STATES: [&str; 11] = [
 ];
 
 /// What an application may be told, failures by their reasons.
-const NEWS: [&str; 14] = [
+const NEWS: [&str; 17] = [
     "nothing",
     "accepted",
     "connected",
@@ -251,6 +251,9 @@ const NEWS: [&str; 14] = [
     "unreachable",
     "datagram",
     "undeliverable",
+    "undeliverable:port",
+    "undeliverable:host",
+    "undeliverable:too-long",
 ];
 
 fn what(line: &str) -> Result<What, String> {
