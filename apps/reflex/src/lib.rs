@@ -30,6 +30,7 @@ mod entry;
 mod error;
 mod inherit;
 pub mod kind;
+mod mutex;
 pub mod net;
 mod policy;
 pub mod prelude;
@@ -71,8 +72,8 @@ pub use reflex_http as http;
 pub use reflex_macros::{main, test};
 pub use reflex_memory::{Lent, Pool, PoolStats, Scheme, Shared};
 pub use reflex_runtime::{
-    Cloner, Completions, ContextInfo, Pending, Protected, Quarantine, ReplaceError, Reuse, Runtime,
-    Usage, Waited, Waiter,
+    Cloner, Completions, ContextInfo, LockError, Mutex, Pending, Protected, Quarantine,
+    ReplaceError, Reuse, Runtime, Usage, Waited, Waiter,
 };
 #[cfg(feature = "bench")]
 pub use reflex_runtime::{bench, interrupt::Vector, job::Job, measure};

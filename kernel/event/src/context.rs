@@ -67,6 +67,8 @@ pub(crate) struct ContextStatistics {
     pub(crate) waiting: bool,
     /// The context that excludes it for the time being, and so runs in its stead.
     pub(crate) excluded_by: u16,
+    /// The rank that it has been raised to; 0 when it has not been.
+    pub(crate) ceiling: Rank,
     /// Its activations are taken one by one, not run; and this is told when there are some.
     pub(crate) taken: Option<Taking>,
     pub(crate) registered: u32,
@@ -86,6 +88,7 @@ impl ContextStatistics {
             holds: 0,
             waiting: false,
             excluded_by: NOBODY,
+            ceiling: 0,
             taken: None,
             registered: 0,
             limits,

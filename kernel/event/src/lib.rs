@@ -27,6 +27,7 @@ mod policy;
 mod preempted;
 mod priority;
 mod queue;
+mod raise;
 mod ready;
 mod registration;
 mod suspend;
@@ -46,6 +47,7 @@ pub use latency::{BUCKETS, Latency};
 pub use owner::{Owner, Sweep};
 pub use policy::{Executor, Executors, MOST_NAMES, NameSet, Names, Policy};
 pub use priority::Priority;
+pub use raise::Raised;
 pub use registration::{
     Accumulation, Activation, DisabledPolicy, Error, Info, Limits, OverflowPolicy, Registration,
 };

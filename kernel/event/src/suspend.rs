@@ -3,7 +3,7 @@
 use crate::context::{HELD, NOBODY, Taking};
 use crate::core::{Core, Next, Outcome};
 use crate::gate::Gate;
-use crate::queue::{Rank, rank};
+use crate::queue::Rank;
 use crate::table::NONE;
 use crate::{ContextId, Error, EventId, Limits};
 
@@ -101,16 +101,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         }
         self.flush_fast_path();
         self.contexts.account(index).excluded_by = NOBODY;
-        let served = self.contexts.at(by).serving;
-        if served != NONE {
-            let own = rank(self.table.at(served).priority);
-            let top = self.contexts.queue(by).top();
-            let record = self.contexts.at(by);
-            record.active = own;
-            if record.effective != HELD && record.effective != own.max(top) {
-                self.set_rank(by, own.max(top));
-            }
-        }
+        self.disinherit(by);
         Ok(self.let_go(index))
     }
 
@@ -171,7 +162,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// then to ask again.
     ///
     /// # Errors
-    /// [`Error::Stale`]; [`Error::NotAllowed`] when the event is no such one, or another's.
+    /// [`Error::Stale`]; [`Error::NotAllowed`] when the event is no such one, or another's; [`Error::Busy`] when the
+    /// context is [at a ceiling](Core::raise).
     #[inline(always)]
     pub fn wait(&mut self, id: EventId) -> Result<Wait, Error> {
         let running = self.running;
@@ -191,10 +183,13 @@ impl<H: Copy, C: Copy> Core<H, C> {
             }
         }
         self.flush_fast_path();
-        self.contexts.at(running).effective = HELD;
         let account = self.contexts.account(running);
+        if account.ceiling != 0 {
+            return Err(Error::Busy);
+        }
         account.holds += 1;
         account.waiting = true;
+        self.contexts.at(running).effective = HELD;
         self.running = NOBODY;
         Ok(Wait::Blocked(self.elect()))
     }
@@ -221,6 +216,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let stopped = u16::from(core::mem::take(&mut record.stopping));
         let old = core::mem::replace(&mut record.effective, HELD);
         let account = self.contexts.account(index);
+        account.ceiling = 0;
         account.holds += 1 + stopped - u16::from(core::mem::take(&mut account.waiting));
         let ended = served != NONE && self.table.at(served).gate.has(Gate::ENDING);
         let handler = if ended { self.table.free(served) } else { None };

@@ -42,6 +42,7 @@ pub use dispatch::{job, measure, memory, section, watchdog};
 #[cfg(feature = "bench")]
 pub use entry::bench;
 pub use entry::interrupt;
+pub use entry::mutex::{LockError, Mutex};
 pub use entry::start::{Platform, init};
 pub use event::completions::Completions;
 pub use event::signal::{Signal, SignalMode};

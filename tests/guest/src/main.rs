@@ -21,6 +21,7 @@ mod inheritance;
 mod interrupts;
 mod kinds;
 mod memory;
+mod mutex;
 mod network;
 mod policy;
 mod ports;

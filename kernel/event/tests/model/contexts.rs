@@ -2,7 +2,7 @@
 
 use super::naive::{Context, Taken};
 use super::{Machine, What};
-use reflex_event::{Error, Limits, Registration, Trouble, Wait};
+use reflex_event::{Error, Limits, Priority, Registration, Trouble, Wait};
 
 impl Machine {
     pub(super) fn hold(&mut self, at: usize) {
@@ -65,12 +65,82 @@ impl Machine {
         let context = &mut self.world.contexts[at];
         context.holds -= 1;
         context.excluded_by = None;
-        if let Some(frame) = &mut self.world.contexts[by].stack
+        self.disinherit(by);
+        self.note(result.unwrap());
+    }
+
+    /// A context's handler has its own priority again, or that of its ceiling.
+    fn disinherit(&mut self, at: usize) {
+        let context = &mut self.world.contexts[at];
+        if let Some(frame) = &mut context.stack
             && let Some(event) = frame.event
         {
-            frame.priority = self.world.events[event].priority;
+            let own = self.world.events[event].priority;
+            frame.priority = own.max(context.ceilings.last().copied().unwrap_or(0));
         }
+    }
+
+    pub(super) fn raise(&mut self, ceiling: u8) -> bool {
+        if self.releasing {
+            return false;
+        }
+        let priority = Priority::new(ceiling).unwrap();
+        let result = self.core.raise(priority);
+        let Some(running) = self.world.running else {
+            assert_eq!(result, Err(Error::Busy));
+            return false;
+        };
+        let context = &mut self.world.contexts[running];
+        let event = context.stack.and_then(|frame| frame.event);
+        if event.is_some_and(|event| self.world.events[event].priority > ceiling) {
+            assert_eq!(result, Err(Error::NotAllowed));
+            return true;
+        }
+        let around = context.ceilings.last().copied().unwrap_or(0);
+        context.ceilings.push(around.max(ceiling));
+        self.raised.push((running, result.unwrap()));
+        self.world.inherit(running, ceiling);
+        assert!(self.core.is_raised());
+        true
+    }
+
+    pub(super) fn lower(&mut self, at: usize) -> bool {
+        let last = self.raised.iter().rposition(|(raised, _)| *raised == at);
+        let Some(last) = last else { return false };
+        let (_, to) = self.raised.remove(last);
+        let result = self.core.lower(self.name(at), to);
+        self.world.contexts[at].ceilings.pop();
+        self.disinherit(at);
         self.note(result.unwrap());
+        true
+    }
+
+    pub(super) fn wait_for(&mut self, at: usize) -> bool {
+        let Some(running) = self.world.running.filter(|_| !self.releasing) else { return false };
+        let holders = std::iter::successors(Some(at), |at| self.world.contexts[*at].excluded_by);
+        let holders: Vec<usize> = holders.collect();
+        let result = self.core.wait_for(self.name(at));
+        if holders.contains(&running) {
+            assert_eq!(result, Err(Error::Busy));
+            return true;
+        }
+        let context = &mut self.world.contexts[running];
+        let active = context.stack.map(|frame| frame.priority);
+        let queued = context.queue.iter().map(|&event| self.world.events[event].priority);
+        let highest = active.into_iter().chain(queued).max().unwrap();
+        context.holds += 1;
+        context.excluded_by = Some(at);
+        self.world.running = None;
+        for holder in holders {
+            let before = self.world.rank(holder);
+            self.world.inherit(holder, highest);
+            if self.world.rank(holder) != before {
+                // Behind the others of its new rank.
+                self.world.contexts[holder].turn = self.world.now;
+            }
+        }
+        self.carry_out(result.unwrap());
+        true
     }
 
     pub(super) fn stop(&mut self, at: usize) {
@@ -110,6 +180,7 @@ impl Machine {
             count => Some(own[usize::from(choice) % count]),
         };
         let Some(place) = place else { return false };
+        let raised = !self.world.contexts[running].ceilings.is_empty();
         let event = &mut self.world.events[place];
         let result = self.core.wait(event.id);
         if !event.live {
@@ -123,6 +194,8 @@ impl Machine {
         } else if event.disabled.is_none() && event.expired {
             assert_eq!(result, Ok(Wait::TimedOut));
             event.expired = false;
+        } else if raised {
+            assert_eq!(result, Err(Error::Busy));
         } else {
             let Ok(Wait::Blocked(next)) = result else { panic!("{result:?}, not blocked") };
             let context = &mut self.world.contexts[running];
@@ -137,7 +210,9 @@ impl Machine {
     pub(super) fn abandon(&mut self, at: usize) {
         let runs = self.world.running == Some(at);
         let (handler, next) = self.core.abandon(self.name(at)).unwrap();
+        self.raised.retain(|(raised, _)| *raised != at);
         let context = &mut self.world.contexts[at];
+        context.ceilings.clear();
         // To stop is to be held once no handler is on the stack, and now none is.
         context.holds += 1 + u32::from(std::mem::take(&mut context.stopping));
         context.holds -= u32::from(std::mem::take(&mut context.waiting));
@@ -243,6 +318,7 @@ impl Machine {
         assert_eq!(core.abandon(ended).err(), refused);
         assert_eq!(core.exclude(ended).err(), refused);
         assert_eq!(core.unblock(ended, ended).err(), refused);
+        assert_eq!(core.wait_for(ended).err(), refused);
         assert_eq!(core.context_state(ended).err(), refused);
         assert_eq!(core.renew_running(ended).err(), refused);
         assert_eq!(core.renew(ended, Limits::NONE).err(), refused);

@@ -12,6 +12,10 @@ impl Machine {
             self.leave();
             return true;
         }
+        // Code that is at ceilings leaves them before it returns.
+        if !self.world.contexts[running].ceilings.is_empty() {
+            return self.lower(running);
+        }
         let frame = self.world.contexts[running].stack.as_mut().unwrap();
         let event = &self.world.events[frame.event.unwrap()];
         let since = frame.since;

@@ -15,7 +15,7 @@ mod registrations;
 mod step;
 
 use naive::{Context, Event, World};
-use reflex_event::{Chunk, ContextId, Core, Error, Outcome, Priority};
+use reflex_event::{Chunk, ContextId, Core, Error, Outcome, Priority, Raised};
 use std::collections::HashSet;
 use std::fmt;
 use std::ptr::NonNull;
@@ -78,6 +78,8 @@ pub(crate) struct Machine {
     due: bool,
     /// The running handler has returned, and is being released.
     releasing: bool,
+    /// Ceilings that contexts are at, the innermost last.
+    raised: Vec<(usize, Raised)>,
     /// Steps that did something.
     taken: u64,
 }
@@ -115,6 +117,7 @@ impl Machine {
             ended: Vec::new(),
             due: false,
             releasing: false,
+            raised: Vec::new(),
             taken: 0,
         };
         machine.load(ballast);
@@ -211,6 +214,9 @@ impl Machine {
             What::Rebind { event, by } => self.event(event, |it, at| it.rebind(at, by)),
             What::Wait { event } => self.wait(event),
             What::Exclude { context } => self.exclude(self.context(context)),
+            What::Raise { ceiling } => self.raise(ceiling),
+            What::Lower { context } => self.lower(self.context(context)),
+            What::WaitFor { context } => self.wait_for(self.context(context)),
             What::RenewRunning { other } => self.renew_running(other),
             What::AskEnded { context } => self.ask_ended(context),
             What::EndAll { .. } | What::Fail { .. } => unreachable!("`take` has seen to it"),

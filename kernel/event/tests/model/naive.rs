@@ -68,6 +68,8 @@ pub(crate) struct Context {
     pub(crate) stopping: bool,
     pub(crate) taken: Option<Taken>,
     pub(crate) excluded_by: Option<usize>,
+    /// Ceilings that its handler is at, each no lower than the one around it.
+    pub(crate) ceilings: Vec<u8>,
     /// Events in the order in which they joined.
     pub(crate) queue: Vec<usize>,
     /// Events that wait for room, in order.
@@ -93,6 +95,7 @@ impl Context {
             stopping: false,
             taken: None,
             excluded_by: None,
+            ceilings: Vec::new(),
             queue: Vec::new(),
             parked: Vec::new(),
             registered: Vec::new(),

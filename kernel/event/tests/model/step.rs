@@ -94,6 +94,18 @@ pub(crate) enum What {
     Start {
         context: u8,
     },
+    /// The running handler is at a ceiling.
+    Raise {
+        ceiling: u8,
+    },
+    /// The innermost of a context's ceilings ends.
+    Lower {
+        context: u8,
+    },
+    /// The running handler waits for another context.
+    WaitFor {
+        context: u8,
+    },
     /// The running handler waits for one of its context's events.
     Wait {
         event: u8,
@@ -168,7 +180,10 @@ impl Step {
             209..=216 => What::Release { context },
             217..=219 => What::Stop { context },
             220..=223 => What::Start { context },
-            224..=231 => What::Wait { event },
+            224..=227 => What::Wait { event },
+            228 => What::Raise { ceiling: priority(b) },
+            229 => What::Lower { context },
+            230..=231 => What::WaitFor { context },
             232..=233 => What::Abandon { context },
             234 => What::EndAll { context },
             235 => What::Renew { context, limits: limits(b) },

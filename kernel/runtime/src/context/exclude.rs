@@ -54,6 +54,7 @@ impl Runtime {
         guard::guarded(|| {
             section(|cs| scope::with(cs, Scopes::pop));
             exclusion.unblock();
+            inherit_anew();
         });
         result
     }
@@ -74,30 +75,34 @@ impl Exclusion {
         for index in self.excluded.get().indices() {
             section(|cs| unblock(cs, index, self.by));
         }
-        // An exclusion around this one may have lent a priority, which has just been given back.
-        let mut around = self.scope.outer();
-        while let Some(node) = around {
-            // SAFETY: the scopes around one that is on a list, or has just been, are live; an exclusion
-            // begins with its node.
-            let (scope, exclusion) = unsafe {
-                let scope = node.as_ref();
-                (scope, scope.is_exclusion().then(|| node.cast::<Self>().as_ref()))
-            };
-            let excluded = exclusion.map_or(ContextSet::NONE, |it| it.excluded.get());
-            for index in excluded.indices() {
-                // It is excluded already.
-                let _ = section(|cs| {
-                    let context = registry::name(cs, index)?;
-                    with_core(cs, |core| core.exclude(context))
-                });
-            }
-            around = scope.outer();
-        }
     }
 }
 
-/// Lets a context run again that `by` has excluded.
-fn unblock(cs: &Section, index: u16, by: ContextId) {
+/// Has the running context inherit anew what its exclusions give it: its own priority has just been given back to
+/// it.
+pub(crate) fn inherit_anew() {
+    let mut around = section(|cs| scope::with(cs, |scopes| scopes.last));
+    while let Some(node) = around {
+        // SAFETY: scopes on the running context's list are live, and nobody but this code takes one off; an
+        // exclusion begins with its node.
+        let (scope, exclusion) = unsafe {
+            let scope = node.as_ref();
+            (scope, scope.is_exclusion().then(|| node.cast::<Exclusion>().as_ref()))
+        };
+        let excluded = exclusion.map_or(ContextSet::NONE, |it| it.excluded.get());
+        for index in excluded.indices() {
+            // It is excluded already.
+            let _ = section(|cs| {
+                let context = registry::name(cs, index)?;
+                with_core(cs, |core| core.exclude(context))
+            });
+        }
+        around = scope.outer();
+    }
+}
+
+/// Lets a context run again that `by` has excluded, or that waits for `by`.
+pub(crate) fn unblock(cs: &Section, index: u16, by: ContextId) {
     // One that has ended meanwhile is nobody to be let go on.
     let Ok(context) = registry::name(cs, index) else { return };
     if let Ok(outcome) = with_core(cs, |core| core.unblock(context, by)) {

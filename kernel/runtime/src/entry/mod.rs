@@ -5,4 +5,5 @@ pub mod bench;
 pub(crate) mod expiry;
 pub mod interrupt;
 pub(crate) mod kernel;
+pub(crate) mod mutex;
 pub(crate) mod start;
