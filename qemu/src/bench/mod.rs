@@ -53,7 +53,7 @@ pub enum Name {
     Echo,
     /// From the start of QEMU to the first HTTP reply
     Start,
-    /// Bytes of the web server's image
+    /// Bytes of two images, and which crates they are of
     Size,
     /// The smallest memory that serves 16 connections
     Memory,
