@@ -100,7 +100,7 @@ fn needs_an_operating_system(folder: &Path) {
     let main = folder.join("src/main.rs");
     let text = std::fs::read_to_string(&main).expect("the program");
     // Called on the way: nothing that is not reached is linked.
-    let begin = "#[reflex::main]\nfn main(system: System) -> Result<(), Error> {\n";
+    let begin = "#[reflex::main]\nfn main(system: System) -> Result {\n";
     let call = "    reflex::log::info!(\"{}\", unsafe { getpid() });\n";
     let foreign = "#[link(name = \"c\")]\nunsafe extern \"C\" {\n    fn getpid() -> i32;\n}\n\n";
     let changed = text.replacen(begin, &format!("{foreign}{begin}{call}"), 1);
