@@ -19,10 +19,10 @@ const IDS: &str = "\
     GR-1 GR-2 GR-3 GR-4 GR-5 \
     SO-1 SO-2 SO-3 SO-4 SO-5 SO-6 SO-7 SO-8 SO-9 SO-10 SO-11 SO-12 SO-13 SO-14 SO-15 SO-16 SO-17 SO-18 \
     SO-19 \
-    CO-1 CO-3 CO-4 CO-5 CO-6 CO-7 \
+    CO-1 CO-3 CO-4 CO-5 CO-6 CO-7 CO-11 \
     RO-1 RO-2 RO-3 RO-4 RO-5 RO-6 RO-7 NB-1 NB-2 NB-3 NB-4 NB-5 NB-6 NB-7 NB-9 NB-11 NB-15 \
     PE-9 PE-11 PE-12 \
-    PE-15";
+    PE-15 PE-17";
 
 /// What a row says where nothing proves a requirement yet.
 const OPEN: &str = "not yet: issue to come";

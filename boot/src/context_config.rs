@@ -160,18 +160,16 @@ fn number(text: &str, least: usize, most: usize) -> Option<usize> {
 
 /// A number of bytes, as in `64k`, that is at least `least`.
 pub(crate) fn bytes(text: &str, least: usize) -> Option<usize> {
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'k' => (&text[..text.len() - 1], 10),
-        b'm' => (&text[..text.len() - 1], 20),
-        _ => (text, 0),
-    };
+    let units = [('k', 10), ('m', 20)];
+    let in_unit = units.iter().find_map(|&(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let (digits, shift) = in_unit.unwrap_or((text, 0));
     let bytes = number(digits, 0, usize::MAX >> shift)? << shift;
     (bytes >= least).then_some(bytes)
 }
 
 fn time(text: &str) -> Option<Duration> {
     let unit = text.find(|byte: char| !byte.is_ascii_digit())?;
-    let (digits, unit) = text.split_at(unit);
+    let (digits, unit) = text.split_at_checked(unit)?;
     let nanos: u64 = match unit {
         "us" => 1_000,
         "ms" => 1_000_000,

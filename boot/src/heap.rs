@@ -34,6 +34,7 @@ struct Heaps {
     heap: Heap,
     /// What tells which context runs, once there are contexts.
     kernel: Option<Runtime>,
+    /// Nothing until [`init`]: the start of all of this is zero, and so takes no place in the file.
     bound: usize,
     allocations: u64,
     deallocations: u64,
@@ -47,7 +48,7 @@ static HEAP: Global = Global(Exclusive::new(Heaps {
     start_up: FirstFit::empty(),
     heap: Heap::new(),
     kernel: None,
-    bound: START_UP,
+    bound: 0,
     allocations: 0,
     deallocations: 0,
     told: Told::NOTHING,
@@ -55,7 +56,10 @@ static HEAP: Global = Global(Exclusive::new(Heaps {
 
 /// Gives the heap the memory that start-up needs.
 pub(crate) fn init(region: &'static mut [MaybeUninit<u8>]) {
-    HEAP.0.with(|heaps| heaps.start_up.init_from_slice(region));
+    HEAP.0.with(|heaps| {
+        heaps.bound = region.len();
+        heaps.start_up.init_from_slice(region);
+    });
 }
 
 /// From now on the heap grows out of the machine's free memory, as soon as the kernel gives that out, to at

@@ -392,6 +392,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// Something has left a context's queue, or changed its place there.
+    #[inline]
     pub(crate) fn rank_anew(&mut self, context: u16) {
         let top = self.contexts.queue(context).top();
         let record = self.contexts.at(context);
@@ -419,6 +420,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     }
 
     /// Takes a context that does not run out of those that compete, where it stands at `rank`.
+    #[inline]
     pub(crate) fn withdraw(&mut self, context: u16, rank: Rank) {
         if self.contexts.at(context).preempted {
             self.preempted.remove(&mut self.contexts, context);

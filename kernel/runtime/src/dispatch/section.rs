@@ -51,15 +51,22 @@ pub(crate) fn enter() {
 /// Ends a section; at the end of the outermost one, does what has waited for it.
 #[inline(always)]
 pub(crate) fn leave() {
-    match cpu::this().deferral.leave(measure::deferred_until) {
-        Left::Outermost => {
-            if cpu::this().deferral.waits() {
-                switch::serve_all();
-            }
-        }
-        Left::Inner => {}
-        Left::InFilter => look_at_filter(),
+    let is_more_to_do = match cpu::this().deferral.leave(measure::deferred_until) {
+        Left::Outermost => cpu::this().deferral.waits(),
+        Left::Inner => false,
+        Left::InFilter => true,
+    };
+    if is_more_to_do {
+        left_with_more_to_do();
     }
+}
+
+/// What is left to do at the end of a section, the outermost or one in a filter: one function, as hundreds of
+/// places call it.
+#[cold]
+#[inline(never)]
+fn left_with_more_to_do() {
+    if depth() == 0 { switch::serve_all() } else { look_at_filter() }
 }
 
 impl Outermost {

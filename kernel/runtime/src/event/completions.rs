@@ -80,7 +80,7 @@ impl Completions {
             let room = (into.len() - taken).min(STEP);
             let count = self.reader.take(&mut entries[..room]);
             let places = into[taken..].iter_mut();
-            for (place, [event, count]) in places.zip(entries.into_iter().flatten()) {
+            for (place, &[event, count]) in places.zip(entries.iter().flatten()) {
                 *place = Some(Activation { event: EventId::from_word(event), count: count as u32 });
             }
             taken += count;

@@ -7,7 +7,6 @@
 use crate::types::settings::InterfaceAddress;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use reflex_dhcp::Parameters;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,9 +59,12 @@ impl Routes {
     fn sorted(own: &InterfaceAddress, others: impl IntoIterator<Item = Route>) -> Self {
         let subnet = Route { network: own.address.into(), prefix: own.prefix, router: None };
         let mut routes = vec![subnet];
-        routes.extend(others);
-        // Equal ones stay in their order.
-        routes.sort_by_key(|route| Reverse(route.prefix));
+        for route in others {
+            // Equal ones stay in their order. They are few: a sort of the library's would be more code than
+            // all the rest of this file.
+            let place = routes.partition_point(|placed| placed.prefix >= route.prefix);
+            routes.insert(place, route);
+        }
         Self { routes }
     }
 
