@@ -82,6 +82,17 @@ fn the_map_of_the_ip_stack_names_each_of_its_files() {
 }
 
 #[test]
+fn the_program_on_the_first_page_is_the_greeter() {
+    let page = read("README.md");
+    let program = read("apps/greeter/src/main.rs");
+    // Behind the line that says so.
+    let (_, program) = program.split_once('\n').expect("a program");
+    let indent = |line: &str| if line.is_empty() { "\n".into() } else { format!("    {line}\n") };
+    let indented: String = program.lines().map(indent).collect();
+    assert!(page.contains(&indented), "README.md does not have apps/greeter/src/main.rs");
+}
+
+#[test]
 fn what_a_page_leaves_out_is_noticed() {
     let page = "`kernel/{a,b/c}.rs` `qemu/src/d.rs::f` `a/b` `apps/x y` `boot`\n| `in` | `one` |";
     assert_eq!(paths(page), ["kernel/a.rs", "kernel/b/c.rs", "qemu/src/d.rs"]);

@@ -17,8 +17,8 @@ use reflex_aem::{
 
 const SERVER_PORT: u16 = 7;
 const CONNECTIONS: u32 = 64;
-/// Event memory for a connection: its buffers, socket and handlers.
-const MEMORY_PER_CONNECTION: usize = 16 << 10;
+/// Event memory for a connection: its socket and handlers.
+const MEMORY_PER_CONNECTION: usize = 2 << 10;
 
 struct Server {
     system: System,

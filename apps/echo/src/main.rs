@@ -12,8 +12,10 @@ const PORT: u16 = 7;
 /// A segment of Ethernet, and a part of the next.
 const RECEIVE_BUFFER: usize = 2 << 10;
 const SEND_BUFFER: usize = 2 << 10;
-/// Event memory for a connection: its buffers, and what its socket and its handler need.
+/// Memory that a connection takes: its buffers, and what its socket and its handler need.
 const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (3 << 10);
+/// Of that, what lies in the context's event memory: its handler.
+const HANDLER: usize = 64;
 /// The most connections at a time, unless the command line asks for more.
 const CONNECTIONS: usize = 1024;
 
@@ -25,7 +27,7 @@ fn main(system: System) -> Result {
     let affordable = system.available_memory() / 2 / MEMORY_PER_CONNECTION;
     let connections = system.number("connections", 1..=1 << 20)?;
     let connections = connections.unwrap_or(affordable.clamp(16, CONNECTIONS));
-    let memory = connections * MEMORY_PER_CONNECTION + (128 << 10);
+    let memory = (64 << 10) + connections * HANDLER;
     let echo = system.context("echo", Echo).memory(memory).build()?;
     let listener = system
         .tcp(PORT)

@@ -19,8 +19,10 @@ include!(concat!(env!("OUT_DIR"), "/site.rs"));
 const RECEIVE_BUFFER: usize = 4 << 10;
 /// Most files of a site in one go, with what is not acknowledged yet.
 const SEND_BUFFER: usize = 8 << 10;
-/// Event memory for a connection: its buffers, and what its socket and its handler need.
+/// Memory that a connection takes: its buffers, and what its socket and its handler need.
 const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (4 << 10);
+/// Of that, what lies in the context's event memory: its handler.
+const HANDLER: usize = 64;
 /// The most connections at a time, unless the command line asks for more.
 const CONNECTIONS: usize = 1024;
 
@@ -42,7 +44,7 @@ fn main(system: System) -> Result<(), Error> {
     })?;
     let web = system
         .context("web", Web { system, service })
-        .memory(connections * MEMORY_PER_CONNECTION + (64 << 10))
+        .memory((64 << 10) + connections * HANDLER)
         .build()?;
     system.every(Duration::from_secs(1)).on(web, Web::tick)?;
     let listener = system

@@ -41,7 +41,11 @@ impl Error {
             Self::Interface(NicError::Kernel(error)) => Self::Event(error).status(),
             Self::Interface(_) => status::NO_NETWORK,
             Self::Event(EventError::OutOfMemory | EventError::HeapExhausted)
-            | Self::Net(reflex_net::Error::OutOfMemory)
+            | Self::Net(
+                reflex_net::Error::OutOfMemory
+                | reflex_net::Error::BufferMemory { .. }
+                | reflex_net::Error::HandlerMemory { .. },
+            )
             | Self::Rdma(reflex_rdma::Error::OutOfMemory) => status::TOO_LITTLE_MEMORY,
             Self::Net(reflex_net::Error::Event(error))
             | Self::Rdma(reflex_rdma::Error::Event(error)) => Self::Event(error).status(),

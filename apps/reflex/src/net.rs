@@ -25,7 +25,13 @@ pub use udp::{UdpBuilder, UdpSocket};
 
 use crate::{Context, Error, System};
 use reflex_event::{EventId, EventSystem as _};
+use reflex_net::{BufferMemory, TcpSettings};
 use reflex_runtime::Runtime;
+
+/// What connections are given unless said otherwise: their memory is set aside, so that all there may be are served.
+fn settings() -> TcpSettings {
+    TcpSettings { memory: BufferMemory::SetAside, ..TcpSettings::default() }
+}
 
 /// The network stack, once it has been started; see [`System::net`].
 pub struct Net(pub(crate) reflex_net::Net<Runtime>);

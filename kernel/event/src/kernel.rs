@@ -250,4 +250,12 @@ pub trait Kernel: EventSystem {
         bytes: usize,
         content: Content,
     ) -> Result<&'static Pool, Error>;
+
+    /// A pool of so many bytes of the machine's memory, its bookkeeping included, for what is kept for a
+    /// context beside its own event memory. It counts as the context's: one that was made by another context never
+    /// has more than that.
+    ///
+    /// # Errors
+    /// How many bytes it may have at most.
+    fn extend(&self, context: ContextId, bytes: usize) -> Result<&'static Pool, usize>;
 }

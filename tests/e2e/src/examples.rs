@@ -143,3 +143,22 @@ fn aem_sockets_close_by_themselves() {
     // The rest depends on what arrives together. One event accepts, one tells of each connection.
     serves("bare", sessions, "leaving keepalive; the server has 2 events");
 }
+
+/// The README's program. Whatever is said to it is not answered, and it closes when its client does.
+#[test]
+fn the_greeter_greets_and_tells_how_many() {
+    for model in [Model::Q35, Model::Microvm] {
+        let machine = machine("greeter").model(model).network(user(&[(Protocol::Tcp, 2000)]));
+        let mut guest = Guest::start(machine);
+        let server = guest.endpoint(Protocol::Tcp, 2000);
+        for words in ["", "Good day to you.\n", "How do you do?\n"] {
+            let mut session = Session::silent(server);
+            session.hears("Good day.\n");
+            session.says(words);
+            session.0.shutdown(Shutdown::Write).expect("our side closes");
+            session.hears_the_end();
+        }
+        let told = guest.running.wait_for_text("3 greeted", PATIENCE);
+        told.unwrap_or_else(|error| panic!("{error}"));
+    }
+}

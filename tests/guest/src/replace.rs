@@ -367,7 +367,7 @@ fn connections_are_served_on(system: System) -> Result<(), Error> {
         spin_loop();
     }
     let caller = Caller { connector: None, refused: 0 };
-    let mut context = system.context("dialer", caller).memory(256 << 10).build()?;
+    let mut context = system.context("dialer", caller).build()?;
     let connector = system.connector().serve(context)?;
     let (begin, start) = (connector.clone(), context.handle());
     let event = kernel.register(start, EACH, move |caller: &mut Caller, _| {

@@ -35,8 +35,12 @@ fn main(system: System) -> Result<(), Error> {
     let context = system.context("steady", Service::new(system)).memory(MEMORY).build()?;
     let pool = system.kernel().pool(context.handle())?;
     let signal = system.signal(SignalMode::Counter).on(context, Service::signalled)?;
-    let connector =
-        system.connector().connections(CONNECTIONS).buffers(BUFFER, BUFFER).serve(context)?;
+    let connector = system
+        .connector()
+        .connections(CONNECTIONS)
+        .buffers(BUFFER, BUFFER)
+        .on_demand()
+        .serve(context)?;
     // The service is told what could not be made before its context was.
     let equip = system.signal(SignalMode::Counter);
     let equip = equip.on(context, move |service: &mut Service, _: Fired| {
@@ -45,6 +49,6 @@ fn main(system: System) -> Result<(), Error> {
     equip.fire()?;
     system.every(PERIOD).on(context, |service: &mut Service, tick: Tick| service.tick(tick))?;
     system.udp(PORT).serve(context)?;
-    system.tcp(PORT).connections(CONNECTIONS).buffers(BUFFER, BUFFER).serve(context)?;
+    system.tcp(PORT).connections(CONNECTIONS).buffers(BUFFER, BUFFER).on_demand().serve(context)?;
     Ok(())
 }

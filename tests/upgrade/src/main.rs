@@ -15,7 +15,6 @@ const PORT: u16 = 9;
 const PERIOD: Duration = Duration::from_millis(3);
 const CONNECTIONS: u32 = 32;
 const BUFFER: usize = 1 << 10;
-const MEMORY: usize = 512 << 10;
 /// Digits of a number in an answer.
 const DIGITS: usize = 11;
 /// Bytes that are answered at a time.
@@ -26,7 +25,7 @@ const LINE: usize = 2 * DIGITS + 2;
 #[reflex::main]
 fn main(system: System) -> Result<(), Error> {
     let first = Service::<1> { answered: 0, replaced: 0 };
-    let first = system.context("service", first).memory(MEMORY).build()?;
+    let first = system.context("service", first).build()?;
     let listener = system.tcp(PORT).connections(CONNECTIONS).buffers(BUFFER, BUFFER);
     let listener = listener.serve(first)?;
     let socket = system.udp(PORT).serve(first)?;

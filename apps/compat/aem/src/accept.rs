@@ -102,8 +102,7 @@ impl Listening {
 /// Listens at a port, and has `handler` told of each connection, with the old socket and the new:
 /// there is none when the event did not occur in its [time](crate::SetTimeOut).
 ///
-/// The connections' sockets and handlers lie in the context's event memory, beside the buffers that
-/// `socket` asks for. Those that the handler has not been told of yet wait, also when the event is
+/// The connections' sockets and handlers lie in the context's event memory. Those that the handler has not been told of yet wait, also when the event is
 /// disabled. When the event is unregistered no more are accepted.
 ///
 /// A socket that has no handler for reading and none for its closing closes when its peer does.

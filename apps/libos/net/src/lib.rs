@@ -85,6 +85,8 @@ pub use table::handle::Net;
 pub use types::conflict::{AddressConflict, ConflictDetection, ConflictOutcome};
 pub use types::counters::Counters;
 pub use types::error::{ConnectionError, Error};
-pub use types::settings::{Address, Config, InterfaceAddress, TcpSettings, Transport, UdpSettings};
+pub use types::settings::{
+    Address, BufferMemory, Config, InterfaceAddress, TcpSettings, Transport, UdpSettings,
+};
 pub use types::tcp_state::{TcpState, TcpStates};
 pub use types::unreachable::{Undeliverable, Unreachable};

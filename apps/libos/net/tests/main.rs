@@ -17,6 +17,7 @@ mod order;
 mod owner_gone;
 mod receive;
 mod script;
+mod set_aside;
 mod shortage;
 mod states;
 mod tcp;

@@ -1,8 +1,7 @@
 //! A TCP port, as a source of typed events.
 //!
 //! Handlers of one state that serve a port have that cheaper by [`System::tcp`] and a
-//! [`TcpService`]: their connections lie in their own event memory, and there is a context less on
-//! the way. This is for handlers that want a connection's events as those of any other kind.
+//! [`TcpService`]: there is a context less on the way. This is for handlers that want a connection's events as those of any other kind.
 
 use super::{Each, Kind, Source};
 use crate::net::{Connection, ConnectionError, Listener, TcpService};
@@ -15,8 +14,8 @@ use spin::Once;
 
 /// Bytes of a connection's buffers, to receive and to send: some segments of Ethernet.
 const BUFFERS: (usize, usize) = (4096, 8192);
-/// Event memory that a connection takes, its buffers included.
-const CONNECTION_BYTES: usize = 2 * (BUFFERS.0 + BUFFERS.1) + (4 << 10);
+/// Event memory that a connection's handler takes.
+const HANDLER_BYTES: usize = 64;
 
 /// A port that is listened on. It goes to one registration, so that a connection wakes one
 /// handler. Copies are of the same port.
@@ -87,7 +86,7 @@ impl Tcp {
         room.map_err(|_| EventError::HeapExhausted)?;
         slots.resize_with(count, SlotChanges::default);
         let bridge = TcpBridge { source: source.clone(), heard: false, slots, waiting };
-        let memory = (8 << 10) + count * CONNECTION_BYTES;
+        let memory = (8 << 10) + count * HANDLER_BYTES;
         let context = system.context("tcp", bridge).memory(memory).priority(priority).build()?;
         let registration = Registration { priority, ..Registration::default() };
         let flush = kernel

@@ -17,7 +17,7 @@ pub struct ConnectBuilder {
 
 impl ConnectBuilder {
     pub(super) fn new(system: System) -> Self {
-        Self { system, settings: TcpSettings::default() }
+        Self { system, settings: super::settings() }
     }
 
     reflex_net::connection_settings!();

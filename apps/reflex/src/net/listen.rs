@@ -17,7 +17,7 @@ pub struct ListenBuilder {
 
 impl ListenBuilder {
     pub(super) fn new(system: System, port: u16) -> Self {
-        Self { system, port, settings: TcpSettings::default() }
+        Self { system, port, settings: super::settings() }
     }
 
     /// The port.

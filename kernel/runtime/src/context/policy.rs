@@ -58,6 +58,39 @@ pub(crate) fn dismiss(parent: Option<ContextId>) {
     });
 }
 
+/// Counts so many bytes more as a context's memory.
+///
+/// # Errors
+/// How many it may have at most, when its parent has no more than that.
+pub(crate) fn charge(context: ContextId, bytes: usize) -> Result<(), usize> {
+    section(|cs| {
+        let Ok(place) = registry::get(cs, context) else { return Err(0) };
+        let own = place.lineage.get(cs);
+        let above = own.parent.map_or(Ok(usize::MAX), |parent| {
+            registry::get(cs, parent).map(|parent| parent.lineage.get(cs).memory)
+        });
+        // A parent that has ended gives nothing any more.
+        let above = above.unwrap_or(own.memory);
+        let memory = own.memory.saturating_add(bytes);
+        if memory > above {
+            refuse(cs, context);
+            return Err(above.saturating_sub(own.memory));
+        }
+        place.lineage.set(cs, Lineage { memory, ..own });
+        Ok(())
+    })
+}
+
+/// Takes back that bytes were counted as a context's memory.
+pub(crate) fn uncharge(context: ContextId, bytes: usize) {
+    section(|cs| {
+        if let Ok(place) = registry::get(cs, context) {
+            let own = place.lineage.get(cs);
+            place.lineage.set(cs, Lineage { memory: own.memory.saturating_sub(bytes), ..own });
+        }
+    });
+}
+
 /// Tells a context of a limit that it has reached; the error for the caller that reached it.
 #[cold]
 pub(crate) fn refuse(cs: &Section, context: ContextId) -> Error {

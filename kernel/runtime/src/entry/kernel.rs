@@ -219,4 +219,14 @@ impl Kernel for Runtime {
         of.owner().into_iter().for_each(|owner| pool.set_owner(owner));
         Ok(pool)
     }
+
+    fn extend(&self, context: ContextId, bytes: usize) -> Result<&'static Pool, usize> {
+        policy::charge(context, bytes)?;
+        let pool = memory::pool(bytes, GRANULE, Content::Objects).map_err(|_| {
+            policy::uncharge(context, bytes);
+            memory::available()
+        })?;
+        pool.set_owner(context.index.into());
+        Ok(pool)
+    }
 }

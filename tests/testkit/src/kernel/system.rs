@@ -302,6 +302,14 @@ impl Kernel for SimKernel {
         of.owner().into_iter().for_each(|owner| pool.set_owner(owner));
         Ok(pool)
     }
+
+    fn extend(&self, context: ContextId, bytes: usize) -> Result<&'static Pool, usize> {
+        let mut tables = self.lock();
+        tables.free = tables.free.checked_sub(bytes).ok_or(tables.free)?;
+        let pool = pool_of(bytes, Content::Objects, |_| {});
+        pool.set_owner(context.index.into());
+        Ok(pool)
+    }
 }
 
 impl SimKernel {

@@ -19,18 +19,24 @@ macro_rules! connection_settings {
             self
         }
 
-        /// Bytes of each connection's receive and send buffers, from the context's event memory;
-        /// 4096 and 8192 unless said otherwise.
+        /// Bytes of each connection's receive and send buffers; 4096 and 8192 unless said otherwise.
         pub fn buffers(mut self, receive: usize, send: usize) -> Self {
             (self.settings.receive_buffer, self.settings.send_buffer) = (receive, send);
             self
         }
 
         /// Bytes that can be [written](reflex_net::Connection::write) to each connection beyond what its send
-        /// buffer has room for; 16 KiB unless said otherwise. Of the context's event memory, when they are
-        /// first needed.
+        /// buffer has room for; 16 KiB unless said otherwise.
         pub fn queue(mut self, bytes: usize) -> Self {
             self.settings.queue = bytes;
+            self
+        }
+
+        /// Has the connections' buffers and queues lie in the context's own event memory, where they are made
+        /// as connections come: nothing is set aside for them. When there is no memory for one more, the
+        /// context is told, and the peer's attempt is dropped and counted.
+        pub fn on_demand(mut self) -> Self {
+            self.settings.memory = $crate::BufferMemory::OnDemand;
             self
         }
 

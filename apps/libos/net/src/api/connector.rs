@@ -1,15 +1,13 @@
 //! Outgoing TCP connections.
 
 use crate::api::connection::Connection;
-use crate::api::group::{register_by, register_with};
-use crate::api::service::TcpService;
+use crate::api::group::{Registering, register_by};
+use crate::api::service::{TcpService, deliver};
 use crate::table::connection_record::{Events, Phase};
 use crate::table::flow_key::FlowKey;
 use crate::table::handle::Net;
-use crate::table::tables::Register;
 use crate::types::error::Error;
 use crate::types::settings::TcpSettings;
-use alloc::sync::Arc;
 use core::net::SocketAddrV4;
 use reflex_event::{Context, Kernel, Owner};
 
@@ -46,9 +44,9 @@ impl<K: Kernel> ConnectBuilder<K> {
         self,
         context: impl Into<Context<S>>,
     ) -> Result<Connector<K>, Error> {
-        let context = context.into();
-        let register = register_with(&self.net, context);
-        self.ready(context, register)
+        self.serve_by(context, |connection| {
+            Ok(move |service: &mut S| deliver(service, &connection))
+        })
     }
 
     /// Has the connections told to handlers of their places, which `make` makes, as for
@@ -65,12 +63,16 @@ impl<K: Kernel> ConnectBuilder<K> {
         F: Fn(&mut S) + Send + 'static,
     {
         let context = context.into();
-        let register = register_by(&self.net, context, make);
-        self.ready(context, register)
+        let registering = register_by(&self.net, context, make);
+        self.ready(context, registering)
     }
 
-    fn ready<S>(self, context: Context<S>, register: Arc<Register>) -> Result<Connector<K>, Error> {
-        let group = self.net.group(None, self.settings, context, register)?;
+    fn ready<S>(
+        self,
+        context: Context<S>,
+        registering: Registering,
+    ) -> Result<Connector<K>, Error> {
+        let group = self.net.group(None, self.settings, context, registering)?;
         Ok(Connector { net: self.net, group: group.0, owner: group.1 })
     }
 }

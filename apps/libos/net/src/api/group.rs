@@ -1,23 +1,24 @@
 //! The owners of connections: what a listener and a connector have in common.
 
 use crate::api::connection::Connection;
-use crate::api::service::{TcpService, deliver};
+use crate::ip::endpoint::Endpoint;
 use crate::path::stack::Stack;
+use crate::table::connection_record::WriteQueue;
 use crate::table::handle::Net;
 use crate::table::records::Records;
 use crate::table::tables::{Group, Register};
 use crate::types::error::Error;
-use crate::types::settings::TcpSettings;
+use crate::types::settings::{BufferMemory, TcpSettings};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use reflex_event::{Accumulation, Context, Kernel, Owner, Priority, Registration};
+use reflex_event::{Accumulation, Context, ContextId, Kernel, Owner, Priority, Registration};
+use reflex_memory::Pool;
 
-/// How connections are registered that are served by `context`.
-pub(crate) fn register_with<K: Kernel, S: TcpService<K> + 'static>(
-    net: &Net<K>,
-    context: Context<S>,
-) -> Arc<Register> {
-    register_by(net, context, |connection| Ok(move |service: &mut S| deliver(service, &connection)))
+/// How connections are registered.
+pub(crate) struct Registering {
+    pub(crate) register: Arc<Register>,
+    /// Bytes that the handler of one takes of its context's event memory.
+    handler: usize,
 }
 
 /// How connections are registered, those of each place with a handler of its own that `make` makes of the
@@ -27,19 +28,20 @@ pub(crate) fn register_by<K: Kernel, S: 'static, F>(
     net: &Net<K>,
     context: Context<S>,
     make: impl Fn(Connection<K>) -> Result<F, reflex_event::Error> + Send + Sync + 'static,
-) -> Arc<Register>
+) -> Registering
 where
     F: Fn(&mut S) + Send + 'static,
 {
     let net = net.clone();
-    Arc::new(move |priority, index, slot| {
+    let register = Arc::new(move |priority, index, slot| {
         let connection = Connection::of_place(net.clone(), index, slot);
         let registration = Registration { priority, accumulation: Accumulation::Count };
         let made = net.kernel().contained(context.id(), (), |()| make(connection));
         let ((), handler) = made.map_err(|_| reflex_event::Error::Busy)?;
         let handler = handler?;
         net.kernel().register(context, registration, move |state: &mut S, _| handler(state))
-    })
+    });
+    Registering { register, handler: handler_footprint::<F>() }
 }
 
 impl<K: Kernel> Net<K> {
@@ -51,9 +53,9 @@ impl<K: Kernel> Net<K> {
         port: Option<u16>,
         settings: TcpSettings,
         context: Context<S>,
-        register: Arc<Register>,
+        registering: Registering,
     ) -> Result<(u32, Owner), Error> {
-        self.kernel().guarded(|| self.make_group(port, settings, context, register))
+        self.kernel().guarded(|| self.make_group(port, settings, context, registering))
     }
 
     fn make_group<S>(
@@ -61,7 +63,7 @@ impl<K: Kernel> Net<K> {
         port: Option<u16>,
         settings: TcpSettings,
         context: Context<S>,
-        register: Arc<Register>,
+        Registering { register, handler }: Registering,
     ) -> Result<(u32, Owner), Error> {
         check(port, &settings)?;
         // A port is opened for a stack that works.
@@ -83,6 +85,10 @@ impl<K: Kernel> Net<K> {
         if let Some(group) = self.reclaim(owner, port, &settings, (&register, pool))? {
             return Ok((group, owner));
         }
+        let pool = match settings.memory {
+            BufferMemory::SetAside => self.set_aside(owner.context, &settings, (pool, handler))?,
+            BufferMemory::OnDemand => pool,
+        };
         let group = Box::new(Group::new(owner, port, settings, register, pool));
         let group = self.add_group(port, group)?;
         self.follow_priorities();
@@ -109,6 +115,52 @@ impl<K: Kernel> Net<K> {
         Ok(())
     }
 }
+
+impl<K: Kernel> Net<K> {
+    /// Sets memory aside for the buffers and queues of all connections, and sees to it that there is some for
+    /// their handlers, which take so many bytes each of their owner's own.
+    fn set_aside(
+        &self,
+        owner: ContextId,
+        settings: &TcpSettings,
+        (own, handler): (&'static Pool, usize),
+    ) -> Result<&'static Pool, Error> {
+        let connections = settings.connections as usize;
+        let (needed, free) = (handler.saturating_mul(connections), own.available());
+        if needed > free {
+            return Err(Error::HandlerMemory { needed, free });
+        }
+        let (one, largest) = footprint(settings);
+        // Blocks that are never given back leave less than two of a size free when one of that is refused.
+        let blocks = one.saturating_mul(connections).saturating_add(2 * largest);
+        let needed = blocks.saturating_add(blocks / GRANULE * 5 + 8 * GRANULE);
+        let extend = self.kernel().extend(owner, needed);
+        extend.map_err(|free| Error::BufferMemory { needed, free })
+    }
+}
+
+/// The smallest block of event memory, which has 5 bytes of bookkeeping.
+const GRANULE: usize = 32;
+
+/// Bytes that a connection takes of a pool, and the largest block among them.
+fn footprint(settings: &TcpSettings) -> (usize, usize) {
+    let queue = match settings.queue {
+        0 => [0, 0],
+        bytes => [bytes.next_power_of_two(), size_of::<WriteQueue>().next_power_of_two()],
+    };
+    let (receive, send) = (settings.receive_buffer, settings.send_buffer);
+    let all = Endpoint::footprint(receive, send) + queue.iter().sum::<usize>();
+    (all, receive.max(send).max(settings.queue).next_power_of_two().max(1 << 10))
+}
+
+/// Bytes that a handler takes of its context's event memory, with what the kernel puts in front of it.
+const fn handler_footprint<F>() -> usize {
+    let bytes = (size_of::<F>() + HANDLER_HEADER).next_power_of_two();
+    if bytes < GRANULE { GRANULE } else { bytes }
+}
+
+/// Bytes in front of a handler.
+const HANDLER_HEADER: usize = 16;
 
 /// Refuses what no group can be made with.
 fn check(port: Option<u16>, settings: &TcpSettings) -> Result<(), Error> {

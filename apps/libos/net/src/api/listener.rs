@@ -1,13 +1,12 @@
 //! Listening on a TCP port.
 
 use crate::api::connection::Connection;
-use crate::api::group::{register_by, register_with};
-use crate::api::service::TcpService;
+use crate::api::group::{Registering, register_by};
+use crate::api::service::{TcpService, deliver};
 use crate::table::handle::Net;
-use crate::table::tables::{Group, Register};
+use crate::table::tables::Group;
 use crate::types::error::Error;
 use crate::types::settings::{TcpSettings, Transport};
-use alloc::sync::Arc;
 use reflex_event::{Context, Kernel, Owner};
 
 /// How a port is to be served; [`serve`](Self::serve) opens it.
@@ -45,9 +44,9 @@ impl<K: Kernel> ListenBuilder<K> {
         self,
         context: impl Into<Context<S>>,
     ) -> Result<Listener<K>, Error> {
-        let context = context.into();
-        let register = register_with(&self.net, context);
-        self.open(context, register)
+        self.serve_by(context, |connection| {
+            Ok(move |service: &mut S| deliver(service, &connection))
+        })
     }
 
     /// Opens the port for connections that are told to handlers of their places: `make` makes one of the
@@ -65,12 +64,13 @@ impl<K: Kernel> ListenBuilder<K> {
         F: Fn(&mut S) + Send + 'static,
     {
         let context = context.into();
-        let register = register_by(&self.net, context, make);
-        self.open(context, register)
+        let registering = register_by(&self.net, context, make);
+        self.open(context, registering)
     }
 
-    fn open<S>(self, context: Context<S>, register: Arc<Register>) -> Result<Listener<K>, Error> {
-        let (group, owner) = self.net.group(Some(self.port), self.settings, context, register)?;
+    fn open<S>(self, context: Context<S>, registering: Registering) -> Result<Listener<K>, Error> {
+        let (group, owner) =
+            self.net.group(Some(self.port), self.settings, context, registering)?;
         self.net.announce(Transport::Tcp, self.port);
         Ok(Listener { net: self.net, port: self.port, group, owner })
     }

@@ -66,7 +66,7 @@ impl<K: Kernel> Served<K> {
     {
         let own = self.owner.context == context.id();
         if own && self.net.with(|shared| shared.groups[self.group as usize].is_of(self.owner)) {
-            Ok(Successor { register: register_by(&self.net, context, make) })
+            Ok(Successor { register: register_by(&self.net, context, make).register })
         } else {
             Err(reflex_event::Error::Foreign)
         }

@@ -6,7 +6,7 @@ use crate::table::handle::Net;
 use crate::table::port::Page;
 use crate::table::tables::{Group, Register, Shared};
 use crate::types::error::Error;
-use crate::types::settings::{TcpSettings, UdpSettings};
+use crate::types::settings::{BufferMemory, TcpSettings, UdpSettings};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use reflex_event::{EventId, Kernel, Owner};
@@ -64,7 +64,7 @@ impl Shared {
     ) -> Result<Option<Reclaimed>, Error> {
         let room = self.records.room(group);
         let Some(orphan) = self.groups.get_mut(group as usize) else { return Ok(None) };
-        let buffers = |of: &TcpSettings| (of.receive_buffer, of.send_buffer, of.queue);
+        let buffers = |of: &TcpSettings| (of.receive_buffer, of.send_buffer, of.queue, of.memory);
         let fits = orphan.orphaned
             && orphan.owner.context == owner.context
             && orphan.port == port
@@ -80,7 +80,10 @@ impl Shared {
         }
         self.priorities.add(settings.priority);
         (orphan.owner, orphan.orphaned, orphan.listening) = (owner, false, port.is_some());
-        (orphan.settings, orphan.pool) = (*settings, pool);
+        orphan.settings = *settings;
+        if settings.memory == BufferMemory::OnDemand {
+            orphan.pool = pool;
+        }
         orphan.patience = Patience::of(settings);
         let before = core::mem::replace(&mut orphan.register, register);
         Ok(Some((orphan.events(), before)))

@@ -28,6 +28,20 @@ pub enum Error {
     NotStarted,
     /// The owner's event memory is exhausted.
     OutOfMemory,
+    /// Of the machine's memory, less is to be had than the connections' buffers and queues need: bytes.
+    BufferMemory {
+        /// What they need.
+        needed: usize,
+        /// What there is, or what the owner may have.
+        free: usize,
+    },
+    /// The owner's event memory has less room than the connections' handlers need: bytes.
+    HandlerMemory {
+        /// What they need.
+        needed: usize,
+        /// What there is.
+        free: usize,
+    },
     /// The event system refused.
     Event(reflex_event::Error),
 }
@@ -46,6 +60,19 @@ impl fmt::Display for Error {
             Self::QueueFull => "the socket's send queue is full",
             Self::NotStarted => "the network stack has not been started",
             Self::OutOfMemory => "the owner's event memory is exhausted",
+            Self::BufferMemory { needed, free } => {
+                return write!(
+                    f,
+                    "the connections' buffers need {needed} bytes, and {free} are to be had"
+                );
+            }
+            Self::HandlerMemory { needed, free } => {
+                return write!(
+                    f,
+                    "the connections' handlers need {needed} bytes of the context's event memory, \
+                     which has {free}"
+                );
+            }
             Self::Event(error) => return error.fmt(f),
         })
     }

@@ -85,6 +85,16 @@ pub struct InterfaceAddress {
     pub gateway: Option<Ipv4Addr>,
 }
 
+/// Where the memory of connections comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BufferMemory {
+    /// Set aside for all of them when the port is opened, or that is refused: of the machine's memory, and
+    /// counted as the owner's.
+    SetAside,
+    /// The owner's own event memory, as connections come, as long as there is some.
+    OnDemand,
+}
+
 /// What all connections of one owner have in common; [`ListenBuilder`](crate::ListenBuilder) says more of
 /// each.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +111,8 @@ pub struct TcpSettings {
     pub send_buffer: usize,
     /// Bytes that may be written beyond what the send buffer has room for.
     pub queue: usize,
+    /// Where the memory of the buffers and of the queue comes from.
+    pub memory: BufferMemory,
     /// How long a connection may hear nothing, if that was said; [`Duration::MAX`] is for ever.
     pub idle: Option<Duration>,
     /// When an idle connection asks for a sign of life, if that was said.
@@ -136,6 +148,7 @@ impl Default for TcpSettings {
             receive_buffer: 4096,
             send_buffer: 8192,
             queue: 16 << 10,
+            memory: BufferMemory::OnDemand,
             idle: None,
             keep_alive: None,
             linger: Duration::from_secs(60),
