@@ -127,6 +127,27 @@ fn a_place_is_registered_once() {
     }
 }
 
+/// The connection in TIME-WAIT ends with the opening that takes its 4-tuple, and lends it its place.
+#[test]
+fn a_connection_that_is_reopened_keeps_its_place() {
+    let (clock, host, trace) = start();
+    let service = host.kernel.context(Noting::new("s", &trace), 1 << 20);
+    let listener = host.net.listen(PORT).connections(8).serve(service).unwrap();
+    let before = host.kernel.registrations();
+    for round in 0..4 {
+        let first = 1000 + round * 1000;
+        let answer = feed(&host, &clock, &Segment::new(4000, PORT, SYN, first, 0));
+        let ack = answer[0].sequence.wrapping_add(1);
+        feed(&host, &clock, &Segment::new(4000, PORT, ACK, first + 1, ack));
+        host.kernel.state(service, |state| state.last.clone().unwrap().finish());
+        host.kernel.run_until_idle();
+        host.sent(&clock);
+        feed(&host, &clock, &Segment::new(4000, PORT, ACK | FIN, first + 1, ack + 1));
+        assert_eq!(trace.take(), ["s accepted", "s closed", "s ended"], "{round}");
+        assert_eq!((listener.peak(), host.kernel.registrations()), (1, before + 2), "{round}");
+    }
+}
+
 /// RFC 1122, 4.2.2.13: a number beyond the last one, in the arithmetic of numbers that wrap.
 #[test]
 fn only_a_number_beyond_the_last_reopens_a_connection() {

@@ -72,8 +72,8 @@ impl<K: Kernel> Stack<K> {
         match self.net.with(|shared| shared.present(&key, hash, &frame)) {
             Present::None => {}
             Present::Replaceable(index) => {
-                let replaced = self.net.with(|shared| shared.replace(index, &key, &frame));
-                // Else somebody has got in between: the peer will try again.
+                let replaced = self.net.with(|shared| shared.replace(index, &frame));
+                // Else its owner has got in between: the peer will try again.
                 if !replaced {
                     return;
                 }
@@ -146,9 +146,10 @@ impl Shared {
         }
     }
 
-    /// Ends the connection that an opening segment replaces, if it still may.
-    fn replace(&mut self, index: u32, key: &FlowKey, frame: &Frame) -> bool {
-        let may = self.records[index].key == *key && self.may_reopen(index, frame);
+    /// Ends the connection that an opening segment replaces, if it still may. Only the stack brings
+    /// one into TIME-WAIT, so that it is none that came to its place since.
+    fn replace(&mut self, index: u32, frame: &Frame) -> bool {
+        let may = self.may_reopen(index, frame);
         if may {
             self.release(index);
         }

@@ -376,6 +376,26 @@ fn ipv6_is_for_neighbours_and_the_protocol_beside() {
     }
 }
 
+/// RFC 4861, 7.2.6. Whatever else is for everybody is not for us.
+#[test]
+fn everybody_is_told_where_a_neighbour_is_and_nothing_else() {
+    let everyone = Ipv6Addr::from_bits(EVERYONE);
+    let advertisement = [ndisc::ADVERTISEMENT, 0, 0, 0];
+    for (next, payload, heard) in [
+        (ndisc::ICMP6, &advertisement[..], true),
+        (ndisc::ICMP6, &advertisement[..1], true),
+        (ndisc::ICMP6, &[ndisc::SOLICITATION, 0, 0, 0], false),
+        (ndisc::ICMP6, &[128, 0, 0, 0], false),
+        (ndisc::ICMP6, &[], false),
+        (UDP, &advertisement, false),
+        (UDP, &to_port(BESIDE), false),
+    ] {
+        let frame = ipv6(ndisc::group_mac(EVERYONE), everyone, next, payload);
+        let expected = if heard { Ok(Class::Nd) } else { Err(Bad::UnreachableProtocol) };
+        assert_eq!(classify(&frame, &station()), expected, "{next} {payload:?}");
+    }
+}
+
 #[test]
 fn ipv6_headers() {
     let good = ipv6(OURS, OWN6, ndisc::ICMP6, &[0; 8]);
