@@ -253,6 +253,10 @@ impl Machine {
             }
             (Handler::Start(child), Stage::End) => {
                 let effects = self.children.end(&mut self.core, child, || 0);
+                if self.phase(child) == Phase::Lingers && effects.activate.is_some() {
+                    let (_, live) = self.core.context_state(running).unwrap();
+                    assert_eq!(live, 1, "it is looked at again, and its registrations live on");
+                }
                 self.apply(effects);
                 if self.phase(child) == Phase::Idle {
                     self.kids[usize::from(child)].lives = false;
@@ -365,14 +369,16 @@ impl Machine {
         }
         self.occurred += u64::from(count);
         let info = self.core.look_up(self.event).unwrap();
+        let for_one = count == 1 || info.registration.accumulation == Accumulation::Count;
+        let first = info.pending == 0 && info.disabled.is_none();
+        let idle = (0..self.count()).any(|child| self.phase(child) == Phase::Idle);
         match self.children.offer(&mut self.core, info, activation, || 0) {
             Some(effects) => {
-                let for_one = count == 1 || info.registration.accumulation == Accumulation::Count;
-                let first = info.pending == 0 && info.disabled.is_none();
                 assert!(for_one && first, "one child has what is for several, or comes later");
                 self.apply(effects);
             }
             None => {
+                assert!(!(for_one && first && idle), "a child is idle, and was not asked");
                 let admitted = self.core.accept(self.event, count, 0).unwrap();
                 self.note(admitted);
             }
@@ -387,6 +393,7 @@ impl Machine {
                 let kid = &mut self.kids[usize::from(claim.child)];
                 assert!(!kid.lives && kid.claim.is_none(), "it is taken already");
                 kid.claim = Some(claim);
+                assert!(!self.claims.contains(&claim), "an old claim holds again");
                 self.claims.push(claim);
             }
             Err(error) => {

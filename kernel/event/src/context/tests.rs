@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::{Core, Registration};
+use core::hash::{Hash, Hasher};
+use std::hash::DefaultHasher;
 
 /// A core with one context, held, that can be renewed `left` times.
 fn worn(left: u64) -> (Core<u32>, ContextId) {
@@ -33,6 +35,12 @@ fn a_context_without_names_left_is_renewed_no_more() {
     }
 }
 
+fn hash(name: ContextId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
 #[test]
 fn a_generation_takes_part_in_every_comparison() {
     let names = [0, 1, 1 << 16, 1 << 32, 1 << 47, ContextId::LAST_GENERATION];
@@ -41,6 +49,8 @@ fn a_generation_takes_part_in_every_comparison() {
         for other in names {
             let same = ContextId::new(7, one) == ContextId::new(7, other);
             assert_eq!(same, one == other, "{one} and {other}");
+            let [hash, other_hash] = [one, other].map(|of| hash(ContextId::new(7, of)));
+            assert_eq!(hash == other_hash, one == other, "{one} and {other}");
         }
     }
 }

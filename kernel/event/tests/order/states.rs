@@ -89,6 +89,23 @@ fn what_is_pending_keeps_an_event_from_becoming_a_waking_one() {
     assert_eq!(core.unregister(event).unwrap().dropped, 1);
 }
 
+/// What takes longer to end says so before: something pending, a time-out that has passed, a wait.
+#[test]
+fn what_waits_is_known_before_it_is_ended() {
+    let (mut core, [a, b]) = core();
+    let [plain, other] =
+        [a, b].map(|of| core.register(of, registration(5, Accumulation::Count), "").unwrap());
+    assert_eq!(core.waits(plain), Ok(false));
+    let _ = core.activate(plain, 1, || 0).unwrap();
+    assert_eq!((core.waits(plain), core.waits(other)), (Ok(true), Ok(false)));
+    assert_eq!(core.clean(plain), Ok(1));
+    assert_eq!(core.waits(plain), Ok(false));
+    let _ = core.time_out(plain, 0).unwrap();
+    assert_eq!(core.waits(plain), Ok(true));
+    assert_eq!(core.unregister(plain).unwrap().dropped, 0);
+    assert_eq!(core.waits(plain), Err(Error::Stale));
+}
+
 /// A context is given up in whatever state it is; its registrations are found and ended; and its
 /// place is another's then.
 #[test]
