@@ -44,6 +44,22 @@ fn audit(buddy: &Buddy<'_>, free: &[bool]) {
         listed[buddy.hand as usize..][..1 << (state & !TAG)].fill(true);
     }
     assert_eq!(listed, free);
+    for order in 0..9 {
+        for least in order..9 {
+            let only = buddy.has_only_from(order, least);
+            assert_eq!(only, takes_from(buddy, order) >= Some(least), "{order} {least}");
+        }
+    }
+}
+
+/// The order of the smallest free block from `order` up, if it is in hand or nothing is.
+fn takes_from(buddy: &Buddy<'_>, order: u32) -> Option<u32> {
+    let listed = (order..Buddy::ORDERS).find(|&order| buddy.heads[order as usize] != NIL);
+    if buddy.is_merged() {
+        return listed;
+    }
+    let hand = u32::from(buddy.table.states[buddy.hand as usize] & !TAG);
+    (hand >= order && listed.is_none_or(|listed| listed >= hand)).then_some(hand)
 }
 
 #[derive(Clone, Debug)]
@@ -133,6 +149,28 @@ fn the_block_in_hand_is_merged_when_a_larger_one_is_wanted() {
     let block = buddy.allocate(0).unwrap();
     buddy.free(block).unwrap();
     assert_eq!(buddy.allocate(1), Ok(0));
+}
+
+/// What is in hand is merged for the sake of a larger block only if that takes no step more than
+/// splitting what is listed.
+#[test]
+fn a_block_that_is_near_is_taken_past_the_hand() {
+    for listed in 1..10 {
+        for order in 1..=listed {
+            // One block of `listed`, and a granule alone, which is put in hand.
+            let mut buddy = buddy((1 << listed) + 1);
+            let alone = buddy.allocate(0).unwrap();
+            assert_eq!((alone, buddy.keep(alone, Kind::Lent)), (1 << listed, Ok(0)));
+            buddy.take_in_hand(alone);
+            let near = listed - order <= SPLIT;
+            let expected = if near { Poll::Ready(Ok(0)) } else { Poll::Pending };
+            assert_eq!(buddy.allocate_step(order, Kind::Own), expected, "{order} of {listed}");
+            assert_eq!(buddy.is_merged(), !near, "{order} of {listed}");
+            if !near {
+                assert_eq!(buddy.allocate(order), Ok(0));
+            }
+        }
+    }
 }
 
 #[test]
