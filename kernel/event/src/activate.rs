@@ -34,27 +34,6 @@ pub struct Resume {
     pub to: ContextIndex,
 }
 
-/// What an activation that may start its handler at once has led to.
-#[must_use = "the core counts on a start being carried out"]
-pub enum AtOnce<H> {
-    /// The handler is to be run now, on its context's empty stack, as if by
-    /// [`Next::Start`](crate::Next::Start) and [`Core::begin`].
-    Start {
-        /// The context that is preempted, if one was running.
-        from: Option<ContextId>,
-        /// The context that runs now.
-        to: ContextId,
-        /// Its handler.
-        handler: H,
-        /// What that is to be told.
-        activation: Activation,
-    },
-    /// The context goes on now that waited for it.
-    Resume(Resume),
-    /// It was queued.
-    Queued(Outcome),
-}
-
 impl<H: Copy, C: Copy> Core<H, C> {
     /// Records `count` occurrences of the event.
     ///
@@ -150,27 +129,6 @@ impl<H: Copy, C: Copy> Core<H, C> {
         self.running = context;
         self.set_current(rank);
         Some(Resume { from, to: ContextIndex { index: context } })
-    }
-
-    /// [`Core::start_at_once`], or [`Core::resume_at_once`], or else [`Core::activate`].
-    ///
-    /// # Errors
-    /// As [`Core::activate`].
-    pub fn activate_at_once(
-        &mut self,
-        id: EventId,
-        count: u32,
-        now: impl FnOnce() -> u64,
-    ) -> Result<AtOnce<H>, Error> {
-        match self.start_at_once(id, count) {
-            Some(Start { from, to, handler, activation }) => {
-                Ok(AtOnce::Start { from, to, handler, activation })
-            }
-            None => match self.resume_at_once(id, count) {
-                Some(resume) => Ok(AtOnce::Resume(resume)),
-                None => self.activate(id, count, now).map(AtOnce::Queued),
-            },
-        }
     }
 
     /// An occurrence of a registration that is not plain.

@@ -36,7 +36,7 @@ mod time;
 mod trouble;
 
 pub use self::core::{Core, Finished, Next, Outcome};
-pub use activate::{AtOnce, Resume, Start};
+pub use activate::{Resume, Start};
 pub use ceiling::Ceiling;
 pub use children::{Begin, Cause, Children, Claim, Effects, Phase};
 pub use context_state::ContextState;

@@ -12,7 +12,7 @@ mod states;
 
 use parts::{core, registration, run_all, run_next};
 use reflex_event::{
-    Accumulation, AtOnce, Context, ContextId, Error, EventId, Finished, Next, Outcome, Priority,
+    Accumulation, Context, ContextId, Error, EventId, Finished, Next, Outcome, Priority,
 };
 
 /// L is preempted by M; an event for L of H's priority makes L go on before M.
@@ -48,21 +48,12 @@ fn inheritance_is_handed_over() {
     let middle = core.register(busy, registration(5, Accumulation::Count), "middle").unwrap();
     let high = core.register(urgent, registration(9, Accumulation::Count), "high").unwrap();
 
-    let AtOnce::Start { from: None, handler: "slow", .. } =
-        core.activate_at_once(slow, 1, || 0).unwrap()
-    else {
-        panic!("it begins on the spot")
-    };
-    let AtOnce::Start { from, handler: "middle", .. } =
-        core.activate_at_once(middle, 1, || 0).unwrap()
-    else {
-        panic!("it begins on the spot")
-    };
-    assert_eq!(from, Some(shared));
-    let AtOnce::Start { handler: "high", .. } = core.activate_at_once(high, 1, || 0).unwrap()
-    else {
-        panic!("it begins on the spot")
-    };
+    let start = core.start_at_once(slow, 1).expect("it begins on the spot");
+    assert_eq!((start.from, start.handler), (None, "slow"));
+    let start = core.start_at_once(middle, 1).expect("it begins on the spot");
+    assert_eq!((start.from, start.handler), (Some(shared), "middle"));
+    let start = core.start_at_once(high, 1).expect("it begins on the spot");
+    assert_eq!((start.from, start.handler), (Some(busy), "high"));
     // `high` needs something of the shared context, and ends.
     assert_eq!(core.activate(asked, 1, || 0), Ok(Outcome::Continue), "an equal does not preempt");
     assert_eq!(
@@ -234,7 +225,8 @@ fn made_up_names_are_refused() {
         for generation in [0, 1, 2, u32::MAX - 1, u32::MAX] {
             let id = EventId { index, generation };
             assert_eq!(core.activate(id, 1, || 0), Err(Error::Stale));
-            assert_eq!(core.activate_at_once(id, 1, || 0).err(), Some(Error::Stale));
+            assert!(core.start_at_once(id, 1).is_none());
+            assert!(core.resume_at_once(id, 1).is_none());
             assert_eq!(core.unregister(id), Err(Error::Stale));
             assert_eq!(core.set_priority(id, Priority::HIGH), Err(Error::Stale));
             assert_eq!(core.handler(id), Err(Error::Stale));

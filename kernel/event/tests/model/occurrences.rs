@@ -2,7 +2,7 @@
 
 use super::naive::Frame;
 use super::{Machine, What};
-use reflex_event::{AtOnce, Error, Outcome, Resume, Trouble};
+use reflex_event::{Error, Outcome, Resume, Start, Trouble};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How often a context that waited has gone on on the spot, in all programs.
@@ -19,11 +19,6 @@ impl Machine {
     pub(super) fn activate(&mut self, place: usize, count: u32, pass: bool) {
         let (id, now) = (self.world.events[place].id, self.world.now);
         let result = self.core.activate(id, count, || now);
-        self.activated(place, count, pass, result);
-    }
-
-    /// Compares what an activation, which began nothing, has led to.
-    fn activated(&mut self, place: usize, count: u32, pass: bool, result: Result<Outcome, Error>) {
         if self.asks(place, count) {
             assert_eq!(result, Ok(Outcome::Watched));
             if pass {
@@ -49,56 +44,58 @@ impl Machine {
     /// An activation by a caller that can start the handler on the spot.
     pub(super) fn activate_at_once(&mut self, place: usize, count: u32, pass: bool) {
         let event = &self.world.events[place];
-        let (id, now, to) = (event.id, self.world.now, event.context);
+        let (id, to) = (event.id, event.context);
         let idle = self.world.rank(to).is_none() && self.world.contexts[to].holds == 0;
         let single = count == 1 || (count > 1 && !event.each);
         let better = Some(event.priority) > self.world.running_rank();
         let plain = event.live && self.world.plain(place);
         let expected = plain && idle && single && better && !self.world.due();
         let resumes = self.world.resumes(place) && count > 0;
-        match self.core.activate_at_once(id, count, || now) {
-            Ok(AtOnce::Start { from, to: started, handler, activation }) => {
-                assert!(expected, "a handler was begun that had to wait");
-                let event = &mut self.world.events[place];
-                assert_eq!(
-                    (handler, activation.event, activation.count),
-                    (event.handler, id, count)
-                );
-                event.ledger.activated += u64::from(count);
-                event.ledger.delivered += u64::from(count);
-                let priority = event.priority;
-                assert_eq!(from, self.world.running.map(|at| self.name(at)));
-                assert_eq!(started, self.name(to));
-                if let Some(from) = self.world.running {
-                    self.world.contexts[from].turn = 0;
-                }
-                let context = &mut self.world.contexts[to];
-                assert!(context.stack.is_none(), "a second handler in one context");
-                context.stack = Some(Frame { event: Some(place), priority, since: None });
-                context.turn = 0;
-                self.world.running = Some(to);
-                self.world.begun(priority, None);
-            }
-            Ok(AtOnce::Resume(Resume { from, to: resumed })) => {
-                assert!(resumes, "a context goes on that has to wait");
-                assert_eq!(from, self.world.running.map(|at| self.name(at)));
-                assert_eq!(resumed, self.name(to).place());
-                assert_eq!(self.world.admit(place, count), Ok(()));
-                if let Some(from) = self.world.running {
-                    self.world.contexts[from].turn = 0;
-                }
-                self.world.contexts[to].turn = 0;
-                self.world.running = Some(to);
-                RESUMED.fetch_add(1, Relaxed);
-            }
-            Ok(AtOnce::Queued(outcome)) => {
-                // What was due may be so no more; that is found out at the section's end.
-                assert!(!expected || self.due, "a handler had to wait for nothing");
-                assert!(!resumes || self.due, "a context had to wait for nothing");
-                self.activated(place, count, pass, Ok(outcome));
-            }
-            Err(error) => self.activated(place, count, pass, Err(error)),
+        if let Some(start) = self.core.start_at_once(id, count) {
+            assert!(expected, "a handler was begun that had to wait");
+            return self.started(place, count, &start);
         }
+        if let Some(Resume { from, to: resumed }) = self.core.resume_at_once(id, count) {
+            assert!(resumes, "a context goes on that has to wait");
+            assert_eq!(from, self.world.running.map(|at| self.name(at)));
+            assert_eq!(resumed, self.name(to).place());
+            assert_eq!(self.world.admit(place, count), Ok(()));
+            if let Some(from) = self.world.running {
+                self.world.contexts[from].turn = 0;
+            }
+            self.world.contexts[to].turn = 0;
+            self.world.running = Some(to);
+            RESUMED.fetch_add(1, Relaxed);
+            return;
+        }
+        // What was due may be so no more; that is found out at the section's end.
+        assert!(!expected || self.due, "a handler had to wait for nothing");
+        assert!(!resumes || self.due, "a context had to wait for nothing");
+        self.activate(place, count, pass);
+    }
+
+    /// A handler is begun on the spot.
+    fn started(&mut self, place: usize, count: u32, start: &Start<u32>) {
+        let event = &mut self.world.events[place];
+        let Start { from, to: started, handler, activation } = start;
+        assert_eq!(
+            (*handler, activation.event, activation.count),
+            (event.handler, event.id, count)
+        );
+        event.ledger.activated += u64::from(count);
+        event.ledger.delivered += u64::from(count);
+        let (priority, to) = (event.priority, event.context);
+        assert_eq!(*from, self.world.running.map(|at| self.name(at)));
+        assert_eq!(*started, self.name(to));
+        if let Some(from) = self.world.running {
+            self.world.contexts[from].turn = 0;
+        }
+        let context = &mut self.world.contexts[to];
+        assert!(context.stack.is_none(), "a second handler in one context");
+        context.stack = Some(Frame { event: Some(place), priority, since: None });
+        context.turn = 0;
+        self.world.running = Some(to);
+        self.world.begun(priority, None);
     }
 
     pub(super) fn time_out(&mut self, place: usize) {
