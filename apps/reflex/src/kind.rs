@@ -28,7 +28,7 @@ pub use shared_signal::SharedSignal;
 pub use tcp::{Tcp, TcpChange, TcpEvent};
 pub use udp::{Received, Udp};
 
-use crate::{Error, Runtime, System};
+use crate::{Error, Runtime, Shared, System};
 
 /// What can occur, and the registrations that are told; see [`reflex_kind::Source`].
 pub type Source<T> = reflex_kind::Source<Runtime, T>;
@@ -51,6 +51,17 @@ impl System {
     /// When memory or a table does not allow one more.
     pub fn plain_source<T: Copy + Send + 'static>(self) -> Result<Source<T>, Error> {
         Ok(Source::plain(&self.kernel(), self.system_context()?)?)
+    }
+
+    /// [`source`](Self::source) for data that is there once, in a context's event memory ([`EventSystem::pool`]):
+    /// each registration is given a share of it, and the last to drop its own drops the data.
+    ///
+    /// [`EventSystem::pool`]: reflex_event::EventSystem::pool
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one more.
+    pub fn shared_source<T: Send + Sync + 'static>(self) -> Result<Source<Shared<T>>, Error> {
+        Ok(Source::shared(&self.kernel(), self.system_context()?)?)
     }
 
     /// A source that hands on each occurrence: up to `capacity`, at least 1, wait for registrations

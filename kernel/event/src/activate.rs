@@ -74,13 +74,30 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// occurrences are to be [recorded](Core::activate).
     #[inline(always)]
     pub fn start_at_once(&mut self, id: EventId, count: u32) -> Option<Start<H>> {
+        self.start_above(self.bar, id, count)
+    }
+
+    /// [`Core::start_at_once`] in the name of a running context that yields: its equal is begun, too, if no
+    /// other of that rank is ready.
+    #[inline(always)]
+    pub fn start_yielding(&mut self, id: EventId, count: u32) -> Option<Start<H>> {
+        if self.bar == UNBEATABLE {
+            return None;
+        }
+        // The caller is the running context: it is of rank 1 at least.
+        self.start_above(self.ready.top().max(self.bar.wrapping_sub(1)), id, count)
+    }
+
+    /// Begins a handler of a rank above `bar`: see [`Core::start_at_once`].
+    #[inline(always)]
+    fn start_above(&mut self, bar: Rank, id: EventId, count: u32) -> Option<Start<H>> {
         let record = self.table.live_at(id).ok()?;
         let (context, priority) = (record.context, record.priority);
         let rank = rank(priority);
         // A plain registration of an idle context has nothing pending.
         let to = self.contexts.at(context);
-        let single = count == 1 || (count != 0 && record.accumulation == Accumulation::Count);
-        if to.effective != 0 || rank <= self.bar || !single || !record.gate.is_open() {
+        let single = count == 1 || (count > 1 && record.accumulation == Accumulation::Count);
+        if to.effective != 0 || rank <= bar || !single || !record.gate.is_open() {
             return None;
         }
         let handler = record.handler?;
@@ -112,9 +129,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if !account.waiting || account.holds != 1 {
             return None;
         }
-        let top = self.contexts.queue(context).top();
         let to = self.contexts.at(context);
-        let rank = top.max(to.active);
+        let rank = to.queued.max(to.active);
         if rank <= self.bar {
             return None;
         }
@@ -328,7 +344,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         // The bar stays: this one is to be elected before any other of a lower rank. Its context
         // is idle, so there is room.
         let priority = self.table.at(index).priority;
-        self.contexts.queue(context).push(&mut self.table, index, priority);
+        self.contexts.push(context, &mut self.table, index, priority);
         self.contexts.at(context).room -= 1;
         self.ready.push_back(&mut self.contexts, context, rank);
     }

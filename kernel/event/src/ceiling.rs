@@ -20,10 +20,17 @@ impl<T> Ceiling<T> {
     /// # Panics
     /// When `work` enters the same ceiling again: that could only deadlock.
     pub fn with<K: EventSystem, R>(&self, kernel: &K, work: impl FnOnce(&mut T) -> R) -> R {
-        kernel.section(|| {
-            // One core and no preemption: the lock can only be taken by `work` itself.
-            let mut value = self.value.try_lock().expect("a ceiling was entered twice");
-            work(&mut value)
-        })
+        kernel.section(|| self.within(work))
+    }
+
+    /// [`with`](Self::with), for code in a section. Several values may be touched at a time, but none twice.
+    ///
+    /// # Panics
+    /// As [`with`](Self::with).
+    #[inline]
+    pub fn within<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        // One core and no preemption: the lock can only be taken by `work` itself.
+        let mut value = self.value.try_lock().expect("a ceiling was entered twice");
+        work(&mut value)
     }
 }

@@ -1,9 +1,9 @@
 //! What the dispatcher knows of a context.
 
-use crate::queue::{Queue, Rank};
-use crate::table::NONE;
+use crate::queue::{Queue, Rank, rank};
+use crate::table::{NONE, Table};
 use crate::trouble::{Notice, Troubles};
-use crate::{ContextId, Error, EventId, Limits};
+use crate::{ContextId, Error, EventId, Limits, Priority};
 use alloc::vec::Vec;
 
 /// No context.
@@ -43,6 +43,10 @@ pub(crate) struct ContextRecord<C> {
     pub(crate) preempted: bool,
     /// It is to be held as soon as no handler is on its stack.
     pub(crate) stopping: bool,
+    /// The registration has ended that has its handler on the stack.
+    pub(crate) ending: bool,
+    /// The highest rank in its queue; 0 when that is empty.
+    pub(crate) queued: Rank,
     /// What it is called: a name of its place. Where there is no context it is another place's, so that
     /// it is nobody's.
     pub(crate) name: ContextId,
@@ -134,6 +138,8 @@ impl<C: Copy> Contexts<C> {
             active: 0,
             preempted: false,
             stopping: false,
+            ending: false,
+            queued: 0,
             name: ContextId::first(0),
             next: NOBODY,
             previous: NOBODY,
@@ -223,9 +229,39 @@ impl<C: Copy> Contexts<C> {
         &mut self.records[usize::from(context) % MOST]
     }
 
+    /// Appends an activation to a context's queue.
     #[inline(always)]
-    pub(crate) fn queue(&mut self, context: u16) -> &mut Queue {
-        &mut self.queues[usize::from(context)]
+    pub(crate) fn push<H>(
+        &mut self,
+        context: u16,
+        table: &mut Table<H>,
+        index: u32,
+        priority: Priority,
+    ) {
+        self.queues[usize::from(context)].push(table, index, priority);
+        let record = self.at(context);
+        record.queued = record.queued.max(rank(priority));
+    }
+
+    /// Takes the first activation out of a context's queue, which must not be empty.
+    #[inline(always)]
+    pub(crate) fn pop<H>(&mut self, context: u16, table: &mut Table<H>) -> u32 {
+        let top = self.at(context).queued;
+        let (index, queued) = self.queues[usize::from(context)].pop(table, top);
+        self.at(context).queued = queued;
+        index
+    }
+
+    /// Takes an activation out of a context's queue, wherever it stands there.
+    pub(crate) fn remove<H>(
+        &mut self,
+        context: u16,
+        table: &mut Table<H>,
+        index: u32,
+        priority: Priority,
+    ) {
+        let queued = self.queues[usize::from(context)].remove(table, index, priority);
+        self.at(context).queued = queued;
     }
 
     pub(crate) fn account(&mut self, context: u16) -> &mut ContextStatistics {

@@ -104,8 +104,14 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let record = self.table.at(index);
         let (context, priority) = (record.context, record.priority);
         let (previous, next) = (record.previous_owned, record.next_owned);
-        let runs = self.contexts.at(context).serving == index;
-        let handler = self.table.end(index, runs);
+        let record = self.contexts.at(context);
+        let handler = if record.serving == index {
+            record.ending = true;
+            self.table.end_running(index);
+            None
+        } else {
+            self.table.end(index)
+        };
         let account = self.contexts.account(context);
         account.registered -= 1;
         match previous {
@@ -205,9 +211,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
             return Ok(Outcome::Continue);
         }
         // It keeps its room: nothing that waits for some comes in between.
-        let queue = self.contexts.queue(context);
-        queue.remove(&mut self.table, id.index, old);
-        queue.push(&mut self.table, id.index, priority);
+        self.contexts.remove(context, &mut self.table, id.index, old);
+        self.contexts.push(context, &mut self.table, id.index, priority);
         self.rank_anew(context);
         let stamp = self.table.at(id.index).stamp;
         if self.contexts.at(context).effective == HELD {

@@ -246,7 +246,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// Takes the first activation out of a context's queue, which must not be empty.
     #[inline(always)]
     fn pop(&mut self, context: u16) -> u32 {
-        let index = self.contexts.queue(context).pop(&mut self.table);
+        let index = self.contexts.pop(context, &mut self.table);
         let record = self.contexts.at(context);
         record.room += 1;
         if record.parked != NONE {
@@ -279,7 +279,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// [`Error::NoContext`], and [`Error::NotAllowed`] when its handlers are run.
     pub fn dequeue(&mut self, context: ContextId) -> Result<Option<Activation>, Error> {
         let context = self.contexts.index(context)?;
-        let some = self.contexts.queue(context).top() != 0;
+        let some = self.contexts.at(context).queued != 0;
         let taken = self.contexts.account(context).taken.as_mut().ok_or(Error::NotAllowed)?;
         taken.told = some;
         if !some {
@@ -293,12 +293,13 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// The running context's handler has returned.
     #[inline(always)]
     pub fn finish(&mut self) -> Finished<H> {
-        let served = self.contexts.at(self.running).serving;
-        if self.table.at(served).gate.has(Gate::ENDING)
-            && let Some(handler) = self.table.free(served)
-        {
-            self.contexts.at(self.running).serving = NONE;
-            return Finished::Release(handler);
+        let context = self.contexts.at(self.running);
+        if context.ending {
+            context.ending = false;
+            let served = core::mem::replace(&mut context.serving, NONE);
+            if let Some(handler) = self.table.free(served) {
+                return Finished::Release(handler);
+            }
         }
         Finished::Next(self.leave())
     }
@@ -306,8 +307,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// The running context has released the handler that [`Core::finish`] gave it.
     #[inline(always)]
     pub fn leave(&mut self) -> Next {
-        let top = self.contexts.queue(self.running).top();
         let context = self.contexts.at(self.running);
+        let top = context.queued;
         context.serving = NONE;
         context.active = 0;
         context.effective = top;
@@ -368,7 +369,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if record.room < 0 && !self.may_exceed(index, context) {
             return self.outcome();
         }
-        self.contexts.queue(context).push(&mut self.table, index, priority);
+        self.contexts.push(context, &mut self.table, index, priority);
         let rank = rank(priority);
         if rank > effective {
             self.set_rank(context, rank);
@@ -381,7 +382,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
 
     /// Takes an activation out of its context's queue, wherever it stands there.
     pub(crate) fn remove_from_queue(&mut self, index: u32, context: u16, priority: Priority) {
-        self.contexts.queue(context).remove(&mut self.table, index, priority);
+        self.contexts.remove(context, &mut self.table, index, priority);
         let record = self.contexts.at(context);
         record.room += 1;
         // First, so that a context of the same rank in the end keeps its turn.
@@ -394,9 +395,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// Something has left a context's queue, or changed its place there.
     #[inline]
     pub(crate) fn rank_anew(&mut self, context: u16) {
-        let top = self.contexts.queue(context).top();
         let record = self.contexts.at(context);
-        let rank = record.active.max(top);
+        let rank = record.active.max(record.queued);
         if rank != record.effective && record.effective != HELD {
             self.set_rank(context, rank);
         }

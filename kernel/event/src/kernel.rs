@@ -162,6 +162,17 @@ pub enum Borrowed {
     Quarantined,
 }
 
+/// What has become of an activation that was [chosen](Kernel::yield_by).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Chosen {
+    /// There was none.
+    Nothing,
+    /// The handler was begun on the spot, and the caller has gone on since.
+    Begun,
+    /// Anything else: the handler runs when its turn comes, or nobody was to be told.
+    Queued,
+}
+
 /// The kernel as the library OS sees it: `kernel/runtime` in an image, a simulator on the host.
 ///
 /// What it has beyond the [`EventSystem`] is for code that calls application's code in the middle of
@@ -191,6 +202,17 @@ pub enum Borrowed {
 /// }
 /// ```
 pub trait Kernel: EventSystem {
+    /// Runs `choose` in a section, and activates what it has named, so many times, in the same one: neither
+    /// happens without the other. True when it has named something.
+    ///
+    /// An event that has ended has nobody to be told, and a full counter says as much as a counter can.
+    fn activate_by(&self, choose: impl FnOnce() -> Option<(EventId, u32)>) -> bool;
+
+    /// [`activate_by`](Self::activate_by) of a caller that yields to its equals: a handler of its own priority
+    /// runs first as one of a higher priority does, unless others of that priority are ready, which have waited
+    /// longer. So a caller that goes through many handlers comes back after each.
+    fn yield_by(&self, choose: impl FnOnce() -> Option<(EventId, u32)>) -> Chosen;
+
     /// Takes a value, runs the application's `work` on bytes of it, and finishes with the two. Should
     /// the code be given up in `work`, `cleanup` gets the value, which is whole: nothing could reach
     /// more of it than bytes that do not change. `cleanup` is told what may

@@ -42,7 +42,7 @@ pub use children::{Begin, Cause, Children, Claim, Effects, Phase};
 pub use context_state::ContextState;
 pub use control::{Attribute, Unregistered};
 pub use id::{Context, ContextId, ContextIndex, EventId, TimerId};
-pub use kernel::{Borrowed, EventSystem, Kernel};
+pub use kernel::{Borrowed, Chosen, EventSystem, Kernel};
 pub use latency::{BUCKETS, Latency};
 pub use owner::{Owner, Sweep};
 pub use policy::{Executor, Executors, MOST_NAMES, NameSet, Names, Policy};

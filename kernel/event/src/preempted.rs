@@ -40,7 +40,16 @@ impl Preempted {
     #[inline(always)]
     pub(crate) fn pop<C: Copy>(&mut self, contexts: &mut Contexts<C>) -> u16 {
         let first = self.first;
-        self.remove(contexts, first);
+        let record = contexts.at(first);
+        record.preempted = false;
+        let next = record.next;
+        self.first = next;
+        self.rank = 0;
+        if next != NOBODY {
+            let record = contexts.at(next);
+            record.previous = NOBODY;
+            self.rank = record.effective;
+        }
         first
     }
 

@@ -29,7 +29,7 @@ impl Priority {
     }
 
     /// The level as an index that is in bounds of a 64-entry table for the optimiser to see.
-    pub(crate) const fn index(self) -> usize {
+    pub const fn index(self) -> usize {
         (self.0 & 63) as usize
     }
 }

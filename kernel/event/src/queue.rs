@@ -9,11 +9,10 @@ struct Fifo {
     tail: u32,
 }
 
-/// Activations waiting for one context.
+/// Activations waiting for one context. The rank of the highest is in the context's record, where a switch
+/// finds it.
 pub(crate) struct Queue {
     levels: u64,
-    /// The rank of the highest of them.
-    top: Rank,
     fifos: [Fifo; Priority::LEVELS],
 }
 
@@ -34,20 +33,7 @@ pub(crate) fn highest(levels: u64) -> Rank {
 
 impl Queue {
     pub(crate) const EMPTY: Self =
-        Self { levels: 0, top: 0, fifos: [Fifo { head: NONE, tail: NONE }; Priority::LEVELS] };
-
-    /// The highest rank waiting.
-    #[inline(always)]
-    pub(crate) fn top(&self) -> Rank {
-        self.top
-    }
-
-    /// A level has become empty.
-    #[inline(always)]
-    fn vacate(&mut self, level: usize) {
-        self.levels &= !(1 << level);
-        self.top = highest(self.levels);
-    }
+        Self { levels: 0, fifos: [Fifo { head: NONE, tail: NONE }; Priority::LEVELS] };
 
     /// Appends the registration at `index` to its priority's FIFO.
     #[inline(always)]
@@ -56,7 +42,6 @@ impl Queue {
         let bit = 1 << priority.level();
         let previous = if self.levels & bit == 0 {
             self.levels |= bit;
-            self.top = self.top.max(rank(priority));
             fifo.head = index;
             NONE
         } else {
@@ -69,24 +54,31 @@ impl Queue {
         record.previous = previous;
     }
 
-    /// Takes out the oldest registration of the highest level; the queue must not be empty.
+    /// Takes out the oldest registration of the highest level, which is of rank `top`; the queue must not be
+    /// empty. Returns the highest rank that is left.
     #[inline(always)]
-    pub(crate) fn pop<H>(&mut self, table: &mut Table<H>) -> u32 {
-        let level = usize::from(self.top().wrapping_sub(1) & 63);
+    pub(crate) fn pop<H>(&mut self, table: &mut Table<H>, top: Rank) -> (u32, Rank) {
+        let level = usize::from(top.wrapping_sub(1) & 63);
         let fifo = &mut self.fifos[level];
         let index = fifo.head;
         let next = table.at(index).next;
         fifo.head = next;
         if next == NONE {
-            self.vacate(level);
-        } else {
-            table.at(next).previous = NONE;
+            self.levels &= !(1 << level);
+            return (index, highest(self.levels));
         }
-        index
+        table.at(next).previous = NONE;
+        (index, top)
     }
 
-    /// Takes the registration at `index` out, wherever it stands in the FIFO of `priority`.
-    pub(crate) fn remove<H>(&mut self, table: &mut Table<H>, index: u32, priority: Priority) {
+    /// Takes the registration at `index` out, wherever it stands in the FIFO of `priority`. Returns the
+    /// highest rank that is left.
+    pub(crate) fn remove<H>(
+        &mut self,
+        table: &mut Table<H>,
+        index: u32,
+        priority: Priority,
+    ) -> Rank {
         let record = table.at(index);
         let (previous, next) = (record.previous, record.next);
         let fifo = &mut self.fifos[priority.index()];
@@ -99,7 +91,8 @@ impl Queue {
             _ => table.at(next).previous = previous,
         }
         if fifo.head == NONE {
-            self.vacate(priority.index());
+            self.levels &= !(1 << priority.level());
         }
+        highest(self.levels)
     }
 }

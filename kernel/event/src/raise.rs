@@ -72,8 +72,9 @@ impl<H: Copy, C: Copy> Core<H, C> {
             return Err(Error::Busy);
         }
         self.flush_fast_path();
-        let pending = self.contexts.queue(running).top().max(self.contexts.at(running).active);
-        self.contexts.at(running).effective = HELD;
+        let record = self.contexts.at(running);
+        let pending = record.queued.max(record.active);
+        record.effective = HELD;
         let account = self.contexts.account(running);
         account.holds += 1;
         account.excluded_by = holder;
@@ -91,11 +92,11 @@ impl<H: Copy, C: Copy> Core<H, C> {
     pub(crate) fn disinherit(&mut self, context: u16) {
         let Some(own) = self.own_rank(context) else { return };
         let active = own.max(self.contexts.account(context).ceiling);
-        let top = self.contexts.queue(context).top();
         let record = self.contexts.at(context);
         record.active = active;
-        if record.effective != HELD && record.effective != active.max(top) {
-            self.set_rank(context, active.max(top));
+        let rank = active.max(record.queued);
+        if record.effective != HELD && record.effective != rank {
+            self.set_rank(context, rank);
         }
     }
 

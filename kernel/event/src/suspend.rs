@@ -57,9 +57,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let account = self.contexts.account(context);
         account.holds -= 1;
         if account.holds == 0 {
-            let top = self.contexts.queue(context).top();
             let record = self.contexts.at(context);
-            let rank = record.active.max(top);
+            let rank = record.active.max(record.queued);
             self.set_rank(context, rank);
         }
         self.outcome()
@@ -83,7 +82,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
             self.contexts.account(index).excluded_by = self.running;
         }
         // A handler that was preempted is kept from going on too.
-        let pending = self.contexts.queue(index).top().max(self.contexts.at(index).active);
+        let record = self.contexts.at(index);
+        let pending = record.queued.max(record.active);
         self.inherit(self.running, pending);
         Ok(anew)
     }
@@ -214,11 +214,11 @@ impl<H: Copy, C: Copy> Core<H, C> {
         record.active = 0;
         // To stop is to be held as soon as no handler is on the stack, and now none is.
         let stopped = u16::from(core::mem::take(&mut record.stopping));
+        let ended = core::mem::take(&mut record.ending);
         let old = core::mem::replace(&mut record.effective, HELD);
         let account = self.contexts.account(index);
         account.ceiling = 0;
         account.holds += 1 + stopped - u16::from(core::mem::take(&mut account.waiting));
-        let ended = served != NONE && self.table.at(served).gate.has(Gate::ENDING);
         let handler = if ended { self.table.free(served) } else { None };
         if index == self.running {
             self.running = NOBODY;
@@ -254,7 +254,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
             self.suspend(context)?;
         }
         self.contexts.account(index).taken = Some(Taking { notify, told: false });
-        let top = self.contexts.queue(index).top();
+        let top = self.contexts.at(index).queued;
         if top != 0 {
             self.queued_for_held(index, top, now);
         }
@@ -273,7 +273,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let index = self.contexts.index(context)?;
         let taken = self.contexts.account(index).taken.as_mut().ok_or(Error::NotAllowed)?;
         *taken = Taking { notify, told: false };
-        let top = self.contexts.queue(index).top();
+        let top = self.contexts.at(index).queued;
         if top == 0 {
             return Ok(Outcome::Continue);
         }

@@ -173,18 +173,23 @@ impl<H> Table<H> {
     }
 
     /// Ends the registration at a place: every copy of its identifier is stale from here on. The place
-    /// is given back at once, and the handler to the caller, unless that `runs`: then it is
-    /// [freed](Self::free) when the run is over.
+    /// is given back at once, and the handler to the caller.
     #[inline(always)]
-    pub(crate) fn end(&mut self, index: u32, runs: bool) -> Option<H> {
+    pub(crate) fn end(&mut self, index: u32) -> Option<H> {
         self.live -= 1;
         let record = self.at(index);
         record.generation = record.generation.wrapping_add(1);
-        if runs {
-            record.gate.set(Gate::ENDING, true);
-            return None;
-        }
         self.free(index)
+    }
+
+    /// [`end`](Self::end) of a registration that has its handler on a stack: the place is [freed](Self::free) when
+    /// the run is over.
+    #[cold]
+    pub(crate) fn end_running(&mut self, index: u32) {
+        self.live -= 1;
+        let record = self.at(index);
+        record.generation = record.generation.wrapping_add(1);
+        record.gate.set(Gate::ENDING, true);
     }
 
     /// The name of the registration at a place, which may have ended.

@@ -215,6 +215,31 @@ fn the_highest_of_many_goes_first() {
     assert_eq!(run_all(&mut core), ["highest", "second", "third", "last"]);
 }
 
+/// A handler that goes through others of its priority yields to each, and is next after it; one that has waited
+/// longer, or is better, comes first.
+#[test]
+fn a_handler_yields_to_its_equals() {
+    let (mut core, [walker, a, b, c]) = core();
+    let [walk, first, second, waits, above] =
+        [(walker, 5), (a, 5), (b, 5), (c, 5), (b, 6)].map(|(context, level)| {
+            core.register(context, registration(level, Accumulation::Count), "one").unwrap()
+        });
+    assert!(core.start_yielding(walk, 1).is_none(), "nobody yields");
+    let _ = core.start_at_once(walk, 1).expect("it begins on the spot");
+    assert!(core.start_at_once(first, 1).is_none(), "an equal does not preempt");
+    for event in [first, second] {
+        let start = core.start_yielding(event, 1).expect("it begins on the spot");
+        assert_eq!((start.from, start.activation.event), (Some(walker), event));
+        assert_eq!(core.finish(), Finished::Next(Next::Resume(walker.place())));
+    }
+    assert_eq!(core.activate(waits, 1, || 0), Ok(Outcome::Continue));
+    assert!(core.start_yielding(first, 1).is_none(), "another has waited longer");
+    assert_eq!(core.start_yielding(above, 1).expect("a better one").from, Some(walker));
+    // The one that has yielded goes before the one that waits.
+    assert_eq!(core.finish(), Finished::Next(Next::Resume(walker.place())));
+    assert_eq!(core.finish(), Finished::Next(Next::Start(c.place())));
+}
+
 /// A name that nobody was given reaches no place that is free.
 #[test]
 fn made_up_names_are_refused() {

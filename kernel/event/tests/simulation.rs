@@ -66,6 +66,9 @@ fn every_interleaving_keeps_the_promises() {
     let resumed = model::occurrences::RESUMED.load(Relaxed);
     println!("{} steps; {resumed} times a context went on on the spot", steps.get());
     assert_ne!(resumed, 0, "no program has had a context go on on the spot");
+    let yielded = model::occurrences::YIELDED.load(Relaxed);
+    println!("{yielded} times a handler has yielded to an equal");
+    assert_ne!(yielded, 0, "no program has had a handler yield to an equal");
     assert!(steps.get() >= 1_000_000, "{} steps are no million", steps.get());
 }
 

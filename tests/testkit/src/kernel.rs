@@ -11,8 +11,8 @@ use crate::pool::{pool_of, pool_telling};
 use crate::{Clock, Random};
 use core::time::Duration;
 use reflex_event::{
-    Accumulation, Activation, Borrowed, Context, ContextId, Error, EventId, EventSystem, Instant,
-    Kernel, Priority, Registration, TimerId, Trouble,
+    Accumulation, Activation, Borrowed, Chosen, Context, ContextId, Error, EventId, EventSystem,
+    Instant, Kernel, Priority, Registration, TimerId, Trouble,
 };
 use reflex_memory::{Content, Lend, Pool};
 use std::any::Any;
@@ -281,22 +281,27 @@ impl SimKernel {
 
     /// Runs whatever beats the running handler.
     fn preempt(&self) {
-        loop {
-            let (index, handler, mut state, activation, before) = {
-                let mut tables = self.lock();
-                let Some(next) = tables.next() else { return };
-                next
-            };
-            handler(&mut *state, activation);
+        while self.run_above(|tables| tables.current) {}
+    }
+
+    /// Runs the next handler of a level above one that `bar` says, if there is any.
+    fn run_above(&self, bar: impl FnOnce(&Tables) -> i32) -> bool {
+        let (index, handler, mut state, activation, before) = {
             let mut tables = self.lock();
-            tables.current = before;
-            let slot = &mut tables.slots[index as usize];
-            let context = slot.context;
-            if slot.live && slot.generation == activation.event.generation {
-                slot.handler = Some(handler);
-            }
-            tables.contexts[context].state = Some(state);
+            let bar = bar(&tables);
+            let Some(next) = tables.next_above(bar) else { return false };
+            next
+        };
+        handler(&mut *state, activation);
+        let mut tables = self.lock();
+        tables.current = before;
+        let slot = &mut tables.slots[index as usize];
+        let context = slot.context;
+        if slot.live && slot.generation == activation.event.generation {
+            slot.handler = Some(handler);
         }
+        tables.contexts[context].state = Some(state);
+        true
     }
 }
 
@@ -306,13 +311,21 @@ impl Tables {
         if slot.live && slot.generation == event.generation { Ok(slot) } else { Err(Error::Stale) }
     }
 
-    /// Takes out the next run that beats the running one.
-    fn next(&mut self) -> Option<(u32, Handler, State, Activation, i32)> {
+    /// The level to be above for a handler of `event`, of a running handler that yields to its equals: its own,
+    /// unless that event is the only one of it that is ready.
+    fn yielding(&self, event: EventId) -> i32 {
+        let alone = usize::try_from(self.current)
+            .is_ok_and(|level| self.ready[level].iter().eq([&event.index]));
+        self.current - i32::from(alone)
+    }
+
+    /// Takes out the next run of a level above `bar`.
+    fn next_above(&mut self, bar: i32) -> Option<(u32, Handler, State, Activation, i32)> {
         if self.sections > 0 {
             return None;
         }
         for level in (0..Priority::LEVELS).rev() {
-            if level as i32 <= self.current {
+            if level as i32 <= bar {
                 return None;
             }
             for at in 0..self.ready[level].len() {

@@ -16,8 +16,17 @@ pub(crate) struct Links<K: Kernel, T: Send + 'static> {
     pub(crate) priority: Priority,
     /// In its list; it is not while it has no room.
     pub(crate) listed: bool,
+    /// Its neighbours in the circle, of which the only one there is its own.
     next: Option<Delivery<K, T>>,
     previous: Option<Delivery<K, T>>,
+}
+
+impl<K: Kernel, T: Send + 'static> Links<K, T> {
+    /// What comes next in the circle.
+    #[inline]
+    pub(crate) fn after(&self) -> Option<Delivery<K, T>> {
+        self.next.clone()
+    }
 }
 
 impl<K: Kernel, T: Send + 'static> Default for Links<K, T> {
@@ -34,18 +43,6 @@ impl<K: Kernel, T: Send + 'static> Default for Links<K, T> {
     }
 }
 
-impl<K: Kernel, T: Send + 'static> Links<K, T> {
-    /// Whether no other is in its list.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.next.is_none() && self.previous.is_none()
-    }
-}
-
-struct List<K: Kernel, T: Send + 'static> {
-    head: Option<Delivery<K, T>>,
-    tail: Option<Delivery<K, T>>,
-}
-
 /// Which end of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -53,17 +50,19 @@ pub(crate) enum End {
     Back,
 }
 
-/// The registrations that have room, by priority.
+/// The registrations that have room, by priority: of each one a circle, which is gone round by moving
+/// its head on.
 pub(crate) struct Levels<K: Kernel, T: Send + 'static> {
-    lists: Box<[List<K, T>]>,
+    heads: Box<[Option<Delivery<K, T>>; Priority::LEVELS]>,
     /// Lists that are not empty.
     occupied: u64,
     /// Lists that may begin with one that is behind.
-    pub(crate) behind: u64,
+    behind: u64,
 }
 
 /// The highest of some levels.
-pub(crate) fn highest(levels: u64) -> Option<Priority> {
+#[inline]
+fn highest(levels: u64) -> Option<Priority> {
     let level = u64::BITS.checked_sub(levels.leading_zeros() + 1)?;
     Priority::new(level as u8)
 }
@@ -74,10 +73,11 @@ fn bit(priority: Priority) -> u64 {
 
 impl<K: Kernel, T: Send + 'static> Levels<K, T> {
     pub(crate) fn new() -> Result<Self, Error> {
-        let mut lists = Vec::new();
-        lists.try_reserve_exact(Priority::LEVELS).map_err(|_| Error::HeapExhausted)?;
-        lists.extend((0..Priority::LEVELS).map(|_| List { head: None, tail: None }));
-        Ok(Self { lists: lists.into_boxed_slice(), occupied: 0, behind: 0 })
+        let mut heads = Vec::new();
+        heads.try_reserve_exact(Priority::LEVELS).map_err(|_| Error::HeapExhausted)?;
+        heads.extend((0..Priority::LEVELS).map(|_| None));
+        let heads = heads.into_boxed_slice().try_into().map_err(|_| Error::HeapExhausted)?;
+        Ok(Self { heads, occupied: 0, behind: 0 })
     }
 
     /// All of them may be behind.
@@ -88,6 +88,18 @@ impl<K: Kernel, T: Send + 'static> Levels<K, T> {
     /// The list of highest priority that may begin with one that is behind.
     pub(crate) fn next(&self) -> Option<Priority> {
         highest(self.behind)
+    }
+
+    /// The level of the [next](Self::next) list as a bit; 0 without one.
+    #[inline]
+    pub(crate) fn next_bit(&self) -> u64 {
+        self.next().map_or(0, bit)
+    }
+
+    /// The priority of a level, if its list is [next](Self::next).
+    #[inline]
+    pub(crate) fn next_of(&self, level: u64) -> Option<Priority> {
+        if self.behind ^ level < level { highest(level) } else { None }
     }
 
     /// The highest priority of one.
@@ -101,7 +113,13 @@ impl<K: Kernel, T: Send + 'static> Levels<K, T> {
     }
 
     pub(crate) fn head(&self, priority: Priority) -> Option<&Delivery<K, T>> {
-        self.lists[usize::from(priority.level())].head.as_ref()
+        self.heads[priority.index()].as_ref()
+    }
+
+    /// Nobody is behind.
+    #[inline]
+    pub(crate) fn all_caught_up(&mut self) {
+        self.behind = 0;
     }
 
     /// Nobody on this list is behind.
@@ -117,49 +135,29 @@ impl<K: Kernel, T: Send + 'static> Levels<K, T> {
             links.priority
         });
         self.occupied |= bit(priority);
-        let list = &mut self.lists[usize::from(priority.level())];
-        match end {
-            End::Front => {
-                self.behind |= bit(priority);
-                let second = list.head.replace(delivery.clone());
-                match &second {
-                    Some(second) => {
-                        second.with_links(|links| links.previous = Some(delivery.clone()))
-                    }
-                    None => list.tail = Some(delivery.clone()),
-                }
-                delivery.with_links(|links| links.next = second);
-            }
-            End::Back => {
-                let last = list.tail.replace(delivery.clone());
-                match &last {
-                    Some(last) => last.with_links(|links| links.next = Some(delivery.clone())),
-                    None => list.head = Some(delivery.clone()),
-                }
-                delivery.with_links(|links| links.previous = last);
-            }
+        let head = &mut self.heads[priority.index()];
+        // The last is the one before the first, which in an empty circle is this one.
+        let first = head.as_ref().unwrap_or(delivery).clone();
+        let last = first.with_links(|links| links.previous.replace(delivery.clone()));
+        let last = last.unwrap_or_else(|| delivery.clone());
+        last.with_links(|links| links.next = Some(delivery.clone()));
+        delivery.with_links(|links| {
+            links.next = Some(first);
+            links.previous = Some(last);
+        });
+        if end == End::Front {
+            self.behind |= bit(priority);
+            *head = Some(delivery.clone());
+        } else {
+            head.get_or_insert_with(|| delivery.clone());
         }
     }
 
-    /// Puts the first of a list that has others behind it, and has been given all, behind them.
-    pub(crate) fn rotate(&mut self, priority: Priority) {
-        let list = &mut self.lists[usize::from(priority.level())];
-        let Some(first) = list.head.take() else { return };
-        let Some(second) = first.with_links(|links| links.next.take()) else {
-            list.head = Some(first);
-            return;
-        };
-        // Shares change hands: none is made and none is dropped.
-        let itself = second.with_links(|links| links.previous.take());
-        list.head = Some(second);
-        let last = core::mem::replace(&mut list.tail, itself);
-        if let Some(last) = last {
-            let own = last.with_links(|links| links.next.replace(first));
-            debug_assert!(own.is_none());
-            if let Some(itself) = &list.tail {
-                itself.with_links(|links| links.previous = Some(last));
-            }
-        }
+    /// The first of a list, which has been given all, goes behind the others: the one [after](Links::after) it
+    /// is the first from now on.
+    #[inline]
+    pub(crate) fn go_on(&mut self, priority: Priority, next: Option<Delivery<K, T>>) {
+        self.heads[priority.index()] = next;
     }
 
     /// Takes one out of its list.
@@ -168,18 +166,18 @@ impl<K: Kernel, T: Send + 'static> Levels<K, T> {
             links.listed = false;
             (links.priority, links.previous.take(), links.next.take())
         });
-        let list = &mut self.lists[usize::from(priority.level())];
-        match &previous {
-            Some(previous) => previous.with_links(|links| links.next = next.clone()),
-            None => list.head = next.clone(),
-        }
-        match next {
-            Some(next) => next.with_links(|links| links.previous = previous),
-            None => list.tail = previous,
-        }
-        if list.head.is_none() {
+        let (Some(previous), Some(next)) = (previous, next) else { return };
+        let head = &mut self.heads[priority.index()];
+        if next.is(delivery) {
+            *head = None;
             self.occupied &= !bit(priority);
             self.behind &= !bit(priority);
+            return;
         }
+        if head.as_ref().is_some_and(|head| head.is(delivery)) {
+            *head = Some(next.clone());
+        }
+        previous.with_links(|links| links.next = Some(next.clone()));
+        next.with_links(|links| links.previous = Some(previous));
     }
 }

@@ -1,13 +1,17 @@
 //! What occurs, and every registration that is to be told.
 
-use crate::Delivery;
-use crate::backlog::{Backlog, Copying, Due, Next};
-use crate::behalf;
+mod relay;
+mod state;
+
+use crate::backlog::{Backlog, Copying};
 use crate::levels::{End, Levels};
+use crate::{Delivery, behalf};
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
-use reflex_event::{Ceiling, Context, ContextId, Error, EventId, Kernel, Priority, Registration};
+use reflex_event::{Ceiling, Context, Error, EventId, Kernel, Priority, Registration};
+use reflex_memory::Shared;
+use state::{Occurred, SourceState, Unneeded};
 
 /// Where an occurrence goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,9 +49,6 @@ struct SourceShared<K: Kernel, T: Send + 'static> {
     state: Ceiling<SourceState<K, T>>,
 }
 
-/// Data that nobody needs, and for which context it was kept, if for any.
-type Unneeded<T> = (Option<ContextId>, T);
-
 /// What became of an occurrence for which there was no room.
 enum Outcome<T> {
     /// It is kept, or goes to nobody.
@@ -57,41 +58,16 @@ enum Outcome<T> {
     Refused(T),
 }
 
-/// What became of a registration's turn.
-enum Handed<K: Kernel, T: Send + 'static> {
-    /// It has been given what it was to be given, and is to be activated for so many occurrences.
-    /// Data of a context's that is not needed any more is to be dropped.
-    Simply(EventId, u32, Option<(ContextId, T)>),
-    /// It is to be given a copy of what is due, which is to be made with others let in between.
-    Copy(Delivery<K, T>, u64, Due<T>, fn(&T) -> T),
-    /// It is not as simple as that: it is to be given what is due with others let in between.
-    Not(Delivery<K, T>, u64, Due<T>),
-    /// There is none of that priority that is behind.
-    Nothing,
-}
-
-/// Most registrations served in one run of the relay: a source of higher priority may have to wait
-/// for one run.
-const RUN: u32 = 8;
-
-struct SourceState<K: Kernel, T: Send + 'static> {
-    levels: Levels<K, T>,
-    registrations: u32,
-    backlog: Backlog<T>,
-    /// A delivery was turned away.
-    refused: bool,
-    /// Serves one registration a run.
-    relay: Option<EventId>,
-    /// Its priority.
-    relay_at: Priority,
-    /// That priority, while it is activated.
-    armed: Option<Priority>,
-    /// What is kept at the highest priority of a registration, and where it is.
-    lead: Option<(EventId, Priority)>,
-    /// Occurrences when nobody had registered.
-    unheard: u64,
-    /// The context that has registered last.
-    latest: Option<ContextId>,
+impl<K: Kernel, T: Send + Sync + 'static> Source<K, Shared<T>> {
+    /// [`latest`](Self::latest) for data that is there once, in event memory: each registration is given a share,
+    /// and the last to drop its own drops the data.
+    ///
+    /// # Errors
+    /// As [`latest`](Self::latest).
+    pub fn shared<R: Send + 'static>(kernel: &K, relay: Context<R>) -> Result<Self, Error> {
+        let backlog = Backlog::latest(Some(Copying::shares()))?;
+        Self::new(kernel, relay, Sharing::Shared, backlog, None)
+    }
 }
 
 impl<K: Kernel, T: Send + 'static> Source<K, T> {
@@ -270,34 +246,26 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     /// # Errors
     /// As [`deliver`](Self::deliver).
     pub fn deliver_counted(&self, data: T, count: u32) -> Result<(), T> {
-        let try_push = self.0.with(|state| {
-            let direct = state.registrations == 1 && state.backlog.is_empty();
-            match state.levels.first() {
-                Some(delivery) if direct => delivery.try_push(data, count),
-                _ => Err(data),
-            }
+        let mut occurred = Occurred::Done(None);
+        self.0.kernel.activate_by(|| {
+            let (event, told) =
+                self.0.state.within(|state| state.occur(&self.0.kernel, data, count));
+            occurred = told;
+            event
         });
-        match try_push {
-            Ok((event, unneeded)) => {
-                // When it has ended meanwhile there is nobody to be told.
-                let _ = self.0.kernel.activate(event, count);
-                if let Some((owner, unneeded)) = unneeded {
-                    behalf::discard(&self.0.kernel, owner, unneeded);
-                }
-                Ok(())
-            }
-            Err(data) => {
-                // What nobody needs is dropped here, where nothing is guarded.
-                match self.deliver_slowly(data, count)? {
-                    Some((Some(owner), unneeded)) => {
-                        behalf::discard(&self.0.kernel, owner, unneeded);
-                    }
-                    Some((None, unneeded)) => drop(unneeded),
-                    None => {}
-                }
-                Ok(())
-            }
+        let unneeded = match occurred {
+            Occurred::Done(None) => return Ok(()),
+            Occurred::Done(unneeded) => unneeded,
+            Occurred::Slowly(data) => self.deliver_slowly(data, count)?,
+            Occurred::Refused(data) => return Err(data),
+        };
+        // What nobody needs is dropped here, where nothing is guarded.
+        match unneeded {
+            Some((Some(owner), unneeded)) => behalf::discard(&self.0.kernel, owner, unneeded),
+            Some((None, unneeded)) => drop(unneeded),
+            None => {}
         }
+        Ok(())
     }
 
     /// Delivers data where that is not simple; returns data that nobody needs.
@@ -305,10 +273,7 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     fn deliver_slowly(&self, data: T, count: u32) -> Result<Option<Unneeded<T>>, T> {
         // No share of a subscription is kept where the calling context may be given up.
         self.0.kernel.guarded(|| {
-            let sole = self.0.with(|state| {
-                let direct = state.registrations == 1 && state.backlog.is_empty();
-                state.levels.first().filter(|_| direct).cloned()
-            });
+            let sole = self.0.with(|state| state.direct().cloned());
             match sole {
                 Some(delivery) => match delivery.deliver(data, count) {
                     Ok(()) => Ok(None),
@@ -362,58 +327,6 @@ impl<K: Kernel, T: Send + 'static> Source<K, T> {
     /// Whether it is a registration of this source.
     fn has(&self, delivery: &Delivery<K, T>) -> bool {
         delivery.links(|links| links.home.as_ref().is_some_and(|home| home.same(self)))
-    }
-
-    /// Hands the next registrations of one priority what they are to be given next. A run of the
-    /// relay; others may come in between its steps.
-    fn step(&self) {
-        self.0.with(|state| state.armed = None);
-        let mut at = None;
-        for _ in 0..RUN {
-            match self.0.with(|state| state.hand(&mut at)) {
-                Handed::Simply(event, count, unneeded) => {
-                    // When it has ended meanwhile there is nobody to be told.
-                    let _ = self.0.kernel.activate(event, count);
-                    if let Some((owner, unneeded)) = unneeded {
-                        behalf::discard(&self.0.kernel, owner, unneeded);
-                    }
-                }
-                Handed::Not(delivery, seen, due) => self.hand_slowly(&delivery, seen, due),
-                Handed::Copy(delivery, seen, due, copy) => {
-                    self.hand_copy(&delivery, seen, due, copy)
-                }
-                Handed::Nothing => break,
-            }
-        }
-        self.make_room();
-        self.0.arm();
-    }
-
-    /// Hands a registration what is due.
-    fn hand_slowly(&self, delivery: &Delivery<K, T>, seen: u64, due: Due<T>) {
-        let Due { data, count, after } = due;
-        let result = delivery.deliver(data, count);
-        let unneeded = self.0.with(|state| state.given(self, delivery, seen, after, result));
-        if let Some(unneeded) = unneeded {
-            behalf::discard(&self.0.kernel, delivery.context(), unneeded);
-        }
-    }
-
-    /// Hands a registration a copy of what is due, and puts that back for the others.
-    #[cold]
-    #[inline(never)]
-    fn hand_copy(&self, delivery: &Delivery<K, T>, seen: u64, due: Due<T>, copy: fn(&T) -> T) {
-        let Due { data, count, after } = due;
-        let Some((data, copied)) = behalf::copied(&self.0.kernel, delivery.context(), data, copy)
-        else {
-            self.0.with(|state| state.backlog.lose(seen));
-            return;
-        };
-        let unneeded = self.0.with(|state| state.backlog.put_back(seen, data));
-        if let Some(unneeded) = unneeded {
-            behalf::discard(&self.0.kernel, delivery.context(), unneeded);
-        }
-        self.hand_slowly(delivery, seen, Due { data: copied, count, after });
     }
 
     /// Drops what every registration has been given, and lets deliveries go on if there is room.
@@ -491,144 +404,25 @@ impl<K: Kernel, T: Send + 'static> SourceShared<K, T> {
 
     /// Puts an occurrence into the backlog, for the relay.
     fn queue(&self, data: T, count: u32) -> Result<Option<Unneeded<T>>, T> {
-        let unneeded = self.with(|state| {
-            if state.registrations == 0 {
-                state.unheard += u64::from(count);
-                return Ok(Some((None, data)));
-            }
-            match state.backlog.put(data, count, state.registrations) {
-                Ok(unneeded) => {
-                    state.levels.fall_behind();
-                    Ok(unneeded.map(|data| (state.latest, data)))
-                }
-                Err(data) => {
-                    state.refused = true;
-                    Err(data)
-                }
-            }
-        })?;
-        self.arm();
-        Ok(unneeded)
+        let mut queued = Ok(None);
+        self.kernel.activate_by(|| {
+            self.state.within(|state| {
+                queued = state.queue(data, count);
+                state.arm(&self.kernel)
+            })
+        });
+        queued
     }
 
     /// Activates the relay if there is something for it to do.
     fn arm(&self) {
-        if let Some(relay) = self.with(|state| state.arm(&self.kernel)) {
-            // It ends with the source only.
-            let _ = self.kernel.activate(relay, 1);
-        }
+        self.kernel.activate_by(|| self.state.within(|state| state.arm(&self.kernel)));
     }
 
     fn resume(&self) {
         if let Some(resume) = &self.resume {
             resume();
         }
-    }
-}
-
-impl<K: Kernel, T: Send + 'static> SourceState<K, T> {
-    /// Hands the next registration what it is to be given next, if its priority is that of those
-    /// before it in this run.
-    #[inline]
-    fn hand(&mut self, at: &mut Option<Priority>) -> Handed<K, T> {
-        let Self { levels, backlog, .. } = self;
-        loop {
-            let Some(priority) = levels.next() else { return Handed::Nothing };
-            if at.replace(priority).is_some_and(|at| at != priority) {
-                return Handed::Nothing;
-            }
-            let Some(delivery) = levels.head(priority) else { return Handed::Nothing };
-            let (seen, alone) = delivery.with_links(|links| (links.seen, links.is_alone()));
-            let (after, handed) = match backlog.look(seen) {
-                Next::Nothing => {
-                    levels.caught_up(priority);
-                    continue;
-                }
-                Next::Copy(due, copy) => return Handed::Copy(delivery.clone(), seen, due, copy),
-                Next::Lost(after) => (after, None),
-                Next::Due(Due { data, count, after }) => match delivery.try_push(data, count) {
-                    Ok((event, unneeded)) => (after, Some(Handed::Simply(event, count, unneeded))),
-                    Err(data) => {
-                        return Handed::Not(delivery.clone(), seen, Due { data, count, after });
-                    }
-                },
-            };
-            delivery.with_links(|links| links.seen = after);
-            backlog.given(seen, after);
-            if after == backlog.end() {
-                // Those that have been given all come last.
-                if alone { levels.caught_up(priority) } else { levels.rotate(priority) }
-            }
-            if let Some(handed) = handed {
-                return handed;
-            }
-        }
-    }
-
-    /// What became of it. Returns data that is not needed any more.
-    fn given(
-        &mut self,
-        source: &Source<K, T>,
-        delivery: &Delivery<K, T>,
-        seen: u64,
-        after: u64,
-        result: Result<(), T>,
-    ) -> Option<T> {
-        let given = result.is_ok();
-        let (home, listed, alone, priority) = delivery.with_links(|links| {
-            let home = links.home.as_ref().is_some_and(|home| home.same(source));
-            if home && given {
-                links.seen = after;
-            }
-            (home, links.listed, links.is_alone(), links.priority)
-        });
-        if !home {
-            return result.err();
-        }
-        if let Err(data) = result {
-            // It waits outside of the lists until it has room, unless that is so already.
-            if listed && delivery.holds_up() {
-                self.levels.remove(delivery);
-            }
-            return self.backlog.put_back(seen, data);
-        }
-        self.backlog.given(seen, after);
-        if after == self.backlog.end() && listed {
-            // Those that have been given all come last.
-            if alone {
-                self.levels.caught_up(priority);
-            } else {
-                self.levels.remove(delivery);
-                self.levels.add(delivery, End::Back);
-            }
-        }
-        None
-    }
-
-    /// Has whatever delivers follow the highest registration.
-    fn follow(&mut self, kernel: &K) {
-        if let (Some((event, at)), Some(top)) = (&mut self.lead, self.levels.top())
-            && *at != top
-        {
-            *at = top;
-            // When it has ended, nothing is delivered any more.
-            let _ = kernel.set_priority(*event, top);
-        }
-    }
-
-    /// Readies the relay for the registration that is next, at that one's priority. Returns it when
-    /// it is to be activated.
-    fn arm(&mut self, kernel: &K) -> Option<EventId> {
-        let (next, relay) = (self.levels.next()?, self.relay?);
-        if self.armed.is_some_and(|armed| armed >= next) {
-            return None;
-        }
-        if self.relay_at != next {
-            self.relay_at = next;
-            // It ends with the source only.
-            let _ = kernel.set_priority(relay, next);
-        }
-        self.armed.replace(next).is_none().then_some(relay)
     }
 }
 

@@ -8,12 +8,45 @@ pub struct Store<T: Send + 'static>(Storage<T>);
 
 enum Storage<T: Send + 'static> {
     Count,
-    Latest(Option<Kept<T>>),
+    Latest(Last<T>),
     Each(Slots<T>),
+}
+
+/// The last data, and how many occurrences it stands for.
+pub(crate) struct Last<T> {
+    data: Option<T>,
+    count: u32,
+}
+
+impl<T> Last<T> {
+    /// Keeps data instead of what there is.
+    #[inline]
+    pub(crate) fn put(&mut self, data: T, count: u32) -> Option<T> {
+        self.count = self.count.saturating_add(count);
+        self.data.replace(data)
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Kept<T>> {
+        let data = self.data.take()?;
+        Some((data, core::mem::take(&mut self.count)))
+    }
 }
 
 /// Data, and how many occurrences it stands for.
 pub(crate) type Kept<T> = (T, u32);
+
+/// What was kept first.
+pub(crate) enum Taken<T> {
+    /// This, and nothing else is kept.
+    Last(Kept<T>),
+    /// This, and there is more.
+    First(Kept<T>),
+    /// Nothing is kept.
+    Nothing,
+    /// Nothing is kept but the number of occurrences, which is the event core's.
+    Counted,
+}
 
 /// What became of data that was to be kept.
 pub(crate) enum Put<T> {
@@ -31,7 +64,7 @@ impl<T: Send + 'static> Store<T> {
     }
 
     pub(crate) const fn latest() -> Self {
-        Self(Storage::Latest(None))
+        Self(Storage::Latest(Last { data: None, count: 0 }))
     }
 
     pub(crate) const fn each(slots: Slots<T>) -> Self {
@@ -46,17 +79,9 @@ impl<T: Send + 'static> Store<T> {
     /// Whether nothing is kept.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.0 {
-            Storage::Count | Storage::Latest(None) => true,
-            Storage::Latest(Some(_)) => false,
+            Storage::Count => true,
+            Storage::Latest(last) => last.data.is_none(),
             Storage::Each(slots) => slots.length == 0,
-        }
-    }
-
-    /// Whether the next data finds no room.
-    pub(crate) fn is_full(&self) -> bool {
-        match &self.0 {
-            Storage::Each(slots) => slots.length == slots.slots.len(),
-            Storage::Count | Storage::Latest(_) => false,
         }
     }
 
@@ -64,7 +89,7 @@ impl<T: Send + 'static> Store<T> {
     pub(crate) fn entries(&self) -> usize {
         match &self.0 {
             Storage::Count => 0,
-            Storage::Latest(kept) => usize::from(kept.is_some()),
+            Storage::Latest(last) => usize::from(last.data.is_some()),
             Storage::Each(slots) => slots.length,
         }
     }
@@ -73,23 +98,21 @@ impl<T: Send + 'static> Store<T> {
     pub(crate) fn pending(&self) -> u32 {
         match &self.0 {
             Storage::Count => 0,
-            Storage::Latest(kept) => kept.as_ref().map_or(0, |kept| kept.1),
+            Storage::Latest(last) => last.count,
             Storage::Each(slots) => {
                 slots.slots.iter().flatten().fold(0, |sum: u32, kept| sum.saturating_add(kept.1))
             }
         }
     }
 
+    #[inline]
     pub(crate) fn put(&mut self, data: T, count: u32) -> Put<T> {
         match &mut self.0 {
             Storage::Count => Put::Instead(data),
-            Storage::Latest(kept) => {
-                let before = kept.as_ref().map_or(0, |kept| kept.1);
-                match kept.replace((data, before.saturating_add(count))) {
-                    Some((old, _)) => Put::Instead(old),
-                    None => Put::Kept,
-                }
-            }
+            Storage::Latest(last) => match last.put(data, count) {
+                Some(old) => Put::Instead(old),
+                None => Put::Kept,
+            },
             Storage::Each(slots) => match slots.push((data, count)) {
                 Ok(()) => Put::Kept,
                 Err((data, _)) => Put::Full(data),
@@ -97,10 +120,33 @@ impl<T: Send + 'static> Store<T> {
         }
     }
 
+    /// Takes what the handler is to be told next.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Taken<T> {
+        match &mut self.0 {
+            Storage::Latest(last) => last.take().map_or(Taken::Nothing, Taken::Last),
+            Storage::Count => Taken::Counted,
+            Storage::Each(slots) => match slots.pop() {
+                Some(kept) if slots.length > 0 => Taken::First(kept),
+                Some(kept) => Taken::Last(kept),
+                None => Taken::Nothing,
+            },
+        }
+    }
+
+    /// Where the last data is kept, if that is all.
+    #[inline]
+    pub(crate) fn last(&mut self) -> Option<&mut Last<T>> {
+        match &mut self.0 {
+            Storage::Latest(last) => Some(last),
+            Storage::Count | Storage::Each(_) => None,
+        }
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Kept<T>> {
         match &mut self.0 {
             Storage::Count => None,
-            Storage::Latest(kept) => kept.take(),
+            Storage::Latest(last) => last.take(),
             Storage::Each(slots) => slots.pop(),
         }
     }

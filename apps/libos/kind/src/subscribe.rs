@@ -40,6 +40,15 @@ impl<K: Kernel, X: Kind<K>> Attachment<K, X> {
         }
         self.delivery.close();
     }
+
+    /// Ends the registration, and its bond: here, and not where its handler is dropped, as that is in a section.
+    #[cold]
+    #[inline(never)]
+    fn conclude(&self, kernel: &K, event: EventId) {
+        kernel.guarded(|| self.end());
+        // When it has been ended already, so much the better.
+        let _ = kernel.unregister(event);
+    }
 }
 
 impl<K: Kernel, X: Kind<K>> Drop for Attachment<K, X> {
@@ -87,10 +96,7 @@ where
             return;
         }
         if options.once {
-            // Here, and not where the handler is dropped: that is in a section.
-            own.guarded(|| bond.end());
-            // When it has been ended already, so much the better.
-            let _ = own.unregister(activation.event);
+            bond.conclude(&own, activation.event);
         }
         handler(state, activation.event, delivery, told);
         if trigger == Trigger::Level {
@@ -113,6 +119,7 @@ where
 }
 
 /// Delivers what is there, if nothing is on its way.
+#[inline(never)]
 fn look<K: Kernel, X: Kind<K>>(kernel: &K, kind: &X, delivery: &Delivery<K, X::Data>) {
     // In a section: nobody else delivers what comes after it, before it.
     kernel.section(|| {

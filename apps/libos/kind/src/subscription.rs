@@ -1,15 +1,16 @@
 //! A registration's end of a source: data of a type on its way to a handler.
 
+use crate::backlog::{Backlog, Due, Next};
 use crate::levels::Links;
-use crate::store::{Kept, Put, Store};
+use crate::store::{Kept, Put, Store, Taken};
 use crate::{Source, behalf};
 use core::fmt;
+use core::mem::needs_drop;
 use reflex_event::{
     Activation, Borrowed, Ceiling, ContextId, DisabledPolicy, Error, EventId, Kernel, Priority,
     Trouble,
 };
 use reflex_memory::{LentDyn, Pool, Shared};
-use spin::Mutex;
 
 /// What a registration has done about occurrences that find no room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -58,8 +59,10 @@ enum Gate {
     Closed,
 }
 
-struct SubscriptionState<T: Send + 'static> {
+struct SubscriptionState<K: Kernel, T: Send + 'static> {
     event: Option<EventId>,
+    /// The same, while all that occurs is let in without a question: see [`settle`](Self::settle).
+    open: Option<EventId>,
     store: Store<T>,
     gate: Gate,
     /// Out while it is asked.
@@ -69,11 +72,35 @@ struct SubscriptionState<T: Send + 'static> {
     shortage: Shortage,
     /// A source waits for room.
     holds_up: bool,
+    /// Only one occurrence counts.
+    once: bool,
     /// The one occurrence that counts has been let in.
     used_up: bool,
     /// Occurrences while the registration was disabled.
     counted: u32,
     shed: u64,
+    /// What the source keeps with it.
+    links: Links<K, T>,
+}
+
+/// A registration has been given the last occurrence, and is to be activated so many times. Then the one after it
+/// comes.
+type Given<K, T> = (EventId, u32, Option<Delivery<K, T>>);
+
+/// What has become of a registration's turn in its source.
+pub(crate) enum Turn<K: Kernel, T: Send + 'static> {
+    /// It has been given what it was to be given, and is to be activated for so many occurrences. Data that
+    /// it has kept before is not needed any more.
+    Given { event: EventId, count: u32, unneeded: Option<T>, next: Option<Delivery<K, T>> },
+    /// What it was to be given is lost.
+    Lost(Option<Delivery<K, T>>),
+    /// It has seen everything before this number, and is to be given a copy of what is due, which is to be
+    /// made with others let in between.
+    Copy(u64, Due<T>, fn(&T) -> T),
+    /// It has seen everything before this number, and is to be given what is due with others let in between.
+    Slowly(u64, Due<T>),
+    /// It has been given all.
+    Nothing,
 }
 
 /// What to do, outside of the ceiling, about an occurrence that was to be let in.
@@ -98,9 +125,7 @@ pub struct Subscription<K: Kernel, T: Send + 'static> {
     kernel: K,
     context: ContextId,
     pool: &'static Pool,
-    once: bool,
-    state: Ceiling<SubscriptionState<T>>,
-    links: Mutex<Links<K, T>>,
+    state: Ceiling<SubscriptionState<K, T>>,
 }
 
 /// A registration as its source and its owner see it: a share of its [`Subscription`].
@@ -120,30 +145,27 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     ) -> Result<Self, Error> {
         let state = SubscriptionState {
             event: None,
+            open: None,
             store,
             gate: Gate::Open,
             filter: None,
             version: 0,
             shortage: options.shortage,
             holds_up: false,
+            once: options.once,
             used_up: false,
             counted: 0,
             shed: 0,
+            links: Links::default(),
         };
-        let subscription = Subscription {
-            kernel: kernel.clone(),
-            context,
-            pool,
-            once: options.once,
-            state: Ceiling::new(state),
-            links: Mutex::new(Links::default()),
-        };
+        let subscription =
+            Subscription { kernel: kernel.clone(), context, pool, state: Ceiling::new(state) };
         Shared::new(pool, subscription).map(Self).map_err(|_| Error::OutOfMemory)
     }
 
     /// The registration has been made.
     pub fn registered(&self, event: EventId) {
-        self.with(|state| state.event = Some(event));
+        self.change(|state| state.event = Some(event));
     }
 
     /// The owner.
@@ -167,10 +189,10 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     /// The data, when there is no room for it: the caller is held up, and the subscription's source is told
     /// when to try again.
     pub fn deliver(&self, data: T, count: u32) -> Result<(), T> {
-        let (admission, event) = self.with(|state| {
+        let (admission, event) = self.change(|state| {
             let admission = match state.filter {
                 Some(_) => Admission::Ask(data),
-                None => state.admit(data, count, self.0.once),
+                None => state.admit(data, count),
             };
             (admission, state.event)
         });
@@ -186,27 +208,56 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         self.carry_out(admission, event, count)
     }
 
-    /// Lets data in if nothing is to be asked, and there is room: then says which handler is due,
-    /// and what data of the owner's is not needed any more.
+    /// Lets data in if nothing is to be asked, and there is room, for code in a section: then says which
+    /// handler is due, and what data of the owner's is not needed any more.
     ///
     /// # Errors
     /// The data, to be [delivered](Self::deliver).
-    #[inline]
-    pub(crate) fn try_push(
-        &self,
-        data: T,
-        count: u32,
-    ) -> Result<(EventId, Option<(ContextId, T)>), T> {
-        self.with(|state| {
-            let (None, Some(event)) = (&state.filter, state.event) else { return Err(data) };
-            let closed = state.gate != Gate::Open || (self.0.once && state.used_up);
-            if closed || state.store.is_full() {
-                return Err(data);
-            }
-            state.used_up = true;
-            match state.store.put(data, count) {
-                Put::Kept => Ok((event, None)),
-                Put::Instead(old) | Put::Full(old) => Ok((event, Some((self.0.context, old)))),
+    #[inline(always)]
+    pub(crate) fn try_push(&self, data: T, count: u32) -> Result<(EventId, Option<T>), T> {
+        self.0.state.within(|state| state.push(data, count))
+    }
+
+    /// Gives the registration the last occurrence, for code in a section, if all there is to be done is to keep
+    /// a copy of its bits in the place of the one before. Says which handler is due, and for how many.
+    #[inline(always)]
+    pub(crate) fn hand_plain(&self, backlog: &mut Backlog<T>) -> Option<Given<K, T>> {
+        // What is dropped is not dropped in here.
+        if needs_drop::<T>() {
+            return None;
+        }
+        self.0.state.within(|state| {
+            let (event, last) = (state.open?, state.store.last()?);
+            let (data, count) = backlog.take_plain(state.links.seen)?;
+            last.put(data, count);
+            state.links.seen = backlog.end();
+            Some((event, count, state.links.after()))
+        })
+    }
+
+    /// Gives the registration what is next for it in the backlog, for code in a section: as
+    /// [`try_push`](Self::try_push), if that is simple.
+    pub(crate) fn hand(&self, backlog: &mut Backlog<T>) -> Turn<K, T> {
+        self.0.state.within(|state| {
+            let seen = state.links.seen;
+            match backlog.take(seen) {
+                Next::Due(Due { data, count, after }) => match state.push(data, count) {
+                    Ok((event, unneeded)) => {
+                        state.links.seen = after;
+                        let next = if after == backlog.end() { state.links.after() } else { None };
+                        Turn::Given { event, count, unneeded, next }
+                    }
+                    Err(data) => {
+                        backlog.not_given(seen);
+                        Turn::Slowly(seen, Due { data, count, after })
+                    }
+                },
+                Next::Copy(due, copy) => Turn::Copy(seen, due, copy),
+                Next::Lost(after) => {
+                    state.links.seen = after;
+                    Turn::Lost(if after == backlog.end() { state.links.after() } else { None })
+                }
+                Next::Nothing => Turn::Nothing,
             }
         })
     }
@@ -217,7 +268,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     fn ask(&self, mut data: T, count: u32) -> Admission<T> {
         // In a section: while it is out, nobody passes without having been asked about.
         self.0.kernel.section(|| {
-            if let Some((filter, version)) = self.with(SubscriptionState::take_filter) {
+            if let Some((filter, version)) = self.change(SubscriptionState::take_filter) {
                 let contained = self.0.kernel.contained(self.0.context, data, |data| filter(data));
                 let (whole, passes) = match contained {
                     Ok(done) => done,
@@ -233,13 +284,13 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
                 };
                 data = whole;
                 // When it is not put back, it is dropped here.
-                let outdated = self.with(|state| state.put_back(filter, version));
+                let outdated = self.change(|state| state.put_back(filter, version));
                 outdated.into_iter().for_each(|filter| self.discard(filter));
                 if !passes {
                     return Admission::Drop(data);
                 }
             }
-            self.with(|state| state.admit(data, count, self.0.once))
+            self.change(|state| state.admit(data, count))
         })
     }
 
@@ -304,27 +355,48 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     }
 
     /// What the handler's run is for. In the handler's context, first thing.
+    #[inline]
     pub fn take(&self, activation: Activation) -> Delivered<T> {
-        let (kept, more, resumes) = self.with(|state| {
-            if state.store.only_counts() {
-                let count = (activation.count > 0).then_some(activation.count);
-                return (count.map(|count| (None, count)), false, false);
-            }
-            let kept = state.store.pop().map(|(data, count)| (Some(data), count));
-            let resumes = state.shortage == Shortage::Wait && state.holds_up;
-            state.holds_up &= !resumes;
-            (kept, !state.store.is_empty(), resumes)
+        // Mostly it is the last data, and that is all.
+        let last = self.with(|state| {
+            let last = state.store.last().filter(|_| !state.holds_up)?;
+            last.take()
         });
-        if more {
-            self.activate(Some(activation.event), 1);
+        match last {
+            Some((data, count)) => Delivered::Occurred(Some(data), count),
+            None => self.take_any(activation),
         }
+    }
+
+    /// [`take`](Self::take) of whatever it is.
+    #[inline(never)]
+    fn take_any(&self, activation: Activation) -> Delivered<T> {
+        let (taken, held_up) = self.with(|state| (state.store.take(), state.holds_up));
+        if held_up {
+            self.room_made();
+        }
+        match taken {
+            Taken::Last((data, count)) => Delivered::Occurred(Some(data), count),
+            Taken::First((data, count)) => {
+                self.activate(Some(activation.event), 1);
+                Delivered::Occurred(Some(data), count)
+            }
+            Taken::Counted if activation.count > 0 => Delivered::Occurred(None, activation.count),
+            Taken::Counted | Taken::Nothing if activation.timed_out() => Delivered::TimedOut,
+            Taken::Counted | Taken::Nothing => Delivered::Nothing,
+        }
+    }
+
+    /// There may be room for what has waited for some: the source goes on.
+    #[cold]
+    #[inline(never)]
+    fn room_made(&self) {
+        let resumes = self.with(|state| {
+            let waits = state.shortage == Shortage::Wait && !state.store.only_counts();
+            waits && core::mem::take(&mut state.holds_up)
+        });
         if resumes {
             self.resume();
-        }
-        match kept {
-            Some((data, count)) => Delivered::Occurred(data, count),
-            None if activation.timed_out() => Delivered::TimedOut,
-            None => Delivered::Nothing,
         }
     }
 
@@ -376,7 +448,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
                 Some(filter.unsize(|filter: &mut F| filter as &mut (dyn Fn(&T) -> bool + Send)))
             }
         };
-        let old = self.with(|state| {
+        let old = self.change(|state| {
             state.version = state.version.wrapping_add(1);
             core::mem::replace(&mut state.filter, filter)
         });
@@ -392,7 +464,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
             self.discard(data);
             dropped = dropped.saturating_add(count);
         }
-        self.with(|state| state.used_up = false);
+        self.change(|state| state.used_up = false);
         // There is room now.
         if self.with(|state| state.shortage == Shortage::Wait) {
             self.retry();
@@ -413,11 +485,11 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
     /// or is forgotten, in the same way; so do `dropped` occurrences that waited elsewhere.
     pub fn disable(&self, meanwhile: DisabledPolicy, dropped: u32) {
         if meanwhile == DisabledPolicy::Keep {
-            return self.with(|state| state.gate = state.gate.unless_closed(Gate::Open));
+            return self.change(|state| state.gate = state.gate.unless_closed(Gate::Open));
         }
         let counts = meanwhile == DisabledPolicy::Count;
         let gate = if counts { Gate::Counting } else { Gate::Discarding };
-        self.with(|state| {
+        self.change(|state| {
             state.gate = state.gate.unless_closed(gate);
             state.counted = 0;
         });
@@ -438,7 +510,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
 
     /// Lets occurrences in again; says how many were counted meanwhile.
     pub fn enable(&self) -> u32 {
-        self.with(|state| {
+        self.change(|state| {
             state.gate = state.gate.unless_closed(Gate::Open);
             core::mem::take(&mut state.counted)
         })
@@ -472,7 +544,7 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
 
     /// The registration has ended: nothing is let in any more, and what waits is dropped.
     pub(crate) fn close(&self) {
-        let filter = self.with(|state| {
+        let filter = self.change(|state| {
             state.gate = Gate::Closed;
             state.version = state.version.wrapping_add(1);
             state.filter.take()
@@ -511,22 +583,34 @@ impl<K: Kernel, T: Send + 'static> Delivery<K, T> {
         let _ = self.0.kernel.report(self.0.context, trouble);
     }
 
-    fn with<R>(&self, work: impl FnOnce(&mut SubscriptionState<T>) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut SubscriptionState<K, T>) -> R) -> R {
         self.0.state.with(&self.0.kernel, work)
+    }
+
+    /// [`with`](Self::with), for what may change whether all that occurs is let in.
+    fn change<R>(&self, work: impl FnOnce(&mut SubscriptionState<K, T>) -> R) -> R {
+        self.with(|state| {
+            let result = work(state);
+            state.settle();
+            result
+        })
+    }
+
+    /// Whether both are of the same registration.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.same(&other.0)
     }
 
     /// What a source keeps with a registration.
     pub(crate) fn links<R>(&self, work: impl FnOnce(&mut Links<K, T>) -> R) -> R {
-        self.0.kernel.section(|| self.with_links(work))
+        self.with(|state| work(&mut state.links))
     }
 
     /// What a source keeps with a registration, for code in a section. Several subscriptions may be looked
     /// at at a time, but none twice.
     #[inline]
     pub(crate) fn with_links<R>(&self, work: impl FnOnce(&mut Links<K, T>) -> R) -> R {
-        // One core and no preemption: it could only be taken by the caller.
-        let mut links = self.0.links.try_lock().expect("a subscription was looked at twice");
-        work(&mut links)
+        self.0.state.within(|state| work(&mut state.links))
     }
 }
 
@@ -536,7 +620,29 @@ impl Gate {
     }
 }
 
-impl<T: Send + 'static> SubscriptionState<T> {
+impl<K: Kernel, T: Send + 'static> SubscriptionState<K, T> {
+    /// Works out anew whether all that occurs is let in without a question.
+    fn settle(&mut self) {
+        let shut = self.gate != Gate::Open || (self.once && self.used_up);
+        self.open = self.event.filter(|_| self.filter.is_none() && !shut);
+    }
+
+    /// Lets data in: see [`Delivery::try_push`].
+    #[inline(always)]
+    fn push(&mut self, data: T, count: u32) -> Result<(EventId, Option<T>), T> {
+        let Some(event) = self.open else { return Err(data) };
+        let unneeded = match self.store.put(data, count) {
+            Put::Full(data) => return Err(data),
+            Put::Kept => None,
+            Put::Instead(old) => Some(old),
+        };
+        if self.once {
+            self.used_up = true;
+            self.settle();
+        }
+        Ok((event, unneeded))
+    }
+
     fn take_filter(&mut self) -> Option<(Filter<T>, u32)> {
         self.filter.take().map(|filter| (filter, self.version))
     }
@@ -550,9 +656,9 @@ impl<T: Send + 'static> SubscriptionState<T> {
         None
     }
 
-    fn admit(&mut self, data: T, count: u32, once: bool) -> Admission<T> {
+    fn admit(&mut self, data: T, count: u32) -> Admission<T> {
         match self.gate {
-            Gate::Open if once && self.used_up => return Admission::Drop(data),
+            Gate::Open if self.once && self.used_up => return Admission::Drop(data),
             Gate::Open => {}
             Gate::Counting => {
                 self.counted = self.counted.saturating_add(count);

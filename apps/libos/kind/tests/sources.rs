@@ -4,8 +4,9 @@ mod common;
 
 use common::{Log, Registering, Teller, kernel, latest, level, told};
 use proptest::prelude::*;
-use reflex_event::{Error, EventSystem, Trouble};
+use reflex_event::{Error, EventSystem, Registration, Trouble};
 use reflex_kind::{Counted, Each, Latest, Source};
+use reflex_memory::Shared;
 use reflex_testkit::SimKernel;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -172,6 +173,61 @@ fn a_registration_moves_with_its_priority() {
     assert_eq!(told(&log), [(2, Some(1), 1), (1, Some(1), 1)]);
 }
 
+/// Data that is shared lies in event memory once, however many are told, and is given back with the last share.
+#[test]
+fn shared_data_is_there_once() {
+    let (kernel, relay) = kernel();
+    let source: Source<SimKernel, Shared<String>> = Source::shared(&kernel, relay).unwrap();
+    let log: Log<Shared<String>> = Log::default();
+    let pool = kernel.pool(kernel.context((), 1 << 12)).unwrap();
+    let before = pool.stats().blocks;
+    let tellers: Vec<_> = (0..5)
+        .map(|name| Registering::new(&kernel, &source, &log).on::<Latest>(name).unwrap())
+        .collect();
+    for text in ["one", "two"] {
+        source.deliver(Shared::new(pool, text.into()).unwrap()).unwrap();
+        let one = pool.stats().blocks;
+        kernel.run_until_idle();
+        assert_eq!(pool.stats().blocks, one, "nothing is copied");
+        let told = told(&log);
+        assert_eq!(told.len(), 5);
+        assert!(told.iter().all(|(_, data, count)| {
+            data.as_ref().is_some_and(|data| **data == text) && *count == 1
+        }));
+    }
+    // Not told any more, both are dropped all the same.
+    source.deliver(Shared::new(pool, "three".into()).unwrap()).unwrap();
+    source.deliver(Shared::new(pool, "four".into()).unwrap()).unwrap();
+    tellers.iter().for_each(Teller::unregister);
+    kernel.run_until_idle();
+    assert_eq!(pool.stats().blocks, before);
+}
+
+/// Handlers of the same priority are told one after the other, and a handler of that priority which has waited
+/// longer runs in its turn: the relay goes through a source without keeping others from running.
+#[test]
+fn equals_of_those_that_are_told_have_their_turn() {
+    let (kernel, relay) = kernel();
+    let (source, log): (_, Log<u32>) = (Source::plain(&kernel, relay).unwrap(), Log::default());
+    let other = kernel.context((), 1 << 12);
+    let notes = log.clone();
+    let registration = Registration { priority: level(20), ..Registration::default() };
+    let equal = kernel
+        .register(other, registration, move |(), _| notes.lock().unwrap().push((9, None, 1)))
+        .unwrap();
+    let wakes = kernel.clone();
+    let tell = |name| Registering::new(&kernel, &source, &log).priority(20).on::<Latest>(name);
+    let _first = tell(0).unwrap();
+    // While it runs, the other becomes ready.
+    let second = Registering::new(&kernel, &source, &log).priority(20);
+    let _second = second.doing::<Latest>(1, move |_| wakes.activate(equal, 1).unwrap()).unwrap();
+    let _rest: Vec<_> = (2..5).map(|name| tell(name).unwrap()).collect();
+    source.deliver(7).unwrap();
+    kernel.run_until_idle();
+    let order: Vec<u32> = told(&log).into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(order, [0, 1, 9, 2, 3, 4]);
+}
+
 /// What happens to a source in a random program.
 #[derive(Clone, Debug)]
 enum Do {
@@ -199,11 +255,13 @@ proptest! {
     /// A handler that is registered from one occurrence to the end is told of it once: by number in
     /// a source of the last, one by one and in order in a queue.
     #[test]
-    fn everybody_is_told_everything_once(program in program(), queue in any::<bool>()) {
+    fn everybody_is_told_everything_once(program in program(), which in 0..3u8) {
         let (kernel, relay) = kernel();
-        let source = match queue {
-            true => Source::queued(&kernel, relay, 3, || {}).unwrap(),
-            false => latest(&kernel, relay),
+        let queue = which == 0;
+        let source = match which {
+            0 => Source::queued(&kernel, relay, 3, || {}).unwrap(),
+            1 => Source::plain(&kernel, relay).unwrap(),
+            _ => latest(&kernel, relay),
         };
         let log: Log<u32> = Log::default();
         // Name, registration, occurrences that it was there for.

@@ -26,7 +26,7 @@ fn a_place_without_generations_left_is_retired() {
         let name = table.take(Record::FREE).unwrap();
         assert_eq!(name.generation % 2, 1, "odd, so never 0");
         assert!(names.insert(name), "{name:?} has been somebody's before");
-        assert_eq!(table.end(name.index, true), None);
+        table.end_running(name.index);
         assert_eq!(table.name(name.index), name, "it has its name until its place is given back");
         table.free(name.index);
     }
@@ -67,7 +67,7 @@ proptest! {
             } else if !live.is_empty() {
                 let name = live.swap_remove(which.index(live.len()));
                 prop_assert!(table.live_at(name).is_ok());
-                table.end(name.index, false);
+                table.end(name.index);
                 prop_assert!(table.live_at(name).is_err());
                 ended.insert(name);
             }

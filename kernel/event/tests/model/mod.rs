@@ -185,11 +185,16 @@ impl Machine {
                 self.event(event, |it, at| it.activate(at, count, pass))
             }
             // While a handler is released the section is open: nothing can be started.
-            What::ActivateAtOnce { event, count, pass } if self.releasing => {
+            What::ActivateAtOnce { event, count, pass } | What::Yield { event, count, pass }
+                if self.releasing =>
+            {
                 self.event(event, |it, at| it.activate(at, count, pass))
             }
             What::ActivateAtOnce { event, count, pass } => {
                 self.event(event, |it, at| it.activate_at_once(at, count, pass))
+            }
+            What::Yield { event, count, pass } => {
+                self.event(event, |it, at| it.activate_yielding(at, count, pass))
             }
             What::Admit { event, count } => self.event(event, |it, at| it.admit(at, count)),
             What::TimeOut { event } => self.event(event, Self::time_out),

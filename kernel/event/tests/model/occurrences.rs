@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// How often a context that waited has gone on on the spot, in all programs.
 pub(crate) static RESUMED: AtomicU64 = AtomicU64::new(0);
 
+/// How often a handler has begun on the spot to which one of the same priority has yielded, in all programs.
+pub(crate) static YIELDED: AtomicU64 = AtomicU64::new(0);
+
 impl Machine {
     /// Whether the core asks a watcher first.
     fn asks(&self, place: usize, count: u32) -> bool {
@@ -71,6 +74,32 @@ impl Machine {
         // What was due may be so no more; that is found out at the section's end.
         assert!(!expected || self.due, "a handler had to wait for nothing");
         assert!(!resumes || self.due, "a context had to wait for nothing");
+        self.activate(place, count, pass);
+    }
+
+    /// An activation by a handler that yields to its equals, and can start them on the spot.
+    pub(super) fn activate_yielding(&mut self, place: usize, count: u32, pass: bool) {
+        let event = &self.world.events[place];
+        let (id, to, priority) = (event.id, event.context, Some(event.priority));
+        let running = self.world.running_rank();
+        let idle = self.world.rank(to).is_none() && self.world.contexts[to].holds == 0;
+        let single = count == 1 || (count > 1 && !event.each);
+        let may = event.live && self.world.plain(place) && idle && single && !self.world.due();
+        let equals: Vec<u64> = (0..self.world.contexts.len())
+            .filter(|&at| Some(at) != self.world.running && self.world.rank(at) == priority)
+            .map(|at| self.world.contexts[at].turn)
+            .collect();
+        if let Some(start) = self.core.start_yielding(id, count) {
+            assert!(
+                may && priority >= running && running.is_some(),
+                "a handler was begun that had to wait"
+            );
+            assert!(equals.iter().all(|&turn| turn == 0), "another has waited longer");
+            YIELDED.fetch_add(u64::from(priority == running), Relaxed);
+            return self.started(place, count, &start);
+        }
+        let waits = self.due || running.is_none() || priority < running || !equals.is_empty();
+        assert!(!may || waits, "a handler had to wait for nothing");
         self.activate(place, count, pass);
     }
 

@@ -26,6 +26,12 @@ pub(crate) enum What {
         count: u32,
         pass: bool,
     },
+    /// By a handler that yields to its equals.
+    Yield {
+        event: u8,
+        count: u32,
+        pass: bool,
+    },
     /// The handler returns. When it was unregistered, what releasing it leads to is the steps up
     /// to the section's end.
     Return,
@@ -160,7 +166,8 @@ impl Step {
         let pass = c & 4 == 0;
         let what = match op {
             0..=51 => What::Activate { event, count: count(b), pass },
-            52..=77 => What::ActivateAtOnce { event, count: count(b), pass },
+            52..=69 => What::ActivateAtOnce { event, count: count(b), pass },
+            70..=77 => What::Yield { event, count: count(b), pass },
             78..=127 => What::Return,
             128..=145 => What::Register { context, priority: priority(b), each: c & 8 != 0 },
             146..=151 => What::Unregister { event },

@@ -114,6 +114,29 @@ impl Deferral {
         Free { here: PhantomData }
     }
 
+    /// Opens a section, in another one or not. The caller keeps the compiler from moving work before this.
+    #[inline(always)]
+    pub(crate) fn open_any(&self) -> Entered {
+        self.enter();
+        Entered { section: Section { here: PhantomData } }
+    }
+
+    /// What the section of a caller is that has ended all that it has opened since: the outermost one, or one in
+    /// another.
+    #[inline(always)]
+    pub(crate) fn outermost(&self, entered: Entered) -> Result<Outermost, Entered> {
+        if self.depth() == 1 { Ok(Outermost { section: entered.section }) } else { Err(entered) }
+    }
+
+    /// Ends a section in another one.
+    #[inline(always)]
+    pub(crate) fn leave_inner(&self, _: Entered) -> Left {
+        compiler_fence(SeqCst);
+        let left = self.depth.load(Relaxed) - 1;
+        self.depth.store(left, Relaxed);
+        Left::of(left)
+    }
+
     /// Whether something waits.
     #[inline(always)]
     pub(crate) fn waits(&self) -> bool {
@@ -235,23 +258,19 @@ pub(crate) struct Inner {
     here: PhantomData<*mut ()>,
 }
 
-impl Inner {
-    /// Runs `work` in a section in the one that is open. What waits is for the end of that.
+/// The proof that a section is open, and that it is the caller's to end. Whether it is in another one is
+/// [not known](Deferral::outermost).
+#[must_use = "the section stays open until it is left"]
+pub(crate) struct Entered {
+    section: Section,
+}
+
+impl Deref for Entered {
+    type Target = Section;
+
     #[inline(always)]
-    pub(crate) fn within<R>(
-        self,
-        deferral: &Deferral,
-        work: impl FnOnce(&Section) -> R,
-    ) -> (R, Left) {
-        let depth = &deferral.depth;
-        depth.store(depth.load(Relaxed) + 1, Relaxed);
-        compiler_fence(SeqCst);
-        // SAFETY: opened just now, and not ended before `work` has returned.
-        let result = work(unsafe { Section::assume() });
-        compiler_fence(SeqCst);
-        let left = depth.load(Relaxed) - 1;
-        depth.store(left, Relaxed);
-        (result, Left::of(left))
+    fn deref(&self) -> &Section {
+        &self.section
     }
 }
 

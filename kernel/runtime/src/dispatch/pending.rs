@@ -1,7 +1,7 @@
 //! What waits for the outermost section to end, and how that is given up and opened again.
 
 use crate::cpu;
-use crate::cpu::deferral::{Free, Inner, Left, Outermost, Section};
+use crate::cpu::deferral::{Entered, Free, Inner, Left, Outermost, Section};
 use crate::dispatch::measure;
 use core::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
@@ -42,11 +42,34 @@ impl Inner {
     /// Runs `work` in a section in the one that is open. What waits is for the end of that.
     #[inline(always)]
     pub(crate) fn section<R>(self, work: impl FnOnce(&Section) -> R) -> R {
-        let (result, left) = self.within(&cpu::this().deferral, work);
-        if left == Left::InFilter {
+        let entered = Entered::open();
+        let result = work(&entered);
+        entered.leave_inner();
+        result
+    }
+}
+
+impl Entered {
+    /// Opens a section, in another one or not.
+    #[inline(always)]
+    pub(crate) fn open() -> Self {
+        let entered = cpu::this().deferral.open_any();
+        begun();
+        entered
+    }
+
+    /// What it is, now that all has ended that was opened since.
+    #[inline(always)]
+    pub(crate) fn outermost(self) -> Result<Outermost, Self> {
+        cpu::this().deferral.outermost(self)
+    }
+
+    /// Ends the section, which is in another one. What waits is for the end of that.
+    #[inline(always)]
+    pub(crate) fn leave_inner(self) {
+        if cpu::this().deferral.leave_inner(self) == Left::InFilter {
             look_at_filter();
         }
-        result
     }
 }
 

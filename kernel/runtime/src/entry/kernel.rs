@@ -10,7 +10,7 @@ use crate::event::{activate, attributes, table};
 use crate::failure::quarantine;
 use core::time::Duration;
 use reflex_event::{
-    Activation, Borrowed, Context, ContextId, Error, EventId, EventSystem, Instant, Kernel,
+    Activation, Borrowed, Chosen, Context, ContextId, Error, EventId, EventSystem, Instant, Kernel,
     Latency, Priority, Registration, TimerId, Trouble,
 };
 use reflex_memory::{Content, Lend, Pool};
@@ -172,6 +172,16 @@ impl EventSystem for Runtime {
 }
 
 impl Kernel for Runtime {
+    #[inline(always)]
+    fn activate_by(&self, choose: impl FnOnce() -> Option<(EventId, u32)>) -> bool {
+        activate::activate_by(choose)
+    }
+
+    #[inline(always)]
+    fn yield_by(&self, choose: impl FnOnce() -> Option<(EventId, u32)>) -> Chosen {
+        activate::yield_by(choose)
+    }
+
     #[inline]
     fn keep<T: Send + 'static, V, R>(
         &self,

@@ -1,10 +1,11 @@
 //! Activation: an occurrence joins its context's queue, or its handler is started on the spot.
 
-use crate::cpu::deferral::{Outermost, Section};
+use crate::cpu::deferral::{Entered, Outermost, Section};
+use crate::cpu::handler::Handler;
 use crate::dispatch::event_core::{borrow_core, note, timestamp};
 use crate::dispatch::switch::{begin_on, go_on, preempt};
 use crate::event::filter;
-use reflex_event::{Effects, Error, EventId, Outcome, Resume, Start};
+use reflex_event::{Chosen, Effects, Error, EventId, Outcome, Resume, Start};
 
 /// Activates `event`; a handler that is due at once is started on the spot.
 #[inline(always)]
@@ -20,6 +21,63 @@ pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
     }
 }
 
+/// Activates what `choose` names, in the section in which it does. True when it has named something.
+#[inline(always)]
+pub(crate) fn activate_by(choose: impl FnOnce() -> Option<(EventId, u32)>) -> bool {
+    let chosen = choose_by(choose, |outermost, event, count| {
+        let _ = activate_held(outermost, event, count);
+        Chosen::Queued
+    });
+    chosen != Chosen::Nothing
+}
+
+/// [`activate_by`], by a caller that yields to its equals.
+#[inline(always)]
+pub(crate) fn yield_by(choose: impl FnOnce() -> Option<(EventId, u32)>) -> Chosen {
+    choose_by(choose, |outermost, event, count| {
+        let start = borrow_core(outermost).start_yielding(event, count);
+        match start {
+            Some(start) => {
+                begin(outermost, start);
+                Chosen::Begun
+            }
+            None => {
+                let _ = activate_queued(outermost, event, count);
+                Chosen::Queued
+            }
+        }
+    })
+}
+
+/// Runs `choose` in a section, and activates what it has named before that ends: by `held` in the outermost
+/// section.
+#[inline(always)]
+fn choose_by(
+    choose: impl FnOnce() -> Option<(EventId, u32)>,
+    held: impl FnOnce(&mut Outermost, EventId, u32) -> Chosen,
+) -> Chosen {
+    let entered = Entered::open();
+    // Called in one place, so that it is a part of the caller.
+    let chosen = choose();
+    match entered.outermost() {
+        Ok(mut outermost) => {
+            let done = match chosen {
+                Some((event, count)) => held(&mut outermost, event, count),
+                None => Chosen::Nothing,
+            };
+            outermost.leave();
+            done
+        }
+        Err(entered) => {
+            if let Some((event, count)) = chosen {
+                let _ = activate_deferred(&entered, event, count);
+            }
+            entered.leave_inner();
+            if chosen.is_some() { Chosen::Queued } else { Chosen::Nothing }
+        }
+    }
+}
+
 /// Activates `event` in the outermost section, which stays open.
 #[inline(always)]
 pub(crate) fn activate_held(
@@ -29,14 +87,20 @@ pub(crate) fn activate_held(
 ) -> Result<(), Error> {
     let start = borrow_core(outermost).start_at_once(event, count);
     match start {
-        Some(Start { from, to, handler, activation }) => {
-            let words =
-                [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
-            begin_on(outermost, from, to.place(), words);
+        Some(start) => {
+            begin(outermost, start);
             Ok(())
         }
         None => activate_queued(outermost, event, count),
     }
+}
+
+/// Begins a handler on its context's empty stack. Returns when the present context is the best again.
+#[inline(always)]
+fn begin(outermost: &mut Outermost, start: Start<Handler>) {
+    let Start { from, to, handler, activation } = start;
+    let words = [handler.into_word(), activation.event.into_word(), u64::from(activation.count)];
+    begin_on(outermost, from, to.place(), words);
 }
 
 /// Activates `event` in the outermost section, when its handler cannot be begun on the spot; and

@@ -234,6 +234,30 @@ impl SimKernel {
 }
 
 impl Kernel for SimKernel {
+    fn activate_by(&self, choose: impl FnOnce() -> Option<(EventId, u32)>) -> bool {
+        self.section(|| {
+            let chosen = choose();
+            chosen.into_iter().for_each(|(event, count)| {
+                let _ = self.activate(event, count);
+            });
+            chosen.is_some()
+        })
+    }
+
+    fn yield_by(&self, choose: impl FnOnce() -> Option<(EventId, u32)>) -> Chosen {
+        let mut named = None;
+        self.activate_by(|| {
+            named = choose();
+            named
+        });
+        let Some((event, _)) = named else { return Chosen::Nothing };
+        if self.lock().current >= 0 {
+            self.run_above(|tables| tables.yielding(event));
+        }
+        let begun = self.lock().live(event).is_ok_and(|slot| !slot.queued);
+        if begun { Chosen::Begun } else { Chosen::Queued }
+    }
+
     fn keep<T: Send + 'static, V, R>(
         &self,
         take: impl FnOnce() -> Result<T, R>,
