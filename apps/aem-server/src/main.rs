@@ -84,7 +84,7 @@ impl Server {
             (length, length)
         };
         // A connection that is over has nothing to echo.
-        while socket.exchange(&mut block, &mut echo).is_ok_and(|echoed| echoed > 0) {}
+        while socket.exchange(&mut block, &mut echo).is_ok_and(|echoed| echoed.goes_on()) {}
         if quit {
             socket.finish();
         }

@@ -5,6 +5,9 @@
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
+use alloc::{boxed::Box, vec};
 use reflex::net::{Datagram, UdpSocket};
 use reflex::prelude::*;
 
@@ -20,7 +23,10 @@ const HANDLER: usize = 64;
 const CONNECTIONS: usize = 1024;
 
 /// Nothing is kept of a connection: what cannot be sent yet stays unread.
-struct Echo;
+struct Echo {
+    /// Where answers are put together.
+    block: Box<[u8]>,
+}
 
 #[reflex::main]
 fn main(system: System) -> Result {
@@ -28,7 +34,8 @@ fn main(system: System) -> Result {
     let connections = system.number("connections", 1..=1 << 20)?;
     let connections = connections.unwrap_or(affordable.clamp(16, CONNECTIONS));
     let memory = (64 << 10) + connections * HANDLER;
-    let echo = system.context("echo", Echo).memory(memory).build()?;
+    let echo = Echo { block: vec![0; SEND_BUFFER].into() };
+    let echo = system.context("echo", echo).memory(memory).build()?;
     let listener = system
         .tcp(PORT)
         .connections(connections as u32)
@@ -44,27 +51,26 @@ fn main(system: System) -> Result {
 
 impl Echo {
     /// Sends back what there is room for; the rest is offered again by `sent`.
-    fn echo(connection: &Connection) {
-        let mut block = [0; 1024];
+    fn echo(&mut self, connection: &Connection) {
         // A connection that is over has nothing to echo.
         while connection
-            .exchange(&mut block, |bytes, room| {
+            .exchange(&mut self.block, |bytes, room| {
                 let length = bytes.len().min(room.len());
                 room[..length].copy_from_slice(&bytes[..length]);
                 (length, length)
             })
-            .is_ok_and(|echoed| echoed > 0)
+            .is_ok_and(|echoed| echoed.goes_on())
         {}
     }
 }
 
 impl TcpService for Echo {
     fn received(&mut self, connection: &Connection) {
-        Self::echo(connection);
+        self.echo(connection);
     }
 
     fn sent(&mut self, connection: &Connection) {
-        Self::echo(connection);
+        self.echo(connection);
     }
 }
 

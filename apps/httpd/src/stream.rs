@@ -13,12 +13,9 @@ impl Stream for Port {
         &mut self,
         buffer: &mut [u8],
         serve: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize),
-    ) -> usize {
-        self.0.exchange(buffer, serve).unwrap_or(0)
-    }
-
-    fn unread(&mut self) -> usize {
-        self.0.receivable().unwrap_or(0)
+    ) -> (usize, usize) {
+        let exchanged = self.0.exchange(buffer, serve).unwrap_or_default();
+        (exchanged.consumed, exchanged.unread)
     }
 
     #[inline]

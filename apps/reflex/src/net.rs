@@ -16,8 +16,8 @@ pub use connection::Connection;
 pub use listen::{ListenBuilder, Listener};
 #[doc(inline)]
 pub use reflex_net::{
-    ConnectionError, Counters, Datagram, Error as NetError, InterfaceAddress, TcpState, TcpStates,
-    Undeliverable, Unreachable, Written, dhcp,
+    ConnectionError, Counters, Datagram, Error as NetError, Exchanged, InterfaceAddress, TcpState,
+    TcpStates, Undeliverable, Unreachable, Written, dhcp,
 };
 pub use service::{TcpService, UdpService};
 pub(crate) use start::start;

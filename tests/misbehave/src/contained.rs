@@ -26,7 +26,7 @@ impl TcpService for Echo {
                 answer[..length].copy_from_slice(&bytes[..length]);
                 (length, length)
             })
-            .is_ok_and(|consumed| consumed > 0)
+            .is_ok_and(|consumed| consumed.goes_on())
         {}
     }
 }

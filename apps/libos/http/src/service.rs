@@ -14,17 +14,15 @@ pub trait Stream: Clone {
     /// Shows `serve` the oldest received bytes, as far as they are contiguous, together with the
     /// first part of `buffer`, as far as the send buffer has room for it. `serve` says how many
     /// bytes it took and how many it filled: those are dropped from the receive buffer, these
-    /// appended to the send buffer, all of them. Returns how many were taken.
+    /// appended to the send buffer, all of them. Returns how many were taken, and how many received bytes
+    /// there are that nobody took.
     ///
     /// Without received bytes it need not call `serve`.
     fn exchange(
         &mut self,
         buffer: &mut [u8],
         serve: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize),
-    ) -> usize;
-
-    /// How many received bytes there are that nobody took.
-    fn unread(&mut self) -> usize;
+    ) -> (usize, usize);
 
     /// Appends as much of `bytes` to the send buffer as there is room for, and returns how much
     /// that was. When that is not all, the driver is to call [`Service::ready`] as soon as there
@@ -111,13 +109,13 @@ impl<C: Stream> Service<C> {
         loop {
             let (session, server) = (&mut entry.session, &mut self.server);
             session.output(server, &mut Direct(stream));
-            let taken = stream.exchange(&mut self.batch[..], |bytes, buffer| {
+            let (taken, unread) = stream.exchange(&mut self.batch[..], |bytes, buffer| {
                 let mut batch = Batch { buffer, filled: 0 };
                 let taken = session.input(bytes, server, &mut batch);
                 (taken, batch.filled)
             });
             // Nothing to be done until there is more, or until there is room; or all is done.
-            if taken == 0 || (session.wants() != Wants::Room && stream.unread() == 0) {
+            if taken == 0 || (session.wants() != Wants::Room && unread == 0) {
                 break;
             }
         }

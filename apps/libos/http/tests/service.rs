@@ -48,14 +48,14 @@ impl Stream for Fake {
         &mut self,
         buffer: &mut [u8],
         serve: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize),
-    ) -> usize {
+    ) -> (usize, usize) {
         let room = self.0.borrow().room.min(buffer.len());
         let shown: Vec<u8> = {
             let state = self.0.borrow();
             state.receive.iter().take(state.to_wrap).copied().collect()
         };
         if shown.is_empty() {
-            return 0;
+            return (0, 0);
         }
         let (taken, filled) = serve(&shown, &mut buffer[..room]);
         let mut state = self.0.borrow_mut();
@@ -66,11 +66,8 @@ impl Stream for Fake {
         }
         drop(state);
         assert_eq!(self.send(&buffer[..filled]), filled);
-        taken
-    }
-
-    fn unread(&mut self) -> usize {
-        self.0.borrow().receive.len()
+        let unread = self.0.borrow().receive.len();
+        (taken, unread)
     }
 
     fn send(&mut self, bytes: &[u8]) -> usize {

@@ -70,10 +70,11 @@ pub mod dhcp {
 }
 
 pub use api::attach::Attachment;
-pub use api::connection::Connection;
+pub use api::connection::{Connection, Exchanged};
 pub use api::connector::{ConnectBuilder, Connector};
 pub use api::listener::{ListenBuilder, Listener};
 pub use api::net::Interrupts;
+pub use api::others::Others;
 pub use api::replace::{Served, Successor};
 pub use api::service::{TcpService, UdpService};
 pub use api::udp::{Datagram, UdpSocket};

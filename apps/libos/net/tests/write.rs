@@ -306,7 +306,7 @@ fn what_waits_for_room_is_answered_before_the_fin() {
                     room[..length].copy_from_slice(&bytes[..length]);
                     (length, length)
                 })
-                .is_ok_and(|echoed| echoed > 0)
+                .is_ok_and(|echoed| echoed.goes_on())
             {}
         }
     }

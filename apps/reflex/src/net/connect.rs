@@ -27,7 +27,8 @@ impl ConnectBuilder {
     /// # Errors
     /// As [`ListenBuilder::serve`](crate::net::ListenBuilder::serve).
     pub fn serve<S: TcpService>(self, context: Context<S>) -> Result<Connector, Error> {
-        let builder = self.system.net()?.0.connector().with(self.settings);
+        let settings = TcpSettings { together: true, ..self.settings };
+        let builder = self.system.net()?.0.connector().with(settings);
         let make = |connection| {
             let connection = Connection(connection);
             Ok(move |service: &mut S| connection.deliver(service))

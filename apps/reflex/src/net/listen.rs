@@ -34,7 +34,8 @@ impl ListenBuilder {
     /// Those of [`System::net`]; [`NetError::PortInUse`](crate::net::NetError::PortInUse),
     /// [`NetError::BadParameter`](crate::net::NetError::BadParameter); others when memory or a table does
     /// not allow it.
-    pub fn serve<S: TcpService>(self, context: Context<S>) -> Result<Listener, Error> {
+    pub fn serve<S: TcpService>(mut self, context: Context<S>) -> Result<Listener, Error> {
+        self.settings.together = true;
         self.serve_by(context, |connection| Ok(move |service: &mut S| connection.deliver(service)))
     }
 

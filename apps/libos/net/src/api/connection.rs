@@ -1,6 +1,6 @@
 //! The application's handle of a TCP connection.
 
-use crate::api::held_endpoint::HeldEndpoint;
+use crate::api::held_endpoint::{HeldEndpoint, consume};
 use crate::ip::endpoint::Endpoint;
 use crate::table::connection_record::{Ending, Phase, Record, notice, request};
 use crate::table::handle::Net;
@@ -18,13 +18,29 @@ use reflex_memory::Lent;
 ///
 /// All calls are legal from any handler. They take constant time, but for the bytes copied.
 pub struct Connection<K: Kernel> {
-    pub(super) net: Net<K>,
-    pub(super) index: u32,
+    pub(crate) net: Net<K>,
+    pub(crate) index: u32,
     slot: u32,
     /// Relaxed throughout: it belongs to the handle, and a handle's own handler sets it.
     generation: AtomicU64,
     /// It is the handle of whatever connection its place has: a registration's own.
     follows: bool,
+}
+
+/// What has become of an [`exchange`](Connection::exchange).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Exchanged {
+    /// Bytes that were consumed.
+    pub consumed: usize,
+    /// Bytes that are still unread.
+    pub unread: usize,
+}
+
+impl Exchanged {
+    /// Whether another exchange may get further at once: some bytes were consumed, and there are more.
+    pub fn goes_on(self) -> bool {
+        self.consumed > 0 && self.unread > 0
+    }
 }
 
 /// What a call finds of the endpoint.
@@ -50,6 +66,7 @@ impl<K: Kernel> Connection<K> {
 
     /// The handle that a registration has, and its handler is told of: that of the connection which
     /// there is something to tell of, one after the other. Copies stay what they are.
+    #[inline]
     pub(crate) fn of_place(net: Net<K>, index: u32, slot: u32) -> Self {
         Self { follows: true, ..Self::new(net, index, slot, 0) }
     }
@@ -99,11 +116,11 @@ impl<K: Kernel> Connection<K> {
     /// [`Error::Closed`].
     pub fn receive(&self, read: impl FnOnce(&[u8]) -> usize) -> Result<usize, Error> {
         let finish = |mut held: HeldEndpoint<K>, consumed: usize| {
-            let (consumed, reopened) = held.consume(consumed);
+            let (consumed, _, reopened) = consume(held.endpoint.socket(), consumed);
             self.put(held.endpoint, reopened, false);
             Ok(consumed)
         };
-        let take = || self.take_unread(0);
+        let take = || self.take_unread(0).map_err(|nothing| nothing.map(|()| 0));
         self.net.kernel().keep(take, HeldEndpoint::unread, HeldEndpoint::give_up, read, finish)
     }
 
@@ -124,6 +141,7 @@ impl<K: Kernel> Connection<K> {
                 }
             };
             let queued = endpoint.socket().send_slice(bytes).map_err(|_| Error::Closed);
+            endpoint.queued |= queued.is_ok_and(|queued| queued > 0);
             let short = queued.is_ok_and(|queued| queued < bytes.len());
             self.put(endpoint, queued.is_ok_and(|queued| queued > 0), short);
             queued
@@ -133,7 +151,7 @@ impl<K: Kernel> Connection<K> {
     /// Answers received bytes: hands the oldest unread ones and `answer`, cut to the room there is
     /// to send, to `serve`, which returns how many it has consumed and how many it has written.
     /// These are queued. Returns how many were consumed. The same as [`receive`](Self::receive)
-    /// and [`send`](Self::send), in one piece.
+    /// and [`send`](Self::send), in one piece. Says how many bytes stay unread, too, which spares asking for them.
     ///
     /// When bytes stay unread and the room was used up,
     /// [`TcpService::sent`](crate::TcpService::sent) is called as soon as there is room again.
@@ -144,11 +162,12 @@ impl<K: Kernel> Connection<K> {
         &self,
         answer: &mut [u8],
         serve: impl FnOnce(&[u8], &mut [u8]) -> (usize, usize),
-    ) -> Result<usize, Error> {
+    ) -> Result<Exchanged, Error> {
         let room = Cell::new(0);
         let answer = Cell::new(answer);
         let take = || {
-            let mut held = self.take_unread(request::CLOSE | request::ABORT)?;
+            let held = self.take_unread(request::CLOSE | request::ABORT);
+            let mut held = held.map_err(|nothing| nothing.map(|()| Exchanged::default()))?;
             room.set(held.endpoint.room());
             Ok(held)
         };
@@ -160,13 +179,14 @@ impl<K: Kernel> Connection<K> {
             done
         };
         let finish = |mut held: HeldEndpoint<K>, (consumed, written): (usize, usize)| {
-            let unread = held.endpoint.socket().recv_queue();
-            let (consumed, reopened) = held.consume(consumed);
+            let socket = held.endpoint.socket();
+            let (consumed, unread, reopened) = consume(socket, consumed);
             let written = written.min(room.get());
-            let queued = held.endpoint.socket().send_slice(&answer.take()[..written]).unwrap_or(0);
-            let short = unread > consumed && written == room.get();
+            let queued = socket.send_slice(&answer.take()[..written]).unwrap_or(0);
+            held.endpoint.queued |= queued > 0;
+            let short = unread > 0 && written == room.get();
             self.put(held.endpoint, reopened || queued > 0, short);
-            Ok(consumed)
+            Ok(Exchanged { consumed, unread })
         };
         self.net.kernel().keep(take, HeldEndpoint::unread, HeldEndpoint::give_up, work, finish)
     }
@@ -239,6 +259,10 @@ impl<K: Kernel> Connection<K> {
             self.net.kernel().set_priority(events.application, priority)?;
             // In case it is in its group's list already, where it runs at the group's priority.
             self.net.activate(events.segment);
+            // In case it stands for others that have something to tell.
+            if let Some(event) = self.net.with(|shared| shared.second_telling(self.index)) {
+                self.net.activate(event);
+            }
         }
         Ok(())
     }
@@ -337,16 +361,16 @@ impl<K: Kernel> Connection<K> {
     }
 
     /// Takes the endpoint if it has unread bytes, and none of `requests` has been made; otherwise
-    /// returns what the caller is to return.
+    /// says why there is nothing to read: the connection is over, or there just is nothing.
     #[inline]
-    fn take_unread(&self, requests: u8) -> Result<HeldEndpoint<K>, Result<usize, Error>> {
+    fn take_unread(&self, requests: u8) -> Result<HeldEndpoint<K>, Result<(), Error>> {
         let mut endpoint = match self.take(requests).map_err(Err)? {
             Taken::Endpoint(endpoint) => endpoint,
-            Taken::Busy => return Err(Ok(0)),
+            Taken::Busy => return Err(Ok(())),
         };
         if endpoint.retired || endpoint.socket().recv_queue() == 0 {
             self.put(endpoint, false, false);
-            return Err(Ok(0));
+            return Err(Ok(()));
         }
         Ok(HeldEndpoint { net: self.net.clone(), index: self.index, endpoint })
     }

@@ -2,7 +2,7 @@
 
 use crate::api::connection::Connection;
 use crate::api::group::{Registering, register_by};
-use crate::api::service::{TcpService, deliver};
+use crate::api::service::TcpService;
 use crate::table::connection_record::{Events, Phase};
 use crate::table::flow_key::FlowKey;
 use crate::table::handle::Net;
@@ -44,9 +44,9 @@ impl<K: Kernel> ConnectBuilder<K> {
         self,
         context: impl Into<Context<S>>,
     ) -> Result<Connector<K>, Error> {
-        self.serve_by(context, |connection| {
-            Ok(move |service: &mut S| deliver(service, &connection))
-        })
+        let settings = TcpSettings { together: true, ..self.settings };
+        Self { settings, ..self }
+            .serve_by(context, |connection| Ok(move |service: &mut S| connection.deliver(service)))
     }
 
     /// Has the connections told to handlers of their places, which `make` makes, as for

@@ -5,6 +5,7 @@ use crate::table::connection_record::request;
 use crate::table::handle::Net;
 use reflex_event::{Borrowed, Kernel};
 use reflex_memory::Lent;
+use smoltcp::socket::tcp::Socket;
 
 /// An endpoint with unread bytes that an application's handler looks at.
 pub(crate) struct HeldEndpoint<K: Kernel> {
@@ -20,22 +21,6 @@ impl<K: Kernel> HeldEndpoint<K> {
         let unread = socket.recv_queue();
         // Refused only without unread bytes.
         socket.peek(unread).unwrap_or(&[])
-    }
-
-    /// Forgets bytes that have been read: at most those that were handed out. Says how many that are,
-    /// and whether the peer is to be told at once.
-    pub(crate) fn consume(&mut self, bytes: usize) -> (usize, bool) {
-        let socket = self.endpoint.socket();
-        let unread = socket.recv_queue();
-        let consume = |part: &mut [u8]| {
-            let consumed = bytes.min(part.len());
-            (consumed, consumed)
-        };
-        // As above.
-        let consumed = socket.recv(consume).unwrap_or(0);
-        // A window that was half closed or more is worth telling of at once; otherwise it travels
-        // with the next segment.
-        (consumed, consumed > 0 && unread * 2 >= socket.recv_capacity())
     }
 
     /// The handler does not go on. Unless its bytes may be used again, the connection is reset, as no more
@@ -58,4 +43,20 @@ impl<K: Kernel> HeldEndpoint<K> {
             self.net.activate(event);
         }
     }
+}
+
+/// Forgets bytes that have been read: at most those that were handed out. Says how many that are, how many
+/// there still are, and whether the peer is to be told at once.
+#[inline]
+pub(crate) fn consume(socket: &mut Socket<'_>, bytes: usize) -> (usize, usize, bool) {
+    let unread = socket.recv_queue();
+    let consume = |part: &mut [u8]| {
+        let consumed = bytes.min(part.len());
+        (consumed, consumed)
+    };
+    // Refused only without unread bytes.
+    let consumed = socket.recv(consume).unwrap_or(0);
+    // A window that was half closed or more is worth telling of at once; otherwise it travels
+    // with the next segment.
+    (consumed, unread - consumed, consumed > 0 && unread * 2 >= socket.recv_capacity())
 }

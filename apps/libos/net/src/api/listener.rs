@@ -2,7 +2,7 @@
 
 use crate::api::connection::Connection;
 use crate::api::group::{Registering, register_by};
-use crate::api::service::{TcpService, deliver};
+use crate::api::service::TcpService;
 use crate::table::handle::Net;
 use crate::table::tables::Group;
 use crate::types::error::Error;
@@ -44,9 +44,9 @@ impl<K: Kernel> ListenBuilder<K> {
         self,
         context: impl Into<Context<S>>,
     ) -> Result<Listener<K>, Error> {
-        self.serve_by(context, |connection| {
-            Ok(move |service: &mut S| deliver(service, &connection))
-        })
+        let settings = TcpSettings { together: true, ..self.settings };
+        Self { settings, ..self }
+            .serve_by(context, |connection| Ok(move |service: &mut S| connection.deliver(service)))
     }
 
     /// Opens the port for connections that are told to handlers of their places: `make` makes one of the

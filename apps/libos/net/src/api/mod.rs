@@ -11,6 +11,7 @@ pub(crate) mod group;
 pub(crate) mod held_endpoint;
 pub(crate) mod listener;
 pub(crate) mod net;
+pub(crate) mod others;
 pub(crate) mod replace;
 pub(crate) mod service;
 pub(crate) mod udp;

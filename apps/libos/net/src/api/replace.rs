@@ -5,7 +5,7 @@ use crate::api::connection::Connection;
 use crate::api::connector::Connector;
 use crate::api::group::register_by;
 use crate::api::listener::Listener;
-use crate::api::service::{TcpService, UdpService, deliver};
+use crate::api::service::UdpService;
 use crate::api::udp::UdpSocket;
 use crate::table::handle::Net;
 use crate::table::records::Records;
@@ -97,14 +97,6 @@ impl<K: Kernel> Connector<K> {
     /// What its connections have registered.
     pub fn served(&self) -> Served<K> {
         Served { net: self.net.clone(), group: self.group, owner: self.owner }
-    }
-}
-
-impl<K: Kernel> Connection<K> {
-    /// Tells `service` what there is to tell: what the handler of a connection's registration
-    /// does.
-    pub fn deliver<S: TcpService<K>>(&self, service: &mut S) {
-        deliver(service, self);
     }
 }
 

@@ -70,9 +70,26 @@ pub trait UdpService<K: Kernel> {
     }
 }
 
+impl<K: Kernel> Connection<K> {
+    /// Tells `service` what there is to tell: what the handler of a connection's registration
+    /// does. It does so of the [others](Self::others) as well, if they are told together.
+    pub fn deliver<S: TcpService<K>>(&self, service: &mut S) {
+        self.tell(service);
+        for other in self.others() {
+            other.tell(service);
+        }
+    }
+
+    /// Tells `service` what there is to tell of this connection.
+    #[inline]
+    pub fn tell<S: TcpService<K>>(&self, service: &mut S) {
+        tell(service, self);
+    }
+}
+
 /// Tells `service` what there is to tell of `connection`.
 #[inline]
-pub(crate) fn deliver<K: Kernel, S: TcpService<K>>(service: &mut S, connection: &Connection<K>) {
+fn tell<K: Kernel, S: TcpService<K>>(service: &mut S, connection: &Connection<K>) {
     let Some(Told { notices, error, ending }) = connection.take_notices() else { return };
     if notices & notice::ACCEPTED != 0 {
         service.accepted(connection);

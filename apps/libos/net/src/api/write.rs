@@ -68,6 +68,7 @@ impl<K: Kernel> Connection<K> {
         if let Some(mut endpoint) = endpoint {
             // There was room for all of it, and it has been this call's alone since.
             let _ = endpoint.socket().send_slice(first);
+            endpoint.queued |= !first.is_empty();
             self.put(endpoint, place.is_none(), false);
         }
         if let Some(place) = place {

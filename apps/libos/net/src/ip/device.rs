@@ -5,7 +5,7 @@
 //! the transmit buffer, where smoltcp has just put the packet: the only copy on the way out.
 
 use crate::ip::checksum::Sum;
-use crate::ip::header::{ADDRESSES, ETHERNET, TCP, word};
+use crate::ip::header::{ADDRESSES, ETHERNET, FIN, PSH, TCP, word};
 use crate::ip::path_mtu::SMALL;
 use crate::ip::tcp::bare::HEADERS;
 use reflex_hil::Transmit;
@@ -25,6 +25,15 @@ pub(crate) struct Port<'a> {
     pub(crate) mtu: usize,
     /// The next hop's hardware address; packets are lost while there is none.
     pub(crate) hop: Option<[u8; 6]>,
+    /// Packets may be fragmented, and are told apart by this.
+    pub(crate) identification: Option<u16>,
+    /// Where packets go that are lost.
+    pub(crate) scratch: &'a mut [u8],
+    pub(crate) passed: Passed,
+}
+
+/// What has gone through a [`Port`].
+pub(crate) struct Passed {
     /// Transmit buffers left.
     pub(crate) room: usize,
     /// Packets sent.
@@ -33,12 +42,18 @@ pub(crate) struct Port<'a> {
     pub(crate) text: u32,
     /// Packets lost for want of a buffer or a hop.
     pub(crate) lost: u32,
-    /// Packets may be fragmented, and are told apart by this.
-    pub(crate) identification: Option<u16>,
     /// The sequence number of the first segment that was long.
     pub(crate) long: Option<u32>,
-    /// Where packets go that are lost.
-    pub(crate) scratch: &'a mut [u8],
+    /// The last of these was a segment with the last byte that its socket had to send.
+    pub(crate) emptied: bool,
+}
+
+impl Passed {
+    /// Nothing yet, with so many transmit buffers.
+    #[inline]
+    pub(crate) const fn none(room: usize) -> Self {
+        Self { room, sent: 0, text: 0, lost: 0, long: None, emptied: false }
+    }
 }
 
 /// The capabilities of an interface with the given MTU, in bytes of IPv4 packet.
@@ -58,7 +73,7 @@ pub(crate) fn capabilities(mtu: usize) -> DeviceCapabilities {
 
 impl<'a> Port<'a> {
     fn can_send(&self) -> bool {
-        self.room > 0 && self.hop.is_some()
+        self.passed.room > 0 && self.hop.is_some()
     }
 }
 
@@ -82,7 +97,7 @@ impl Device for Port<'_> {
     fn transmit(&mut self, _: Instant) -> Option<Outgoing<'_>> {
         // Without a hop packets are sent all the same, and lost: smoltcp's own retransmission
         // and time-out then deal with a neighbour that does not answer.
-        (self.room > 0).then(|| outgoing(self))
+        (self.passed.room > 0).then(|| outgoing(self))
     }
 
     #[inline]
@@ -108,12 +123,8 @@ pub(crate) struct Outgoing<'t> {
     transmit: &'t mut dyn Transmit,
     own: &'t [u8; 6],
     hop: Option<[u8; 6]>,
-    sent: &'t mut u32,
-    text: &'t mut u32,
-    lost: &'t mut u32,
-    room: &'t mut usize,
     identification: Option<u16>,
-    long: &'t mut Option<u32>,
+    passed: &'t mut Passed,
     scratch: &'t mut [u8],
 }
 
@@ -124,12 +135,8 @@ fn outgoing<'t>(port: &'t mut Port<'_>) -> Outgoing<'t> {
         transmit: &mut *port.transmit,
         own: &port.own,
         hop,
-        sent: &mut port.sent,
-        text: &mut port.text,
-        lost: &mut port.lost,
-        room: &mut port.room,
         identification: port.identification,
-        long: &mut port.long,
+        passed: &mut port.passed,
         scratch: &mut *port.scratch,
     }
 }
@@ -137,11 +144,11 @@ fn outgoing<'t>(port: &'t mut Port<'_>) -> Outgoing<'t> {
 impl smoltcp::phy::TxToken for Outgoing<'_> {
     #[inline]
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
-        *self.text += (length as u32).saturating_sub(HEADERS as u32);
+        self.passed.text += (length as u32).saturating_sub(HEADERS as u32);
         let mut write = Some(write);
         let mut result = None;
         if let Some(hop) = self.hop {
-            let (own, identification) = (self.own, self.identification);
+            let (own, identification, mut emptied) = (self.own, self.identification, false);
             let mut fill = |frame: &mut [u8]| {
                 let Some((ethernet, packet)) = frame.split_first_chunk_mut::<ETHERNET>() else {
                     return;
@@ -154,22 +161,23 @@ impl smoltcp::phy::TxToken for Outgoing<'_> {
                     permit_fragments(packet, identification);
                 }
                 if length > usize::from(SMALL) {
-                    self.long.get_or_insert(word(packet, SEQUENCE));
+                    self.passed.long.get_or_insert(word(packet, SEQUENCE));
                 }
-                finish(packet);
+                emptied = finish(packet);
             };
             let queued = self.transmit.transmit(ETHERNET + length, &mut fill);
             if queued.is_ok() {
-                *self.sent += 1;
-                *self.room = self.room.saturating_sub(1);
+                self.passed.sent += 1;
+                self.passed.room = self.passed.room.saturating_sub(1);
+                self.passed.emptied = emptied;
             } else {
-                *self.room = 0;
+                self.passed.room = 0;
             }
         }
         match (result, write) {
             (Some(result), _) => result,
             (None, Some(write)) => {
-                *self.lost += 1;
+                self.passed.lost += 1;
                 // As long as the longest packet smoltcp can want.
                 write(&mut self.scratch[..length])
             }
@@ -196,17 +204,19 @@ fn permit_fragments(packet: &mut [u8], identification: u16) {
     }
 }
 
-/// Fills in the checksums smoltcp left zero.
+/// Fills in the checksums smoltcp left zero. Says whether the packet is a segment with the last byte of its
+/// socket's: smoltcp pushes that one, and no other.
 #[inline]
-fn finish(packet: &mut [u8]) {
+fn finish(packet: &mut [u8]) -> bool {
     // smoltcp sends no IPv4 options.
-    let Some((header, payload)) = packet.split_first_chunk_mut::<20>() else { return };
+    let Some((header, payload)) = packet.split_first_chunk_mut::<20>() else { return false };
     let sum = Sum::ZERO.bytes(&header[..]).finish();
     header[10..12].copy_from_slice(&sum);
     if header[9] != TCP || payload.len() < 20 {
-        return;
+        return false;
     }
-    let Some(addresses) = header[ADDRESSES..].first_chunk::<8>() else { return };
+    let Some(addresses) = header[ADDRESSES..].first_chunk::<8>() else { return false };
     let sum = Sum::ZERO.bytes(payload).pseudo_header(addresses, TCP, payload.len() as u16);
     payload[16..18].copy_from_slice(&sum.finish());
+    payload[13] & (PSH | FIN) != 0
 }

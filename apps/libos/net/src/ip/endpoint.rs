@@ -2,6 +2,7 @@
 
 use crate::ip::path_mtu::{Path, Repeats};
 use crate::ip::tcp::limits::{Doubt, Standstill};
+use crate::types::settings::ACK_DELAY;
 use reflex_event::Instant;
 use reflex_memory::{Lent, Pool};
 use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
@@ -48,6 +49,10 @@ pub(crate) struct Endpoint {
     pub(crate) repeats: Repeats,
     /// The network said that the segment with this number did not arrive.
     pub(crate) unreachable: Option<u32>,
+    /// Bytes have been received since the last segment was sent: their acknowledgement may be due yet.
+    pub(crate) owes: bool,
+    /// The application has queued bytes since the last run.
+    pub(crate) queued: bool,
     /// `connect` has been called on the socket.
     pub(crate) started: bool,
     /// Something of this connection may outlive the socket's own reset: see `recycle`.
@@ -82,6 +87,8 @@ impl Endpoint {
             standstill: None,
             repeats: Repeats::default(),
             unreachable: None,
+            owes: false,
+            queued: false,
             started: false,
             needs_reset: false,
             retired: false,
@@ -131,6 +138,13 @@ impl Endpoint {
         self.unreachable.is_some_and(|sequence| self.has_in_flight(sequence))
     }
 
+    /// Whether the timer goes off before anything else that segments exchanged now can make due, for no delay of
+    /// TCP's is shorter than that of an acknowledgement. Then it need not be known what that is.
+    #[inline]
+    pub(crate) fn wakes_early(&self, now: Instant) -> bool {
+        self.armed.is_some_and(|armed| armed <= now + ACK_DELAY)
+    }
+
     /// Whether its timer has gone off.
     #[inline]
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
@@ -148,6 +162,8 @@ impl Endpoint {
         self.standstill = None;
         self.repeats = Repeats::default();
         self.unreachable = None;
+        self.owes = false;
+        self.queued = false;
         self.started = false;
     }
 }

@@ -15,6 +15,7 @@ pub(crate) const UDP: u8 = 17;
 pub(crate) const FIN: u8 = 1;
 pub(crate) const SYN: u8 = 2;
 pub(crate) const RST: u8 = 4;
+pub(crate) const PSH: u8 = 8;
 pub(crate) const ACK: u8 = 16;
 
 /// The IPv4 packet in a classified frame: what it says of its length, without padding, and the

@@ -1,6 +1,6 @@
 //! What only the stack's context touches: smoltcp's interface, the transmit half, neighbours.
 
-use crate::ip::device::{Port, capabilities};
+use crate::ip::device::{Passed, Port, capabilities};
 use crate::ip::endpoint::Endpoint;
 use crate::ip::header::{self, ETHERNET};
 use crate::ip::icmp::Report;
@@ -78,6 +78,17 @@ pub(crate) enum Egress {
     More,
     /// All transmit buffers are in use.
     Full,
+}
+
+/// What became of a socket that was to send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sent {
+    /// It has nothing to send now.
+    Nothing,
+    /// It has sent a segment, and may have more.
+    Segment,
+    /// It has sent the last byte that it had.
+    Last,
 }
 
 /// What is due later than this may be no retransmission: these are due sooner, unless they were put off before
@@ -234,7 +245,7 @@ impl Engine {
         endpoint.socket().set_timeout(None);
         let due = self.interface.poll_at(now, &endpoint.sockets);
         if let Some(due) = due.filter(|_| self.room > 0) {
-            self.send_segments(endpoint, Some(hop), due.max(now));
+            self.send_segment(endpoint, Some(hop), due.max(now));
         }
         endpoint.socket().set_timeout(patience);
     }
@@ -292,17 +303,13 @@ impl Engine {
             own: self.mac,
             mtu: self.longest,
             hop,
-            room: self.room,
-            sent: 0,
-            text: 0,
-            lost: 0,
             identification,
-            long: None,
             scratch: &mut self.scratch,
+            passed: Passed::none(self.room),
         };
         let sockets = sockets.unwrap_or(&mut self.empty);
         self.interface.poll_ingress_single(now, &mut port, sockets);
-        let (sent, lost, room) = (port.sent, port.lost, port.room);
+        let Passed { room, sent, lost, .. } = port.passed;
         self.room = room;
         self.tally.sent += u64::from(sent);
         self.tally.replies_dropped += u64::from(lost);
@@ -328,6 +335,30 @@ impl Engine {
         let due = self.interface.poll_at(now, &endpoint.sockets);
         endpoint.socket().set_timeout(patience);
         due.is_none_or(|due| due > now + LONGEST) && endpoint.socket().is_active()
+    }
+
+    /// Sends what the application has just queued, if that is all that there can be to do for the connection:
+    /// then whatever is due later is left to the timer. False when there may be more to do.
+    ///
+    /// To be called while nothing but a segment of established connections can be due.
+    #[inline]
+    pub(crate) fn answer(
+        &mut self,
+        endpoint: &mut Endpoint,
+        hop: Option<[u8; 6]>,
+        now: Time,
+    ) -> bool {
+        for _ in 0..EGRESS {
+            if self.room == 0 {
+                return false;
+            }
+            match self.send_segment(endpoint, hop, now) {
+                Sent::Nothing => return false,
+                Sent::Segment => {}
+                Sent::Last => return true,
+            }
+        }
+        false
     }
 
     /// Sends what the connection has to send, or asks for the peer's window. `fin_sent`: before this run.
@@ -363,7 +394,7 @@ impl Engine {
             if round == EGRESS {
                 break;
             }
-            if self.send_segments(endpoint, hop, now) == PollResult::None {
+            if self.send_segment(endpoint, hop, now) == Sent::Nothing {
                 // A timer that only changed the state, as TIME-WAIT's does. Look once more.
                 if stuck {
                     return Egress::Until(None);
@@ -374,14 +405,9 @@ impl Engine {
         Egress::More
     }
 
-    /// Has the connection's socket send what there is room for.
+    /// Has the connection's socket send one segment, if it has to.
     #[inline]
-    fn send_segments(
-        &mut self,
-        endpoint: &mut Endpoint,
-        hop: Option<[u8; 6]>,
-        now: Time,
-    ) -> PollResult {
+    fn send_segment(&mut self, endpoint: &mut Endpoint, hop: Option<[u8; 6]>, now: Time) -> Sent {
         let identification = self.identification();
         let mut port = Port {
             packet: None,
@@ -389,17 +415,13 @@ impl Engine {
             own: self.mac,
             mtu: self.longest,
             hop,
-            room: self.room,
-            sent: 0,
-            text: 0,
-            lost: 0,
             identification,
-            long: None,
             scratch: &mut self.scratch,
+            passed: Passed::none(self.room),
         };
         let result = self.interface.poll_egress(now, &mut port, &mut endpoint.sockets);
-        let (sent, text, lost, room) = (port.sent, port.text, port.lost, port.room);
-        let long = port.long.filter(|_| !self.sent_long);
+        let Passed { room, sent, text, lost, long, emptied } = port.passed;
+        let long = long.filter(|_| !self.sent_long);
         if text > 0 && endpoint.socket().send_queue() == 0 {
             // There is none, so it was a question to an idle peer.
             self.has_asked(endpoint, now);
@@ -411,7 +433,12 @@ impl Engine {
             self.sent_long = true;
             endpoint.repeats.sent(sequence);
         }
-        result
+        endpoint.owes &= sent == 0;
+        match result {
+            PollResult::None => Sent::Nothing,
+            PollResult::SocketStateChanged if emptied => Sent::Last,
+            PollResult::SocketStateChanged => Sent::Segment,
+        }
     }
 
     /// A packet for no socket: echo requests, closed ports, protocols that we do not speak.
@@ -451,13 +478,9 @@ impl Engine {
             own: self.mac,
             mtu: self.longest,
             hop: None,
-            room: 1,
-            sent: 0,
-            text: 0,
-            lost: 0,
             identification: None,
-            long: None,
             scratch: &mut self.scratch,
+            passed: Passed::none(1),
         };
         if packet.is_empty() {
             self.interface.poll_egress(now, &mut port, &mut endpoint.sockets);
@@ -493,20 +516,9 @@ fn smoltcp_interface(
     let mut config = smoltcp::iface::Config::new(HardwareAddress::Ip);
     config.random_seed = seed;
     let own = transmit.mac();
-    let mut port = Port {
-        packet: None,
-        transmit,
-        own,
-        mtu,
-        hop: None,
-        room: 0,
-        sent: 0,
-        text: 0,
-        lost: 0,
-        identification: None,
-        long: None,
-        scratch,
-    };
+    let passed = Passed::none(0);
+    let mut port =
+        Port { packet: None, transmit, own, mtu, hop: None, identification: None, scratch, passed };
     debug_assert_eq!(capabilities(mtu).max_transmission_unit, mtu);
     Interface::new(config, &mut port, now)
 }

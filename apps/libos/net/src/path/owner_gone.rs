@@ -5,6 +5,7 @@ use crate::path::owner_visit::Visit;
 use crate::path::stack::Stack;
 use crate::table::connection_record::{Phase, request};
 use crate::table::handle::Net;
+use crate::table::ready_list::ReadyList;
 use crate::table::records::Records;
 use crate::table::tables::Shared;
 use crate::types::error::Error;
@@ -112,6 +113,8 @@ impl Shared {
         }
         (orphan.orphaned, orphan.listening) = (true, false);
         orphan.life += 1;
+        // Their links are as they were until they are served again.
+        orphan.telling = ReadyList::EMPTY;
         self.priorities.remove(orphan.settings.priority);
         if let Some(port) = orphan.port {
             self.ports.close(port, group);

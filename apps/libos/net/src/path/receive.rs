@@ -7,15 +7,22 @@
 //! ends at a bounded queue of the frame's owner. Looking at a frame takes no section; finding its
 //! owner takes one.
 //!
-//! When all have been taken, connections of that highest priority run at once, in the same run of the handler.
+//! Connections of that highest priority are served where their frames are taken: nothing that is behind can be
+//! more urgent. Such a run goes on as long as the segments that follow are of the same connection, which are then
+//! looked up nowhere. When that is not possible, for the application is at the connection just then, they are
+//! queued, and have their run when all frames have been taken.
 
 use crate::ip::header;
 use crate::path::classify::{Bad, Class, TAG, classify};
+use crate::path::run::Run;
+use crate::path::run_queue::Runs;
 use crate::path::stack::Stack;
+use crate::path::work;
 use crate::table::connection_record::Phase;
 use crate::table::flow_key::FlowKey;
 use crate::table::handle::Net;
 use crate::table::queue::Full;
+use crate::table::ready_list::Listed;
 use crate::table::tables::Shared;
 use reflex_event::{EventId, Kernel};
 use reflex_hil::Frame;
@@ -28,6 +35,8 @@ const BATCH: u32 = 32;
 enum Verdict {
     /// It was queued, and its owner is to be activated.
     Queued(EventId),
+    /// It was not queued: the run of its connection has begun.
+    Begun,
     /// It was queued, and the connections of its group are to run at once.
     Runs(u32),
     /// As `Queued`, and no more is to be taken before they have had some.
@@ -36,44 +45,34 @@ enum Verdict {
     Dropped,
 }
 
+/// What the frames of one run of the handler have in common.
+struct Batch {
+    /// How many more are taken.
+    budget: u32,
+    /// The group of which listed connections run when all have been taken.
+    urgent: Option<u32>,
+    /// The run that goes on as long as segments for it come, if it has begun.
+    run: Run,
+    runs: Runs,
+}
+
 impl<K: Kernel> Stack<K> {
     /// Frames have been received, and the interface does not interrupt for more.
     pub(crate) fn received(&mut self) {
-        let mut budget = BATCH;
-        let mut urgent = None;
-        let mut frame = self.receiver.next();
-        while let Some(bytes) = frame.as_deref() {
-            let mut class = classify(bytes, &self.engine.station);
-            if class == Err(Bad::PriorityTagged) {
-                class = self.untagged(&mut frame);
-            }
-            let hash = match &class {
-                Ok(Class::Tcp { key, .. }) => self.hash.of(key),
-                _ => 0,
-            };
-            budget -= 1;
-            let taken = frame.take_if(|_| class == Ok(Class::Attached));
-            if let Some(frame) = taken {
-                self.attached_frame(frame);
-            } else {
-                let verdict = self.net.with(|shared| shared.take(&mut frame, class, hash, urgent));
-                match verdict {
-                    Verdict::Queued(event) => self.net.activate(event),
-                    Verdict::Runs(group) => urgent = Some(group),
-                    Verdict::Enough(event) => {
-                        self.net.activate(event);
-                        budget = 0;
-                    }
-                    Verdict::Dropped => {}
-                }
-            }
-            // One that was not queued is dropped here, outside of sections: its buffer goes back to
-            // the device's pool.
-            frame = if budget > 0 { self.receiver.next() } else { None };
+        let (run, runs) = (Run::default(), Runs::default());
+        let mut batch = Batch { budget: BATCH, urgent: None, run, runs };
+        while batch.budget > 0
+            && let Some(frame) = self.receiver.next()
+        {
+            batch.budget -= 1;
+            self.frame(Some(frame), &mut batch);
         }
+        self.end_if_begun(&mut batch);
         self.attached_end_of_batch();
-        if let Some(group) = urgent {
-            self.run_listed(group);
+        let Batch { budget, urgent, runs, .. } = batch;
+        match urgent {
+            Some(group) => self.run_more(group, runs),
+            None => self.end_runs(&runs),
         }
         // Others of the same priority run before what has come meanwhile.
         if (budget == 0 || self.receiver.enable())
@@ -82,9 +81,70 @@ impl<K: Kernel> Stack<K> {
             self.net.activate(events.received);
         }
     }
+
+    /// Serves a frame where it is, or queues it with its owner. One that was not queued is dropped here, outside
+    /// of sections: its buffer goes back to the device's pool.
+    #[inline]
+    fn frame(&mut self, mut frame: Option<Frame>, batch: &mut Batch) {
+        let Some(bytes) = frame.as_deref() else { return };
+        let mut class = classify(bytes, &self.engine.station);
+        if class == Err(Bad::PriorityTagged) {
+            class = self.untagged(&mut frame);
+        }
+        if self.goes_on(&batch.run, &class) {
+            batch.run.beside += 1;
+            return batch.run.feed(self, frame);
+        }
+        self.end_if_begun(batch);
+        if class == Ok(Class::Attached) {
+            return frame.map_or((), |frame| self.attached_frame(frame));
+        }
+        let hash = match &class {
+            Ok(Class::Tcp { key, .. }) => self.hash.of(key),
+            _ => 0,
+        };
+        let Batch { budget, urgent, run, .. } = batch;
+        let begins = self.engine.look_for_room().then_some(&mut *run);
+        let verdict = self.net.with(|shared| shared.take(&mut frame, class, hash, *urgent, begins));
+        match verdict {
+            Verdict::Begun => {
+                run.begin(self);
+                run.feed(self, frame);
+            }
+            Verdict::Queued(event) => self.net.activate(event),
+            Verdict::Runs(group) => *urgent = Some(group),
+            Verdict::Enough(event) => {
+                self.net.activate(event);
+                *budget = 0;
+            }
+            Verdict::Dropped => {}
+        }
+    }
 }
 
 impl<K: Kernel> Stack<K> {
+    /// Whether a frame is a further segment for the run that has begun.
+    #[inline]
+    fn goes_on(&self, run: &Run, class: &Result<Class, Bad>) -> bool {
+        match class {
+            Ok(Class::Tcp { key, flags }) if run.has_begun() => {
+                let opening = flags & header::SYN != 0;
+                *key == run.key && !opening && run.work.fed < work::BATCH && self.engine.room > 0
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends the run that has begun, if one has.
+    #[inline]
+    fn end_if_begun(&mut self, batch: &mut Batch) {
+        let Batch { run, runs, .. } = batch;
+        if run.has_begun() {
+            let ended = self.end_run(run);
+            self.note_run(run, &ended, runs);
+        }
+    }
+
     /// Takes the tag out of a frame, for good: what it is for then. A second tag is not looked behind.
     #[cold]
     fn untagged(&mut self, frame: &mut Option<Frame>) -> Result<Class, Bad> {
@@ -99,8 +159,8 @@ impl<K: Kernel> Stack<K> {
 }
 
 impl Shared {
-    /// Queues a frame with its owner. Constant time, without a heap. The connections of one group at
-    /// most may run at once: `urgent`, if that is known already.
+    /// Queues a frame with its owner, or has its connection's run begin, in `begins`. Constant time, without a
+    /// heap. The listed connections of one group at most may run at once: `urgent`, if that is known already.
     #[inline]
     fn take(
         &mut self,
@@ -108,10 +168,13 @@ impl Shared {
         class: Result<Class, Bad>,
         hash: u32,
         urgent: Option<u32>,
+        begins: Option<&mut Run>,
     ) -> Verdict {
         self.counters.frames += 1;
         match class {
-            Ok(Class::Tcp { key, flags }) => self.segment(frame, &key, hash, flags, urgent),
+            Ok(Class::Tcp { key, flags }) => {
+                self.segment(frame, (&key, hash, flags), urgent, begins)
+            }
             Ok(Class::Udp { port, broadcast }) => self.datagram(frame, port, broadcast),
             Ok(_) => self.other(frame),
             Err(bad) => {
@@ -125,10 +188,9 @@ impl Shared {
     fn segment(
         &mut self,
         frame: &mut Option<Frame>,
-        key: &FlowKey,
-        hash: u32,
-        flags: u8,
+        (key, hash, flags): (&FlowKey, u32, u8),
         urgent: Option<u32>,
+        begins: Option<&mut Run>,
     ) -> Verdict {
         let opening = flags & (header::SYN | header::ACK | header::RST) == header::SYN;
         let Self { flows, records, groups, frames, counters, .. } = self;
@@ -138,6 +200,15 @@ impl Shared {
             if !(opening && record.phase == Phase::TimeWait) {
                 let Some(events) = record.events else { return Verdict::Dropped };
                 let group = &mut groups[record.group as usize];
+                // Of the highest priority that there is: nothing more urgent can be behind it.
+                let usual = group.settings.priority;
+                let foremost = record.priority == usual && usual >= self.receiving_at;
+                let ready = record.endpoint.is_some() && record.queue.is_empty();
+                if let Some(run) = begins.filter(|_| foremost && ready) {
+                    counters.segments += 1;
+                    run.take(index, record, group, events);
+                    return Verdict::Begun;
+                }
                 let queued = match group.queued < self.share {
                     true => frames.push(&mut record.queue, frame),
                     false => Err(Full::Queue),
@@ -148,19 +219,17 @@ impl Shared {
                 group.queued += 1;
                 counters.segments += 1;
                 // As `make_ready` does it, with what is at hand.
-                let usual = group.settings.priority;
                 if record.priority != usual {
                     return Verdict::Queued(events.segment);
                 }
                 let (owner, runs) = (record.group, group.run_event);
-                if let Some(last) = group.ready.append(record, index) {
-                    records[last].next_ready = index;
+                if let Listed::Behind(last) = group.ready.append(&mut record.ready, index) {
+                    records[last].ready.lead_to(index);
                 }
                 let free = urgent.is_none_or(|urgent| urgent == owner);
                 let runs = runs.unwrap_or(events.segment);
-                // Of the highest priority that there is: nothing more urgent can be behind it, so that
-                // what comes faster than it is served had better wait with the device than be dropped.
-                return match usual >= self.receiving_at {
+                // What comes faster than it is served had better wait with the device than be dropped.
+                return match foremost {
                     true if group.queued >= self.share / 2 => Verdict::Enough(runs),
                     true if free => Verdict::Runs(owner),
                     _ => Verdict::Queued(runs),

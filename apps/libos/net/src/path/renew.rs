@@ -3,6 +3,7 @@
 
 use crate::ip::endpoint::Endpoint;
 use crate::table::handle::Net;
+use crate::table::ready_list::Link;
 use crate::table::tables::Shared;
 use crate::types::error::Error;
 use alloc::sync::Arc;
@@ -74,6 +75,7 @@ impl<K: Kernel> Net<K> {
         self.with(|shared| {
             let record = &mut shared.records[index];
             (record.life, record.priority) = (life, priority);
+            record.telling = Link::NONE;
             if let Some(events) = &mut record.events {
                 events.application = application;
             }

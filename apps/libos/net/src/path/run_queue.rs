@@ -6,9 +6,10 @@
 //! with a priority of its own, and one with a timer that has gone off or that has waited, has its
 //! run by an activation for it alone.
 
-use crate::path::run_state::Run;
+use crate::path::connection_run::RunEnd;
+use crate::path::run::Run;
 use crate::path::stack::Stack;
-use crate::table::index::NONE;
+use crate::table::ready_list::Listed;
 use crate::table::tables::Shared;
 use crate::table::waiter::Waiter;
 use reflex_event::{EventId, Kernel};
@@ -16,14 +17,33 @@ use reflex_event::{EventId, Kernel};
 /// Most connections that run in one run of the handler: then others of the same priority go on.
 const RUNS: u32 = 8;
 
+/// What several runs, one after the other, have in common.
+#[derive(Default)]
+pub(crate) struct Runs {
+    /// How many there were.
+    given: u32,
+    /// Runs the group of the last of them.
+    event: Option<EventId>,
+    /// An application has something to hear yet, which it may answer.
+    told: bool,
+    /// Others of the group are to run.
+    more: bool,
+}
+
 impl<K: Kernel> Stack<K> {
-    /// Runs the connections of a group that are to run. Then it tells the device what
-    /// was sent, unless an application may be about to answer more: one notification, which leaves
-    /// the machine, for as many frames as there are.
+    /// Runs the connections of a group that are to run.
     pub(crate) fn run_listed(&mut self, group: u32) {
+        self.run_more(group, Runs::default());
+    }
+
+    /// As [`run_listed`](Self::run_listed), behind the runs that there were.
+    pub(crate) fn run_more(&mut self, group: u32, mut runs: Runs) {
         let mut run = Run::default();
-        let (mut given, mut event, mut quiet) = (0, None, true);
-        while given < RUNS {
+        loop {
+            runs.more = runs.given >= RUNS;
+            if runs.more {
+                break;
+            }
             if !self.engine.look_for_room() {
                 match self.net.with(|shared| shared.next_ready(group)) {
                     Some(index) => self.starve(Waiter::Connection(index)),
@@ -41,22 +61,38 @@ impl<K: Kernel> Stack<K> {
                 None => break,
             }
             let ended = self.run_connection(&mut run);
-            if ended.sent {
-                self.engine.unflushed = self.engine.unflushed.max(Some(run.priority));
-            }
-            // One without a priority of its own is in the list again.
-            if let Some(again) = ended.again.filter(|again| Some(*again) != run.flush) {
-                self.net.activate(again);
-            }
-            given += 1;
-            (event, quiet) = (run.flush, ended.quiet);
-            if ended.last {
+            let last = ended.last;
+            self.note_run(&run, &ended, &mut runs);
+            if last {
+                runs.more = false;
                 break;
             }
         }
-        // A run that has found nobody waits no longer for what applications may have to say.
-        let later = given == RUNS || given > 0 && !quiet && self.engine.unflushed.is_some();
-        match event.filter(|_| later) {
+        self.end_runs(&runs);
+    }
+
+    /// Notes that a run has ended.
+    #[inline]
+    pub(crate) fn note_run(&mut self, run: &Run, ended: &RunEnd, runs: &mut Runs) {
+        if ended.sent {
+            self.engine.unflushed = self.engine.unflushed.max(Some(run.priority));
+        }
+        match ended.again {
+            // It is in its group's list again.
+            Some(again) if Some(again) == run.flush => runs.more = true,
+            Some(again) => self.net.activate(again),
+            None => {}
+        }
+        runs.given += 1;
+        (runs.event, runs.told) = (run.flush, !ended.quiet);
+    }
+
+    /// Tells the device what was sent, unless an application may be about to answer more: one notification, which
+    /// leaves the machine, for as many frames as there are. Runs that were none wait no longer for what
+    /// applications may have to say.
+    pub(crate) fn end_runs(&mut self, runs: &Runs) {
+        let later = runs.more || runs.told && self.engine.unflushed.is_some();
+        match runs.event.filter(|_| later) {
             // When others of the same priority have run.
             Some(event) => self.net.activate(event),
             None => self.flush(),
@@ -76,8 +112,8 @@ impl Shared {
         if record.priority != group.settings.priority {
             return Some(events.segment);
         }
-        if let Some(last) = group.ready.append(record, index) {
-            records[last].next_ready = index;
+        if let Listed::Behind(last) = group.ready.append(&mut record.ready, index) {
+            records[last].ready.lead_to(index);
         }
         group.run_event
     }
@@ -88,11 +124,7 @@ impl Shared {
         let list = &mut self.groups[group as usize].ready;
         let index = list.first;
         let record = self.records.get_mut(index)?;
-        record.ready = false;
-        list.first = record.next_ready;
-        if list.first == NONE {
-            list.last = NONE;
-        }
+        list.remove_first(&mut record.ready);
         Some(index)
     }
 }

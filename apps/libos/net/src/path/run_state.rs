@@ -2,63 +2,14 @@
 //! what is put back, with what is to be told.
 
 use crate::ip::endpoint::Endpoint;
-use crate::ip::tcp::limits::Patience;
+use crate::path::run::{Outcome, Run, WaitsFor};
 use crate::table::connection_record::{Phase, notice};
-use crate::table::flow_key::FlowKey;
+use crate::table::ready_list::Listed;
 use crate::table::tables::Shared;
 use crate::table::waiter::Waiter;
 use crate::types::error::ConnectionError;
-use crate::types::tcp_state::TcpStates;
-use reflex_event::{EventId, Priority, TimerId};
-use reflex_hil::Frame;
-use reflex_memory::Lent;
+use reflex_event::EventId;
 use smoltcp::socket::tcp::State;
-
-/// What a run works on.
-#[derive(Default)]
-pub(crate) struct Run {
-    /// The connection that runs.
-    pub(crate) index: u32,
-    /// Until the run is over.
-    pub(crate) endpoint: Option<Lent<Endpoint>>,
-    pub(crate) first: Option<Frame>,
-    /// Frames behind the first.
-    pub(crate) behind: u16,
-    pub(crate) requests: u8,
-    /// Bytes were written that the socket had no room for.
-    pub(crate) written: bool,
-    pub(crate) phase: Phase,
-    pub(crate) key: FlowKey,
-    pub(crate) patience: Patience,
-    pub(crate) timer: Option<TimerId>,
-    pub(crate) priority: Priority,
-    pub(crate) flush: Option<EventId>,
-}
-
-/// What a run has brought about.
-#[derive(Default)]
-pub(crate) struct Outcome {
-    /// The phase it ended in.
-    pub(crate) phase: Option<Phase>,
-    pub(crate) notices: u8,
-    pub(crate) error: Option<ConnectionError>,
-    /// The handshake failed: nobody knows of the connection yet.
-    pub(crate) forget: bool,
-    /// There is room in the send buffer worth telling of.
-    pub(crate) roomy: bool,
-    /// There are unread bytes.
-    pub(crate) unread: bool,
-    pub(crate) wait: Option<WaitsFor>,
-    pub(crate) again: bool,
-    /// States the socket has been in.
-    pub(crate) states: TcpStates,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum WaitsFor {
-    Buffer,
-    Neighbour,
-}
 
 /// What to activate when a run is over.
 #[derive(Default)]
@@ -137,33 +88,24 @@ impl Shared {
             record.stack_wanted = true;
             return false;
         }
-        core::mem::swap(&mut record.endpoint, &mut run.endpoint);
         let group = &mut *self.groups[record.group as usize];
         run.first = self.frames.pop(&mut record.queue);
         group.queued -= u32::from(run.first.is_some());
-        run.index = index;
-        run.behind = record.queue.len();
-        run.requests = core::mem::take(&mut record.requests);
-        run.written = record.queued() > 0;
-        run.phase = record.phase;
-        run.key = record.key;
-        run.patience = group.patience;
-        run.timer = Some(events.timer);
-        run.priority = record.priority;
-        // A connection with a priority of its own does not wait for the others' flush.
-        run.flush = group.run_event.filter(|_| record.priority == group.settings.priority);
+        run.take(index, record, group, events);
         true
     }
 
     /// Puts the endpoint back and notes what became of the connection.
     #[inline]
-    pub(crate) fn finish(&mut self, run: &mut Run, outcome: Outcome) -> After {
-        let mut after = After::default();
+    pub(crate) fn finish(&mut self, run: &mut Run) -> After {
+        let (mut after, outcome) = (After::default(), &run.outcome);
         let index = run.index;
+        self.counters.frames += u64::from(run.beside);
+        self.counters.segments += u64::from(run.beside);
         let record = &mut self.records[index];
         core::mem::swap(&mut record.endpoint, &mut run.endpoint);
         let Some(events) = record.events else { return after };
-        let mut notices = outcome.notices;
+        let (mut notices, mut behind) = (outcome.notices, Listed::Before);
         if core::mem::take(&mut record.application_wanted) && outcome.unread {
             notices |= notice::RECEIVED;
         }
@@ -180,7 +122,15 @@ impl Shared {
             notices = 0;
         }
         if record.notices == 0 && notices != 0 {
-            after.application = Some(events.application);
+            let group = &mut *self.groups[record.group as usize];
+            let usual = record.priority == group.settings.priority && record.life == group.life;
+            let together = group.settings.together && usual;
+            let listed = match together {
+                true => group.telling.append(&mut record.telling, index),
+                false => Listed::First,
+            };
+            after.application = (listed == Listed::First).then_some(events.application);
+            behind = listed;
             self.untold += 1;
         }
         record.notices |= notices;
@@ -190,6 +140,9 @@ impl Shared {
             outcome.again || core::mem::take(&mut record.stack_wanted) || record.requests != 0;
         let group = record.group;
         after.told = record.told;
+        if let Listed::Behind(last) = behind {
+            self.records[last].telling.lead_to(index);
+        }
         if again {
             // To be activated, unless that is what has it run now.
             after.stack = self.make_ready(index);
@@ -211,7 +164,8 @@ impl Shared {
 
     /// Notes what a run seldom leads to, while the endpoint is still out. True when the connection is
     /// the first to wait for a neighbour.
-    pub(crate) fn note_rare(&mut self, run: &Run, outcome: &Outcome) -> bool {
+    pub(crate) fn note_rare(&mut self, run: &Run) -> bool {
+        let outcome = &run.outcome;
         if outcome.error.is_some() {
             self.records[run.index].error = outcome.error;
         }

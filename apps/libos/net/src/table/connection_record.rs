@@ -24,6 +24,7 @@ use crate::table::flow_key::FlowKey;
 use crate::table::index::NONE;
 use crate::table::outgoing::Outgoing;
 use crate::table::queue::Queue;
+use crate::table::ready_list::Link;
 use crate::table::waiter::Waiter;
 use crate::types::error::ConnectionError;
 use crate::types::tcp_state::Watch;
@@ -129,9 +130,10 @@ pub(crate) struct Record {
     /// In one of the stack's waiting lists, and the one behind it there.
     pub(crate) waiting: bool,
     pub(crate) next_waiting: Option<Waiter>,
-    /// In its group's list of those that are to run, and the one behind it there.
-    pub(crate) ready: bool,
-    pub(crate) next_ready: u32,
+    /// In its group's list of those that are to run.
+    pub(crate) ready: Link,
+    /// In its group's list of those of which there is something to tell.
+    pub(crate) telling: Link,
     /// Links of the owner's list of free records or of those in TIME-WAIT.
     pub(crate) previous: u32,
     pub(crate) next: u32,
@@ -167,8 +169,8 @@ impl Record {
             watch: None,
             waiting: false,
             next_waiting: None,
-            ready: false,
-            next_ready: NONE,
+            ready: Link::NONE,
+            telling: Link::NONE,
             previous: NONE,
             next: NONE,
             listed: false,

@@ -51,6 +51,12 @@ impl Records {
         group << PLACE | place
     }
 
+    /// The group of an index.
+    #[inline(always)]
+    pub(crate) fn group(index: u32) -> u32 {
+        index >> PLACE
+    }
+
     /// Adds a record to its group, which has room for it.
     pub(crate) fn push(&mut self, record: Record) -> u32 {
         let group = record.group;

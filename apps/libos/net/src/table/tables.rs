@@ -54,6 +54,9 @@ pub(crate) struct Group {
     /// Runs those in the list.
     pub(crate) run_event: Option<EventId>,
     pub(crate) ready: ReadyList,
+    /// Of these there is something to tell, if one activation may [tell](TcpSettings::together) of several. The first
+    /// one's event has been activated.
+    pub(crate) telling: ReadyList,
     pub(crate) free: List,
     pub(crate) time_wait: List,
     /// A record that could be made only half-way, to be tried again.
@@ -88,6 +91,7 @@ impl Group {
             opening_event: None,
             run_event: None,
             ready: ReadyList::EMPTY,
+            telling: ReadyList::EMPTY,
             free: List::EMPTY,
             time_wait: List::EMPTY,
             unbuilt: None,

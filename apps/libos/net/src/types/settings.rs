@@ -119,6 +119,9 @@ pub struct TcpSettings {
     pub keep_alive: Option<Duration>,
     /// How long a connection of which our side is closed may stand still.
     pub linger: Duration,
+    /// The handlers of all connections tell one state, each also of [others](crate::Connection::others): one
+    /// activation then stands for several connections that have something to tell at the same time.
+    pub together: bool,
 }
 
 impl TcpSettings {
@@ -152,6 +155,7 @@ impl Default for TcpSettings {
             idle: None,
             keep_alive: None,
             linger: Duration::from_secs(60),
+            together: false,
         }
     }
 }
