@@ -99,16 +99,12 @@ fn find(
     scratch: &mut [u8],
 ) -> Answer {
     let target = request.path.unwrap_or_default().as_bytes();
-    let Ok(path) = target::path(target) else {
-        return Answer::Status(Status::BadRequest);
-    };
-    let found = if target::is_plain(path) {
-        site.find(path)
-    } else {
-        match target::normalise(path, scratch) {
+    let found = match target::plain(target) {
+        Some(path) => site.find(path),
+        None => match target::path(target).and_then(|path| target::normalise(path, scratch)) {
             Ok(path) => path.and_then(|path| site.find(path)),
             Err(target::Malformed) => return Answer::Status(Status::BadRequest),
-        }
+        },
     };
     match found {
         None => Answer::Status(Status::NotFound),
@@ -236,5 +232,13 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 
 /// Whether a Host field may have `byte` (RFC 3986, section 3.2, without user information).
 fn is_authority(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+    const MARKS: u128 = {
+        let (marks, mut set, mut at) = (b"-._~%!$&'()*+,;=:[]", 0, 0);
+        while at < marks.len() {
+            set |= 1 << marks[at];
+            at += 1;
+        }
+        set
+    };
+    byte.is_ascii_alphanumeric() || byte < 128 && MARKS >> byte & 1 != 0
 }

@@ -31,7 +31,7 @@ pub(crate) fn read<T>(
     let mut fields = [const { MaybeUninit::uninit() }; FIELD_LIMIT];
     let mut request = Request::new(&mut []);
     match request.parse_with_uninit_headers(window, &mut fields) {
-        Ok(httparse::Status::Complete(length)) if has_bare_line_feed(&window[..length]) => {
+        Ok(httparse::Status::Complete(length)) if !ends_its_lines(&request, &window[..length]) => {
             Reading::Refused(Plan::refusal(Status::BadRequest))
         }
         Ok(httparse::Status::Complete(length)) => match judge(&request) {
@@ -83,10 +83,24 @@ fn later<T>(
     })
 }
 
+/// Whether each line of a head that was parsed ends in CRLF: [`has_bare_line_feed`], looking at the ends of lines
+/// alone, as the parser lets no line feed be anywhere else.
+#[inline]
+fn ends_its_lines(request: &Request<'_, '_>, head: &[u8]) -> bool {
+    let at = |text: &str| (text.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize);
+    let begins = request.method.map_or(head.len(), at);
+    // Empty lines in front of the first one are seldom.
+    let empty = begins == 0 || !has_bare_line_feed(&head[..begins.min(head.len())]);
+    let ended =
+        |begin: usize| begin.checked_sub(2).is_some_and(|end| head[end..].starts_with(b"\r\n"));
+    empty
+        && head.ends_with(b"\r\n\r\n")
+        && request.headers.iter().all(|field| ended(at(field.name).min(head.len())))
+}
+
 /// A line feed alone ends a line for some and not for others: two that disagree see different
 /// requests (RFC 9112, sections 2.2 and 11.2).
 fn has_bare_line_feed(head: &[u8]) -> bool {
-    // Without a branch, so that the compiler makes vectors of it.
     head.iter().zip(&head[1..]).fold(head[0] == b'\n', |found, (&before, &byte)| {
         found | ((byte == b'\n') & (before != b'\r'))
     })
@@ -134,5 +148,44 @@ fn names_other_version(window: &[u8]) -> bool {
             !target.is_empty() && major.is_ascii_digit() && minor.is_ascii_digit() && *major != b'1'
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ends_its_lines, has_bare_line_feed};
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use httparse::{EMPTY_HEADER, Request, Status};
+    use proptest::prelude::*;
+
+    fn line_end() -> impl Strategy<Value = &'static str> {
+        prop_oneof![8 => Just("\r\n"), 1 => Just("\n")]
+    }
+
+    proptest! {
+        /// Looking at the ends of lines finds what looking at every byte does, in all that the parser takes.
+        #[test]
+        fn bare_line_feeds_are_found_at_the_ends_of_lines(
+            empty in prop::collection::vec(line_end(), 0..3),
+            first in line_end(),
+            fields in prop::collection::vec(("[a-z]{1,8}", "[ -~]{0,12}", line_end()), 0..6),
+            last in line_end(),
+        ) {
+            let mut text: String = empty.concat();
+            text += "GET /a HTTP/1.1";
+            text += first;
+            for (name, value, end) in &fields {
+                text += &[name, ": ", value, end].concat();
+            }
+            text += last;
+            let mut room = [EMPTY_HEADER; 8];
+            let mut request = Request::new(&mut room);
+            let head = Vec::from(text);
+            if let Ok(Status::Complete(length)) = request.parse(&head) {
+                prop_assert_eq!(length, head.len());
+                prop_assert_eq!(ends_its_lines(&request, &head), !has_bare_line_feed(&head));
+            }
+        }
     }
 }

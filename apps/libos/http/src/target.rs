@@ -32,16 +32,22 @@ fn after_authority(target: &[u8]) -> Result<&[u8], Malformed> {
     }
 }
 
-/// Whether `path` has to be normalised before it can be looked up.
-pub(crate) fn is_plain(path: &[u8]) -> bool {
+/// The path of a target as most are: in origin form, and with nothing in the path that has to be normalised before
+/// it can be looked up.
+pub(crate) fn plain(target: &[u8]) -> Option<&[u8]> {
     let mut before = 0;
-    for &byte in path {
-        if byte == b'%' || (byte == b'.' && before == b'/') {
-            return false;
+    for (at, &byte) in target.iter().enumerate() {
+        match byte {
+            b'/' => {}
+            _ if at == 0 => return None,
+            b'?' => return target.get(..at),
+            b'.' if before == b'/' => return None,
+            b'%' | b'#' => return None,
+            _ => {}
         }
         before = byte;
     }
-    true
+    (!target.is_empty()).then_some(target)
 }
 
 /// Decodes `path` and removes its dot segments. Above the root there is only the root.
@@ -97,7 +103,7 @@ fn hex(digit: &u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Malformed, is_plain, normalise, path};
+    use super::{Malformed, normalise, path, plain};
     use proptest::prelude::*;
 
     #[test]
@@ -169,14 +175,19 @@ mod tests {
             let path = core::str::from_utf8(result.expect("no encoded slash")).expect("ASCII");
             prop_assert!(path.starts_with('/'));
             prop_assert!(path.split('/').all(|segment| segment != "." && segment != ".."));
-            prop_assert!(is_plain(path.as_bytes()) || path.contains("/."));
+            let is_plain = plain(path.as_bytes()) == Some(path.as_bytes());
+            prop_assert!(is_plain || path.contains("/.") || path.contains(['?', '%', '#']));
         }
 
         #[test]
-        fn a_plain_path_is_its_own_normal_form(given in "(/|\\.|a|b){0,20}") {
+        fn a_plain_path_is_its_own_normal_form(given in "(/|\\.|a|b|%61){0,20}", query in "(\\?[ab?/.%]{0,5})?") {
+            let target = alloc::format!("/{given}{query}");
             let given = alloc::format!("/{given}");
             let mut scratch = alloc::vec![0; given.len()];
-            if is_plain(given.as_bytes()) {
+            let found = plain(target.as_bytes());
+            prop_assert_eq!(found.is_some(), !given.contains("/.") && !given.contains('%'));
+            if let Some(found) = found {
+                prop_assert_eq!(path(target.as_bytes()), Ok(found));
                 let result = normalise(given.as_bytes(), &mut scratch);
                 prop_assert_eq!(result, Ok(Some(given.as_bytes())));
             }
@@ -186,7 +197,7 @@ mod tests {
         fn no_bytes_make_it_panic(given in prop::collection::vec(any::<u8>(), 0..64)) {
             let mut scratch = alloc::vec![0; given.len()];
             let _ = normalise(&given, &mut scratch);
-            let _ = path(&given);
+            let _ = (path(&given), plain(&given));
         }
     }
 }
