@@ -37,6 +37,8 @@ pub(crate) struct Endpoint {
     pub(crate) acknowledged: u32,
     /// The peer's window, as its last segment has it.
     pub(crate) window: u16,
+    /// The socket's congestion window may be less than an initial one: see `tcp/window.rs`.
+    pub(crate) worn: bool,
     pub(crate) fin_received: bool,
     pub(crate) doubt: Doubt,
     /// Between two questions to an idle peer.
@@ -80,6 +82,7 @@ impl Endpoint {
             expected: 0,
             acknowledged: 0,
             window: 0,
+            worn: true,
             fin_received: false,
             doubt: Doubt::None,
             keep_alive: None,

@@ -46,6 +46,12 @@ impl<'f> Segment<'f> {
         &self.packet[self.headers..]
     }
 
+    /// Its options.
+    pub(crate) fn options(&self) -> &'f [u8] {
+        let ports = usize::from(self.packet[0] & 15) * 4;
+        self.packet.get(ports + 20..self.headers).unwrap_or_default()
+    }
+
     /// Its headers alone, without options.
     pub(crate) fn bare(&self) -> Bare {
         let ports = header::word(self.packet, usize::from(self.packet[0] & 15) * 4);
@@ -115,11 +121,14 @@ impl Engine {
         let segment = Segment::new(packet, payload);
         let before = Heard::of(endpoint);
         let acknowledged = segment.acknowledgement.wrapping_sub(endpoint.acknowledged) as usize;
+        let text = packet.len() - segment.headers;
         let in_order = before.state == State::Established
             && segment.flags == header::ACK
             && segment.sequence == endpoint.expected
-            && packet.len() - segment.headers <= before.room
+            && text <= before.room
             && acknowledged <= before.unacknowledged
+            // Else it is a repeated acknowledgement.
+            && (acknowledged > 0 || text > 0 || before.unacknowledged == 0)
             && endpoint.doubt == Doubt::None;
         if !in_order {
             return self.judge(&segment, before, endpoint, (hop, now));

@@ -10,3 +10,4 @@ pub(crate) mod limits;
 pub(crate) mod patience;
 pub(crate) mod play;
 pub(crate) mod sequence;
+pub(crate) mod window;

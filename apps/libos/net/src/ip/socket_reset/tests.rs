@@ -191,10 +191,12 @@ fn sockets_that_never_opened_or_wait_are_like_new_too() {
     let (mut used, mut new) = (bench.endpoint(), bench.endpoint());
     bench.ready(&mut new);
     bench.ready(&mut used);
-    assert_eq!(differences(&mut used, &mut new, None), [""; 0], "still listening");
+    // That of the connection that was played to it.
+    let played = ["local_rx_last_ack"];
+    assert_eq!(differences(&mut used, &mut new, None), played, "still listening");
     bench.feed(&mut used, SYN, 9, 0, &[]);
     bench.ready(&mut used);
-    assert_eq!(differences(&mut used, &mut new, None), [""; 0], "half open");
+    assert_eq!(differences(&mut used, &mut new, None), played, "half open");
     let isn = bench.open(&mut used, 5000);
     used.socket().close();
     bench.egress(&mut used, false);

@@ -46,6 +46,9 @@ impl Engine {
         moment: Moment,
     ) -> bool {
         if matches!(before.state, State::Closed | State::Listen | State::SynSent) {
+            if segment.has(header::SYN) {
+                endpoint.fit_window(segment.options());
+            }
             if before.state == State::Listen {
                 let Bare { source: peer, destination: own, .. } = segment.bare();
                 let number = self.secret.initial([own, peer], moment.1);
@@ -70,6 +73,8 @@ impl Engine {
             self.hear_text(segment, segment.acknowledgement, before, endpoint, moment);
         } else if let Some(acknowledgement) = acceptable(segment, before, endpoint) {
             endpoint.trust();
+            // One that is repeated may be of a loss.
+            endpoint.worn |= acknowledgement == endpoint.acknowledged && before.unacknowledged > 0;
             self.hear_text(segment, acknowledgement, before, endpoint, moment);
         } else {
             self.challenge(endpoint, moment);
@@ -257,18 +262,13 @@ impl Endpoint {
     /// Notes what has become of a segment.
     fn note(&mut self, segment: &Segment<'_>, acknowledgement: u32, before: Heard) {
         let after = self.socket().state();
-        if matches!(before.state, State::Listen | State::SynSent)
-            && matches!(after, State::SynReceived | State::Established)
-        {
+        let synchronised = !matches!(before.state, State::Listen | State::SynSent);
+        if !synchronised && matches!(after, State::SynReceived | State::Established) {
             self.expected = segment.sequence.wrapping_add(1);
         }
         self.note_text(before);
-        let synchronised = !matches!(before.state, State::Listen | State::SynSent);
-        if synchronised
-            && !self.fin_received
-            && is_half_closed(after)
-            && !is_half_closed(before.state)
-        {
+        let fin = synchronised && is_half_closed(after) && !is_half_closed(before.state);
+        if fin && !self.fin_received {
             self.fin_received = true;
             self.expected = self.expected.wrapping_add(1);
         }

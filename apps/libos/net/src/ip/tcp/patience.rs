@@ -26,8 +26,11 @@ impl Endpoint {
         let (acknowledged, expected, before) = (self.acknowledged, self.expected, self.standstill);
         let socket = self.socket();
         let what = (socket.state(), socket.send_queue() > 0);
+        // What is under way may be sent again now.
+        let worn = what.1 || what.0 == State::SynReceived || what.0 == State::SynSent;
         let place = (acknowledged, expected, socket.recv_queue());
         let looked = Standstill::look(before, patience, what, place, now);
+        self.worn |= worn;
         let overdue = looked.is_err();
         self.standstill = looked.ok().flatten();
         overdue
