@@ -49,7 +49,7 @@
 //!
 //! # Left out
 //!
-//! IPv6 but for that; IPv4 fragments, which are dropped and counted; IPv4 options, which are ignored;
+//! IPv6 but for that; datagrams that are longer than a frame, on their way out; IPv4 options, which are ignored;
 //! multicast groups; connections to the interface's own address; SYN cookies.
 #![no_std]
 #![forbid(unsafe_code)]

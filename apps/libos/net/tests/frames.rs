@@ -206,7 +206,8 @@ fn bad_frames_are_dropped_for_the_right_reason() {
     check(&with(|f| f[16] = 1), |c| c.malformed += 1);
     check(&with(|f| f[39] = 200), |c| c.malformed += 1);
     check(&with(|f| f[39] = 7), |c| c.malformed += 1);
-    check(&with(|f| f[20] = 0x20), |c| c.fragments += 1);
+    // It is not the last, and not of a multiple of eight bytes.
+    check(&with(|f| f[20] = 0x20), |c| (c.fragments += 1, c.reassembly_failed += 1).0);
     check(&with(|f| f[21] = 1), |c| c.fragments += 1);
     let mut bad = good.clone();
     bad[25] ^= 1;

@@ -7,6 +7,7 @@ use reflex_boot::command_line::Addressing;
 use reflex_boot::devices::{self, Nic};
 use reflex_boot::machine_line;
 use reflex_event::Priority;
+use reflex_memory::{Content, Granule, Pool};
 use reflex_net::{Address, Config, ConflictDetection, InterfaceAddress, Stack, Transport};
 use reflex_runtime::{ContextOptions, Origin, Runtime, memory};
 
@@ -17,6 +18,12 @@ const PRIORITY: Priority = Priority::DEFAULT;
 const STACK_SHARE: usize = 64;
 /// Bytes of it at least.
 const LEAST_STACK_MEMORY: usize = 16 << 10;
+
+/// Most and fewest bytes for packets in fragments: three of the longest; two of four full frames each. And the units in
+/// which it is given out.
+const MOST_FRAGMENTS: usize = 256 << 10;
+const LEAST_FRAGMENTS: usize = 20 << 10;
+const FRAGMENT_GRANULE: usize = 2048;
 
 /// Starts the stack over the machine's first interface.
 pub(crate) fn start(system: System) -> Result<Net, Error> {
@@ -31,6 +38,7 @@ pub(crate) fn start(system: System) -> Result<Net, Error> {
         },
         conflict: Some(|conflict| log::warn!("{conflict}")),
         frames: nic.spare_frames,
+        fragments: fragments(),
         opened: Some(|transport, port| match transport {
             Transport::Tcp => machine_line!("listen tcp {port}"),
             Transport::Udp => machine_line!("listen udp {port}"),
@@ -41,6 +49,14 @@ pub(crate) fn start(system: System) -> Result<Net, Error> {
     let told = net.clone();
     net.on_address(context, PRIORITY, move |_, address| announce(&told, address))?;
     Ok(Net(net))
+}
+
+/// Memory in which packets are put together that come in fragments; none where there is little.
+fn fragments() -> Option<&'static Pool> {
+    let bytes = (memory::available() / STACK_SHARE).min(MOST_FRAGMENTS);
+    let granule = Granule::new(FRAGMENT_GRANULE)?;
+    let enough = bytes >= LEAST_FRAGMENTS;
+    enough.then(|| memory::pool(bytes, granule, Content::Bytes).ok()).flatten()
 }
 
 /// Makes the stack's context, and has the interface's interrupts activate it.

@@ -37,7 +37,7 @@ impl<K: Kernel> Net<K> {
         let mut key = [0; 16];
         kernel.random(&mut key);
         let hash = FlowHash::new(&key);
-        let shared = Shared::new(transmit.mtu(), config.frames);
+        let shared = Shared::new(transmit.mtu(), config.frames, config.fragments);
         let net = Self::of(kernel, hash, shared, config);
         let stack = Stack::new(net.clone(), receive, transmit, hash, config);
         (net, stack)

@@ -18,7 +18,17 @@ impl<K: Kernel> Net<K> {
         let (pool, bytes) = (buffer.pool(), buffer.len());
         buffer.leak();
         self.kernel().quarantine(pool, bytes);
-        self.with(|shared| shared.lost_buffers.lose(pool, bytes));
+        let received = self.with(|shared| {
+            // That of a packet that came in fragments is none of the interface's.
+            let received = shared.fragments.is_none_or(|other| !core::ptr::eq(other, pool));
+            if received {
+                shared.lost_buffers.lose(pool, bytes);
+            }
+            received
+        });
+        if !received {
+            return;
+        }
         if let Some(events) = self.events() {
             self.activate(events.replace_buffers);
         }

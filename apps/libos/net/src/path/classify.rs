@@ -24,7 +24,6 @@ const GROUP: [u8; 2] = [0x33; 2];
 pub(crate) enum Bad {
     NotForUs,
     Malformed,
-    Fragment,
     HeaderChecksum,
     UnknownProtocol,
     UnreachableProtocol,
@@ -53,6 +52,8 @@ pub(crate) enum Class {
     Icmp,
     /// IPv4 to us, of a protocol that we do not speak.
     UnknownProtocol,
+    /// A part of an IPv4 packet.
+    Fragment,
     /// For the protocol beside the stack.
     Attached,
 }
@@ -92,7 +93,7 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
     let fragment = u16::from_be_bytes([header[6], header[7]]);
     // All but "don't fragment": more fragments, the offset, and the bit that must be zero.
     if fragment & 0xbfff != 0 {
-        return Err(Bad::Fragment);
+        return part(header, fragment, station);
     }
     let remote = word(header, ADDRESSES);
     let local = word(header, ADDRESSES + 4);
@@ -116,6 +117,18 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
         _ if own => Ok(Class::UnknownProtocol),
         _ => Err(Bad::NotForUs),
     }
+}
+
+/// A part of a packet. Of what is behind its header nothing is known.
+#[cold]
+fn part(header: &[u8; 20], fragment: u16, station: &Station) -> Result<Class, Bad> {
+    let remote = word(header, ADDRESSES);
+    let local = word(header, ADDRESSES + 4);
+    let own = station.address.is_some_and(|(own, _)| own == local);
+    if fragment & 0x8000 != 0 || !station.is_sender(remote) || remote == 0 {
+        return Err(Bad::Malformed);
+    }
+    if own || station.is_broadcast(local) { Ok(Class::Fragment) } else { Err(Bad::NotForUs) }
 }
 
 /// Of IPv6 we know our neighbours, and what is for the protocol beside the stack.

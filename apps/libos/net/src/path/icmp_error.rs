@@ -22,7 +22,12 @@ impl<K: Kernel> Stack<K> {
         match report(&frame) {
             Some(report) if report.protocol == TCP => self.segment_lost(&report),
             Some(report) if report.protocol == UDP => self.datagram_lost(&report, frame),
-            _ => self.engine.unmatched(&frame, self.net.kernel().now()),
+            _ => {
+                let now = self.net.kernel().now();
+                if !self.long_echo(&frame, now) {
+                    self.engine.unmatched(&frame, now);
+                }
+            }
         }
     }
 

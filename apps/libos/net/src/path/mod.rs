@@ -7,6 +7,7 @@ pub(crate) mod buffers;
 pub(crate) mod classify;
 pub(crate) mod configure;
 pub(crate) mod connection_run;
+pub(crate) mod fragments;
 pub(crate) mod icmp_error;
 pub(crate) mod lease;
 pub(crate) mod owner_gone;

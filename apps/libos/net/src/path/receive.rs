@@ -61,6 +61,10 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn received(&mut self) {
         let (run, runs) = (Run::default(), Runs::default());
         let mut batch = Batch { budget: BATCH, urgent: None, run, runs };
+        // What came in fragments is as what comes whole; there are few.
+        while let Some(frame) = self.assembled.pop() {
+            self.frame(Some(frame), &mut batch);
+        }
         while batch.budget > 0
             && let Some(frame) = self.receiver.next()
         {
@@ -75,7 +79,7 @@ impl<K: Kernel> Stack<K> {
             None => self.end_runs(&runs),
         }
         // Others of the same priority run before what has come meanwhile.
-        if (budget == 0 || self.receiver.enable())
+        if (budget == 0 || self.receiver.enable() || !self.assembled.is_empty())
             && let Some(events) = self.net.events()
         {
             self.net.activate(events.received);
@@ -176,6 +180,14 @@ impl Shared {
                 self.segment(frame, (&key, hash, flags), urgent, begins)
             }
             Ok(Class::Udp { port, broadcast }) => self.datagram(frame, port, broadcast),
+            Ok(Class::Fragment) => {
+                let verdict = self.other(frame);
+                if matches!(verdict, Verdict::Queued(_)) {
+                    self.counters.others -= 1;
+                    self.counters.fragments += 1;
+                }
+                verdict
+            }
             Ok(_) => self.other(frame),
             Err(bad) => {
                 *self.reason(bad) += 1;
@@ -287,7 +299,6 @@ impl Shared {
         match bad {
             Bad::NotForUs => &mut self.counters.not_for_us,
             Bad::Malformed => &mut self.counters.malformed,
-            Bad::Fragment => &mut self.counters.fragments,
             Bad::HeaderChecksum => &mut self.counters.bad_header_checksum,
             Bad::UnknownProtocol | Bad::PriorityTagged => &mut self.counters.unknown_protocol,
             Bad::UnreachableProtocol => &mut self.counters.unreachable_protocol,

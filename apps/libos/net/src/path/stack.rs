@@ -4,6 +4,7 @@ use crate::ip::dhcp::Dhcp;
 use crate::ip::interface::Engine;
 use crate::ip::neighbour::RETRY;
 use crate::ip::rate_limit::Limiter;
+use crate::ip::reassembly::{ASSEMBLED, Reassembly};
 use crate::ip::routes::Routes;
 use crate::path::attached::Attached;
 use crate::path::owner_visit::Visit;
@@ -16,8 +17,9 @@ use crate::types::counters::Tally;
 use crate::types::error::Error;
 use crate::types::settings::{Address, Config, InterfaceAddress};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use reflex_event::{Context, EventId, Instant, Kernel, Priority, Sweep};
-use reflex_hil::{Receive, Transmit};
+use reflex_hil::{Frame, Receive, Transmit};
 
 /// The stack: the state of the context in which all protocol work is done.
 pub struct Stack<K: Kernel> {
@@ -35,6 +37,9 @@ pub struct Stack<K: Kernel> {
     armed: Option<Instant>,
     /// When neighbours are asked for again.
     retry_at: Option<Instant>,
+    /// Packets in fragments, and those that have been put together: they go the way of what is received.
+    pub(crate) reassembly: Reassembly,
+    pub(crate) assembled: Vec<Frame>,
     /// The look for what gone owners have left.
     pub(crate) sweep: Sweep<Visit>,
     pub(crate) attached: Option<Box<Attached>>,
@@ -82,6 +87,8 @@ impl<K: Kernel> Stack<K> {
             conflict: config.conflict,
             armed: None,
             retry_at: None,
+            reassembly: Reassembly::new(config.fragments),
+            assembled: Vec::with_capacity(ASSEMBLED),
             sweep: Sweep::default(),
             attached: None,
             attached_priority: 0,
@@ -104,6 +111,7 @@ impl<K: Kernel> Stack<K> {
         }
         self.run_watch();
         self.dhcp_expired();
+        self.fragments_expired(now);
         self.settle_accounts();
         self.arm_tick(now);
     }
@@ -243,7 +251,7 @@ impl<K: Kernel> Stack<K> {
 
     pub(crate) fn arm_tick(&mut self, now: Instant) {
         let dhcp = self.dhcp.as_ref().and_then(|dhcp| dhcp.due());
-        let dues = [self.retry_at, dhcp, self.engine.watch.due()];
+        let dues = [self.retry_at, dhcp, self.engine.watch.due(), self.reassembly.due()];
         let Some(due) = dues.into_iter().flatten().min() else { return };
         if self.armed.is_some_and(|armed| armed <= due) {
             return;

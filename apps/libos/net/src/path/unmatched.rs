@@ -44,6 +44,7 @@ impl<K: Kernel> Stack<K> {
             }
             Some(Class::Dhcp) => self.dhcp_frame(&frame),
             Some(Class::Icmp) => self.icmp(frame),
+            Some(Class::Fragment) => self.fragment(&frame),
             Some(_) => self.engine.unmatched(&frame, now),
             // The interface's address changed while it was queued.
             None => {}

@@ -124,6 +124,8 @@ pub(crate) struct Shared {
     pub(crate) dead: Queue,
     /// Most frames one group or socket may have queued.
     pub(crate) share: u32,
+    /// Where packets are put together that come in fragments.
+    pub(crate) fragments: Option<&'static Pool>,
     /// Buffers of frames that do not come back.
     pub(crate) lost_buffers: LostBuffers,
     pub(crate) unmatched: Queue,
@@ -161,7 +163,7 @@ pub(crate) struct Shared {
 const UNMATCHED: u16 = 64;
 
 impl Shared {
-    pub(crate) fn new(mtu: usize, frames: u32) -> Self {
+    pub(crate) fn new(mtu: usize, frames: u32, fragments: Option<&'static Pool>) -> Self {
         Self {
             mtu,
             address: None,
@@ -173,6 +175,7 @@ impl Shared {
             frames: FrameStore::new(frames),
             dead: Queue::new(u16::MAX),
             share: frames.div_ceil(2),
+            fragments,
             lost_buffers: LostBuffers::default(),
             unmatched: Queue::new(UNMATCHED),
             unmatched_event: None,

@@ -23,7 +23,7 @@ pub struct Counters {
     pub not_for_us: u64,
     /// Dropped: a length that contradicts another, a truncated header, an impossible address.
     pub malformed: u64,
-    /// Dropped: a fragment of an IPv4 packet. Fragments are not reassembled.
+    /// Fragments of IPv4 packets, queued for the stack to put them together.
     pub fragments: u64,
     /// Dropped: the IPv4 header's checksum is wrong.
     pub bad_header_checksum: u64,
@@ -39,6 +39,11 @@ pub struct Counters {
 
     /// Dropped after queueing: wrong TCP, UDP or ICMP checksum or an impossible header.
     pub bad_checksum: u64,
+    /// Packets that were put together of their fragments; each is then counted as a frame.
+    pub reassembled: u64,
+    /// Packets that were not: overlapping or contradicting fragments, no memory, a minute without the rest; and
+    /// fragments that can be none.
+    pub reassembly_failed: u64,
     /// Frames sent.
     pub sent: u64,
     /// Replies not sent, because no transmit buffer was free or the next hop was unknown.
@@ -116,6 +121,8 @@ pub(crate) struct Tally {
     pub(crate) neighbours_moved: u64,
     pub(crate) moves_disputed: u64,
     pub(crate) address_conflicts: u64,
+    pub(crate) reassembled: u64,
+    pub(crate) reassembly_failed: u64,
     pub(crate) errors_heard: u64,
     pub(crate) errors_ignored: u64,
     pub(crate) paths_learnt: u64,
@@ -141,6 +148,8 @@ impl Counters {
         self.neighbours_moved += tally.neighbours_moved;
         self.moves_disputed += tally.moves_disputed;
         self.address_conflicts += tally.address_conflicts;
+        self.reassembled += tally.reassembled;
+        self.reassembly_failed += tally.reassembly_failed;
         self.errors_heard += tally.errors_heard;
         self.errors_ignored += tally.errors_ignored;
         self.paths_learnt += tally.paths_learnt;

@@ -4,6 +4,7 @@ use crate::types::conflict::{AddressConflict, ConflictDetection};
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use reflex_event::Priority;
+use reflex_memory::Pool;
 
 /// How the interface gets its address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +52,9 @@ pub struct Config {
     /// Received frames that may wait in queues, all together. No listener or socket may have
     /// more than half of them.
     pub frames: u32,
+    /// Where fragments of IPv4 packets wait for the rest, for a minute at most; without, they are dropped.
+    /// Each packet takes up to 64 KiB, until it has been read.
+    pub fragments: Option<&'static Pool>,
     /// Replies a second to closed ports and to ICMP echo requests.
     pub replies_per_second: u32,
     /// Is told of each port that has been opened.
@@ -68,6 +72,7 @@ impl Config {
             conflict: None,
             hostname: None,
             frames: 512,
+            fragments: None,
             replies_per_second: 1000,
             opened: None,
         }

@@ -16,6 +16,9 @@ use std::time::Duration;
 pub type SimNet = Net<SimKernel>;
 pub type SimConnection = Connection<SimKernel>;
 
+/// Bytes in which packets are put together.
+const FRAGMENTS: usize = 160 << 10;
+
 /// Where frames arrive at a machine, and what its interface's interrupts activate.
 #[derive(Clone)]
 pub struct Line {
@@ -64,6 +67,7 @@ impl Host {
         let address = Ipv4Addr::new(10, 0, 0, number);
         let gateway = Some(Ipv4Addr::new(10, 0, 0, 254));
         let mut config = Config::new(Address::Static { address, prefix: 24, gateway });
+        config.fragments = Some(pool(FRAGMENTS));
         // Most tests count frames, and not these.
         config.conflict_detection = ConflictDetection::Off;
         change(&mut config);

@@ -280,13 +280,21 @@ fn the_header_says_how_long_it_and_its_packet_are() {
 /// All but "don't fragment": the offset, "more fragments", and the bit that must be zero.
 #[test]
 fn fragments() {
-    for bit in 0..16 {
-        let frame = with_header(datagram(PEER, OWN, (5000, 7)), |header| {
+    let class = |source, target, bit: u32| {
+        let frame = with_header(datagram(source, target, (5000, 7)), |header| {
             header[6..8].copy_from_slice(&(1_u16 << bit).to_be_bytes());
         });
-        let whole = bit == 14;
-        assert_eq!(classify(&frame, &station()).err(), (!whole).then_some(Bad::Fragment), "{bit}");
+        classify(&frame, &station())
+    };
+    for bit in 0..14 {
+        assert_eq!(class(PEER, OWN, bit), Ok(Class::Fragment), "{bit}");
     }
+    assert!(matches!(class(PEER, OWN, 14), Ok(Class::Udp { .. })));
+    assert_eq!(class(PEER, OWN, 15), Err(Bad::Malformed));
+    assert_eq!(class(PEER, SUBNET, 13), Ok(Class::Fragment));
+    assert_eq!(class(PEER, OTHER, 13), Err(Bad::NotForUs));
+    assert_eq!(class(SUBNET, OWN, 13), Err(Bad::Malformed));
+    assert_eq!(class(Ipv4Addr::UNSPECIFIED, OWN, 13), Err(Bad::Malformed));
 }
 
 #[test]
