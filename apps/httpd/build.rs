@@ -1,6 +1,7 @@
 //! Lays out the site, and links the image as the `reflex` crate says.
 
 fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
     if let Err(error) = reflex_http_embed::embed("site") {
         panic!("the site cannot be embedded: {error}");
     }

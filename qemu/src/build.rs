@@ -58,11 +58,13 @@ pub fn image(name: &str) -> Result<PathBuf> {
     let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let name = name.to_owned();
     // Cargo may have something to download.
-    process::outside(move || {
-        let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let project = Project::at(checkout.parent().unwrap_or(checkout))?;
-        build(project.image(Some(&name))?)
-    })
+    process::outside(move || build(Project::at(checkout())?.image(Some(&name))?))
+}
+
+/// The checkout that this command was built from.
+pub(crate) fn checkout() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
 }
 
 /// The environment variable that tells tests where the image of this name lies:

@@ -379,7 +379,7 @@ impl Session<'_> {
             }
             (NetworkChoice::User, None) => {
                 let free = Forward { protocol, host_port: port.max(1024), guest_port: port };
-                let free = if free.probe().is_ok() { free } else { free.alternative() };
+                let free = if free.probe().is_ok() { free } else { free.alternative(&[]) };
                 console::note(
                     "Hint",
                     format!("{protocol} port {port} is not forwarded: pass --forward {free}"),

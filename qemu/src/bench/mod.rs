@@ -38,6 +38,7 @@ use subject::{Service, Subject};
 use crate::machine::Emulator;
 use crate::packages::{Installing, Package, require};
 use crate::peer::{self, Peer};
+use crate::project::Project;
 use crate::{build, console, namespace};
 
 /// What can be measured.
@@ -146,6 +147,16 @@ pub fn run(arguments: Arguments, installing: Installing) -> Result<ExitCode> {
     require(&packages, installing)?;
     let emulator = Emulator::of_process()?;
     console::note("Emulator", emulator);
+    if let Some(project) = elsewhere().filter(|_| names.iter().any(|name| *name != Name::Size)) {
+        console::note(
+            "Measured",
+            format!(
+                "are images of Reflex itself, such as httpd, not those of {}: what these are to be asked \
+                 for nobody has said. `cargo reflex bench size` measures theirs",
+                project.root.display()
+            ),
+        );
+    }
     if let Some(file) = &arguments.json {
         // Found out before the measuring, not after.
         File::create(file).with_context(|| format!("{} cannot be written", file.display()))?;
@@ -195,11 +206,19 @@ fn measure(
         Name::Http => under_load(Service::Http, report),
         Name::Echo => under_load(Service::Echo, report),
         Name::Start => start::run(&subjects(Service::Http, peer)?, arguments.pairs, report),
-        Name::Size => size::run(report),
+        Name::Size => size::run(elsewhere().as_ref(), report),
         Name::Memory => memory::run(&subjects(Service::Http, peer)?, report),
         Name::MemoryCosts => memory_costs::run(report),
         Name::Rdma => rdma::run(peer, arguments.pairs, report),
     }
+}
+
+/// The project that the command was started in, if it is another than that which the command is a part of. Only its
+/// sizes can be measured: what load is made of, and what Linux is to do for comparison, is known of this one's images.
+fn elsewhere() -> Option<Project> {
+    let project = Project::here().ok()?;
+    let is_own = build::checkout().canonicalize().is_ok_and(|own| own == project.root);
+    (!is_own).then_some(project)
 }
 
 /// Ours, and the peer if there is one.

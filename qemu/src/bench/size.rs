@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolSection};
@@ -10,28 +11,41 @@ use super::Report;
 use super::figure::{Figure, Goal};
 use crate::build;
 use crate::image::strip;
+use crate::process;
+use crate::project::Project;
 
 /// What is measured, and the most bytes that it should have.
 const IMAGES: [(&str, f64); 2] = [("hello", 120e3), ("httpd", 300e3)];
 /// Crates that are told by name: those of most bytes.
 const TOLD: usize = 12;
 
-/// Measures the files that `cargo reflex image` writes.
-pub(crate) fn run(report: &mut Report) -> Result<()> {
-    for (image, goal) in IMAGES {
-        let file = build::image(image)?;
-        let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
-        let stripped = strip(&bytes)?.len();
-        let command = format!("cargo reflex image {image}");
-        report.add(
-            Figure::new("size", format!("{image}, stripped"), stripped as f64, "bytes")
-                .parameter("command", command)
-                .goal(Goal::AtMost(goal)),
-        );
-        let told = shares(by_crate(&bytes)?, stripped);
-        for (origin, bytes) in told {
-            report.add(Figure::new("size", format!("{image}: {origin}"), bytes as f64, "bytes"));
-        }
+/// Measures the files that `cargo reflex image` writes: of `project`'s appliances where there is one, and else those
+/// that goals are about.
+pub(crate) fn run(project: Option<&Project>, report: &mut Report) -> Result<()> {
+    let Some(project) = project else {
+        return IMAGES.into_iter().try_for_each(|(name, goal)| {
+            measure(name, &build::image(name)?, Some(Goal::AtMost(goal)), report)
+        });
+    };
+    for image in project.appliances().cloned() {
+        let name = image.name.clone();
+        measure(&name, &process::outside(move || build::build(&image))?, None, report)?;
+    }
+    Ok(())
+}
+
+fn measure(name: &str, file: &Path, goal: Option<Goal>, report: &mut Report) -> Result<()> {
+    let bytes = fs::read(file).with_context(|| file.display().to_string())?;
+    let stripped = strip(&bytes)?.len();
+    let command = format!("cargo reflex image {name}");
+    let whole = Figure::new("size", format!("{name}, stripped"), stripped as f64, "bytes");
+    let whole = whole.parameter("command", command);
+    report.add(match goal {
+        Some(goal) => whole.goal(goal),
+        None => whole,
+    });
+    for (origin, bytes) in shares(by_crate(&bytes)?, stripped) {
+        report.add(Figure::new("size", format!("{name}: {origin}"), bytes as f64, "bytes"));
     }
     Ok(())
 }

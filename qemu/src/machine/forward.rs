@@ -55,10 +55,15 @@ impl Forward {
         probe(self.protocol, self.host_port)
     }
 
-    /// The same forward from another port of the host that is free now.
-    pub fn alternative(&self) -> Forward {
+    /// The same forward from another port of the host that is free now, and that none of `others` is to have.
+    pub fn alternative(&self, others: &[Forward]) -> Forward {
+        let wanted = |port| {
+            let is_it =
+                |other: &Forward| (other.protocol, other.host_port) == (self.protocol, port);
+            others.iter().any(is_it)
+        };
         let next = (self.host_port.saturating_add(1)..=u16::MAX)
-            .find(|&port| port >= 1024 && probe(self.protocol, port).is_ok());
+            .find(|&port| port >= 1024 && !wanted(port) && probe(self.protocol, port).is_ok());
         Forward { host_port: next.unwrap_or_else(|| free_port(self.protocol)), ..*self }
     }
 }
@@ -151,8 +156,16 @@ mod tests {
         let holder = TcpListener::bind("127.0.0.1:0").unwrap();
         let forward = Forward::tcp(holder.local_addr().unwrap().port(), 80);
         assert_eq!(forward.probe().unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        let other = forward.alternative();
+        let next = forward.alternative(&[]);
+        // Free, but the machine's own: the advice would only move the conflict.
+        let others = [forward, Forward { guest_port: 443, ..next }];
+        let error = super::super::check_ports(&others).unwrap_err();
+        let other = forward.alternative(&others);
+        assert!(error.to_string().contains(&other.to_string()), "{error}");
         assert_ne!(other.host_port, forward.host_port);
+        assert_ne!(other.host_port, next.host_port);
+        // Of the other protocol it is no conflict.
+        assert_eq!(forward.alternative(&[Forward { protocol: Protocol::Udp, ..next }]), next);
         assert_eq!(other.guest_port, 80);
         other.probe().unwrap();
     }

@@ -428,7 +428,7 @@ impl Machine {
 pub fn check_ports(forwards: &[Forward]) -> Result<(), MachineError> {
     for &forward in forwards {
         forward.probe().map_err(|source| {
-            let alternative = forward.alternative();
+            let alternative = forward.alternative(forwards);
             match source.kind() {
                 io::ErrorKind::AddrInUse => MachineError::PortTaken { forward, alternative },
                 _ => MachineError::PortDenied { forward, alternative, source },
