@@ -54,8 +54,11 @@ fn main(system: System) -> Result<(), Error> {
         .buffers(RECEIVE_BUFFER, SEND_BUFFER)
         .queue(0)
         .serve(web)?;
-    // What is connected is served to its end.
-    system.on_shutdown(web, move |_, _| listener.close())?;
+    // What is in hand is answered, and a silent client is not waited for.
+    system.on_shutdown(web, move |web, _| {
+        listener.close();
+        web.service.shut_down();
+    })?;
     Ok(())
 }
 

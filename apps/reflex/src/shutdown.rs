@@ -8,8 +8,8 @@
 //!                          └──────▶ exit 0, at once
 //! ```
 //!
-//! Whatever has [subscribed](System::on_shutdown) is told at the first press: it stops accepting, and answers
-//! what is in hand. The machine is turned off when all handlers have run that are due and no TCP connection is
+//! Whatever has [subscribed](System::on_shutdown) is told at the first press, or when it subscribes if that comes later: it
+//! stops accepting, and answers what is in hand. The machine is turned off when all handlers have run that are due and no TCP connection is
 //! open; at the latest after `shutdown=SECONDS` of the kernel command line.
 
 use crate::{Context, Error, Priority, Subscribed, System, status};
@@ -57,10 +57,7 @@ pub(crate) fn start(system: System) -> Result<(), Error> {
         // Both timers were reserved.
         let _ = kernel.arm(end, now + patience, None);
         let _ = kernel.arm(looks, now, Some(LOOK));
-        if let Some(source) = system.shutdown_source() {
-            // Such a source takes everything.
-            let _ = source.deliver(ShutdownRequested { patience });
-        }
+        system.request_shutdown(ShutdownRequested { patience });
     })?;
     let watched = watch_power_button(system.machine(), move |presses| {
         // Registered for good, so it cannot be refused.
@@ -95,7 +92,7 @@ impl System {
     /// the first time: it closes listeners, and has what is in hand come to its end. The machine is turned
     /// off, with status 0, when no TCP connection is open any more; when the time is over that
     /// `shutdown=SECONDS` of the kernel command line gives (10 when nothing is said); or when the button
-    /// is pressed again.
+    /// is pressed again. A context that asks to be told after the first press is told at once.
     ///
     /// # Errors
     /// When memory or a table does not allow one registration more.
@@ -109,6 +106,16 @@ impl System {
         F: Fn(&mut S, ShutdownRequested) + Send + 'static,
     {
         let source = self.make_shutdown_source()?.clone();
-        self.subscribe(source).on(context, move |state, event| handler(state, event.data))
+        // A press may come while this subscribes, and is delivered again below: others have heard of it then.
+        let told = Cell::new(false);
+        let subscribed = self.subscribe(source).on(context, move |state, event| {
+            if !told.replace(true) {
+                handler(state, event.data);
+            }
+        })?;
+        if let Some(requested) = self.requested_shutdown() {
+            self.request_shutdown(requested);
+        }
+        Ok(subscribed)
     }
 }

@@ -36,13 +36,17 @@ struct SystemShared {
     system_context: Once<reflex_event::Context<()>>,
     /// As above.
     shutdown: Once<Source<ShutdownRequested>>,
+    /// Set when the power button is pressed.
+    shutdown_requested: Once<ShutdownRequested>,
 }
 
 impl System {
     pub(crate) fn new(kernel: Runtime, machine: &'static Machine) -> Self {
         let (net, rdma) = (Once::new(), Once::new());
-        let (system_context, shutdown) = (Once::new(), Once::new());
-        let shared = SystemShared { machine, net, rdma, system_context, shutdown };
+        let (system_context, shutdown, shutdown_requested) =
+            (Once::new(), Once::new(), Once::new());
+        let shared =
+            SystemShared { machine, net, rdma, system_context, shutdown, shutdown_requested };
         let shared = Box::leak(Box::new(shared));
         Self { kernel, shared }
     }
@@ -123,9 +127,18 @@ impl System {
         }
     }
 
-    /// What tells that the machine is to be turned off, if anything wants to be told.
-    pub(crate) fn shutdown_source(self) -> Option<&'static Source<ShutdownRequested>> {
-        self.shared.shutdown.get()
+    /// Tells whatever wants to be told that the machine is to be turned off, and remembers that for what asks later.
+    pub(crate) fn request_shutdown(self, request: ShutdownRequested) {
+        self.shared.shutdown_requested.call_once(|| request);
+        if let Some(source) = self.shared.shutdown.get() {
+            // Such a source takes everything.
+            let _ = source.deliver(request);
+        }
+    }
+
+    /// The request to turn the machine off, once there is one.
+    pub(crate) fn requested_shutdown(self) -> Option<ShutdownRequested> {
+        self.shared.shutdown_requested.get().copied()
     }
 
     /// What tells that the machine is to be turned off.

@@ -2,7 +2,8 @@
 //! status 0; at once when it is pressed again, and when the time is over (PE-16).
 
 use crate::guest::{Guest, PATIENCE, machine, tap, user};
-use crate::tools::require;
+use crate::http::Http;
+use crate::tools::{outcome, require};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reflex_qemu::build;
@@ -13,7 +14,7 @@ use reflex_qemu::protocol::Protocol;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
@@ -150,6 +151,71 @@ fn a_connection_that_stays_is_cut_off_in_the_end() {
     press(&mut guest, "was pressed: 1 connections");
     let outcome = succeeds(guest);
     assert!(outcome.tail(30).contains("1 connections are cut off"), "{}", outcome.tail(30));
+}
+
+/// Nobody waits for a client that is silent: its connection is closed as soon as the button is pressed.
+#[test]
+fn an_idle_http_connection_does_not_keep_the_machine_on() {
+    let machine = machine("httpd").append("shutdown=3600").network(user(&[(Protocol::Tcp, 80)]));
+    let mut guest = Guest::start(machine);
+    let mut idle = Http::connect(guest.endpoint(Protocol::Tcp, 80));
+    assert_eq!(idle.request("GET", "/", "").status, 200);
+    press(&mut guest, "was pressed: 1 connections");
+    assert!(idle.ended());
+    succeeds(guest);
+}
+
+/// Under `wrk`: every request that was sent on a connection is answered, whenever the button is pressed. The
+/// connections that are tried later are refused.
+#[test]
+fn no_request_is_lost() {
+    let Some(tap) = tap() else { return };
+    let machine = machine("httpd").append("shutdown=3600").network(Network::Tap(tap));
+    let mut guest = Guest::start_alone(machine);
+    let server = guest.endpoint(Protocol::Tcp, 80);
+    let url = format!("http://{server}/");
+    let mut command = Command::new("wrk");
+    command.args(["-t", "2", "-c", "16", "-d", "4s", "--timeout", "120s", &url]);
+    let report = thread::spawn(move || outcome(command, PATIENCE));
+    while established(server) < 16 {
+        thread::yield_now();
+    }
+    press(&mut guest, "the power button was pressed");
+    succeeds(guest);
+    let (success, report) = report.join().expect("it was started");
+    assert!(success && !report.contains("Non-2xx"), "{report}");
+    // Those that are tried while nobody listens are refused, which wrk counts when it writes.
+    if let Some(errors) = report.lines().find(|line| line.contains("Socket errors")) {
+        assert!(errors.contains("read 0") && errors.contains("timeout 0"), "{report}");
+    }
+    assert!(report.contains(" requests in ") && !report.contains(" 0 requests in "), "{report}");
+}
+
+/// Connections to `server` that this network has.
+fn established(server: SocketAddr) -> usize {
+    const ESTABLISHED: &str = "01";
+    let SocketAddr::V4(server) = server else { panic!("it has an IPv4 address") };
+    let address = u32::from_ne_bytes(server.ip().octets());
+    let remote = format!("{address:08X}:{:04X}", server.port());
+    let table = std::fs::read_to_string("/proc/thread-self/net/tcp").expect("a table of sockets");
+    let fields = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    fields.filter(|fields| fields[2..4] == [remote.as_str(), ESTABLISHED]).count()
+}
+
+/// A press while `main` is at work is told to a context that asks later, once.
+#[test]
+fn a_press_before_anybody_listens_is_remembered() {
+    let machine = machine("misbehave").append("by=late-shutdown shutdown=3600");
+    let mut guest = Guest::start(machine.network(user(&[(Protocol::Tcp, 7)])));
+    let mut client = connect(guest.endpoint(Protocol::Tcp, 7));
+    client.read_exact(&mut [0; 5]).expect("it is accepted");
+    press(&mut guest, "was pressed: 1 connections");
+    client.write_all(b"pressed").expect("it takes what is said");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("it answers");
+    assert_eq!(answer, "told twice ");
+    drop(client);
+    succeeds(guest);
 }
 
 /// The first Ctrl-C asks the guest, which ends with success when nothing is in hand.

@@ -7,6 +7,7 @@ extern crate alloc;
 
 mod contained;
 mod faults;
+mod late;
 mod standstill;
 
 use alloc::vec::Vec;
@@ -41,6 +42,7 @@ fn main(system: System) -> Result<(), Error> {
         Some("overrun") => in_limited_handler(system),
         Some("heap") => exhaust_heap(system),
         Some("section") => contained::fail_in_section(system),
+        Some("late-shutdown") => late::ask_late(system),
         Some("masked") => standstill::mask(),
         Some("endless-section") => standstill::in_section(system),
         Some("idle") => standstill::idle(system),

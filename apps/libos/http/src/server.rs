@@ -22,6 +22,8 @@ pub(crate) type LargeHead = Box<[u8; HEAD_LIMIT]>;
 pub struct Server {
     site: Site,
     limits: Limits,
+    /// Every response is its connection's last.
+    shutting_down: bool,
     date: Date,
     /// Seconds of the machine's own clock.
     now: u32,
@@ -96,6 +98,7 @@ impl Server {
         Ok(Self {
             site,
             limits,
+            shutting_down: false,
             date,
             now: 0,
             images: images.into_boxed_slice(),
@@ -114,6 +117,22 @@ impl Server {
         if let Some(seconds) = unix_seconds {
             self.date.set(seconds);
         }
+    }
+
+    /// From now on every response says that it is the last of its connection. To be followed by
+    /// [`Session::shut_down`](crate::Session::shut_down), with the limit on silence that is returned, for
+    /// every connection there is.
+    pub fn shut_down(&mut self) -> u32 {
+        self.shutting_down = true;
+        // What is remembered are responses with others behind them.
+        self.memo = Memo::new(Plan::refusal(Status::BadRequest));
+        let shorter = self.limits.idle.min(1);
+        core::mem::replace(&mut self.limits.idle, shorter)
+    }
+
+    /// Whether every response is its connection's last.
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.shutting_down
     }
 
     /// The uptime of the last tick, in seconds.
@@ -140,7 +159,13 @@ impl Server {
         }
         let window = &bytes[..bytes.len().min(HEAD_LIMIT)];
         let Self { site, limits, path, .. } = self;
-        let reading = read(window, |request| judge(request, site, limits, &mut path[..]));
+        let mut reading = read(window, |request| judge(request, site, limits, &mut path[..]));
+        if self.shutting_down {
+            if let Reading::Complete(_, verdict) = &mut reading {
+                verdict.plan.persistence = Persistence::Closed;
+            }
+            return reading;
+        }
         if let Reading::Complete(length, Verdict { plan, body: 0, .. }) = reading {
             self.memo.learn(&window[..length], plan);
         }

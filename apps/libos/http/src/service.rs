@@ -139,22 +139,37 @@ impl<C: Stream> Service<C> {
         }
     }
 
+    /// Has every connection come to its end: what is in hand is answered, with word that the connection is closed
+    /// then; one that is silent is closed at once, or within two seconds when its last request was answered just
+    /// now, as another may be under way. Later connections are served like that, too.
+    pub fn shut_down(&mut self) {
+        let idle = self.server.shut_down();
+        for slot in 0..self.table.len() {
+            self.table[slot].session.shut_down(idle, &self.server);
+            self.look_at(slot);
+        }
+    }
+
     /// A second has passed: see [`Server::tick`]. Ends what has taken too long.
     pub fn tick(&mut self, uptime: u32, unix_seconds: Option<u64>) {
         self.server.tick(uptime, unix_seconds);
         while let Some(slot) = self.deadlines.due(uptime) {
-            let Slot { stream: Some(stream), session, .. } = &mut self.table[slot] else {
-                continue;
-            };
-            if session.deadline() <= uptime {
-                let Some(untaken) = stream.untaken() else {
-                    self.deadlines.file(slot, uptime.saturating_add(1));
-                    continue;
-                };
-                session.expire(untaken, &mut self.server, &mut Direct(stream));
-            }
-            self.obey(slot);
+            self.look_at(slot);
         }
+    }
+
+    /// Ends what has taken too long in one connection, if there is one.
+    fn look_at(&mut self, slot: usize) {
+        let Slot { stream: Some(stream), session, .. } = &mut self.table[slot] else { return };
+        let now = self.server.now();
+        if session.deadline() <= now {
+            let Some(untaken) = stream.untaken() else {
+                self.deadlines.file(slot, now.saturating_add(1));
+                return;
+            };
+            session.expire(untaken, &mut self.server, &mut Direct(stream));
+        }
+        self.obey(slot);
     }
 
     /// Does what the session wants, and files its deadline.

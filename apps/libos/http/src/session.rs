@@ -122,6 +122,14 @@ impl Session {
         self.deadline = server.after(server.limits().idle);
     }
 
+    /// The server is [shutting down](Server::shut_down), and `idle` was its limit on silence. What has been silent
+    /// for a second is overdue; a request that comes sooner may be under way, and is answered.
+    pub fn shut_down(&mut self, idle: u32, server: &Server) {
+        if self.state == State::Head && self.filled == 0 {
+            self.deadline = self.deadline.saturating_sub(idle) + server.limits().idle;
+        }
+    }
+
     /// The connection is gone.
     pub fn reset(&mut self, server: &mut Server) {
         self.forget_head(server);
@@ -172,7 +180,7 @@ impl Session {
                 }
             }
             State::Head if self.filled == 0 && untaken == 0 => {
-                server.counters.timed_out += 1;
+                server.counters.timed_out += u64::from(!server.is_shutting_down());
                 self.state = State::Lingering;
                 self.deadline = server.after(server.limits().linger);
             }

@@ -172,6 +172,54 @@ fn time_outs_reach_exactly_their_connections() {
     assert!(silent.0.borrow().send.is_empty());
 }
 
+/// Silent connections are closed at once; one that was answered just now has time for a request that is under way;
+/// what is in hand is answered; and each response says that it is the last.
+#[test]
+fn a_shutdown_answers_what_is_in_hand_and_waits_for_no_silent_client() {
+    let mut service = service(5);
+    let [silent, quick, late, slow, reading] = [(); 5].map(|()| Fake::new(100_000));
+    reading.0.borrow_mut().room = 200;
+    for (slot, stream) in [&silent, &quick, &late, &slow, &reading].into_iter().enumerate() {
+        service.accepted(slot, stream.clone());
+    }
+    let say = |service: &mut Service<Fake>, slot: usize, stream: &Fake, text: &[u8]| {
+        stream.0.borrow_mut().receive.extend(text);
+        service.ready(slot);
+    };
+    for second in 1..=10 {
+        service.tick(second, None);
+    }
+    // The memo knows this one from now on.
+    say(&mut service, 1, &quick, &request("/", ""));
+    say(&mut service, 2, &late, &request("/", ""));
+    say(&mut service, 3, &slow, b"GET / HTTP/1.1\r\n");
+    say(&mut service, 4, &reading, &request("/big", ""));
+    service.shut_down();
+    let closed = |stream: &Fake| stream.0.borrow().closed;
+    assert!(closed(&silent) && silent.0.borrow().send.is_empty());
+    assert!(![&quick, &late, &slow, &reading].into_iter().any(closed));
+    say(&mut service, 1, &quick, &request("/", ""));
+    say(&mut service, 3, &slow, b"Host: h\r\n\r\n");
+    for (stream, place) in [(&quick, 1), (&slow, 0)] {
+        assert!(closed(stream));
+        let sent = responses(&stream.0.borrow().send, &["GET"; 2][..=place]);
+        assert_eq!(sent[place].status, 200);
+        assert_eq!(sent[place].field("connection"), Some("close"));
+    }
+    service.tick(11, None);
+    assert!(!closed(&late));
+    service.tick(12, None);
+    assert!(closed(&late));
+    assert_eq!(responses(&late.0.borrow().send, &["GET"]).len(), 1);
+    // It has all of what it has begun to read, in its time.
+    reading.0.borrow_mut().room = 100_000;
+    service.ready(4);
+    service.tick(14, None);
+    assert!(closed(&reading));
+    assert_eq!(responses(&reading.0.borrow().send, &["GET"])[0].status, 200);
+    assert_eq!(service.counters().timed_out, 0);
+}
+
 /// A peer that reads `rate` bytes of `/big` each `every` seconds, through a send buffer of 8 KB.
 /// Returns when it had all of it and the connection was closed, or when it was aborted instead.
 fn read_slowly(rate: usize, every: u32, fields: &str) -> Result<u32, u32> {
