@@ -32,7 +32,7 @@ struct Server {
 
 #[reflex::main]
 fn main(system: System) -> Result<(), Error> {
-    let main = system.kernel().running().ok_or(EventError::Busy)?;
+    let main = system.running().ok_or(EventError::Busy)?;
     let sessions = system.number("sessions", 1..=usize::MAX)?;
     let memory = CONNECTIONS as usize * MEMORY_PER_CONNECTION + (64 << 10);
     let bare = system.argument("bare").is_some();
@@ -44,7 +44,7 @@ fn main(system: System) -> Result<(), Error> {
     sockasync_accept(system, sfd, server, None, Server::accepted)?;
 
     enter_keepalive(system)?;
-    let served = system.kernel().contexts().find(|context| context.id == server.id());
+    let served = system.contexts().find(|context| context.id == server.id());
     let events = served.map_or(0, |context| context.registrations);
     println!("leaving keepalive; the server has {events} events");
     system.exit(status::SUCCESS)

@@ -8,7 +8,6 @@
 extern crate alloc;
 
 use alloc::{boxed::Box, vec};
-use reflex::net::{Datagram, UdpSocket};
 use reflex::prelude::*;
 
 const PORT: u16 = 7;

@@ -197,7 +197,7 @@ impl Client {
             self.phase = Phase::Stream;
             (self.posted, self.done, self.answered) = (0, 0, 0);
             self.began = self.system.now();
-            self.busy = self.system.kernel().busy();
+            self.busy = self.system.busy();
             return self.fill();
         }
         self.began = self.system.now();
@@ -223,7 +223,7 @@ impl Client {
             return self.fill();
         }
         let time = self.system.now().since(self.began).as_nanos() as u64;
-        let busy = self.system.kernel().busy() - self.busy;
+        let busy = self.system.busy() - self.busy;
         self.phase = Phase::Over;
         let times = core::mem::take(&mut self.times);
         figures::tell(&self.ask, &Measured { times, stream: time, mtu: self.mtu });

@@ -123,10 +123,10 @@ impl Client {
             _ => {}
         }
         if streamed == 0 {
-            self.busy = system.kernel().busy();
+            self.busy = system.busy();
         }
         if streamed == ask.count {
-            figures::instructions(system, ask, "receive", system.kernel().busy() - self.busy);
+            figures::instructions(system, ask, "receive", system.busy() - self.busy);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Events taken in batches (K-4).
 
-use crate::{Context, Error, System};
-use reflex_event::{EventId, EventSystem as Kernel, Priority, Registration};
+use crate::{Context, Error, Registered, System};
+use reflex_event::{EventSystem as Kernel, Priority, Registration};
 use reflex_runtime::{Completions, ContextOptions};
 
 impl System {
@@ -27,7 +27,7 @@ impl System {
         context: Context<S>,
         priority: Priority,
         handler: F,
-    ) -> Result<EventId, Error>
+    ) -> Result<Registered, Error>
     where
         S: 'static,
         F: Fn(&mut S, Completions) + Send + 'static,
@@ -37,6 +37,6 @@ impl System {
         let event =
             kernel.register(context.inner, registration, move |state, _| handler(state, ring))?;
         ring.notify(Some(event))?;
-        Ok(event)
+        Ok(Registered::new(kernel, event))
     }
 }

@@ -34,6 +34,10 @@ pub struct Given<S>(S);
 #[derive(Clone, Copy, Debug)]
 pub struct Constructed<C>(C);
 
+/// The state is made of the context's handle.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<F>(F);
+
 impl<S: Send + 'static> ContextBuilder<S> {
     pub(crate) fn new(kernel: Runtime, name: &'static str, state: S) -> Self {
         Self::from(kernel, ContextOptions::new(name), Given(state))
@@ -45,16 +49,53 @@ impl<S: Send + 'static> ContextBuilder<S> {
     /// When the machine's memory, or the number of contexts, does not allow it; and when it is to
     /// be restarted after failures, for which it takes
     /// [`System::context_with`](crate::System::context_with).
-    pub fn build(mut self) -> Result<Context<S>, Error> {
+    pub fn build(self) -> Result<Context<S>, Error> {
+        self.build_by(|Given(state), kernel, options, scheme, _| {
+            kernel.context_by(options, scheme, state)
+        })
+    }
+}
+
+impl<S: Send + 'static, F: FnOnce(Context<S>) -> S> ContextBuilder<S, Made<F>> {
+    pub(crate) fn knowing(kernel: Runtime, name: &'static str, make: F) -> Self {
+        Self::from(kernel, ContextOptions::new(name), Made(make))
+    }
+
+    /// Makes the context, and its state.
+    ///
+    /// # Errors
+    /// When the machine's memory, or the number of contexts, does not allow it; and when it is to
+    /// be restarted after failures, for which it takes
+    /// [`System::context_with`](crate::System::context_with).
+    pub fn build(self) -> Result<Context<S>, Error> {
+        self.build_by(|Made(make), kernel, options, scheme, priority| {
+            kernel.context_knowing(options, scheme, |inner| make(Context { inner, priority }))
+        })
+    }
+}
+
+impl<S: 'static, O> ContextBuilder<S, O> {
+    /// Makes a context that is not restarted.
+    fn build_by(
+        mut self,
+        make: impl FnOnce(
+            O,
+            Runtime,
+            ContextOptions,
+            OwnScheme,
+            Priority,
+        ) -> Result<reflex_event::Context<S>, EventError>,
+    ) -> Result<Context<S>, Error> {
         resolve(self.kernel, &self.requested, &mut self.options, &mut self.priority)?;
         if self.options.on_failure == OnFailure::Restart {
             return Err(Error::Event(EventError::NotAllowed));
         }
-        let inner = self.kernel.context_by(self.options, self.scheme, self.origin.0)?;
+        let priority = self.priority;
+        let inner = make(self.origin, self.kernel, self.options, self.scheme, priority)?;
         if let Some(parent) = self.inherits_from {
             self.kernel.inherit(inner, parent.inner)?;
         }
-        Ok(Context { inner, priority: self.priority })
+        Ok(Context { inner, priority })
     }
 }
 

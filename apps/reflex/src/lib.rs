@@ -2,18 +2,24 @@
 //!
 //! An application depends on this crate alone. Its `main` gets a [`System`], makes contexts,
 //! registers handlers with sources of events, and returns; from then on the image is nothing but
-//! its handlers.
+//! its handlers. This one is `apps/greeter`:
 //!
 //! ```ignore
-//! use reflex::prelude::*;
-//!
-//! #[reflex::main]
-//! fn main(system: System) -> Result {
-//!     let clock = system.context("clock", Clock::default()).priority(Priority::HIGH).build()?;
-//!     system.every(millis(10)).on(clock, Clock::tick)?;
-//!     Ok(())
-//! }
+#![doc = include_str!("../../greeter/src/main.rs")]
 //! ```
+//!
+//! | what there is | where |
+//! | --- | --- |
+//! | what nearly every application uses | [`prelude`] |
+//! | timers, signals, contexts, all that an application begins with | [`System`] |
+//! | TCP and UDP | [`net`], [`System::tcp`], [`System::connector`], [`System::udp`] |
+//! | events of any kind, with data | [`kind`], [`System::subscribe`] |
+//! | control of a registration | [`Registered`], [`Subscribed`] |
+//! | what becomes of a context that fails | [`supervise`], [`System::context_with`] |
+//! | messages between contexts | [`channel`] |
+//! | collections in a context's own memory | [`collections`] |
+//! | RDMA | [`rdma`], [`System::rdma`] |
+//! | serving HTTP | [`http`] |
 #![no_std]
 
 extern crate alloc;
@@ -35,6 +41,7 @@ pub mod net;
 mod policy;
 pub mod prelude;
 pub mod rdma;
+mod registered;
 mod replace;
 mod setup;
 mod shutdown;
@@ -77,6 +84,7 @@ pub use reflex_runtime::{
 };
 #[cfg(feature = "bench")]
 pub use reflex_runtime::{bench, interrupt::Vector, job::Job, measure};
+pub use registered::Registered;
 pub use replace::{Replacement, Serving};
 pub use shutdown::ShutdownRequested;
 pub use signal::{Fired, Signal, SignalBuilder, SignalMode};

@@ -8,6 +8,7 @@ mod connect;
 mod connection;
 mod listen;
 mod service;
+mod session;
 mod start;
 mod udp;
 
@@ -20,11 +21,12 @@ pub use reflex_net::{
     TcpStates, Undeliverable, Unreachable, Written, dhcp,
 };
 pub use service::{TcpService, UdpService};
+pub use session::Session;
 pub(crate) use start::start;
 pub use udp::{UdpBuilder, UdpSocket};
 
-use crate::{Context, Error, System};
-use reflex_event::{EventId, EventSystem as _};
+use crate::{Context, Error, Registered, System};
+use reflex_event::EventSystem as _;
 use reflex_net::{BufferMemory, TcpSettings};
 use reflex_runtime::Runtime;
 
@@ -34,7 +36,7 @@ fn settings() -> TcpSettings {
 }
 
 /// The network stack, once it has been started; see [`System::net`].
-pub struct Net(pub(crate) reflex_net::Net<Runtime>);
+pub struct Net(pub(crate) reflex_net::Net<Runtime>, pub(crate) Runtime);
 
 impl Net {
     /// The interface's address, once there is one.
@@ -46,12 +48,13 @@ impl Net {
     ///
     /// # Errors
     /// When memory or a table does not allow one registration more.
-    pub fn on_address<S, F>(&self, context: Context<S>, handler: F) -> Result<EventId, Error>
+    pub fn on_address<S, F>(&self, context: Context<S>, handler: F) -> Result<Registered, Error>
     where
         S: 'static,
         F: Fn(&mut S, Option<InterfaceAddress>) + Send + 'static,
     {
-        Ok(self.0.on_address(context.inner, context.priority, handler)?)
+        let event = self.0.on_address(context.inner, context.priority, handler)?;
+        Ok(Registered::new(self.1, event))
     }
 
     /// Longest IP packet that the interface carries, or the network, if a DHCP server has said so, in bytes.

@@ -3,11 +3,11 @@
 //! What goes wrong in a handler of such a context (a panic, a processor exception, a stack
 //! overflow, a run longer than its time budget) ends that context and nothing else.
 
-use crate::{Context, ContextBuilder, Error, System};
+use crate::{Context, ContextBuilder, Error, Registered, System};
 use reflex_boot::exit;
-use reflex_event::{ContextId, EventId, EventSystem as Kernel, Priority, Registration};
+use reflex_event::{ContextId, EventSystem as Kernel, Priority, Registration};
 
-pub use crate::context_builder::{Constructed, Given};
+pub use crate::context_builder::{Constructed, Given, Made};
 pub use crate::setup::Setup;
 pub use reflex_memory::{Own, PoolBox};
 pub use reflex_runtime::report::Reason;
@@ -69,7 +69,7 @@ impl System {
         supervisor: Context<S>,
         priority: Priority,
         handler: F,
-    ) -> Result<EventId, Error>
+    ) -> Result<Registered, Error>
     where
         S: 'static,
         F: Fn(&mut S, &Stopped) -> Verdict + Send + 'static,
@@ -92,7 +92,7 @@ impl System {
             kernel.unregister(event)?;
             return Err(error.into());
         }
-        Ok(event)
+        Ok(Registered::new(kernel, event))
     }
 
     /// Gives a context up as if it had failed.

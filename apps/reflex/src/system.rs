@@ -5,13 +5,15 @@ use crate::net::Net;
 use crate::rdma::{self, Rdma};
 use crate::shutdown::ShutdownRequested;
 use crate::stats;
-use crate::{ContextBuilder, Error, SignalBuilder, SignalMode, TimerBuilder};
+use crate::supervise::Made;
+use crate::{Context, ContextBuilder, Error, SignalBuilder, SignalMode, TimerBuilder};
 use alloc::boxed::Box;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 use reflex_boot::Machine;
 use reflex_boot::heap::Counters as HeapCounters;
-use reflex_event::{EventSystem as Kernel, Instant};
+use reflex_event::{ContextId, EventSystem as Kernel, Instant};
+use reflex_memory::Pool;
 use reflex_runtime::{ContextOptions, Quarantine, Runtime};
 use spin::Once;
 
@@ -51,9 +53,39 @@ impl System {
         Self { kernel, shared }
     }
 
-    /// The kernel, for what this type does not offer.
+    /// The kernel's own interface: what other interfaces are made of, as those of `apps/compat` are. Applications
+    /// have all that they need without it.
     pub fn kernel(self) -> Runtime {
         self.kernel
+    }
+
+    /// Runs `work` with dispatch deferred: no other handler runs meanwhile. Sections nest. Keep them short and
+    /// bounded.
+    pub fn section<R>(self, work: impl FnOnce() -> R) -> R {
+        self.kernel.section(work)
+    }
+
+    /// A context's event memory.
+    ///
+    /// # Errors
+    /// When there is no such context.
+    pub fn pool<S>(self, context: Context<S>) -> Result<&'static Pool, Error> {
+        Ok(self.kernel.pool(context.inner)?)
+    }
+
+    /// The context that runs; in a filter it is the one that has activated the event.
+    pub fn running(self) -> Option<ContextId> {
+        self.kernel.running()
+    }
+
+    /// How many registrations there are.
+    pub fn registered(self) -> u32 {
+        self.kernel.registered()
+    }
+
+    /// Time stamp counts since the start for which the processor was not idle.
+    pub fn busy(self) -> u64 {
+        self.kernel.busy()
     }
 
     /// What the machine was found to have.
@@ -81,6 +113,21 @@ impl System {
     /// A context called `name` that owns `state`.
     pub fn context<S: Send + 'static>(self, name: &'static str, state: S) -> ContextBuilder<S> {
         ContextBuilder::new(self.kernel, name, state).configured(self)
+    }
+
+    /// A context called `name`, with a state that `make` makes of the context's handle: for one that is to make
+    /// connections, timers or children of its own. Handlers are registered with it when it is
+    /// [built](ContextBuilder::build): before, the context has no state, and refuses them with `WrongState`.
+    ///
+    /// ```ignore
+    /// let dialer = system.context_by("dialer", |own| Dialer { own, line: None }).build()?;
+    /// ```
+    pub fn context_by<S, F>(self, name: &'static str, make: F) -> ContextBuilder<S, Made<F>>
+    where
+        S: Send + 'static,
+        F: FnOnce(Context<S>) -> S,
+    {
+        ContextBuilder::knowing(self.kernel, name, make).configured(self)
     }
 
     /// A timer that expires every `period`.

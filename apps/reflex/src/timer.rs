@@ -1,6 +1,6 @@
 //! Timers as sources of events.
 
-use crate::{Context, Error};
+use crate::{Context, Error, Registered};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
@@ -69,9 +69,14 @@ impl Timer {
         Ok(self.kernel.unregister(self.event)?)
     }
 
-    /// The registration, for control.
+    /// The registration's identifier.
     pub fn event(self) -> EventId {
         self.event
+    }
+
+    /// The registration, for control.
+    pub fn registration(self) -> Registered {
+        Registered::new(self.kernel, self.event)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Trouble inside the event system, told to its owner as an event (A-3.5.2, K-7).
 
-use crate::{Context, Error, System, Timer};
+use crate::{Context, Error, Registered, System, Timer};
 use core::cell::Cell;
 use core::time::Duration;
-use reflex_event::{EventId, EventSystem as Kernel, Priority, Registration, Trouble};
+use reflex_event::{EventSystem as Kernel, Priority, Registration, Trouble};
 
 /// How little memory is too little, in bytes; 0 is never.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -57,7 +57,7 @@ impl System {
         context: Context<S>,
         priority: Priority,
         handler: F,
-    ) -> Result<EventId, Error>
+    ) -> Result<Registered, Error>
     where
         S: 'static,
         F: Fn(&mut S, Trouble, u32) + Send + 'static,
@@ -70,6 +70,6 @@ impl System {
             }
         })?;
         kernel.set_notice(id, Some(event))?;
-        Ok(event)
+        Ok(Registered::new(kernel, event))
     }
 }

@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 
 /// The port of the context that serves, and that of the one that fails.
 const STEADY: u16 = 7;
@@ -22,6 +23,9 @@ const WAYS: [(&str, &str); 5] = [
     ("page fault (vector 14)", "read_null"),
     ("longer than its time budget", "spin"),
 ];
+
+/// What the context that fails is asked.
+const QUESTION: &[u8] = b"are you there?";
 
 fn connect(server: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&server, PATIENCE).expect("it accepts");
@@ -61,7 +65,7 @@ fn survive_a_failure(server: SocketAddr) {
         // It may be down.
         let Ok(mut stream) = TcpStream::connect_timeout(&server, PATIENCE) else { continue };
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        while ask(&mut stream, b"are you there?").is_ok() {
+        while ask(&mut stream, QUESTION).is_ok() {
             answered_since |= ended;
             if answered_since {
                 return;
@@ -106,6 +110,21 @@ fn failures_of_one_context_are_not_the_others() {
         stop.store(true, Relaxed);
         client.join().expect("every question was answered");
     });
+    // A session is over with its connection, and a life is told how many those before it left behind.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let over = format!("a visit of {} bytes is over", QUESTION.len());
+    while guest.running.wait_for_text(&over, Duration::from_millis(100)).is_err() {
+        assert!(std::time::Instant::now() < deadline, "no visit has come to its end");
+        // It may be down.
+        let Ok(mut stream) = TcpStream::connect_timeout(&fragile, PATIENCE) else { continue };
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let _ = ask(&mut stream, QUESTION);
+    }
+    let cut_off = guest.running.wait_for("lives that are told", PATIENCE, |line| {
+        let (_, count) = line.text.split_once("cut off so far: ")?;
+        count.trim().parse::<u32>().is_ok_and(|count| count > 0).then_some(())
+    });
+    cut_off.unwrap_or_else(|error| panic!("{error}"));
     let outcome = guest.stop();
     assert!(outcome.crashes.iter().all(|crash| crash.contained), "{}", outcome.tail(30));
     for (words, function) in WAYS {

@@ -126,7 +126,7 @@ fn keepalive_lasts_until_it_is_signalled(system: System) -> Result<(), Error> {
     static ENTERED: AtomicBool = AtomicBool::new(false);
     static TICKS: AtomicU32 = AtomicU32::new(0);
     const MOST: u32 = 10;
-    let main = system.kernel().running().ok_or(EventError::Busy)?;
+    let main = system.running().ok_or(EventError::Busy)?;
     let context = system.context("signaller", ()).build()?;
     let period = Duration::from_millis(1);
     let tick = evtimer(system, context, period, period, None, move |(), _| {
@@ -182,10 +182,10 @@ fn an_accept_can_time_out(system: System) -> Result<(), Error> {
     while TOLD.load(Relaxed) == 0 {
         core::hint::spin_loop();
     }
-    let registered = system.kernel().registered();
+    let registered = system.registered();
     let again = sockasync_accept(system, listen()?, context, None, told);
     assert_eq!(again, Err(Error::Net(NetError::PortInUse)));
-    assert_eq!(system.kernel().registered(), registered);
+    assert_eq!(system.registered(), registered);
     evctl(system, event, Unregister)?;
     assert_eq!(TOLD.load(Relaxed), 1);
     Ok(())

@@ -94,7 +94,7 @@ fn a_receiver_that_fails_loses_but_what_it_had_in_hand(system: System) -> Result
     while next < 3 * LIVES {
         let told = TOLD.load(Relaxed);
         // In a section, so that messages come to wait.
-        let refused = system.kernel().section(|| {
+        let refused = system.section(|| {
             loop {
                 match sender.send(next) {
                     Ok(()) => next += 1,

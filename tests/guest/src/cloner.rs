@@ -55,7 +55,7 @@ fn each_occurrence_makes_a_child_from_the_template(system: System) -> Result<(),
         assert_eq!(activation.count, 1);
         SEEN[run].store(*state, Relaxed);
         *state += 1;
-        NAMES[run].store(system.kernel().running().expect("a child").into_word(), Relaxed);
+        NAMES[run].store(system.running().expect("a child").into_word(), Relaxed);
     })?;
     let signal = cloner.signal();
     for _ in 0..4 {
@@ -84,16 +84,16 @@ fn occurrences_wait_for_a_child(system: System) -> Result<(), Error> {
         signal.fire()?;
     }
     assert_eq!(HALTED.begun(), 2);
-    assert_eq!(system.kernel().look_up(cloner.event())?.pending, 4);
+    assert_eq!(system.registration(cloner.event()).look_up()?.pending, 4);
     // The second ends first; its place is taken at once.
     HALTED.go_on(system, 1);
     assert_eq!((HALTED.begun(), ENDED.load(Relaxed)), (3, 1));
-    assert_eq!(system.kernel().look_up(cloner.event())?.pending, 3);
+    assert_eq!(system.registration(cloner.event()).look_up()?.pending, 3);
     for number in [0, 2, 3, 4, 5] {
         HALTED.go_on(system, number);
     }
     assert_eq!((HALTED.begun(), ENDED.load(Relaxed)), (6, 6));
-    assert_eq!(system.kernel().look_up(cloner.event())?.pending, 0);
+    assert_eq!(system.registration(cloner.event()).look_up()?.pending, 0);
     Ok(())
 }
 
@@ -147,7 +147,7 @@ fn data_is_built_in_the_childs_memory(system: System) -> Result<(), Error> {
     static OWN: AtomicBool = AtomicBool::new(false);
     let cloner: Cloner<Parcel> = system.cloner("built", ()).with(move |(), parcel: Parcel| {
         let this = system.this::<()>().expect("its state");
-        let pool = system.kernel().pool(this.handle()).expect("its own");
+        let pool = system.pool(this).expect("its own");
         FOUND.store(parcel.body.as_ptr().addr(), Relaxed);
         OWN.store(pool.contains(parcel.body.as_ptr()) && parcel.body[..] == *b"parcel", Relaxed);
     })?;
@@ -320,7 +320,7 @@ fn descent_is_visible(system: System) -> Result<(), Error> {
     })?;
     cloner.signal().fire()?;
     assert_eq!(SEEN.load(Relaxed), parent.id().into_word());
-    let main = system.kernel().running();
+    let main = system.running();
     let seen = system.contexts().find(|seen| seen.id == parent.id()).expect("it exists");
     assert_eq!((seen.parent, seen.name), (main, "parent"));
     Ok(())
@@ -469,7 +469,7 @@ fn a_storm_of_children_balances(system: System) -> Result<(), Error> {
         fired += 1;
     }
     let after = system.heap();
-    system.kernel().unregister(cloner.event())?;
+    system.registration(cloner.event()).unregister()?;
     assert!(fired > 0 && BORN.load(Relaxed) >= fired);
     assert_eq!(before.allocations, after.allocations);
     Ok(())

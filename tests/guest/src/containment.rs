@@ -130,7 +130,7 @@ fn its_own_boxes_come_back_and_lent_ones_are_waited_for(system: System) -> Resul
         .on_failure(OnFailure::Ignore);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
     let context = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
-    let pool = system.kernel().pool(context.handle())?;
+    let pool = system.pool(context)?;
     let lent = pool.alloc([7_u8; 500]).map_err(|_| "full")?;
     assert!(pool.stats().allocated > 32 * 256 + 3_000 + 500);
     let use_them =
@@ -210,7 +210,7 @@ fn a_thousand_registrations_end_with_their_context(system: System) -> Result<(),
             DROPPED.fetch_add(1, Relaxed);
         }
     }
-    let registered = system.kernel().registered();
+    let registered = system.registered();
     let builder = system
         .context_with("crowd", move |setup: Setup<'_, ()>| {
             for _ in 0..1_000 {
@@ -229,9 +229,9 @@ fn a_thousand_registrations_end_with_their_context(system: System) -> Result<(),
     until(|| TICKS.load(Relaxed) >= 1_000);
     fail(system, context, || panic!("a crowd"))?;
     // The supervisor may be one of those that are new.
-    assert!(system.kernel().registered() <= registered + 2);
+    assert!(system.registered() <= registered + 2);
     assert_eq!(DROPPED.load(Relaxed), 1_000);
-    let pool = system.kernel().pool(context.handle())?;
+    let pool = system.pool(context)?;
     assert_eq!(pool.stats().blocks, 0);
     let ticks = TICKS.load(Relaxed);
     system.sleep(Duration::from_millis(50))?;

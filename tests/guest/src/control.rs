@@ -4,8 +4,8 @@
 use crate::trace::Trace;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use reflex::{
-    Accumulation, Activation, Error, EventError, EventId, Kernel, Priority, Registration,
-    SignalMode, System,
+    Accumulation, Activation, Context, DisabledPolicy, Error, EventError, EventId, Kernel,
+    Priority, Registration, SignalMode, System,
 };
 
 fn level(level: u8) -> Priority {
@@ -124,5 +124,78 @@ fn a_raised_priority_preempts(system: System) -> Result<(), Error> {
     })?;
     start.fire()?;
     TRACE.expect("mlM");
+    Ok(())
+}
+
+/// Counts runs, and can register more with its own handle.
+struct Own {
+    own: Context<Self>,
+    runs: u32,
+}
+
+impl Own {
+    fn count(&mut self, count: u32) {
+        self.runs += count;
+    }
+}
+
+/// A state is made of its context's handle, with which nothing can be registered before it is there.
+#[reflex::test]
+fn a_state_has_its_own_handle(system: System) -> Result<(), Error> {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let make = |own: Context<Own>| {
+        assert_eq!(own.priority(), Priority::HIGH);
+        let early = system.signal(SignalMode::Counter).on(own, |_: &mut Own, _| {});
+        assert_eq!(early.err(), Some(Error::Event(EventError::WrongState)));
+        Own { own, runs: 0 }
+    };
+    let context = system.context_by("own handle", make).priority(Priority::HIGH).build()?;
+    let again = system.signal(SignalMode::Counter).on(context, move |state: &mut Own, _| {
+        let tell = system.signal(SignalMode::Counter).on(state.own, |state: &mut Own, fired| {
+            state.count(fired.count);
+            RUNS.store(state.runs, Relaxed);
+        });
+        tell.and_then(|tell| Ok(tell.fire()?)).expect("its own handle");
+    })?;
+    again.fire()?;
+    assert_eq!(RUNS.load(Relaxed), 1);
+    Ok(())
+}
+
+/// Timers and signals are controlled by the same calls, which say the same.
+#[reflex::test]
+fn one_set_of_controls_serves_timers_and_signals(system: System) -> Result<(), Error> {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let before = system.registered();
+    let context = system.context("controlled", ()).priority(Priority::HIGH).build()?;
+    let add = |count| RUNS.store(RUNS.load(Relaxed) + count, Relaxed);
+    let timer = system.timer().on(context, move |(), tick| add(tick.count))?;
+    let signal = system.signal(SignalMode::Counter);
+    let signal = signal.on(context, move |(), fired| add(fired.count))?;
+    let both = [timer.registration(), system.registration(signal.event())];
+    for registered in both {
+        let runs = RUNS.load(Relaxed);
+        let occur = || system.kernel().activate(registered.event(), 2);
+        registered.disable(DisabledPolicy::Keep)?;
+        occur()?;
+        assert_eq!((registered.look_up()?.pending, RUNS.load(Relaxed)), (2, runs));
+        assert_eq!(registered.clean()?, 2);
+        registered.enable()?;
+        registered.set_filter(|count| count > 2)?;
+        occur()?;
+        assert_eq!(RUNS.load(Relaxed), runs);
+        registered.lift_filter()?;
+        registered.set_priority(Priority::HIGHEST)?;
+        assert_eq!(registered.look_up()?.registration.priority, Priority::HIGHEST);
+        occur()?;
+        assert_eq!(RUNS.load(Relaxed), runs + 2);
+        registered.disable(DisabledPolicy::Count)?;
+        occur()?;
+        assert_eq!((registered.enable()?, RUNS.load(Relaxed)), (2, runs + 2));
+        assert_eq!(registered.cancel()?, 0);
+        assert_eq!(registered.unregister().err(), Some(Error::Event(EventError::Stale)));
+        assert_eq!(registered.look_up().err(), Some(Error::Event(EventError::Stale)));
+    }
+    assert_eq!(system.registered(), before);
     Ok(())
 }

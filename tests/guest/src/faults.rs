@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 use core::hint::{black_box, spin_loop};
-use reflex::{Kernel, System};
+use reflex::System;
 
 /// Bytes in memory that may be written and so must not run: `ret`, padded.
 static DATA: [u8; 16] = [0xc3; 16];
@@ -95,7 +95,7 @@ fn descend(depth: u64) -> u64 {
 #[inline(never)]
 fn descend_calling(system: System, depth: u64) -> u64 {
     let mut frame = black_box([depth; 2]);
-    system.kernel().section(|| {
+    system.section(|| {
         let mut bytes = [0; 64];
         system.random(&mut bytes);
         frame[1] = black_box(u64::from(bytes[0]));

@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use reflex::{Error, Kernel, OnFailure, PoolBox, Reason, Setup, System};
+use reflex::{Error, OnFailure, PoolBox, Reason, Setup, System};
 
 /// What the heap grows by.
 const CHUNK: usize = 64 << 10;
@@ -136,7 +136,7 @@ fn a_thousand_lives_of_five_megabytes_leave_nothing(system: System) -> Result<()
         .backoff(SOON, SOON);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
     let context = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
-    let pool = system.kernel().pool(context.handle())?;
+    let pool = system.pool(context)?;
     let mut before = None;
     for life in 1..=1_000 {
         system.give_up(context.id())?;

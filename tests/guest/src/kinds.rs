@@ -8,7 +8,7 @@ use core::time::Duration;
 use reflex::kind::{
     Alarm, Console, Kind, Memory, Monitor, Received, SharedSignal, Udp, Watermarks,
 };
-use reflex::{Acknowledge, Error, EventError, Job, Kernel, Priority, System, Vector};
+use reflex::{Acknowledge, Error, EventError, Job, Priority, System, Vector};
 
 /// Waits until a condition holds; the host ends a machine in which it never does.
 pub(crate) fn wait(condition: impl Fn() -> bool) {
@@ -38,7 +38,7 @@ fn an_alarm_reaches_everybody(system: System) -> Result<(), Error> {
     }
     // In a section it does not go off before all have registered.
     let begin = system.now();
-    let (alarm, made, all) = system.kernel().section(|| {
+    let (alarm, made, all) = system.section(|| {
         let alarm = Alarm::every(system, PERIOD)?;
         let made = system.now();
         let mut all = Vec::new();
@@ -71,7 +71,7 @@ fn an_alarm_that_has_gone_off_is_told_at_once(system: System) -> Result<(), Erro
     static TOLD: AtomicU32 = AtomicU32::new(0);
     let context = system.context("told", ()).build()?;
     // In a section it does not go off before somebody has registered.
-    let alarm = system.kernel().section(|| {
+    let alarm = system.section(|| {
         let alarm = Alarm::after(system, Duration::from_millis(1))?;
         system.subscribe(alarm.clone()).on(context, |(), event| {
             TOLD.fetch_add(event.count, Relaxed);
@@ -195,7 +195,7 @@ fn datagrams_are_typed_events_in_the_owners_memory(system: System) -> Result<(),
     wait(|| system.net().is_ok_and(|net| net.address().is_some()));
     let udp = Udp::open(system, PORT, Priority::DEFAULT)?;
     let context = system.context("told", ()).build()?;
-    let pool = system.kernel().pool(context.handle())?;
+    let pool = system.pool(context)?;
     system.subscribe(udp.clone()).on(context, move |(), event| {
         let Received { from, to, payload } = &event.data;
         assert!(pool.contains(payload.as_ptr()));

@@ -6,7 +6,7 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::supervise::{OnFailure, Setup};
-use reflex::{Error, EventError, Kernel, LockError, Priority, SignalMode, System, Tick, Trouble};
+use reflex::{Error, EventError, LockError, Priority, SignalMode, System, Tick, Trouble};
 
 fn level(level: u8) -> Priority {
     Priority::new(level).expect("below 64")
@@ -82,7 +82,7 @@ fn a_holder_inherits_from_what_waits_for_it(system: System) -> Result<(), Error>
         let locked = held.lock(|value| {
             note(1);
             // The low context goes on before this one, and `between` waits behind both.
-            system.kernel().section(|| urgent.fire().and(busy.fire())).expect("registered");
+            system.section(|| urgent.fire().and(busy.fire())).expect("registered");
             note(2);
             *value = 7;
         });
@@ -149,7 +149,7 @@ fn what_cannot_lock_is_told_why(system: System) -> Result<(), Error> {
     let mutex = system.mutex(home, Priority::DEFAULT, 1)?;
     let again = mutex.clone();
     assert_eq!(mutex.lock(|_| again.lock(|value| *value)), Ok(Err(LockError::Deadlock)));
-    assert_eq!(system.kernel().section(|| mutex.lock(|value| *value)), Err(LockError::Busy));
+    assert_eq!(system.section(|| mutex.lock(|value| *value)), Err(LockError::Busy));
     // A holder may not wait: others would wait for it.
     let slept = mutex.lock(|_| system.sleep(Duration::from_secs(3_600)));
     assert_eq!(slept, Ok(Err(Error::Event(EventError::Busy))));

@@ -10,7 +10,7 @@ use reflex::rdma::{
     Access, Completion, MemoryRegion, PathMtu, Peer, Psn, QKey, Qpn, QueuePair, ReceiveRequest,
     SendRequest, SharedReceiveQueue, Status, Transport,
 };
-use reflex::{Error, Kernel, OnFailure, Priority, Reason, Setup, SignalMode, System};
+use reflex::{Error, OnFailure, Priority, Reason, Setup, SignalMode, System};
 
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2));
 const MEMORY: usize = 256 << 10;
@@ -100,7 +100,7 @@ fn a_context_that_fails_gives_all_of_its_memory_back(system: System) -> Result<(
         .on_failure(OnFailure::Restart);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
     let culprit = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
-    let pool = system.kernel().pool(culprit.handle())?;
+    let pool = system.pool(culprit)?;
     let whole = || pool.stats().lent_blocks;
     let full = whole();
     assert!(full >= 5, "posted, registered and shared memory is lent: {full}");

@@ -5,7 +5,7 @@
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::{Error, Kernel, System, Tick};
+use reflex::{Error, System, Tick};
 
 /// Spins for so long, while handlers run over it.
 fn spin(system: System, time: Duration) {
@@ -57,7 +57,7 @@ fn a_periodic_timer_loses_no_period(system: System) -> Result<(), Error> {
     for _ in 0..5 {
         wait(&RUNS, RUNS.load(Relaxed) + 1);
         let mut missed = 0;
-        let runs = system.kernel().section(|| {
+        let runs = system.section(|| {
             // No handler can run here.
             let begin = system.now();
             spin(system, Duration::from_millis(10));

@@ -5,7 +5,7 @@ use crate::kinds::{pass, wait};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::kind::{Alarm, Kind, Latest, Line, Source};
-use reflex::{Error, EventError, InTime, Kernel, Runtime, Submission, Subscribed, System};
+use reflex::{Error, EventError, InTime, Runtime, Submission, Subscribed, System};
 
 /// By edge the handler runs once for each time a line is asserted; by level as long as it is.
 #[reflex::test(group = "kinds")]
@@ -31,7 +31,7 @@ fn by_level_until_deasserted_by_edge_once(system: System) -> Result<(), Error> {
         assert!(!line.is_asserted());
     }
     // Deasserted before the handler came to run: what has occurred is told, and then no more.
-    system.kernel().section(|| {
+    system.section(|| {
         line.assert();
         line.deassert();
     });
@@ -63,14 +63,14 @@ fn a_line_that_is_up_is_told_at_registration(system: System) -> Result<(), Error
 fn once_is_once(system: System) -> Result<(), Error> {
     static SUM: AtomicU32 = AtomicU32::new(0);
     let source: Source<u32> = system.source()?;
-    let registered = system.kernel().registered();
+    let registered = system.registered();
     let context = system.context("once", ()).build()?;
     let subscribed = system.subscribe(source.clone()).once().on(context, |(), event| {
         let own = event.registration();
         assert_eq!(own.unregister(), Err(Error::Event(EventError::Stale)));
         SUM.fetch_add(event.data, Relaxed);
     })?;
-    system.kernel().section(|| {
+    system.section(|| {
         source.deliver(1).expect("it takes everything");
         source.deliver(10).expect("it takes everything");
     });
@@ -78,7 +78,7 @@ fn once_is_once(system: System) -> Result<(), Error> {
     assert_eq!(SUM.load(Relaxed), 1);
     assert_eq!(subscribed.look_up().err(), Some(Error::Event(EventError::Stale)));
     assert_eq!((source.registrations(), source.unheard()), (0, 1));
-    assert_eq!(system.kernel().registered(), registered);
+    assert_eq!(system.registered(), registered);
     Ok(())
 }
 
@@ -111,7 +111,7 @@ fn a_time_out_is_told_once_and_begins_anew(system: System) -> Result<(), Error> 
     wait(|| LATE.load(Relaxed) == 2);
     // Both at once, before the handler can run: it is told of what has occurred.
     source.deliver(5).expect("it takes everything");
-    system.kernel().section(|| {
+    system.section(|| {
         pass(system, 2 * within);
         source.deliver(5).expect("it takes everything");
     });
@@ -212,7 +212,7 @@ fn a_batch_tells_what_was_ready(system: System) -> Result<(), Error> {
     let second: Subscribed<()> = pending(second);
     let Submission::Pending(third) = third? else { panic!("nothing has occurred") };
     // It has occurred, and is cancelled before its handler has run.
-    let untold = system.kernel().section(|| {
+    let untold = system.section(|| {
         data.deliver(1000).expect("it takes everything");
         third.cancel()
     });

@@ -4,8 +4,8 @@ use crate::faults;
 use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::net::{Connection, TcpService};
-use reflex::{Error, Kernel, OnFailure, Priority, Setup, SignalMode, System, log};
+use reflex::net::{Connection, ConnectionError, Session, TcpService};
+use reflex::{Error, OnFailure, Priority, Setup, SignalMode, System, log};
 
 /// Between two failures, back-off not included.
 const PERIOD: Duration = Duration::from_millis(60);
@@ -31,19 +31,41 @@ impl TcpService for Echo {
     }
 }
 
+/// What the context that fails keeps of a connection: how many bytes it has sent back.
+struct Visit(usize);
+
+impl Session<()> for Visit {
+    fn opened((): &mut (), _: &Connection) -> Option<Self> {
+        Some(Self(0))
+    }
+
+    fn received(&mut self, (): &mut (), connection: &Connection) {
+        let mut block = [0; 256];
+        while let Ok(length @ 1..) = connection.read(&mut block) {
+            connection.write(&block[..length]);
+            self.0 += length;
+        }
+    }
+
+    fn over(self, (): &mut (), _: &Connection, _: Option<ConnectionError>) {
+        log::info!("a visit of {} bytes is over", self.0);
+    }
+}
+
 /// Serves on one port for good, and on another in lives that end in five ways.
 pub(crate) fn serve(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     let steady = system.context("steady", Echo).build()?;
     system.tcp(STEADY).serve(steady)?;
     let fragile = system
-        .context_with("fragile", move |setup: Setup<'_, Echo>| {
+        .context_with("fragile", move |setup: Setup<'_, ()>| {
             let life = LIVES.fetch_add(1, Relaxed);
-            system.tcp(FRAGILE).serve(setup.context())?;
+            let listener = system.tcp(FRAGILE).serve_each::<Visit, _>(setup.context())?;
+            log::info!("cut off so far: {}", listener.cut_off());
             system.after(PERIOD).priority(Priority::HIGH).on(setup.context(), move |_, _| {
                 fail(life);
             })?;
-            Ok::<_, Error>(Echo)
+            Ok::<_, Error>(())
         })
         .backoff(Duration::from_millis(5), Duration::from_millis(20))
         .budget(BUDGET);
@@ -89,7 +111,7 @@ fn spin() -> ! {
 pub(crate) fn fail_in_section(system: System) -> Result<(), Error> {
     let context = system.context("trusted", ()).on_failure(OnFailure::Ignore).build()?;
     let signal = system.signal(SignalMode::Counter).on(context, move |(), _| {
-        system.kernel().section(|| panic!("told to panic in a section"));
+        system.section(|| panic!("told to panic in a section"));
     })?;
     signal.fire()?;
     Err(Error::Application("it was contained"))

@@ -6,7 +6,7 @@
 use crate::{done, faults};
 use core::hint::black_box;
 use core::time::Duration;
-use reflex::{Error, Kernel, Priority, SignalMode, System, log, status};
+use reflex::{Error, Priority, SignalMode, System, log, status};
 
 /// How long the healthy ones are watched, in the guest's time.
 const LONG: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ pub(crate) fn in_section(system: System) -> Result<(), Error> {
     let context = system.context("endless", ()).build()?;
     let signal = system.signal(SignalMode::Counter).on(context, move |(), _| {
         log::info!("stands still");
-        system.kernel().section(|| {
+        system.section(|| {
             loop {
                 black_box(());
             }

@@ -21,7 +21,7 @@ mod line;
 mod service;
 
 use core::time::Duration;
-use reflex::{Error, Fired, Kernel, SignalMode, System, Tick};
+use reflex::{Error, Fired, SignalMode, System, Tick};
 use service::Service;
 
 const PORT: u16 = 9;
@@ -33,7 +33,7 @@ const PERIOD: Duration = Duration::from_millis(1);
 #[reflex::main]
 fn main(system: System) -> Result<(), Error> {
     let context = system.context("steady", Service::new(system)).memory(MEMORY).build()?;
-    let pool = system.kernel().pool(context.handle())?;
+    let pool = system.pool(context)?;
     let signal = system.signal(SignalMode::Counter).on(context, Service::signalled)?;
     let connector = system
         .connector()

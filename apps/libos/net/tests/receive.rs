@@ -5,8 +5,9 @@ use common::raw::{ACK, SYN, Segment, introduce, segments, udp};
 use common::{Host, Noting};
 use proptest::prelude::*;
 use reflex_event::{Accumulation, Activation, EventSystem, Instant, Priority, Registration};
-use reflex_net::{Datagram, UdpService, UdpSocket};
+use reflex_net::{Datagram, Error, UdpService, UdpSocket};
 use reflex_testkit::{Clock, SimKernel, Trace};
+use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex};
 
 fn start() -> (Clock, Host, Trace) {
@@ -229,4 +230,29 @@ fn a_priority_of_a_connection_s_own_ends_with_it() {
     host.sent(&clock);
     let ack = open(&host, &clock, 4001, 80);
     assert_eq!(order(4001, ack, 1001), ["medium", "s received"]);
+}
+
+/// A socket that only sends needs no service: what comes to it is dropped, counted, and keeps no buffer; port 0 is
+/// any that is free.
+#[test]
+fn a_socket_that_only_sends_needs_no_service() {
+    let (clock, host, _) = start();
+    let owner = host.kernel.context((), 1 << 20);
+    let peer = SocketAddrV4::new(common::raw::PEER, 9);
+    let socket = host.net.udp(5000).send_only(owner).unwrap();
+    socket.send_to(b"words", peer).unwrap();
+    host.kernel.run_until_idle();
+    let sent = host.sent(&clock);
+    assert!(sent.iter().any(|frame| frame.ends_with(b"words")), "{sent:x?}");
+    for _ in 0..100 {
+        host.exchange(&clock, &udp(host.mac, host.address, (9, 5000), b"an answer"));
+    }
+    let counters = host.net.counters();
+    assert_eq!((counters.unwanted, counters.queue_full), (100, 0));
+    assert_eq!(host.net.udp(5000).send_only(owner).err(), Some(Error::PortInUse));
+    let ports: Vec<u16> =
+        (0..50).map(|_| host.net.udp(0).buffers(1, 100).send_only(owner).unwrap().port()).collect();
+    assert!(ports.iter().all(|port| *port >= 49152));
+    let different: std::collections::BTreeSet<_> = ports.iter().collect();
+    assert_eq!(different.len(), ports.len());
 }

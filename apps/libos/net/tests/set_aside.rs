@@ -116,7 +116,7 @@ fn a_context_that_opens_its_port_again_takes_no_more() {
     let (clock, host, service) = start();
     let wanted = settings(3, (4096, 8192), 16384);
     host.kernel.set_free(1 << 20);
-    listen(&host, service, wanted).unwrap();
+    assert_eq!(listen(&host, service, wanted).unwrap().cut_off(), 0);
     let free = host.kernel.free();
     assert!(free < 1 << 20);
     for life in 0..5 {
@@ -127,7 +127,9 @@ fn a_context_that_opens_its_port_again_takes_no_more() {
         host.kernel.run_until_idle();
         host.sent(&clock);
         assert_eq!(last.write(b"more"), Written::Refused);
-        listen(&host, service, wanted).unwrap();
+        let listener = listen(&host, service, wanted).unwrap();
         assert_eq!(host.kernel.free(), free);
+        // It is told what became of its predecessors' connections.
+        assert_eq!(listener.cut_off(), u32::from(life) + 1);
     }
 }

@@ -1,7 +1,7 @@
 //! Outgoing TCP connections.
 
 use crate::net::{Connection, TcpService};
-use crate::{Context, Error, System};
+use crate::{Context, Error, EventError, System};
 use core::net::SocketAddrV4;
 use reflex_net::TcpSettings;
 use reflex_runtime::Runtime;
@@ -28,12 +28,30 @@ impl ConnectBuilder {
     /// As [`ListenBuilder::serve`](crate::net::ListenBuilder::serve).
     pub fn serve<S: TcpService>(self, context: Context<S>) -> Result<Connector, Error> {
         let settings = TcpSettings { together: true, ..self.settings };
-        let builder = self.system.net()?.0.connector().with(settings);
-        let make = |connection| {
-            let connection = Connection(connection);
-            Ok(move |service: &mut S| connection.deliver(service))
-        };
+        Self { settings, ..self }
+            .serve_by(context, |connection| Ok(move |service: &mut S| connection.deliver(service)))
+    }
+
+    /// Has the connections told to handlers of their places, which `make` makes, as for
+    /// [`ListenBuilder::serve_by`](crate::net::ListenBuilder::serve_by).
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub fn serve_by<S: 'static, F>(
+        self,
+        context: Context<S>,
+        make: impl Fn(Connection) -> Result<F, EventError> + Send + Sync + 'static,
+    ) -> Result<Connector, Error>
+    where
+        F: Fn(&mut S) + Send + 'static,
+    {
+        let builder = self.system.net()?.0.connector().with(self.settings);
+        let make = move |connection| make(Connection(connection));
         Ok(Connector(builder.serve_by(context, make)?))
+    }
+
+    pub(super) fn system(&self) -> System {
+        self.system
     }
 }
 

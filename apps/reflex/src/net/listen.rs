@@ -25,6 +25,10 @@ impl ListenBuilder {
         self.port
     }
 
+    pub(super) fn system(&self) -> System {
+        self.system
+    }
+
     reflex_net::connection_settings!();
     reflex_net::listen_settings!();
 

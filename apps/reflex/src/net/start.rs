@@ -48,7 +48,7 @@ pub(crate) fn start(system: System) -> Result<Net, Error> {
     let (net, context) = stack(kernel, &config, nic)?;
     let told = net.clone();
     net.on_address(context, PRIORITY, move |_, address| announce(&told, address))?;
-    Ok(Net(net))
+    Ok(Net(net, kernel))
 }
 
 /// Memory in which packets are put together that come in fragments; none where there is little.

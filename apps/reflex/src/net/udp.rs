@@ -36,6 +36,17 @@ impl UdpBuilder {
         })?;
         Ok(UdpSocket(socket))
     }
+
+    /// Opens the port for sending alone, in the memory of `context`: what arrives there is dropped and counted.
+    /// Port 0 is any that is free.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve); [`NetError::NoPort`](crate::net::NetError::NoPort) when no port was found that is
+    /// free.
+    pub fn send_only<S: 'static>(self, context: Context<S>) -> Result<UdpSocket, Error> {
+        let builder = self.system.net()?.0.udp(self.port).with(self.settings);
+        Ok(UdpSocket(builder.send_only(context)?))
+    }
 }
 
 /// An open UDP port.

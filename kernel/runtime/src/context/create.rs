@@ -45,12 +45,30 @@ pub(crate) fn add_by<S: Send + 'static>(
     scheme: OwnScheme,
     state: S,
 ) -> Result<Context<S>, Error> {
-    let context = add_any(options, scheme, |pool| {
-        let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
-        let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
-        Ok(AnyState::new(NonNull::from(cell)))
-    })?;
-    Ok(Context::new(context))
+    add_any(options, scheme, |pool| place(pool, state)).map(Context::new)
+}
+
+/// [`add_by`], with a state that `make` makes of the context's handle. Until then the context has none: no
+/// handler can be registered with it.
+pub(crate) fn add_knowing<S: Send + 'static>(
+    options: ContextOptions,
+    scheme: OwnScheme,
+    make: impl FnOnce(Context<S>) -> S,
+) -> Result<Context<S>, Error> {
+    let id = add_any(options, scheme, |_| Ok(AnyState::nothing()))?;
+    let context = Context::new(id);
+    let state = make(context);
+    let (pool, _) = section(|cs| registry::state_and_pool(cs, id))?;
+    let state = place(pool, state)?;
+    section(|cs| registry::get(cs, id).map(|block| block.state.set(cs, state)))?;
+    Ok(context)
+}
+
+/// Puts a state where it stays: into its context's event memory.
+fn place<S: 'static>(pool: &'static Pool, state: S) -> Result<AnyState, Error> {
+    let state = pool.alloc(state).map_err(|_| Error::OutOfMemory)?.leak();
+    let cell = pool.alloc(StateCell::new(state)).map_err(|_| Error::OutOfMemory)?.leak();
+    Ok(AnyState::new(NonNull::from(cell)))
 }
 
 /// Makes a context without its state, which is yet to come: it is held, and down.

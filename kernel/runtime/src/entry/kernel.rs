@@ -54,6 +54,20 @@ impl Runtime {
         create::add_by(options, scheme, state)
     }
 
+    /// [`context_by`](Self::context_by), with a state that `make` makes of the context's handle. Until then the context
+    /// has none: no handler can be registered with it.
+    ///
+    /// # Errors
+    /// As [`context_by`](Self::context_by).
+    pub fn context_knowing<S: Send + 'static>(
+        self,
+        options: ContextOptions,
+        scheme: OwnScheme,
+        make: impl FnOnce(Context<S>) -> S,
+    ) -> Result<Context<S>, Error> {
+        create::add_knowing(options, scheme, make)
+    }
+
     /// Seeds the generator with 256 bits of hardware randomness. Before that,
     /// [`EventSystem::random`] panics.
     pub fn seed(self, seed: [u8; 32]) {

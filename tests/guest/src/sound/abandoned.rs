@@ -234,7 +234,7 @@ fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(
         |_, _| spin(),
         |system, _| {
             loop {
-                system.kernel().section(spin_loop);
+                system.section(spin_loop);
             }
         },
         |system, _| {

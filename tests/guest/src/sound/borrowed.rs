@@ -29,7 +29,7 @@ const BETWEEN: u32 = 300;
 mod lent {
     use core::ptr::{null_mut, slice_from_raw_parts};
     use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
-    use reflex::{Kernel, System};
+    use reflex::System;
 
     /// Where bytes are that are lent, how many, and what their sum is.
     struct Place(AtomicPtr<u8>, AtomicUsize, AtomicU64);
@@ -64,7 +64,7 @@ mod lent {
 
     /// How much is lent, and how much of it has changed since.
     pub(super) fn look(system: System) -> (u32, u32) {
-        system.kernel().section(|| {
+        system.section(|| {
             let lent = PLACES.iter().filter(|place| !place.0.load(Relaxed).is_null());
             lent.fold((0, 0), |(lent, changed), place| {
                 let bytes = slice_from_raw_parts(place.0.load(Relaxed), place.1.load(Relaxed));

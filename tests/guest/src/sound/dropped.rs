@@ -56,7 +56,7 @@ impl Place {
 
 impl Drop for Told {
     fn drop(&mut self) {
-        let running = self.system.kernel().running();
+        let running = self.system.running();
         self.at.context.store(running.map_or(u64::MAX, |id| u64::from(id.index)), Relaxed);
         let waits = self.system.sleep(Duration::from_nanos(1));
         self.at.deferred.fetch_add(waits.is_err().into(), Relaxed);
@@ -149,7 +149,7 @@ fn end(system: System, owner: Context<u32>, how: End, told: Told) -> Result<(), 
 fn captures_are_dropped_at_home(system: System) -> Result<(), Error> {
     static AT: Place = Place::new();
     let owner = supervised(system)?;
-    let pool = system.kernel().pool(owner.handle())?;
+    let pool = system.pool(owner)?;
     for round in 0..3 {
         let mut before = None;
         for how in ENDS {
@@ -171,7 +171,7 @@ fn captures_are_dropped_at_home(system: System) -> Result<(), Error> {
 #[reflex::test(group = "failures")]
 fn what_fails_when_it_is_dropped_ends_its_owner_alone(system: System) -> Result<(), Error> {
     static AT: Place = Place::new();
-    let rest = system.kernel().registered();
+    let rest = system.registered();
     for (then, reason) in [
         ((|| panic!("when dropped")) as fn(), Reason::Panic),
         ((|| spin()) as fn(), Reason::Overrun),
@@ -183,13 +183,13 @@ fn what_fails_when_it_is_dropped_ends_its_owner_alone(system: System) -> Result<
             assert_eq!(AT.drops_in(owner), 1, "{how:?}");
             let stopped = system.stopped(owner.id())?;
             assert_eq!(stopped.reason, reason, "{how:?}: {stopped:?}");
-            let pool = system.kernel().pool(owner.handle())?;
+            let pool = system.pool(owner)?;
             // The state and its cell, for which nobody has a constructor, stay.
             assert!(pool.stats().blocks <= 2, "{how:?}: {:?}", pool.stats());
         }
     }
     // Those of the contexts above that ask filters or have signals.
-    assert!(system.kernel().registered() <= rest + 8);
+    assert!(system.registered() <= rest + 8);
     Ok(())
 }
 

@@ -29,7 +29,7 @@ mod lent {
     use core::pin::Pin;
     use core::ptr::null_mut;
     use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
-    use reflex::{Kernel, System};
+    use reflex::System;
 
     /// Where what is lent is.
     static PLACES: [AtomicPtr<AtomicU64>; 64] = [const { AtomicPtr::new(null_mut()) }; 64];
@@ -90,7 +90,7 @@ mod lent {
 
     /// Looks at all that is lent.
     pub(super) fn each(system: System, mut look: impl FnMut(&AtomicU64)) {
-        system.kernel().section(|| {
+        system.section(|| {
             for place in &PLACES {
                 // SAFETY: it lives until its loan is dropped, which takes it out of here: by nobody
                 // in this section.
@@ -238,7 +238,7 @@ fn what_is_pointed_to_stays_for_ever(system: System) -> Result<(), Error> {
         fail(system, context, move || lend(&captured, || Fault::ReadNull.commit(system)))?;
         while LIVES.load(Relaxed) != life * 3 + 4 {}
         // Its memory would be used by now.
-        let pool = system.kernel().pool(context.handle())?;
+        let pool = system.pool(context)?;
         while pool.alloc([0x4343_4343_4343_4343_u64; 16]).map(PoolLeak::leak).is_ok() {}
         assert_whole(system, before + (life as usize + 1) * 3);
     }

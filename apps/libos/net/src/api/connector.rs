@@ -13,8 +13,13 @@ use reflex_event::{Context, Kernel, Owner};
 
 /// Ephemeral ports (RFC 6335, 6).
 const EPHEMERAL: core::ops::RangeInclusive<u16> = 49152..=65535;
-/// Ports tried for one connection.
-const TRIES: u16 = 64;
+/// Ports tried for one connection, or one socket.
+pub(super) const TRIES: u16 = 64;
+
+/// One of the ephemeral ports, all of which are met from a number on to 2^14 further ones.
+pub(super) fn ephemeral(number: u16) -> u16 {
+    EPHEMERAL.start() + number % (EPHEMERAL.end() - EPHEMERAL.start() + 1)
+}
 
 /// How outgoing connections are to behave; [`serve`](Self::serve) readies them.
 #[must_use = "nothing can connect before `serve`"]
@@ -146,7 +151,6 @@ impl<K: Kernel> Connector<K> {
         start: u16,
     ) -> Result<(u64, u32, Option<Events>), Error> {
         let own = self.net.address().ok_or(Error::NoAddress)?;
-        let ports = EPHEMERAL.end() - EPHEMERAL.start() + 1;
         let mut key = FlowKey {
             remote: u32::from(*peer.ip()),
             local: u32::from(own.address),
@@ -154,7 +158,7 @@ impl<K: Kernel> Connector<K> {
             local_port: 0,
         };
         for offset in 0..TRIES {
-            key.local_port = EPHEMERAL.start() + start.wrapping_add(offset) % ports;
+            key.local_port = ephemeral(start.wrapping_add(offset));
             let hash = self.net.hash().of(&key);
             // A section each.
             let opened = self.net.with(|shared| {

@@ -102,6 +102,12 @@ impl<K: Kernel> Listener<K> {
         self.look(|group| group.made)
     }
 
+    /// Connections of the context's earlier lives that were reset as it was given up, on this port and with these
+    /// settings: in all, as far as the stack has come with that.
+    pub fn cut_off(&self) -> u32 {
+        self.look(|group| group.cut_off)
+    }
+
     /// What there is to see of the group; 0 when it is not this one's any more.
     fn look(&self, look: impl FnOnce(&Group) -> u32) -> u32 {
         self.net.with(|shared| {

@@ -2,6 +2,7 @@
 //! context altogether: the frame goes from the demultiplexer's queue straight to the application's handler,
 //! which reads it in place.
 
+use crate::api::connector::{TRIES, ephemeral};
 use crate::api::service::UdpService;
 use crate::api::udp::{Datagram, UdpSocket};
 use crate::ip::header::{self, ADDRESSES, ETHERNET};
@@ -73,6 +74,36 @@ impl<K: Kernel> UdpBuilder<K> {
         kernel.guarded(|| self.open(context, make))
     }
 
+    /// Opens the port for sending alone: what arrives there is dropped and counted. Port 0 is any that is free
+    /// (RFC 6335, 6).
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve); [`Error::NoPort`] when no port was found that is free.
+    pub fn send_only<S: 'static>(
+        self,
+        context: impl Into<Context<S>>,
+    ) -> Result<UdpSocket<K>, Error> {
+        let context = context.into();
+        let drop_all = |socket: UdpSocket<K>| move |_: &mut S| socket.drop_datagrams();
+        if self.port != 0 {
+            return self.serve_by(context, drop_all);
+        }
+        let Self { net, settings, .. } = self;
+        let mut random = [0; 2];
+        net.kernel().random(&mut random);
+        let start = u16::from_ne_bytes(random);
+        for offset in 0..TRIES {
+            let port = ephemeral(start.wrapping_add(offset));
+            let opened =
+                UdpBuilder { net: net.clone(), port, settings }.serve_by(context, drop_all);
+            match opened {
+                Err(Error::PortInUse) => {}
+                opened => return opened,
+            }
+        }
+        Err(Error::NoPort)
+    }
+
     fn open<S: 'static, F>(
         self,
         context: Context<S>,
@@ -129,6 +160,22 @@ impl<K: Kernel> UdpBuilder<K> {
 }
 
 impl<K: Kernel> UdpSocket<K> {
+    /// Drops queued datagrams, which nobody wants.
+    fn drop_datagrams(&self) {
+        loop {
+            let frame = self.net.with(|shared| {
+                let record = &mut shared.sockets[self.index as usize];
+                let own = record.is_of(self.owner);
+                let frame = if own { shared.frames.pop(&mut record.queue) } else { None };
+                shared.counters.unwanted += u64::from(frame.is_some());
+                frame
+            });
+            if frame.is_none() {
+                return;
+            }
+        }
+    }
+
     /// Hands queued datagrams to `service`.
     pub(crate) fn hand_datagrams<S: UdpService<K>>(&self, service: &mut S) {
         for _ in 0..BATCH {

@@ -127,10 +127,13 @@ impl Shared {
         if record.life == self.groups[record.group as usize].life || !record.in_table() {
             return None;
         }
-        // Nobody is left to be told.
+        // Nobody is left to be told, but how many there were.
+        let cut_off = record.phase == Phase::Open && !record.told;
         record.told = true;
         let untold = core::mem::take(&mut record.notices) != 0;
-        let usual = self.groups[record.group as usize].settings.priority;
+        let group = &mut self.groups[record.group as usize];
+        group.cut_off += u32::from(cut_off);
+        let usual = group.settings.priority;
         self.untold = self.untold.saturating_sub(u32::from(untold));
         self.prioritise(index, usual);
         let record = &mut self.records[index];

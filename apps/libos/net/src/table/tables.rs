@@ -64,6 +64,8 @@ pub(crate) struct Group {
     /// Records made so far.
     pub(crate) made: u32,
     pub(crate) half_open: u32,
+    /// Connections of earlier lives that were reset when these ended.
+    pub(crate) cut_off: u32,
     /// Frames queued.
     pub(crate) queued: u32,
 }
@@ -97,6 +99,7 @@ impl Group {
             unbuilt: None,
             made: 0,
             half_open: 0,
+            cut_off: 0,
             queued: 0,
         }
     }

@@ -97,6 +97,8 @@ pub struct Counters {
     pub paths_learnt: u64,
     /// The same, because full segments were not acknowledged.
     pub paths_doubted: u64,
+    /// Datagrams dropped that came to a socket which only sends.
+    pub unwanted: u64,
     /// Datagrams sent.
     pub datagrams_sent: u64,
     /// Datagrams dropped because their destination has no route or does not answer ARP.
