@@ -50,7 +50,7 @@
 //! # Left out
 //!
 //! IPv6 but for that; datagrams that are longer than a frame, on their way out; IPv4 options, which are ignored;
-//! multicast groups; connections to the interface's own address; SYN cookies.
+//! multicast groups; connections to the interface's own address.
 #![no_std]
 #![forbid(unsafe_code)]
 

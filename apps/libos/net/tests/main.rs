@@ -5,6 +5,7 @@ mod borrowed;
 mod common;
 mod conflict;
 mod dhcp;
+mod flood;
 mod frames;
 mod hostile;
 mod judged;

@@ -71,8 +71,9 @@ macro_rules! connection_settings {
 #[macro_export]
 macro_rules! listen_settings {
     () => {
-        /// Connections that may be half open at a time; 128 unless said otherwise. Further opening
-        /// segments are dropped, and peers try again.
+        /// Connections that may be half open at a time: 128 unless said otherwise, and three quarters of all
+        /// at most. Further opening segments are answered by SYN cookies, of which nothing is kept (RFC
+        /// 4987, 3.6).
         pub fn backlog(mut self, half_open: u32) -> Self {
             self.settings.backlog = half_open;
             self

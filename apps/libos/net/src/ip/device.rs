@@ -207,7 +207,7 @@ fn permit_fragments(packet: &mut [u8], identification: u16) {
 /// Fills in the checksums smoltcp left zero. Says whether the packet is a segment with the last byte of its
 /// socket's: smoltcp pushes that one, and no other.
 #[inline]
-fn finish(packet: &mut [u8]) -> bool {
+pub(crate) fn finish(packet: &mut [u8]) -> bool {
     // smoltcp sends no IPv4 options.
     let Some((header, payload)) = packet.split_first_chunk_mut::<20>() else { return false };
     let sum = Sum::ZERO.bytes(&header[..]).finish();

@@ -61,6 +61,8 @@ pub(crate) struct Engine {
     pub(crate) watch: Watch,
     /// Our addresses, as classifying frames wants them.
     pub(crate) station: Station,
+    /// Openings were answered, of which the device has not been told.
+    pub(crate) answered: bool,
     /// Transmit buffers that were free at the run's begin, less those used since.
     pub(crate) room: usize,
     /// Frames sent since the device was last told, of at most this priority.
@@ -140,6 +142,7 @@ impl Engine {
                 attached: None,
                 hears_dhcp: false,
             },
+            answered: false,
             room: 0,
             unflushed: None,
             tally: Tally::default(),

@@ -41,6 +41,14 @@ impl<'f> Segment<'f> {
         }
     }
 
+    /// The segment in a classified frame, if its checksum is right.
+    #[inline]
+    pub(crate) fn of(frame: &'f Frame) -> Option<Self> {
+        let (packet, payload) = header::packet(frame)?;
+        let right = payload.len() >= 20 && header::is_intact(packet, payload);
+        right.then(|| Self::new(packet, payload))
+    }
+
     /// Its text.
     pub(crate) fn text(&self) -> &'f [u8] {
         &self.packet[self.headers..]
@@ -113,15 +121,13 @@ impl Engine {
         hop: Option<[u8; 6]>,
         now: Time,
     ) -> bool {
-        let Some((packet, payload)) = header::packet(frame) else { return false };
-        if payload.len() < 20 || !header::is_intact(packet, payload) {
+        let Some(segment) = Segment::of(frame) else {
             self.tally.bad_checksum += 1;
             return false;
-        }
-        let segment = Segment::new(packet, payload);
+        };
         let before = Heard::of(endpoint);
         let acknowledged = segment.acknowledgement.wrapping_sub(endpoint.acknowledged) as usize;
-        let text = packet.len() - segment.headers;
+        let text = segment.packet.len() - segment.headers;
         let in_order = before.state == State::Established
             && segment.flags == header::ACK
             && segment.sequence == endpoint.expected
@@ -133,7 +139,7 @@ impl Engine {
         if !in_order {
             return self.judge(&segment, before, endpoint, (hop, now));
         }
-        self.ingress(packet, hop, Some(&mut endpoint.sockets), now);
+        self.ingress(segment.packet, hop, Some(&mut endpoint.sockets), now);
         endpoint.note_text(before);
         endpoint.window = segment.window;
         false

@@ -6,6 +6,8 @@
 
 pub(crate) mod arrival;
 pub(crate) mod bare;
+pub(crate) mod cookie;
+pub(crate) mod half_open;
 pub(crate) mod limits;
 pub(crate) mod patience;
 pub(crate) mod play;

@@ -3,10 +3,12 @@
 //! No heap is touched once a record has been made; records are made up to the owner's limit
 //! and then recycled: first those that are free, then, when all have been made, the oldest in
 //! TIME-WAIT. When there is none, the segment is dropped and counted, and the peer will
-//! try again: a reset would tell it that nobody listens.
+//! try again: a reset would tell it that nobody listens. When too many are half open, openings are answered by
+//! cookies, of which nothing is kept (`ip/tcp/cookie.rs`), and the acknowledgements of these come here, too.
 
 use crate::ip::endpoint::Endpoint;
 use crate::ip::header;
+use crate::ip::tcp::cookie::{Remembered, UNIT};
 use crate::ip::time::time;
 use crate::path::classify::{Class, classify};
 use crate::path::stack::Stack;
@@ -17,7 +19,8 @@ use crate::table::tables::{Register, Shared};
 use crate::types::error::Error;
 use crate::types::settings::TcpSettings;
 use alloc::sync::Arc;
-use reflex_event::{Accumulation, EventId, Kernel, Registration};
+use core::time::Duration;
+use reflex_event::{Accumulation, EventId, Instant, Kernel, Registration};
 use reflex_hil::Frame;
 use reflex_memory::{Lent, Pool};
 
@@ -43,9 +46,20 @@ enum Place {
     Refused,
 }
 
+/// An opening segment, or what completes one, with its group, its connection, and the hash of that.
+type Opening = (u32, (FlowKey, u32), Frame);
+
 impl<K: Kernel> Stack<K> {
     /// Serves opening segments of a listener.
     pub(crate) fn openings(&mut self, group: u32) {
+        self.serve_openings(group);
+        if core::mem::take(&mut self.engine.answered) {
+            self.engine.transmit.flush();
+        }
+        self.settle_rest();
+    }
+
+    fn serve_openings(&mut self, group: u32) {
         for _ in 0..BATCH {
             let frame = self.net.with(|shared| {
                 let group = &mut shared.groups[group as usize];
@@ -65,7 +79,7 @@ impl<K: Kernel> Stack<K> {
 
     fn opening(&mut self, group: u32, frame: Frame) {
         // It was classified before; the interface may have got another address since.
-        let Ok(Class::Tcp { key, .. }) = classify(&frame, &self.engine.station) else {
+        let Ok(Class::Tcp { key, flags }) = classify(&frame, &self.engine.station) else {
             return;
         };
         let hash = self.hash.of(&key);
@@ -87,12 +101,53 @@ impl<K: Kernel> Stack<K> {
                 return;
             }
         }
+        let now = self.net.kernel().now();
+        let place = (group, (key, hash), frame);
+        if flags & header::SYN != 0 {
+            self.serve_unknown(place, now);
+        } else if self.net.with(|shared| shared.expects_cookies(group, now))
+            && let Some(what) = self.engine.redeem(&place.2, now)
+        {
+            self.net.with(|shared| shared.counters.cookies_redeemed += 1);
+            if let Some(index) = self.find_place(group) {
+                self.listen(index, place, Some(what));
+            }
+        } else {
+            self.engine.look_for_room();
+            self.engine.unmatched(&place.2, now);
+            self.engine.answered = true;
+        }
+    }
+
+    /// Serves an opening: it has a place, or is answered by a cookie.
+    fn serve_unknown(&mut self, place: Opening, now: Instant) {
+        let (group, _, frame) = &place;
+        let later = self.net.with(|shared| shared.later(*group, now));
+        match later {
+            Some(window) => {
+                let answered = self.engine.answer_by_cookie(frame, window, now);
+                self.engine.answered |= answered;
+                self.net.with(|shared| shared.counters.cookies_sent += u64::from(answered));
+            }
+            None => {
+                if let Some(index) = self.find_place(*group) {
+                    self.listen(index, place, None);
+                }
+            }
+        }
+    }
+
+    /// A record of the group's for one more connection, ready for it. `None`: there is none, which was counted.
+    fn find_place(&mut self, group: u32) -> Option<u32> {
         let index = match self.net.with(|shared| shared.place(group)) {
-            Place::Refused => return,
+            Place::Refused => return None,
             Place::Record(index) => index,
             Place::TimeWait => match self.net.take_oldest_time_wait(group) {
                 Some(index) => index,
-                None => return self.net.with(|shared| shared.counters.limit_reached += 1),
+                None => {
+                    self.net.with(|shared| shared.counters.limit_reached += 1);
+                    return None;
+                }
             },
             Place::Make => match self.net.make(group) {
                 Ok(index) => index,
@@ -102,18 +157,26 @@ impl<K: Kernel> Stack<K> {
                 },
             },
         };
-        let Ok(index) = self.net.ready(group, index) else { return self.refuse() };
-        self.listen(group, index, (key, hash), frame);
+        match self.net.ready(group, index) {
+            Ok(index) => Some(index),
+            Err(_) => self.refuse(),
+        }
     }
 
     /// There is no memory for one more connection: the peer will try again. The kernel tells the
     /// owner.
-    fn refuse(&mut self) {
+    fn refuse(&mut self) -> Option<u32> {
         self.net.with(|shared| shared.counters.no_memory += 1);
+        None
     }
 
-    /// Has the record's socket listen, and hears the opening segment.
-    fn listen(&mut self, group: u32, index: u32, (key, hash): (FlowKey, u32), frame: Frame) {
+    /// Has the record's socket listen, and hears the opening segment, or the one that completes what is remembered.
+    fn listen(
+        &mut self,
+        index: u32,
+        (group, (key, hash), frame): Opening,
+        what: Option<Remembered>,
+    ) {
         let taken = self.net.with(|shared| {
             let settings = shared.groups[group as usize].settings;
             Some((shared.records[index].endpoint.take()?, settings))
@@ -122,6 +185,10 @@ impl<K: Kernel> Stack<K> {
         self.engine.recycle(&mut endpoint, &settings, time(self.net.kernel().now()));
         // Fails on port 0 only, which no listener has.
         let _ = endpoint.socket().listen(key.local_port);
+        if let Some(what) = what {
+            let now = self.net.kernel().now();
+            self.engine.play_opening(&mut endpoint, &frame, what, now);
+        }
         let mut frame = Some(frame);
         let queued = self.net.with(|shared| {
             shared.records[index].endpoint = Some(endpoint);
@@ -156,13 +223,29 @@ impl Shared {
         may
     }
 
+    /// Whether an opening is to be answered by a cookie, for too many connections are half open: with which window.
+    fn later(&mut self, group: u32, now: Instant) -> Option<u16> {
+        let owner = &mut self.groups[group as usize];
+        let all_made = owner.made >= owner.settings.connections && owner.unbuilt.is_none();
+        let full = all_made && owner.free.front().is_none() && owner.time_wait.front().is_none();
+        if owner.half_open < owner.half_open_limit() || full || !owner.listening {
+            return None;
+        }
+        owner.cookies_until = Some(now + Duration::from_secs(2 * UNIT));
+        self.counters.backlog_full += 1;
+        Some(owner.settings.receive_buffer.min(u16::MAX.into()) as u16)
+    }
+
+    /// Whether cookies are out that are still good.
+    fn expects_cookies(&mut self, group: u32, now: Instant) -> bool {
+        let until = &mut self.groups[group as usize].cookies_until;
+        *until = until.filter(|until| now < *until);
+        until.is_some()
+    }
+
     fn place(&mut self, group: u32) -> Place {
         let owner = &self.groups[group as usize];
         if !owner.listening {
-            return Place::Refused;
-        }
-        if owner.half_open >= owner.settings.backlog {
-            self.counters.backlog_full += 1;
             return Place::Refused;
         }
         let all_made = owner.made >= owner.settings.connections && owner.unbuilt.is_none();

@@ -248,7 +248,17 @@ impl Shared {
                 };
             }
         }
-        if opening { self.opening(frame, key.local_port) } else { self.other(frame) }
+        let kind = flags & (header::SYN | header::ACK | header::RST);
+        if opening || kind == header::ACK && self.has_answered_by_cookies(key.local_port) {
+            return self.opening(frame, key.local_port);
+        }
+        self.other(frame)
+    }
+
+    /// Whether an acknowledgement for nobody may be that of an opening that was answered by a cookie.
+    fn has_answered_by_cookies(&self, port: u16) -> bool {
+        let group = self.ports.get(port).and_then(|group| self.groups.get(group as usize));
+        group.is_some_and(|group| group.cookies_until.is_some())
     }
 
     fn opening(&mut self, frame: &mut Option<Frame>, port: u16) -> Verdict {

@@ -22,7 +22,7 @@ use crate::types::settings::{InterfaceAddress, TcpSettings};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use reflex_event::{EventId, Owner, Priority};
+use reflex_event::{EventId, Instant, Owner, Priority};
 use reflex_hil::{AttachedProtocol, Frame};
 use reflex_memory::Pool;
 
@@ -66,6 +66,8 @@ pub(crate) struct Group {
     pub(crate) half_open: u32,
     /// Connections of earlier lives that were reset when these ended.
     pub(crate) cut_off: u32,
+    /// Openings have been answered by cookies: until then their acknowledgements may come.
+    pub(crate) cookies_until: Option<Instant>,
     /// Frames queued.
     pub(crate) queued: u32,
 }
@@ -100,8 +102,15 @@ impl Group {
             made: 0,
             half_open: 0,
             cut_off: 0,
+            cookies_until: None,
             queued: 0,
         }
+    }
+
+    /// How many may be half open: a quarter of the places is for peers that have proved to be there.
+    pub(crate) fn half_open_limit(&self) -> u32 {
+        let places = self.settings.connections;
+        self.settings.backlog.min(places - places / 4)
     }
 
     /// Whether it is that owner's: a handle of an earlier life is none of a later one's, even when the

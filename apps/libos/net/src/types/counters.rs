@@ -56,8 +56,12 @@ pub struct Counters {
     pub ended: u64,
     /// Connections that failed.
     pub failed: u64,
-    /// Opening segments dropped because too many connections were half open.
+    /// Opening segments that found too many connections half open, and were to be answered by a cookie.
     pub backlog_full: u64,
+    /// Cookies sent.
+    pub cookies_sent: u64,
+    /// Acknowledgements of cookies.
+    pub cookies_redeemed: u64,
     /// Opening segments dropped because the listener's connections were all in use.
     pub limit_reached: u64,
     /// Opening segments dropped because the owner's memory or a kernel table was exhausted.

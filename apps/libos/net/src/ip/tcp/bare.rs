@@ -1,6 +1,5 @@
 //! Segments without text, and their headers: made here when no socket makes them.
 
-use crate::ip::checksum::Sum;
 use crate::ip::header::{ADDRESSES, TCP};
 
 /// Length of the headers: IPv4's and TCP's, without options.
@@ -21,7 +20,7 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    /// The IPv4 packet, with the header's checksum and without TCP's, which smoltcp does not look at.
+    /// The IPv4 packet without checksums, which smoltcp does not look at.
     pub(crate) fn packet(&self) -> [u8; HEADERS] {
         self.packet_before(0)
     }
@@ -43,8 +42,6 @@ impl Bare {
         packet[28..32].copy_from_slice(&self.acknowledgement.to_be_bytes());
         packet[32..34].copy_from_slice(&[0x50, self.flags]);
         packet[34..36].copy_from_slice(&self.window.to_be_bytes());
-        let sum = Sum::ZERO.bytes(&packet[..20]).finish();
-        packet[10..12].copy_from_slice(&sum);
         packet
     }
 }

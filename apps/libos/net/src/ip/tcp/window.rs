@@ -48,7 +48,7 @@ pub(crate) fn mss(options: &[u8]) -> u16 {
 }
 
 /// The value of an option of this kind, if it is there and whole (RFC 9293, 3.1).
-fn option(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
+pub(crate) fn option(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
     loop {
         match *options {
             [0, ..] | [] => return None,
