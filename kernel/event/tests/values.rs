@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use reflex_event::{
-    Activation, Core, EventId, Executor, Executors, Instant, Latency, Limits, NameSet,
+    Activation, ContextId, Core, EventId, Executor, Executors, Instant, Latency, Limits, NameSet,
     OverflowPolicy, Policy, Priority, Registration, Trouble,
 };
 use std::time::Duration;
@@ -36,6 +36,15 @@ proptest! {
         prop_assert_eq!(EventId::from_word(name.into_word()), name);
         let (low, high) = (name.into_word() as u32, (name.into_word() >> 32) as u32);
         prop_assert_eq!((low, high), (index, generation));
+    }
+
+    /// So does a context's: its place, and 48 bits of its generation.
+    #[test]
+    fn names_of_contexts_fit_a_word(index in any::<u16>(), generation in 0..1_u64 << 48) {
+        let name = ContextId::new(index, generation);
+        prop_assert_eq!((name.index, name.generation()), (index, generation));
+        prop_assert_eq!(name.into_word(), generation << 16 | u64::from(index));
+        prop_assert_eq!(ContextId::from_word(name.into_word()), name);
     }
 
     /// Sets have what was put into them, however often, and nothing else.

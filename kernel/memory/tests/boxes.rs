@@ -114,6 +114,16 @@ fn a_forgotten_value_gives_its_block_back_undropped() {
     assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (0, 0));
 }
 
+/// What somebody may point to is neither dropped nor given to another.
+#[test]
+fn a_value_that_is_left_keeps_its_block() {
+    let pool = objects();
+    let (value, count) = tally();
+    let boxed: LentDyn<Tally> = pool.alloc(value).unwrap().unsize(|value| value);
+    boxed.leave();
+    assert_eq!((count.load(Ordering::Relaxed), pool.stats().blocks), (0, 1));
+}
+
 #[test]
 fn a_view_of_a_part_drops_the_whole() {
     let pool = objects();

@@ -18,6 +18,7 @@ proptest! {
     ) {
         let exposed = Exposed::new(bytes().bytes(length).unwrap());
         let mut model = vec![0; length];
+        prop_assert_eq!((exposed.len(), exposed.is_empty()), (length, length == 0));
         exposed.write(0, &model).unwrap();
         for (write, offset, count, value) in steps {
             let fits = offset + count <= length;
