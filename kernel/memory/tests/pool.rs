@@ -206,6 +206,9 @@ fn alignment_is_given_or_refused() {
     assert_eq!((&raw const *second).addr() % 1024, 0);
     assert!(first.0.iter().all(|&byte| byte == 1));
 
+    let just = pool(16 * 1024, 1024, 64, Content::Objects).unwrap();
+    assert!(just.alloc(Wide([1; 1024])).is_ok() && just.alloc(Empty).is_ok());
+
     let skewed = pool(16 * 1024, 512, 64, Content::Objects).unwrap();
     assert_eq!(skewed.alloc(Wide([1; 1024])).unwrap_err().error, Error::Alignment);
     assert_eq!(skewed.alloc(Empty).unwrap_err().error, Error::Alignment);

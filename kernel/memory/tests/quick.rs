@@ -131,8 +131,9 @@ fn refusals_are_told_to_the_owner() {
     let (pool, counting) = counted();
     let told = || std::mem::take(&mut *counting.refused.lock().unwrap());
     assert!(pool.bytes(64 * 33).is_err());
-    assert_eq!(told(), [], "it has no owner");
+    assert_eq!((told(), pool.owner()), (vec![], None));
     pool.set_owner(7);
+    assert_eq!(pool.owner(), Some(7));
     let held = pool.bytes(64).unwrap();
     assert_eq!(told(), []);
     assert_eq!(pool.bytes(64 * 33).unwrap_err(), Error::TooLarge);
