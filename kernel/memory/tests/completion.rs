@@ -47,6 +47,18 @@ proptest! {
     }
 }
 
+#[test]
+fn entries_of_two_words_come_as_they_were() {
+    let mut ring = CompletionRing::<[u64; 2], 4>::new();
+    let (mut producer, reader) = ring.split();
+    for entry in [[1, 2], [3, 4], [u64::MAX, 0], [0, 5]] {
+        producer.push(entry).unwrap();
+    }
+    let mut into = [None; 5];
+    assert_eq!(reader.take(&mut into), 4);
+    assert_eq!(into, [Some([1, 2]), Some([3, 4]), Some([u64::MAX, 0]), Some([0, 5]), None]);
+}
+
 /// Takes until all is over; everything it took, in order.
 fn read(reader: Reader<'_, [u64; 2]>, batch: usize, over: &AtomicBool) -> Vec<u64> {
     let mut taken = Vec::new();
