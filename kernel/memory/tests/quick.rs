@@ -151,6 +151,25 @@ fn refusals_are_told_to_the_owner() {
     drop(held);
 }
 
+/// A block that was just given stays where it is when it is set aside for others, also in part.
+#[test]
+fn what_is_set_aside_is_not_taken_in_a_hurry() {
+    let (pool, _) = counted();
+    for granules in [1, 2, 4, 8] {
+        let bytes = granules * 64;
+        drop(pool.bytes(bytes).unwrap());
+        let most = 32 * 64 - bytes;
+        pool.reserve(most + 64).unwrap();
+        // SAFETY: this test is the pool's owner; nothing is reclaimed.
+        let own = unsafe { Own::new(pool) };
+        assert_eq!(pool.bytes(bytes).unwrap_err(), Error::Exhausted, "{granules} granules");
+        assert!(own.bytes(bytes).is_err(), "{granules} granules");
+        pool.unreserve(64);
+        assert!(pool.bytes(bytes).is_ok() && own.bytes(bytes).is_ok(), "{granules} granules");
+        pool.unreserve(most);
+    }
+}
+
 /// All there is can be set aside, and not a byte more.
 #[test]
 fn all_there_is_can_be_set_aside() {

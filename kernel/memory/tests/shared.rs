@@ -26,7 +26,9 @@ fn the_last_share_drops_the_value_and_gives_its_block_back() {
     let drops = Arc::new(AtomicUsize::new(0));
     let first = Shared::new(pool, Tally(drops.clone())).unwrap_or_else(|_| panic!("room"));
     let second = first.clone();
-    assert!(first.same(&second));
+    let other = Shared::new(pool, Tally(Arc::default())).unwrap_or_else(|_| panic!("room"));
+    assert!(first.same(&second) && !first.same(&other));
+    drop(other);
     drop(first);
     assert_eq!((drops.load(Ordering::Relaxed), pool.stats().blocks), (0, 1));
     drop(second);
