@@ -126,7 +126,14 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "reflex-fuzz",
         Kind::Host,
-        &["reflex-dhcp", "reflex-event", "reflex-rdma-engine", "reflex-rdma-wire"],
+        &[
+            "reflex-dhcp",
+            "reflex-event",
+            "reflex-hil",
+            "reflex-net",
+            "reflex-rdma-engine",
+            "reflex-rdma-wire",
+        ],
     ),
 ];
 

@@ -4,7 +4,7 @@
 use crate::guest::{Guest, machine, tap};
 use crate::http::assert_serves;
 use crate::steady::Session;
-use crate::tools::seed;
+use crate::tools::{seed, times};
 use crate::wire::{Ends, IPV4, TRANSPORT, Wire, patched};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -128,6 +128,7 @@ fn clients_are_served_through_a_storm_of_malformed_frames() {
     let mut wire = Wire::open(tap.name()).expect("a user who may make a tap may write on it");
     let mut guest = Guest::start(machine("httpd").network(Network::Tap(tap)));
     let server = guest.endpoint(Protocol::Tcp, 80);
+    let count = times(5_000, 1_000_000);
     let (over, served) = (AtomicBool::new(false), AtomicU64::new(0));
     let sent = thread::scope(|scope| {
         // Also when something below fails: the clients are waited for.
@@ -139,10 +140,10 @@ fn clients_are_served_through_a_storm_of_malformed_frames() {
             }
         });
         let wrong = (0..3).flat_map(|_| malformed(ends, 80));
-        let noise = (0..5_000).map(|_| noise(&mut random, ends, 80));
-        let mut sent = 0;
+        let noise = (0..count).map(|_| noise(&mut random, ends, 80));
+        let mut sent = 0u64;
         for (number, frame) in wrong.chain(noise).enumerate() {
-            sent += usize::from(wire.send(&frame));
+            sent += u64::from(wire.send(&frame));
             // Not more at once than the wire holds; the next answer comes behind them all.
             if number % PACE == PACE - 1 {
                 let before = served.load(Relaxed);
@@ -155,7 +156,7 @@ fn clients_are_served_through_a_storm_of_malformed_frames() {
         clients.join().expect("clients are served");
         sent
     });
-    assert!(sent > 5_000, "only {sent} frames went out");
+    assert!(sent > count, "only {sent} frames went out");
     assert_serves(server);
     guest.stop();
 }

@@ -2,7 +2,7 @@
 
 use crate::guest::{Guest, machine, tap, user};
 use crate::http::assert_serves;
-use crate::tools::{figure, run};
+use crate::tools::{figure, run, times};
 use reflex_qemu::machine::{Model, Network};
 use reflex_qemu::protocol::Protocol;
 use std::net::SocketAddr;
@@ -65,8 +65,11 @@ fn many_short_connections_over_a_tap() {
     let mut guest = Guest::start(machine("httpd").network(Network::Tap(tap)));
     let server = guest.endpoint(Protocol::Tcp, 80);
     let url = format!("http://{server}/");
-    let report = run("ab", &["-q", "-s", PATIENT, "-n", "5000", "-c", "20", &url], LIMIT);
-    assert_eq!(figure(&report, "Complete requests:"), Some(5_000), "{report}");
+    let count = times(5_000, 200_000);
+    let number = count.to_string();
+    let limit = LIMIT + Duration::from_millis(5 * count);
+    let report = run("ab", &["-q", "-s", PATIENT, "-n", &number, "-c", "20", &url], limit);
+    assert_eq!(figure(&report, "Complete requests:"), Some(count), "{report}");
     assert_eq!(figure(&report, "Failed requests:"), Some(0), "{report}");
     guest.stop();
 }

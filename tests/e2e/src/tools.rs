@@ -87,3 +87,10 @@ pub(crate) fn seed() -> u64 {
     println!("seed {seed} (repeat with REFLEX_SEED={seed})");
     seed
 }
+
+/// How often something is done: `usually`, or with `REFLEX_WHOLE=1` as often as it takes to be sure, which
+/// takes minutes.
+pub(crate) fn times(usually: u64, whole: u64) -> u64 {
+    let is_whole = std::env::var("REFLEX_WHOLE").is_ok_and(|given| given == "1");
+    if is_whole { whole } else { usually }
+}

@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod borrowed;
+mod churn;
 mod common;
 mod conflict;
 mod dhcp;

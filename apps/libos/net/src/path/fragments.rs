@@ -37,6 +37,7 @@ impl<K: Kernel> Stack<K> {
         while let Some(first) = self.reassembly.give_up(now) {
             if let Some(first) = first {
                 self.time_exceeded(&first, now);
+                self.engine.transmit.flush();
             }
         }
         self.count_packets();
