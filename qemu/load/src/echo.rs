@@ -1,207 +1,48 @@
 //! The echo load generator: each connection keeps one message in flight and checks that it
 //! comes back as it was sent.
-//!
-//! One thread with an edge-triggered poll. A connection has nothing to read but the answer it
-//! waits for, so one read an event is enough: whatever comes later is a new edge.
 
-use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use anyhow::Result;
 
-use super::{Measured, percentile};
+use super::Measured;
+use super::client::{Answer, Client, Dialogue};
 
 /// Bytes of a message.
 pub const MESSAGE: usize = 64;
-
-/// Connections opened at a time, well under any accept backlog.
-const OPENING: usize = 64;
-const OPENING_LIMIT: Duration = Duration::from_secs(30);
 
 /// Opens `connections` connections, then exchanges messages on all of them for `duration`.
 ///
 /// A failure is a connection that did not open, was closed, answered wrongly or did not answer
 /// at all.
 pub fn run(address: SocketAddr, connections: u32, duration: Duration) -> Result<Measured> {
-    let mut client = Client::new(address)?;
+    let mut client = Client::new(Echo, address)?;
     client.open(connections as usize)?;
     let start = Instant::now();
     client.exchange(|_| start.elapsed() >= duration)
 }
 
-struct Connection {
-    stream: TcpStream,
-    state: State,
-    /// Round trips done; part of the next message, so that a stale answer is seen.
-    answered: u64,
-    received: usize,
-    answer: [u8; MESSAGE],
-    sent: Instant,
-}
+struct Echo;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Opening,
-    Open,
-    Failed,
-}
+impl Dialogue for Echo {
+    const ONCE: bool = false;
 
-struct Client {
-    address: SocketAddr,
-    poll: Poll,
-    events: Events,
-    connections: Vec<Connection>,
-    latencies_us: Vec<u32>,
-}
-
-impl Client {
-    fn new(address: SocketAddr) -> Result<Self> {
-        Ok(Self {
-            address,
-            poll: Poll::new()?,
-            events: Events::with_capacity(1024),
-            connections: Vec::new(),
-            latencies_us: Vec::new(),
-        })
+    fn ask(&self, connection: usize, round: u64, question: &mut Vec<u8>) {
+        question.extend_from_slice(&message(connection, round));
     }
 
-    fn open(&mut self, wanted: usize) -> Result<()> {
-        let deadline = Instant::now() + OPENING_LIMIT;
-        loop {
-            let opening = self.connections.iter().filter(|c| c.state == State::Opening).count();
-            if self.connections.len() == wanted && opening == 0 {
-                return Ok(());
-            }
-            let more = (wanted - self.connections.len()).min(OPENING - opening);
-            for _ in 0..more {
-                self.start()?;
-            }
-            if Instant::now() >= deadline {
-                bail!("{opening} of {wanted} connections did not open in {OPENING_LIMIT:?}");
-            }
-            self.poll.poll(&mut self.events, Some(Duration::from_millis(100)))?;
-            for event in &self.events {
-                let connection = &mut self.connections[event.token().0];
-                if connection.state != State::Opening || !event.is_writable() {
-                    continue;
-                }
-                let refused = connection.stream.take_error()?.is_some();
-                // Writable without a peer is a false alarm that mio allows.
-                if refused || connection.stream.peer_addr().is_ok() {
-                    connection.state = if refused { State::Failed } else { State::Open };
-                }
-            }
+    fn judge(&self, connection: usize, round: u64, answer: &[u8]) -> Answer {
+        match answer.len() {
+            ..MESSAGE => Answer::Part,
+            _ if answer == message(connection, round) => Answer::Whole,
+            _ => Answer::Wrong,
         }
-    }
-
-    fn start(&mut self) -> Result<()> {
-        let mut stream = TcpStream::connect(self.address).context("a socket for the client")?;
-        // On a connecting socket this can only fail for want of a socket at all.
-        stream.set_nodelay(true)?;
-        let token = Token(self.connections.len());
-        self.poll.registry().register(
-            &mut stream,
-            token,
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
-        self.connections.push(Connection {
-            stream,
-            state: State::Opening,
-            answered: 0,
-            received: 0,
-            answer: [0; MESSAGE],
-            sent: Instant::now(),
-        });
-        Ok(())
-    }
-
-    /// Exchanges messages until it is enough.
-    fn exchange(&mut self, enough: impl Fn(&[Connection]) -> bool) -> Result<Measured> {
-        let start = Instant::now();
-        for (index, connection) in self.connections.iter_mut().enumerate() {
-            // From here on only answers matter.
-            self.poll.registry().reregister(
-                &mut connection.stream,
-                Token(index),
-                Interest::READABLE,
-            )?;
-            connection.send(index);
-        }
-        while !enough(&self.connections) {
-            self.poll.poll(&mut self.events, Some(Duration::from_millis(10)))?;
-            for event in &self.events {
-                let index = event.token().0;
-                if let Some(latency) = self.connections[index].receive(index) {
-                    self.latencies_us.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
-                }
-            }
-        }
-        self.report(start.elapsed())
-    }
-
-    fn report(&mut self, elapsed: Duration) -> Result<Measured> {
-        self.latencies_us.sort_unstable();
-        let failed = |c: &&Connection| c.state != State::Open || c.answered == 0;
-        let failures = self.connections.iter().filter(failed).count();
-        let (Some(median), Some(percentile_99)) =
-            (percentile(&self.latencies_us, 50), percentile(&self.latencies_us, 99))
-        else {
-            bail!("no message was answered on any of {} connections", self.connections.len());
-        };
-        Ok(Measured {
-            per_second: self.latencies_us.len() as f64 / elapsed.as_secs_f64(),
-            operations: self.latencies_us.len() as u64,
-            failures: failures as u64,
-            median_us: f64::from(median),
-            mean_us: self.latencies_us.iter().map(|&us| f64::from(us)).sum::<f64>()
-                / self.latencies_us.len() as f64,
-            percentile_99_us: f64::from(percentile_99),
-        })
     }
 }
 
-impl Connection {
-    fn send(&mut self, index: usize) {
-        if self.state != State::Open {
-            return;
-        }
-        self.sent = Instant::now();
-        // The socket's buffer is empty whenever a message is due: it always takes one whole.
-        if !matches!(self.stream.write(&message(index, self.answered)), Ok(MESSAGE)) {
-            self.state = State::Failed;
-        }
-    }
-
-    /// Takes what has come; a complete answer gives the round trip's time and sends the next.
-    fn receive(&mut self, index: usize) -> Option<Duration> {
-        if self.state != State::Open {
-            return None;
-        }
-        match self.stream.read(&mut self.answer[self.received..]) {
-            Ok(0) => self.state = State::Failed,
-            Ok(count) => self.received += count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => self.state = State::Failed,
-        }
-        if self.received < MESSAGE || self.state == State::Failed {
-            return None;
-        }
-        let latency = self.sent.elapsed();
-        if self.answer != message(index, self.answered) {
-            self.state = State::Failed;
-            return None;
-        }
-        self.received = 0;
-        self.answered += 1;
-        self.send(index);
-        Some(latency)
-    }
-}
-
-/// The message of this connection and round: no two in a run are equal.
+/// The message of this connection and round, which is part of it, so that a stale answer is seen: no two in a
+/// run are equal.
 fn message(connection: usize, round: u64) -> [u8; MESSAGE] {
     let mut message = [b'.'; MESSAGE];
     message[..8].copy_from_slice(&(connection as u64).to_le_bytes());
@@ -212,6 +53,8 @@ fn message(connection: usize, round: u64) -> [u8; MESSAGE] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Progress;
+    use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream as Blocking};
     use std::thread;
 
@@ -219,19 +62,15 @@ mod tests {
     fn measure(
         address: SocketAddr,
         connections: usize,
-        enough: fn(&[Connection]) -> bool,
+        enough: fn(&Progress) -> bool,
     ) -> Result<Measured> {
-        let mut client = Client::new(address)?;
+        let mut client = Client::new(Echo, address)?;
         client.open(connections)?;
         let deadline = Instant::now() + Duration::from_secs(120);
-        client.exchange(|connections| {
+        client.exchange(|client| {
             assert!(Instant::now() < deadline, "a connection waits in vain");
-            enough(connections)
+            enough(&client.progress())
         })
-    }
-
-    fn all_failed(connections: &[Connection]) -> bool {
-        connections.iter().all(|one| one.state == State::Failed)
     }
 
     /// A server on loopback that runs `serve` for each connection; it lives as long as the test.
@@ -253,7 +92,7 @@ mod tests {
             // Ends with the client.
             let _ = std::io::copy(&mut reader, &mut stream);
         });
-        let measured = measure(address, 20, |all| all.iter().all(|one| one.answered >= 2)).unwrap();
+        let measured = measure(address, 20, |all| all.least >= 2).unwrap();
         assert_eq!(measured.failures, 0);
         assert!(measured.operations >= 40);
         assert!(measured.median_us <= measured.percentile_99_us);
@@ -272,14 +111,14 @@ mod tests {
                 let _ = stream.write_all(&message);
             }
         });
-        let measured = measure(address, 3, all_failed).unwrap();
+        let measured = measure(address, 3, |all| all.failed == 3).unwrap();
         assert_eq!((measured.operations, measured.failures), (3, 3));
     }
 
     #[test]
     fn closed_and_silent_connections_are_failures() {
         let address = server(drop);
-        assert!(measure(address, 2, all_failed).is_err());
+        assert!(measure(address, 2, |all| all.failed == 2).is_err());
         // Only the client's first connection is answered.
         let address = server(|mut stream| {
             let mut message = [0; MESSAGE];
@@ -289,7 +128,7 @@ mod tests {
                 }
             }
         });
-        let measured = measure(address, 4, |all| all[0].answered > 0).unwrap();
+        let measured = measure(address, 4, |all| all.most > 0).unwrap();
         assert!(measured.operations > 0);
         assert_eq!(measured.failures, 3);
     }

@@ -1,7 +1,9 @@
 //! Load generators of the benchmarks, apart from the command so that they can be compiled for speed: the
 //! client must not be what is measured.
 
+mod client;
 pub mod echo;
+pub mod http;
 
 /// One run of a load generator against one guest.
 #[derive(Clone, Debug, PartialEq)]

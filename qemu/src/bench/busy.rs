@@ -11,22 +11,79 @@
 //! peer reports nanoseconds, each an instruction at shift 0. The figure is the difference
 //! between a report before the load and one after it, over the operations in between.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::figure::Figure;
+use super::figure::{Figure, Goal};
 use super::load::{self, Plan};
-use super::subject::{Booted, Service, Settings, Subject};
+use super::subject::{Booted, PAGE, Service, Settings, Subject};
 use super::{Report, subject};
 use crate::machine::Icount;
 use crate::protocol::{Event, Line};
+use reflex_load::Measured;
+use reflex_load::http::{self, Persistence};
 
 /// Connections under which it is counted.
 const CONNECTIONS: u32 = 100;
 
 const SETTINGS: Settings =
     Settings { icount: Some(Icount { shift: 0, sleep: true }), ..load::SETTINGS };
+
+/// What the guest is asked for while it is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Load {
+    /// What the service's load generator asks for: of a web server the same page again and again, which it may
+    /// recognise.
+    Usual,
+    /// The same page in requests of which no two are equal.
+    Different,
+    /// As that, each on a connection of its own, which is accepted for it and closed behind the answer.
+    Connect,
+}
+
+impl Load {
+    /// What is counted of a service, and the goal.
+    fn of(service: Service) -> &'static [(Self, Option<Goal>)] {
+        match service {
+            Service::Http => &[
+                (Self::Usual, None),
+                (Self::Different, Some(Goal::AtMost(5000.0))),
+                (Self::Connect, Some(Goal::RatioAtMost(1.0 / 3.0))),
+            ],
+            Service::Echo => &[(Self::Usual, Some(Goal::AtMost(4500.0)))],
+        }
+    }
+
+    fn case(self) -> String {
+        let each = match self {
+            Self::Usual => "",
+            Self::Different => ", all different",
+            Self::Connect => ", a connection each",
+        };
+        format!("busy, {CONNECTIONS} connections{each}")
+    }
+
+    fn run(self, service: Service, address: SocketAddr, seconds: u32) -> Result<Measured> {
+        let time = Duration::from_secs(seconds.into());
+        match self {
+            Self::Usual => load::client(service, address, CONNECTIONS, seconds),
+            Self::Different => http::run(address, PAGE, CONNECTIONS, Persistence::Kept, time),
+            Self::Connect => http::run(address, PAGE, CONNECTIONS, Persistence::Closed, time),
+        }
+    }
+
+    /// The load generator's command, for the record.
+    fn text(self, service: Service, seconds: u32) -> String {
+        let address = ([10, 77, 1, 2], service.port()).into();
+        match self {
+            Self::Usual => load::client_text(service, address, CONNECTIONS, seconds),
+            Self::Different => http::text(address, PAGE, CONNECTIONS, Persistence::Kept),
+            Self::Connect => http::text(address, PAGE, CONNECTIONS, Persistence::Closed),
+        }
+    }
+}
 
 /// Counts for the first of `subjects`, against the second if there is one.
 pub(crate) fn run(
@@ -40,51 +97,63 @@ pub(crate) fn run(
         let counted = count(service, subject, plan).with_context(|| subject.name())?;
         counts.push((subject.name(), counted));
     }
-    let (name, ours) = &counts[0];
+    for (index, &(load, goal)) in Load::of(service).iter().enumerate() {
+        report.add(figure(service, (load, goal), plan, index, &counts));
+    }
+    Ok(())
+}
+
+fn figure(
+    service: Service,
+    (load, goal): (Load, Option<Goal>),
+    plan: &Plan,
+    index: usize,
+    counts: &[(&str, Counted)],
+) -> Figure {
     let bench = match service {
         Service::Http => "http",
         Service::Echo => "echo",
     };
-    let mut figure = Figure::new(
-        bench,
-        format!("busy, {CONNECTIONS} connections"),
-        ours.per_operation,
-        "instructions/operation",
-    )
-    .parameter("connections", CONNECTIONS)
-    .parameter("seconds", plan.seconds)
-    .parameter("icount", "shift=0,sleep=on")
-    .parameter(&format!("{name}_command"), ours.command.clone())
-    .parameter(&format!("{name}_operations"), ours.operations);
-    if let Some((name, theirs)) = counts.get(1) {
+    let (_, ours) = &counts[0];
+    let mut figure = Figure::new(bench, load.case(), ours.loads[index].0, "instructions/operation")
+        .parameter("connections", CONNECTIONS)
+        .parameter("seconds", plan.seconds)
+        .parameter("client", load.text(service, plan.seconds))
+        .parameter("icount", "shift=0,sleep=on");
+    for (name, counted) in counts {
         figure = figure
-            .against(name, theirs.per_operation)
-            .parameter(&format!("{name}_command"), theirs.command.clone())
-            .parameter(&format!("{name}_operations"), theirs.operations);
+            .parameter(&format!("{name}_command"), counted.command.clone())
+            .parameter(&format!("{name}_operations"), counted.loads[index].1);
     }
-    report.add(figure);
-    Ok(())
+    if let Some((name, theirs)) = counts.get(1) {
+        figure = figure.against(name, theirs.loads[index].0);
+    }
+    match goal {
+        Some(goal) => figure.goal(goal),
+        None => figure,
+    }
 }
 
 struct Counted {
-    per_operation: f64,
-    operations: u64,
+    /// For each load, instructions an operation, and how many operations there were.
+    loads: Vec<(f64, u64)>,
     command: String,
 }
 
 fn count(service: Service, subject: &Subject, plan: &Plan) -> Result<Counted> {
     let mut guest = subject.boot(service, SETTINGS)?;
-    load::client(service, guest.address, CONNECTIONS, 1)?;
-    let before = next_total(&mut guest)?;
-    let measured = load::client(service, guest.address, CONNECTIONS, plan.seconds)?;
-    let after = next_total(&mut guest)?;
-    ensure!(measured.failures == 0, "{} failures while counting", measured.failures);
-    ensure!(after > before, "the busy count went from {before} to {after}");
-    Ok(Counted {
-        per_operation: (after - before) / measured.operations as f64,
-        operations: measured.operations,
-        command: guest.command,
-    })
+    let mut loads = Vec::new();
+    for &(load, _) in Load::of(service) {
+        // What happens only once is not counted.
+        load.run(service, guest.address, 1)?;
+        let before = next_total(&mut guest)?;
+        let measured = load.run(service, guest.address, plan.seconds)?;
+        let after = next_total(&mut guest)?;
+        ensure!(measured.failures == 0, "{} failures while counting", measured.failures);
+        ensure!(after > before, "the busy count went from {before} to {after}");
+        loads.push(((after - before) / measured.operations as f64, measured.operations));
+    }
+    Ok(Counted { loads, command: guest.command })
 }
 
 /// The first busy count that the guest has surely taken after now: the second to arrive.
