@@ -4,6 +4,9 @@
 //! keep asking (pages that poll, health checks, a crowd with one kind of browser) send the same
 //! head again byte for byte. Comparing it is ten times cheaper than parsing it. Nothing ever has
 //! to be invalidated: a site does not change while it is served.
+//!
+//! Where no head comes again, remembering them is a waste: after many of which none did, most are let pass, until one
+//! does.
 
 use crate::plan::Plan;
 use alloc::boxed::Box;
@@ -20,7 +23,16 @@ const KEY: core::ops::Range<usize> = 4..20;
 /// Heads and their plans, each in the one place that its target gives it. The last one stays.
 pub(crate) struct Memo {
     places: Box<[Known]>,
+    /// How many heads were learnt since one was recognised.
+    vain: u32,
+    /// How many heads are let pass before the next is looked at.
+    pass: u32,
 }
+
+/// So many heads are learnt in vain before most are let pass.
+const PATIENCE: u32 = 2 * PLACES as u32;
+/// So many are let pass then, each time.
+const PASS: u32 = 15;
 
 #[derive(Clone)]
 struct Known {
@@ -34,19 +46,36 @@ impl Memo {
     /// Nothing seen yet.
     pub(crate) fn new(plan: Plan) -> Self {
         let nothing = Known { length: 0, plan, head: [0; LONGEST] };
-        Self { places: vec![nothing; PLACES].into_boxed_slice() }
+        Self { places: vec![nothing; PLACES].into_boxed_slice(), vain: 0, pass: 0 }
     }
 
     /// The length and the plan of the head that `bytes` start with, if it is remembered.
     #[inline]
-    pub(crate) fn find(&self, bytes: &[u8]) -> Option<(usize, Plan)> {
+    pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<(usize, Plan)> {
+        if self.pass > 0 {
+            return None;
+        }
         let known = &self.places[place(bytes)?];
         let head = &known.head[..known.length.min(LONGEST)];
-        (!head.is_empty() && bytes.starts_with(head)).then_some((head.len(), known.plan))
+        let found = !head.is_empty() && bytes.starts_with(head);
+        if found {
+            self.vain = 0;
+        }
+        found.then_some((head.len(), known.plan))
     }
 
-    /// Remembers a complete head.
+    /// Remembers a complete head, unless it is let pass.
+    #[inline]
     pub(crate) fn learn(&mut self, head: &[u8], plan: Plan) {
+        match self.pass.checked_sub(1) {
+            Some(left) => self.pass = left,
+            None => self.remember(head, plan),
+        }
+    }
+
+    fn remember(&mut self, head: &[u8], plan: Plan) {
+        self.vain = self.vain.saturating_add(1);
+        self.pass = if self.vain > PATIENCE { PASS } else { 0 };
         if let Some(place) = place(head).filter(|_| head.len() <= LONGEST) {
             let known = &mut self.places[place];
             known.head[..head.len()].copy_from_slice(head);
@@ -67,7 +96,7 @@ fn place(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::Memo;
+    use super::{Memo, PASS};
     use crate::plan::{Answer, Plan};
     use crate::status::Status;
 
@@ -90,6 +119,31 @@ mod tests {
             assert_eq!(memo.find(&other), None);
             other[at] ^= 1;
         }
+    }
+
+    #[test]
+    fn heads_that_come_again_are_recognised_soon_after_many_that_do_not() {
+        let plan = Plan::refusal(Status::BadRequest);
+        let mut memo = Memo::new(plan);
+        let head = |number: u32| {
+            alloc::format!("GET /page?{number:08} HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes()
+        };
+        let seen = |memo: &mut Memo, head: &[u8]| {
+            let found = memo.find(head).is_some();
+            if !found {
+                memo.learn(head, plan);
+            }
+            found
+        };
+        for number in 0..10_000 {
+            assert!(!seen(&mut memo, &head(number)));
+        }
+        // One in sixteen is looked at: one of these is learnt, and one recognised.
+        let again = head(20_000);
+        let first = (0..).position(|_| seen(&mut memo, &again)).unwrap();
+        assert!(first <= 2 * (PASS as usize + 1), "{first}");
+        // From then on each is.
+        assert!((0..100).all(|_| seen(&mut memo, &again)));
     }
 
     #[test]
