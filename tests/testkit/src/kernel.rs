@@ -65,6 +65,7 @@ struct Tables {
     random: Random,
     runs: u64,
     preemptions: u64,
+    counts: Counts,
     /// An event to activate when so many sections of handlers have begun.
     interruption: Option<(u32, EventId)>,
     /// Contexts to be given up when the outermost section ends.
@@ -76,6 +77,17 @@ struct Tables {
     quarantined: usize,
     /// Bytes of the machine's memory that are left to replace those.
     free: usize,
+}
+
+/// What the kernel was asked for, by whoever runs in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Activations.
+    pub activations: u64,
+    /// Sections, but for those within another.
+    pub sections: u64,
+    /// Timers armed and disarmed.
+    pub timers: u64,
 }
 
 /// The simulated kernel; clones are the same kernel.
@@ -97,6 +109,7 @@ impl SimKernel {
             sections: 0,
             random: Random::new(seed),
             runs: 0,
+            counts: Counts::default(),
             preemptions: 0,
             interruption: None,
             doomed: BTreeSet::new(),
@@ -263,6 +276,11 @@ impl SimKernel {
     /// Bytes of the machine's memory that are left.
     pub fn free(&self) -> usize {
         self.lock().free
+    }
+
+    /// What it has been asked for so far.
+    pub fn counts(&self) -> Counts {
+        self.lock().counts
     }
 
     /// Handler runs so far.

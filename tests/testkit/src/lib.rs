@@ -14,7 +14,7 @@ mod trace;
 
 pub use allocator::CountingAllocator;
 pub use clock::Clock;
-pub use kernel::SimKernel;
+pub use kernel::{Counts, SimKernel};
 pub use nic::{Arrivals, Faults, Nic, Receiver, Wire};
 pub use pool::pool;
 pub use random::Random;

@@ -22,6 +22,7 @@ mod script;
 mod set_aside;
 mod shortage;
 mod states;
+mod steps;
 mod tcp;
 mod transfer;
 mod write;

@@ -11,6 +11,7 @@ impl EventSystem for SimKernel {
         let interruption = {
             let mut tables = self.lock();
             tables.sections += 1;
+            tables.counts.sections += u64::from(tables.sections == 1);
             let handler = tables.current >= 0 && tables.sections == 1;
             match &mut tables.interruption {
                 Some((number, _)) if handler && *number > 1 => {
@@ -119,6 +120,7 @@ impl EventSystem for SimKernel {
     fn activate(&self, event: EventId, count: u32) -> Result<(), Error> {
         let nested = {
             let mut tables = self.lock();
+            tables.counts.activations += 1;
             let slot = tables.live(event)?;
             slot.pending = slot.pending.checked_add(count).ok_or(Error::Overrun)?;
             if !slot.queued && slot.pending > 0 {
@@ -155,10 +157,12 @@ impl EventSystem for SimKernel {
         deadline: Instant,
         period: Option<Duration>,
     ) -> Result<(), Error> {
+        self.lock().counts.timers += 1;
         self.with_timer(timer, |timer| timer.due = Some((deadline, period)))
     }
 
     fn disarm(&self, timer: TimerId) -> Result<(), Error> {
+        self.lock().counts.timers += 1;
         self.with_timer(timer, |timer| timer.due = None)
     }
 

@@ -40,8 +40,10 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn run_more(&mut self, group: u32, mut runs: Runs) {
         let mut run = Run::default();
         loop {
-            runs.more = runs.given >= RUNS;
-            if runs.more {
+            if runs.given >= RUNS {
+                // When others of the same priority have run.
+                runs.event = self.net.with(|shared| shared.groups[group as usize].run_event);
+                runs.more = true;
                 break;
             }
             if !self.engine.look_for_room() {
@@ -64,7 +66,6 @@ impl<K: Kernel> Stack<K> {
             let last = ended.last;
             self.note_run(&run, &ended, &mut runs);
             if last {
-                runs.more = false;
                 break;
             }
         }
@@ -77,11 +78,8 @@ impl<K: Kernel> Stack<K> {
         if ended.sent {
             self.engine.unflushed = self.engine.unflushed.max(Some(run.priority));
         }
-        match ended.again {
-            // It is in its group's list again.
-            Some(again) if Some(again) == run.flush => runs.more = true,
-            Some(again) => self.net.activate(again),
-            None => {}
+        if let Some(again) = ended.again {
+            self.net.activate(again);
         }
         runs.given += 1;
         (runs.event, runs.told) = (run.flush, !ended.quiet);
@@ -102,7 +100,8 @@ impl<K: Kernel> Stack<K> {
 }
 
 impl Shared {
-    /// Lets a connection run soon: what is to be activated for that.
+    /// Lets a connection run soon: what is to be activated for that. Nothing where others of its group are to run
+    /// already: whoever has listed the first has activated what runs them all.
     #[inline]
     pub(crate) fn make_ready(&mut self, index: u32) -> Option<EventId> {
         let Self { records, groups, .. } = self;
@@ -112,10 +111,12 @@ impl Shared {
         if record.priority != group.settings.priority {
             return Some(events.segment);
         }
-        if let Listed::Behind(last) = group.ready.append(&mut record.ready, index) {
-            records[last].ready.lead_to(index);
+        match group.ready.append(&mut record.ready, index) {
+            Listed::First => return group.run_event,
+            Listed::Behind(last) => records[last].ready.lead_to(index),
+            Listed::Before => {}
         }
-        group.run_event
+        None
     }
 
     /// Takes the first off its group's list.
