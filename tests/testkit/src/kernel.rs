@@ -79,7 +79,7 @@ struct Tables {
     free: usize,
 }
 
-/// What the kernel was asked for, by whoever runs in it.
+/// What the kernel was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Activations.

@@ -101,7 +101,7 @@ impl<K: Kernel> Stack<K> {
 
 impl Shared {
     /// Lets a connection run soon: what is to be activated for that. Nothing where others of its group are to run
-    /// already: whoever has listed the first has activated what runs them all.
+    /// already: with the first that was listed, what runs them all was activated.
     #[inline]
     pub(crate) fn make_ready(&mut self, index: u32) -> Option<EventId> {
         let Self { records, groups, .. } = self;
