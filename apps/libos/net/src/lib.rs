@@ -84,7 +84,7 @@ pub use path::stack::Stack;
 pub use reflex_event::Priority;
 pub use table::handle::Net;
 pub use types::conflict::{AddressConflict, ConflictDetection, ConflictOutcome};
-pub use types::counters::Counters;
+pub use types::counters::{Counters, Refusals};
 pub use types::error::{ConnectionError, Error};
 pub use types::settings::{
     Address, BufferMemory, Config, InterfaceAddress, TcpSettings, Transport, UdpSettings,

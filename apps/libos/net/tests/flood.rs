@@ -1,7 +1,10 @@
 //! Openings of peers that are not there: what they cost, and what they cost others.
 
+use crate::common::Noting;
 use crate::common::raw::{ACK, RST, SYN, Segment, segments};
 use crate::common::server::{PORT, Server};
+use reflex_event::{Priority, Trouble};
+use reflex_testkit::Trace;
 use std::net::Ipv4Addr;
 
 /// A SYN in the name of a station that is not there, by its number.
@@ -49,7 +52,7 @@ fn an_acknowledgement_of_nothing_is_reset() {
 /// A cookie keeps the size of the peer's segments; a peer of tiny ones has to try again.
 #[test]
 fn a_cookie_keeps_the_size_of_the_peers_segments() {
-    let greet = |service: &mut crate::common::Noting| service.greeting = vec![7; 4000];
+    let greet = |service: &mut Noting| service.greeting = vec![7; 4000];
     for (mss, sent) in [(1460, 1460), (1452, 1400), (1399, 1220), (600, 536)] {
         let server = Server::with(greet, |it| it.connections(8).backlog(1));
         server.host.exchange(&server.clock, &forged(&server, 0));
@@ -63,4 +66,56 @@ fn a_cookie_keeps_the_size_of_the_peers_segments() {
         let data = server.feed(&Segment::new(4000, PORT, ACK, 1001, ack));
         assert_eq!(data[0].payload.len(), sent, "{mss}");
     }
+}
+
+/// Each limit of a listener's is counted with it, and its owner is told, once until there was a place again.
+#[test]
+fn what_a_listener_refuses_is_counted_and_told() {
+    let told = |server: &Server| server.host.kernel.troubles(server.service).len();
+    let server = Server::with(|_| {}, |it| it.connections(4).backlog(2));
+    for number in 0..10 {
+        server.host.exchange(&server.clock, &forged(&server, number));
+    }
+    let counters = server.host.net.counters();
+    assert_eq!((counters.backlog_full, told(&server)), (8, 1));
+    server.open(4000);
+    server.open(4001);
+    for port in 5000..5010 {
+        assert_eq!(server.feed(&Segment::new(port, PORT, SYN, 1000, 0)), []);
+    }
+    assert_eq!(server.host.net.counters().limit_reached, 10);
+    // Each of the two had a place in the end, and so did none of the ten.
+    assert_eq!(server.host.kernel.troubles(server.service), [Trouble::LimitReached; 3]);
+}
+
+/// Frames that wait for a port take half of what there is at most, and those of several leave as much as each
+/// has: one that is not flooded finds room.
+#[test]
+fn a_flood_of_one_port_leaves_room_for_others() {
+    let server = Server::with(|_| {}, |it| it.backlog(1000).priority(Priority::LOW));
+    let trace = Trace::default();
+    let other = server.host.kernel.context(Noting::new("other", &trace), 1 << 20);
+    for port in [81, 82, 83] {
+        let listening = server.host.net.listen(port).backlog(1000).priority(Priority::LOW);
+        listening.serve(other).unwrap();
+    }
+    let urgent = server.host.kernel.context(Noting::new("urgent", &trace), 1 << 20);
+    server.host.net.listen(99).priority(Priority::HIGH).serve(urgent).unwrap();
+    // Nothing is served meanwhile but what is urgent.
+    let segment = |port, number: u16| Segment::new(4000 + number, port, SYN, 1000, 0);
+    let inject = |port, number| {
+        let frame = segment(port, number).frame(server.host.mac, server.host.address);
+        server.host.inject(&frame);
+    };
+    for port in [PORT, 81, 82] {
+        (0..1000).for_each(|number| inject(port, number));
+    }
+    inject(83, 7);
+    inject(99, 7);
+    server.host.kernel.run_until_idle();
+    let answers = segments(&server.host.sent(&server.clock));
+    let answered = |port| answers.iter().filter(|answer| answer.source == port).count();
+    assert_eq!((answered(83), answered(99)), (1, 1));
+    assert!(answered(PORT) >= answered(81) && answered(81) >= answered(82) && answered(82) > 20);
+    assert_eq!(server.host.net.counters().frames_exhausted, 0);
 }

@@ -5,6 +5,7 @@ use crate::api::group::{Registering, register_by};
 use crate::api::service::TcpService;
 use crate::table::handle::Net;
 use crate::table::tables::Group;
+use crate::types::counters::Refusals;
 use crate::types::error::Error;
 use crate::types::settings::{TcpSettings, Transport};
 use reflex_event::{Context, Kernel, Owner};
@@ -108,11 +109,17 @@ impl<K: Kernel> Listener<K> {
         self.look(|group| group.cut_off)
     }
 
+    /// Openings that found no place so far. The owner is told of the first, and of the first again after one
+    /// that did find one, as of [`Trouble::LimitReached`](reflex_event::Trouble::LimitReached).
+    pub fn refusals(&self) -> Refusals {
+        self.look(|group| group.refusals)
+    }
+
     /// What there is to see of the group; 0 when it is not this one's any more.
-    fn look(&self, look: impl FnOnce(&Group) -> u32) -> u32 {
+    fn look<R: Default>(&self, look: impl FnOnce(&Group) -> R) -> R {
         self.net.with(|shared| {
             let group = &shared.groups[self.group as usize];
-            if group.is_of(self.owner) { look(group) } else { 0 }
+            if group.is_of(self.owner) { look(group) } else { R::default() }
         })
     }
 

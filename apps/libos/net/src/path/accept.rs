@@ -16,11 +16,12 @@ use crate::table::connection_record::{Events, Phase, Record};
 use crate::table::flow_key::FlowKey;
 use crate::table::handle::Net;
 use crate::table::tables::{Register, Shared};
+use crate::types::counters::Counters;
 use crate::types::error::Error;
 use crate::types::settings::TcpSettings;
 use alloc::sync::Arc;
 use core::time::Duration;
-use reflex_event::{Accumulation, EventId, Instant, Kernel, Registration};
+use reflex_event::{Accumulation, ContextId, EventId, Instant, Kernel, Registration, Trouble};
 use reflex_hil::Frame;
 use reflex_memory::{Lent, Pool};
 
@@ -44,6 +45,14 @@ enum Place {
     /// A connection in TIME-WAIT is to be cut short for it.
     TimeWait,
     Refused,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy)]
+enum Limit {
+    HalfOpen,
+    Connections,
+    Memory,
 }
 
 /// An opening segment, or what completes one, with its group, its connection, and the hash of that.
@@ -128,6 +137,7 @@ impl<K: Kernel> Stack<K> {
                 let answered = self.engine.answer_by_cookie(frame, window, now);
                 self.engine.answered |= answered;
                 self.net.with(|shared| shared.counters.cookies_sent += u64::from(answered));
+                self.refuse(*group, Limit::HalfOpen);
             }
             None => {
                 if let Some(index) = self.find_place(*group) {
@@ -144,29 +154,32 @@ impl<K: Kernel> Stack<K> {
             Place::Record(index) => index,
             Place::TimeWait => match self.net.take_oldest_time_wait(group) {
                 Some(index) => index,
-                None => {
-                    self.net.with(|shared| shared.counters.limit_reached += 1);
-                    return None;
-                }
+                None => return self.refuse(group, Limit::Connections),
             },
             Place::Make => match self.net.make(group) {
                 Ok(index) => index,
                 Err(_) => match self.net.take_oldest_time_wait(group) {
                     Some(index) => index,
-                    None => return self.refuse(),
+                    None => return self.refuse(group, Limit::Memory),
                 },
             },
         };
         match self.net.ready(group, index) {
-            Ok(index) => Some(index),
-            Err(_) => self.refuse(),
+            Ok(index) => {
+                self.net.with(|shared| shared.groups[group as usize].refusing = false);
+                Some(index)
+            }
+            Err(_) => self.refuse(group, Limit::Memory),
         }
     }
 
-    /// There is no memory for one more connection: the peer will try again. The kernel tells the
-    /// owner.
-    fn refuse(&mut self) -> Option<u32> {
-        self.net.with(|shared| shared.counters.no_memory += 1);
+    /// There is no place for one more connection, which is counted, and the owner told: the peer will try again.
+    fn refuse(&mut self, group: u32, limit: Limit) -> Option<u32> {
+        let told = self.net.with(|shared| shared.refuse(group, limit));
+        if let Some(owner) = told {
+            // One that has been given up is not to be told.
+            let _ = self.net.kernel().report(owner, Trouble::LimitReached);
+        }
         None
     }
 
@@ -232,8 +245,25 @@ impl Shared {
             return None;
         }
         owner.cookies_until = Some(now + Duration::from_secs(2 * UNIT));
-        self.counters.backlog_full += 1;
         Some(owner.settings.receive_buffer.min(u16::MAX.into()) as u16)
+    }
+
+    /// Counts an opening without a place. The owner's context, if it is to be told: of its memory the kernel tells.
+    fn refuse(&mut self, group: u32, limit: Limit) -> Option<ContextId> {
+        let group = &mut self.groups[group as usize];
+        let (Counters { backlog_full, limit_reached, no_memory, .. }, refusals) =
+            (&mut self.counters, &mut group.refusals);
+        let (all, own) = match limit {
+            Limit::HalfOpen => (backlog_full, &mut refusals.backlog),
+            Limit::Connections => (limit_reached, &mut refusals.connections),
+            Limit::Memory => (no_memory, &mut refusals.memory),
+        };
+        (*all, *own) = (*all + 1, *own + 1);
+        if matches!(limit, Limit::Memory) {
+            return None;
+        }
+        let told = core::mem::replace(&mut group.refusing, true);
+        (!told).then_some(group.owner.context)
     }
 
     /// Whether cookies are out that are still good.

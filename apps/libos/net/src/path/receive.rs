@@ -221,7 +221,7 @@ impl Shared {
                     run.take(index, record, group, events);
                     return Verdict::Begun;
                 }
-                let queued = match group.queued < self.share {
+                let queued = match frames.has_room_for(group.queued) {
                     true => frames.push(&mut record.queue, frame),
                     false => Err(Full::Queue),
                 };
@@ -265,7 +265,12 @@ impl Shared {
         let group = self.ports.get(port).and_then(|group| self.groups.get_mut(group as usize));
         let Some(group) = group else { return self.other(frame) };
         let Some(event) = group.opening_event else { return self.other(frame) };
-        match self.frames.push(&mut group.openings, frame) {
+        let queued = match self.frames.has_room_for(u32::from(group.openings.len()) + group.queued)
+        {
+            true => self.frames.push(&mut group.openings, frame),
+            false => Err(Full::Queue),
+        };
+        match queued {
             Ok(()) => {
                 self.counters.openings += 1;
                 Verdict::Queued(event)
@@ -285,7 +290,11 @@ impl Shared {
             return self.other(frame);
         };
         let Some(event) = socket.receive_event else { return Verdict::Dropped };
-        match self.frames.push(&mut socket.queue, frame) {
+        let queued = match self.frames.has_room_for(socket.queue.len().into()) {
+            true => self.frames.push(&mut socket.queue, frame),
+            false => Err(Full::Queue),
+        };
+        match queued {
             Ok(()) => {
                 self.counters.datagrams += 1;
                 Verdict::Queued(event)

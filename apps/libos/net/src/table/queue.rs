@@ -17,6 +17,8 @@ struct Node {
 pub(crate) struct FrameStore {
     nodes: Vec<Node>,
     free: u32,
+    /// How many are free.
+    left: u32,
 }
 
 /// A first-in first-out queue in a [`FrameStore`].
@@ -64,7 +66,15 @@ impl FrameStore {
         let nodes = (1..=capacity)
             .map(|next| Node { frame: None, next: if next == capacity { NONE } else { next } })
             .collect();
-        Self { nodes, free: if capacity == 0 { NONE } else { 0 } }
+        Self { nodes, free: if capacity == 0 { NONE } else { 0 }, left: capacity }
+    }
+
+    /// Whether an owner that has so many frames queued may have one more: each may have as many as are left
+    /// then, so that one alone has half of all at most, and however many take what they can get there is as much left
+    /// for the next.
+    #[inline]
+    pub(crate) fn has_room_for(&self, queued: u32) -> bool {
+        queued < self.left
     }
 
     /// Appends the frame, or leaves it where it is. A place without a frame is a mistake.
@@ -80,6 +90,7 @@ impl FrameStore {
         let index = self.free;
         let Some(node) = self.nodes.get_mut(index as usize) else { return Err(Full::Store) };
         self.free = node.next;
+        self.left -= 1;
         node.next = NONE;
         debug_assert!(frame.is_some() && node.frame.is_none());
         node.frame = frame.take();
@@ -116,6 +127,7 @@ impl FrameStore {
         queue.head = node.next;
         node.next = self.free;
         self.free = index;
+        self.left += 1;
         queue.length = queue.length.wrapping_sub(1);
         if queue.head == NONE {
             queue.tail = NONE;

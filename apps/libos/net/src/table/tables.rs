@@ -17,7 +17,7 @@ use crate::table::records::{List, Records};
 use crate::table::socket_record::UdpRecord;
 use crate::table::wait_list::WaitList;
 use crate::table::waiter::Wait;
-use crate::types::counters::Counters;
+use crate::types::counters::{Counters, Refusals};
 use crate::types::settings::{InterfaceAddress, TcpSettings};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -66,6 +66,10 @@ pub(crate) struct Group {
     pub(crate) half_open: u32,
     /// Connections of earlier lives that were reset when these ended.
     pub(crate) cut_off: u32,
+    /// Openings that found no place.
+    pub(crate) refusals: Refusals,
+    /// Its owner has been told of such, and none has found a place since.
+    pub(crate) refusing: bool,
     /// Openings have been answered by cookies: until then their acknowledgements may come.
     pub(crate) cookies_until: Option<Instant>,
     /// Frames queued.
@@ -102,6 +106,8 @@ impl Group {
             made: 0,
             half_open: 0,
             cut_off: 0,
+            refusals: Refusals::default(),
+            refusing: false,
             cookies_until: None,
             queued: 0,
         }

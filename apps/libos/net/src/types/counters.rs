@@ -111,6 +111,17 @@ pub struct Counters {
     pub transmit_full: u64,
 }
 
+/// Openings that a listener has refused a place, by the limit that was reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Refusals {
+    /// Too many connections were half open: answered by a cookie, if the peer's segments allow it.
+    pub backlog: u64,
+    /// All its connections were in use.
+    pub connections: u64,
+    /// Its context's memory was exhausted.
+    pub memory: u64,
+}
+
 /// What the stack's context counts between two visits to the shared counters.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally {
