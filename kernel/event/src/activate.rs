@@ -48,7 +48,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
     ) -> Result<Outcome, Error> {
         let record = self.table.live_at(id)?;
         if !record.gate.is_open() {
-            return self.activate_gated(id, count, now());
+            let gate = record.gate;
+            return self.activate_gated(id, count, gate, now);
         }
         let pending = record.pending;
         record.pending = pending.checked_add(count).ok_or(Error::Overrun)?;
@@ -147,18 +148,20 @@ impl<H: Copy, C: Copy> Core<H, C> {
         Some(Resume { from, to: ContextIndex { index: context } })
     }
 
-    /// An occurrence of a registration that is not plain.
+    /// An occurrence of a registration that is not plain, as its gate says.
     #[cold]
     #[inline(never)]
-    fn activate_gated(&mut self, id: EventId, count: u32, now: u64) -> Result<Outcome, Error> {
-        let record = self.table.live_at(id)?;
-        if record.gate.has(Gate::DISCARDING) || count == 0 {
-            return Ok(Outcome::Continue);
-        }
-        if record.gate.has(Gate::WATCHED) {
+    fn activate_gated(
+        &mut self,
+        id: EventId,
+        count: u32,
+        gate: Gate,
+        now: impl FnOnce() -> u64,
+    ) -> Result<Outcome, Error> {
+        if gate.asks() && count != 0 {
             return Ok(Outcome::Watched);
         }
-        self.accept(id, count, now)
+        self.accept(id, count, now())
     }
 
     /// Records `count` occurrences of a watched event after its watcher has let them pass.

@@ -47,6 +47,12 @@ impl Gate {
         self.0 & other.0 != 0
     }
 
+    /// Whether somebody is asked before an occurrence counts, which is not forgotten anyway.
+    #[inline(always)]
+    pub(crate) const fn asks(self) -> bool {
+        self.0 & (Self::WATCHED.0 | Self::DISCARDING.0) == Self::WATCHED.0
+    }
+
     /// Disables, for what is to become of occurrences.
     #[inline(always)]
     pub(crate) fn disable(&mut self, meanwhile: DisabledPolicy) {

@@ -110,66 +110,72 @@ pub unsafe fn restart(top: usize, entry: Entry, arguments: [u64; 3]) -> ! {
     }
 }
 
-/// A function that calls the second of its arguments with the third by `$call`, after which it has 0 in eax and
-/// the stack is as it was, less the two words below the saved registers.
+/// Calls `work` with `data` by `$call`, which leaves the stack as it was; then rax is 0.
 macro_rules! attempt {
-    ($($call:literal),+) => {
-        naked_asm!(
-            "push rbp",
-            "push rbx",
-            "push r12",
-            "push r13",
-            "push r14",
-            "push r15",
-            // The address to come back to, and MXCSR; a third word keeps the stack aligned for a call.
-            "sub rsp, 24",
-            "lea rax, [rip + 2f]",
-            "mov [rsp], rax",
-            "stmxcsr [rsp + 8]",
-            "mov [rdi], rsp",
-            "mov rdi, rdx",
-            $($call,)+
-            "2:",
-            "cld",
-            "ldmxcsr [rsp]",
-            "add rsp, 16",
-            "pop r15",
-            "pop r14",
-            "pop r13",
-            "pop r12",
-            "pop rbx",
-            "pop rbp",
-            "ret",
-        )
-    };
+    ($saved:expr, $work:expr, $data:expr, $top:expr, $($call:literal),+) => {{
+        let failed: u64;
+        // SAFETY: all registers are declared as changed but rbx and rbp, which are saved, so that the compiler saves
+        // those that are in use. The stack is aligned for a call, and is so again after two words and two more. It
+        // comes back as it was left: when the call returns, or by `give_up`, which takes the address off.
+        unsafe {
+            asm!(
+                "push rbp",
+                "push rbx",
+                // The address to come back to, and MXCSR.
+                "sub rsp, 16",
+                "lea rax, [rip + 2f]",
+                "mov [rsp], rax",
+                "stmxcsr [rsp + 8]",
+                "mov [r8], rsp",
+                $($call,)+
+                "add rsp, 8",
+                "xor eax, eax",
+                "2:",
+                "cld",
+                "ldmxcsr [rsp]",
+                "add rsp, 8",
+                "pop rbx",
+                "pop rbp",
+                inout("r8") $saved => _,
+                inout("rsi") $work => _,
+                inout("rdi") $data => _,
+                inout("rcx") $top => _,
+                out("rax") failed,
+                out("rdx") _, out("r9") _, out("r10") _, out("r11") _,
+                out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+                clobber_abi("C"),
+            );
+        }
+        failed != 0
+    }};
 }
 
-/// Calls `work` with `data`, and returns 0; or 1, when [`give_up`] has come back here from there.
-/// Where it is to come back to is left in `*saved` meanwhile.
+/// Calls `work` with `data`; true when [`give_up`] has come back here from there. Where it is to come back to is
+/// left in `*saved` meanwhile.
 ///
 /// # Safety
 /// `saved` is valid for a write, and `work` may be called with `data`.
-#[unsafe(naked)]
-pub unsafe extern "C" fn attempt(
+#[inline(always)]
+pub unsafe fn attempt(
     saved: *mut usize,
     work: unsafe extern "C" fn(*mut ()),
     data: *mut (),
-) -> u64 {
-    attempt!("call rsi", "xor eax, eax", "add rsp, 8")
+) -> bool {
+    attempt!(saved, work, data, 0_u64, "call rsi")
 }
 
 /// Calls `work` as [`attempt`] does, but on the stack with the upper end `top`; both are given up alike.
 ///
 /// # Safety
 /// As [`attempt`]; `top` is the 16-byte aligned upper end of a mapped stack that nothing else uses.
-#[unsafe(naked)]
-pub unsafe extern "C" fn attempt_on(
+#[inline(always)]
+pub unsafe fn attempt_on(
     saved: *mut usize,
     work: unsafe extern "C" fn(*mut ()),
     data: *mut (),
     top: usize,
-) -> u64 {
-    attempt!("lea rbx, [rsp + 8]", "mov rsp, rcx", "call rsi", "xor eax, eax", "mov rsp, rbx")
+) -> bool {
+    attempt!(saved, work, data, top, "mov rbx, rsp", "mov rsp, rcx", "call rsi", "mov rsp, rbx")
 }
 
 /// Drops what an [`attempt`], or one [on another stack](attempt_on), has called, and has that return 1, with

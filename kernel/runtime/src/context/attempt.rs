@@ -119,7 +119,7 @@ pub(crate) fn attempt_by<R>(
         }
     };
     cpu::this().attempt.set(cs, outer);
-    if failed == 0 {
+    if !failed {
         if stack.is_some() {
             give_stack_back(cs, &attempt, stack);
         }

@@ -19,7 +19,8 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
     let (context, handler) = with_core(cs, |core| {
         Ok::<_, Error>((core.context_of(event)?, registered(cs, core, event)?))
     })?;
-    let place = registry::get(cs, context)?;
+    // There is one of that name, as there is the event.
+    let place = registry::existing(cs, context.index)?;
     let attributes = handler.attributes();
     if let Some(workers) = place.worker_pool.get(cs)
         && !attributes.is_some_and(Attributes::watches)
@@ -35,7 +36,8 @@ pub(crate) fn occurred(cs: &Section, event: EventId, count: u32) -> Result<Optio
         && let Some(filter) = asked.filter.take()
     {
         let version = asked.version.get();
-        let pass = match attempt_by(cs, context, place.supervision, || filter(count)) {
+        let ask = &*filter;
+        let pass = match attempt_by(cs, context, place.supervision, move || ask(count)) {
             Ok(pass) => pass,
             Err(Failed::GivenUp) => {
                 // In what state it is nobody knows, so nobody is to drop it.
