@@ -9,7 +9,6 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
 
 /// The port of the context that serves, and that of the one that fails.
 const STEADY: u16 = 7;
@@ -107,19 +106,13 @@ fn failures_of_one_context_are_not_the_others() {
         while answered.load(Relaxed) <= 10 && !client.is_finished() {
             thread::yield_now();
         }
+        // A session is over with its connection.
+        let over = guest.running.wait_for_text("a visit of 700 bytes is over", PATIENCE);
         stop.store(true, Relaxed);
         client.join().expect("every question was answered");
+        over.unwrap_or_else(|error| panic!("{error}"));
     });
-    // A session is over with its connection, and a life is told how many those before it left behind.
-    let deadline = std::time::Instant::now() + PATIENCE;
-    let over = format!("a visit of {} bytes is over", QUESTION.len());
-    while guest.running.wait_for_text(&over, Duration::from_millis(100)).is_err() {
-        assert!(std::time::Instant::now() < deadline, "no visit has come to its end");
-        // It may be down.
-        let Ok(mut stream) = TcpStream::connect_timeout(&fragile, PATIENCE) else { continue };
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-        let _ = ask(&mut stream, QUESTION);
-    }
+    // A life is told how many connections those before it left behind.
     let cut_off = guest.running.wait_for("lives that are told", PATIENCE, |line| {
         let (_, count) = line.text.split_once("cut off so far: ")?;
         count.trim().parse::<u32>().is_ok_and(|count| count > 0).then_some(())

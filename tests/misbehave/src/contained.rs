@@ -4,7 +4,7 @@ use crate::faults;
 use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::net::{Connection, ConnectionError, Session, TcpService};
+use reflex::net::{Connection, ConnectionError, Session};
 use reflex::{Error, OnFailure, Priority, Setup, SignalMode, System, log};
 
 /// Between two failures, back-off not included.
@@ -14,24 +14,7 @@ const BUDGET: Duration = Duration::from_millis(20);
 const STEADY: u16 = 7;
 const FRAGILE: u16 = 8;
 
-/// Sends back what it receives.
-struct Echo;
-
-impl TcpService for Echo {
-    fn received(&mut self, connection: &Connection) {
-        let mut answer = [0; 1024];
-        while connection
-            .exchange(&mut answer, |bytes, answer| {
-                let length = bytes.len().min(answer.len());
-                answer[..length].copy_from_slice(&bytes[..length]);
-                (length, length)
-            })
-            .is_ok_and(|consumed| consumed.goes_on())
-        {}
-    }
-}
-
-/// What the context that fails keeps of a connection: how many bytes it has sent back.
+/// What is kept of a connection: how many bytes have been sent back.
 struct Visit(usize);
 
 impl Session<()> for Visit {
@@ -55,8 +38,8 @@ impl Session<()> for Visit {
 /// Serves on one port for good, and on another in lives that end in five ways.
 pub(crate) fn serve(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
-    let steady = system.context("steady", Echo).build()?;
-    system.tcp(STEADY).serve(steady)?;
+    let steady = system.context("steady", ()).build()?;
+    system.tcp(STEADY).serve_each::<Visit, _>(steady)?;
     let fragile = system
         .context_with("fragile", move |setup: Setup<'_, ()>| {
             let life = LIVES.fetch_add(1, Relaxed);
