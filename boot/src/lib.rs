@@ -35,6 +35,7 @@ pub mod entry;
 pub mod exit;
 pub mod heap;
 mod heap_counters;
+pub mod known_keys;
 pub mod layout;
 pub mod logger;
 mod machine;

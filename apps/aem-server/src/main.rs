@@ -9,7 +9,7 @@
 #![no_main]
 
 use reflex::net::ConnectionError;
-use reflex::{Activation, ContextId, Error, EventError, System, println, status};
+use reflex::{Activation, Argument, ContextId, Error, EventError, System, println, status};
 use reflex_aem::{
     Listening, Socket, SocketState, TcpState, enter_keepalive, leave_keepalive, sockasync_accept,
     sockasync_close, sockasync_read, sockasync_sk, sockasync_sock,
@@ -30,12 +30,16 @@ struct Server {
     bare: bool,
 }
 
-#[reflex::main]
+const SESSIONS: Argument =
+    Argument::number("sessions", 1..=usize::MAX, "ends after so many").usually("never");
+const BARE: Argument = Argument::flag("bare", "sockets close when their peers do");
+
+#[reflex::main(arguments = &[SESSIONS, BARE])]
 fn main(system: System) -> Result<(), Error> {
     let main = system.running().ok_or(EventError::Busy)?;
-    let sessions = system.number("sessions", 1..=usize::MAX)?;
+    let sessions = system.number(SESSIONS);
     let memory = CONNECTIONS as usize * MEMORY_PER_CONNECTION + (64 << 10);
-    let bare = system.argument("bare").is_some();
+    let bare = system.flag(BARE);
     let server = Server { system, main, sessions, bare };
     let server = system.context("server", server).memory(memory).build()?;
 

@@ -1,13 +1,11 @@
 //! TCP and UDP echo on port 7 (RFC 862).
-//!
-//! Keys of the kernel command line: `connections=N`, how many there may be at a time; as many as
-//! half of the memory holds, at most 1024, unless given.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
 use alloc::{boxed::Box, vec};
+use reflex::Argument;
 use reflex::prelude::*;
 
 const PORT: u16 = 7;
@@ -19,7 +17,10 @@ const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (3 << 10);
 /// Of that, what lies in the context's event memory: its handler.
 const HANDLER: usize = 64;
 /// The most connections at a time, unless the command line asks for more.
-const CONNECTIONS: usize = 1024;
+const USUAL_CONNECTIONS: usize = 1024;
+const CONNECTIONS: Argument =
+    Argument::number("connections", 1..=1 << 20, "how many there may be at a time")
+        .usually("as many as half of the memory holds, at most 1024");
 
 /// Nothing is kept of a connection: what cannot be sent yet stays unread.
 struct Echo {
@@ -27,11 +28,11 @@ struct Echo {
     block: Box<[u8]>,
 }
 
-#[reflex::main]
+#[reflex::main(arguments = &[CONNECTIONS])]
 fn main(system: System) -> Result {
     let affordable = system.available_memory() / 2 / MEMORY_PER_CONNECTION;
-    let connections = system.number("connections", 1..=1 << 20)?;
-    let connections = connections.unwrap_or(affordable.clamp(16, CONNECTIONS));
+    let connections = system.number(CONNECTIONS);
+    let connections = connections.unwrap_or(affordable.clamp(16, USUAL_CONNECTIONS));
     let memory = (64 << 10) + connections * HANDLER;
     let echo = Echo { block: vec![0; SEND_BUFFER].into() };
     let echo = system.context("echo", echo).memory(memory).build()?;

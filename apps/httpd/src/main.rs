@@ -1,7 +1,4 @@
 //! An HTTP/1.1 server for the files in `site/`, which are part of the image.
-//!
-//! Keys of the kernel command line: `connections=N`, how many there may be at a time; as many as
-//! half of the memory holds, at most 1024, unless given.
 #![no_std]
 #![no_main]
 
@@ -10,7 +7,7 @@ mod stream;
 use core::time::Duration;
 use reflex::http::{self, Limits, Service};
 use reflex::net::{Connection, ConnectionError, TcpService};
-use reflex::{Error, System, Tick, log};
+use reflex::{Argument, Error, System, Tick, log};
 use stream::Port;
 
 include!(concat!(env!("OUT_DIR"), "/site.rs"));
@@ -24,7 +21,10 @@ const MEMORY_PER_CONNECTION: usize = RECEIVE_BUFFER + SEND_BUFFER + (4 << 10);
 /// Of that, what lies in the context's event memory: its handler.
 const HANDLER: usize = 64;
 /// The most connections at a time, unless the command line asks for more.
-const CONNECTIONS: usize = 1024;
+const USUAL_CONNECTIONS: usize = 1024;
+const CONNECTIONS: Argument =
+    Argument::number("connections", 1..=1 << 20, "how many there may be at a time")
+        .usually("as many as half of the memory holds, at most 1024");
 
 /// The server: one context, all connections.
 struct Web {
@@ -32,11 +32,11 @@ struct Web {
     service: Service<Port>,
 }
 
-#[reflex::main]
+#[reflex::main(arguments = &[CONNECTIONS])]
 fn main(system: System) -> Result<(), Error> {
     let affordable = system.available_memory() / 2 / MEMORY_PER_CONNECTION;
-    let connections = system.number("connections", 1..=1 << 20)?;
-    let connections = connections.unwrap_or(affordable.clamp(16, CONNECTIONS));
+    let connections = system.number(CONNECTIONS);
+    let connections = connections.unwrap_or(affordable.clamp(16, USUAL_CONNECTIONS));
     let limits = Limits { large_heads: connections.div_ceil(64), ..Limits::default() };
     let service = Service::new(SITE, limits, connections, unix_time(system)).map_err(|error| {
         log::error!("{error}");

@@ -2,7 +2,10 @@
 
 use crate::terms::Ask;
 use alloc::vec::Vec;
-use reflex::{System, machine_line};
+use reflex::{Argument, System, machine_line};
+
+/// Time is counted in instructions.
+pub(crate) const ICOUNT: Argument = Argument::flag("icount", "time is counted in instructions");
 
 /// What was measured. Times are in nanoseconds.
 pub(crate) struct Measured {
@@ -42,7 +45,7 @@ pub(crate) fn tell(ask: &Ask, measured: &Measured) {
 
 /// Prints what each operation of a stream took of the processor, where time stamps count that.
 pub(crate) fn instructions(system: System, ask: &Ask, side: &str, busy: u64) {
-    if system.argument("icount").is_some() {
+    if system.flag(ICOUNT) {
         machine_line!(
             "figure rdma {side}-instructions size={} count={} window={} value={} \
              unit=instructions",

@@ -29,12 +29,22 @@ mod server;
 mod terms;
 
 use core::net::IpAddr;
-use reflex::{Error, System};
+use reflex::{Argument, Error, System};
 use terms::{Ask, LARGEST_WINDOW, REGION, Test};
 
-#[reflex::main]
+const ROLE: Argument = Argument::text("rdma.role", "server|client", "its side").usually("server");
+const PEER: Argument = Argument::text("rdma.peer", "ADDRESS", "the server, for a client");
+const TEST: Argument =
+    Argument::text("rdma.test", "send|write|read|atomic", "what is measured").usually("send");
+const SIZE: Argument = Argument::number("rdma.size", 1..=REGION, "bytes of each").usually("64");
+const COUNT: Argument = Argument::number("rdma.count", 1..=1 << 20, "how many").usually("1000");
+const WINDOW: Argument =
+    Argument::number("rdma.window", 1..=LARGEST_WINDOW as usize, "under way at a time")
+        .usually("64");
+
+#[reflex::main(arguments = &[ROLE, PEER, TEST, SIZE, COUNT, WINDOW, figures::ICOUNT])]
 fn main(system: System) -> Result<(), Error> {
-    match system.argument("rdma.role") {
+    match system.argument(ROLE) {
         None | Some("server") => server::start(system),
         Some("client") => client::start(system, peer(system)?, ask(system)?),
         Some(_) => Err("rdma.role: expected server or client".into()),
@@ -42,19 +52,18 @@ fn main(system: System) -> Result<(), Error> {
 }
 
 fn peer(system: System) -> Result<IpAddr, Error> {
-    let address = system.argument("rdma.peer").unwrap_or_default();
+    let address = system.argument(PEER).unwrap_or_default();
     Ok(address.parse().map_err(|_| "rdma.peer: expected an IP address")?)
 }
 
 fn ask(system: System) -> Result<Ask, Error> {
-    let name = system.argument("rdma.test").unwrap_or("send");
+    let name = system.argument(TEST).unwrap_or("send");
     let test = Test::ALL.into_iter().find(|test| test.name() == name);
     let test = test.ok_or("rdma.test: expected send, write, read or atomic")?;
-    let number = |key, most, usual| Ok::<_, Error>(system.number(key, 1..=most)?.unwrap_or(usual));
     Ok(Ask {
         test,
-        size: number("rdma.size", REGION, 64)? as u32,
-        count: number("rdma.count", 1 << 20, 1000)? as u32,
-        window: number("rdma.window", LARGEST_WINDOW as usize, 64)? as u32,
+        size: system.number(SIZE).unwrap_or(64) as u32,
+        count: system.number(COUNT).unwrap_or(1000) as u32,
+        window: system.number(WINDOW).unwrap_or(64) as u32,
     })
 }

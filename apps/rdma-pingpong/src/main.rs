@@ -35,7 +35,7 @@ use options::Options;
 use reflex::{Error, Priority, System};
 use session::{Means, Session};
 
-#[reflex::main]
+#[reflex::main(arguments = options::ARGUMENTS)]
 fn main(system: System) -> Result<(), Error> {
     let rdma = system.rdma()?;
     let options = Options::read(system, rdma.mtu())?;

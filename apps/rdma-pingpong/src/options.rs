@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 use reflex::rdma::{PathMtu, Transport};
-use reflex::{Error, System};
+use reflex::{Argument, Error, System};
 
 /// Bytes of route that come before a datagram.
 const ROUTE: usize = 40;
@@ -30,28 +30,55 @@ pub(crate) struct Options {
     pub(crate) timeout: u8,
 }
 
+const TRANSPORT: Argument =
+    Argument::text("transport", "rc|uc|ud", "of the queue pairs").usually("rc");
+const SHARED: Argument = Argument::flag("srq", "queue pairs share their receives");
+const QUEUE_PAIRS: Argument =
+    Argument::number("queue-pairs", 1..=128, "how many, with srq").usually("16");
+const CLIENT: Argument =
+    Argument::text("client", "ADDRESS", "plays with that server").usually("serves itself");
+const RECEIVES: Argument =
+    Argument::number("rx-depth", 1..=1 << 12, "receives that are posted").usually("64");
+const V6: Argument = Argument::flag("v6", "over IPv6");
+const PORT: Argument = Argument::number("port", 1..=65_535, "of the server").usually("18515");
+const SIZE: Argument = Argument::number("size", 1..=LONGEST, "bytes of a message")
+    .usually("4096, or as many as a datagram holds");
+const COUNT: Argument = Argument::number("count", 1..=1 << 30, "messages").usually("1000");
+const TIMEOUT: Argument =
+    Argument::number("timeout", 0..=31, "the local acknowledgement time-out").usually("14");
+const MTU: Argument = Argument::text("mtu", "256|512|1024|2048|4096", "of the path")
+    .usually("1024, if frames hold it");
+
+/// All that it takes.
+pub(crate) const ARGUMENTS: &[Argument] =
+    &[TRANSPORT, SHARED, QUEUE_PAIRS, CLIENT, RECEIVES, V6, PORT, SIZE, COUNT, TIMEOUT, MTU];
+
 impl Options {
     /// Of an interface with at most that payload in a packet.
     pub(crate) fn read(system: System, most: PathMtu) -> Result<Self, Error> {
-        let transport = match system.argument("transport") {
+        let transport = match system.argument(TRANSPORT) {
             None | Some("rc") => Transport::Reliable,
             Some("uc") => Transport::Unreliable,
             Some("ud") => Transport::Datagram,
             Some(_) => return Err("transport: expected rc, uc or ud".into()),
         };
         let datagram = transport == Transport::Datagram;
-        let sharing = match system.argument("srq") {
+        let sharing = match system.argument(SHARED) {
             Some(_) if transport != Transport::Reliable => {
                 return Err("srq: only with transport=rc".into());
             }
-            Some(_) => Some(system.number("queue-pairs", 1..=128)?.unwrap_or(16)),
+            Some(_) => Some(system.number(QUEUE_PAIRS).unwrap_or(16)),
             None => None,
         };
-        let server = system.argument("client").map(str::parse).transpose();
+        let server = system.argument(CLIENT).map(str::parse).transpose();
         let server = server.map_err(|_| "client: expected an IPv4 address")?;
         let (longest, usual) =
             if datagram { (most.bytes(), most.bytes()) } else { (LONGEST, 4096) };
-        let receives = system.number("rx-depth", 1..=1 << 12)?.unwrap_or(64);
+        let size = system.number(SIZE).unwrap_or(usual);
+        if size > longest {
+            return Err("size: more than a message of this transport holds".into());
+        }
+        let receives = system.number(RECEIVES).unwrap_or(64);
         if sharing.is_some_and(|pairs| pairs > receives) {
             return Err("rx-depth: each queue pair takes one".into());
         }
@@ -59,13 +86,13 @@ impl Options {
             transport,
             sharing,
             server,
-            v6: system.argument("v6").is_some(),
-            port: system.number("port", 1..=65_535)?.unwrap_or(18_515) as u16,
-            size: system.number("size", 1..=longest)?.unwrap_or(usual),
-            count: system.number("count", 1..=1 << 30)?.unwrap_or(1000),
+            v6: system.flag(V6),
+            port: system.number(PORT).unwrap_or(18_515) as u16,
+            size,
+            count: system.number(COUNT).unwrap_or(1000),
             receives,
             mtu: path_mtu(system, most)?,
-            timeout: system.number("timeout", 0..=31)?.unwrap_or(14) as u8,
+            timeout: system.number(TIMEOUT).unwrap_or(14) as u8,
         })
     }
 
@@ -93,7 +120,7 @@ impl Options {
 }
 
 fn path_mtu(system: System, most: PathMtu) -> Result<PathMtu, Error> {
-    let Some(wanted) = system.argument("mtu") else { return Ok(most.min(PathMtu::B1024)) };
+    let Some(wanted) = system.argument(MTU) else { return Ok(most.min(PathMtu::B1024)) };
     let wanted: usize = wanted.parse().map_err(|_| "mtu: expected a number")?;
     let mtu = PathMtu::ALL.into_iter().find(|mtu| mtu.bytes() == wanted && *mtu <= most);
     Ok(mtu.ok_or("mtu: expected 256, 512, 1024, 2048 or 4096, and no more than fits a frame")?)

@@ -5,6 +5,7 @@
 //! with the feature `measure`, it also prints its longest sections since the last time, by where in
 //! the code they are.
 
+use crate::argument::BUSY;
 use crate::{Error, Priority, System};
 use core::time::Duration;
 use reflex_boot::machine_line;
@@ -15,7 +16,7 @@ const SHORT: u64 = 100;
 
 /// Starts telling, if it was asked for.
 pub(crate) fn start(system: System) -> Result<(), Error> {
-    let Some(period) = system.number("busy", 1..=3_600_000)? else { return Ok(()) };
+    let Some(period) = system.number(BUSY) else { return Ok(()) };
     let context = system.context("busy", ()).priority(Priority::HIGHEST).build()?;
     system.every(Duration::from_millis(period as u64)).on(context, move |(), _| {
         machine_line!("figure busy total value={} unit=instructions", system.kernel().busy());

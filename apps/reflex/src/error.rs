@@ -19,15 +19,6 @@ pub enum Error {
     Interface(NicError),
     /// The console cannot be read.
     Console(InputError),
-    /// A key of the kernel command line has a value that makes no sense.
-    Argument {
-        /// The key.
-        key: &'static str,
-        /// The least number it takes.
-        least: usize,
-        /// The greatest.
-        most: usize,
-    },
     /// What the kernel command line says of a context makes no sense.
     Configuration(ConfigError<'static>),
     /// The application's own reason.
@@ -49,7 +40,7 @@ impl Error {
             | Self::Rdma(reflex_rdma::Error::OutOfMemory) => status::TOO_LITTLE_MEMORY,
             Self::Net(reflex_net::Error::Event(error))
             | Self::Rdma(reflex_rdma::Error::Event(error)) => Self::Event(error).status(),
-            Self::Argument { .. } | Self::Configuration(_) => status::BAD_COMMAND_LINE,
+            Self::Configuration(_) => status::BAD_COMMAND_LINE,
             _ => status::MAIN_FAILED,
         }
     }
@@ -63,9 +54,6 @@ impl fmt::Display for Error {
             Self::Rdma(error) => error.fmt(f),
             Self::Interface(error) => error.fmt(f),
             Self::Console(error) => error.fmt(f),
-            Self::Argument { key, least, most } => {
-                write!(f, "command line: {key}: expected a number from {least} to {most}")
-            }
             Self::Configuration(error) => error.fmt(f),
             Self::Application(reason) => f.write_str(reason),
         }

@@ -24,6 +24,7 @@
 
 extern crate alloc;
 
+mod argument;
 mod batch;
 mod busy;
 pub mod channel;
@@ -57,6 +58,7 @@ mod timer;
 mod trouble;
 mod wait;
 
+pub use argument::Argument;
 pub use batch::{Batch, Operation, Prepared, Submitted};
 pub use channel::Sender;
 pub use cloner::{ClonerBuilder, Sources};
@@ -108,7 +110,7 @@ macro_rules! println {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::conclude::conclude;
-    pub use crate::test::{Outcome, TESTS, Test, run as run_tests};
+    pub use crate::test::{ARGUMENTS as TEST_ARGUMENTS, Outcome, TESTS, Test, run as run_tests};
     pub use linkme;
     pub use reflex_boot::console::line;
 }

@@ -12,6 +12,7 @@
 //! stops accepting, and answers what is in hand. The machine is turned off when all handlers have run that are due and no TCP connection is
 //! open; at the latest after `shutdown=SECONDS` of the kernel command line.
 
+use crate::argument::SHUTDOWN;
 use crate::{Context, Error, Priority, Subscribed, System, status};
 use core::cell::Cell;
 use core::time::Duration;
@@ -32,7 +33,7 @@ pub struct ShutdownRequested {
 
 /// Has the power button turn the machine off, where there is one.
 pub(crate) fn start(system: System) -> Result<(), Error> {
-    let patience = system.number("shutdown", 0..=3_600)?.unwrap_or(USUAL_PATIENCE);
+    let patience = system.number(SHUTDOWN).unwrap_or(USUAL_PATIENCE);
     let patience = Duration::from_secs(patience as u64);
     let (kernel, context) = (system.kernel(), system.system_context()?);
     // Below all others: it runs once the handlers that are due have run.

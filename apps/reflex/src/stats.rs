@@ -14,6 +14,7 @@
 //! #! count N WHAT IT IS
 //! ```
 
+use crate::argument::STATS;
 use crate::net::dhcp;
 use crate::{Error, Priority, System};
 use core::fmt;
@@ -23,7 +24,7 @@ use reflex_event::Latency;
 
 /// Starts telling, if it was asked for.
 pub(crate) fn start(system: System) -> Result<(), Error> {
-    let Some(period) = system.number("stats", 1..=3_600_000)? else { return Ok(()) };
+    let Some(period) = system.number(STATS) else { return Ok(()) };
     let context = system.context("stats", ()).priority(Priority::LOWEST).build()?;
     machine_line!("latency-unit {}", system.machine().tsc_hz);
     system.every(Duration::from_millis(period as u64)).on(context, move |(), _| tell(system))?;

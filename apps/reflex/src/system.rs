@@ -1,5 +1,6 @@
 //! The machine, as an application has it.
 
+use crate::argument::STATS;
 use crate::kind::Source;
 use crate::net::Net;
 use crate::rdma::{self, Rdma};
@@ -8,7 +9,6 @@ use crate::stats;
 use crate::supervise::Made;
 use crate::{Context, ContextBuilder, Error, SignalBuilder, SignalMode, TimerBuilder};
 use alloc::boxed::Box;
-use core::ops::RangeInclusive;
 use core::time::Duration;
 use reflex_boot::Machine;
 use reflex_boot::heap::Counters as HeapCounters;
@@ -212,26 +212,6 @@ impl System {
         self.machine().started_unix_seconds + self.now().as_nanos() / 1_000_000_000
     }
 
-    /// The value of `key` on the kernel command line: empty for a key without one.
-    pub fn argument(self, key: &str) -> Option<&'static str> {
-        self.machine().arguments.get(key)
-    }
-
-    /// The value of `key` on the kernel command line as a number, if the key is there.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] when it is not a number in `allowed`.
-    pub fn number(
-        self,
-        key: &'static str,
-        allowed: RangeInclusive<usize>,
-    ) -> Result<Option<usize>, Error> {
-        let Some(text) = self.argument(key) else { return Ok(None) };
-        let number = text.parse().ok().filter(|number| allowed.contains(number));
-        let (least, most) = allowed.into_inner();
-        number.map(Some).ok_or(Error::Argument { key, least, most })
-    }
-
     /// Fills `bytes` from the kernel's cryptographic generator.
     pub fn random(self, bytes: &mut [u8]) {
         self.kernel.random(bytes);
@@ -239,7 +219,7 @@ impl System {
 
     /// Turns the machine off. The host command exits with `status`; 0 is success.
     pub fn exit(self, status: u8) -> ! {
-        if self.argument("stats").is_some() {
+        if self.flag(STATS) {
             stats::tell(self);
         }
         reflex_boot::exit::exit(status)

@@ -8,12 +8,21 @@
 //!
 //! [`test_image!`]: crate::test_image
 
-use crate::System;
+use crate::{Argument, System};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Display;
 use linkme::distributed_slice;
 use reflex_boot::{exit as status, machine_line};
+
+const GROUP: Argument = Argument::text("test.group", "GROUP", "tests of this group");
+const FILTER: Argument = Argument::text("test.filter", "TEXT", "tests with that in their names");
+const FROM: Argument = Argument::text("test.from", "NAME", "leaves out those before");
+const LIST: Argument = Argument::flag("test.list", "names the tests");
+const SEED: Argument = Argument::text("test.seed", "N", "of random choices");
+
+/// What a test image is told.
+pub const ARGUMENTS: &[Argument] = &[GROUP, FILTER, FROM, LIST, SEED];
 
 /// Every test of the image, in the linker's order.
 #[distributed_slice]
@@ -62,17 +71,17 @@ impl Test {
 pub fn run(system: System) -> ! {
     let mut tests: Vec<&Test> = TESTS.iter().collect();
     tests.sort_by_key(|test| (test.group, test.path));
-    if let Some(group) = system.argument("test.group") {
+    if let Some(group) = system.argument(GROUP) {
         tests.retain(|test| test.group == group);
     }
-    if let Some(text) = system.argument("test.filter") {
+    if let Some(text) = system.argument(FILTER) {
         tests.retain(|test| test.name().contains(text));
     }
-    if let Some(first) = system.argument("test.from") {
+    if let Some(first) = system.argument(FROM) {
         let skipped = tests.iter().take_while(|test| test.name() != first).count();
         tests.drain(..skipped);
     }
-    if system.argument("test.list").is_some() {
+    if system.argument(LIST).is_some() {
         for test in tests {
             machine_line!("test-list {} {}", test.group, test.name());
         }
@@ -97,7 +106,7 @@ pub fn run(system: System) -> ! {
 #[macro_export]
 macro_rules! test_image {
     () => {
-        #[$crate::main]
+        #[$crate::main(arguments = $crate::__private::TEST_ARGUMENTS)]
         fn main(system: $crate::System) {
             $crate::__private::run_tests(system)
         }

@@ -8,7 +8,7 @@ use reflex::rdma::{
     Access, Completion, Connect, Connection, ConnectionChange, ConnectionEvent, ConnectionManager,
     Kind, MemoryRegion, QueuePair,
 };
-use reflex::{Error, Priority, System, log, status};
+use reflex::{Argument, Error, Priority, System, log, status};
 
 /// Event memory.
 const MEMORY: usize = 1 << 20;
@@ -32,9 +32,13 @@ struct Link {
     sink: MemoryRegion,
 }
 
+pub(crate) const COUNT: Argument = Argument::number("count", 1..=1 << 30, "pings").usually("10");
+pub(crate) const SIZE: Argument =
+    Argument::number("size", 1..=LONGEST, "bytes of each").usually("64");
+
 pub(crate) fn start(system: System, server: (IpAddr, u16)) -> Result<(), Error> {
-    let pings = system.number("count", 1..=1 << 30)?.unwrap_or(10);
-    let size = system.number("size", 1..=LONGEST)?.unwrap_or(64);
+    let pings = system.number(COUNT).unwrap_or(10);
+    let size = system.number(SIZE).unwrap_or(64);
     let state = Client { system, pings, size, link: None, done: 0, halfway: false };
     let context = system.context("rping", state).memory(MEMORY).build()?;
     let rdma = system.rdma()?;

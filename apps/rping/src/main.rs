@@ -15,15 +15,20 @@ mod server;
 mod session;
 
 use core::net::IpAddr;
-use reflex::{Error, System};
+use reflex::{Argument, Error, System};
 
 /// Where `rping` listens.
 const PORT: usize = 7174;
 
-#[reflex::main]
+const LISTEN: Argument =
+    Argument::number("port", 1..=65_535, "where it listens, or the peer does").usually("7174");
+const CLIENT: Argument =
+    Argument::text("client", "ADDRESS", "pings that peer").usually("listens itself");
+
+#[reflex::main(arguments = &[LISTEN, CLIENT, client::COUNT, client::SIZE])]
 fn main(system: System) -> Result<(), Error> {
-    let port = system.number("port", 1..=65_535)?.unwrap_or(PORT) as u16;
-    match system.argument("client") {
+    let port = system.number(LISTEN).unwrap_or(PORT) as u16;
+    match system.argument(CLIENT) {
         Some(address) => {
             let server: IpAddr = address.parse().map_err(|_| "client: expected an IP address")?;
             client::start(system, (server, port))

@@ -1,5 +1,6 @@
 //! Registered events that do nothing: what costs must not depend on.
 
+use crate::EVENTS;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use reflex::{Context, Error, Kernel, Registration, System};
 
@@ -18,7 +19,7 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     pub(crate) fn new(system: System) -> Result<Self, Error> {
-        let sizes = system.argument("events").unwrap_or("");
+        let sizes = system.argument(EVENTS).unwrap_or("");
         let most = sizes.split(',').filter_map(|size| size.parse().ok()).max().unwrap_or(1_000);
         let reserved = (most + 1_000) * EVENT_MEMORY;
         let context = system.context("crowd", ()).memory(reserved).build()?;

@@ -1,9 +1,12 @@
 //! Taking medians and telling the host.
 
 use alloc::vec::Vec;
-use reflex::System;
 use reflex::bench::timestamp;
+use reflex::{Argument, System};
 use reflex::{machine_line, measure};
+
+/// Time is counted in instructions.
+pub(crate) const ICOUNT: Argument = Argument::flag("icount", "time is counted in instructions");
 
 /// Samples of each figure.
 pub(crate) const SAMPLES: usize = 65;
@@ -18,7 +21,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(system: System) -> Self {
-        let unit = if system.argument("icount").is_some() { "instructions" } else { "cycles" };
+        let unit = if system.flag(ICOUNT) { "instructions" } else { "cycles" };
         let overhead = median((0..SAMPLES).map(|_| {
             let start = timestamp();
             timestamp() - start

@@ -21,23 +21,28 @@ mod rings;
 
 use crowd::Crowd;
 use figure::Report;
-use reflex::{Error, System, machine_line, measure};
+use reflex::{Argument, Error, System, machine_line, measure};
 
-#[reflex::main]
+/// Numbers of registered events beside which is measured.
+const EVENTS: Argument = Argument::text("events", "N,...", "beside so many").usually("10,1000");
+const FLOOD: Argument = Argument::flag("flood", "under a flood of datagrams");
+const MEMORY_COSTS: Argument = Argument::flag("memory-costs", "those of the heap");
+
+#[reflex::main(arguments = &[EVENTS, FLOOD, MEMORY_COSTS, figure::ICOUNT])]
 fn main(system: System) -> Result<(), Error> {
     let report = Report::new(system);
     machine_line!("figure events tsc-frequency value={} unit=Hz", system.machine().tsc_hz);
-    if system.argument("flood").is_some() {
+    if system.flag(FLOOD) {
         return flood::run(system, report);
     }
-    if system.argument("memory-costs").is_some() {
+    if system.flag(MEMORY_COSTS) {
         memory::all(system, report);
         system.exit(0);
     }
     let crowd = Crowd::new(system)?;
     // What went before is start-up, which nothing can interrupt.
     measure::reset();
-    let sizes = system.argument("events").unwrap_or("10,1000");
+    let sizes = system.argument(EVENTS).unwrap_or("10,1000");
     for size in sizes.split(',').filter_map(|size| size.parse().ok()) {
         crowd.grow(size)?;
         crowd.tell();

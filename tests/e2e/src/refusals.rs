@@ -39,6 +39,44 @@ fn a_bad_command_line_value() {
     }
 }
 
+/// A key that was mistyped is no key: what it was to be is named where it can be told.
+#[test]
+fn a_key_that_is_unknown_or_out_of_its_bounds() {
+    for (image, text, expected) in [
+        ("httpd", "conections=3", "conections: there is no such key; perhaps connections?"),
+        ("hello", "log=info shutdwon=1", "shutdwon: there is no such key; perhaps shutdown?"),
+        ("hello", "connections=3", "connections: there is no such key; `help` prints them all"),
+        ("httpd", "connections=0", "connections: expected a number from 1 to 1048576, not `0`"),
+        ("httpd", "connections=+3", "connections: expected a number"),
+        ("hello", "shutdown=4000", "shutdown: expected a number from 0 to 3600"),
+    ] {
+        let reason = refusal(machine(image).append(text), 103);
+        assert!(reason.contains(expected), "{image} {text}: {reason}");
+    }
+}
+
+#[test]
+fn what_boot_loaders_add_is_ignored_with_a_line() {
+    let keys = ["BOOT_IMAGE", "console", "reboot", "panic", "pci"];
+    let words = "BOOT_IMAGE=/hello console=ttyS0 reboot=k panic=1 pci=off";
+    let outcome = Guest::start(machine("hello").append(words)).finish();
+    assert!(outcome.status.success(), "{}", outcome.tail(30));
+    for key in keys {
+        let line = format!("command line: {key} is for other systems, and ignored");
+        assert!(outcome.tail(30).contains(&line), "{}", outcome.tail(30));
+    }
+}
+
+#[test]
+fn help_prints_all_keys() {
+    let outcome = Guest::start(machine("httpd").append("help log=error")).finish();
+    assert!(outcome.status.success(), "{}", outcome.tail(40));
+    let connections = "connections=N  how many there may be at a time [as many as half";
+    for line in [connections, "shutdown=SECONDS  ", "ip=dhcp|ADDRESS/PREFIX  ", "help  "] {
+        assert!(outcome.tail(40).contains(line), "{}", outcome.tail(40));
+    }
+}
+
 #[test]
 fn a_command_line_that_is_too_long() {
     let reason = refusal(machine("hello").append("x".repeat(2048)), 103);

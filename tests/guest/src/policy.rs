@@ -245,7 +245,7 @@ fn the_command_line_has_the_last_word(system: System) -> Result<(), Error> {
         .priority(level(20))
         .kinds(&["signal", "timer"])
         .build()?;
-    let said = |key: &str| system.argument(key).is_some();
+    let said = |key: &str| system.machine().arguments.get(key).is_some();
     let most = if said("context.configured.registrations") { 4 } else { 7 };
     let level = if said("context.configured.priority") { 44 } else { 20 };
     let memory = if said("context.configured.memory") { 16 << 10 } else { 64 << 10 };

@@ -13,15 +13,18 @@ mod standstill;
 use alloc::vec::Vec;
 use core::hint::{black_box, spin_loop};
 use core::time::Duration;
-use reflex::{Error, Priority, SignalMode, System, log, status};
+use reflex::{Argument, Error, Priority, SignalMode, System, log, status};
 
-#[reflex::main]
+const STATUS: Argument = Argument::text("status", "0..255", "ends with it");
+const BY: Argument = Argument::text("by", "WAY", "how to go wrong");
+
+#[reflex::main(arguments = &[STATUS, BY])]
 fn main(system: System) -> Result<(), Error> {
-    if let Some(number) = system.argument("status") {
+    if let Some(number) = system.argument(STATUS) {
         let number = number.parse().map_err(|_| Error::Application("status= takes 0 to 255"))?;
         system.exit(number);
     }
-    match system.argument("by") {
+    match system.argument(BY) {
         None => system.exit(status::SUCCESS),
         Some("error") => Err(Error::Application("told to fail")),
         Some("panic") => panic_below(black_box(2)),

@@ -8,7 +8,7 @@
 #![no_main]
 
 use core::time::Duration;
-use reflex::{Error, Kernel, Registration, System, log, status};
+use reflex::{Argument, Error, Kernel, Registration, System, log, status};
 use reflex_boot::devices::{Input, InputError, console_input};
 
 /// The longest line that is said back whole.
@@ -18,9 +18,12 @@ const HANDFUL: usize = 13;
 /// How much is read at a pace.
 const PORTION: usize = 8 * HANDFUL;
 
-#[reflex::main]
+const PACE: Argument = Argument::number("pace", 1..=1000, "milliseconds between two readings");
+const NET: Argument = Argument::flag("net", "starts the network, too");
+
+#[reflex::main(arguments = &[PACE, NET])]
 fn main(system: System) -> Result<(), Error> {
-    let pace = system.number("pace", 1..=1000)?;
+    let pace = system.number(PACE);
     let (input, line) = console_input(system.machine()).map_err(told)?;
     let typing = Typing { system, input, line: [0; LONGEST], length: 0, lines: 0 };
     let context = system.context("typing", typing).build()?;
@@ -49,7 +52,7 @@ fn main(system: System) -> Result<(), Error> {
         Err(InputError::Taken) => {}
         other => log::error!("the console has two readers: {:?}", other.map(|(input, _)| input)),
     }
-    if system.argument("net").is_some() {
+    if system.flag(NET) {
         system.net()?;
     }
     Ok(())

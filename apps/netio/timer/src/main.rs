@@ -4,12 +4,16 @@
 #![no_std]
 #![no_main]
 
-use reflex::{Error, System, println, status};
+use reflex::{Argument, Error, System, println, status};
 use reflex_netio::{
     netio_init, netio_run, netio_terminate, netio_timer_init, netio_timer_start_ms,
 };
 
-#[reflex::main]
+/// Milliseconds between two expirations.
+const PERIOD: Argument =
+    Argument::number("period_ms", 1..=1_000_000, "milliseconds of the timer").usually("1000");
+
+#[reflex::main(arguments = &[PERIOD])]
 fn main(system: System) -> Result<(), Error> {
     let ctx = netio_init(system, 10u32)?;
     let evloop = ctx.evloop.clone();
@@ -20,7 +24,7 @@ fn main(system: System) -> Result<(), Error> {
             netio_terminate(&evloop);
         }
     })?;
-    let period = system.number("period_ms", 1..=1_000_000)?.unwrap_or(1_000);
+    let period = system.number(PERIOD).unwrap_or(1_000);
     netio_timer_start_ms(&timer, period as u64)?;
     netio_run(&ctx.evloop)?;
     system.exit(status::SUCCESS)

@@ -3,15 +3,25 @@
 
 use proc_macro::TokenStream;
 use quote::quote;
-use syn::{ItemFn, LitStr, parse_macro_input};
+use syn::{Expr, ItemFn, LitStr, parse_macro_input};
 
 /// Makes the function the image's `main`: `fn(System)` or `fn(System) -> Result<(), E>` where `E`
 /// can be displayed. An error is logged and ends the image with status 1, or its own.
+/// `#[reflex::main(arguments = ARGUMENTS)]` declares the keys of the kernel command line that it takes, a
+/// `&'static [Argument]`; none unless said.
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    if !arguments.is_empty() {
-        return refuse("`#[reflex::main]` takes no arguments");
-    }
+    let mut declared: Option<Expr> = None;
+    let parser = syn::meta::parser(|meta| {
+        if meta.path.is_ident("arguments") {
+            declared = Some(meta.value()?.parse()?);
+            Ok(())
+        } else {
+            Err(meta.error("expected `arguments = ARGUMENTS`"))
+        }
+    });
+    parse_macro_input!(arguments with parser);
+    let declared = declared.map_or_else(|| quote!(&[]), |declared| quote!(#declared));
     let function = parse_macro_input!(item as ItemFn);
     let name = &function.sig.ident;
     quote! {
@@ -22,6 +32,12 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
             #[unsafe(no_mangle)]
             fn reflex_application(system: ::reflex::System) {
                 ::reflex::__private::conclude(system, #name(system));
+            }
+
+            #[allow(unsafe_code)]
+            #[unsafe(no_mangle)]
+            fn reflex_arguments() -> &'static [::reflex::Argument] {
+                #declared
             }
         };
     }
@@ -61,8 +77,4 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
         };
     }
     .into()
-}
-
-fn refuse(message: &str) -> TokenStream {
-    quote!(::core::compile_error!(#message);).into()
 }

@@ -198,7 +198,7 @@ static FOREIGN: AtomicU32 = AtomicU32::new(0);
 
 #[reflex::test(group = "icount")]
 fn replacements_in_random_company(system: System) -> Result<(), Error> {
-    let given = system.argument("test.seed").and_then(|seed| seed.parse().ok());
+    let given = system.machine().arguments.get("test.seed").and_then(|seed| seed.parse().ok());
     let seed: u64 = given.unwrap_or(1);
     log::info!("seed {seed} (repeat with test.seed={seed})");
     let mut simulation = Simulation::new(system, seed)?;
