@@ -92,7 +92,8 @@ impl<K: Kernel> Stack<K> {
             return;
         };
         let hash = self.hash.of(&key);
-        match self.net.with(|shared| shared.present(&key, hash, &frame)) {
+        let opens = flags & header::SYN != 0;
+        match self.net.with(|shared| shared.present(&key, hash, (&frame, opens))) {
             Present::None => {}
             Present::Replaceable(index) => {
                 let replaced = self.net.with(|shared| shared.replace(index, &frame));
@@ -112,7 +113,7 @@ impl<K: Kernel> Stack<K> {
         }
         let now = self.net.kernel().now();
         let place = (group, (key, hash), frame);
-        if flags & header::SYN != 0 {
+        if opens {
             self.serve_unknown(place, now);
         } else if self.net.with(|shared| shared.expects_cookies(group, now))
             && let Some(what) = self.engine.redeem(&place.2, now)
@@ -217,11 +218,11 @@ impl<K: Kernel> Stack<K> {
 }
 
 impl Shared {
-    /// What there is for the 4-tuple of an opening segment.
-    fn present(&mut self, key: &FlowKey, hash: u32, frame: &Frame) -> Present {
+    /// What there is for the 4-tuple of an opening segment, or of one that completes an opening.
+    fn present(&mut self, key: &FlowKey, hash: u32, (frame, opens): (&Frame, bool)) -> Present {
         match self.flows.find(&self.records, key, hash) {
             None => Present::None,
-            Some(index) if self.may_reopen(index, frame) => Present::Replaceable(index),
+            Some(index) if opens && self.may_reopen(index, frame) => Present::Replaceable(index),
             Some(index) => Present::Lasting(index),
         }
     }
