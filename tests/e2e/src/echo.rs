@@ -111,7 +111,8 @@ fn a_fixed_address_on_a_tap() {
     tcp_echoes(server);
     a_slow_reader_loses_nothing(server);
     udp_echoes(server);
-    for size in ["0", "56", "1472"] {
+    // The last two in fragments, both ways.
+    for size in ["0", "56", "1472", "4000", "60000"] {
         let report =
             tools::run("ping", &["-n", "-c", "5", "-i", "0.2", "-s", size, &address], PATIENCE);
         assert_eq!(figure(&report, "5 packets transmitted,"), Some(5), "{report}");

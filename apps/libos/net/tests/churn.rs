@@ -45,6 +45,10 @@ impl Server {
     /// One connection, from its opening to one of its ends.
     fn connection(&mut self) {
         self.number = self.number.wrapping_add(1);
+        if self.number.is_multiple_of(1000) {
+            // Minutes have passed: the peer is still there, and asks for our address.
+            self.host.exchange(&self.clock, &introduce(self.host.address));
+        }
         let (port, begin) =
             ((self.number % 50_000) as u16 + 1024, self.number.wrapping_mul(70_000));
         let segment = |flags, sequence: u32, ack| {
