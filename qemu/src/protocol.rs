@@ -82,6 +82,15 @@ pub enum Event {
     Latency(u8, Waits),
     /// How often something has been since the start, and what it is: `#! count N WHAT IT IS`.
     Count(u64, String),
+    /// What a context has of the machine: `#! context INDEX KEY=N ... NAME`.
+    Context {
+        /// Its place.
+        index: u16,
+        /// What it is called.
+        name: String,
+        /// Amounts by their names, in bytes but for `refused` and `registrations`.
+        amounts: BTreeMap<String, u64>,
+    },
     /// A crash report starts, the image's last.
     Crash(String),
     /// A crash report starts of a context that was given up: the image goes on.
@@ -203,6 +212,7 @@ fn known_event(word: &str, rest: &str) -> Option<Event> {
             let (count, what) = rest.split_once(' ')?;
             Event::Count(count.parse().ok()?, what.to_owned())
         }
+        "context" => context(rest)?,
         "crash" => Event::Crash(rest.to_owned()),
         "contained" if !rest.is_empty() => Event::Contained(rest.to_owned()),
         "register" => Event::Register(words.next()?.to_owned(), hex(words.next()?)?),
@@ -225,6 +235,20 @@ fn figure(rest: &str) -> Option<Figure> {
     let value = parameters.remove("value")?.parse().ok()?;
     let unit = parameters.remove("unit")?;
     Some(Figure { bench, case, parameters, value, unit })
+}
+
+fn context(rest: &str) -> Option<Event> {
+    let (index, mut rest) = rest.split_once(' ')?;
+    let mut amounts = BTreeMap::new();
+    // The name is what comes behind the amounts, and may have blanks.
+    while let Some((key, (amount, others))) =
+        rest.split_once('=').and_then(|(key, behind)| Some((key, behind.split_once(' ')?)))
+    {
+        let Ok(amount) = amount.parse() else { break };
+        amounts.insert(key.to_owned(), amount);
+        rest = others;
+    }
+    Some(Event::Context { index: index.parse().ok()?, name: rest.to_owned(), amounts })
 }
 
 fn latency(rest: &str) -> Option<Event> {
@@ -291,6 +315,15 @@ mod tests {
         assert_eq!(event("#! contained it broke"), Some(Event::Contained("it broke".into())));
         let offers = Event::Count(3, "DHCP: refused: the offer is none".to_owned());
         assert_eq!(event("#! count 3 DHCP: refused: the offer is none"), Some(offers));
+        assert_eq!(
+            event("#! context 3 used=5 of=64 DHCP a=b client"),
+            Some(Event::Context {
+                index: 3,
+                name: "DHCP a=b client".to_owned(),
+                amounts: [("used".to_owned(), 5), ("of".to_owned(), 64)].into()
+            })
+        );
+        assert!(matches!(event("#! context x used=5 a"), Some(Event::Unknown(_))));
         assert!(matches!(event("#! count many offers"), Some(Event::Unknown(_))));
         assert_eq!(event("#! latency-unit 1000000000"), Some(Event::LatencyUnit(1_000_000_000)));
         assert_eq!(

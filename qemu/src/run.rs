@@ -363,8 +363,8 @@ impl Session<'_> {
                 Some(table) => console::log_line(&table),
                 None => console::warning("the guest has told nothing of its activations"),
             }
-            if let Some(counts) = self.stats.counts() {
-                console::log_line(&counts);
+            for table in [self.stats.contexts(), self.stats.counts()].into_iter().flatten() {
+                console::log_line(&table);
             }
         }
     }

@@ -4,10 +4,11 @@
 use super::circles::imports;
 use std::path::Path;
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "SPECIFICATION.md",
     "ARCHITECTURE.md",
+    "docs/memory.md",
     "docs/soundness.md",
     "docs/glossary.md",
     "docs/architecture/layers.md",

@@ -35,6 +35,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-channel", Kind::Pure, LIBRARY),
     rule("reflex-collections", Kind::Pure, &["reflex-memory"]),
     rule("reflex-dhcp", Kind::Pure, &["reflex-event"]),
+    rule("reflex-keyed-timers", Kind::Pure, LIBRARY),
     rule("reflex-kind", Kind::Pure, LIBRARY),
     rule("reflex-net", Kind::Pure, &["reflex-dhcp", "reflex-event", "reflex-hil", "reflex-memory"]),
     // A RoCE port is software over any interface: its driver is pure, too.
@@ -82,6 +83,7 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-boot",
             "reflex-channel",
             "reflex-collections",
+            "reflex-keyed-timers",
             "reflex-kind",
             "reflex-macros",
             "reflex-net",

@@ -36,6 +36,7 @@ mod context_builder;
 mod entry;
 mod error;
 mod inherit;
+mod keyed_timers;
 pub mod kind;
 mod mutex;
 pub mod net;
@@ -65,6 +66,7 @@ pub use cloner::{ClonerBuilder, Sources};
 pub use context::Context;
 pub use context_builder::ContextBuilder;
 pub use error::Error;
+pub use keyed_timers::{KeyedTimers, KeyedTimersBuilder};
 pub use log;
 pub use reflex_boot::context_config::ConfigError;
 pub use reflex_boot::devices::NicError;
@@ -78,6 +80,7 @@ pub use reflex_event::{
 #[cfg(feature = "bench")]
 pub use reflex_hil::Acknowledge;
 pub use reflex_http as http;
+pub use reflex_keyed_timers::{Counters as KeyedTimersCounters, Refused as DeadlineRefused};
 pub use reflex_macros::{main, test};
 pub use reflex_memory::{Lent, Pool, PoolStats, Scheme, Shared};
 pub use reflex_runtime::{

@@ -13,6 +13,12 @@
 //! ```text
 //! #! count N WHAT IT IS
 //! ```
+//!
+//! and of each context, in bytes, what it has of the machine:
+//!
+//! ```text
+//! #! context INDEX used=N peak=N of=N lent=N refused=N stack=N heap=N registrations=N NAME
+//! ```
 
 use crate::argument::STATS;
 use crate::net::dhcp;
@@ -21,6 +27,8 @@ use core::fmt;
 use core::time::Duration;
 use reflex_boot::machine_line;
 use reflex_event::Latency;
+use reflex_memory::PoolStats;
+use reflex_runtime::{ContextInfo, Usage};
 
 /// Starts telling, if it was asked for.
 pub(crate) fn start(system: System) -> Result<(), Error> {
@@ -31,7 +39,7 @@ pub(crate) fn start(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints every histogram that is not empty, and what the DHCP client has counted.
+/// Prints every histogram that is not empty, what each context has, and what the DHCP client has counted.
 pub(crate) fn tell(system: System) {
     for level in 0..Priority::LEVELS as u8 {
         let latency = Priority::new(level).map(|priority| system.latency(priority));
@@ -39,9 +47,25 @@ pub(crate) fn tell(system: System) {
             machine_line!("latency {level} {}", Line(latency));
         }
     }
+    for context in system.contexts() {
+        tell_context(system, &context);
+    }
     if let Some(counters) = system.started_net().and_then(|net| net.dhcp_counters()) {
         tell_dhcp(&counters);
     }
+}
+
+/// What a context has: of its event memory what is used now, was at most, and is there; what of it others hold, and
+/// how often it has refused; its stack; what it has of the global heap.
+fn tell_context(system: System, context: &ContextInfo) {
+    // One that has ended since has nothing.
+    let Ok(Usage { memory, stack, heap }) = system.usage(context.id) else { return };
+    let PoolStats { allocated, peak, capacity, lent, failures, .. } = memory;
+    let (index, name, registrations) = (context.id.index, context.name, context.registrations);
+    machine_line!(
+        "context {index} used={allocated} peak={peak} of={capacity} lent={lent} refused={failures} \
+         stack={stack} heap={heap} registrations={registrations} {name}"
+    );
 }
 
 fn tell_dhcp(counters: &dhcp::Counters) {

@@ -43,6 +43,8 @@ pub(crate) struct ContextRecord<C> {
     pub(crate) preempted: bool,
     /// It is to be held as soon as no handler is on its stack.
     pub(crate) stopping: bool,
+    /// The rank that it has been raised to; 0 when it has not been.
+    pub(crate) ceiling: Rank,
     /// The registration has ended that has its handler on the stack.
     pub(crate) ending: bool,
     /// The highest rank in its queue; 0 when that is empty.
@@ -71,8 +73,6 @@ pub(crate) struct ContextStatistics {
     pub(crate) waiting: bool,
     /// The context that excludes it for the time being, and so runs in its stead.
     pub(crate) excluded_by: u16,
-    /// The rank that it has been raised to; 0 when it has not been.
-    pub(crate) ceiling: Rank,
     /// Its activations are taken one by one, not run; and this is told when there are some.
     pub(crate) taken: Option<Taking>,
     pub(crate) registered: u32,
@@ -92,7 +92,6 @@ impl ContextStatistics {
             holds: 0,
             waiting: false,
             excluded_by: NOBODY,
-            ceiling: 0,
             taken: None,
             registered: 0,
             limits,
@@ -138,6 +137,7 @@ impl<C: Copy> Contexts<C> {
             active: 0,
             preempted: false,
             stopping: false,
+            ceiling: 0,
             ending: false,
             queued: 0,
             name: ContextId::first(0),

@@ -30,9 +30,9 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if self.own_rank(running).is_some_and(|own| own > ceiling) {
             return Err(Error::NotAllowed);
         }
-        let account = self.contexts.account(running);
-        let before = account.ceiling;
-        account.ceiling = before.max(ceiling);
+        let record = self.contexts.at(running);
+        let before = record.ceiling;
+        record.ceiling = before.max(ceiling);
         self.inherit(running, ceiling);
         Ok(Raised(before))
     }
@@ -44,15 +44,15 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// [`Error::NoContext`].
     pub fn lower(&mut self, context: ContextId, to: Raised) -> Result<Outcome, Error> {
         let index = self.contexts.index(context)?;
-        self.contexts.account(index).ceiling = to.0;
+        self.contexts.at(index).ceiling = to.0;
         self.flush_fast_path();
         self.disinherit(index);
         Ok(self.outcome())
     }
 
-    /// Whether the running context is at a ceiling: then it may not wait.
+    /// Whether the running context is at a ceiling: then its driver does not let it wait.
     pub fn is_raised(&mut self) -> bool {
-        self.running != NOBODY && self.contexts.account(self.running).ceiling != 0
+        self.running != NOBODY && self.contexts.at(self.running).ceiling != 0
     }
 
     /// Holds the running context in the name of `holder`, which has at least its rank until it
@@ -91,7 +91,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// Gives a context's handler its own rank again, or that of its ceiling.
     pub(crate) fn disinherit(&mut self, context: u16) {
         let Some(own) = self.own_rank(context) else { return };
-        let active = own.max(self.contexts.account(context).ceiling);
+        let active = own.max(self.contexts.at(context).ceiling);
         let record = self.contexts.at(context);
         record.active = active;
         let rank = active.max(record.queued);

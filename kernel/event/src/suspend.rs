@@ -162,8 +162,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// then to ask again.
     ///
     /// # Errors
-    /// [`Error::Stale`]; [`Error::NotAllowed`] when the event is no such one, or another's; [`Error::Busy`] when the
-    /// context is [at a ceiling](Core::raise).
+    /// [`Error::Stale`]; [`Error::NotAllowed`] when the event is no such one, or another's.
     #[inline(always)]
     pub fn wait(&mut self, id: EventId) -> Result<Wait, Error> {
         let running = self.running;
@@ -183,13 +182,10 @@ impl<H: Copy, C: Copy> Core<H, C> {
             }
         }
         self.flush_fast_path();
+        self.contexts.at(running).effective = HELD;
         let account = self.contexts.account(running);
-        if account.ceiling != 0 {
-            return Err(Error::Busy);
-        }
         account.holds += 1;
         account.waiting = true;
-        self.contexts.at(running).effective = HELD;
         self.running = NOBODY;
         Ok(Wait::Blocked(self.elect()))
     }
@@ -212,12 +208,12 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let record = self.contexts.at(index);
         let served = core::mem::replace(&mut record.serving, NONE);
         record.active = 0;
+        record.ceiling = 0;
         // To stop is to be held as soon as no handler is on the stack, and now none is.
         let stopped = u16::from(core::mem::take(&mut record.stopping));
         let ended = core::mem::take(&mut record.ending);
         let old = core::mem::replace(&mut record.effective, HELD);
         let account = self.contexts.account(index);
-        account.ceiling = 0;
         account.holds += 1 + stopped - u16::from(core::mem::take(&mut account.waiting));
         let handler = if ended { self.table.free(served) } else { None };
         if index == self.running {

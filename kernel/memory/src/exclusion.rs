@@ -1,5 +1,7 @@
 //! Mutual exclusion around a pool's state: what a pool asks of its surroundings.
 
+use crate::Pool;
+
 /// Mutual exclusion that lasts a few dozen instructions: dispatch deferral in an image, a lock
 /// on the host.
 ///
@@ -19,7 +21,7 @@ pub unsafe trait Exclusion: Sync {
     /// Ends what the latest `enter` of this flow began.
     fn leave(&self);
 
-    /// A pool of the [owner](crate::Pool::set_owner) of this number had no room for something.
+    /// The pool of the [owner](crate::Pool::set_owner) of this number had no room for so many bytes.
     /// Called outside of the exclusion.
-    fn refused(&self, _owner: u32) {}
+    fn refused(&self, _owner: u32, _pool: &Pool, _bytes: usize) {}
 }

@@ -321,7 +321,7 @@ impl Pool {
     ) -> Result<NonNull<[u8]>, Error> {
         let Ok(layout) = Layout::from_size_align(len, 1) else {
             self.with(State::count_failure);
-            self.refuse();
+            self.refuse(len);
             return Err(Error::TooLarge);
         };
         let block = take(self, layout)?;
@@ -406,7 +406,7 @@ impl Pool {
             let step = self.with(|state| state.take_step(layout, order, claim, kind));
             if let Poll::Ready(taken) = step {
                 if taken.is_err() {
-                    self.refuse();
+                    self.refuse(layout.size());
                 }
                 // SAFETY: a block's granules lie in the region, from `base` on; so does a place
                 // that a scheme has found.
@@ -417,10 +417,10 @@ impl Pool {
 
     /// Tells the owner of a refusal.
     #[cold]
-    fn refuse(&self) {
+    fn refuse(&self, bytes: usize) {
         let owner = self.owner.load(Relaxed);
         if owner != NOBODY {
-            self.exclusion.refused(owner);
+            self.exclusion.refused(owner, self, bytes);
         }
     }
 

@@ -26,7 +26,7 @@ unsafe impl Exclusion for Counting {
         self.lock.leave();
     }
 
-    fn refused(&self, owner: u32) {
+    fn refused(&self, owner: u32, _: &Pool, _: usize) {
         self.refused.lock().unwrap().push(owner);
     }
 }

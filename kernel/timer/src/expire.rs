@@ -8,6 +8,7 @@
 //!                                  cascade  +--+---+
 //! ```
 
+use crate::period::Period;
 use crate::slot::Slot;
 use crate::store::{NIL, TimerKey};
 use crate::wheel::{GRANULARITY_BITS, Wheel, granule_of};
@@ -41,7 +42,7 @@ pub enum Step<T> {
     Idle,
 }
 
-impl<T: Copy> Wheel<T> {
+impl<T: Copy, P: Period> Wheel<T, P> {
     /// Takes the next timer that is due at `now` (nanoseconds), earliest granule first.
     ///
     /// A call does a bounded amount of work whatever `now` is: it fires one timer or moves at
@@ -104,7 +105,7 @@ impl<T: Copy> Wheel<T> {
         self.target = tick;
         let second = self.slots.take_first(entry, slot);
         let key = TimerKey { index, generation: entry.generation };
-        let (payload, deadline, period) = (entry.payload, entry.deadline, entry.period);
+        let (payload, deadline, period) = (entry.payload, entry.deadline, entry.period.nanos());
         if period == 0 {
             entry.place = Slot::NONE;
             self.store.lead(NIL, second);

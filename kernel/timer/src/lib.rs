@@ -14,6 +14,7 @@ extern crate std;
 
 mod error;
 mod expire;
+mod period;
 mod slot;
 mod slots;
 mod store;
@@ -24,5 +25,6 @@ mod tests;
 
 pub use error::Error;
 pub use expire::{Fired, Step};
+pub use period::{Once, Period};
 pub use store::{Chunk, TimerKey};
 pub use wheel::{GRANULARITY_NS, Wheel};

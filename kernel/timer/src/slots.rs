@@ -1,5 +1,6 @@
 //! The wheel's slots: lists of timers, and bitmaps that say which are not empty.
 
+use crate::period::Period;
 use crate::slot::{SLOTS, Slot};
 use crate::store::{Entry, NIL, Store};
 use core::num::NonZeroU32;
@@ -63,7 +64,7 @@ impl Slots {
     /// entry is borrowed meanwhile, which spares looking it up twice.
     #[inline]
     #[must_use]
-    pub(crate) fn append<T>(&mut self, entry: &mut Entry<T>, index: u32, slot: Slot) -> u32 {
+    pub(crate) fn append<T, P>(&mut self, entry: &mut Entry<T, P>, index: u32, slot: Slot) -> u32 {
         let list = &mut self.lists[slot.index()];
         let last = core::mem::replace(&mut list.tail, index);
         entry.place = slot;
@@ -80,7 +81,7 @@ impl Slots {
 
     /// Puts a timer into `slot` while no timer is in any.
     #[inline]
-    pub(crate) fn put_alone<T>(&mut self, entry: &mut Entry<T>, index: u32, slot: Slot) {
+    pub(crate) fn put_alone<T, P>(&mut self, entry: &mut Entry<T, P>, index: u32, slot: Slot) {
         self.lists[slot.index()] = List { head: index, tail: index };
         entry.place = slot;
         entry.previous = NIL;
@@ -94,7 +95,7 @@ impl Slots {
     /// must then tell the one behind it, which is returned, that it [`leads`](Store::lead).
     #[inline]
     #[must_use]
-    pub(crate) fn take_first<T>(&mut self, entry: &Entry<T>, slot: Slot) -> u32 {
+    pub(crate) fn take_first<T, P>(&mut self, entry: &Entry<T, P>, slot: Slot) -> u32 {
         let list = &mut self.lists[slot.index()];
         list.head = entry.next;
         if entry.next == NIL {
@@ -106,7 +107,7 @@ impl Slots {
 
     /// Takes a timer out of its slot, wherever it is there.
     #[inline]
-    pub(crate) fn detach<T: Copy>(&mut self, store: &mut Store<T>, index: u32) {
+    pub(crate) fn detach<T: Copy, P: Period>(&mut self, store: &mut Store<T, P>, index: u32) {
         let entry = store.entry_mut(index);
         let slot = core::mem::replace(&mut entry.place, Slot::NONE);
         let (previous, next) = (entry.previous, entry.next);

@@ -1,6 +1,7 @@
 //! Where the timers themselves are: chunks of a fixed size that never move.
 
 use crate::Error;
+use crate::period::Period;
 use crate::slot::Slot;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -29,7 +30,7 @@ pub struct TimerKey {
 }
 
 /// A timer, or a place for one.
-pub(crate) struct Entry<T> {
+pub(crate) struct Entry<T, P> {
     /// Neighbours in the slot's list; `next` also chains the free places.
     pub(crate) next: u32,
     pub(crate) previous: u32,
@@ -37,8 +38,8 @@ pub(crate) struct Entry<T> {
     pub(crate) deadline: u64,
     /// The granule in which it is due. The wheel's time never passes it.
     pub(crate) tick: u64,
-    /// In nanoseconds; 0 for none.
-    pub(crate) period: u64,
+    /// Of a periodic one.
+    pub(crate) period: P,
     /// Odd while the place holds a timer.
     pub(crate) generation: u32,
     /// The slot it waits in, or [`Slot::NONE`].
@@ -48,9 +49,9 @@ pub(crate) struct Entry<T> {
 
 /// Room for some more timers, supplied by the wheel's owner. Making it takes a time that grows with
 /// its size; giving it to the wheel does not.
-pub struct Chunk<T>(Box<[Entry<T>; CHUNK]>);
+pub struct Chunk<T, P = u64>(Box<[Entry<T, P>; CHUNK]>);
 
-impl<T: Copy> Chunk<T> {
+impl<T: Copy, P: Period> Chunk<T, P> {
     /// Timers in a chunk.
     pub const SIZE: usize = CHUNK;
 
@@ -66,7 +67,7 @@ impl<T: Copy> Chunk<T> {
             previous: NIL,
             deadline: 0,
             tick: 0,
-            period: 0,
+            period: P::NONE,
             generation: NEW,
             place: Slot::NONE,
             payload: filler,
@@ -76,15 +77,15 @@ impl<T: Copy> Chunk<T> {
 }
 
 /// All timers of a wheel.
-pub(crate) struct Store<T> {
+pub(crate) struct Store<T, P> {
     /// Has its full capacity from the beginning and so is never moved.
-    chunks: Vec<Chunk<T>>,
+    chunks: Vec<Chunk<T, P>>,
     free: u32,
     /// Places from here on have never been taken.
     fresh: u32,
 }
 
-impl<T: Copy> Store<T> {
+impl<T: Copy, P: Period> Store<T, P> {
     /// Room for `limit` timers, rounded up to whole chunks; only the directory of chunks is
     /// allocated now.
     pub(crate) fn new(limit: usize) -> Result<Self, Error> {
@@ -103,7 +104,7 @@ impl<T: Copy> Store<T> {
     }
 
     /// Adds a chunk; without room for it, it is given back.
-    pub(crate) fn supply(&mut self, chunk: Chunk<T>) -> Option<Chunk<T>> {
+    pub(crate) fn supply(&mut self, chunk: Chunk<T, P>) -> Option<Chunk<T, P>> {
         if self.chunks.len() == self.chunks.capacity() {
             return Some(chunk);
         }
@@ -144,7 +145,7 @@ impl<T: Copy> Store<T> {
 
     /// The timer that `key` names.
     #[inline]
-    pub(crate) fn get_mut(&mut self, key: TimerKey) -> Result<&mut Entry<T>, Error> {
+    pub(crate) fn get_mut(&mut self, key: TimerKey) -> Result<&mut Entry<T, P>, Error> {
         let chunk = self.chunks.get_mut(key.index as usize / CHUNK).ok_or(Error::Stale)?;
         let entry = &mut chunk.0[key.index as usize % CHUNK];
         // Keys have odd generations. With the bit forced, not even one that was made up reaches a
@@ -152,15 +153,23 @@ impl<T: Copy> Store<T> {
         if entry.generation == key.generation | 1 { Ok(entry) } else { Err(Error::Stale) }
     }
 
+    /// The timer at a place, if one lives there.
+    pub(crate) fn at(&self, index: u32) -> Result<(TimerKey, &T), Error> {
+        let chunk = self.chunks.get(index as usize / CHUNK).ok_or(Error::Stale)?;
+        let Entry { generation, payload, .. } = &chunk.0[index as usize % CHUNK];
+        let lives = *generation % 2 == 1;
+        lives.then_some((TimerKey { index, generation: *generation }, payload)).ok_or(Error::Stale)
+    }
+
     /// The entry at an index that a list or a checked key gave.
     #[inline]
-    pub(crate) fn entry(&self, index: u32) -> &Entry<T> {
+    pub(crate) fn entry(&self, index: u32) -> &Entry<T, P> {
         &self.chunks[index as usize / CHUNK].0[index as usize % CHUNK]
     }
 
     /// As [`entry`](Self::entry).
     #[inline]
-    pub(crate) fn entry_mut(&mut self, index: u32) -> &mut Entry<T> {
+    pub(crate) fn entry_mut(&mut self, index: u32) -> &mut Entry<T, P> {
         &mut self.chunks[index as usize / CHUNK].0[index as usize % CHUNK]
     }
 

@@ -1,9 +1,12 @@
 //! The wheel: reserving, arming and disarming timers.
 
 use crate::Error;
+use crate::period::Period;
 use crate::slot::Slot;
 use crate::slots::Slots;
 use crate::store::{Chunk, NIL, Store, TimerKey};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::num::NonZeroU64;
 
 /// Nanoseconds in a granule. Deadlines are rounded up to a multiple: a timer never fires early
@@ -13,12 +16,13 @@ pub const GRANULARITY_NS: u64 = 1 << GRANULARITY_BITS;
 /// A binary logarithm, so that rounding is a shift.
 pub(crate) const GRANULARITY_BITS: u32 = 10;
 
-/// Timers with a `T` each, which is what the owner is told when one fires.
+/// Timers with a `T` each, which is what the owner is told when one fires; with periods, unless they are
+/// [`Once`](crate::Once).
 ///
 /// Everything takes constant time and no memory, however many timers there are: its owner
 /// [supplies](Self::supply) it with room for them.
-pub struct Wheel<T> {
-    pub(crate) store: Store<T>,
+pub struct Wheel<T, P = u64> {
+    pub(crate) store: Store<T, P>,
     pub(crate) slots: Slots,
     /// The wheel's time in granules: no timer is earlier, and slots are ahead of it.
     pub(crate) time: u64,
@@ -29,7 +33,7 @@ pub struct Wheel<T> {
     pub(crate) target: u64,
 }
 
-impl<T: Copy> Wheel<T> {
+impl<T: Copy, P: Period> Wheel<T, P> {
     /// A wheel at time 0 for at most `limit` timers, rounded up to whole chunks of 128. For
     /// each chunk 8 bytes are allocated now; the chunks are [supplied](Self::supply), and stay.
     ///
@@ -37,6 +41,20 @@ impl<T: Copy> Wheel<T> {
     /// [`Error::HeapExhausted`].
     pub fn new(limit: usize) -> Result<Self, Error> {
         Ok(Self { store: Store::new(limit)?, slots: Slots::new(), time: 0, target: 0 })
+    }
+
+    /// [`new`](Self::new), in a block of its own: a wheel has some 5 KiB, of which no more than one copy is on the
+    /// stack.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    #[inline(never)]
+    pub fn boxed(limit: usize) -> Result<Box<[Self; 1]>, Error> {
+        let store = Store::new(limit)?;
+        let mut place = Vec::new();
+        place.try_reserve_exact(1).map_err(|_| Error::HeapExhausted)?;
+        place.push(Self { store, slots: Slots::new(), time: 0, target: 0 });
+        place.into_boxed_slice().try_into().map_err(|_| Error::HeapExhausted)
     }
 
     /// Whether the next [`insert`](Self::insert) needs a chunk first; see
@@ -49,7 +67,7 @@ impl<T: Copy> Wheel<T> {
     }
 
     /// Gives the wheel room for more timers; gives it back when the wheel has all it may have.
-    pub fn supply(&mut self, chunk: Chunk<T>) -> Option<Chunk<T>> {
+    pub fn supply(&mut self, chunk: Chunk<T, P>) -> Option<Chunk<T, P>> {
         self.store.supply(chunk)
     }
 
@@ -90,7 +108,7 @@ impl<T: Copy> Wheel<T> {
         let slot = Slot::of(tick, self.time);
         entry.deadline = deadline;
         entry.tick = tick;
-        entry.period = period.map_or(0, NonZeroU64::get);
+        entry.period = P::new(period);
         // It may be where it is to go already: the last of its slot.
         if entry.place != slot || entry.next != NIL {
             self.shift(key.index, slot);
@@ -127,6 +145,22 @@ impl<T: Copy> Wheel<T> {
     pub fn remove(&mut self, key: TimerKey) -> Result<T, Error> {
         self.disarm(key)?;
         Ok(self.store.remove(key.index))
+    }
+
+    /// What a timer was reserved with, to be changed.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub fn payload_mut(&mut self, key: TimerKey) -> Result<&mut T, Error> {
+        self.store.get_mut(key).map(|entry| &mut entry.payload)
+    }
+
+    /// The timer at a place in the table, for code that keeps places alone.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when none is there.
+    pub fn at(&self, index: u32) -> Result<(TimerKey, &T), Error> {
+        self.store.at(index)
     }
 
     /// When [`expire`](Self::expire) should be called next, in nanoseconds; `None` while no

@@ -20,7 +20,21 @@ pub(super) struct Stats {
     waits: BTreeMap<u8, Waits>,
     /// By what it is.
     counts: BTreeMap<String, u64>,
+    /// By place: name and amounts.
+    contexts: BTreeMap<u16, (String, BTreeMap<String, u64>)>,
 }
+
+/// What is shown of a context: the header, and the amount by its name.
+const AMOUNTS: [(&str, &str); 8] = [
+    ("registrations", "registrations"),
+    ("memory used", "used"),
+    ("at most", "peak"),
+    ("of", "of"),
+    ("lent", "lent"),
+    ("refused", "refused"),
+    ("stack", "stack"),
+    ("heap", "heap"),
+];
 
 impl Stats {
     /// Takes note of a line, if it is about waits or counts.
@@ -32,6 +46,9 @@ impl Stats {
             }
             Event::Count(count, what) => {
                 self.counts.insert(what.clone(), *count);
+            }
+            Event::Context { index, name, amounts } => {
+                self.contexts.insert(*index, (name.clone(), amounts.clone()));
             }
             _ => {}
         }
@@ -49,6 +66,28 @@ impl Stats {
             times.set_cell_alignment(CellAlignment::Right);
         }
         (!self.counts.is_empty()).then(|| table.to_string())
+    }
+
+    /// A table of what each context has, in bytes, and of all together; `None` when none was told of.
+    pub(super) fn contexts(&self) -> Option<String> {
+        if self.contexts.is_empty() {
+            return None;
+        }
+        let mut table = Table::new();
+        table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(["context"].into_iter().chain(AMOUNTS.map(|(header, _)| header)));
+        let mut all = [0; AMOUNTS.len()];
+        for (name, amounts) in self.contexts.values() {
+            let amounts = AMOUNTS.map(|(_, key)| amounts.get(key).copied().unwrap_or(0));
+            all.iter_mut().zip(amounts).for_each(|(all, amount)| *all += amount);
+            table.add_row([name.clone()].into_iter().chain(amounts.map(|it| it.to_string())));
+        }
+        let all = all.map(|it| it.to_string());
+        table.add_row(["all".to_owned()].into_iter().chain(all));
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        Some(table.to_string())
     }
 
     /// A table of all priorities, the highest first; `None` when the guest has told nothing.
@@ -115,6 +154,23 @@ mod tests {
         assert_eq!(rows.len(), 2, "{table}");
         assert!(rows[0].contains("48") && rows[0].contains("512 ns") && rows[0].contains("4.1 us"));
         assert!(rows[1].contains("10") && rows[1].contains("2.0 us"));
+    }
+
+    #[test]
+    fn of_each_context_the_last_is_shown_and_all_are_added_up() {
+        let mut stats = Stats::default();
+        assert_eq!(stats.contexts(), None);
+        for (index, name, used) in [(0, "main", 1), (1, "httpd", 200), (1, "httpd", 300)] {
+            let amounts = [("used".to_owned(), used), ("of".to_owned(), 1_000)].into();
+            stats.note(&Event::Context { index, name: name.to_owned(), amounts });
+        }
+        let table = stats.contexts().unwrap();
+        let row = |name: &str| {
+            let row = table.lines().find(|line| line.contains(name)).unwrap();
+            row.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u64>>()
+        };
+        assert_eq!(row("httpd"), [0, 300, 0, 1_000, 0, 0, 0, 0], "{table}");
+        assert_eq!(row("all "), [0, 301, 0, 2_000, 0, 0, 0, 0], "{table}");
     }
 
     #[test]

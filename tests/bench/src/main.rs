@@ -18,6 +18,7 @@ mod idle;
 mod memory;
 mod operations;
 mod rings;
+mod sharing;
 
 use crowd::Crowd;
 use figure::Report;
@@ -50,6 +51,7 @@ fn main(system: System) -> Result<(), Error> {
         control::all(system, &report, size)?;
         contexts::all(system, &report, size)?;
         rings::all(system, &report, size)?;
+        sharing::all(system, &report, size)?;
         executors::all(system, &report, size)?;
     }
     // The idle figures need a `main` that has returned.

@@ -86,6 +86,8 @@ fn tcp_and_udp_by_dhcp_on_q35() {
     for count in ["count 2 DHCP: messages sent", "count 2 DHCP: messages accepted"] {
         guest.running.wait_for_text(count, PATIENCE).expect("it is counted");
     }
+    // What each context has is told, too.
+    guest.running.wait_for_text("registrations=", PATIENCE).expect("contexts are told of");
     let address = guest.running.wait_for_address(PATIENCE).expect("an address");
     assert_eq!(address, "10.0.2.15/24");
     guest.stop();

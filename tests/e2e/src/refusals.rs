@@ -141,3 +141,26 @@ fn what_the_heap_refuses_is_told_with_the_amounts_and_not_too_often() {
         assert!(line.contains("\"main\"") && line.contains(amounts), "{line}");
     }
 }
+
+/// What a context is refused is told with its name, what it asked for and what there is, and seldom: memory,
+/// registrations, and a context itself.
+#[test]
+fn what_a_context_is_refused_is_told_with_the_amounts() {
+    let outcome = Guest::start(machine("misbehave").append("by=refused")).finish();
+    assert_eq!(outcome.status, Status::Exited(0), "\n{}", outcome.tail(30));
+    let lines: Vec<&str> = outcome.lines.iter().map(|line| line.text.as_str()).collect();
+    let all = lines.join("\n");
+    assert!(all.contains("refused 9 pieces, 9 registrations, a context: true"), "{all}");
+    let told = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
+    // Eighteen refusals, of which the first, second, fourth, eighth and sixteenth are told.
+    assert_eq!(told("\"greedy\" is refused"), 5, "{all}");
+    assert_eq!(told("\"greedy\" is refused 5000 bytes of event memory: "), 4, "{all}");
+    assert_eq!(told("of 3520 are in use, 0 set aside, at most "), 4, "{all}");
+    assert_eq!(
+        told("\"greedy\" is refused a registration: it may have 3, and has them"),
+        1,
+        "{all}"
+    );
+    let context = "\"huge\" is refused 16384 bytes of stack and 1099511627776 of event memory: ";
+    assert_eq!(told(context), 1, "{all}");
+}

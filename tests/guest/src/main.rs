@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod accounts;
 mod aem;
 mod channels;
 mod cloner;
@@ -19,6 +20,7 @@ mod guide;
 mod heap;
 mod inheritance;
 mod interrupts;
+mod keyed_timers;
 mod kinds;
 mod memory;
 mod mutex;

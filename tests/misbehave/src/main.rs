@@ -13,7 +13,7 @@ mod standstill;
 use alloc::vec::Vec;
 use core::hint::{black_box, spin_loop};
 use core::time::Duration;
-use reflex::{Argument, Error, Priority, SignalMode, System, log, status};
+use reflex::{Argument, Error, Kernel, Limits, Priority, SignalMode, System, log, status};
 
 const STATUS: Argument = Argument::text("status", "0..255", "ends with it");
 const BY: Argument = Argument::text("by", "WAY", "how to go wrong");
@@ -44,6 +44,7 @@ fn main(system: System) -> Result<(), Error> {
         Some("quarantine") => contained::fill_quarantine(system),
         Some("overrun") => in_limited_handler(system),
         Some("heap") => exhaust_heap(system),
+        Some("refused") => be_refused(system),
         Some("section") => contained::fail_in_section(system),
         Some("late-shutdown") => late::ask_late(system),
         Some("masked") => standstill::mask(),
@@ -89,6 +90,19 @@ fn exhaust_heap(system: System) -> Result<(), Error> {
     let all: Vec<u8> = Vec::with_capacity(bound);
     log::error!("survived with {} and {}", black_box(all).capacity(), black_box(most).len());
     Err(Error::Application("nothing stopped it"))
+}
+
+/// Asks for more of everything than a context may have, again and again.
+fn be_refused(system: System) -> Result<(), Error> {
+    let limits = Limits { registrations: 3, ..Limits::NONE };
+    let context = system.context("greedy", ()).memory(4 << 10).limits(limits).build()?;
+    let pool = system.kernel().pool(context.handle())?;
+    let pieces = (0..9).filter(|_| pool.bytes(5_000).is_err()).count();
+    let register = || system.signal(SignalMode::Counter).on(context, |(), _| {});
+    let registrations = (0..12).filter(|_| register().is_err()).count();
+    let contexts = system.context("huge", ()).memory(1 << 40).build().is_err();
+    log::info!("refused {pieces} pieces, {registrations} registrations, a context: {contexts}");
+    system.exit(0)
 }
 
 /// Keeps the processor for itself.

@@ -22,7 +22,7 @@ unsafe impl<F: Fn(u32) + Sync> Exclusion for Lock<F> {
         self.0.store(false, Ordering::Release);
     }
 
-    fn refused(&self, owner: u32) {
+    fn refused(&self, owner: u32, _: &Pool, _: usize) {
         self.1(owner);
     }
 }

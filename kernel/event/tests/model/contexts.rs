@@ -180,7 +180,6 @@ impl Machine {
             count => Some(own[usize::from(choice) % count]),
         };
         let Some(place) = place else { return false };
-        let raised = !self.world.contexts[running].ceilings.is_empty();
         let event = &mut self.world.events[place];
         let result = self.core.wait(event.id);
         if !event.live {
@@ -194,8 +193,6 @@ impl Machine {
         } else if event.disabled.is_none() && event.expired {
             assert_eq!(result, Ok(Wait::TimedOut));
             event.expired = false;
-        } else if raised {
-            assert_eq!(result, Err(Error::Busy));
         } else {
             let Ok(Wait::Blocked(next)) = result else { panic!("{result:?}, not blocked") };
             let context = &mut self.world.contexts[running];

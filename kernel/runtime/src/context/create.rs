@@ -12,6 +12,7 @@ use crate::cpu::stack::Stack;
 use crate::cpu::supervision::Life;
 use crate::dispatch::event_core::with_core;
 use crate::dispatch::memory;
+use crate::dispatch::section;
 use crate::dispatch::section::{Start, section};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -93,7 +94,17 @@ fn add_any(
     }
     let (options, lineage) = policy::admit(options)?;
     let parent = lineage.parent;
-    make(options, lineage, scheme, state).inspect_err(|_| policy::dismiss(parent))
+    make(options, lineage, scheme, state).inspect_err(|error| {
+        policy::dismiss(parent);
+        let ContextOptions { name, stack, memory, .. } = options;
+        if *error == Error::OutOfMemory && !section::deferred() {
+            let left = memory::available();
+            log::warn!(
+                "a context \"{name}\" is refused {stack} bytes of stack and {memory} of event memory: {left} \
+                 are left in the machine"
+            );
+        }
+    })
 }
 
 fn make(
@@ -124,6 +135,7 @@ fn make(
         state: LocalCell::new(state),
         pool: LocalCell::new(pool),
         name: options.name,
+        refusals: LocalCell::new(0),
         stack: options.stack,
         heap: LocalCell::new(0),
         exit_watchers: LocalCell::new([None; EXIT_WATCHERS]),

@@ -16,6 +16,8 @@ pub(crate) struct ContextBlock {
     /// Another after a life that has left its memory in quarantine.
     pub(crate) pool: LocalCell<&'static Pool>,
     pub(crate) name: &'static str,
+    /// How often it was refused something.
+    pub(crate) refusals: LocalCell<u32>,
     /// Bytes of its stack.
     pub(crate) stack: usize,
     /// Bytes it has taken from the global heap in this life, less those it has given back.

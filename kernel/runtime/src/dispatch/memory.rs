@@ -5,13 +5,15 @@
 
 use crate::cpu;
 use crate::dispatch::event_core::{tell, with_core};
+use crate::dispatch::refusal;
 use crate::dispatch::section;
 use crate::dispatch::section::Start;
+use core::fmt;
 use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use reflex_event::{Error, Trouble};
-use reflex_memory::{Content, Exclusion, Granule, Pool, Scheme};
+use reflex_memory::{Content, Exclusion, Granule, Pool, PoolStats, Scheme};
 
 pub use crate::cpu::stack::StackSource;
 
@@ -35,11 +37,30 @@ unsafe impl Exclusion for Deferral {
     }
 
     /// The owner is a context, by its place. The code that allocates has no borrow of the core.
-    fn refused(&self, owner: u32) {
+    fn refused(&self, owner: u32, pool: &Pool, bytes: usize) {
         section::section(|cs| {
             let Ok(context) = with_core(cs, |core| core.context_at(owner as u16)) else { return };
             tell(cs, context, Trouble::PoolExhausted);
         });
+        refusal::tell(owner as u16, &Asked { pool, bytes });
+    }
+}
+
+/// What a pool had no room for.
+struct Asked<'a> {
+    pool: &'a Pool,
+    bytes: usize,
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PoolStats { allocated, capacity, largest_free, reserved, .. } = self.pool.stats();
+        write!(
+            f,
+            "{} bytes of event memory: {allocated} of {capacity} are in use, {reserved} set aside, at most \
+             {largest_free} are in one piece",
+            self.bytes
+        )
     }
 }
 

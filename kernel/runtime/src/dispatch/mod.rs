@@ -10,6 +10,7 @@ pub mod memory;
 pub(crate) mod pending;
 pub(crate) mod pending_signals;
 pub(crate) mod random;
+pub(crate) mod refusal;
 pub mod section;
 pub(crate) mod switch;
 pub(crate) mod timer;

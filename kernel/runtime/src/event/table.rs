@@ -7,6 +7,7 @@ use crate::cpu::loose::Loose;
 use crate::cpu::retired::Retired;
 use crate::dispatch::event_core::{borrow_core, note, with_core};
 use crate::dispatch::memory;
+use crate::dispatch::refusal;
 use crate::dispatch::section::{Section, section};
 use crate::event::retire::{Last, Left};
 use crate::event::{calls, retire};
@@ -121,7 +122,17 @@ fn place(
         });
         let refused = match entered {
             Err(Error::TableFull) => Error::TableFull,
-            Err(Error::LimitReached) => return Err(section(|cs| policy::refuse(cs, context))),
+            Err(Error::LimitReached) => {
+                let error = section(|cs| policy::refuse(cs, context));
+                let most =
+                    section(|cs| registry::get(cs, context).map(|it| it.lineage.get(cs).limits));
+                let most = most.map_or(0, |limits| limits.registrations);
+                refusal::tell(
+                    context.index,
+                    &format_args!("a registration: it may have {most}, and has them"),
+                );
+                return Err(error);
+            }
             registered => return registered,
         };
         match section(|cs| with_core(cs, |core| core.needs_chunk())) {

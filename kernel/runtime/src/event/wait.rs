@@ -60,8 +60,11 @@ impl Waiter {
     ///
     /// # Errors
     /// [`Error::NotAllowed`] in another context than the one it was made in, [`Error::Busy`] when
-    /// dispatch is deferred, [`Error::Stale`] when the event was unregistered.
+    /// dispatch is deferred or the context holds a [mutex](crate::Mutex), [`Error::Stale`] when the event was unregistered.
     pub fn wait(&self) -> Result<Waited, Error> {
+        if section(|cs| with_core(cs, |core| core.is_raised())) {
+            return Err(Error::Busy);
+        }
         loop {
             // A section a look: the one in which it goes on is that of the code that has woken it.
             let mut outermost = Outermost::open().map_err(|_| Error::Busy)?;

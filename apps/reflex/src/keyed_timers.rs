@@ -1,0 +1,53 @@
+//! Many deadlines of one registration.
+
+use crate::{Context, Error, System};
+use reflex_event::Priority;
+use reflex_runtime::Runtime;
+
+/// Deadlines, each under a key and with a payload; see [`System::timers`].
+pub type KeyedTimers<P> = reflex_keyed_timers::KeyedTimers<Runtime, P>;
+
+/// Timers about to be registered; see [`System::timers`].
+#[must_use = "timers are registered by `on`"]
+#[derive(Clone, Copy, Debug)]
+pub struct KeyedTimersBuilder {
+    kernel: Runtime,
+    capacity: usize,
+    priority: Option<Priority>,
+}
+
+impl System {
+    /// Up to `capacity` deadlines of one registration, each under a key and with a payload: at most 64 bytes each,
+    /// of the global heap, which are all taken when they are registered.
+    ///
+    /// ```ignore
+    /// let idle = system.timers(16_000).on(sessions, Sessions::idle)?;
+    /// idle.set(session.number, system.now() + PATIENCE, session.place)?;
+    /// idle.move_to(session.number, system.now() + PATIENCE)?;
+    /// ```
+    pub fn timers(self, capacity: usize) -> KeyedTimersBuilder {
+        KeyedTimersBuilder { kernel: self.kernel(), capacity, priority: None }
+    }
+}
+
+impl KeyedTimersBuilder {
+    /// The priority of the handler's runs; the context's unless said here.
+    pub fn priority(self, priority: Priority) -> Self {
+        Self { priority: Some(priority), ..self }
+    }
+
+    /// Registers `handler` with `context`: it is told the key and the payload of each deadline that is due.
+    ///
+    /// # Errors
+    /// When memory, a table or the context's policy does not allow it.
+    pub fn on<S, P, F>(self, context: Context<S>, handler: F) -> Result<KeyedTimers<P>, Error>
+    where
+        S: 'static,
+        P: Copy + Send + Default + 'static,
+        F: Fn(&mut S, u64, P) + Send + 'static,
+    {
+        let Self { kernel, capacity, priority } = self;
+        let priority = priority.unwrap_or(context.priority);
+        Ok(KeyedTimers::new(&kernel, context, priority, capacity, handler)?)
+    }
+}
