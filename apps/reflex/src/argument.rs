@@ -7,6 +7,8 @@
 //! #[reflex::main(arguments = &[CONNECTIONS])]
 //! fn main(system: System) -> Result {
 //!     let connections = system.number(CONNECTIONS).unwrap_or(1024);
+//!     Ok(())
+//! }
 //! ```
 //!
 //! At the start the command line is held against them: a key that neither the application nor the kernel knows, or a
