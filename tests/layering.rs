@@ -220,6 +220,10 @@ fn the_top_level_is_as_agreed() {
     for folder in folders {
         assert!(agreed.contains(&folder.as_str()), "{folder} is not agreed");
     }
+    // What a stranger looks for by name.
+    for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        assert!(Path::new(root).join(page).is_file(), "{page} is not there");
+    }
 }
 
 #[test]

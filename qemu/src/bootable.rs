@@ -6,7 +6,7 @@ use object::elf::{FileHeader64, NoteType, PT_LOAD, PT_NOTE, ProgramHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
 
 /// Type of the ELF note with the 32-bit entry point (Xen's `XEN_ELFNOTE_PHYS32_ENTRY`), by
-/// which QEMU, Firecracker and Cloud Hypervisor boot an image.
+/// which QEMU and other loaders of PVH images find where an image is entered.
 const PVH_NOTE_TYPE: NoteType = NoteType(18);
 
 /// A program header of an image.

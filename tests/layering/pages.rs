@@ -1,20 +1,15 @@
-//! What the pages say of where things are: files that are there, and each file of the runtime and of the
-//! IP stack.
+//! What the pages say of where things are: files that are there, each file of the runtime and of the
+//! IP stack, and each page from the first, which is short.
 
 use super::circles::imports;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 9] = [
-    "README.md",
-    "SPECIFICATION.md",
-    "ARCHITECTURE.md",
-    "docs/memory.md",
-    "docs/soundness.md",
-    "docs/glossary.md",
-    "docs/architecture/layers.md",
-    "docs/architecture/interrupt.md",
-    "docs/architecture/endpoint.md",
-];
+/// Pages at the top; those below `docs` are found there.
+const PAGES: [&str; 5] =
+    ["README.md", "SPECIFICATION.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
+
+/// Lines of the first page: what there is to read before the first command.
+const FIRST_PAGE: usize = 120;
 
 /// Folders at the top, with which a path begins that is one.
 const TOP: [&str; 7] = ["kernel/", "drivers/", "apps/", "boot/", "qemu/", "tests/", "docs/"];
@@ -43,26 +38,66 @@ fn unnamed<'a>(page: &str, modules: impl Iterator<Item = &'a str>) -> Vec<&'a st
     modules.filter(|module| !named(module)).collect()
 }
 
+/// What the links of a page lead to in this repository, from the page's folder, without the place on a page.
+fn links(page: &str) -> Vec<&str> {
+    let targets = page.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    let targets = targets.map(|(target, _)| target.split('#').next().unwrap_or(target));
+    targets.filter(|target| !target.is_empty() && !target.contains("://")).collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
 fn read(page: &str) -> String {
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    std::fs::read_to_string(root.join(page)).expect("the page")
+    std::fs::read_to_string(root().join(page)).expect("the page")
+}
+
+/// The pages in a folder, and in those in it.
+fn below(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(folder)).expect("a folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let names = names.map(|name| format!("{folder}/{}", name.to_string_lossy()));
+    let (folders, pages): (Vec<_>, Vec<_>) = names.partition(|name| root().join(name).is_dir());
+    pages.into_iter().chain(folders.iter().flat_map(|folder| below(folder))).collect()
+}
+
+fn all_pages() -> Vec<String> {
+    PAGES.map(str::to_owned).into_iter().chain(below("docs")).collect()
+}
+
+/// Where the links of a page lead.
+fn leads_to(page: &str) -> Vec<PathBuf> {
+    let folder = root().join(page).parent().expect("a page lies in a folder").to_owned();
+    links(&read(page)).into_iter().map(|target| folder.join(target)).collect()
 }
 
 #[test]
 fn the_pages_name_files_that_are_there() {
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let mut missing = Vec::new();
     let mut seen = 0;
-    for page in PAGES {
-        for path in paths(&read(page)) {
+    for page in all_pages() {
+        let named = paths(&read(&page)).into_iter().map(|path| root().join(path));
+        for path in named.chain(leads_to(&page)) {
             seen += 1;
-            if !root.join(&path).exists() {
-                missing.push(format!("{page}: {path}"));
+            if !path.exists() {
+                missing.push(format!("{page}: {}", path.display()));
             }
         }
     }
-    assert!(seen > 100, "{seen} paths");
+    assert!(seen > 200, "{seen} paths");
     assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_first_page_is_short_and_leads_to_all_others() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= FIRST_PAGE, "{lines} lines");
+    let shown: Vec<_> = leads_to("README.md").iter().flat_map(|it| it.canonicalize()).collect();
+    for page in all_pages().iter().filter(|page| *page != "README.md") {
+        let there = root().join(page).canonicalize().expect("a page");
+        assert!(shown.contains(&there), "README.md does not lead to {page}");
+    }
 }
 
 #[test]
@@ -98,4 +133,6 @@ fn what_a_page_leaves_out_is_noticed() {
     let page = "`kernel/{a,b/c}.rs` `qemu/src/d.rs::f` `a/b` `apps/x y` `boot`\n| `in` | `one` |";
     assert_eq!(paths(page), ["kernel/a.rs", "kernel/b/c.rs", "qemu/src/d.rs"]);
     assert_eq!(unnamed(page, ["in", "in::one", "in::two"].into_iter()), ["in::two"]);
+    let page = "[a](b.md) [c](../d.md#e) [f](#g) [h](https://i.example/)";
+    assert_eq!(links(page), ["b.md", "../d.md"]);
 }
