@@ -34,25 +34,35 @@ fn deadlines(system: System, report: &Report, events: usize) -> Result<(), Error
             core::hint::black_box(due);
         })?;
     let far = system.now() + Duration::from_secs(3_600);
-    for key in 0..DEADLINES {
-        let due = Instant::from_nanos(far.as_nanos() + key * 1_000_003);
-        timers.set(key, due, key).map_err(|_| "no room for a deadline")?;
+    for number in 0..DEADLINES {
+        let due = Instant::from_nanos(far.as_nanos() + number * 1_000_003);
+        timers.set(scattered(number), due, number).map_err(|_| "no room for a deadline")?;
     }
-    let key = DEADLINES;
-    report.measure("deadline-set", events, || {
+    // How many keys meet under a hash is a matter of chance: many are tried, and the mean is told.
+    let keys = || (DEADLINES..2 * DEADLINES).map(scattered);
+    let mean = |case, work: &dyn Fn(u64) -> (u64, u64)| {
+        let sum: u64 = keys().map(|key| report.net(work(key))).sum();
+        report.tell(case, events, sum / DEADLINES);
+    };
+    mean("deadline-set", &|key| {
         let times = once(|| timers.set(key, far, key));
         let _ = timers.cancel(key);
         times
     });
-    report.measure("deadline-cancel", events, || {
+    mean("deadline-cancel", &|key| {
         let _ = timers.set(key, far, key);
         once(|| timers.cancel(key))
     });
-    let _ = timers.set(key, far, key);
-    report.measure("deadline-move", events, || once(|| timers.move_to(key, far)));
-    let _ = timers.cancel(key);
+    mean("deadline-move", &|key| {
+        let _ = timers.set(key, far, key);
+        let times = once(|| timers.move_to(key, far));
+        let _ = timers.cancel(key);
+        times
+    });
     // Due at once: the timer's interrupt, the handler, and back.
+    let mut keys = keys();
     report.measure("deadline-expire", events, || {
+        let key = keys.next().unwrap_or(DEADLINES);
         let before = timers.counters().expired;
         once(|| {
             let _ = timers.set(key, Instant::ZERO, key);
@@ -63,4 +73,11 @@ fn deadlines(system: System, report: &Report, events: usize) -> Result<(), Error
     });
     // None is left for what is measured afterwards to come across.
     Ok(system.kernel().unregister(timers.event())?)
+}
+
+/// Keys as they come: not one after the other.
+fn scattered(number: u64) -> u64 {
+    let mut word = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    word = (word ^ (word >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word ^ (word >> 29)
 }
