@@ -17,6 +17,7 @@ pub(crate) mod budget;
 pub(crate) mod context;
 pub(crate) mod deferral;
 pub(crate) mod filter_stacks;
+pub(crate) mod generator;
 pub(crate) mod handler;
 pub(crate) mod home;
 pub(crate) mod job;
@@ -48,12 +49,12 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 use deferral::Deferral;
 use filter_stacks::FilterStacks;
+use generator::Generator;
 use handler::EventCore;
 use home::Quarantine;
 use job::{Job, Work};
 use line::{Line, PendingSignal, PendingSignals};
 use local::{Fixed, LateInit, Local, LocalCell};
-use rand_chacha::ChaCha20Rng;
 use reflex_arch::apic::LocalApic;
 use reflex_arch::clock::Clock;
 use reflex_arch::interrupt::VECTORS;
@@ -161,7 +162,7 @@ pub(crate) struct Cpu {
     pub(crate) print: Fixed<Print>,
 
     /// The generator of random numbers.
-    pub(crate) generator: Local<Option<ChaCha20Rng>>,
+    pub(crate) generator: Local<Option<Generator>>,
     /// The longest sections.
     #[cfg(feature = "measure")]
     pub(crate) measured: measured::Measured,

@@ -1,26 +1,46 @@
 //! The kernel's generator of random numbers: ChaCha20, seeded once from the hardware.
 
-use crate::cpu;
+use crate::cpu::{
+    self,
+    generator::{Claim, Generator, PIECE},
+};
 use crate::dispatch::section::section;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 /// Seeds the generator with 256 bits of hardware randomness.
 pub(crate) fn seed(seed: [u8; 32]) {
-    let seeded = ChaCha20Rng::from_seed(seed);
+    let seeded = Generator::new(seed);
     section(|cs| cpu::this().generator.with(cs, |generator| *generator = Some(seeded)));
 }
-
-/// Bytes made in one section.
-const PIECE: usize = 256;
 
 /// Fills `bytes`.
 pub(crate) fn fill(bytes: &mut [u8]) {
     for piece in bytes.chunks_mut(PIECE) {
-        section(|cs| {
-            cpu::this().generator.with(cs, |generator| {
-                generator.as_mut().expect("seeded at start-up").fill_bytes(piece);
-            });
-        });
+        if let Err(claim) = with_generator(|generator| generator.take(piece)) {
+            make(piece, claim);
+        }
     }
+}
+
+/// Makes a piece of the sequence, which takes some 2,500 instructions, outside of sections; what `bytes`
+/// do not need is kept.
+#[cold]
+#[inline(never)]
+fn make(bytes: &mut [u8], claim: Claim) {
+    const WORDS: u128 = (PIECE / 4) as u128;
+    let mut sequence = ChaCha20Rng::from_seed(claim.key);
+    sequence.set_word_pos(u128::from(claim.piece) * WORDS);
+    let mut made = [0; PIECE];
+    sequence.fill_bytes(&mut made);
+    bytes.copy_from_slice(&made[..bytes.len()]);
+    with_generator(|generator| generator.keep(&made, bytes.len()));
+}
+
+fn with_generator<R>(work: impl FnOnce(&mut Generator) -> R) -> R {
+    section(|cs| {
+        cpu::this()
+            .generator
+            .with(cs, |generator| work(generator.as_mut().expect("seeded at start-up")))
+    })
 }

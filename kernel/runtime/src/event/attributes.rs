@@ -138,12 +138,17 @@ impl Husk {
         }
     }
 
-    /// Drops the filter beside the handler, if there is one, which is application's code. Not in a
-    /// section.
+    /// Ends what is kept beside the handler, and drops the filter among it, if there is one, which is
+    /// application's code. Not in a section.
     pub(crate) fn drop_filter(&self) {
         if let Some(attributes) = self.header().attributes() {
-            drop(section(|cs| attributes.take_filter(cs)));
-            section(|cs| self.end_attributes(cs));
+            let filter = section(|cs| {
+                // Before the filter: it may fail, and a timer would be left.
+                attributes.end_timers(cs);
+                attributes.take_filter(cs)
+            });
+            drop(filter);
+            section(|cs| self.free_extras(cs));
         }
     }
 }

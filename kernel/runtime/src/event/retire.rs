@@ -59,15 +59,16 @@ pub(crate) fn ended(
     handler: Retired,
     priority: Priority,
 ) -> Option<Left> {
-    handler.end_attributes(cs);
     let drops = handler.header().must_drop();
     let place = registry::existing(cs, context.index).ok();
     if drops && is_at_home(cs, context) {
         if let Some(supervision) = place.and_then(|place| place.supervision) {
             supervision.unfinished.set(Some(handler.handler()));
         }
+        // Its timers and what else is beside it are ended there, in a section of their own.
         return Some(Left { handler, context });
     }
+    handler.end_attributes(cs);
     if drops {
         later(cs, context, handler, priority);
         return None;
