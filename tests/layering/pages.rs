@@ -10,6 +10,8 @@ const PAGES: [&str; 5] =
 
 /// Lines of the first page: what there is to read before the first command.
 const FIRST_PAGE: usize = 120;
+/// Lines of an example, which is read as a whole.
+const EXAMPLE: usize = 60;
 
 /// Folders at the top, with which a path begins that is one.
 const TOP: [&str; 7] = ["kernel/", "drivers/", "apps/", "boot/", "qemu/", "tests/", "docs/"];
@@ -126,6 +128,25 @@ fn the_program_on_the_first_page_is_the_greeter() {
     let indent = |line: &str| if line.is_empty() { "\n".into() } else { format!("    {line}\n") };
     let indented: String = program.lines().map(indent).collect();
     assert!(page.contains(&indented), "README.md does not have apps/greeter/src/main.rs");
+}
+
+/// What newcomers read first is read at a glance, and does what it says.
+#[test]
+fn the_examples_are_short_and_each_is_booted() {
+    let tests = read("tests/e2e/src/appliances.rs");
+    let page = read("docs/application.md");
+    let metadata = crate::metadata();
+    let examples = metadata.workspace_packages().into_iter().find(|it| *it.name == "examples");
+    let examples = &examples.expect("the package").targets;
+    let examples: Vec<_> = examples.iter().filter(|target| target.is_bin()).collect();
+    assert!(examples.len() >= 8, "{} examples", examples.len());
+    for example in examples {
+        let program = std::fs::read_to_string(&example.src_path).expect("text");
+        let lines = program.lines().count();
+        assert!(lines <= EXAMPLE, "{}: {lines} lines", example.name);
+        assert!(tests.contains(&format!("(\"{}\"", example.name)), "{}: no test", example.name);
+        assert!(page.contains(&format!("[`{}`]", example.name)), "{}: not listed", example.name);
+    }
 }
 
 #[test]

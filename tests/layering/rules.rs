@@ -97,6 +97,7 @@ pub(crate) const RULES: &[Rule] = &[
     // Images.
     rule("hello", Kind::Application, FACADE),
     rule("greeter", Kind::Application, FACADE),
+    rule("examples", Kind::Application, FACADE),
     rule("aem-server", Kind::Application, &["reflex", "reflex-aem"]),
     rule("netio-hello", Kind::Application, &["reflex", "reflex-netio"]),
     rule("netio-signal", Kind::Application, &["reflex", "reflex-netio"]),

@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 
 /// Boots an example and compares all it prints, but for the log and the lines for machines, with
 /// what it is expected to print.
-fn prints(example: &str, append: &str, expected: &str) {
+pub(crate) fn prints(example: &str, append: &str, expected: &str) {
     for model in [Model::Q35, Model::Microvm] {
         let machine = machine(example).model(model).append("log=error").append(append);
         printed(&Guest::start(machine).finish(), expected);
@@ -16,7 +16,7 @@ fn prints(example: &str, append: &str, expected: &str) {
 }
 
 /// Compares what a guest has printed that ended well.
-fn printed(outcome: &Outcome, expected: &str) {
+pub(crate) fn printed(outcome: &Outcome, expected: &str) {
     assert!(outcome.status.success(), "{}", outcome.tail(50));
     let plain = outcome.lines.iter().filter(|line| line.event.is_none());
     let printed: Vec<&str> = plain.map(|line| line.text.trim_end()).collect();
@@ -41,27 +41,28 @@ fn netio_timer() {
     prints("netio-timer", "period_ms=20", include_str!("../expected/netio-timer.txt"));
 }
 
-/// A session with the AEM document's server that has been greeted.
-struct Session(TcpStream);
+/// A session with a server.
+pub(crate) struct Session(pub(crate) TcpStream);
 
 impl Session {
+    /// With the AEM document's server, once it has greeted.
     fn open(server: SocketAddr) -> Self {
         let mut session = Self::silent(server);
         session.hears("welcome\n");
         session
     }
 
-    fn silent(server: SocketAddr) -> Self {
+    pub(crate) fn silent(server: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&server, PATIENCE).expect("it accepts");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         Self(stream)
     }
 
-    fn says(&mut self, text: &str) {
+    pub(crate) fn says(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).expect("it takes everything");
     }
 
-    fn hears(&mut self, text: &str) {
+    pub(crate) fn hears(&mut self, text: &str) {
         let mut heard = vec![0; text.len()];
         self.0.read_exact(&mut heard).expect("it answers");
         assert_eq!(String::from_utf8_lossy(&heard), text);
@@ -73,7 +74,7 @@ impl Session {
     }
 
     /// The server has closed, and said nothing more.
-    fn hears_the_end(mut self) {
+    pub(crate) fn hears_the_end(mut self) {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).expect("it closes");
         assert_eq!(rest, b"");

@@ -5,6 +5,7 @@
 //! guests run at a time; every guest and every client has a hard time-out, and nothing else depends
 //! on how fast the machine is.
 
+mod appliances;
 mod benchmarks;
 mod console;
 mod containment;
