@@ -46,7 +46,12 @@ pub const KERNEL: &[Key] = &[
         "bounds what failed contexts leave unused",
     ),
     Key::new("heap", "BYTES", "half of the memory", "how far the global heap may grow"),
-    Key::new("shutdown", "SECONDS", "10", "what open connections are given after the power button"),
+    Key::new(
+        "shutdown",
+        "SECONDS",
+        "10",
+        "what open connections are given after the power button or Ctrl-Alt-Del",
+    ),
     Key::new("context.NAME.KEY", "VALUE", "", "a limit of the context called NAME"),
 ];
 

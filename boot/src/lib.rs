@@ -35,6 +35,8 @@ pub mod entry;
 pub mod exit;
 pub mod heap;
 mod heap_counters;
+#[cfg(not(test))]
+pub mod keyboard;
 pub mod known_keys;
 pub mod layout;
 pub mod logger;
@@ -42,6 +44,8 @@ mod machine;
 pub mod memory_map;
 #[cfg(not(test))]
 pub mod power_button;
+#[cfg(not(test))]
+pub mod presses;
 mod refusal;
 #[cfg(not(test))]
 mod runtime_symbols;

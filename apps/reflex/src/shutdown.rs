@@ -1,5 +1,5 @@
 //! Turning the machine off politely: by its power button, which is what a hypervisor's "shut down", `cargo
-//! reflex run`'s first Ctrl-C and QEMU's `system_powerdown` press.
+//! reflex run`'s first Ctrl-C and QEMU's `system_powerdown` press, or by Ctrl-Alt-Del, where there is a keyboard.
 //!
 //! ```text
 //!            press                    no connection is left, or the time is over
@@ -16,7 +16,9 @@ use crate::argument::SHUTDOWN;
 use crate::{Context, Error, Priority, Subscribed, System, status};
 use core::cell::Cell;
 use core::time::Duration;
-use reflex_boot::power_button::{ButtonError, watch_power_button};
+use reflex_boot::keyboard::watch_ctrl_alt_del;
+use reflex_boot::power_button::watch_power_button;
+use reflex_boot::presses::PressError;
 use reflex_event::{Accumulation, EventSystem as Kernel, Registration};
 
 /// Seconds that what is in hand may take when nothing is said.
@@ -31,7 +33,7 @@ pub struct ShutdownRequested {
     pub patience: Duration,
 }
 
-/// Has the power button turn the machine off, where there is one.
+/// Has the power button and Ctrl-Alt-Del turn the machine off, where there is one and the other.
 pub(crate) fn start(system: System) -> Result<(), Error> {
     let patience = system.number(SHUTDOWN).unwrap_or(USUAL_PATIENCE);
     let patience = Duration::from_secs(patience as u64);
@@ -50,27 +52,32 @@ pub(crate) fn start(system: System) -> Result<(), Error> {
     let requested = Cell::new(false);
     let pressed = kernel.register(context, highest, move |_, activation| {
         if requested.replace(true) || activation.count > 1 {
-            log::warn!("the power button was pressed again: the machine is turned off at once");
+            log::warn!("the power button or Ctrl-Alt-Del was pressed again: the machine is turned off at once");
             system.exit(status::SUCCESS);
         }
-        log::info!("the power button was pressed: {} connections are open", open(system));
+        log::info!("the power button or Ctrl-Alt-Del was pressed: {} connections are open", open(system));
         let now = system.now();
         // Both timers were reserved.
         let _ = kernel.arm(end, now + patience, None);
         let _ = kernel.arm(looks, now, Some(LOOK));
         system.request_shutdown(ShutdownRequested { patience });
     })?;
-    let watched = watch_power_button(system.machine(), move |presses| {
+    let request = move |presses| {
         // Registered for good, so it cannot be refused.
         let _ = kernel.activate(pressed, presses);
-    });
+    };
+    say("the power button", watch_power_button(system.machine(), request));
+    say("Ctrl-Alt-Del", watch_ctrl_alt_del(system.machine(), request));
+    Ok(())
+}
+
+/// Says what is not heard: it is no reason not to run.
+fn say(what: &str, watched: Result<(), PressError>) {
     match watched {
         Ok(()) => {}
-        Err(ButtonError::None) => log::debug!("{}", ButtonError::None),
-        // It is no reason not to run.
-        Err(error) => log::warn!("{error}"),
+        Err(error @ (PressError::NoButton | PressError::NoKeyboard)) => log::debug!("{error}"),
+        Err(error) => log::warn!("{what} is not heard: {error}"),
     }
-    Ok(())
 }
 
 /// Turns the machine off when nothing is in hand.
@@ -89,11 +96,11 @@ fn open(system: System) -> u64 {
 }
 
 impl System {
-    /// Has `handler` told when the machine is to be turned off, which is when its power button is pressed for
-    /// the first time: it closes listeners, and has what is in hand come to its end. The machine is turned
-    /// off, with status 0, when no TCP connection is open any more; when the time is over that
-    /// `shutdown=SECONDS` of the kernel command line gives (10 when nothing is said); or when the button
-    /// is pressed again. A context that asks to be told after the first press is told at once.
+    /// Has `handler` told when the machine is to be turned off, which is when its power button or
+    /// Ctrl-Alt-Del is pressed for the first time: it closes listeners, and has what is in hand come to its
+    /// end. The machine is turned off, with status 0, when no TCP connection is open any more; when the time
+    /// is over that `shutdown=SECONDS` of the kernel command line gives (10 when nothing is said); or at a
+    /// second press. A context that asks to be told after the first press is told at once.
     ///
     /// # Errors
     /// When memory or a table does not allow one registration more.

@@ -38,7 +38,7 @@ struct SystemShared {
     system_context: Once<reflex_event::Context<()>>,
     /// As above.
     shutdown: Once<Source<ShutdownRequested>>,
-    /// Set when the power button is pressed.
+    /// Set when the power button or Ctrl-Alt-Del is pressed.
     shutdown_requested: Once<ShutdownRequested>,
 }
 

@@ -12,7 +12,7 @@
 //! | [`paging`] | an identity-mapped address space, writable or executable but never both |
 //! | [`apic`], [`ioapic`], [`pic`] | interrupt controllers and the one-shot timer |
 //! | [`clock`], [`calibration`], [`rtc`] | monotonic time and the date |
-//! | [`acpi`], [`power`], [`power_button`] | what the firmware tells, turning the machine off, and when that is asked for |
+//! | [`acpi`], [`power`], [`power_button`], [`keyboard`] | what the firmware tells, turning the machine off, and when that is asked for |
 //! | [`serial`], [`port`], [`random`], [`fpu`] | the rest |
 #![cfg_attr(not(test), no_std)]
 

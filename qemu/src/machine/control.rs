@@ -13,6 +13,10 @@ use std::time::Duration;
 const GREETING: &[u8] = b"{\"execute\": \"qmp_capabilities\"}\n";
 /// Presses the machine's power button.
 const POWER_DOWN: &[u8] = b"{\"execute\": \"system_powerdown\"}\n";
+/// Presses and releases Ctrl-Alt-Del on the machine's keyboard.
+const CTRL_ALT_DEL: &[u8] = b"{\"execute\": \"send-key\", \"arguments\": {\"keys\": [\
+    {\"type\": \"qcode\", \"data\": \"ctrl\"}, {\"type\": \"qcode\", \"data\": \"alt\"}, \
+    {\"type\": \"qcode\", \"data\": \"delete\"}]}}\n";
 /// How long the end of QEMU's words may take once QEMU has ended; they are in the socket by then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -32,6 +36,11 @@ impl Control {
     /// Presses the machine's power button.
     pub(super) fn press_power_button(&mut self) -> io::Result<()> {
         self.0.write_all(POWER_DOWN)
+    }
+
+    /// Presses and releases Ctrl-Alt-Del on the machine's keyboard.
+    pub(super) fn press_ctrl_alt_del(&mut self) -> io::Result<()> {
+        self.0.write_all(CTRL_ALT_DEL)
     }
 
     /// Whether the watchdog has fired. QEMU has ended.

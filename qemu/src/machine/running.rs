@@ -195,10 +195,19 @@ impl Running {
     /// # Errors
     /// When QEMU is gone.
     pub fn press_power_button(&mut self) -> io::Result<()> {
-        match &mut self.control {
-            Some(control) => control.press_power_button(),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
-        }
+        self.control()?.press_power_button()
+    }
+
+    /// Presses and releases Ctrl-Alt-Del, if the machine has a keyboard. The guest does with that what it likes.
+    ///
+    /// # Errors
+    /// When QEMU is gone.
+    pub fn press_ctrl_alt_del(&mut self) -> io::Result<()> {
+        self.control()?.press_ctrl_alt_del()
+    }
+
+    fn control(&mut self) -> io::Result<&mut Control> {
+        self.control.as_mut().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
     /// Types bytes on the guest's console. A guest that does not [read](Self::wait_for_input) yet

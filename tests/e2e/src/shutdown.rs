@@ -1,4 +1,4 @@
-//! The power button: what is in hand is answered, nothing new is taken, and the machine is turned off with
+//! The power button and Ctrl-Alt-Del: what is in hand is answered, nothing new is taken, and the machine is turned off with
 //! status 0; at once when it is pressed again, and when the time is over (PE-16).
 
 use crate::guest::{Guest, PATIENCE, machine, tap, user};
@@ -56,6 +56,11 @@ fn press(guest: &mut Guest, answer: &str) {
     guest.running.wait_for_text(answer, PATIENCE).unwrap_or_else(|error| panic!("{error}"));
 }
 
+fn press_keys(guest: &mut Guest, answer: &str) {
+    guest.running.press_ctrl_alt_del().expect("QEMU runs");
+    guest.running.wait_for_text(answer, PATIENCE).unwrap_or_else(|error| panic!("{error}"));
+}
+
 fn succeeds(guest: Guest) -> Outcome {
     let outcome = guest.finish();
     assert!(outcome.status.success(), "{}\n{}", outcome.status, outcome.tail(30));
@@ -68,7 +73,7 @@ fn an_idle_image_is_turned_off_on_both_machines() {
     for model in [Model::Q35, Model::Microvm] {
         let mut guest = Guest::start(machine("echo").model(model).network(user(&[])));
         guest.running.wait_for_address(PATIENCE).unwrap_or_else(|error| panic!("{error}"));
-        press(&mut guest, "the power button was pressed: 0 connections");
+        press(&mut guest, "was pressed: 0 connections");
         succeeds(guest);
     }
 }
@@ -142,6 +147,35 @@ fn a_second_press_ends_at_once() {
     }
 }
 
+/// It is what a press of the power button is, on the machine that has a keyboard: once and twice.
+#[test]
+fn ctrl_alt_del_is_the_power_button() {
+    let machine = machine("echo").append("shutdown=3600");
+    let mut guest = Guest::start(machine.network(user(&[(Protocol::Tcp, 7)])));
+    let server = guest.endpoint(Protocol::Tcp, 7);
+    let mut client = connect(server);
+    round_trip(&mut client, "hello");
+    press_keys(&mut guest, "was pressed: 1 connections");
+    // The keys have been released by then, or are about to be: which is no second press.
+    round_trip(&mut client, "still there");
+    drop(client);
+    let outcome = succeeds(guest);
+    assert!(!outcome.tail(30).contains("pressed again"), "{}", outcome.tail(30));
+}
+
+#[test]
+fn ctrl_alt_del_again_ends_at_once() {
+    let machine = machine("echo").append("shutdown=3600");
+    let mut guest = Guest::start(machine.network(user(&[(Protocol::Tcp, 7)])));
+    let mut idle = connect(guest.endpoint(Protocol::Tcp, 7));
+    round_trip(&mut idle, "hello");
+    press_keys(&mut guest, "was pressed: 1 connections");
+    round_trip(&mut idle, "still there");
+    guest.running.press_ctrl_alt_del().expect("QEMU runs");
+    let outcome = succeeds(guest);
+    assert!(outcome.tail(30).contains("pressed again"), "{}", outcome.tail(30));
+}
+
 #[test]
 fn a_connection_that_stays_is_cut_off_in_the_end() {
     let machine = machine("echo").append("shutdown=1");
@@ -180,7 +214,7 @@ fn no_request_is_lost() {
     while established(server) < 16 {
         thread::yield_now();
     }
-    press(&mut guest, "the power button was pressed");
+    press(&mut guest, "Ctrl-Alt-Del was pressed");
     succeeds(guest);
     let (success, report) = report.join().expect("it was started");
     assert!(success && !report.contains("Non-2xx"), "{report}");

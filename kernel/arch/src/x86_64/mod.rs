@@ -10,6 +10,7 @@ pub mod exception;
 pub mod fpu;
 pub mod interrupt;
 pub mod ioapic;
+pub mod keyboard;
 pub mod paging;
 pub mod pic;
 pub mod port;

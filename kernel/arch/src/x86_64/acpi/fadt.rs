@@ -38,6 +38,7 @@ pub(super) struct Fadt {
     pub(super) dsdt: u64,
     pub(super) pm_timer: Option<u16>,
     pub(super) power_button: Option<PowerButton>,
+    pub(super) keyboard: bool,
     controls: [u16; 2],
     reduced: Option<Register>,
 }
@@ -57,6 +58,7 @@ impl Fadt {
             dsdt,
             pm_timer: Some(port(76)?).filter(|port| *port != 0),
             power_button: if reduced { None } else { button::fixed(table, port(64)?)? },
+            keyboard: keyboard(table, reduced)?,
             controls: [port(64)?, port(68)?],
             reduced: if reduced { register(table, 244)? } else { None },
         })
@@ -73,6 +75,15 @@ impl Fadt {
             None => None,
         }
     }
+}
+
+/// Whether there may be a keyboard controller: by the boot architecture flags (ACPI 6.5, 5.2.9.3), which
+/// tables have since revision 3; machines that are older have one.
+fn keyboard(table: Bytes<'_>, reduced: bool) -> Result<bool, Error> {
+    const FLAGGED_SINCE: u8 = 3;
+    const KEYBOARD: u16 = 1 << 1;
+    let revision = table.u8(8)?;
+    Ok(if revision < FLAGGED_SINCE { !reduced } else { table.u16(109)? & KEYBOARD != 0 })
 }
 
 /// The generic address structure at `offset` (ACPI 6.5, 5.2.3.2).

@@ -32,6 +32,8 @@ pub struct Facts {
     pub sleep: Option<SleepControl>,
     /// Where the power button is.
     pub power_button: Option<PowerButton>,
+    /// Whether there is a keyboard controller at its usual ports: so says the firmware, or it is too old to say.
+    pub keyboard: bool,
 }
 
 /// Reads what the tables say, beginning from the root pointer at `root`. `memory` gives the
@@ -64,6 +66,7 @@ pub fn read<'a>(
     }
     if let Some(fadt) = fadt {
         facts.pm_timer = fadt.pm_timer;
+        facts.keyboard = fadt.keyboard;
         let dsdt = table::read(fadt.dsdt, b"DSDT", &memory)?;
         facts.sleep = fadt.sleep(dsdt);
         facts.power_button = fadt.power_button.or_else(|| button::generic(dsdt.0));

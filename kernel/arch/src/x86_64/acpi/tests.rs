@@ -94,6 +94,25 @@ fn the_power_button_is_a_fixed_feature_or_an_event_of_the_generic_device() {
     assert_eq!(microvm().read().unwrap().power_button, Some(generic));
 }
 
+/// Both tables are recent enough to say it; one that is older says nothing, and has one unless it has none of
+/// the registers of old.
+#[test]
+fn a_keyboard_controller_is_told_of_by_a_flag_or_by_age() {
+    assert!(q35().read().unwrap().keyboard);
+    assert!(!microvm().read().unwrap().keyboard);
+    for (hardware_reduced, revision, flags, there) in [
+        (0, 3, 0, false),
+        (0, 3, 2, true),
+        (0, 1, 0, true),
+        (0x10, 5, 2, true),
+        (0x10, 2, 0, false),
+    ] {
+        let mut fadt = vec![0; 276];
+        (fadt[8], fadt[109], fadt[114]) = (revision, flags, hardware_reduced);
+        assert_eq!(Fadt::parse(Bytes(&fadt)).unwrap().keyboard, there);
+    }
+}
+
 #[test]
 fn a_generic_device_that_is_cut_off_has_no_button() {
     let code = &microvm().pieces[1].1;
