@@ -27,6 +27,7 @@ fn main(system: System) -> Result {
     Ok(())
 }
 
+/// A connection that never reads is reset when more waits for it than its queue holds.
 fn tell_all(room: &Room, number: u32, words: &[u8]) {
     let line = format!("{number}: {}\n", words.trim_ascii().escape_ascii());
     room.guests.iter().for_each(|guest| _ = guest.write(line.as_bytes()));

@@ -14,6 +14,7 @@ struct Countdown {
 #[reflex::main(arguments = &[FROM])]
 fn main(system: System) -> Result {
     let left = system.number(FROM).unwrap_or(5);
+    println!("From {left}:");
     let countdown = system.context("countdown", Countdown { left }).build()?;
     system.every(millis(200)).on(countdown, move |countdown, tick| {
         // More than one when the handler could not run in time: none is lost.
