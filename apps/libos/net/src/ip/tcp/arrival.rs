@@ -13,6 +13,7 @@
 //! | old text, with a new acknowledgement | an ACK; the acknowledgement is lost | both are heard |
 //! | text beyond the room there is | may be taken | the rest is cut |
 //! | text behind a FIN | is delivered | is not heard |
+//! | a FIN before its text | nothing | an ACK |
 //! | text and a FIN | the FIN is heard, and what did not fit lost | the FIN is heard when all the text was |
 
 use crate::ip::endpoint::Endpoint;
@@ -172,6 +173,11 @@ impl Engine {
             }
         } else {
             self.hear(segment, &whole, endpoint, moment);
+            // A FIN alone that comes too early is answered at once, as early text is: something is missing.
+            let early = ahead > 0 && (ahead as usize) < room;
+            if early && text == 0 && segment.has(header::FIN) {
+                self.acknowledge(endpoint, moment);
+            }
         }
     }
 
