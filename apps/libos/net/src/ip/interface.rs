@@ -9,6 +9,7 @@ use crate::ip::neighbour::{Answer, Neighbours};
 use crate::ip::path_mtu::{Path, Paths};
 use crate::ip::rate_limit::Limiter;
 use crate::ip::routes::Routes;
+use crate::ip::segment::Segment;
 use crate::ip::station::Station;
 use crate::ip::tcp::sequence::{Secret, seed_of};
 use crate::ip::time::time;
@@ -469,7 +470,9 @@ impl Engine {
         // It is not sent again, and so is not to be too long for any link on its way.
         let path = Path { fragmented: true, ..Path::UNKNOWN };
         self.follow(path, header::word(packet, header::ADDRESSES), now);
-        self.ingress(packet, hop, None, time(now));
+        let segment = (packet[9] == header::TCP).then(|| Segment::new(packet, payload));
+        let opening = segment.and_then(|segment| segment.as_opening());
+        self.ingress(opening.as_ref().map_or(packet, |opening| opening), hop, None, time(now));
     }
 
     /// Plays the socket one packet, or lets it send one: the packet is returned and goes nowhere.

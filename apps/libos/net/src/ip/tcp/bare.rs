@@ -1,6 +1,7 @@
 //! Segments without text, and their headers: made here when no socket makes them.
 
-use crate::ip::header::{ADDRESSES, TCP};
+use crate::ip::header::{ACK, ADDRESSES, RST, SYN, TCP};
+use crate::ip::segment::Segment;
 
 /// Length of the headers: IPv4's and TCP's, without options.
 pub(crate) const HEADERS: usize = 40;
@@ -43,5 +44,17 @@ impl Bare {
         packet[32..34].copy_from_slice(&[0x50, self.flags]);
         packet[34..36].copy_from_slice(&self.window.to_be_bytes());
         packet
+    }
+}
+
+impl Segment<'_> {
+    /// The SYN that ends where this segment does, if it is one without SYN, ACK and RST, to a port that is closed.
+    ///
+    /// The reset of a segment without acknowledgement is to acknowledge it (RFC 9293, 3.10.7.1), and of these smoltcp's
+    /// acknowledges a SYN only.
+    pub(crate) fn as_opening(&self) -> Option<[u8; HEADERS]> {
+        let other = self.flags & (SYN | ACK | RST) == 0;
+        let sequence = self.sequence.wrapping_add(self.length()).wrapping_sub(1);
+        other.then(|| Bare { flags: SYN, sequence, ..self.bare() }.packet())
     }
 }
