@@ -5,7 +5,8 @@
 //! | --- | --- | --- |
 //! | a reset, exact | closes | the same |
 //! | a reset elsewhere in the window | closes | a challenge (RFC 5961, 3.2); the peer is *doubted* |
-//! | a SYN | nothing | a challenge (RFC 5961, 4.2) |
+//! | a SYN-ACK, when both have opened | nothing | opens the connection, and an ACK |
+//! | another SYN | nothing | a challenge (RFC 5961, 4.2) |
 //! | without an ACK, out of the window | nothing | a challenge |
 //! | an acknowledgement of what was never sent | a challenge | the same |
 //! | one older than any window | nothing | a challenge (RFC 5961, 5.2) |
@@ -23,6 +24,7 @@ use crate::ip::segment::{Heard, Segment};
 use crate::ip::tcp::bare::{Bare, HEADERS};
 use crate::ip::tcp::limits::Doubt;
 use crate::ip::tcp::play::Moment;
+use crate::ip::tcp::window;
 use smoltcp::socket::tcp::State;
 
 /// A segment as the socket is to hear it.
@@ -62,10 +64,12 @@ impl Engine {
             return self.reset(segment, before, endpoint, moment);
         }
         if segment.has(header::SYN) {
-            // Our SYN-ACK, which will be sent again, answers the SYN that it is for.
             if before.state != State::SynReceived || segment.sequence != endpoint.first() {
                 self.challenge(endpoint, moment);
+            } else if segment.has(header::ACK) {
+                self.hear_opening(segment, endpoint, moment);
             }
+            // Else our SYN-ACK, which will be sent again, answers the SYN that it is for.
         } else if !segment.has(header::ACK) {
             if !is_inside(segment, before, endpoint) {
                 self.challenge(endpoint, moment);
@@ -81,6 +85,22 @@ impl Engine {
             self.challenge(endpoint, moment);
         }
         false
+    }
+
+    /// Hears the SYN-ACK of a peer that has opened the connection as we have, and whose SYN has come before
+    /// (RFC 9293, 3.5, figure 8).
+    fn hear_opening(&mut self, segment: &Segment<'_>, endpoint: &mut Endpoint, moment: Moment) {
+        let acknowledgement = endpoint.acknowledged.wrapping_add(1);
+        if segment.acknowledgement != acknowledgement {
+            return self.challenge(endpoint, moment);
+        }
+        // smoltcp scales the window of whatever is no SYN, and that of a SYN is not (RFC 7323, 2.2).
+        let scale = window::scale(segment.options());
+        let segment = Segment { window: segment.window >> scale, ..*segment };
+        let (sequence, flags) = (endpoint.expected, header::ACK);
+        let part = Part { sequence, acknowledgement, flags, from: 0, length: 0 };
+        self.hear(&segment, &part, endpoint, moment);
+        self.acknowledge(endpoint, moment);
     }
 
     /// A reset ends the connection if it has exactly the number that is expected (RFC 5961, 3.2).

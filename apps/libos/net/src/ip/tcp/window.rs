@@ -47,6 +47,11 @@ pub(crate) fn mss(options: &[u8]) -> u16 {
     said.map_or(USUAL, |mss| mss.max(LEAST))
 }
 
+/// By how many bits a peer's windows are scaled, which its SYN has these options for (RFC 7323, 2.3).
+pub(crate) fn scale(options: &[u8]) -> u8 {
+    option(options, 3).and_then(|value| value.first()).map_or(0, |scale| (*scale).min(14))
+}
+
 /// The value of an option of this kind, if it is there and whole (RFC 9293, 3.1).
 pub(crate) fn option(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
     loop {
@@ -67,7 +72,7 @@ pub(crate) fn option(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{mss, option};
+    use super::{mss, option, scale};
 
     #[test]
     fn an_option_is_found_behind_others_and_not_where_they_end() {
@@ -86,5 +91,6 @@ mod tests {
             assert_eq!(option(options, 2), found, "{options:?}");
         }
         assert_eq!((mss(&[2, 4, 5, 180]), mss(&[2, 4, 0, 0]), mss(&[2, 4, 0, 1])), (1460, 536, 48));
+        assert_eq!((scale(&[1, 3, 3, 7]), scale(&[3, 3, 255]), scale(&[3, 2])), (7, 14, 0));
     }
 }
