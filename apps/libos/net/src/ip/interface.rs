@@ -9,8 +9,8 @@ use crate::ip::neighbour::{Answer, Neighbours};
 use crate::ip::path_mtu::{Path, Paths};
 use crate::ip::rate_limit::Limiter;
 use crate::ip::routes::Routes;
-use crate::ip::segment::Segment;
 use crate::ip::station::Station;
+use crate::ip::tcp::bare::opening_instead;
 use crate::ip::tcp::sequence::{Secret, seed_of};
 use crate::ip::time::time;
 use crate::ip::watch::Watch;
@@ -470,8 +470,7 @@ impl Engine {
         // It is not sent again, and so is not to be too long for any link on its way.
         let path = Path { fragmented: true, ..Path::UNKNOWN };
         self.follow(path, header::word(packet, header::ADDRESSES), now);
-        let segment = (packet[9] == header::TCP).then(|| Segment::new(packet, payload));
-        let opening = segment.and_then(|segment| segment.as_opening());
+        let opening = opening_instead(packet, payload);
         self.ingress(opening.as_ref().map_or(packet, |opening| opening), hop, None, time(now));
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Segment<'f> {
 impl<'f> Segment<'f> {
     /// The segment `payload` of `packet`: 20 bytes at least, with a data offset that was checked.
     #[inline]
-    pub(crate) fn new(packet: &'f [u8], payload: &[u8]) -> Self {
+    fn new(packet: &'f [u8], payload: &[u8]) -> Self {
         let header = usize::from(payload[12] >> 4) * 4;
         Self {
             packet,

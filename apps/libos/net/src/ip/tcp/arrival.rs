@@ -87,8 +87,7 @@ impl Engine {
         false
     }
 
-    /// Hears the SYN-ACK of a peer that has opened the connection as we have, and whose SYN has come before
-    /// (RFC 9293, 3.5, figure 8).
+    /// Hears a SYN-ACK behind a SYN of the same number: both sides have opened (RFC 9293, 3.5, figure 8).
     fn hear_opening(&mut self, segment: &Segment<'_>, endpoint: &mut Endpoint, moment: Moment) {
         let acknowledgement = endpoint.acknowledged.wrapping_add(1);
         if segment.acknowledgement != acknowledgement {
@@ -192,12 +191,24 @@ impl Engine {
                 self.hear(segment, &fin, endpoint, moment);
             }
         } else {
-            self.hear(segment, &whole, endpoint, moment);
-            // A FIN alone that comes too early is answered at once, as early text is: something is missing.
             let early = ahead > 0 && (ahead as usize) < room;
-            if early && text == 0 && segment.has(header::FIN) {
-                self.acknowledge(endpoint, moment);
-            }
+            self.hear_whole(segment, &whole, early, endpoint, moment);
+        }
+    }
+
+    /// Hears a whole segment. A FIN alone that comes too early is answered at once, as smoltcp does early text:
+    /// something is missing.
+    fn hear_whole(
+        &mut self,
+        segment: &Segment<'_>,
+        whole: &Part,
+        early: bool,
+        endpoint: &mut Endpoint,
+        moment: Moment,
+    ) {
+        self.hear(segment, whole, endpoint, moment);
+        if early && whole.length == 0 && segment.has(header::FIN) {
+            self.acknowledge(endpoint, moment);
         }
     }
 

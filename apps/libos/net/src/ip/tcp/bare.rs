@@ -1,7 +1,6 @@
 //! Segments without text, and their headers: made here when no socket makes them.
 
-use crate::ip::header::{ACK, ADDRESSES, RST, SYN, TCP};
-use crate::ip::segment::Segment;
+use crate::ip::header::{ACK, ADDRESSES, FIN, RST, SYN, TCP, word};
 
 /// Length of the headers: IPv4's and TCP's, without options.
 pub(crate) const HEADERS: usize = 40;
@@ -47,14 +46,26 @@ impl Bare {
     }
 }
 
-impl Segment<'_> {
-    /// The SYN that ends where this segment does, if it is one without SYN, ACK and RST, to a port that is closed.
-    ///
-    /// The reset of a segment without acknowledgement is to acknowledge it (RFC 9293, 3.10.7.1), and of these smoltcp's
-    /// acknowledges a SYN only.
-    pub(crate) fn as_opening(&self) -> Option<[u8; HEADERS]> {
-        let other = self.flags & (SYN | ACK | RST) == 0;
-        let sequence = self.sequence.wrapping_add(self.length()).wrapping_sub(1);
-        other.then(|| Bare { flags: SYN, sequence, ..self.bare() }.packet())
+/// The SYN that ends where the segment `payload` of `packet` does, if that is one without SYN, ACK and RST.
+///
+/// The reset of a segment without acknowledgement is to acknowledge it (RFC 9293, 3.10.7.1), and of these smoltcp's
+/// acknowledges a SYN only.
+pub(crate) fn opening_instead(packet: &[u8], payload: &[u8]) -> Option<[u8; HEADERS]> {
+    // One of TCP has its 20 bytes, which was checked.
+    let flags = if packet[9] == TCP { payload[13] } else { ACK };
+    if flags & (SYN | ACK | RST) != 0 {
+        return None;
     }
+    let text = payload.len().saturating_sub(usize::from(payload[12] >> 4) * 4) as u32;
+    let length = text + u32::from(flags & FIN != 0);
+    let (ports, address) = (word(payload, 0), |at| word(packet, at).to_be_bytes());
+    let syn = Bare {
+        source: (address(ADDRESSES), (ports >> 16) as u16),
+        destination: (address(ADDRESSES + 4), ports as u16),
+        flags: SYN,
+        sequence: word(payload, 4).wrapping_add(length).wrapping_sub(1),
+        acknowledgement: 0,
+        window: 0,
+    };
+    Some(syn.packet())
 }
