@@ -36,8 +36,8 @@ use reflex_runtime::Runtime;
 /// When the context is given up its connections are reset, and their sessions end with it;
 /// [`Listener::cut_off`](reflex_net::Listener::cut_off) tells its next life how many these were.
 pub trait Session<S>: Send + Sized + 'static {
-    /// A peer has connected, or an outgoing connection is established: what is to be kept of it. Without that,
-    /// and without memory for it, the connection is reset.
+    /// A peer has connected, or an outgoing connection is established: what is to be kept of it. Without that
+    /// the connection is reset; without memory for it, too, and it is [`over`](Self::over) at once.
     fn opened(service: &mut S, connection: &Connection) -> Option<Self>;
 
     /// As [`TcpService::received`](crate::net::TcpService::received).
@@ -82,10 +82,14 @@ struct Run<'run, S, T: Send + 'static> {
 impl<S, T: Session<S>> Run<'_, S, T> {
     fn open(&mut self) {
         let Place { connection, pool, session } = self.place;
-        let made = T::opened(self.service, connection);
-        // What is refused is told to the pool's owner.
-        match made.and_then(|made| pool.alloc(made).ok()) {
-            Some(made) => drop(session.replace(Some(made))),
+        match T::opened(self.service, connection).map(|made| pool.alloc(made)) {
+            Some(Ok(made)) => drop(session.replace(Some(made))),
+            // The pool's owner is told, too.
+            Some(Err(refused)) => {
+                connection.abort();
+                let error = Some(ConnectionError::OutOfMemory);
+                refused.value.over(self.service, connection, error);
+            }
             None => connection.abort(),
         }
     }

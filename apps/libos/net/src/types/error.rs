@@ -102,6 +102,8 @@ pub enum ConnectionError {
     AddressLost,
     /// The application has written more than the connection's queue has room for, or there was no memory for it.
     WriteOverflow,
+    /// There was no memory for what is kept of the connection.
+    OutOfMemory,
     /// The network said that the peer cannot be reached: at once when a connection is being opened and trying again is of no
     /// use, else when the peer has not answered for too long (RFC 1122, 4.2.3.9).
     Unreachable,
@@ -115,6 +117,7 @@ impl fmt::Display for ConnectionError {
             Self::TimedOut => "the peer does not answer",
             Self::AddressLost => "the interface lost the connection's address",
             Self::WriteOverflow => "more was written than the connection's queue has room for",
+            Self::OutOfMemory => "there is no memory for what is kept of the connection",
             Self::Unreachable => "the network says that the peer cannot be reached",
         })
     }

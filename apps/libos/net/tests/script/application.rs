@@ -119,6 +119,7 @@ impl TcpService<SimKernel> for Application {
             ConnectionError::TimedOut => "timed-out",
             ConnectionError::AddressLost => "address-lost",
             ConnectionError::WriteOverflow => "write-overflow",
+            ConnectionError::OutOfMemory => "out-of-memory",
             ConnectionError::Unreachable => "unreachable",
         });
     }
