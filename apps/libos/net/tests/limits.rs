@@ -70,12 +70,41 @@ fn lasting() -> Vec<(&'static str, Server, Segment)> {
     server.feed(&Segment::new(4000, PORT, ACK | FIN, 1001, ack));
     close(&server);
     all.push(("LAST-ACK", server, says(1002, ack)));
-    let (server, ack) = open();
-    server.feed(&says(1001, ack));
-    server.state(|state| state.last.clone().unwrap().send(&pattern(3000, 1)).unwrap());
-    close(&server);
-    all.push(("FIN-WAIT-1 before a closed window", server, says(1001, ack)));
     all
+}
+
+/// The same with bytes that the peer has no room for.
+fn blocked() -> Vec<(&'static str, Server, Segment)> {
+    let says = |sequence, ack| Segment::new(4000, PORT, ACK, sequence, ack).window(0);
+    let mut all = Vec::new();
+    for (state, fin) in [("FIN-WAIT-1", false), ("LAST-ACK", true)] {
+        let server = Server::new(|service| service.stay = true);
+        let ack = server.open(4000);
+        server.feed(&says(1001, ack));
+        let expected = 1001 + u32::from(fin);
+        if fin {
+            server.feed(&Segment::new(4000, PORT, ACK | FIN, 1001, ack).window(0));
+        }
+        server.state(|state| state.last.clone().unwrap().send(&pattern(3000, 1)).unwrap());
+        close(&server);
+        all.push((state, server, says(expected, ack)));
+    }
+    all
+}
+
+/// What is queued behind a window that is closed waits as in an open connection: the peer may only be slow.
+#[test]
+fn a_closed_side_with_bytes_to_send_waits_for_a_slow_peer() {
+    for (state, server, _) in blocked() {
+        let took = until_over(&server, seconds(3000), |_| {});
+        let took = took.unwrap_or_else(|| panic!("{state} lasts for ever"));
+        assert!((seconds(120)..=seconds(700)).contains(&took), "{state}, silent: {took:?}");
+    }
+    for (state, server, says) in blocked() {
+        let took = until_over(&server, seconds(3000), |_| drop(server.feed(&says)));
+        let took = took.unwrap_or_else(|| panic!("{state} lasts for ever"));
+        assert!((seconds(600)..=seconds(1300)).contains(&took), "{state}, heard: {took:?}");
+    }
 }
 
 #[test]

@@ -56,9 +56,10 @@ macro_rules! connection_settings {
             self
         }
 
-        /// How long a connection may stand still once our side is closed: nothing of what was left to be
-        /// sent is acknowledged, and nothing comes. A minute unless said otherwise; then it is reset,
-        /// and fails as timed out.
+        /// How long a connection may stand still once our side is closed and all that was left to be sent
+        /// is acknowledged: nothing comes, and the peer does not close its side. A minute unless said otherwise;
+        /// then it is reset, and fails as timed out. Bytes that the peer has no room for wait for it as long as
+        /// those of an open connection, or for `limit` if that is longer.
         pub fn linger(mut self, limit: core::time::Duration) -> Self {
             self.settings.linger = limit;
             self

@@ -122,7 +122,7 @@ pub struct TcpSettings {
     pub idle: Option<Duration>,
     /// When an idle connection asks for a sign of life, if that was said.
     pub keep_alive: Option<Duration>,
-    /// How long a connection of which our side is closed may stand still.
+    /// How long a connection of which our side is closed may stand still, when all that was queued is acknowledged.
     pub linger: Duration,
     /// The handlers of all connections tell one state, each also of [others](crate::Connection::others): one
     /// activation then stands for several connections that have something to tell at the same time.
