@@ -1,7 +1,7 @@
 //! Outgoing TCP connections.
 
 use crate::api::connection::Connection;
-use crate::api::group::{Registering, register_by};
+use crate::api::group::register_by;
 use crate::api::service::TcpService;
 use crate::table::connection_record::{Events, Phase};
 use crate::table::flow_key::FlowKey;
@@ -69,16 +69,8 @@ impl<K: Kernel> ConnectBuilder<K> {
     {
         let context = context.into();
         let registering = register_by(&self.net, context, make);
-        self.ready(context, registering)
-    }
-
-    fn ready<S>(
-        self,
-        context: Context<S>,
-        registering: Registering,
-    ) -> Result<Connector<K>, Error> {
-        let group = self.net.group(None, self.settings, context, registering)?;
-        Ok(Connector { net: self.net, group: group.0, owner: group.1 })
+        let (group, owner) = self.net.group(None, self.settings, context, registering)?;
+        Ok(Connector { net: self.net, group, owner })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Listening on a TCP port.
 
 use crate::api::connection::Connection;
-use crate::api::group::{Registering, register_by};
+use crate::api::group::register_by;
 use crate::api::service::TcpService;
 use crate::table::handle::Net;
 use crate::table::tables::Group;
@@ -66,10 +66,6 @@ impl<K: Kernel> ListenBuilder<K> {
     {
         let context = context.into();
         let registering = register_by(&self.net, context, make);
-        self.open(context, registering)
-    }
-
-    fn open<S>(self, context: Context<S>, registering: Registering) -> Result<Listener<K>, Error> {
         let (group, owner) =
             self.net.group(Some(self.port), self.settings, context, registering)?;
         self.net.announce(Transport::Tcp, self.port);
