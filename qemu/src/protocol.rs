@@ -80,8 +80,13 @@ pub enum Event {
     LatencyUnit(u64),
     /// How long activations of a priority have waited since the start.
     Latency(u8, Waits),
-    /// How often something has been since the start, and what it is: `#! count N WHAT IT IS`.
-    Count(u64, String),
+    /// What a metric of the image is worth: `#! metric KIND VALUE NAME`.
+    Metric {
+        /// Its name, with its label.
+        name: String,
+        /// What it is worth.
+        value: MetricValue,
+    },
     /// What a context has of the machine: `#! context INDEX KEY=N ... NAME`.
     Context {
         /// Its place.
@@ -136,6 +141,17 @@ impl Waits {
         }
         bound
     }
+}
+
+/// What a metric is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetricValue {
+    /// A counter's number.
+    Counter(u64),
+    /// A gauge's number.
+    Gauge(i64),
+    /// A histogram's numbers by their names: `count=N sum=N p50=N p99=N max=N`.
+    Histogram(BTreeMap<String, u64>),
 }
 
 /// One benchmark figure: `#! figure BENCH CASE key=value ... value=N unit=UNIT`.
@@ -208,10 +224,7 @@ fn known_event(word: &str, rest: &str) -> Option<Event> {
         "figure" => Event::Figure(figure(rest)?),
         "latency-unit" => Event::LatencyUnit(rest.parse().ok()?),
         "latency" => latency(rest)?,
-        "count" => {
-            let (count, what) = rest.split_once(' ')?;
-            Event::Count(count.parse().ok()?, what.to_owned())
-        }
+        "metric" => metric(rest)?,
         "context" => context(rest)?,
         "crash" => Event::Crash(rest.to_owned()),
         "contained" if !rest.is_empty() => Event::Contained(rest.to_owned()),
@@ -237,10 +250,31 @@ fn figure(rest: &str) -> Option<Figure> {
     Some(Figure { bench, case, parameters, value, unit })
 }
 
+fn metric(rest: &str) -> Option<Event> {
+    let (kind, rest) = rest.split_once(' ')?;
+    if kind == "histogram" {
+        let (numbers, name) = amounts(rest);
+        let value = MetricValue::Histogram(numbers);
+        return Some(Event::Metric { name: name.to_owned(), value });
+    }
+    let (number, name) = rest.split_once(' ')?;
+    let value = match kind {
+        "counter" => MetricValue::Counter(number.parse().ok()?),
+        "gauge" => MetricValue::Gauge(number.parse().ok()?),
+        _ => return None,
+    };
+    Some(Event::Metric { name: name.to_owned(), value })
+}
+
 fn context(rest: &str) -> Option<Event> {
-    let (index, mut rest) = rest.split_once(' ')?;
+    let (index, rest) = rest.split_once(' ')?;
+    let (amounts, name) = amounts(rest);
+    Some(Event::Context { index: index.parse().ok()?, name: name.to_owned(), amounts })
+}
+
+/// Reads `KEY=N ... NAME`: the name is what comes behind the amounts, and may have blanks.
+fn amounts(mut rest: &str) -> (BTreeMap<String, u64>, &str) {
     let mut amounts = BTreeMap::new();
-    // The name is what comes behind the amounts, and may have blanks.
     while let Some((key, (amount, others))) =
         rest.split_once('=').and_then(|(key, behind)| Some((key, behind.split_once(' ')?)))
     {
@@ -248,7 +282,7 @@ fn context(rest: &str) -> Option<Event> {
         amounts.insert(key.to_owned(), amount);
         rest = others;
     }
-    Some(Event::Context { index: index.parse().ok()?, name: rest.to_owned(), amounts })
+    (amounts, rest)
 }
 
 fn latency(rest: &str) -> Option<Event> {
@@ -313,8 +347,19 @@ mod tests {
         assert_eq!(event("#! stack 0x2000 00ff10"), Some(Event::Stack(0x2000, vec![0, 255, 16])));
         assert_eq!(event("#! crash-end"), Some(Event::CrashEnd));
         assert_eq!(event("#! contained it broke"), Some(Event::Contained("it broke".into())));
-        let offers = Event::Count(3, "DHCP: refused: the offer is none".to_owned());
-        assert_eq!(event("#! count 3 DHCP: refused: the offer is none"), Some(offers));
+        let metric = |name: &str, value| Some(Event::Metric { name: name.to_owned(), value });
+        assert_eq!(
+            event("#! metric counter 3 refused_total{reason=\"the offer is none\"}"),
+            metric("refused_total{reason=\"the offer is none\"}", MetricValue::Counter(3))
+        );
+        assert_eq!(event("#! metric gauge -3 depth"), metric("depth", MetricValue::Gauge(-3)));
+        assert_eq!(
+            event("#! metric histogram count=2 p50=1 took{by=\"a b\"}"),
+            metric(
+                "took{by=\"a b\"}",
+                MetricValue::Histogram([("count".to_owned(), 2), ("p50".to_owned(), 1)].into())
+            )
+        );
         assert_eq!(
             event("#! context 3 used=5 of=64 DHCP a=b client"),
             Some(Event::Context {
@@ -324,7 +369,12 @@ mod tests {
             })
         );
         assert!(matches!(event("#! context x used=5 a"), Some(Event::Unknown(_))));
-        assert!(matches!(event("#! count many offers"), Some(Event::Unknown(_))));
+        for text in ["counter many offers", "counter -1 offers", "level 1 offers", "gauge 1"] {
+            assert!(
+                matches!(event(&format!("#! metric {text}")), Some(Event::Unknown(_))),
+                "{text}"
+            );
+        }
         assert_eq!(event("#! latency-unit 1000000000"), Some(Event::LatencyUnit(1_000_000_000)));
         assert_eq!(
             event("#! latency 48 at_once=7 1=2 1024=3"),

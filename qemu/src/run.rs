@@ -363,7 +363,7 @@ impl Session<'_> {
                 Some(table) => console::log_line(&table),
                 None => console::warning("the guest has told nothing of its activations"),
             }
-            for table in [self.stats.contexts(), self.stats.counts()].into_iter().flatten() {
+            for table in [self.stats.contexts(), self.stats.metrics()].into_iter().flatten() {
                 console::log_line(&table);
             }
         }

@@ -37,7 +37,12 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-dhcp", Kind::Pure, &["reflex-event"]),
     rule("reflex-keyed-timers", Kind::Pure, LIBRARY),
     rule("reflex-kind", Kind::Pure, LIBRARY),
-    rule("reflex-net", Kind::Pure, &["reflex-dhcp", "reflex-event", "reflex-hil", "reflex-memory"]),
+    rule("reflex-metrics", Kind::Pure, &[]),
+    rule(
+        "reflex-net",
+        Kind::Pure,
+        &["reflex-dhcp", "reflex-event", "reflex-hil", "reflex-memory", "reflex-metrics"],
+    ),
     // A RoCE port is software over any interface: its driver is pure, too.
     rule(
         "reflex-rdma",
@@ -45,6 +50,7 @@ pub(crate) const RULES: &[Rule] = &[
         &[
             "reflex-event",
             "reflex-memory",
+            "reflex-metrics",
             "reflex-hil",
             "reflex-rdma-device",
             "reflex-rdma-engine",
@@ -86,6 +92,7 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-keyed-timers",
             "reflex-kind",
             "reflex-macros",
+            "reflex-metrics",
             "reflex-net",
             "reflex-rdma",
             "reflex-http",

@@ -1,7 +1,7 @@
 //! From the boot protocol's entry to the application's `main`.
 
 use crate::conclude::conclude;
-use crate::{System, argument, busy, policy, shutdown, stats};
+use crate::{System, argument, busy, metrics, policy, shutdown, stats};
 use reflex_boot::Machine;
 use reflex_runtime::Runtime;
 
@@ -21,6 +21,7 @@ extern "C" fn reflex_start(start_info: u32) -> ! {
 fn application(kernel: Runtime, machine: &'static mut Machine) {
     let system = System::new(kernel, machine);
     argument::check(system);
+    metrics::check(system);
     conclude(system, busy::start(system));
     conclude(system, stats::start(system));
     conclude(system, policy::start(system));

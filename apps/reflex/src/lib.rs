@@ -20,6 +20,7 @@
 //! | collections in a context's own memory | [`collections`] |
 //! | RDMA | [`rdma`], [`System::rdma`] |
 //! | serving HTTP | [`http`] |
+//! | counters, gauges, histograms | [`metrics`], [`System::metrics`] |
 #![no_std]
 
 extern crate alloc;
@@ -38,6 +39,7 @@ mod error;
 mod inherit;
 mod keyed_timers;
 pub mod kind;
+pub mod metrics;
 mod mutex;
 pub mod net;
 mod policy;
@@ -81,7 +83,7 @@ pub use reflex_event::{
 pub use reflex_hil::Acknowledge;
 pub use reflex_http as http;
 pub use reflex_keyed_timers::{Counters as KeyedTimersCounters, Refused as DeadlineRefused};
-pub use reflex_macros::{main, test};
+pub use reflex_macros::{main, metric, test};
 pub use reflex_memory::{Lent, Pool, PoolStats, Scheme, Shared};
 pub use reflex_runtime::{
     Cloner, Completions, ContextInfo, LockError, Mutex, Pending, Protected, Quarantine,
@@ -113,6 +115,7 @@ macro_rules! println {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::conclude::conclude;
+    pub use crate::metrics::METRICS;
     pub use crate::test::{ARGUMENTS as TEST_ARGUMENTS, Outcome, TESTS, Test, run as run_tests};
     pub use linkme;
     pub use reflex_boot::console::line;

@@ -1,4 +1,4 @@
-//! What the event system and the DHCP client have counted, told to the host on request.
+//! What has been counted, told to the host on request.
 //!
 //! With `stats=MILLISECONDS` on the kernel command line the image prints that often, for every
 //! priority in use, how long activations have waited for their handlers:
@@ -8,10 +8,13 @@
 //! ```
 //!
 //! where a bucket is named by the least power of two that is longer than its waits, in time stamp
-//! counts, of which there are `#! latency-unit HZ` a second; and, of what is not zero,
+//! counts, of which there are `#! latency-unit HZ` a second; each [metric](crate::metrics), but the system's own
+//! counters that are 0,
 //!
 //! ```text
-//! #! count N WHAT IT IS
+//! #! metric counter N NAME
+//! #! metric gauge N NAME
+//! #! metric histogram count=N sum=N p50=N p99=N max=N NAME
 //! ```
 //!
 //! and of each context, in bytes, what it has of the machine:
@@ -21,7 +24,7 @@
 //! ```
 
 use crate::argument::STATS;
-use crate::net::dhcp;
+use crate::metrics::{Name, Sample, Value};
 use crate::{Error, Priority, System};
 use core::fmt;
 use core::time::Duration;
@@ -39,7 +42,7 @@ pub(crate) fn start(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints every histogram that is not empty, what each context has, and what the DHCP client has counted.
+/// Prints the waits of every priority that is in use, what each context has, and the metrics.
 pub(crate) fn tell(system: System) {
     for level in 0..Priority::LEVELS as u8 {
         let latency = Priority::new(level).map(|priority| system.latency(priority));
@@ -50,9 +53,13 @@ pub(crate) fn tell(system: System) {
     for context in system.contexts() {
         tell_context(system, &context);
     }
-    if let Some(counters) = system.started_net().and_then(|net| net.dhcp_counters()) {
-        tell_dhcp(&counters);
-    }
+    let metrics = system.metrics();
+    metrics.declared(&mut tell_metric);
+    metrics.own(&mut |sample| {
+        if !matches!(sample.value, Value::Counter(0)) {
+            tell_metric(sample);
+        }
+    });
 }
 
 /// What a context has: of its event memory what is used now, was at most, and is there; what of it others hold, and
@@ -68,19 +75,17 @@ fn tell_context(system: System, context: &ContextInfo) {
     );
 }
 
-fn tell_dhcp(counters: &dhcp::Counters) {
-    let tell = |count: u64, what: &dyn fmt::Display| {
-        if count > 0 {
-            machine_line!("count {count} DHCP: {what}");
+fn tell_metric(sample: Sample) {
+    let name = Name(sample.name, sample.label);
+    match sample.value {
+        Value::Counter(count) => machine_line!("metric counter {count} {name}"),
+        Value::Gauge(level) => machine_line!("metric gauge {level} {name}"),
+        Value::Histogram(it) => {
+            let (count, sum, max, p50, p99) = (it.count(), it.sum(), it.max(), it.p50(), it.p99());
+            machine_line!(
+                "metric histogram count={count} sum={sum} p50={p50} p99={p99} max={max} {name}"
+            );
         }
-    };
-    tell(counters.sent, &"messages sent");
-    tell(counters.accepted, &"messages accepted");
-    for error in dhcp::Error::ALL {
-        tell(counters.refused(error), &format_args!("refused: {error}"));
-    }
-    for oddity in dhcp::Oddity::ALL {
-        tell(counters.odd(oddity), &format_args!("strange: {oddity}"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::argument::STATS;
 use crate::kind::Source;
+use crate::metrics::Registry;
 use crate::net::Net;
 use crate::rdma::{self, Rdma};
 use crate::shutdown::ShutdownRequested;
@@ -40,6 +41,8 @@ struct SystemShared {
     shutdown: Once<Source<ShutdownRequested>>,
     /// Set when the power button or Ctrl-Alt-Del is pressed.
     shutdown_requested: Once<ShutdownRequested>,
+    /// What was declared; set at the start.
+    metrics: Once<Registry>,
 }
 
 impl System {
@@ -47,8 +50,16 @@ impl System {
         let (net, rdma) = (Once::new(), Once::new());
         let (system_context, shutdown, shutdown_requested) =
             (Once::new(), Once::new(), Once::new());
-        let shared =
-            SystemShared { machine, net, rdma, system_context, shutdown, shutdown_requested };
+        let metrics = Once::new();
+        let shared = SystemShared {
+            machine,
+            net,
+            rdma,
+            system_context,
+            shutdown,
+            shutdown_requested,
+            metrics,
+        };
         let shared = Box::leak(Box::new(shared));
         Self { kernel, shared }
     }
@@ -153,6 +164,16 @@ impl System {
     /// The network, if it has been started.
     pub(crate) fn started_net(self) -> Option<&'static Net> {
         self.shared.net.get()
+    }
+
+    /// The port, if it has been started.
+    pub(crate) fn started_rdma(self) -> Option<&'static Rdma> {
+        self.shared.rdma.get()
+    }
+
+    /// The place of what metrics were declared.
+    pub(crate) fn metrics_once(self) -> &'static Once<Registry> {
+        &self.shared.metrics
     }
 
     /// The place of the network.

@@ -1,12 +1,12 @@
-//! `--stats`: how long activations waited for their handlers and what was counted, as the guest told
-//! last.
+//! `--stats`: how long activations waited for their handlers, what contexts have, and metrics, as the guest
+//! told last.
 
 use std::collections::BTreeMap;
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use crate::protocol::{Event, Waits};
+use crate::protocol::{Event, MetricValue, Waits};
 
 /// How often the guest tells, in milliseconds.
 pub(super) const PERIOD_MS: u32 = 500;
@@ -18,8 +18,8 @@ pub(super) struct Stats {
     hz: Option<u64>,
     /// By priority.
     waits: BTreeMap<u8, Waits>,
-    /// By what it is.
-    counts: BTreeMap<String, u64>,
+    /// By name and label.
+    metrics: BTreeMap<String, MetricValue>,
     /// By place: name and amounts.
     contexts: BTreeMap<u16, (String, BTreeMap<String, u64>)>,
 }
@@ -37,15 +37,15 @@ const AMOUNTS: [(&str, &str); 8] = [
 ];
 
 impl Stats {
-    /// Takes note of a line, if it is about waits or counts.
+    /// Takes note of a line, if it is about waits, contexts or metrics.
     pub(super) fn note(&mut self, event: &Event) {
         match event {
             Event::LatencyUnit(hz) => self.hz = Some(*hz),
             Event::Latency(priority, waits) => {
                 self.waits.insert(*priority, waits.clone());
             }
-            Event::Count(count, what) => {
-                self.counts.insert(what.clone(), *count);
+            Event::Metric { name, value } => {
+                self.metrics.insert(name.clone(), value.clone());
             }
             Event::Context { index, name, amounts } => {
                 self.contexts.insert(*index, (name.clone(), amounts.clone()));
@@ -54,18 +54,18 @@ impl Stats {
         }
     }
 
-    /// A table of what was counted, by its words; `None` when nothing was.
-    pub(super) fn counts(&self) -> Option<String> {
+    /// A table of the metrics, by name; `None` when none was told of.
+    pub(super) fn metrics(&self) -> Option<String> {
         let mut table = Table::new();
         table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(["counted", "times"]);
-        for (what, count) in &self.counts {
-            table.add_row([what.clone(), count.to_string()]);
+        table.set_header(["metric", "value"]);
+        for (name, value) in &self.metrics {
+            table.add_row([name.clone(), shown(value)]);
         }
-        if let Some(times) = table.column_mut(1) {
-            times.set_cell_alignment(CellAlignment::Right);
+        if let Some(values) = table.column_mut(1) {
+            values.set_cell_alignment(CellAlignment::Right);
         }
-        (!self.counts.is_empty()).then(|| table.to_string())
+        (!self.metrics.is_empty()).then(|| table.to_string())
     }
 
     /// A table of what each context has, in bytes, and of all together; `None` when none was told of.
@@ -135,6 +135,19 @@ impl Stats {
     }
 }
 
+/// A metric's value in the table.
+fn shown(value: &MetricValue) -> String {
+    match value {
+        MetricValue::Counter(count) => count.to_string(),
+        MetricValue::Gauge(level) => level.to_string(),
+        MetricValue::Histogram(numbers) => {
+            let number = |key| numbers.get(key).copied().unwrap_or(0);
+            let [count, p50, p99, max] = ["count", "p50", "p99", "max"].map(number);
+            format!("{count} values, 50 % to {p50}, 99 % to {p99}, all to {max}")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,17 +187,23 @@ mod tests {
     }
 
     #[test]
-    fn of_each_count_the_last_is_shown() {
+    fn of_each_metric_the_last_is_shown() {
         let mut stats = Stats::default();
-        assert_eq!(stats.counts(), None);
-        for (count, what) in [(2, "messages sent"), (1, "messages accepted"), (3, "messages sent")]
-        {
-            stats.note(&Event::Count(count, what.to_owned()));
+        assert_eq!(stats.metrics(), None);
+        let took = [("count", 9), ("p50", 3), ("p99", 7), ("max", 8)];
+        let took = took.map(|(key, number)| (key.to_owned(), number));
+        for (name, value) in [
+            ("sent_total", MetricValue::Counter(2)),
+            ("depth", MetricValue::Gauge(-1)),
+            ("took", MetricValue::Histogram(took.into())),
+            ("sent_total", MetricValue::Counter(3)),
+        ] {
+            stats.note(&Event::Metric { name: name.to_owned(), value });
         }
-        let table = stats.counts().unwrap();
-        let rows: Vec<&str> = table.lines().filter(|line| line.contains("messages")).collect();
-        assert_eq!(rows.len(), 2, "{table}");
-        assert!(rows[0].contains("accepted") && rows[0].contains('1'), "{table}");
-        assert!(rows[1].contains("sent") && rows[1].contains('3'), "{table}");
+        let table = stats.metrics().unwrap();
+        let row = |name: &str| table.lines().find(|line| line.contains(name)).unwrap();
+        assert!(row("sent_total").contains(" 3 ") && row("depth").contains(" -1 "), "{table}");
+        assert!(row("took").contains("9 values, 50 % to 3, 99 % to 7, all to 8"), "{table}");
+        assert_eq!(table.matches("sent_total").count(), 1, "{table}");
     }
 }

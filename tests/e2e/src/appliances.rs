@@ -4,6 +4,7 @@ use crate::examples::{Session, printed, prints};
 use crate::guest::{Guest, PATIENCE, machine, user};
 use reflex_qemu::machine::Model;
 use reflex_qemu::protocol::Protocol;
+use std::io::Read;
 use std::net::{Shutdown, SocketAddr, UdpSocket};
 
 const MACHINES: [Model; 2] = [Model::Q35, Model::Microvm];
@@ -149,4 +150,47 @@ fn the_cache_forgets_in_time_and_nothing_else() {
         says("set 1", "set KEY VALUE SECONDS, or get KEY\n");
         guest.stop();
     }
+}
+
+/// A request that comes in parts is one; what the system counts is there as well, and told to the host.
+#[test]
+fn the_metrics_are_what_was_counted() {
+    for model in MACHINES {
+        let machine = machine("metrics").model(model).append("stats=100");
+        let mut guest = Guest::start(machine.network(user(&[(Protocol::Tcp, 2005)])));
+        let server = guest.endpoint(Protocol::Tcp, 2005);
+        let answer = asks_for_page(server, &["GET /metrics HTTP/1.0\r\n", "\r\n"]);
+        let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+        let own = |line: &&str| line.contains("example_");
+        let own: Vec<&str> = text.lines().filter(own).collect();
+        let expected: Vec<&str> = include_str!("../expected/metrics.txt").lines().collect();
+        assert_eq!(own, expected, "{text}");
+        let again = asks_for_page(server, &["GET / HTTP/1.0\r\n\r\n"]);
+        for series in [
+            "example_requests_total 2",
+            "example_request_bytes_sum 43",
+            "reflex_net_accepted_total 2",
+            "reflex_dhcp_accepted_total 2",
+        ] {
+            assert!(again.lines().any(|line| line == series), "{series}: {again}");
+        }
+        assert!(again.contains("reflex_kernel_activations_total{priority="), "{again}");
+        for told in [
+            "metric counter 2 example_requests_total",
+            "metric histogram count=2 sum=43 p50=19 p99=25 max=25 example_request_bytes",
+        ] {
+            guest.running.wait_for_text(told, PATIENCE).unwrap_or_else(|error| panic!("{error}"));
+        }
+        guest.stop();
+    }
+}
+
+/// The answer to a request that is sent in these parts.
+fn asks_for_page(server: SocketAddr, parts: &[&str]) -> String {
+    let mut session = Session::silent(server);
+    parts.iter().for_each(|part| session.says(part));
+    let mut answer = String::new();
+    session.0.read_to_string(&mut answer).expect("it answers and closes");
+    answer
 }

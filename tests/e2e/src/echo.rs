@@ -83,8 +83,8 @@ fn tcp_and_udp_by_dhcp_on_q35() {
     tcp_echoes(guest.endpoint(Protocol::Tcp, 7));
     udp_echoes(guest.endpoint(Protocol::Udp, 7));
     // A discovery and a request, and an answer to each.
-    for count in ["count 2 DHCP: messages sent", "count 2 DHCP: messages accepted"] {
-        guest.running.wait_for_text(count, PATIENCE).expect("it is counted");
+    for metric in ["counter 2 reflex_dhcp_sent_total", "counter 2 reflex_dhcp_accepted_total"] {
+        guest.running.wait_for_text(metric, PATIENCE).expect("it is counted");
     }
     // What each context has is told, too.
     guest.running.wait_for_text("registrations=", PATIENCE).expect("contexts are told of");

@@ -56,6 +56,14 @@ fn a_key_that_is_unknown_or_out_of_its_bounds() {
 }
 
 #[test]
+fn a_metric_that_is_declared_twice() {
+    let reason = refusal(machine("twice"), 1);
+    for part in ["the metric twice_done_total is declared twice", "twice.rs:9:", "twice.rs:13:"] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
+}
+
+#[test]
 fn what_boot_loaders_add_is_ignored_with_a_line() {
     let keys = ["BOOT_IMAGE", "console", "reboot", "panic", "pci"];
     let words = "BOOT_IMAGE=/hello console=ttyS0 reboot=k panic=1 pci=off";

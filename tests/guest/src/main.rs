@@ -23,6 +23,7 @@ mod interrupts;
 mod keyed_timers;
 mod kinds;
 mod memory;
+mod metrics;
 mod mutex;
 mod network;
 mod policy;

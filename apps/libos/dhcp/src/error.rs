@@ -12,11 +12,16 @@ macro_rules! counted {
         impl $name {
             /// All there are.
             pub const ALL: [Self; [$(Self::$variant),*].len()] = [$(Self::$variant),*];
+
+            /// What it says.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)* }
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $(Self::$variant => $sentence,)* })
+                f.write_str(self.sentence())
             }
         }
     };

@@ -1,26 +1,27 @@
 //! What a port has counted.
 
-/// What a port has counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// Frames that came to the RoCE port.
-    pub frames: u64,
-    /// Of these, dropped: IP, UDP, BTH, their lengths, or the ICRC are wrong.
-    pub malformed: u64,
-    /// Dropped: for no queue pair.
-    pub no_queue_pair: u64,
-    /// Dropped: too many waited for the queue pair's priority, or the connection manager's.
-    pub queue_full: u64,
-    /// Refused by a queue pair, which knows why: see
-    /// [`QueuePair::counters`](crate::QueuePair::counters).
-    pub refused: u64,
-    /// Frames sent.
-    pub sent: u64,
-    /// Connection messages dropped: malformed, for nobody, in the wrong state.
-    pub connection_refused: u64,
-    /// Requests for connections that were rejected because their handler has not taken the events
-    /// before them.
-    pub unheard: u64,
+reflex_metrics::counters! {
+    /// What a port has counted.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct Counters prefixed "reflex_rdma_" {
+        /// Frames that came to the RoCE port.
+        counter frames,
+        /// Of these, dropped: IP, UDP, BTH, their lengths, or the ICRC are wrong.
+        counter malformed,
+        /// Dropped: for no queue pair.
+        counter no_queue_pair,
+        /// Dropped: too many waited for the queue pair's priority, or the connection manager's.
+        counter queue_full,
+        /// Refused by a queue pair, which knows why: see `QueuePair::counters`.
+        counter refused,
+        /// Frames sent.
+        counter sent,
+        /// Connection messages dropped: malformed, for nobody, in the wrong state.
+        counter connection_refused,
+        /// Requests for connections that were rejected because their handler has not taken the events
+        /// before them.
+        counter unheard,
+    }
 }
 
 impl Counters {

@@ -1,9 +1,9 @@
-//! `#[reflex::main]` and `#[reflex::test]`: they write down what the facade needs to find the
-//! function, and leave the function itself as it is.
+//! `#[reflex::main]`, `#[reflex::test]` and `#[reflex::metric]`: they write down what the facade needs to find the
+//! function or the static, and leave it itself as it is.
 
 use proc_macro::TokenStream;
 use quote::quote;
-use syn::{Expr, ItemFn, LitStr, parse_macro_input};
+use syn::{Expr, ItemFn, ItemStatic, LitStr, parse::Nothing, parse_macro_input};
 
 /// Makes the function the image's `main`: `fn(System)` or `fn(System) -> Result<(), E>` where `E`
 /// can be displayed. An error is logged and ends the image with status 1, or its own.
@@ -74,6 +74,26 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
                 group: #group,
                 run: |system| ::reflex::__private::Outcome::of(#name(system)),
             };
+        };
+    }
+    .into()
+}
+
+/// Makes the static, a `Counter`, a `Gauge` or a `Histogram` of `reflex::metrics`, one of the image's metrics: it is
+/// among `System::metrics`. Two that cannot be told apart end the image at its start.
+#[proc_macro_attribute]
+pub fn metric(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    parse_macro_input!(arguments as Nothing);
+    let metric = parse_macro_input!(item as ItemStatic);
+    let name = &metric.ident;
+    quote! {
+        #metric
+
+        const _: () = {
+            #[allow(unsafe_code)]
+            #[::reflex::__private::linkme::distributed_slice(::reflex::__private::METRICS)]
+            #[linkme(crate = ::reflex::__private::linkme)]
+            static METRIC: &'static dyn ::reflex::metrics::Metric = &#name;
         };
     }
     .into()
