@@ -6,7 +6,7 @@
 
 use crate::ip::checksum::Sum;
 use crate::ip::header::{ADDRESSES, ETHERNET, FIN, PSH, TCP, word};
-use crate::ip::path_mtu::SMALL;
+use crate::ip::path_mtu::{CARRIED, SMALL};
 use crate::ip::tcp::bare::HEADERS;
 use reflex_hil::Transmit;
 use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
@@ -25,7 +25,7 @@ pub(crate) struct Port<'a> {
     pub(crate) mtu: usize,
     /// The next hop's hardware address; packets are lost while there is none.
     pub(crate) hop: Option<[u8; 6]>,
-    /// Packets may be fragmented, and are told apart by this.
+    /// Packets that not every link carries may be fragmented, and are told apart by this.
     pub(crate) identification: Option<u16>,
     /// Where packets go that are lost.
     pub(crate) scratch: &'a mut [u8],
@@ -157,7 +157,9 @@ impl smoltcp::phy::TxToken for Outgoing<'_> {
                     result = Some(write(packet));
                 }
                 emit_ethernet(ethernet, &hop, own);
-                if let Some(identification) = identification {
+                if let Some(identification) = identification
+                    && length > CARRIED
+                {
                     permit_fragments(packet, identification);
                 }
                 if length > usize::from(SMALL) {

@@ -19,6 +19,8 @@ const LEAST: u16 = 552;
 /// What every host takes in one piece or in several (RFC 791, 3.1), and mostly whole: up to this, packets are sent
 /// with "don't fragment", and need no identification (RFC 6864, 4.1).
 pub(crate) const SMALL: u16 = 576;
+/// What every link carries in one piece (RFC 791, 3.2): nothing as short is ever fragmented.
+pub(crate) const CARRIED: usize = 68;
 /// The first try where routers are silent: what IPv6 needs of every link, so that tunnels have it (RFC 8200, 5).
 const TUNNEL: u16 = 1280;
 /// How long it is believed (RFC 1191, 6.3).
@@ -28,6 +30,8 @@ const PLATEAUS: [u16; 8] = [8166, 4352, 2002, 1492, 1006, 508, 296, 68];
 /// Sets of the table, and entries of one.
 const SETS: usize = 64;
 const WAYS: usize = 4;
+/// Counters of identifications.
+const COUNTERS: usize = 256;
 
 /// What a way carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,15 +60,21 @@ const FREE: Entry = Entry { remote: 0, path: Path::UNKNOWN, learnt: Instant::ZER
 pub(crate) struct Paths {
     hasher: SipHasher13,
     sets: Vec<[Entry; WAYS]>,
-    /// Of the next packet that may be fragmented.
-    identification: u16,
+    /// Of the last packets that might be fragmented; destinations share them by a keyed hash.
+    identifications: [u16; COUNTERS],
+    seeds: u64,
 }
 
 impl Paths {
     /// Nothing is known. The key is secret: it keeps others from guessing what shares a set, and identifications.
     pub(crate) fn new(key: &[u8; 16]) -> Self {
         let sets = vec![[FREE; WAYS]; SETS];
-        Self { hasher: SipHasher13::new_with_key(key), sets, identification: 0 }
+        Self {
+            hasher: SipHasher13::new_with_key(key),
+            sets,
+            identifications: [0; COUNTERS],
+            seeds: 0,
+        }
     }
 
     fn set(&mut self, remote: u32) -> &mut [Entry; WAYS] {
@@ -119,16 +129,19 @@ impl Paths {
 
     /// What smoltcp may draw numbers from.
     pub(crate) fn seed(&mut self) -> u64 {
-        self.identification = self.identification.wrapping_add(1);
-        self.hasher.hash(&u128::from(self.identification).to_ne_bytes())
+        self.seeds = self.seeds.wrapping_add(1);
+        self.hasher.hash(&u128::from(self.seeds).to_ne_bytes())
     }
 
-    /// The identification of a packet to `remote` that may be fragmented: of those to one destination none is
-    /// repeated before all have been used, and others do not learn them from theirs (RFC 6864, 4.3; RFC 7739, 5).
+    /// The identification of a packet to `remote` that may be fragmented (RFC 7739, 5.3). Of those to one
+    /// destination none is repeated before all have been used (RFC 6864, 4.3); others do not learn them from theirs,
+    /// nor, but for one in 256, how many there were. A counter of all together would tell any host, by the gaps in
+    /// what it is sent, what others are sent: it could have ports of theirs answer us, and see by us which are open.
     pub(crate) fn identification(&mut self, remote: u32) -> u16 {
-        self.identification = self.identification.wrapping_add(1);
         let secret = self.hasher.hash(&u64::from(remote).to_ne_bytes());
-        self.identification.wrapping_add(secret as u16)
+        let counter = &mut self.identifications[(secret >> 16) as usize % COUNTERS];
+        *counter = counter.wrapping_add(1);
+        counter.wrapping_add(secret as u16)
     }
 }
 
