@@ -131,8 +131,13 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-start", Kind::Host, &[]),
     rule("reflex-testkit", Kind::Fake, &["reflex-hil", "reflex-event", "reflex-memory"]),
     rule("reflex-tests", Kind::Host, &[]),
-    rule("reflex-e2e", Kind::Host, &["cargo-reflex"]),
-    rule("reflex-world", Kind::Host, &["cargo-reflex", "reflex-dhcp"]),
+    rule("reflex-wire", Kind::Host, &[]),
+    rule("reflex-e2e", Kind::Host, &["cargo-reflex", "reflex-wire"]),
+    rule(
+        "reflex-world",
+        Kind::Host,
+        &["cargo-reflex", "reflex-dhcp", "reflex-load", "reflex-wire"],
+    ),
     rule(
         "reflex-fuzz",
         Kind::Host,

@@ -5,11 +5,12 @@ use crate::guest::{Guest, machine, tap};
 use crate::http::assert_serves;
 use crate::steady::Session;
 use crate::tools::{seed, times};
-use crate::wire::{Ends, IPV4, TRANSPORT, Wire, patched};
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reflex_qemu::machine::{Network, Tap};
 use reflex_qemu::protocol::Protocol;
+use reflex_wire::{Ends, IPV4, TRANSPORT, Wire, patched};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;

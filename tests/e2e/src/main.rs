@@ -31,4 +31,3 @@ mod standstill;
 mod steady;
 mod tools;
 mod upgrade;
-mod wire;

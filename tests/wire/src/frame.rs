@@ -1,60 +1,66 @@
-//! Frames put on a tap's wire as they are, and frames to put there.
+//! Frames: right in every checksum, whatever they say.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::mem;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-
-/// A socket that sends whole frames out of one interface.
-pub(crate) struct Wire(File);
-
-impl Wire {
-    /// The wire of this interface.
-    pub(crate) fn open(interface: &str) -> io::Result<Self> {
-        let protocol = (libc::ETH_P_ALL as u16).to_be();
-        // SAFETY: the call takes no pointers.
-        let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW, protocol.into()) };
-        if socket < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor was just opened, and is nobody else's.
-        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-        // SAFETY: an all-zero `sockaddr_ll` is one.
-        let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
-        address.sll_family = libc::AF_PACKET as u16;
-        address.sll_protocol = protocol;
-        address.sll_ifindex = nix::net::if_::if_nametoindex(interface)? as i32;
-        // SAFETY: the pointer is to a live address of the length said.
-        let bound = unsafe {
-            libc::bind(
-                socket.as_raw_fd(),
-                (&raw const address).cast(),
-                mem::size_of_val(&address) as libc::socklen_t,
-            )
-        };
-        if bound < 0 { Err(io::Error::last_os_error()) } else { Ok(Self(File::from(socket))) }
-    }
-
-    /// Sends one frame. One that the host's own kernel refuses is not sent.
-    pub(crate) fn send(&mut self, frame: &[u8]) -> bool {
-        self.0.write_all(frame).is_ok()
-    }
-}
 
 /// The ends of a frame.
 #[derive(Clone, Copy)]
-pub(crate) struct Ends {
-    pub(crate) guest_mac: [u8; 6],
-    pub(crate) from: Ipv4Addr,
-    pub(crate) to: Ipv4Addr,
+pub struct Ends {
+    /// The station that a frame is for.
+    pub guest_mac: [u8; 6],
+    /// Who has sent the packet in it, as it says.
+    pub from: Ipv4Addr,
+    /// To whom.
+    pub to: Ipv4Addr,
 }
 
-/// Where things are in a frame without IPv4 options.
-pub(crate) const IPV4: usize = 14;
-pub(crate) const TRANSPORT: usize = IPV4 + 20;
+/// Where the IPv4 header is in a frame.
+pub const IPV4: usize = 14;
+/// Where what is behind that is, without options.
+pub const TRANSPORT: usize = IPV4 + 20;
 
 const OUR_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x99];
+
+/// The flags of a segment (RFC 9293, 3.1).
+pub mod flags {
+    /// No more from the sender.
+    pub const FIN: u8 = 0x01;
+    /// The number is the first.
+    pub const SYN: u8 = 0x02;
+    /// There is no such connection.
+    pub const RESET: u8 = 0x04;
+    /// To be handed on.
+    pub const PUSH: u8 = 0x08;
+    /// The acknowledgement counts.
+    pub const ACK: u8 = 0x10;
+}
+
+/// A TCP segment without options.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// The sender's port.
+    pub from: u16,
+    /// The receiver's.
+    pub to: u16,
+    /// Of its first byte.
+    pub sequence: u32,
+    /// The next byte that is expected.
+    pub acknowledgement: u32,
+    /// Of [`flags`].
+    pub flags: u8,
+    /// What it carries.
+    pub text: &'a [u8],
+}
+
+/// Which part of a packet a fragment is.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragment {
+    /// The packet's, of its sender.
+    pub identification: u16,
+    /// Where it begins, in units of eight bytes.
+    pub offset: u16,
+    /// Whether it is not the last.
+    pub more: bool,
+}
 
 impl Ends {
     fn ethernet(&self, kind: u16, payload: &[u8]) -> Vec<u8> {
@@ -66,10 +72,19 @@ impl Ends {
     }
 
     fn ipv4(&self, protocol: u8, payload: &[u8]) -> Vec<u8> {
+        let whole = Fragment { identification: 0x1234, offset: 0, more: false };
+        self.fragment(protocol, whole, payload)
+    }
+
+    /// A fragment of a packet of this protocol.
+    pub fn fragment(&self, protocol: u8, part: Fragment, payload: &[u8]) -> Vec<u8> {
         let length = (20 + payload.len()) as u16;
+        let place = part.offset | u16::from(part.more) << 13;
         let mut header = vec![0x45, 0];
         header.extend(length.to_be_bytes());
-        header.extend([0x12, 0x34, 0, 0, 64, protocol, 0, 0]);
+        header.extend(part.identification.to_be_bytes());
+        header.extend(place.to_be_bytes());
+        header.extend([64, protocol, 0, 0]);
         header.extend(self.from.octets());
         header.extend(self.to.octets());
         let sum = checksum(&[&header]);
@@ -87,7 +102,7 @@ impl Ends {
     }
 
     /// An opening segment (SYN) with a maximum segment size option.
-    pub(crate) fn syn(&self, port: u16, sequence: u32) -> Vec<u8> {
+    pub fn syn(&self, port: u16, sequence: u32) -> Vec<u8> {
         let mut segment = 40_000u16.to_be_bytes().to_vec();
         segment.extend(port.to_be_bytes());
         segment.extend(sequence.to_be_bytes());
@@ -95,8 +110,19 @@ impl Ends {
         self.with_sum(6, segment, 16)
     }
 
+    /// A segment with a window of 4,096 bytes.
+    pub fn tcp(&self, segment: &Segment<'_>) -> Vec<u8> {
+        let mut bytes = segment.from.to_be_bytes().to_vec();
+        bytes.extend(segment.to.to_be_bytes());
+        bytes.extend(segment.sequence.to_be_bytes());
+        bytes.extend(segment.acknowledgement.to_be_bytes());
+        bytes.extend([5 << 4, segment.flags, 0x10, 0, 0, 0, 0, 0]);
+        bytes.extend(segment.text);
+        self.with_sum(6, bytes, 16)
+    }
+
     /// A datagram.
-    pub(crate) fn udp(&self, port: u16, payload: &[u8]) -> Vec<u8> {
+    pub fn udp(&self, port: u16, payload: &[u8]) -> Vec<u8> {
         let mut datagram = 40_001u16.to_be_bytes().to_vec();
         datagram.extend(port.to_be_bytes());
         datagram.extend((8 + payload.len() as u16).to_be_bytes());
@@ -106,7 +132,7 @@ impl Ends {
     }
 
     /// An echo request.
-    pub(crate) fn ping(&self, payload: &[u8]) -> Vec<u8> {
+    pub fn ping(&self, payload: &[u8]) -> Vec<u8> {
         let mut message = vec![8, 0, 0, 0, 0, 1, 0, 1];
         message.extend(payload);
         let sum = checksum(&[&message]);
@@ -115,9 +141,14 @@ impl Ends {
     }
 
     /// A question for the guest's hardware address.
-    pub(crate) fn arp(&self) -> Vec<u8> {
-        let mut packet = vec![0, 1, 8, 0, 6, 4, 0, 1];
-        packet.extend(OUR_MAC);
+    pub fn arp(&self) -> Vec<u8> {
+        self.arp_of(1, OUR_MAC)
+    }
+
+    /// An ARP packet (1: a question, 2: an answer) that says of its sender's address that it is this station's.
+    pub fn arp_of(&self, operation: u8, station: [u8; 6]) -> Vec<u8> {
+        let mut packet = vec![0, 1, 8, 0, 6, 4, 0, operation];
+        packet.extend(station);
         packet.extend(self.from.octets());
         packet.extend([0; 6]);
         packet.extend(self.to.octets());
@@ -126,7 +157,7 @@ impl Ends {
 }
 
 /// Writes `bytes` at `at`, and makes the IPv4 header's checksum right again.
-pub(crate) fn patched(frame: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+pub fn patched(frame: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut frame = frame.to_vec();
     frame[at..at + bytes.len()].copy_from_slice(bytes);
     frame[IPV4 + 10..IPV4 + 12].fill(0);
