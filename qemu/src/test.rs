@@ -38,8 +38,8 @@ use tally::{Skipping, Tally};
 const END_TO_END: &str = "reflex-e2e";
 /// The package of tests that download programs of the world.
 const WORLD: &str = "reflex-world";
-/// The image that is booted there.
-const WORLD_IMAGE: &str = "echo";
+/// The images that are booted there.
+const WORLD_IMAGES: [&str; 2] = ["echo", "httpd"];
 /// What end-to-end tests drive guests with.
 const CLIENTS: [Package; 5] =
     [Package::Qemu, Package::Curl, Package::ApacheBench, Package::Wrk, Package::Ping];
@@ -439,7 +439,8 @@ impl Run {
         if let Err(error) = self.means.network.as_ref().and(emulator) {
             return Ok(self.cannot_run("tests among programs of the world", error));
         }
-        let images = self.project.images.iter().filter(|image| image.name == WORLD_IMAGE);
+        let images = self.project.images.iter();
+        let images = images.filter(|image| WORLD_IMAGES.contains(&image.name.as_str()));
         let environment = match self.guests_environment(None, images) {
             Ok(environment) => environment,
             Err(error) => {

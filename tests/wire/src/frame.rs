@@ -7,9 +7,9 @@ use std::net::Ipv4Addr;
 pub struct Ends {
     /// The station that a frame is for.
     pub guest_mac: [u8; 6],
-    /// Who has sent the packet in it, as it says.
+    /// The sender of the packet in it, as it says.
     pub from: Ipv4Addr,
-    /// To whom.
+    /// The receiver.
     pub to: Ipv4Addr,
 }
 

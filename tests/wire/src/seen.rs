@@ -7,9 +7,9 @@ use crate::frame::{IPV4, TRANSPORT};
 /// A TCP segment over IPv4 without options.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seen {
-    /// Who has sent it.
+    /// Its sender.
     pub from: SocketAddrV4,
-    /// To whom.
+    /// Its receiver.
     pub to: SocketAddrV4,
     /// Of its first byte.
     pub sequence: u32,

@@ -12,7 +12,7 @@ use nix::sys::time::TimeVal;
 /// The longest frame: what the interfaces of tests carry, and Ethernet's header.
 const LONGEST: usize = 1514;
 
-/// One interface's wire, with all that is on it, whoever it is for.
+/// One interface's wire, with all that is on it, for any station.
 pub struct Wire(File);
 
 impl Wire {

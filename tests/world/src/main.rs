@@ -1,10 +1,13 @@
-//! Parts of this project among programs of the world: the servers and relays that networks have.
+//! Parts of this project among programs of the world: the servers and relays that networks have, and the
+//! programs that probe and attack.
 //!
 //! What they come in are Debian packages, unpacked into the cache and not installed. Each program runs
 //! in a network of its own ([`place`]), which ends with it; the wires between them are this process
 //! ([`wire`]).
 
+mod attack;
 mod dhcp;
 mod place;
+mod programs;
 mod seed;
 mod wire;

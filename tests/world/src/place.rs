@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -67,6 +68,24 @@ impl Place {
         let file = File::create(&log).expect("a log");
         let errors = file.try_clone().expect("a log");
         command.stdin(Stdio::null()).stdout(file).stderr(errors);
+        self.spawn(command, log)
+    }
+
+    /// Starts a program there between a file that it reads and one that it writes. Its complaints go to a file of the
+    /// folder.
+    pub(crate) fn start_between(
+        &self,
+        mut command: Command,
+        [from, to]: [File; 2],
+        folder: &Path,
+        name: &str,
+    ) -> Program {
+        let log = folder.join(format!("{name}.log"));
+        command.stdin(from).stdout(to).stderr(File::create(&log).expect("a log"));
+        self.spawn(command, log)
+    }
+
+    fn spawn(&self, command: Command, log: PathBuf) -> Program {
         let typed = format!("{command:?}");
         let child = self.run(move || process::spawn_tied(command));
         let child = child.unwrap_or_else(|error| panic!("{typed}: {error}"));
@@ -85,6 +104,20 @@ impl Program {
     pub(crate) fn log(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits for its end, for so long at most: whether it has ended well.
+    pub(crate) fn wait(&mut self, most: Duration) -> bool {
+        let begun = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return status.success(),
+                Ok(None) => {}
+                Err(error) => panic!("{error}"),
+            }
+            assert!(begun.elapsed() < most, "it has not ended in {most:?}:\n{}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Whether it has ended by itself.

@@ -4,12 +4,12 @@
 
 use super::servers::{self, Config, ROUTER, Server, ip, isc_options, isc_with};
 use crate::place::{Place, Program};
+use crate::programs::Programs;
 use reflex_qemu::build;
 use reflex_qemu::machine::{Machine, Network, Running, Status};
 use reflex_qemu::protocol::Protocol;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,14 +34,14 @@ impl Served {
     /// Boots the image when the server that `start` starts has said that it serves.
     fn begin(
         ready: &str,
-        start: impl FnOnce(&Path, &Place, &Config<'_>) -> Program,
+        start: impl FnOnce(&Programs, &Place, &Config<'_>) -> Program,
     ) -> Option<Self> {
-        let root: PathBuf = servers::root()?;
+        let programs = servers::programs()?;
         let place = Place::new()?;
         let folder = tempfile::tempdir().expect("a folder");
         let tap = place.interface(ROUTER, 24);
         let config = Config { interface: tap.name(), pool: POOL, folder: folder.path() };
-        let mut server = start(&root, &place, &config);
+        let mut server = start(&programs, &place, &config);
         says(&mut server, ready, 1);
         let file = build::image("echo").unwrap_or_else(|error| panic!("echo: {error:#}"));
         let machine = Machine::new(file).network(Network::Tap(tap)).append("ip=dhcp");
@@ -94,8 +94,9 @@ fn says(program: &mut Program, words: &str, times: usize) {
 
 /// The image has an address, and what else the server knows.
 fn an_image_is_served_by(server: Server) {
-    let started =
-        Served::begin(server.ready(), |root, place, config| server.start(root, place, config));
+    let started = Served::begin(server.ready(), |programs, place, config| {
+        server.start(programs, place, config)
+    });
     let Some(mut served) = started else { return };
     let address = served.address();
     served.answers_at(address);
@@ -124,7 +125,7 @@ fn an_image_is_served_by_dnsmasq() {
 /// RFC 2131, 4.4.5: the address is there beyond the end of the first lease.
 #[test]
 fn an_image_has_its_lease_prolonged() {
-    let started = Served::begin(Server::Isc.ready(), |root, place, config| {
+    let started = Served::begin(Server::Isc.ready(), |programs, place, config| {
         let text = format!(
             "authoritative; ping-check false; default-lease-time {SHORT}; max-lease-time {SHORT};\n\
              subnet 10.77.9.0 netmask 255.255.255.0 {{\n range {} {};\n{}}}\n",
@@ -132,7 +133,7 @@ fn an_image_has_its_lease_prolonged() {
             ip(POOL.1),
             isc_options()
         );
-        place.start(isc_with(root, config, &text), config.folder, "server")
+        place.start(isc_with(programs, config, &text), config.folder, "server")
     });
     let Some(mut served) = started else { return };
     let address = served.address();

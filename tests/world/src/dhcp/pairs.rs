@@ -1,6 +1,6 @@
 //! Several servers: two that know nothing of each other, a failover pair, and one behind a relay.
 
-use super::servers::{self, Config, SECONDS, Server, command, ip, isc_options, isc_with};
+use super::servers::{self, Config, SECONDS, Server, ip, isc_options, isc_with};
 use super::world::World;
 use crate::place::{Place, Program};
 use crate::wire::Wire;
@@ -29,7 +29,7 @@ fn end_and_find_out(world: &mut World, seats: &mut Vec<Seat>, gone: Ipv4Addr) ->
 /// other's is had when it is gone.
 #[test]
 fn two_servers() {
-    let Some(root) = servers::root() else { return };
+    let Some(programs) = servers::programs() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let (mut seats, mut taps) = (Vec::new(), Vec::new());
     for (server, address, pool) in
@@ -38,7 +38,7 @@ fn two_servers() {
         let Some(place) = Place::new() else { return };
         let tap = place.interface(address, 24);
         let config = Config { interface: tap.name(), pool, folder: folder.path() };
-        let mut program = server.start(&root, &place, &config);
+        let mut program = server.start(&programs, &place, &config);
         World::new(vec![Wire::default()]).until_says(&mut program, server.ready());
         seats.push(Seat { address, program, _place: place });
         taps.push(tap);
@@ -75,7 +75,7 @@ fn failover(role: &str, own: Ipv4Addr, other: Ipv4Addr) -> String {
 /// ISC's failover: the address is prolonged by the other when its server is gone.
 #[test]
 fn a_failover_pair() {
-    let Some(root) = servers::root() else { return };
+    let Some(programs) = servers::programs() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let (mut seats, mut taps) = (Vec::new(), Vec::new());
     for (role, own, other) in [("primary", 1, 2), ("secondary", 2, 1)] {
@@ -84,7 +84,7 @@ fn a_failover_pair() {
         let tap = place.interface(address, 24);
         let config = Config { interface: tap.name(), pool: (own, own), folder: folder.path() };
         let text = failover(role, address, ip(other));
-        let program = place.start(isc_with(&root, &config, &text), folder.path(), role);
+        let program = place.start(isc_with(&programs, &config, &text), folder.path(), role);
         seats.push(Seat { address, program, _place: place });
         taps.push(tap);
     }
@@ -115,7 +115,7 @@ fn a_failover_pair() {
 /// prolonged past it.
 #[test]
 fn behind_a_relay() {
-    let Some(root) = servers::root() else { return };
+    let Some(programs) = servers::programs() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let (Some(relay), Some(seat)) = (Place::new(), Place::new()) else { return };
     let server = Ipv4Addr::new(10, 78, 0, 2);
@@ -136,9 +136,9 @@ fn behind_a_relay() {
         ip(150),
         isc_options()
     );
-    let program = seat.start(isc_with(&root, &config, &text), folder.path(), "server");
+    let program = seat.start(isc_with(&programs, &config, &text), folder.path(), "server");
     let mut seat = Seat { address: server, program, _place: seat };
-    let mut command = command(&root, "dhcrelay");
+    let mut command = programs.command("dhcrelay");
     command.args(["-4", "-d", "--no-pid", "-id", inner.name(), "-iu", outer.name()]);
     command.arg(server.to_string());
     let mut program = relay.start(command, folder.path(), "relay");

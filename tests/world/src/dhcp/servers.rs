@@ -1,10 +1,10 @@
 //! Servers: where the programs are, and how each is told the same.
 
-use crate::place::{Place, Program, skips};
-use reflex_qemu::{peer, process};
+use crate::place::{Place, Program};
+use crate::programs::Programs;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// Where the packages are unpacked, in the cache.
@@ -32,23 +32,9 @@ pub(crate) const DOMAIN: &str = "example.org";
 /// Seconds of a lease: dnsmasq gives none that is shorter than two minutes.
 pub(crate) const SECONDS: u32 = 300;
 
-/// The programs' root. Where they cannot be had the test fails, or where that is allowed there is
-/// `None`.
-pub(crate) fn root() -> Option<PathBuf> {
-    // Downloads need the computer's network.
-    match process::outside(|| peer::unpacked(FOLDER, &PACKAGES)) {
-        Ok(root) => Some(root),
-        Err(error) if skips(&format!("{error:#}")) => None,
-        Err(error) => panic!("{error:#}"),
-    }
-}
-
-/// A program of these, with the libraries that came with it.
-pub(crate) fn command(root: &Path, program: &str) -> Command {
-    let mut command = Command::new(root.join("usr/sbin").join(program));
-    let libraries = root.join("usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH));
-    command.env("LD_LIBRARY_PATH", libraries);
-    command
+/// The programs, if they can be had.
+pub(crate) fn programs() -> Option<Programs> {
+    Programs::of(FOLDER, &PACKAGES)
 }
 
 /// What a server is told.
@@ -70,11 +56,11 @@ impl Server {
         }
     }
 
-    pub(crate) fn start(self, root: &Path, place: &Place, config: &Config<'_>) -> Program {
+    pub(crate) fn start(self, programs: &Programs, place: &Place, config: &Config<'_>) -> Program {
         let command = match self {
-            Server::Isc => isc(root, config),
-            Server::Kea => kea(root, config),
-            Server::Dnsmasq => dnsmasq(root, config),
+            Server::Isc => isc(programs, config),
+            Server::Kea => kea(programs, config),
+            Server::Dnsmasq => dnsmasq(programs, config),
         };
         place.start(command, config.folder, &format!("{self:?}-{}", config.pool.0))
     }
@@ -90,18 +76,18 @@ pub(crate) fn isc_options() -> String {
 }
 
 /// dhcpd, told by this file.
-pub(crate) fn isc_with(root: &Path, config: &Config<'_>, text: &str) -> Command {
+pub(crate) fn isc_with(programs: &Programs, config: &Config<'_>, text: &str) -> Command {
     let file = |name: &str| config.folder.join(format!("{name}-{}", config.pool.0));
     let (text_file, leases) = (file("dhcpd.conf"), file("dhcpd.leases"));
     fs::write(&text_file, text).expect("a file");
     fs::write(&leases, "").expect("a file");
-    let mut command = command(root, "dhcpd");
+    let mut command = programs.command("dhcpd");
     command.args(["-4", "-f", "-d", "-cf"]).arg(text_file).arg("-lf").arg(leases);
     command.arg("-pf").arg(file("dhcpd.pid")).arg(config.interface);
     command
 }
 
-fn isc(root: &Path, config: &Config<'_>) -> Command {
+fn isc(programs: &Programs, config: &Config<'_>) -> Command {
     let (first, last) = config.pool;
     let text = format!(
         "authoritative; ping-check false; default-lease-time {SECONDS}; max-lease-time {SECONDS};\n\
@@ -112,10 +98,10 @@ fn isc(root: &Path, config: &Config<'_>) -> Command {
         ip(last),
         isc_options()
     );
-    isc_with(root, config, &text)
+    isc_with(programs, config, &text)
 }
 
-fn kea(root: &Path, config: &Config<'_>) -> Command {
+fn kea(programs: &Programs, config: &Config<'_>) -> Command {
     let (first, last) = config.pool;
     let option = |name: &str, data: &str| format!("{{\"name\": \"{name}\", \"data\": \"{data}\"}}");
     let options = [
@@ -140,16 +126,16 @@ fn kea(root: &Path, config: &Config<'_>) -> Command {
     );
     let file = config.folder.join(format!("kea-{first}.json"));
     fs::write(&file, text).expect("a file");
-    let mut command = command(root, "kea-dhcp4");
+    let mut command = programs.command("kea-dhcp4");
     command.arg("-c").arg(file);
     command.env("KEA_PIDFILE_DIR", config.folder).env("KEA_LOCKFILE_DIR", "none");
     command
 }
 
-fn dnsmasq(root: &Path, config: &Config<'_>) -> Command {
+fn dnsmasq(programs: &Programs, config: &Config<'_>) -> Command {
     let (first, last) = config.pool;
     let leases = config.folder.join(format!("dnsmasq-{first}.leases"));
-    let mut command = command(root, "dnsmasq");
+    let mut command = programs.command("dnsmasq");
     command.args(["--no-daemon", "--log-dhcp", "--conf-file=/dev/null", "--port=0", "--no-ping"]);
     command.args(["--user=root", "--group=root", "--dhcp-authoritative", "--pid-file="]);
     command.arg(format!("--dhcp-leasefile={}", leases.display()));

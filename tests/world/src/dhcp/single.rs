@@ -20,12 +20,12 @@ struct Life {
 
 impl Life {
     fn begin(server: Server) -> Option<Self> {
-        let root = servers::root()?;
+        let programs = servers::programs()?;
         let place = Place::new()?;
         let folder = tempfile::tempdir().expect("a folder");
         let tap = place.interface(ROUTER, 24);
         let config = Config { interface: tap.name(), pool: (50, 150), folder: folder.path() };
-        let mut program = server.start(&root, &place, &config);
+        let mut program = server.start(&programs, &place, &config);
         let mut world = World::new(vec![Wire::new([&tap])]);
         world.until_says(&mut program, server.ready());
         Some(Self { world, server: program, _place: place, _folder: folder })
@@ -152,7 +152,7 @@ fn dnsmasq() {
 /// a server's name (RFC 2132, 9.3), and cuts an option in pieces (RFC 3396).
 #[test]
 fn options_that_do_not_fit() {
-    let Some(root) = servers::root() else { return };
+    let Some(programs) = servers::programs() else { return };
     let Some(place) = Place::new() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let tap = place.interface(ROUTER, 24);
@@ -170,7 +170,7 @@ fn options_that_do_not_fit() {
         "x".repeat(60),
         routes.join(", ")
     );
-    let mut program = place.start(isc_with(&root, &config, &text), folder.path(), "server");
+    let mut program = place.start(isc_with(&programs, &config, &text), folder.path(), "server");
     // The smallest that a server has to assume.
     let mut world = World::with_mtu(vec![Wire::new([&tap])], 576);
     world.until_says(&mut program, Server::Isc.ready());
