@@ -24,7 +24,8 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-virtio-net", Kind::Machine, DRIVER),
     rule("reflex-virtio-rng", Kind::Machine, DRIVER),
     rule("reflex-virtio-fake", Kind::Fake, &["reflex-memory", "reflex-virtio-bus"]),
-    rule("reflex-rdma-wire", Kind::Pure, &[]),
+    rule("reflex-rdma-crc", Kind::Machine, &[]),
+    rule("reflex-rdma-wire", Kind::Pure, &["reflex-rdma-crc"]),
     rule("reflex-rdma-engine", Kind::Pure, &["reflex-rdma-wire"]),
     rule(
         "reflex-rdma-device",

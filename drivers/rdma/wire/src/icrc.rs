@@ -3,13 +3,10 @@
 //! It is zlib's CRC-32 over eight bytes of ones, the IP header, the UDP header, the BTH and what
 //! follows up to the ICRC, pad bytes included; fields that may change on the way count as ones
 //! (annex A17 of the IBA). It is stored with its lowest byte first.
-//!
-//! `crc32fast` takes 16 bytes at a time from tables, at 2.4 instructions a byte. It multiplies
-//! without carry instead where the build's target is known to be able to, which images' is not.
 
 use crate::envelope::Headers;
 use crate::{Bth, ipv4, ipv6};
-use crc32fast::Hasher;
+use reflex_rdma_crc::crc32;
 
 /// Bytes of ones in front, which stand for the local route header of InfiniBand.
 const PREFIX: usize = 8;
@@ -68,9 +65,7 @@ impl Icrc {
     /// With what follows: extension headers, payload, pad bytes, in any number of pieces.
     #[inline]
     pub fn with(self, bytes: &[u8]) -> Self {
-        let mut hasher = Hasher::new_with_initial(self.0);
-        hasher.update(bytes);
-        Self(hasher.finalize())
+        Self(crc32(self.0, bytes))
     }
 
     /// The four bytes the packet ends with.
