@@ -126,6 +126,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("guest-typing", Kind::Application, &["reflex", "reflex-boot"]),
     rule("guest-kinds", Kind::Application, FACADE),
     rule("guest-rdma", Kind::Application, FACADE),
+    rule("guest-transfer", Kind::Application, FACADE),
     // The host.
     rule("cargo-reflex", Kind::Host, &["reflex-load"]),
     rule("reflex-load", Kind::Host, &[]),

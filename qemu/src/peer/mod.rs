@@ -5,7 +5,8 @@
 //! and afterwards finds it there. The parts: [`recipe`] lists what goes in, [`packages`]
 //! downloads and unpacks, [`kernel`] and [`modules`] take Linux out of its package, [`initrd`]
 //! puts a root file system together as an [`archive`]. A [`Guest`] is a boot that does one thing;
-//! a [`Session`] runs whatever command it is given. A [`Hub`] joins several guests, a [`Cable`] two.
+//! a [`Session`] runs whatever command it is given. A [`Hub`] joins several guests, a [`Cable`] two; a [`Router`]
+//! stands between two networks.
 
 mod archive;
 mod cable;
@@ -16,6 +17,7 @@ mod kernel;
 mod modules;
 mod packages;
 mod recipe;
+mod router;
 mod session;
 
 use std::fs;
@@ -28,6 +30,7 @@ pub use cable::{Cable, End};
 pub use guest::{Guest, Serve};
 pub use hub::Hub;
 pub use recipe::Flavour;
+pub use router::{Class, Router};
 pub use session::{Command, Ended, Session, Station};
 
 /// A built peer in the cache.

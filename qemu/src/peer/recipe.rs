@@ -2,6 +2,7 @@
 //! [`Flavour`]. To add to one, add a line to its list: the version changes with any of the lists
 //! and texts, and the next run builds the new peer.
 
+mod netem;
 mod rdma;
 mod server;
 
@@ -17,17 +18,20 @@ pub enum Flavour {
     Server,
     /// Soft-RoCE with its tools and our verbs programs.
     Rdma,
+    /// A router with the network emulator, and what sends and receives through it.
+    Netem,
 }
 
 impl Flavour {
     /// All there are.
-    pub(crate) const ALL: [Flavour; 2] = [Flavour::Server, Flavour::Rdma];
+    pub(crate) const ALL: [Flavour; 3] = [Flavour::Server, Flavour::Rdma, Flavour::Netem];
 
     /// The name of its file in a built peer.
     pub(crate) fn file(self) -> &'static str {
         match self {
             Flavour::Server => "initrd.cpio",
             Flavour::Rdma => "rdma.cpio",
+            Flavour::Netem => "netem.cpio",
         }
     }
 
@@ -36,6 +40,7 @@ impl Flavour {
         match self {
             Flavour::Server => &server::RECIPE,
             Flavour::Rdma => &rdma::RECIPE,
+            Flavour::Netem => &netem::RECIPE,
         }
     }
 }

@@ -40,11 +40,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MEMORY_MIB: u32 = 256;
 
 /// A place on a network, the same for peers and images: number N has the addresses 10.88.0.N/24 and
-/// fd88::N/64.
+/// fd88::N/64, or on network number M 10.88.M.N/24 and fd88:0:0:M::N/64.
 #[derive(Clone, Debug)]
 pub struct Station {
     number: u8,
+    subnet: u8,
     network: Network,
+    second: Option<Network>,
+    router: Option<u8>,
     model: Model,
     mtu: Option<u16>,
     life: Duration,
@@ -56,7 +59,8 @@ impl Station {
     /// busy, and hangs.)
     pub fn new(number: u8, network: Network) -> Station {
         let life = Duration::from_secs(600);
-        Station { number, network, model: Model::Q35, mtu: None, life }
+        let (subnet, second, router) = (0, None, None);
+        Station { number, subnet, network, second, router, model: Model::Q35, mtu: None, life }
     }
 
     /// The machine.
@@ -73,6 +77,24 @@ impl Station {
         self
     }
 
+    /// The number of its network.
+    pub fn subnet(mut self, subnet: u8) -> Station {
+        self.subnet = subnet;
+        self
+    }
+
+    /// Has everything beyond its network go by this station of it.
+    pub fn router(mut self, number: u8) -> Station {
+        self.router = Some(number);
+        self
+    }
+
+    /// Gives it a second card, `eth1`, on another network. It has no address before it is given one.
+    pub fn second(mut self, network: Network) -> Station {
+        self.second = Some(network);
+        self
+    }
+
     /// The longest it lives.
     pub fn life(mut self, life: Duration) -> Station {
         self.life = life;
@@ -81,27 +103,43 @@ impl Station {
 
     /// Its IPv4 address.
     pub fn ipv4(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 88, 0, self.number)
+        self.at(self.number)
+    }
+
+    fn at(&self, number: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 88, self.subnet, number)
     }
 
     /// Its IPv6 address.
     pub fn ipv6(&self) -> Ipv6Addr {
-        Ipv6Addr::new(0xfd88, 0, 0, 0, 0, 0, 0, self.number.into())
+        Ipv6Addr::new(0xfd88, 0, 0, self.subnet.into(), 0, 0, 0, self.number.into())
     }
 
     /// A machine at this place: hardware address, network, MTU, `ip=` and `ip6=`.
     pub fn machine(&self, image: impl Into<std::path::PathBuf>) -> Machine {
-        let machine = Machine::new(image)
+        let mut machine = Machine::new(image)
             .model(self.model)
             .network(self.network.clone())
-            .mac([0x52, 0x54, 0x00, 0x88, 0x00, self.number])
+            .mac([0x52, 0x54, 0x00, 0x88, self.subnet, self.number])
             .timeout(self.life)
             .append(format!("ip={}/24 ip6={}/64", self.ipv4(), self.ipv6()));
-        let Some(mtu) = self.mtu else { return machine };
+        if let Some(router) = self.router {
+            machine = machine.append(format!("gw={}", self.at(router)));
+        }
         let card = match self.model {
             Model::Q35 => "virtio-net-pci",
             Model::Microvm => "virtio-net-device",
         };
+        if let Some(Network::Other(backend)) = &self.second {
+            let mac = format!("52:54:00:88:ff:{:02x}", self.number);
+            machine = machine.extra([
+                "-netdev".to_owned(),
+                format!("{backend},id=net1"),
+                "-device".to_owned(),
+                format!("{card},netdev=net1,mac={mac}"),
+            ]);
+        }
+        let Some(mtu) = self.mtu else { return machine };
         machine.extra(["-global".to_owned(), format!("{card}.host_mtu={mtu}")])
     }
 }
@@ -161,7 +199,15 @@ impl Session {
     /// # Errors
     /// When it does not come up; with its last lines.
     pub fn boot(peer: &Peer, station: Station) -> Result<Session> {
-        let mut running = machine(peer, &station).spawn()?;
+        Session::boot_as(Flavour::Rdma, peer, station)
+    }
+
+    /// Boots a peer of this flavour at this place, and waits until it takes commands.
+    ///
+    /// # Errors
+    /// When it does not come up; with its last lines.
+    pub fn boot_as(flavour: Flavour, peer: &Peer, station: Station) -> Result<Session> {
+        let mut running = machine(flavour, peer, &station).spawn()?;
         running.wait_for_input(PATIENCE)?;
         Ok(Session { running, station, started: 0, commands: BTreeMap::new() })
     }
@@ -352,15 +398,20 @@ impl Session {
     }
 }
 
-fn machine(peer: &Peer, station: &Station) -> Machine {
+fn machine(flavour: Flavour, peer: &Peer, station: &Station) -> Machine {
+    let group = match flavour {
+        Flavour::Server => "",
+        Flavour::Rdma => ",rdma",
+        Flavour::Netem => ",netem",
+    };
     station
         .machine(peer.kernel())
         .memory_mib(MEMORY_MIB)
         .append(format!(
-            "console=ttyS0 reboot=t panic=-1 {TUNING} peer.run=commands peer.modules={},rdma",
+            "console=ttyS0 reboot=t panic=-1 {TUNING} peer.run=commands peer.modules={}{group}",
             modules(station.model)
         ))
-        .extra(["-initrd".into(), peer.initrd(Flavour::Rdma).into_os_string()])
+        .extra(["-initrd".into(), peer.initrd(flavour).into_os_string()])
 }
 
 /// What the peer's init says of a command.
