@@ -39,7 +39,7 @@ const END_TO_END: &str = "reflex-e2e";
 /// The package of tests that download programs of the world.
 const WORLD: &str = "reflex-world";
 /// The images that are booted there.
-const WORLD_IMAGES: [&str; 2] = ["echo", "httpd"];
+const WORLD_IMAGES: [&str; 3] = ["echo", "httpd", "guest-transfer"];
 /// What end-to-end tests drive guests with.
 const CLIENTS: [Package; 5] =
     [Package::Qemu, Package::Curl, Package::ApacheBench, Package::Wrk, Package::Ping];

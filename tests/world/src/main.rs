@@ -1,5 +1,5 @@
-//! Parts of this project among programs of the world: the servers and relays that networks have, and the
-//! programs that probe and attack.
+//! Parts of this project among programs of the world: the servers and relays that networks have, the
+//! programs that probe and attack, and Linux.
 //!
 //! What they come in are Debian packages, unpacked into the cache and not installed. Each program runs
 //! in a network of its own ([`place`]), which ends with it; the wires between them are this process
@@ -7,6 +7,7 @@
 
 mod attack;
 mod dhcp;
+mod netem;
 mod place;
 mod programs;
 mod seed;
