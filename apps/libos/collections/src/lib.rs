@@ -1,4 +1,4 @@
-//! Collections of a context's own: a [`Map`], a [`Set`], a [`Vec`], a [`String`] and a [`Box`] that lie in its
+//! Collections of a context's own: a [`Map`], a [`Set`], a [`Table`], a [`Vec`], a [`String`] and a [`Box`] that lie in its
 //! event memory, and not in the global heap.
 //!
 //! So they are bounded by the context's limit, and are given back with it: the next life of a context that has
@@ -25,10 +25,14 @@ mod memory;
 
 pub use keyed::Keyed;
 pub use memory::Memory;
-pub use reflex_memory::{PoolAllocator, String};
+pub use reflex_memory::{Own, PoolAllocator, String};
 
 /// A map with a hash that is keyed by chance, so that no peer can choose keys that meet.
 pub type Map<K, V> = hashbrown::HashMap<K, V, Keyed, PoolAllocator>;
+
+/// A table of values that know their own hashes, for what a [`Map`] cannot do: a look at a place by chance, keys that
+/// lie inside their values.
+pub type Table<T> = hashbrown::HashTable<T, PoolAllocator>;
 
 /// A set, hashed as a [`Map`] is.
 pub type Set<T> = hashbrown::HashSet<T, Keyed, PoolAllocator>;

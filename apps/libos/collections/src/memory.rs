@@ -1,6 +1,6 @@
 //! What makes collections.
 
-use crate::{Box, Keyed, Map, Set, Vec};
+use crate::{Box, Keyed, Map, Set, Table, Vec};
 use core::fmt;
 use reflex_memory::{Error, Own, PoolAllocator, PoolStats, Refused, String};
 
@@ -26,6 +26,16 @@ impl Memory {
     /// An empty set; it takes memory with its first entry.
     pub fn set<T>(self) -> Set<T> {
         Set::with_hasher_in(self.hash, self.allocator)
+    }
+
+    /// An empty table; it takes memory with its first value.
+    pub fn table<T>(self) -> Table<T> {
+        Table::new_in(self.allocator)
+    }
+
+    /// The hash of its maps and sets, for the values of a table.
+    pub const fn hash(self) -> Keyed {
+        self.hash
     }
 
     /// An empty vector; it takes memory with its first element.

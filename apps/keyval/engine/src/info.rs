@@ -1,0 +1,148 @@
+//! What INFO says.
+
+use crate::counters::Shared;
+use core::fmt::{self, Write};
+
+/// What is known of the context beside its counters.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Bytes of its memory that are used.
+    pub used: usize,
+    /// All bytes of its memory.
+    pub capacity: usize,
+    /// Seconds since it began.
+    pub uptime: u64,
+}
+
+/// What can be asked for by name.
+const SECTIONS: [&str; 5] = ["server", "clients", "memory", "stats", "keyspace"];
+
+/// Writes the section of a name, or all of them without one.
+///
+/// # Errors
+/// Those of `out`.
+pub(crate) fn write(
+    out: &mut dyn Write,
+    shared: &Shared,
+    facts: Facts,
+    section: Option<&[u8]>,
+) -> fmt::Result {
+    let all = section.is_none_or(|asked| {
+        ["all", "default", "everything"]
+            .iter()
+            .any(|all| asked.eq_ignore_ascii_case(all.as_bytes()))
+    });
+    for name in SECTIONS {
+        if all || section.is_some_and(|asked| asked.eq_ignore_ascii_case(name.as_bytes())) {
+            lines(out, name, shared, facts)?;
+        }
+    }
+    Ok(())
+}
+
+fn lines(out: &mut dyn Write, name: &str, shared: &Shared, facts: Facts) -> fmt::Result {
+    let (counters, limits) = (&shared.counters, &shared.limits);
+    match name {
+        "server" => {
+            let version = env!("CARGO_PKG_VERSION");
+            write!(out, "# Server\r\nserver_name:keyval\r\nkeyval_version:{version}\r\n")?;
+            // Clients look here for what they may ask.
+            write!(out, "redis_version:7.0.0\r\nredis_mode:standalone\r\n")?;
+            write!(out, "uptime_in_seconds:{}\r\n", facts.uptime)
+        }
+        "clients" => write!(out, "# Clients\r\nconnected_clients:{}\r\n", counters.clients.get()),
+        "memory" => {
+            let Facts { used, capacity, .. } = facts;
+            write!(out, "# Memory\r\nused_memory:{used}\r\ntotal_memory:{capacity}\r\n")?;
+            let (most, policy) = (limits.memory(), limits.policy().name());
+            write!(out, "maxmemory:{most}\r\nmaxmemory_policy:{policy}\r\n")
+        }
+        "stats" => {
+            out.write_str("# Stats\r\n")?;
+            let mut line = |(name, number): (&str, u64)| write!(out, "{name}:{number}\r\n");
+            totals(shared).into_iter().try_for_each(&mut line)
+        }
+        _ => {
+            let (keys, expiring) = (counters.keys.get(), counters.expiring.get());
+            out.write_str("# Keyspace\r\n")?;
+            if keys > 0 {
+                write!(out, "db0:keys={keys},expires={expiring},avg_ttl=0\r\n")?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// What is counted since the start, by the names that INFO has for it.
+pub(crate) fn totals(shared: &Shared) -> [(&'static str, u64); 12] {
+    let counters = &shared.counters;
+    [
+        ("total_connections_received", counters.connections.get()),
+        ("total_commands_processed", counters.commands.get()),
+        ("total_error_replies", counters.failures.get()),
+        ("total_net_input_bytes", counters.received.get()),
+        ("total_net_output_bytes", counters.sent.get()),
+        ("keyspace_hits", counters.hits.get()),
+        ("keyspace_misses", counters.misses.get()),
+        ("expired_keys", counters.expired.get()),
+        ("evicted_keys", counters.evicted.get()),
+        ("protocol_errors", counters.protocol_errors.get()),
+        ("refused_for_memory", counters.refused.get()),
+        ("untimed_deadlines", counters.untimed.get()),
+    ]
+}
+
+/// Writes what is counted, a line each, as monitoring reads it.
+///
+/// # Errors
+/// Those of `out`.
+pub(crate) fn metrics(out: &mut dyn Write, shared: &Shared, facts: Facts) -> fmt::Result {
+    let counters = &shared.counters;
+    let now = [
+        ("keys", counters.keys.get()),
+        ("expiring_keys", counters.expiring.get()),
+        ("connected_clients", counters.clients.get()),
+        ("used_memory", facts.used as u64),
+        ("maxmemory", shared.limits.memory() as u64),
+        ("uptime_in_seconds", facts.uptime),
+    ];
+    for (name, number) in now.into_iter().chain(totals(shared)) {
+        writeln!(out, "keyval_{name} {number}")?;
+    }
+    Ok(())
+}
+
+impl Facts {
+    /// Writes the same to a datagram; returns how long it is. What does not fit is left out, whole lines of it.
+    pub fn datagram(self, shared: &Shared, datagram: &mut [u8]) -> usize {
+        let mut lines = Lines { datagram, length: 0, open: true, line: 0 };
+        // It refuses nothing.
+        let _ = metrics(&mut lines, shared, self);
+        lines.length
+    }
+}
+
+/// Whole lines, as many as fit.
+struct Lines<'a> {
+    datagram: &'a mut [u8],
+    /// Bytes of whole lines.
+    length: usize,
+    /// Bytes of these and of the line that is written.
+    line: usize,
+    open: bool,
+}
+
+impl Write for Lines<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let place = self.datagram.get_mut(self.line..self.line + text.len());
+        self.open &= place.is_some();
+        if let Some(place) = place.filter(|_| self.open) {
+            place.copy_from_slice(text.as_bytes());
+            self.line += text.len();
+            if text.ends_with('\n') {
+                self.length = self.line;
+            }
+        }
+        Ok(())
+    }
+}
