@@ -2,7 +2,7 @@
 
 use crate::exclusion::Exclusive;
 #[cfg(not(test))]
-use crate::input::InputError;
+use crate::input_error::InputError;
 use core::fmt::{self, Write};
 #[cfg(not(test))]
 use reflex_arch::serial::Receiver;

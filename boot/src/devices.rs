@@ -1,6 +1,7 @@
 //! Devices: found, given their interrupts, and each handed to its first caller.
 
-pub use crate::input::{Input, InputError, InputLine, console_input};
+pub use crate::input::{Input, InputLine, console_input};
+pub use crate::{InputError, NicError};
 
 use crate::configuration_space::{self, BAR_WINDOW};
 use crate::identity::Identity;
@@ -8,7 +9,6 @@ use crate::interrupt_pin::{self, Pin, PinError};
 use crate::machine::Machine;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
 use reflex_arch::apic;
 use reflex_arch::ioapic::{Polarity, Trigger};
 use reflex_event::{EventId, EventSystem};
@@ -20,41 +20,6 @@ use reflex_runtime::{Runtime, memory};
 use reflex_virtio_bus::{Device, DeviceTransport, Quiet, mmio, pci};
 use reflex_virtio_net::{Info, Receiver, Rings, Transmitter};
 use virtio_drivers::transport::DeviceType;
-
-/// Why there is no network interface.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NicError {
-    /// The machine has none.
-    None,
-    /// Its driver cannot use it.
-    Driver(reflex_virtio_net::Error),
-    /// The bus refused to route its interrupts.
-    Bus(reflex_virtio_bus::Error),
-    /// The kernel has no vector or no memory left for it.
-    Kernel(reflex_event::Error),
-    /// The pin of its interrupt belongs to no controller.
-    NoController,
-}
-
-impl fmt::Display for NicError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("the machine has no virtio network interface"),
-            Self::Driver(error) => write!(f, "the network interface cannot be used: {error}"),
-            Self::Bus(error) => write!(f, "the network interface cannot be used: {error}"),
-            Self::Kernel(error) => write!(f, "no network interface: {error}"),
-            Self::NoController => {
-                f.write_str("the network interface's interrupt reaches no controller")
-            }
-        }
-    }
-}
-
-impl From<reflex_event::Error> for NicError {
-    fn from(error: reflex_event::Error) -> Self {
-        Self::Kernel(error)
-    }
-}
 
 impl From<PinError> for NicError {
     fn from(error: PinError) -> Self {

@@ -15,7 +15,7 @@ mod ring;
 mod tests;
 
 #[cfg(not(test))]
-pub use line::{Input, InputError, InputLine, console_input};
+pub use line::{Input, InputLine, console_input};
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use reflex_arch::serial::{FIFO_BYTES, ReceiveStatus, Receiver};

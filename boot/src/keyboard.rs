@@ -1,7 +1,8 @@
 //! Ctrl-Alt-Del, on machines with a keyboard controller.
 
 use crate::machine::Machine;
-use crate::presses::{self, PressError};
+use crate::press_error::PressError;
+use crate::presses;
 use reflex_arch::keyboard::{Keyboard, LINE};
 
 /// From now on, `pressed` is called in a job with how often Ctrl-Alt-Del was pressed since it last was, at

@@ -7,60 +7,89 @@
 //!
 //! Statics here are those that the language or the processor demands: the allocator, the
 //! logger and its console, the crash report's hooks, and the processor's tables.
-#![cfg_attr(not(test), no_std)]
+//!
+//! With the feature `hosted` the machine is [simulated](hosted), in a process of the host.
+#![cfg_attr(not(any(test, feature = "hosted")), no_std)]
 
 extern crate alloc;
 
-#[cfg(not(test))]
-mod address_space;
-#[cfg(not(test))]
-mod configuration_space;
-#[cfg(not(test))]
-pub mod devices;
-mod early;
-mod exclusion;
-#[cfg(not(test))]
-mod identity;
-mod input;
-#[cfg(not(test))]
-mod interrupt_pin;
-mod start_info;
-
 pub mod command_line;
-pub mod console;
 pub mod context_config;
-pub mod crash;
-#[cfg(not(test))]
-pub mod entry;
-pub mod exit;
-pub mod heap;
 mod heap_counters;
-#[cfg(not(test))]
-pub mod keyboard;
+mod input_error;
 pub mod known_keys;
-pub mod layout;
 pub mod logger;
 mod machine;
+mod nic_error;
+mod press_error;
+mod status;
+
+#[cfg(not(any(test, feature = "hosted")))]
+mod address_space;
+#[cfg(not(any(test, feature = "hosted")))]
+mod configuration_space;
+#[cfg(not(feature = "hosted"))]
+pub mod console;
+#[cfg(not(feature = "hosted"))]
+pub mod crash;
+#[cfg(not(any(test, feature = "hosted")))]
+pub mod devices;
+#[cfg(not(feature = "hosted"))]
+mod early;
+#[cfg(not(any(test, feature = "hosted")))]
+pub mod entry;
+#[cfg(not(feature = "hosted"))]
+mod exclusion;
+#[cfg(not(feature = "hosted"))]
+pub mod exit;
+#[cfg(not(feature = "hosted"))]
+pub mod heap;
+#[cfg(not(any(test, feature = "hosted")))]
+mod identity;
+#[cfg(not(feature = "hosted"))]
+mod input;
+#[cfg(not(any(test, feature = "hosted")))]
+mod interrupt_pin;
+#[cfg(not(any(test, feature = "hosted")))]
+pub mod keyboard;
+#[cfg(not(feature = "hosted"))]
+pub mod layout;
+#[cfg(not(feature = "hosted"))]
 pub mod memory_map;
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "hosted")))]
 pub mod power_button;
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "hosted")))]
 pub mod presses;
+#[cfg(not(feature = "hosted"))]
 mod refusal;
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "hosted")))]
 mod runtime_symbols;
+#[cfg(not(feature = "hosted"))]
+mod start_info;
+#[cfg(not(feature = "hosted"))]
 mod string;
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "hosted")))]
 mod watchdog;
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "hosted")))]
 mod wiring;
 
+#[cfg(feature = "hosted")]
+pub mod hosted;
+
 pub use command_line::CommandLine;
+#[cfg(not(feature = "hosted"))]
 pub use early::{Early, SPURIOUS_VECTOR, start};
+#[cfg(not(feature = "hosted"))]
 pub use exclusion::set_exclusion;
+#[cfg(feature = "hosted")]
+pub use hosted::{console, devices, exit, heap, keyboard, power_button};
+pub use input_error::InputError;
 pub use machine::Machine;
+#[cfg(not(feature = "hosted"))]
 pub use memory_map::Memory;
-#[cfg(not(test))]
+pub use nic_error::NicError;
+pub use press_error::PressError;
+#[cfg(not(any(test, feature = "hosted")))]
 pub use wiring::run;
 
 /// Writes a line for machines to read: `#! ` and the text; see `qemu`'s protocol.

@@ -15,4 +15,7 @@ pub struct Machine {
     pub tsc_hz: u64,
     /// The local APIC identifier of the processor that runs the image.
     pub processor: u8,
+    /// The devices of a simulated machine.
+    #[cfg(feature = "hosted")]
+    pub devices: crate::hosted::Devices,
 }

@@ -2,7 +2,8 @@
 
 use crate::address_space::map_device;
 use crate::machine::Machine;
-use crate::presses::{self, PressError};
+use crate::press_error::PressError;
+use crate::presses;
 use reflex_arch::acpi::{self, Interrupt};
 use reflex_arch::power_button::PowerButton;
 use reflex_event::Error;

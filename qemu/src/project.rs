@@ -31,6 +31,8 @@ use crate::machine::{Forward, Model};
 
 /// The crate that makes images of its dependents.
 const FACADE: &str = "reflex";
+/// The feature with which it is for a simulated machine.
+const TESTING: &str = "testing";
 
 /// A Cargo workspace with at least one image.
 #[derive(Clone, Debug)]
@@ -41,7 +43,9 @@ pub struct Project {
     pub images: Vec<Image>,
     /// Packages without an image that have something to test on the host.
     pub host_packages: Vec<String>,
-    /// Packages with images that also have a library with tests for the host.
+    /// Packages that simulate machines in their tests, with an image or without.
+    pub simulated: Vec<String>,
+    /// Other packages with images that also have a library with tests for the host.
     pub testable_libraries: Vec<String>,
     /// Cargo's profile of these tests, where it is not the usual one.
     pub host_profile: Option<String>,
@@ -200,15 +204,24 @@ impl Project {
         let testable = |package: &Package| package.targets.iter().any(|t| t.test || t.doctest);
         let testable_library =
             |package: &Package| package.targets.iter().any(|t| t.is_lib() && t.test);
+        let simulated = names(packages.iter().copied().filter(|it| simulates(it) && testable(it)));
         let (with_image, without): (Vec<&Package>, Vec<&Package>) =
-            packages.iter().copied().partition(|package| is_image(package));
+            packages.iter().copied().filter(|it| !simulates(it)).partition(|it| is_image(it));
         let host_packages = names(without.into_iter().filter(|package| testable(package)));
         let testable_libraries =
             names(with_image.into_iter().filter(|package| testable_library(package)));
         let wishes = of_manifest::<WorkspaceSettings>(&metadata.workspace_metadata)
             .with_context(|| format!("[workspace.metadata.reflex] of {}", root.display()))?;
         let host_profile = wishes.host_profile;
-        Ok(Project { root, images, host_packages, testable_libraries, host_profile, here })
+        Ok(Project {
+            root,
+            images,
+            host_packages,
+            simulated,
+            testable_libraries,
+            host_profile,
+            here,
+        })
     }
 
     /// The appliances: images that are no tests.
@@ -264,6 +277,15 @@ impl Image {
     pub fn is_first(&self) -> bool {
         !self.target.join("release").exists()
     }
+}
+
+/// Whether a package's tests have the facade on the host.
+fn simulates(package: &Package) -> bool {
+    package.dependencies.iter().any(|dependency| {
+        dependency.name == FACADE
+            && dependency.kind == DependencyKind::Development
+            && dependency.features.iter().any(|feature| feature == TESTING)
+    })
 }
 
 fn names<'a>(packages: impl Iterator<Item = &'a Package>) -> Vec<String> {

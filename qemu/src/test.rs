@@ -260,19 +260,21 @@ impl Run {
         self.arguments.filter.as_deref()
     }
 
-    /// Packages without images as a whole, in one call; of packages with images, the library, if
+    /// Packages without images as a whole, in one call, and in another those that simulate machines: the
+    /// facade and what it stands on are others there. Of other packages with images, the library, if
     /// it has one that can be tested. Packages with nothing to test are left out, though others
     /// may need them: an image's crate that brings its own panic handler cannot be built beside crates with
     /// tests that give a shared dependency its `std`.
     fn host_tests(&self, seed: u64) -> Result<Tally> {
         let mut tally = Tally::default();
         let apart = [END_TO_END, WORLD];
-        let packages =
-            self.project.host_packages.iter().filter(|name| !apart.contains(&name.as_str()));
-        let selection: Vec<String> =
-            packages.flat_map(|name| ["--package".to_owned(), name.clone()]).collect();
-        if !selection.is_empty() {
-            tally += self.cargo_test(selection, self.selected(), Vec::new(), seed)?;
+        for packages in [&self.project.host_packages, &self.project.simulated] {
+            let packages = packages.iter().filter(|name| !apart.contains(&name.as_str()));
+            let selection: Vec<String> =
+                packages.flat_map(|name| ["--package".to_owned(), name.clone()]).collect();
+            if !selection.is_empty() {
+                tally += self.cargo_test(selection, self.selected(), Vec::new(), seed)?;
+            }
         }
         for package in &self.project.testable_libraries {
             let selection = vec!["--package".to_owned(), package.clone(), "--lib".to_owned()];

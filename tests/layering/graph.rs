@@ -115,9 +115,11 @@ impl Graph {
         for edge in &self.edges {
             let Some(from) = rule(&edge.from) else { continue };
             let allowed = from.imports.contains(&edge.to.as_str());
-            // Host programs have their dependencies for tests checked like the others.
+            // Host programs have their dependencies for tests checked like the others. An image's are the facade
+            // again, with what a simulated machine takes.
             let fake = rule(&edge.to).is_some_and(|to| to.kind == Kind::Fake);
-            let for_tests = edge.development && (fake || from.kind == Kind::Host && allowed);
+            let again = matches!(from.kind, Kind::Host | Kind::Application) && allowed;
+            let for_tests = edge.development && (fake || again);
             if !for_tests && (!allowed || edge.development && from.kind != Kind::Host) {
                 faults.push(Fault::Forbidden(edge.clone()));
             }

@@ -97,6 +97,8 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-net",
             "reflex-rdma",
             "reflex-http",
+            // With the feature `testing`, of which it is a part.
+            "reflex-testkit",
         ],
     ),
     // The documents' interfaces, over public names alone.

@@ -1,6 +1,6 @@
 //! The program of the README: a greeting for each client of port 2000.
 #![no_std]
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use reflex::prelude::*;
 
@@ -27,3 +27,6 @@ impl TcpService for Greeter {
         connection.discard();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,16 +74,9 @@ pub(crate) const BUSY: Argument = Argument::number("busy", 1..=3_600_000, "");
 pub(crate) const STATS: Argument = Argument::number("stats", 1..=3_600_000, "");
 pub(crate) const SHUTDOWN: Argument = Argument::number("shutdown", 0..=3_600, "");
 
-#[allow(improper_ctypes, reason = "both sides are this image, by one compiler")]
-unsafe extern "Rust" {
-    /// The application's arguments, written down by `#[reflex::main]`.
-    safe fn reflex_arguments() -> &'static [Argument];
-}
-
-/// Ends the image when the command line has what nothing knows, or asks for help.
-pub(crate) fn check(system: System) {
+/// Ends the image when the command line has what nothing knows, `own` being the application's, or asks for help.
+pub(crate) fn check(system: System, own: &'static [Argument]) {
     let line = &system.machine().arguments;
-    let own = reflex_arguments();
     let keys: Vec<Key> = own.iter().map(|argument| argument.key).collect();
     if line.get("help").is_some() {
         known_keys::KERNEL.iter().chain(&keys).for_each(print);

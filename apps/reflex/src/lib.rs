@@ -21,7 +21,8 @@
 //! | RDMA | [`rdma`], [`System::rdma`] |
 //! | serving HTTP | [`http`] |
 //! | counters, gauges, histograms | [`metrics`], [`System::metrics`] |
-#![no_std]
+//! | tests on the host, with the feature `testing` | `testing` |
+#![cfg_attr(not(feature = "testing"), no_std)]
 
 extern crate alloc;
 
@@ -36,6 +37,7 @@ mod context;
 mod context_builder;
 mod entry;
 mod error;
+mod image;
 mod inherit;
 mod keyed_timers;
 pub mod kind;
@@ -56,6 +58,8 @@ mod subscription;
 pub mod supervise;
 mod system;
 mod test;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 mod timer;
 mod trouble;

@@ -16,9 +16,9 @@ use crate::argument::SHUTDOWN;
 use crate::{Context, Error, Priority, Subscribed, System, status};
 use core::cell::Cell;
 use core::time::Duration;
+use reflex_boot::PressError;
 use reflex_boot::keyboard::watch_ctrl_alt_del;
 use reflex_boot::power_button::watch_power_button;
-use reflex_boot::presses::PressError;
 use reflex_event::{Accumulation, EventSystem as Kernel, Registration};
 
 /// Seconds that what is in hand may take when nothing is said.

@@ -14,10 +14,21 @@
 //! | [`clock`], [`calibration`], [`rtc`] | monotonic time and the date |
 //! | [`acpi`], [`power`], [`power_button`], [`keyboard`] | what the firmware tells, turning the machine off, and when that is asked for |
 //! | [`serial`], [`port`], [`random`], [`fpu`] | the rest |
+//!
+//! With the feature `hosted` the privileged ones are those of a [processor that is simulated](hosted).
 #![cfg_attr(not(test), no_std)]
 
 mod error;
+#[cfg(feature = "hosted")]
+pub mod hosted;
+#[cfg_attr(
+    feature = "hosted",
+    allow(dead_code, unreachable_pub, reason = "what is privileged is not to be used then")
+)]
 mod x86_64;
 
+#[cfg(feature = "hosted")]
+pub use crate::hosted::*;
+#[cfg(not(feature = "hosted"))]
 pub use crate::x86_64::*;
 pub use error::Error;

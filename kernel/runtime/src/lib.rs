@@ -17,7 +17,9 @@
 //!
 //! What a lower folder has an upper one do goes through `cpu::upcalls`, or waits in a bit or a job until
 //! the section ends.
-#![cfg_attr(not(test), no_std)]
+//!
+//! With the feature `hosted` the processor is [simulated](hosted), in a process of the host.
+#![cfg_attr(not(any(test, feature = "hosted")), no_std)]
 
 extern crate alloc;
 
@@ -41,6 +43,8 @@ pub use dispatch::timer::Timekeeping;
 pub use dispatch::{job, measure, memory, section, watchdog};
 #[cfg(feature = "bench")]
 pub use entry::bench;
+#[cfg(feature = "hosted")]
+pub use entry::hosted;
 pub use entry::interrupt;
 pub use entry::mutex::{LockError, Mutex};
 pub use entry::start::{Platform, init};

@@ -6,16 +6,20 @@
 
 mod allocator;
 mod clock;
+mod flight;
 mod kernel;
 mod nic;
+mod peer;
 mod pool;
 mod random;
 mod trace;
 
 pub use allocator::CountingAllocator;
 pub use clock::Clock;
+pub use flight::{Faults, Flight};
 pub use kernel::{Counts, SimKernel};
-pub use nic::{Arrivals, Faults, Nic, Receiver, Wire};
+pub use nic::{Arrivals, Nic, Receiver, Wire};
+pub use peer::{DatagramSocket, Datagrams, Peer, Stream, TcpHandle};
 pub use pool::pool;
 pub use random::Random;
 pub use trace::Trace;

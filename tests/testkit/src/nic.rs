@@ -1,56 +1,19 @@
 //! Network interfaces and the wires they send on.
 
-use crate::{Clock, Random};
-use core::time::Duration;
+use crate::Clock;
+use crate::flight::{Faults, Flight};
 use reflex_event::Instant;
 use reflex_hil::{Frame, NicCounters, NicError, Receive, Transmit};
 use reflex_memory::{Lent, Pool};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-/// What a wire does to frames, in percent of them, and how long one takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Faults {
-    /// Frames that vanish.
-    pub lost: u64,
-    /// Frames that arrive twice.
-    pub repeated: u64,
-    /// Frames that are overtaken by up to `jitter`.
-    pub delayed: u64,
-    /// Frames with a flipped bit.
-    pub damaged: u64,
-    /// Time on the wire.
-    pub latency: Duration,
-    /// Most extra time of delayed frames.
-    pub jitter: Duration,
-}
-
-impl Default for Faults {
-    fn default() -> Self {
-        Self {
-            lost: 0,
-            repeated: 0,
-            delayed: 0,
-            damaged: 0,
-            latency: Duration::from_micros(50),
-            jitter: Duration::from_millis(5),
-        }
-    }
-}
-
-struct OnWire {
-    due: Instant,
-    frame: Lent<[u8]>,
-}
-
 struct State {
     clock: Clock,
     pool: &'static Pool,
-    random: Random,
-    faults: Faults,
     /// Queued by the stack, not yet told of.
     unflushed: VecDeque<Lent<[u8]>>,
-    wire: VecDeque<OnWire>,
+    flight: Flight<Lent<[u8]>>,
     /// Transmit buffers.
     buffers: usize,
     /// While set, nothing leaves and buffers stay in use.
@@ -61,35 +24,19 @@ struct State {
 
 impl State {
     fn free(&self) -> usize {
-        let with_device = if self.stalled { self.wire.len() } else { 0 };
+        let with_device = if self.stalled { self.flight.len() } else { 0 };
         self.buffers.saturating_sub(self.unflushed.len() + with_device)
     }
 
-    fn put_on_wire(&mut self, mut frame: Lent<[u8]>) {
-        let faults = self.faults;
-        if self.random.percent(faults.lost) {
-            return;
+    fn flush(&mut self) {
+        let (now, pool) = (self.clock.now(), self.pool);
+        for frame in self.unflushed.drain(..) {
+            self.flight.put(now, frame, |frame| {
+                let mut copy = pool.bytes(frame.len()).ok()?;
+                copy.copy_from_slice(frame);
+                Some(copy)
+            });
         }
-        if self.random.percent(faults.damaged) && !frame.is_empty() {
-            let at = self.random.below(frame.len() as u64) as usize;
-            frame[at] ^= 1 << self.random.below(8);
-        }
-        let repeat = self.random.percent(faults.repeated);
-        if repeat && let Ok(mut copy) = self.pool.bytes(frame.len()) {
-            copy.copy_from_slice(&frame);
-            self.insert(copy);
-        }
-        self.insert(frame);
-    }
-
-    fn insert(&mut self, frame: Lent<[u8]>) {
-        let mut due = self.clock.now() + self.faults.latency;
-        if self.random.percent(self.faults.delayed) {
-            let jitter = self.faults.jitter.as_nanos() as u64;
-            due = due + Duration::from_nanos(self.random.below(jitter.max(1)));
-        }
-        let at = self.wire.partition_point(|other| other.due <= due);
-        self.wire.insert(at, OnWire { due, frame });
     }
 }
 
@@ -117,10 +64,8 @@ impl Nic {
         let state = Arc::new(Mutex::new(State {
             clock,
             pool,
-            random: Random::new(seed),
-            faults: Faults::default(),
             unflushed: VecDeque::new(),
-            wire: VecDeque::new(),
+            flight: Flight::new(seed),
             buffers,
             stalled: false,
             notify: false,
@@ -163,9 +108,7 @@ impl Transmit for Nic {
         if !state.unflushed.is_empty() {
             state.counters.notifications += 1;
         }
-        while let Some(frame) = state.unflushed.pop_front() {
-            state.put_on_wire(frame);
-        }
+        state.flush();
     }
 
     fn notify_when_available(&mut self) -> bool {
@@ -183,7 +126,7 @@ impl Transmit for Nic {
 impl Wire {
     /// Changes what the wire does from now on.
     pub fn set_faults(&self, faults: Faults) {
-        self.0.lock().unwrap().faults = faults;
+        self.0.lock().unwrap().flight.set_faults(faults);
     }
 
     /// Stops the device: frames stay in its transmit buffers. Or lets it go on.
@@ -194,17 +137,17 @@ impl Wire {
     /// When the next frame arrives.
     pub fn next_due(&self) -> Option<Instant> {
         let state = self.0.lock().unwrap();
-        if state.stalled { None } else { state.wire.front().map(|first| first.due) }
+        if state.stalled { None } else { state.flight.next_due() }
     }
 
     /// The next frame that has arrived by now.
     pub fn arrived(&self) -> Option<Frame> {
         let mut state = self.0.lock().unwrap();
         let now = state.clock.now();
-        if state.stalled || state.wire.front()?.due > now {
+        if state.stalled {
             return None;
         }
-        let frame = state.wire.pop_front()?.frame;
+        let frame = state.flight.arrived(now)?;
         let length = frame.len() as u16;
         Frame::new(frame, 0..length)
     }

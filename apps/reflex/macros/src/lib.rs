@@ -27,19 +27,7 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
     quote! {
         #function
 
-        const _: () = {
-            #[allow(unsafe_code)]
-            #[unsafe(no_mangle)]
-            fn reflex_application(system: ::reflex::System) {
-                ::reflex::__private::conclude(system, #name(system));
-            }
-
-            #[allow(unsafe_code)]
-            #[unsafe(no_mangle)]
-            fn reflex_arguments() -> &'static [::reflex::Argument] {
-                #declared
-            }
-        };
+        ::reflex::__image!(#name, #declared);
     }
     .into()
 }

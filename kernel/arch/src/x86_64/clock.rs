@@ -1,12 +1,20 @@
 //! Monotonic time: the time stamp counter, scaled to nanoseconds.
 
+#[cfg(not(feature = "hosted"))]
 use core::arch::x86_64::_rdtsc;
 
 /// The time stamp counter. Not ordered with the instructions around it.
+#[cfg(not(feature = "hosted"))]
 #[inline(always)]
 pub fn tsc() -> u64 {
     // SAFETY: RDTSC reads a counter; every x86-64 processor has it, and CR4.TSD is never set.
     unsafe { _rdtsc() }
+}
+
+/// The time stamp counter of the simulated processor.
+#[cfg(feature = "hosted")]
+pub fn tsc() -> u64 {
+    crate::hosted::processor::read_counter()
 }
 
 /// Multiplication by a fixed fraction, without a division.

@@ -188,5 +188,14 @@ pub unsafe fn attempt_on(
 #[unsafe(naked)]
 pub unsafe extern "C" fn give_up(saved: usize) -> ! {
     // The flag is set last: interrupts find the stack as it is to be.
-    naked_asm!("mov rsp, rdi", "mov eax, 1", "sti", "ret")
+    #[cfg(not(feature = "hosted"))]
+    naked_asm!("mov rsp, rdi", "mov eax, 1", "sti", "ret");
+    #[cfg(feature = "hosted")]
+    naked_asm!(
+        "mov rsp, rdi",
+        "mov eax, 1",
+        "mov byte ptr [rip + {enabled}], 1",
+        "ret",
+        enabled = sym crate::hosted::processor::ENABLED,
+    )
 }

@@ -52,7 +52,7 @@ unsafe extern "C" {
 
     /// What every interrupt calls, interrupts masked, on the interrupted stack; the kernel's
     /// runtime defines it. Interrupts are masked again when it returns.
-    fn reflex_interrupt(vector: u64);
+    pub(crate) safe fn reflex_interrupt(vector: u64);
 }
 
 /// The address of a vector's entry, for the interrupt descriptor table; `None` for a vector

@@ -18,6 +18,7 @@ use crate::context::{registry, scope};
 use crate::cpu;
 use crate::cpu::attempt::{Attempt, UnderWay};
 use crate::cpu::budget::{FILTER_TICK, TICKS};
+use crate::cpu::contain::contain;
 use crate::cpu::filter_stacks::FilterStacks;
 use crate::cpu::home::RESERVE;
 use crate::cpu::options::OnFailure;
@@ -216,7 +217,7 @@ unsafe extern "C" fn call<F: FnOnce() -> R, R>(work: *mut ()) {
     // SAFETY: the sections that were open when the call was made are so until it is over.
     let cs = unsafe { Section::assume() };
     section::set_depth(cs, FILTER);
-    work.result = work.work.take().map(|work| work());
+    work.result = work.work.take().map(contain);
     // From here on there is nothing to be given up any more.
     section::set_depth(cs, depth);
 }

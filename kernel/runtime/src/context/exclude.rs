@@ -40,6 +40,7 @@ impl Runtime {
         section(|cs| scope::with(cs, |scopes| unsafe { scopes.push(exclusion.cast()) }));
         // SAFETY: live, and while it is on the list nobody changes any of it but the cell.
         let exclusion = unsafe { exclusion.as_ref() };
+        let over = Over(exclusion);
         let result = contexts.iter().try_for_each(|&context| {
             // A section each: the time does not add up.
             section(|cs| {
@@ -50,13 +51,22 @@ impl Runtime {
             })
         });
         let result = result.map(|()| work());
+        drop(over);
+        result
+    }
+}
+
+/// The end of an exclusion: when its work is done, and where a panic unwinds, as it does on the host.
+struct Over<'a>(&'a Exclusion);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
         // What is unblocked would be excluded for good, were this cut off.
         guard::guarded(|| {
             section(|cs| scope::with(cs, Scopes::pop));
-            exclusion.unblock();
+            self.0.unblock();
             inherit_anew();
         });
-        result
     }
 }
 

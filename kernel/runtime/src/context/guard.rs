@@ -99,7 +99,9 @@ fn hold<'a, T: Send + 'a, B: 'a, V, R>(
         let lent = view(unsafe { &mut (*held.as_ptr()).value });
         // SAFETY: live until it is taken off below.
         unsafe { lift(held.cast()) };
+        let unwinding = Unwinding(held);
         let result = work(lent);
+        core::mem::forget(unwinding);
         guard_again();
         // SAFETY: as above, and the node is off the list; the value is taken out once.
         finish(unsafe { ManuallyDrop::take(&mut (*held.as_ptr()).value) }, result)
@@ -130,6 +132,20 @@ fn guard_again() {
             scopes.pop();
         });
     });
+}
+
+/// Ends what is held where a panic unwinds, as it does on the host: its node is gone when the context is
+/// given up.
+struct Unwinding<T>(NonNull<Held<T>>);
+
+impl<T> Drop for Unwinding<T> {
+    fn drop(&mut self) {
+        guard_again();
+        // SAFETY: the node was made with this function, and has just been taken off its list. What it was
+        // lent to does not go on.
+        unsafe { Held::<T>::end(self.0.cast(), Borrowed::Quarantined) };
+        close();
+    }
 }
 
 #[repr(C)]

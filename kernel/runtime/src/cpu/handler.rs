@@ -9,6 +9,7 @@
 //! that it has one owner, which may do with it what its condition allows.
 
 use super::attributes::Attributes;
+use super::contain::contain;
 use super::deferral::Section;
 use super::stack::Stack;
 use core::cell::Cell;
@@ -80,7 +81,7 @@ impl<T: Handle> KindOf<T> {
     /// `header` is that of a live `T`; the rest is as for [`Handle::call`].
     unsafe extern "C" fn call(header: NonNull<Header>, event: u64, count: u32) {
         // SAFETY: the caller's duty; a `T` begins with its header.
-        unsafe { header.cast::<T>().as_ref().call(EventId::from_word(event), count) }
+        contain(|| unsafe { header.cast::<T>().as_ref().call(EventId::from_word(event), count) })
     }
 
     /// # Safety

@@ -14,6 +14,7 @@ pub(crate) mod attributes;
 pub(crate) mod borrow;
 pub(crate) mod bound;
 pub(crate) mod budget;
+pub(crate) mod contain;
 pub(crate) mod context;
 pub(crate) mod deferral;
 pub(crate) mod filter_stacks;
@@ -160,6 +161,9 @@ pub(crate) struct Cpu {
     pub(crate) report_stack: Local<[u64; report::WORDS]>,
     /// Prints a line.
     pub(crate) print: Fixed<Print>,
+    /// Ends the image after a panic.
+    #[cfg(feature = "hosted")]
+    pub(crate) crash: Fixed<contain::Crash>,
 
     /// The generator of random numbers.
     pub(crate) generator: Local<Option<Generator>>,
@@ -169,54 +173,71 @@ pub(crate) struct Cpu {
 }
 
 /// The block of the one core. Reached by [`this`], and by the entry in `switch`.
-pub(crate) static BLOCK: Cpu = Cpu {
-    deferral: Deferral::new(),
-    #[cfg(debug_assertions)]
-    borrows: AtomicU32::new(0),
-    upcalls: Fixed::new(),
-    core: LateInit::new(),
-    places: LateInit::new(),
-    no_context: Local::new(Scopes::NONE),
-    idle_stack: Fixed::new(),
-    stacks: Fixed::new(),
-    jobs: Local::new([None; job::MOST]),
-    last_job: Fixed::new(),
-    latest_job: LocalCell::new(0),
-    lines: Local::new([const { Line::FREE }; VECTORS]),
-    pending_signals: Local::new(PendingSignals::NONE),
-    newest: AtomicPtr::new(null_mut()),
-    interrupt_queue: Fixed::new(),
-    clock: Fixed::new(),
-    apic: Fixed::new(),
-    origin: Fixed::new(),
-    timers: LateInit::new(),
-    alarm: Alarm::new(),
-    watchdog: Local::new(None),
-    halted_since: AtomicU64::new(0),
-    halted: AtomicU64::new(0),
-    kinds: LateInit::new(),
-    protected: LateInit::new(),
-    attempt: LocalCell::new(None),
-    filter_stacks: Local::new(FilterStacks::new()),
-    pending_kills: LocalCell::new(ContextSet::NONE),
-    reserves: [const { AtomicUsize::new(0) }; MOST_CONTEXTS],
-    overflowed: AtomicU32::new(0),
-    supervisor: Local::new(Supervisor::NONE),
-    supervisor_made: AtomicBool::new(false),
-    supervisor_failed: AtomicBool::new(false),
-    lost: AtomicU64::new(0),
-    quarantine: LocalCell::new(Quarantine::NONE),
-    spare: LocalCell::new(None),
-    report: LateInit::new(),
-    report_stack: Local::new([0; report::WORDS]),
-    print: Fixed::new(),
-    generator: Local::new(None),
-    #[cfg(feature = "measure")]
-    measured: measured::Measured::new(),
-};
+pub(crate) static BLOCK: Cpu = Cpu::new();
+
+impl Cpu {
+    /// A core before the kernel's start.
+    const fn new() -> Self {
+        Self {
+            deferral: Deferral::new(),
+            #[cfg(debug_assertions)]
+            borrows: AtomicU32::new(0),
+            upcalls: Fixed::new(),
+            core: LateInit::new(),
+            places: LateInit::new(),
+            no_context: Local::new(Scopes::NONE),
+            idle_stack: Fixed::new(),
+            stacks: Fixed::new(),
+            jobs: Local::new([None; job::MOST]),
+            last_job: Fixed::new(),
+            latest_job: LocalCell::new(0),
+            lines: Local::new([const { Line::FREE }; VECTORS]),
+            pending_signals: Local::new(PendingSignals::NONE),
+            newest: AtomicPtr::new(null_mut()),
+            interrupt_queue: Fixed::new(),
+            clock: Fixed::new(),
+            apic: Fixed::new(),
+            origin: Fixed::new(),
+            timers: LateInit::new(),
+            alarm: Alarm::new(),
+            watchdog: Local::new(None),
+            halted_since: AtomicU64::new(0),
+            halted: AtomicU64::new(0),
+            kinds: LateInit::new(),
+            protected: LateInit::new(),
+            attempt: LocalCell::new(None),
+            filter_stacks: Local::new(FilterStacks::new()),
+            pending_kills: LocalCell::new(ContextSet::NONE),
+            reserves: [const { AtomicUsize::new(0) }; MOST_CONTEXTS],
+            overflowed: AtomicU32::new(0),
+            supervisor: Local::new(Supervisor::NONE),
+            supervisor_made: AtomicBool::new(false),
+            supervisor_failed: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
+            quarantine: LocalCell::new(Quarantine::NONE),
+            spare: LocalCell::new(None),
+            report: LateInit::new(),
+            report_stack: Local::new([0; report::WORDS]),
+            print: Fixed::new(),
+            #[cfg(feature = "hosted")]
+            crash: Fixed::new(),
+            generator: Local::new(None),
+            #[cfg(feature = "measure")]
+            measured: measured::Measured::new(),
+        }
+    }
+}
 
 /// The block of the core that this runs on.
 #[inline(always)]
 pub(crate) fn this() -> &'static Cpu {
+    #[cfg(feature = "hosted")]
+    if !reflex_arch::hosted::processor::is_own() {
+        panic!("no simulated machine runs on this thread");
+    }
     &BLOCK
 }
+
+/// What the block is before the kernel's start: what a simulated core's is made anew from. It is never changed.
+#[cfg(feature = "hosted")]
+pub(crate) static FRESH: Cpu = Cpu::new();

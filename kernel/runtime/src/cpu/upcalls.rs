@@ -17,4 +17,7 @@ pub(crate) struct Upcalls {
     pub(crate) look_at_filter: fn(),
     /// From where a context is made that fails alone: makes the supervisor, unless there is one.
     pub(crate) ensure_supervisor: fn() -> Result<(), Error>,
+    /// From where application's code is called that has panicked.
+    #[cfg(feature = "hosted")]
+    pub(crate) panicked: super::contain::Crash,
 }

@@ -3,6 +3,8 @@
 #[cfg(feature = "bench")]
 pub mod bench;
 pub(crate) mod expiry;
+#[cfg(feature = "hosted")]
+pub mod hosted;
 pub mod interrupt;
 pub(crate) mod kernel;
 pub(crate) mod mutex;

@@ -14,6 +14,8 @@ use crate::dispatch::timer::Timekeeping;
 use crate::dispatch::{idle, memory, section, switch, vector};
 use crate::entry::expiry;
 use crate::event::{interrupt_queue, retire};
+#[cfg(feature = "hosted")]
+use crate::failure::fault;
 use crate::failure::{contain, quarantine, report, supervisor};
 use alloc::boxed::Box;
 use core::convert::Infallible;
@@ -35,6 +37,9 @@ pub struct Platform {
     pub quarantine: Option<u64>,
     /// Prints a line on the console.
     pub print: Print,
+    /// Ends the image, which nothing returns from, after a panic that is nobody's else.
+    #[cfg(feature = "hosted")]
+    pub crash: fn(Box<dyn core::any::Any + Send>) -> !,
 }
 
 /// Starts the kernel. Interrupts stay masked, and nothing is dispatched, before
@@ -49,7 +54,15 @@ pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
     // SAFETY: the caller's duty.
     let start = &unsafe { Start::begin(&cpu::this().deferral) };
     let (finish, ensure_supervisor) = (retire::finish, supervisor::ensure);
-    let upcalls = Upcalls { finish, look_at_filter: attempt::look, ensure_supervisor };
+    let upcalls = Upcalls {
+        finish,
+        look_at_filter: attempt::look,
+        ensure_supervisor,
+        #[cfg(feature = "hosted")]
+        panicked: fault::unwound,
+    };
+    #[cfg(feature = "hosted")]
+    cpu::this().crash.set(start, platform.crash);
     cpu::this().upcalls.set(start, upcalls);
     cpu::this().core.set(start, Core::new(Stack::NONE));
     // SAFETY: the caller's duty.

@@ -7,6 +7,8 @@
 
 use crate::context::{attempt, registry};
 use crate::cpu;
+#[cfg(feature = "hosted")]
+use crate::cpu::contain::Payload;
 use crate::cpu::home::RESERVE;
 use crate::cpu::job::LAST;
 use crate::cpu::options::OnFailure;
@@ -51,6 +53,15 @@ pub fn panicked(text: &dyn fmt::Display, registers: &Registers) {
     let Some(culprit) = culprit else { return };
     tell(culprit, text);
     fail(culprit, Reason::Panic, registers)
+}
+
+/// A panic that has unwound to where the code was called that it is in.
+#[cfg(feature = "hosted")]
+pub(crate) fn unwound(payload: Payload) -> ! {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<alloc::string::String>().map(|text| &**text));
+    panicked(&text.unwrap_or("a panic without words"), &Registers::here());
+    cpu::this().crash.get()(payload)
 }
 
 /// Keeps what a panic says.
