@@ -28,7 +28,7 @@ fn main(system: System) -> Result {
         }
         Verdict::Restart
     };
-    system.supervise(worker.id(), supervisor, Priority::HIGH, decide)?;
+    system.supervise(worker.id(), supervisor, decide)?.set_priority(Priority::HIGH)?;
     Ok(())
 }
 

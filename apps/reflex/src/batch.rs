@@ -30,7 +30,7 @@ pub struct Submitted<R> {
     /// How many were done at once.
     pub ready: usize,
     /// What became of each, in order. Those that are pending can be
-    /// [cancelled](crate::Subscribed::cancel).
+    /// [cancelled](crate::Registered::cancel).
     pub results: R,
 }
 

@@ -1,14 +1,81 @@
 //! Channels between contexts, as events.
 
-use crate::{Context, Error, System};
+use crate::{Context, Error, Registered, System};
 use core::marker::PhantomData;
+use core::ops::Deref;
 use reflex_event::Priority;
 use reflex_runtime::Runtime;
 
 pub use reflex_channel::{Counters, Reason, Refused};
 
-/// The sending end of a channel of `T`.
-pub type Sender<T> = reflex_channel::Sender<Runtime, T>;
+/// The sending end of a channel; see [`System::channel`]. Its copies are in no way different from it; any context may
+/// have one.
+pub struct Sender<T: Send + 'static> {
+    inner: reflex_channel::Sender<Runtime, T>,
+    kernel: Runtime,
+}
+
+impl<T: Send + 'static> Sender<T> {
+    /// Has `handler` given each message from now on, in `context`, at the context's priority, those included that
+    /// wait already; and tells the senders that do. It ends with this life of the context: the constructor of the next
+    /// may attach its own handler.
+    ///
+    /// While the registration is disabled its messages wait, whatever is to become of occurrences.
+    ///
+    /// # Errors
+    /// [`EventError::Exclusive`](crate::EventError::Exclusive) when the channel has a receiving end; others when
+    /// memory, a limit or the context's policy does not allow it.
+    pub fn attach<S, F>(&self, context: Context<S>, handler: F) -> Result<Registered, Error>
+    where
+        S: 'static,
+        F: Fn(&mut S, T) + Send + 'static,
+    {
+        let event = self.inner.attach(context, context.priority, handler)?;
+        Ok(Registered::of_queue(self.kernel, event))
+    }
+
+    /// A sender to the same channel that is told, by `handler` in `context`, when it makes sense to send again
+    /// after a message of it was refused: once, until one is refused again. Copies of it are told as one. It is
+    /// told for as long as that registration lasts: with this life of the context, or to
+    /// [`never_mind`](reflex_channel::Sender::never_mind).
+    ///
+    /// # Errors
+    /// [`EventError::LimitReached`](crate::EventError::LimitReached) when as many are told as the channel was made
+    /// for; others when memory or a table does not allow one registration more.
+    pub fn when_room<S, F>(&self, context: Context<S>, handler: F) -> Result<Self, Error>
+    where
+        S: 'static,
+        F: Fn(&mut S) + Send + 'static,
+    {
+        let inner = self.inner.when_room(context, context.priority, handler)?;
+        Ok(Self { inner, kernel: self.kernel })
+    }
+
+    /// The registration of the receiving end, for control, if there is one.
+    pub fn receiver(&self) -> Option<Registered> {
+        self.inner.receiver().map(|event| Registered::of_queue(self.kernel, event))
+    }
+
+    /// The registration that is told of [room](Self::when_room), for control, if there is one.
+    pub fn waiter(&self) -> Option<Registered> {
+        self.inner.waiter().map(|event| Registered::new(self.kernel, event))
+    }
+}
+
+impl<T: Send + 'static> Deref for Sender<T> {
+    type Target = reflex_channel::Sender<Runtime, T>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+impl<T: Send + 'static> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), kernel: self.kernel }
+    }
+}
 
 /// Senders that can be told of room, unless said otherwise.
 const WAITERS: usize = 8;
@@ -28,7 +95,7 @@ impl System {
     ///
     /// ```ignore
     /// let orders = system.channel::<Order>(64).on(kitchen, Kitchen::cook)?;
-    /// let orders = orders.when_room(waiter, waiter.priority(), Waiter::send_again)?;
+    /// let orders = orders.when_room(waiter, Waiter::send_again)?;
     /// // In a handler of the waiter's:
     /// if let Err(refused) = self.orders.send(order) {
     ///     self.pending = Some(refused.value);
@@ -62,7 +129,7 @@ impl<T: Send + 'static> ChannelBuilder<T> {
     {
         let priority = self.priority.unwrap_or(context.priority);
         let sender = self.unattached(context)?;
-        sender.attach(context, priority, handler)?;
+        sender.inner.attach(context, priority, handler)?;
         Ok(sender)
     }
 
@@ -72,6 +139,7 @@ impl<T: Send + 'static> ChannelBuilder<T> {
     /// # Errors
     /// When the context's memory does not allow it.
     pub fn unattached<S>(self, home: Context<S>) -> Result<Sender<T>, Error> {
-        Ok(Sender::new(&self.kernel, home, self.capacity, self.waiters)?)
+        let Self { kernel, capacity, waiters, .. } = self;
+        Ok(Sender { inner: reflex_channel::Sender::new(&kernel, home, capacity, waiters)?, kernel })
     }
 }

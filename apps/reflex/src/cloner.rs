@@ -2,14 +2,15 @@
 //!
 
 use crate::policy::{Requested, resolve};
-use crate::{Context, Error, System};
+use crate::{Context, Error, Registered, Signal, System};
+use core::ops::Deref;
 use core::time::Duration;
 use reflex_boot::context_config::ContextConfig;
 use reflex_event::{
     Accumulation, Activation, ContextId, EventSystem as Kernel, Executors, Instant, Limits,
     Priority, Registration,
 };
-use reflex_runtime::{Cloner, ClonerOptions, ContextOptions, Origin, Reuse, Runtime, Signal};
+use reflex_runtime::{ClonerOptions, ContextOptions, Origin, Reuse, Runtime};
 
 /// A cloner about to be made; see [`System::cloner`].
 #[must_use = "a cloner is made by `on`, `fed` or `with`"]
@@ -164,7 +165,7 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
         let ClonerOptions { child, registration, .. } = &mut options;
         let requested = Requested { config, ..Requested::default() };
         resolve(kernel, &requested, child, &mut registration.priority)?;
-        Ok(Cloner::new(kernel, options, template, pull, handler)?)
+        Ok(Cloner(reflex_runtime::Cloner::new(kernel, options, template, pull, handler)?))
     }
 
     /// Makes a cloner that is started with data by any code that has the cloner; see
@@ -181,38 +182,54 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
     }
 }
 
-/// Sources that need no more than an event to make children.
-pub trait Sources {
+/// An event with a handler that runs in a child of its own for each occurrence; see [`System::cloner`]. Copies are of
+/// the same one.
+pub struct Cloner<D: Send + 'static>(reflex_runtime::Cloner<D>);
+
+impl<D: Send + 'static> Cloner<D> {
+    /// The registration, for control.
+    pub fn registration(&self) -> Registered {
+        Registered::new(self.kernel(), self.event())
+    }
+
     /// A signal, each firing of which makes a child.
-    fn signal(&self) -> Signal;
+    pub fn signal(&self) -> Signal {
+        Signal::of(self.kernel(), self.event())
+    }
 
     /// Makes a child every `period`, first one period from now.
     ///
     /// # Errors
     /// When it is timed already, or memory or a table does not allow it.
-    fn every(&self, period: Duration) -> Result<(), Error>;
-
-    /// Makes a child once, at `deadline`.
-    ///
-    /// # Errors
-    /// As [`every`](Self::every).
-    fn at(&self, deadline: Instant) -> Result<(), Error>;
-}
-
-impl<D: Send + 'static> Sources for Cloner<D> {
-    fn signal(&self) -> Signal {
-        Signal::of(self.kernel(), self.event())
-    }
-
-    fn every(&self, period: Duration) -> Result<(), Error> {
+    pub fn every(&self, period: Duration) -> Result<(), Error> {
         let kernel = self.kernel();
         let timer = kernel.timer(self.event())?;
         Ok(kernel.arm(timer, kernel.now() + period, Some(period))?)
     }
 
-    fn at(&self, deadline: Instant) -> Result<(), Error> {
+    /// Makes a child once, at `deadline`.
+    ///
+    /// # Errors
+    /// As [`every`](Self::every).
+    pub fn at(&self, deadline: Instant) -> Result<(), Error> {
         let kernel = self.kernel();
         let timer = kernel.timer(self.event())?;
         Ok(kernel.arm(timer, deadline, None)?)
     }
 }
+
+impl<D: Send + 'static> Deref for Cloner<D> {
+    type Target = reflex_runtime::Cloner<D>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<D: Send + 'static> Clone for Cloner<D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D: Send + 'static> Copy for Cloner<D> {}

@@ -1,7 +1,7 @@
 //! Events taken in batches (K-4).
 
 use crate::{Context, Error, Registered, System};
-use reflex_event::{EventSystem as Kernel, Priority, Registration};
+use reflex_event::{EventSystem as Kernel, Registration};
 use reflex_runtime::{Completions, ContextOptions};
 
 impl System {
@@ -25,14 +25,13 @@ impl System {
         self,
         ring: Completions,
         context: Context<S>,
-        priority: Priority,
         handler: F,
     ) -> Result<Registered, Error>
     where
         S: 'static,
         F: Fn(&mut S, Completions) + Send + 'static,
     {
-        let registration = Registration { priority, ..Registration::default() };
+        let registration = Registration { priority: context.priority, ..Registration::default() };
         let kernel = self.kernel();
         let event =
             kernel.register(context.inner, registration, move |state, _| handler(state, ring))?;

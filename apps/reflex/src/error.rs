@@ -5,6 +5,8 @@ use reflex_boot::context_config::ConfigError;
 use reflex_boot::devices::{InputError, NicError};
 use reflex_boot::exit as status;
 use reflex_event::Error as EventError;
+use reflex_keyed_timers::Refused as DeadlineRefused;
+use reflex_runtime::{LockError, ReplaceError};
 
 /// Why the system refused something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +23,12 @@ pub enum Error {
     Console(InputError),
     /// What the kernel command line says of a context makes no sense.
     Configuration(ConfigError<'static>),
+    /// A mutex was not locked or renewed.
+    Lock(LockError),
+    /// A deadline was not set, moved or cancelled.
+    Deadline(DeadlineRefused),
+    /// A context was not replaced.
+    Replace(ReplaceError),
     /// The application's own reason.
     Application(&'static str),
 }
@@ -32,6 +40,7 @@ impl Error {
             Self::Interface(NicError::Kernel(error)) => Self::Event(error).status(),
             Self::Interface(_) => status::NO_NETWORK,
             Self::Event(EventError::OutOfMemory | EventError::HeapExhausted)
+            | Self::Lock(LockError::OutOfMemory)
             | Self::Net(
                 reflex_net::Error::OutOfMemory
                 | reflex_net::Error::BufferMemory { .. }
@@ -39,7 +48,8 @@ impl Error {
             )
             | Self::Rdma(reflex_rdma::Error::OutOfMemory) => status::TOO_LITTLE_MEMORY,
             Self::Net(reflex_net::Error::Event(error))
-            | Self::Rdma(reflex_rdma::Error::Event(error)) => Self::Event(error).status(),
+            | Self::Rdma(reflex_rdma::Error::Event(error))
+            | Self::Replace(ReplaceError::Event(error)) => Self::Event(error).status(),
             Self::Configuration(_) => status::BAD_COMMAND_LINE,
             _ => status::MAIN_FAILED,
         }
@@ -55,6 +65,9 @@ impl fmt::Display for Error {
             Self::Interface(error) => error.fmt(f),
             Self::Console(error) => error.fmt(f),
             Self::Configuration(error) => error.fmt(f),
+            Self::Lock(error) => error.fmt(f),
+            Self::Deadline(error) => error.fmt(f),
+            Self::Replace(error) => error.fmt(f),
             Self::Application(reason) => f.write_str(reason),
         }
     }
@@ -65,6 +78,24 @@ impl core::error::Error for Error {}
 impl From<EventError> for Error {
     fn from(error: EventError) -> Self {
         Self::Event(error)
+    }
+}
+
+impl From<LockError> for Error {
+    fn from(error: LockError) -> Self {
+        Self::Lock(error)
+    }
+}
+
+impl From<DeadlineRefused> for Error {
+    fn from(refused: DeadlineRefused) -> Self {
+        Self::Deadline(refused)
+    }
+}
+
+impl From<ReplaceError> for Error {
+    fn from(error: ReplaceError) -> Self {
+        Self::Replace(error)
     }
 }
 

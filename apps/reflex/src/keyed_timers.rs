@@ -1,11 +1,37 @@
 //! Many deadlines of one registration.
 
-use crate::{Context, Error, System};
+use crate::{Context, Error, Registered, System};
+use core::ops::Deref;
 use reflex_event::Priority;
 use reflex_runtime::Runtime;
 
-/// Deadlines, each under a key and with a payload; see [`System::timers`].
-pub type KeyedTimers<P> = reflex_keyed_timers::KeyedTimers<Runtime, P>;
+/// Deadlines, each under a key and with a payload; see [`System::timers`]. Copies are of the same ones.
+pub struct KeyedTimers<P: Copy + Send + Default + 'static> {
+    inner: reflex_keyed_timers::KeyedTimers<Runtime, P>,
+    kernel: Runtime,
+}
+
+impl<P: Copy + Send + Default + 'static> KeyedTimers<P> {
+    /// The registration that is told of all of them, for control.
+    pub fn registration(&self) -> Registered {
+        Registered::new(self.kernel, self.inner.event())
+    }
+}
+
+impl<P: Copy + Send + Default + 'static> Deref for KeyedTimers<P> {
+    type Target = reflex_keyed_timers::KeyedTimers<Runtime, P>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+impl<P: Copy + Send + Default + 'static> Clone for KeyedTimers<P> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), kernel: self.kernel }
+    }
+}
 
 /// Timers about to be registered; see [`System::timers`].
 #[must_use = "timers are registered by `on`"]
@@ -48,6 +74,8 @@ impl KeyedTimersBuilder {
     {
         let Self { kernel, capacity, priority } = self;
         let priority = priority.unwrap_or(context.priority);
-        Ok(KeyedTimers::new(&kernel, context, priority, capacity, handler)?)
+        let inner =
+            reflex_keyed_timers::KeyedTimers::new(&kernel, context, priority, capacity, handler)?;
+        Ok(KeyedTimers { inner, kernel })
     }
 }

@@ -14,7 +14,7 @@
 //! | timers, signals, contexts, all that an application begins with | [`System`] |
 //! | TCP and UDP | [`net`], [`System::tcp`], [`System::connector`], [`System::udp`] |
 //! | events of any kind, with data | [`kind`], [`System::subscribe`] |
-//! | control of a registration | [`Registered`], [`Subscribed`] |
+//! | control of a registration | [`Registered`] |
 //! | what becomes of a context that fails | [`supervise`], [`System::context_with`] |
 //! | messages between contexts | [`channel`] |
 //! | collections in a context's own memory | [`collections`] |
@@ -46,6 +46,7 @@ mod mutex;
 pub mod net;
 mod policy;
 pub mod prelude;
+pub mod raw;
 pub mod rdma;
 mod registered;
 mod replace;
@@ -53,7 +54,6 @@ mod setup;
 mod shutdown;
 mod signal;
 mod stats;
-mod subscribed;
 mod subscription;
 pub mod supervise;
 mod system;
@@ -68,7 +68,7 @@ mod wait;
 pub use argument::Argument;
 pub use batch::{Batch, Operation, Prepared, Submitted};
 pub use channel::Sender;
-pub use cloner::{ClonerBuilder, Sources};
+pub use cloner::{Cloner, ClonerBuilder};
 pub use context::Context;
 pub use context_builder::ContextBuilder;
 pub use error::Error;
@@ -80,8 +80,8 @@ pub use reflex_boot::{exit as status, machine_line};
 pub use reflex_collections as collections;
 pub use reflex_event::{
     Accumulation, Activation, Ceiling, ContextId, ContextState, DisabledPolicy,
-    Error as EventError, EventId, EventSystem as Kernel, Executor, Executors, Info, Instant,
-    Latency, Limits, OverflowPolicy, Policy, Priority, Registration, TimerId, Trouble,
+    Error as EventError, EventId, Executor, Executors, Info, Instant, Latency, Limits,
+    OverflowPolicy, Policy, Priority, Registration, TimerId, Trouble,
 };
 #[cfg(feature = "bench")]
 pub use reflex_hil::Acknowledge;
@@ -90,8 +90,8 @@ pub use reflex_keyed_timers::{Counters as KeyedTimersCounters, Refused as Deadli
 pub use reflex_macros::{main, metric, test};
 pub use reflex_memory::{Lent, Pool, PoolStats, Scheme, Shared};
 pub use reflex_runtime::{
-    Cloner, Completions, ContextInfo, LockError, Mutex, Pending, Protected, Quarantine,
-    ReplaceError, Reuse, Runtime, Usage, Waited, Waiter,
+    Completions, ContextInfo, LockError, Mutex, Pending, Protected, Quarantine, ReplaceError,
+    Reuse, Runtime, Usage, Waited, Waiter,
 };
 #[cfg(feature = "bench")]
 pub use reflex_runtime::{bench, interrupt::Vector, job::Job, measure};
@@ -99,7 +99,6 @@ pub use registered::Registered;
 pub use replace::{Replacement, Serving};
 pub use shutdown::ShutdownRequested;
 pub use signal::{Fired, Signal, SignalBuilder, SignalMode};
-pub use subscribed::Subscribed;
 pub use subscription::{Event, InTime, Submission, Subscription, Within};
 pub use supervise::{Backoff, OnFailure, Own, PoolBox, Reason, Setup, Stopped, Verdict};
 pub use system::System;

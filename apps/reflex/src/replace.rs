@@ -181,7 +181,7 @@ struct Udp<New> {
 
 impl<New: UdpService> Service<New> for Udp<New> {
     fn bind(&mut self, rebinding: &mut Rebinding<New>) -> Result<(), EventError> {
-        let Some(event) = self.socket.registration() else { return Ok(()) };
+        let Some(event) = self.socket.0.registration() else { return Ok(()) };
         let socket = self.socket.clone();
         rebinding.bind(event, move |service, _| socket.deliver(service))
     }

@@ -13,7 +13,7 @@
 //! open; at the latest after `shutdown=SECONDS` of the kernel command line.
 
 use crate::argument::SHUTDOWN;
-use crate::{Context, Error, Priority, Subscribed, System, status};
+use crate::{Context, Error, Priority, Registered, System, status};
 use core::cell::Cell;
 use core::time::Duration;
 use reflex_boot::PressError;
@@ -108,7 +108,7 @@ impl System {
         self,
         context: Context<S>,
         handler: F,
-    ) -> Result<Subscribed<ShutdownRequested>, Error>
+    ) -> Result<Registered<ShutdownRequested>, Error>
     where
         S: 'static,
         F: Fn(&mut S, ShutdownRequested) + Send + 'static,

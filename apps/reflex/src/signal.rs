@@ -1,16 +1,57 @@
 //! Signals: occurrences the application brings about itself.
 
-use crate::{Context, Error};
-use reflex_event::Priority;
-use reflex_runtime::Runtime;
+use crate::{Context, Error, EventError, EventId, Registered, Runtime};
+use core::fmt;
+use reflex_event::{Activation, Priority};
 
-pub use reflex_runtime::{Signal, SignalMode};
+pub use reflex_runtime::SignalMode;
 
 /// What a signal's handler is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fired {
     /// Firings this run stands for: 1 in semaphore mode.
     pub count: u32,
+}
+
+/// A signal: [`fire`](Self::fire) runs its handler, from any context, any handler and any interrupt. Copies are of
+/// the same signal.
+#[derive(Clone, Copy)]
+pub struct Signal {
+    kernel: Runtime,
+    inner: reflex_runtime::Signal,
+}
+
+impl Signal {
+    /// One that activates `event`, which is registered already.
+    pub(crate) fn of(kernel: Runtime, event: EventId) -> Self {
+        Self { kernel, inner: reflex_runtime::Signal::of(kernel, event) }
+    }
+
+    /// Fires the signal. Constant time; legal in interrupt context.
+    ///
+    /// # Errors
+    /// [`EventError::Stale`] when it was unregistered, [`EventError::Overrun`] when 2^32 firings wait.
+    /// Neither is seen in interrupt context.
+    #[inline]
+    pub fn fire(&self) -> Result<(), EventError> {
+        self.inner.fire()
+    }
+
+    /// The registration's identifier.
+    pub fn event(&self) -> EventId {
+        self.inner.event()
+    }
+
+    /// The registration, for control.
+    pub fn registration(&self) -> Registered {
+        Registered::new(self.kernel, self.event())
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signal({:?})", self.event())
+    }
 }
 
 /// A signal about to be registered; see [`System::signal`](crate::System::signal).
@@ -41,16 +82,12 @@ impl SignalBuilder {
         S: 'static,
         F: Fn(&mut S, Fired) + Send + 'static,
     {
-        let priority = self.priority.unwrap_or(context.priority);
-        let signal = Signal::new(
-            self.kernel,
-            context.inner,
-            priority,
-            self.mode,
-            move |state, activation| {
-                handler(state, Fired { count: activation.count });
-            },
-        )?;
-        Ok(signal)
+        let Self { kernel, mode, priority } = self;
+        let priority = priority.unwrap_or(context.priority);
+        let run = move |state: &mut S, activation: Activation| {
+            handler(state, Fired { count: activation.count });
+        };
+        let inner = reflex_runtime::Signal::new(kernel, context.inner, priority, mode, run)?;
+        Ok(Signal { kernel, inner })
     }
 }

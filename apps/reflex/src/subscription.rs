@@ -1,7 +1,7 @@
 //! Registering handlers with any kind of event.
 
 use crate::kind::Kind;
-use crate::{Context, Error, Priority, Runtime, Subscribed, System};
+use crate::{Context, Error, Priority, Registered, Runtime, System};
 use core::marker::PhantomData;
 use core::time::Duration;
 use reflex_kind::{
@@ -21,8 +21,8 @@ pub struct Event<'a, T: Send + 'static, D = T> {
 
 impl<T: Send + 'static, D> Event<'_, T, D> {
     /// The registration, for control: also from here, its own handler.
-    pub fn registration(&self) -> Subscribed<T> {
-        Subscribed::new(self.kernel, self.delivery.clone())
+    pub fn registration(&self) -> Registered<T> {
+        Registered::with_data(self.kernel, self.delivery.clone())
     }
 }
 
@@ -31,7 +31,7 @@ pub enum InTime<'a, T: Send + 'static, D = T> {
     /// It has occurred.
     Occurred(Event<'a, T, D>),
     /// It has not occurred in time.
-    TimedOut(Subscribed<T>),
+    TimedOut(Registered<T>),
 }
 
 /// A handler about to be registered with a kind of event; see [`System::subscribe`]. `A` is what
@@ -163,7 +163,7 @@ where
     /// [`EventError::Exclusive`](crate::EventError::Exclusive) when there is a registration already
     /// and the kind goes to one only; others when memory, a table or a limit does not allow one
     /// more.
-    pub fn on<S, F>(self, context: Context<S>, handler: F) -> Result<Subscribed<X::Data>, Error>
+    pub fn on<S, F>(self, context: Context<S>, handler: F) -> Result<Registered<X::Data>, Error>
     where
         S: 'static,
         F: Fn(&mut S, Event<'_, X::Data, Data<X, A>>) + Send + 'static,
@@ -204,7 +204,7 @@ where
         self.filter.as_ref().is_none_or(|filter| filter(&data)).then_some(data)
     }
 
-    fn install<S, F>(self, context: Context<S>, handler: F) -> Result<Subscribed<X::Data>, Error>
+    fn install<S, F>(self, context: Context<S>, handler: F) -> Result<Registered<X::Data>, Error>
     where
         S: 'static,
         F: Fn(&mut S, InTime<'_, X::Data, Data<X, A>>) + Send + 'static,
@@ -220,13 +220,13 @@ where
                         let Some(data) = A::payload(data) else { return };
                         InTime::Occurred(Event { data, count, delivery, kernel })
                     }
-                    _ => InTime::TimedOut(Subscribed::new(kernel, delivery.clone())),
+                    _ => InTime::TimedOut(Registered::with_data(kernel, delivery.clone())),
                 };
                 handler(state, told);
             };
         let (_, delivery) =
             subscribe::<_, X, A, _, _, _>(&kernel, context.inner, kind, terms, filter, run)?;
-        Ok(Subscribed::new(kernel, delivery))
+        Ok(Registered::with_data(kernel, delivery))
     }
 }
 
@@ -234,8 +234,8 @@ where
 pub enum Submission<T: Send + 'static> {
     /// It is done: this is its result.
     Ready(T),
-    /// The handler will be told; until then it can be [cancelled](Subscribed::cancel).
-    Pending(Subscribed<T>),
+    /// The handler will be told; until then it can be [cancelled](Registered::cancel).
+    Pending(Registered<T>),
 }
 
 /// A handler about to be registered that is told also when nothing occurs in time.
@@ -253,7 +253,7 @@ where
     ///
     /// # Errors
     /// As [`Subscription::on`].
-    pub fn on<S, F>(self, context: Context<S>, handler: F) -> Result<Subscribed<X::Data>, Error>
+    pub fn on<S, F>(self, context: Context<S>, handler: F) -> Result<Registered<X::Data>, Error>
     where
         S: 'static,
         F: Fn(&mut S, InTime<'_, X::Data, Data<X, A>>) + Send + 'static,

@@ -5,7 +5,7 @@
 
 use crate::{Context, ContextBuilder, Error, Registered, System};
 use reflex_boot::exit;
-use reflex_event::{ContextId, EventSystem as Kernel, Priority, Registration};
+use reflex_event::{ContextId, EventSystem as Kernel, Registration};
 
 pub use crate::context_builder::{Constructed, Given, Made};
 pub use crate::setup::Setup;
@@ -67,7 +67,6 @@ impl System {
         self,
         context: ContextId,
         supervisor: Context<S>,
-        priority: Priority,
         handler: F,
     ) -> Result<Registered, Error>
     where
@@ -75,7 +74,8 @@ impl System {
         F: Fn(&mut S, &Stopped) -> Verdict + Send + 'static,
     {
         let kernel = self.kernel();
-        let registration = Registration { priority, ..Registration::default() };
+        let registration =
+            Registration { priority: supervisor.priority, ..Registration::default() };
         let event = kernel.register(supervisor.inner, registration, move |state, _| {
             let Ok(stopped) = kernel.stopped(context) else { return };
             match handler(state, &stopped) {

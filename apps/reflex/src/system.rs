@@ -64,9 +64,8 @@ impl System {
         Self { kernel, shared }
     }
 
-    /// The kernel's own interface: what other interfaces are made of, as those of `apps/compat` are. Applications
-    /// have all that they need without it.
-    pub fn kernel(self) -> Runtime {
+    /// The kernel; see [`raw`](crate::raw).
+    pub(crate) fn kernel(self) -> Runtime {
         self.kernel
     }
 

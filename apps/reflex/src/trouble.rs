@@ -3,7 +3,7 @@
 use crate::{Context, Error, Registered, System, Timer};
 use core::cell::Cell;
 use core::time::Duration;
-use reflex_event::{EventSystem as Kernel, Priority, Registration, Trouble};
+use reflex_event::{EventSystem as Kernel, Registration, Trouble};
 
 /// How little memory is too little, in bytes; 0 is never.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,18 +52,13 @@ impl System {
     ///
     /// # Errors
     /// When memory or a table does not allow one more registration.
-    pub fn on_trouble<S, F>(
-        self,
-        context: Context<S>,
-        priority: Priority,
-        handler: F,
-    ) -> Result<Registered, Error>
+    pub fn on_trouble<S, F>(self, context: Context<S>, handler: F) -> Result<Registered, Error>
     where
         S: 'static,
         F: Fn(&mut S, Trouble, u32) + Send + 'static,
     {
         let (kernel, id) = (self.kernel(), context.inner.id());
-        let registration = Registration { priority, ..Registration::default() };
+        let registration = Registration { priority: context.priority, ..Registration::default() };
         let event = kernel.register(context.inner, registration, move |state, _| {
             for (trouble, count) in kernel.take_troubles(id).unwrap_or_default().iter() {
                 handler(state, trouble, count);

@@ -3,7 +3,9 @@
 use crate::figure::Report;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use reflex::bench::timestamp;
-use reflex::{Error, EventId, Kernel, Priority, Registration, System};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Error, EventId, Priority, Registration, System};
 
 /// The counter at the last point of interest.
 static AT: AtomicU64 = AtomicU64::new(0);
@@ -28,7 +30,7 @@ pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), 
 fn preempt_and_resume(system: System, report: &Report, events: usize) -> Result<(), Error> {
     static BEFORE: AtomicU64 = AtomicU64::new(0);
     static AFTER: AtomicU64 = AtomicU64::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let low = system.context("low", ()).build()?.handle();
     let high = system.context("high", ()).build()?.handle();
     let preempting = kernel.register(high, registration(50), |(), _| note())?;
@@ -58,7 +60,7 @@ fn preempt_and_resume(system: System, report: &Report, events: usize) -> Result<
 /// goes on before that.
 fn inherit(system: System, report: &Report, events: usize) -> Result<(), Error> {
     static LENT: AtomicU64 = AtomicU64::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let owner = system.context("owner", ()).build()?.handle();
     let middle = system.context("middle", ()).build()?.handle();
     let high = kernel.register(owner, registration(50), |(), _| {})?;
@@ -83,7 +85,7 @@ fn inherit(system: System, report: &Report, events: usize) -> Result<(), Error> 
 /// A handler that waits is woken by an activation.
 fn wake(system: System, report: &Report, events: usize) -> Result<(), Error> {
     static WAITS: AtomicU64 = AtomicU64::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("waiting", ()).build()?.handle();
     let start = kernel.register(context, registration(40), move |(), _| {
         let waiter = system.waiter().expect("room");

@@ -1,11 +1,13 @@
 //! What control of a registration costs.
 
 use crate::figure::{Report, once};
-use reflex::{DisabledPolicy, Error, Kernel, Priority, Registration, System};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{DisabledPolicy, Error, Priority, Registration, System};
 
 /// Takes every figure with `events` others registered.
 pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("control", ()).build()?.handle();
     let event = kernel.register(context, Registration::default(), |(), _| {})?;
     report.measure("control-look-up", events, || once(|| kernel.look_up(event)));

@@ -2,7 +2,9 @@
 
 use crate::EVENTS;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use reflex::{Context, Error, Kernel, Registration, System};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Context, Error, Registration, System};
 
 /// Bytes of event memory a registration takes: a bound handler and its share of the table.
 const EVENT_MEMORY: usize = 40;
@@ -31,7 +33,7 @@ impl Crowd {
     pub(crate) fn tell(&self) {
         let size = self.size.load(Relaxed);
         let table = self.table.load(Relaxed);
-        let pool = self.system.kernel().pool(self.context.handle()).map(|pool| pool.stats());
+        let pool = raw::kernel(self.system).pool(self.context.handle()).map(|pool| pool.stats());
         // The pool's own bookkeeping is a part of what was reserved for it.
         let used = pool.map_or(0, |pool| {
             pool.allocated as u64 * self.reserved as u64 / pool.capacity.max(1) as u64
@@ -44,7 +46,7 @@ impl Crowd {
 
     /// Registers events until there are `size`.
     pub(crate) fn grow(&self, size: usize) -> Result<(), Error> {
-        let kernel = self.system.kernel();
+        let kernel = raw::kernel(self.system);
         let before = self.system.available_memory();
         for _ in self.size.load(Relaxed)..size {
             kernel.register(self.context.handle(), Registration::default(), |(), _| {})?;

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use reflex::bench::timestamp;
 use reflex::kind::Source;
-use reflex::{Error, Kernel, Priority, System};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Error, Priority, System};
 
 /// The counter at the last handler's first instruction.
 static AT: AtomicU64 = AtomicU64::new(0);
@@ -18,7 +20,7 @@ pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), 
 
 /// A child is made, run and ended.
 fn clone(system: System, report: &Report, events: usize) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner = system.cloner("cloner", 0u32).children(2);
     let cloner = cloner.on(|_: &mut u32, _| AT.store(timestamp(), Relaxed))?;
     report.measure("cloner-to-handler", events, || {

@@ -5,7 +5,9 @@ use crate::figure::{Report, SAMPLES};
 use alloc::vec::Vec;
 use core::time::Duration;
 use reflex::bench::{entered_at, mask_until_halt, raise, timestamp};
-use reflex::{Activation, Error, EventId, Kernel, Registration, System, Tick, Vector};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Activation, Error, EventId, Registration, System, Tick, Vector};
 
 struct Idle {
     system: System,
@@ -22,7 +24,7 @@ pub(crate) fn begin(system: System, report: Report) -> Result<(), Error> {
         interrupt: Vec::with_capacity(SAMPLES),
         timer: Vec::with_capacity(SAMPLES),
     };
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("idle", state).build()?;
     let event: EventId = kernel.register(
         context.handle(),

@@ -5,9 +5,10 @@ use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::bench::{entered_at, raise, timestamp};
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Activation, Error, Job, Kernel, Priority, Registration, SignalMode, System,
-    Vector,
+    Accumulation, Activation, Error, Job, Priority, Registration, SignalMode, System, Vector,
 };
 
 /// The counter at the first instruction of the probe's handler.
@@ -19,7 +20,7 @@ fn probe(_: &mut (), _: Activation) {
 
 /// Takes every figure with `events` others registered.
 pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("probe", ()).memory(16 << 10).build()?;
     let registration = Registration::default();
     let probed = kernel.register(context.handle(), registration, probe)?;
@@ -68,7 +69,7 @@ pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), 
     report.measure("activate", events, || {
         let mut times = (0, 0);
         // Deferred, so that what is measured is the activation alone.
-        kernel.section(|| times = once(|| kernel.activate(pending, 1)));
+        system.section(|| times = once(|| kernel.activate(pending, 1)));
         // `main` has the same priority, so it waits; removing it takes it back.
         times
     });
@@ -92,7 +93,7 @@ pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), 
     });
     kernel.release(timer)?;
 
-    let pool = kernel.pool(context.handle())?;
+    let pool = system.pool(context)?;
     report.measure("pool-allocate", events, || {
         let mut taken = None;
         let times = once(|| taken = pool.alloc([0_u64; 4]).ok());

@@ -1,14 +1,16 @@
 //! What taking an event from a completion ring costs (K-4).
 
 use crate::figure::{Report, once};
-use reflex::{Error, Kernel, Registration, System};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Error, Registration, System};
 
 /// Events of one batch.
 const BATCH: usize = 16;
 
 /// Takes every figure with `events` others registered.
 pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let ring = system.completions::<64>("ring")?;
     let registered: Result<alloc::vec::Vec<_>, _> =
         (0..BATCH).map(|_| ring.register(Registration::default())).collect();

@@ -2,14 +2,15 @@
 
 use crate::figure::{Report, once};
 use core::time::Duration;
-use reflex::{Error, Instant, Kernel, KeyedTimers, Priority, System};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Error, Instant, KeyedTimers, Priority, System};
 
 /// Deadlines that are set beside the one that is measured.
 const DEADLINES: u64 = 1_000;
 
 /// Takes every figure with `events` others registered.
 pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), Error> {
-    let kernel = system.kernel();
     let receiver = system.context("receiver", ()).build()?;
     let channel = system.channel::<u64>(64).on(receiver, |(), message| {
         core::hint::black_box(message);
@@ -19,7 +20,7 @@ pub(crate) fn all(system: System, report: &Report, events: usize) -> Result<(), 
     report.measure("channel-send", events, || {
         let mut times = (0, 0);
         // Deferred, so that what is measured is the sender's part alone.
-        kernel.section(|| times = once(|| channel.send(1)));
+        system.section(|| times = once(|| channel.send(1)));
         times
     });
     let mutex = system.mutex(receiver, Priority::DEFAULT, 0_u64)?;
@@ -72,7 +73,7 @@ fn deadlines(system: System, report: &Report, events: usize) -> Result<(), Error
         })
     });
     // None is left for what is measured afterwards to come across.
-    Ok(system.kernel().unregister(timers.event())?)
+    Ok(raw::kernel(system).unregister(timers.event())?)
 }
 
 /// Keys as they come: not one after the other.

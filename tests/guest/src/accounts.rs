@@ -1,8 +1,10 @@
 //! What each thing takes of the machine, as `docs/memory.md` says (PE-14).
 
 use core::time::Duration;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::supervise::Setup;
-use reflex::{Context, Error, Kernel, KeyedTimers, Priority, Registration, SignalMode, System};
+use reflex::{Context, Error, KeyedTimers, Priority, Registration, SignalMode, System};
 
 /// Of a context's event memory, and of the global heap, in bytes; what `made` holds meanwhile is counted.
 fn taken<R>(
@@ -19,7 +21,7 @@ fn taken<R>(
 
 #[reflex::test(group = "accounts")]
 fn each_thing_takes_what_is_written_down(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("owner", ()).build()?;
     // The first of its kind may make room in a table.
     system.every(Duration::from_secs(1)).on(context, |(), _| {})?;

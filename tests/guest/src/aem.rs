@@ -4,8 +4,10 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::net::NetError;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Activation, ContextId, DisabledPolicy, Error, EventError, Kernel, Priority, SignalMode, System,
+    Activation, ContextId, DisabledPolicy, Error, EventError, Priority, SignalMode, System,
 };
 use reflex_aem::{
     Clean, Disable, Enable, Filter, Listening, LookUp, SetPriority, SetTimeOut, Socket, Unregister,
@@ -34,7 +36,7 @@ impl Told {
 /// Each operation does what it says, and answers in its own terms.
 #[reflex::test]
 fn evctl_controls_an_event_by_its_identifier(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     static TOLD: Told = Told { runs: AtomicU32::new(0), count: AtomicU32::new(0) };
     let context = system.context("controlled", ()).build()?;
     let note = |(): &mut (), activation| TOLD.note(activation);
@@ -68,7 +70,7 @@ fn evctl_controls_an_event_by_its_identifier(system: System) -> Result<(), Error
     evctl(system, event, SetTimeOut(None))?;
     assert_eq!(TOLD.take(), (1, 0), "it is told once that nothing has occurred");
 
-    let dropped = kernel.section(|| {
+    let dropped = system.section(|| {
         kernel.activate(event, 5).expect("registered");
         evctl(system, event, Unregister)
     })?;

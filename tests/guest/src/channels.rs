@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::channel::Reason;
 use reflex::supervise::Setup;
-use reflex::{Error, EventError, Kernel, Priority, Sender, System};
+use reflex::{Error, EventError, Priority, Sender, System};
 
 /// Two contexts send as fast as the third takes, by timers, while the receiver's priority is between theirs: each
 /// message comes once, and each sender's in turn; a sender goes on as soon as there is room.
@@ -48,7 +48,7 @@ fn senders_of_two_priorities_lose_nothing(system: System) -> Result<(), Error> {
         let name = ["high", "low"][which];
         let source = Source { which, sent: 0, to: None };
         let context = system.context(name, source).priority(level).build()?;
-        let to = channel.when_room(context, level, Source::send)?;
+        let to = channel.when_room(context, Source::send)?;
         system.after(Duration::from_micros(100)).on(context, move |source: &mut Source, _| {
             source.to = Some(to.clone());
             source.send();
@@ -72,13 +72,13 @@ fn a_receiver_that_fails_loses_but_what_it_had_in_hand(system: System) -> Result
     static RECEIVED: AtomicU32 = AtomicU32::new(0);
     static ATTACHED: AtomicU32 = AtomicU32::new(0);
     static TOLD: AtomicU32 = AtomicU32::new(0);
-    let home = system.context("home", ()).build()?;
+    let home = system.context("home", ()).priority(Priority::HIGH).build()?;
     let channel = system.channel::<u32>(4).unattached(home)?;
     assert_eq!(channel.send(0).map_err(|refused| refused.reason), Err(Reason::Closed));
     let end = channel.clone();
     system
         .context_with("receiver", move |setup: Setup<'_, ()>| {
-            end.attach(setup.context(), Priority::DEFAULT, |(), message| {
+            end.attach(setup.context(), |(), message| {
                 assert_eq!(message, RECEIVED.fetch_add(1, Relaxed));
                 assert!(!message.is_multiple_of(3), "with a message in hand");
             })?;
@@ -87,7 +87,7 @@ fn a_receiver_that_fails_loses_but_what_it_had_in_hand(system: System) -> Result
         })
         .backoff(SOON, SOON)
         .build()?;
-    let sender = channel.when_room(home, Priority::HIGH, |()| {
+    let sender = channel.when_room(home, |()| {
         TOLD.fetch_add(1, Relaxed);
     })?;
     let mut next = 0;
@@ -123,17 +123,17 @@ fn a_sender_that_fails_holds_nobody_up(system: System) -> Result<(), Error> {
     let channel = system.channel::<u32>(2).on(sink, |(), _| {
         RECEIVED.fetch_add(1, Relaxed);
     })?;
-    let kernel = system.kernel();
     let mut senders = Vec::new();
     for _ in 0..3 {
         let to = channel.clone();
         let context = system
             .context_with("sender", move |setup: Setup<'_, Sender<u32>>| {
-                to.when_room(setup.context(), Priority::HIGH, |sender: &mut Sender<u32>| {
+                to.when_room(setup.context(), |sender: &mut Sender<u32>| {
                     assert!(LET.load(Relaxed), "told of room, and fails");
                     let _ = sender.send(7);
                 })
             })
+            .priority(Priority::HIGH)
             .backoff(SOON, SOON)
             .build()?;
         let fill = system.signal(reflex::SignalMode::Counter).on(context, |sender, _| {
@@ -142,7 +142,7 @@ fn a_sender_that_fails_holds_nobody_up(system: System) -> Result<(), Error> {
         })?;
         senders.push((context, fill));
     }
-    kernel.section(|| senders.iter().try_for_each(|(_, fill)| fill.fire()))?;
+    system.section(|| senders.iter().try_for_each(|(_, fill)| fill.fire()))?;
     until(|| RECEIVED.load(Relaxed) == 2);
     for (context, _) in &senders {
         assert_eq!(system.stopped(context.id())?.failures, 1);

@@ -4,9 +4,11 @@
 use crate::trace::Trace;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Activation, Cloner, ContextId, ContextState, Error, EventError, EventId, Kernel, Lent, Limits,
-    Priority, SignalMode, Sources, System, Trouble, Waiter,
+    Activation, Cloner, ContextId, ContextState, Error, EventError, EventId, Lent, Limits,
+    Priority, SignalMode, System, Trouble, Waiter,
 };
 
 fn level(level: u8) -> Priority {
@@ -39,7 +41,7 @@ impl Halted {
     /// Lets the child go on that began so many after the first.
     fn go_on(&self, system: System, number: usize) {
         let event = EventId::from_word(self.events[number].load(Relaxed));
-        system.kernel().activate(event, 1).expect("it waits");
+        raw::kernel(system).activate(event, 1).expect("it waits");
     }
 }
 
@@ -84,16 +86,16 @@ fn occurrences_wait_for_a_child(system: System) -> Result<(), Error> {
         signal.fire()?;
     }
     assert_eq!(HALTED.begun(), 2);
-    assert_eq!(system.registration(cloner.event()).look_up()?.pending, 4);
+    assert_eq!(cloner.registration().look_up()?.pending, 4);
     // The second ends first; its place is taken at once.
     HALTED.go_on(system, 1);
     assert_eq!((HALTED.begun(), ENDED.load(Relaxed)), (3, 1));
-    assert_eq!(system.registration(cloner.event()).look_up()?.pending, 3);
+    assert_eq!(cloner.registration().look_up()?.pending, 3);
     for number in [0, 2, 3, 4, 5] {
         HALTED.go_on(system, number);
     }
     assert_eq!((HALTED.begun(), ENDED.load(Relaxed)), (6, 6));
-    assert_eq!(system.registration(cloner.event()).look_up()?.pending, 0);
+    assert_eq!(cloner.registration().look_up()?.pending, 0);
     Ok(())
 }
 
@@ -101,7 +103,7 @@ fn occurrences_wait_for_a_child(system: System) -> Result<(), Error> {
 #[reflex::test(group = "contexts")]
 fn what_waits_is_under_control(system: System) -> Result<(), Error> {
     static HALTED: Halted = Halted::new();
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner = system.cloner("controlled", ()).on(move |(), _| HALTED.wait(system))?;
     kernel.activate(cloner.event(), 5)?;
     assert_eq!((HALTED.begun(), kernel.look_up(cloner.event())?.pending), (1, 4));
@@ -115,7 +117,7 @@ fn what_waits_is_under_control(system: System) -> Result<(), Error> {
     assert_eq!(HALTED.begun(), 2);
     HALTED.go_on(system, 1);
     HALTED.go_on(system, 2);
-    kernel.unregister(cloner.event())?;
+    cloner.registration().unregister()?;
     assert_eq!(kernel.activate(cloner.event(), 1), Err(EventError::Stale));
     Ok(())
 }
@@ -127,9 +129,8 @@ fn a_counting_cloner_makes_one_child_for_all(system: System) -> Result<(), Error
     let cloner = system.cloner("counted", ()).counted().on(|(), activation: Activation| {
         TOLD.fetch_add(activation.count << 8 | 1, Relaxed);
     })?;
-    system
-        .kernel()
-        .section(|| (0..5).try_for_each(|_| system.kernel().activate(cloner.event(), 1)))?;
+    let signal = cloner.signal();
+    system.section(|| (0..5).try_for_each(|_| signal.fire()))?;
     assert_eq!(TOLD.load(Relaxed), 5 << 8 | 1);
     Ok(())
 }
@@ -214,7 +215,7 @@ fn a_child_with_registrations_lives_on(system: System) -> Result<(), Error> {
     static CHILD: AtomicU64 = AtomicU64::new(0);
     static TICKS: AtomicU32 = AtomicU32::new(0);
     static EVENT: AtomicU64 = AtomicU64::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner = system.cloner("living", 10u32).on(move |state, _| {
         *state += 1;
         let this = system.this::<u32>().expect("its state");
@@ -257,7 +258,7 @@ fn a_child_with_registrations_lives_on(system: System) -> Result<(), Error> {
 #[reflex::test(group = "contexts")]
 fn a_registration_within_one_handler_does_not_keep_a_child(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner = system.cloner("brief", ()).on(move |(), _| {
         let this = system.this::<()>().expect("its state").handle();
         let event = kernel.register(this, Default::default(), |(), _| {}).expect("room");
@@ -310,7 +311,7 @@ fn descent_is_visible(system: System) -> Result<(), Error> {
             system.contexts().find(|seen| seen.id == this.id()).and_then(|seen| seen.parent);
         SEEN.store(parent.map_or(0, ContextId::into_word), Relaxed);
         // One registration is what starts it; so two are left.
-        let kernel = system.kernel();
+        let kernel = raw::kernel(system);
         for _ in 0..2 {
             kernel.register(this.handle(), Default::default(), |(), _| {}).expect("within limits");
         }
@@ -338,7 +339,7 @@ fn registrations_are_inherited_or_not(system: System) -> Result<(), Error> {
     static CHILDS: AtomicU32 = AtomicU32::new(0);
     // More than the parent's ticks, however long they go on.
     const FAR: u32 = 1 << 31;
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let parent = system.context("testator", Heir { ticks: 0 }).build()?;
     let timer = system.every(Duration::from_millis(1)).on(parent, |heir: &mut Heir, tick| {
         heir.ticks += tick.count;
@@ -375,7 +376,7 @@ fn cloned_children_inherit(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     static EVENTS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
     static BEGUN: AtomicUsize = AtomicUsize::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let parent = system.context("ancestor", 5u32).build()?;
     let event = kernel.register(parent.handle(), Default::default(), |_: &mut u32, _| {})?;
     system.make_inheritable(event, move |child| {
@@ -419,7 +420,7 @@ fn a_child_that_fails_ends_alone(system: System) -> Result<(), Error> {
         *state = what;
         let this = system.this::<u32>().expect("its state");
         NAMES[what as usize].store(this.id().into_word(), Relaxed);
-        let kernel = system.kernel();
+        let kernel = raw::kernel(system);
         kernel.register(this.handle(), Default::default(), |_: &mut u32, _| {}).expect("room");
         match what {
             0 => HALTED.wait(system),
@@ -469,7 +470,7 @@ fn a_storm_of_children_balances(system: System) -> Result<(), Error> {
         fired += 1;
     }
     let after = system.heap();
-    system.registration(cloner.event()).unregister()?;
+    cloner.registration().unregister()?;
     assert!(fired > 0 && BORN.load(Relaxed) >= fired);
     assert_eq!(before.allocations, after.allocations);
     Ok(())
@@ -487,7 +488,7 @@ fn a_childs_life_is_short(system: System) -> Result<(), Error> {
     let (mut to_handler, mut whole) = (u64::MAX, u64::MAX);
     for _ in 0..100 {
         let before = reflex::bench::timestamp();
-        system.kernel().activate(event, 1)?;
+        raw::kernel(system).activate(event, 1)?;
         let after = reflex::bench::timestamp();
         to_handler = to_handler.min(BEGUN.load(Relaxed) - before);
         whole = whole.min(after - before);

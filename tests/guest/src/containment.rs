@@ -10,9 +10,11 @@ use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::kind::Source;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Cloner, Context, Error, EventError, Kernel, OnFailure, PoolBox, Priority, Reason, Registration,
-    Setup, SignalMode, Stopped, System, Tick, Trouble, Verdict,
+    Cloner, Context, Error, EventError, OnFailure, PoolBox, Priority, Reason, Registration, Setup,
+    SignalMode, Stopped, System, Tick, Trouble, Verdict,
 };
 
 pub(crate) const SOON: Duration = Duration::from_millis(1);
@@ -33,7 +35,7 @@ pub(crate) fn fail<S: 'static>(
     wrong: impl Fn() + Send + 'static,
 ) -> Result<Stopped, Error> {
     let registration = Registration { priority: context.priority(), ..Registration::default() };
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let event = kernel.register(context.handle(), registration, move |_: &mut S, _| wrong())?;
     kernel.activate(event, 1)?;
     assert_eq!(kernel.activate(event, 1), Err(EventError::Stale));
@@ -170,8 +172,7 @@ fn two_hundred_failures_leak_nothing(system: System) -> Result<(), Error> {
         .budget(BUDGET);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
     let context = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
-    let kernel = system.kernel();
-    let pool = kernel.pool(context.handle())?;
+    let pool = system.pool(context)?;
     let mut before = None;
     for life in 1..=200 {
         // An overrun takes longer than the others; now and then will do.
@@ -182,7 +183,7 @@ fn two_hundred_failures_leak_nothing(system: System) -> Result<(), Error> {
         let now = (
             // What the heap has grown by, to make up for what was lost, is not gone.
             system.available_memory() + heap.size,
-            kernel.registered(),
+            system.registered(),
             heap.used as u64 - heap.lost,
             pool.stats().allocated,
             pool.stats().blocks,
@@ -294,14 +295,14 @@ fn a_supervisor_decides(system: System) -> Result<(), Error> {
         .backoff(SOON, SOON)
         .build()?;
     let supervisor = system.context("supervising", ()).build()?;
-    system.on_trouble(supervisor, Priority::DEFAULT, |(), trouble, count| {
+    system.on_trouble(supervisor, |(), trouble, count| {
         match trouble {
             Trouble::HandlerStopped => TROUBLE.fetch_add(count, Relaxed),
             Trouble::MemoryQuarantined => QUARANTINED.fetch_add(count, Relaxed),
             other => panic!("{other:?}"),
         };
     })?;
-    system.supervise(worker.id(), supervisor, Priority::DEFAULT, move |(), stopped| {
+    system.supervise(worker.id(), supervisor, move |(), stopped| {
         assert_eq!((stopped.context, stopped.name), (worker.id(), "worker"));
         assert_eq!(stopped.reason, Reason::Panic);
         assert_eq!(stopped.failures, TOLD.fetch_add(1, Relaxed) + 1);
@@ -341,10 +342,12 @@ fn a_supervisor_that_fails_is_told_again(system: System) -> Result<(), Error> {
         .build()?;
     system
         .context_with("supervising", move |setup: Setup<'_, ()>| {
-            system.supervise(worker.id(), setup.context(), Priority::HIGH, |(), _| {
-                assert_ne!(TOLD.fetch_add(1, Relaxed), 0, "fails the first time");
-                Verdict::Restart
-            })?;
+            system
+                .supervise(worker.id(), setup.context(), |(), _| {
+                    assert_ne!(TOLD.fetch_add(1, Relaxed), 0, "fails the first time");
+                    Verdict::Restart
+                })?
+                .set_priority(Priority::HIGH)?;
             Ok::<_, Error>(())
         })
         .backoff(SOON, SOON)
@@ -456,7 +459,7 @@ fn a_budget_counts_what_the_handler_itself_takes(system: System) -> Result<(), E
     preempted.fire()?;
     assert!(ENDED.load(Relaxed));
     let guarded = system.signal(SignalMode::Counter).on(limited, move |(), _| {
-        system.kernel().guarded(|| {
+        raw::kernel(system).guarded(|| {
             work(system, BUDGET * 3);
             GUARDED.store(true, Relaxed);
         });
@@ -482,14 +485,14 @@ fn a_filter_that_fails_ends_its_owner_alone(system: System) -> Result<(), Error>
         Fault::ReadNull,
         Fault::InvalidOpcode,
     ];
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let builder = system
         .context_with("picky", |_: Setup<'_, u32>| Ok::<_, Error>(LIVES.fetch_add(1, Relaxed)))
         .on_failure(OnFailure::Ignore)
         .backoff(SOON, SOON);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
     let owner = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
-    let pool = kernel.pool(owner.handle())?;
+    let pool = system.pool(owner)?;
     let above = system.context("above", ()).priority(Priority::HIGHEST).build()?;
     let other = system.context("other", ()).build()?;
     let asks = kernel.register(other.handle(), Registration::default(), |(), _| {
@@ -524,7 +527,7 @@ fn a_filter_that_fails_ends_its_owner_alone(system: System) -> Result<(), Error>
                     BEHIND.fetch_add(1, Relaxed);
                 })?;
                 signal.fire()?;
-                kernel.unregister(signal.event())?;
+                signal.registration().unregister()?;
             }
         }
         until(|| system.stopped(owner.id()).is_ok_and(|stopped| stopped.failures == life));

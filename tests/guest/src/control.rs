@@ -3,9 +3,13 @@
 
 use crate::trace::Trace;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::time::Duration;
+use reflex::kind::Source;
+use reflex::net::{Datagram, UdpService, UdpSocket};
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Activation, Context, DisabledPolicy, Error, EventError, EventId, Kernel,
-    Priority, Registration, SignalMode, System,
+    Accumulation, Activation, Context, DeadlineRefused, DisabledPolicy, Error, EventError, EventId,
+    KeyedTimers, Priority, Registered, Registration, SignalMode, System, raw,
 };
 
 fn level(level: u8) -> Priority {
@@ -21,8 +25,8 @@ const EACH: Registration =
 fn a_handler_may_unregister_itself(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     static ENDED: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
-    let registered = kernel.registered();
+    let kernel = raw::kernel(system);
+    let registered = system.registered();
     let context = system.context("own", [7u64; 8]).build()?;
     let captured = [9u64; 8];
     let event =
@@ -35,10 +39,10 @@ fn a_handler_may_unregister_itself(system: System) -> Result<(), Error> {
             assert_eq!((captured, *state), ([9; 8], [7; 8]));
             ENDED.fetch_add(1, Relaxed);
         })?;
-    kernel.section(|| kernel.activate(event, 5))?;
+    system.section(|| kernel.activate(event, 5))?;
     assert_eq!((RUNS.load(Relaxed), ENDED.load(Relaxed)), (1, 1));
     assert_eq!(kernel.activate(event, 1), Err(EventError::Stale));
-    assert_eq!(kernel.registered(), registered);
+    assert_eq!(system.registered(), registered);
     Ok(())
 }
 
@@ -47,7 +51,7 @@ fn a_handler_may_unregister_itself(system: System) -> Result<(), Error> {
 fn stale_names_are_refused(system: System) -> Result<(), Error> {
     static OLD: AtomicU32 = AtomicU32::new(0);
     static NEW: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("stale", ()).build()?.handle();
     let mut before: Option<EventId> = None;
     for _ in 0..1_000 {
@@ -77,7 +81,7 @@ fn stale_names_are_refused(system: System) -> Result<(), Error> {
 #[reflex::test]
 fn a_priority_changes_while_activations_are_pending(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let mut events = [None; 3];
     for (place, event) in events.iter_mut().enumerate() {
         // In contexts of their own, so that it is contexts that have to change their order.
@@ -109,7 +113,7 @@ fn a_priority_changes_while_activations_are_pending(system: System) -> Result<()
 #[reflex::test]
 fn a_raised_priority_preempts(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let low = system.context("low", ()).build()?;
     let event =
         kernel.register(low.handle(), Registration { priority: level(5), ..EACH }, |(), _| {
@@ -162,40 +166,108 @@ fn a_state_has_its_own_handle(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-/// Timers and signals are controlled by the same calls, which say the same.
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
+fn ran(count: u32) {
+    RUNS.fetch_add(count, Relaxed);
+}
+
+/// Puts a registration through all of its controls; `occur` brings two occurrences about, and each that is told is
+/// counted by [`ran`].
+fn is_controlled<T: Send>(registered: &Registered<T>, occur: &dyn Fn()) -> Result<(), Error> {
+    let runs = RUNS.load(Relaxed);
+    registered.disable(DisabledPolicy::Keep)?;
+    occur();
+    assert_eq!((registered.look_up()?.pending, RUNS.load(Relaxed)), (2, runs));
+    assert_eq!(registered.look_up()?.disabled, Some(DisabledPolicy::Keep));
+    assert_eq!(registered.clean()?, 2);
+    registered.enable()?;
+    registered.set_filter(|_| false)?;
+    occur();
+    assert_eq!(RUNS.load(Relaxed), runs);
+    registered.lift_filter()?;
+    registered.set_priority(Priority::HIGHEST)?;
+    assert_eq!(registered.look_up()?.registration.priority, Priority::HIGHEST);
+    registered.set_deadline(Some(Duration::from_secs(1)))?;
+    occur();
+    assert_eq!(RUNS.load(Relaxed), runs + 2);
+    registered.set_deadline(None)?;
+    registered.disable(DisabledPolicy::Count)?;
+    occur();
+    assert_eq!((registered.enable()?, RUNS.load(Relaxed)), (2, runs + 2));
+    registered.disable(DisabledPolicy::Keep)?;
+    occur();
+    assert_eq!((registered.clone().cancel()?, registered.shed()), (2, 0));
+    assert_eq!(registered.unregister().err(), Some(Error::Event(EventError::Stale)));
+    assert_eq!(registered.look_up().err(), Some(Error::Event(EventError::Stale)));
+    Ok(())
+}
+
+/// Timers, signals, kinds with data and kinds without are controlled by the same calls, which say the same.
 #[reflex::test]
-fn one_set_of_controls_serves_timers_and_signals(system: System) -> Result<(), Error> {
-    static RUNS: AtomicU32 = AtomicU32::new(0);
+fn one_set_of_controls_serves_all_registrations(system: System) -> Result<(), Error> {
+    let source: Source<[u8; 3]> = system.exclusive(|| {})?;
     let before = system.registered();
     let context = system.context("controlled", ()).priority(Priority::HIGH).build()?;
-    let add = |count| RUNS.store(RUNS.load(Relaxed) + count, Relaxed);
-    let timer = system.timer().on(context, move |(), tick| add(tick.count))?;
-    let signal = system.signal(SignalMode::Counter);
-    let signal = signal.on(context, move |(), fired| add(fired.count))?;
-    let both = [timer.registration(), system.registration(signal.event())];
-    for registered in both {
-        let runs = RUNS.load(Relaxed);
-        let occur = || system.kernel().activate(registered.event(), 2);
-        registered.disable(DisabledPolicy::Keep)?;
-        occur()?;
-        assert_eq!((registered.look_up()?.pending, RUNS.load(Relaxed)), (2, runs));
-        assert_eq!(registered.clean()?, 2);
-        registered.enable()?;
-        registered.set_filter(|count| count > 2)?;
-        occur()?;
-        assert_eq!(RUNS.load(Relaxed), runs);
-        registered.lift_filter()?;
-        registered.set_priority(Priority::HIGHEST)?;
-        assert_eq!(registered.look_up()?.registration.priority, Priority::HIGHEST);
-        occur()?;
-        assert_eq!(RUNS.load(Relaxed), runs + 2);
-        registered.disable(DisabledPolicy::Count)?;
-        occur()?;
-        assert_eq!((registered.enable()?, RUNS.load(Relaxed)), (2, runs + 2));
-        assert_eq!(registered.cancel()?, 0);
-        assert_eq!(registered.unregister().err(), Some(Error::Event(EventError::Stale)));
-        assert_eq!(registered.look_up().err(), Some(Error::Event(EventError::Stale)));
+    let timer = system.timer().on(context, |(), tick| ran(tick.count))?;
+    let signal = system.signal(SignalMode::Counter).on(context, |(), fired| ran(fired.count))?;
+    for registered in [timer.registration(), signal.registration()] {
+        let event = registered.event();
+        is_controlled(&registered, &|| {
+            raw::kernel(system).activate(event, 2).expect("it is there")
+        })?;
     }
+    let twice = || [[1; 3], [2; 3]].into_iter().for_each(|data| _ = source.deliver(data));
+    let each = system.subscribe(source.clone()).each::<4>();
+    is_controlled(&each.on(context, |(), event| ran(event.count))?, &twice)?;
+    let counted = system.subscribe(source.clone()).counted();
+    is_controlled(&counted.on(context, |(), event| ran(event.count))?, &twice)?;
     assert_eq!(system.registered(), before);
     Ok(())
+}
+
+/// Whatever else has a registration gives the same handle of it.
+#[reflex::test]
+fn sockets_channels_keyed_timers_and_cloners_have_registrations(
+    system: System,
+) -> Result<(), Error> {
+    static TOLD: AtomicU32 = AtomicU32::new(0);
+    let context = system.context("controlled", ()).priority(Priority::HIGH).build()?;
+    let channel = system.channel::<u32>(4).on(context, |(), number| {
+        TOLD.fetch_add(number, Relaxed);
+    })?;
+    let receiver = channel.receiver().ok_or("it is attached")?;
+    receiver.disable(DisabledPolicy::Discard)?;
+    channel.send(1).map_err(|_| "there is room")?;
+    assert_eq!((receiver.clean()?, TOLD.load(Relaxed)), (0, 0));
+    receiver.enable()?;
+    // Messages wait, whatever was to become of occurrences.
+    assert_eq!(TOLD.load(Relaxed), 1);
+    let deadlines: KeyedTimers<u32> = system.timers(4).on(context, |(), _, number| {
+        TOLD.fetch_add(number, Relaxed);
+    })?;
+    deadlines.set(7, system.now() + Duration::from_secs(3600), 10)?;
+    assert_eq!(deadlines.registration().look_up()?.context, context.id());
+    deadlines.registration().unregister()?;
+    let late = deadlines.set(8, system.now(), 100);
+    assert_eq!(late, Err(DeadlineRefused::Ended));
+    let cloner = system.cloner("child", ()).on(|(), _| {
+        TOLD.fetch_add(1_000, Relaxed);
+    })?;
+    cloner.registration().disable(DisabledPolicy::Discard)?;
+    cloner.signal().fire()?;
+    assert_eq!((cloner.registration().enable()?, TOLD.load(Relaxed)), (0, 1));
+    let socket = system.udp(4_001).serve(system.context("socket", Ignores).build()?)?;
+    let registered = socket.registration().ok_or("it is served")?;
+    registered.set_priority(Priority::LOW)?;
+    assert_eq!(registered.look_up()?.registration.priority, Priority::LOW);
+    let only = system.udp(0).send_only(context)?;
+    assert_ne!(only.registration(), None);
+    Ok(())
+}
+
+struct Ignores;
+
+impl UdpService for Ignores {
+    fn datagram(&mut self, _: &UdpSocket, _: Datagram<'_>) {}
 }

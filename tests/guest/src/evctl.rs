@@ -3,9 +3,11 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Activation, DisabledPolicy, Error, EventError, EventId, Kernel, Priority,
-    Registration, Runtime, System,
+    Accumulation, Activation, DisabledPolicy, Error, EventError, EventId, Priority, Registration,
+    Runtime, System,
 };
 
 /// Runs of a handler, and the occurrences it was told of.
@@ -34,7 +36,7 @@ fn event(
     accumulation: Accumulation,
     told: &'static Told,
 ) -> Result<(Runtime, EventId), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("controlled", ()).build()?.handle();
     let registration = Registration { priority: Priority::DEFAULT, accumulation };
     let event = kernel.register(context, registration, |(), activation| told.note(activation))?;
@@ -62,7 +64,7 @@ fn a_disabled_event_keeps_counts_or_forgets(system: System) -> Result<(), Error>
         assert_eq!(TOLD.take(), (1, 1), "enabled");
     }
     // What is pending when it is disabled is treated alike.
-    kernel.section(|| {
+    system.section(|| {
         kernel.activate(event, 4).expect("registered");
         kernel.disable(event, DisabledPolicy::Count).expect("registered");
     });
@@ -75,13 +77,13 @@ fn a_disabled_event_keeps_counts_or_forgets(system: System) -> Result<(), Error>
 fn what_is_pending_can_be_cleaned_and_cancelled(system: System) -> Result<(), Error> {
     static TOLD: Told = Told::new();
     let (kernel, event) = event(system, Accumulation::Count, &TOLD)?;
-    let cleaned = kernel.section(|| {
+    let cleaned = system.section(|| {
         kernel.activate(event, 5).expect("registered");
         assert_eq!(kernel.look_up(event).map(|info| info.pending), Ok(5));
         kernel.clean(event)
     })?;
     assert_eq!((cleaned, TOLD.take()), (5, (0, 0)));
-    let cancelled = kernel.section(|| {
+    let cancelled = system.section(|| {
         kernel.activate(event, 2).expect("registered");
         kernel.cancel(event)
     })?;

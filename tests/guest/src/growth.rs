@@ -2,7 +2,9 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::{Activation, Error, Kernel, Priority, Registration, System};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Activation, Error, Priority, Registration, System};
 
 /// Registrations, and as many armed timers.
 const CROWD: u64 = 20_000;
@@ -11,7 +13,7 @@ const CROWD: u64 = 20_000;
 #[reflex::test(group = "icount")]
 fn costs_do_not_grow_with_the_number_of_events(system: System) -> Result<(), Error> {
     static BEGUN: AtomicU64 = AtomicU64::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("measured", ()).priority(Priority::HIGH).build()?;
     let registration = Registration { priority: Priority::HIGH, ..Registration::default() };
     let event = kernel.register(context.handle(), registration, |(), _: Activation| {
@@ -25,7 +27,7 @@ fn costs_do_not_grow_with_the_number_of_events(system: System) -> Result<(), Err
             kernel.activate(event, 1)?;
             to_handler = to_handler.min(BEGUN.load(Relaxed) - before);
             let before = reflex::bench::timestamp();
-            kernel.arm(timer, kernel.now() + Duration::from_secs(3_600), None)?;
+            kernel.arm(timer, system.now() + Duration::from_secs(3_600), None)?;
             kernel.disarm(timer)?;
             arming = arming.min(reflex::bench::timestamp() - before);
         }
@@ -37,7 +39,7 @@ fn costs_do_not_grow_with_the_number_of_events(system: System) -> Result<(), Err
     for number in 0..CROWD {
         let one =
             kernel.register(crowd.handle(), Registration::default(), |(), _: Activation| {})?;
-        let due = kernel.now() + Duration::from_secs(1_000) + Duration::from_millis(number);
+        let due = system.now() + Duration::from_secs(1_000) + Duration::from_millis(number);
         kernel.arm(kernel.timer(one)?, due, None)?;
     }
     let many = measure()?;

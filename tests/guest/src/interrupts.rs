@@ -4,9 +4,11 @@ use alloc::boxed::Box;
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use reflex::bench::raise;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Acknowledge, Error, Fired, Job, Kernel, Priority, Registration, Signal,
-    SignalMode, System, Vector,
+    Accumulation, Acknowledge, Error, Fired, Job, Priority, Registration, Signal, SignalMode,
+    System, Vector,
 };
 
 /// Fires a signal from interrupt context, several times an interrupt.
@@ -79,7 +81,7 @@ fn a_counter_fired_in_interrupt_context_loses_no_firing(system: System) -> Resul
 fn an_interrupt_as_an_event_keeps_to_the_order_of_priorities(system: System) -> Result<(), Error> {
     use crate::trace::Trace;
     static TRACE: Trace = Trace::new();
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let middle = system.context("middle", ()).build()?;
     let registration =
         Registration { priority: Priority::DEFAULT, accumulation: Accumulation::Each };
@@ -109,7 +111,7 @@ fn an_interrupt_as_an_event_keeps_to_the_order_of_priorities(system: System) -> 
         signal.fire()?;
         TRACE.note(' ');
     }
-    kernel.section(|| {
+    system.section(|| {
         TRACE.note('[');
         raise_one();
         TRACE.note(']');

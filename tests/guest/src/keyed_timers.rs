@@ -1,6 +1,8 @@
 //! Keyed timers: many deadlines of one registration (PE-5, PE-25).
 
 use crate::containment::{SOON, until};
+use alloc::vec;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::supervise::Setup;
@@ -13,21 +15,19 @@ fn sixteen_thousand_deadlines_of_one_registration(system: System) -> Result<(), 
     const DEADLINES: u64 = 16_000;
     static TOLD: AtomicU32 = AtomicU32::new(0);
     static WRONG: AtomicU32 = AtomicU32::new(0);
-    let context = system.context("owner", [0_u8; DEADLINES as usize / 2]).build()?;
-    let (before, registered) = (system.heap(), system.kernel().registered());
-    let timers: KeyedTimers<u64> = system.timers(DEADLINES as usize).on(
-        context,
-        move |told: &mut [u8; 8_000], key, due| {
+    let context = system.context("owner", vec![0_u8; DEADLINES as usize / 2]).build()?;
+    let (before, registered) = (system.heap(), system.registered());
+    let timers: KeyedTimers<u64> =
+        system.timers(DEADLINES as usize).on(context, move |told: &mut Vec<u8>, key, due| {
             let early = system.now() < Instant::from_nanos(due);
             // Odd keys were cancelled.
             let again = core::mem::replace(&mut told[key as usize / 2], 1) == 1;
             WRONG.fetch_add(u32::from(early || again || key % 2 == 1), Relaxed);
             TOLD.fetch_add(1, Relaxed);
-        },
-    )?;
+        })?;
     let taken = system.heap().used - before.used;
     assert!(taken <= 64 * DEADLINES as usize, "{taken} bytes");
-    assert_eq!(system.kernel().registered() - registered, 1);
+    assert_eq!(system.registered() - registered, 1);
     let calls = system.heap().allocations;
     let now = system.now();
     for key in 0..DEADLINES {

@@ -6,19 +6,18 @@ use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::supervise::{OnFailure, PoolBox, Setup};
-use reflex::{
-    Accumulation, Error, EventError, Kernel, Lent, Registration, Scheme, SignalMode, System,
-};
+use reflex::{Accumulation, Error, EventError, Lent, Registration, Scheme, SignalMode, System};
 
 /// The state, the handlers and what they capture lie in their context's pool, and nowhere else.
 #[reflex::test]
 fn everything_of_a_context_lies_in_its_pool(system: System) -> Result<(), Error> {
     static SEEN: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
     let one = system.context("one", [1u8; 100]).build()?;
     let other = system.context("other", [2u8; 100]).build()?;
-    let (own, foreign) = (kernel.pool(one.handle())?, kernel.pool(other.handle())?);
+    let (own, foreign) = (system.pool(one)?, system.pool(other)?);
     let captured = [3u8; 100];
     let signal = system.signal(SignalMode::Counter).on(one, move |state: &mut [u8; 100], _| {
         let boxed = own.alloc([4u8; 100]).expect("room");
@@ -38,13 +37,12 @@ fn everything_of_a_context_lies_in_its_pool(system: System) -> Result<(), Error>
 #[reflex::test]
 fn activations_and_boxes_make_no_heap_call(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
     struct Owner {
         boxes: [Option<Lent<[u8; 64]>>; 4],
     }
     let owner = Owner { boxes: [const { None }; 4] };
     let context = system.context("owner", owner).build()?;
-    let pool = kernel.pool(context.handle())?;
+    let pool = system.pool(context)?;
     let signal =
         system.signal(SignalMode::Semaphore).on(context, move |owner: &mut Owner, _| {
             let run = RUNS.fetch_add(1, Relaxed) as usize;
@@ -74,7 +72,7 @@ fn activations_and_boxes_make_no_heap_call(system: System) -> Result<(), Error> 
 #[reflex::test]
 fn exhausted_memory_is_a_precise_error(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let small = system.context("small", ()).memory(4 << 10).build()?;
     let registration = Registration { accumulation: Accumulation::Each, ..Registration::default() };
     let captured = [0u8; 100];
@@ -182,12 +180,12 @@ unsafe impl Scheme for FirstFit {
 #[reflex::test]
 fn everything_lies_where_an_own_scheme_says(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let scheme = FirstFit::new(256);
     let (from, bytes) = (scheme.region().cast::<u8>().addr().get(), scheme.region().len());
     let within = move |at: *const u8| (from..from + bytes).contains(&at.addr());
     let context = system.context("own", [7u8; 100]).scheme(scheme).build()?;
-    let pool = kernel.pool(context.handle())?;
+    let pool = system.pool(context)?;
     assert_eq!((pool.region(), pool.stats().capacity), (from..from + bytes, bytes));
     let captured = [9u8; 50];
     let register = || {
@@ -250,8 +248,8 @@ fn an_own_scheme_survives_failures(system: System) -> Result<(), Error> {
         .backoff(SOON, SOON);
     // SAFETY: nothing that runs there leaves a pointer to its stack or its memory anywhere.
     let context = builder.after_failure(unsafe { reflex::Reuse::at_once() }).build()?;
-    let kernel = system.kernel();
-    let pool = kernel.pool(context.handle())?;
+    let kernel = raw::kernel(system);
+    let pool = system.pool(context)?;
     let mut blocks = None;
     for life in 1..=20 {
         while LIVES.load(Relaxed) < life {

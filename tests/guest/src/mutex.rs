@@ -107,10 +107,12 @@ fn a_holder_that_fails_poisons_it(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     static LIVES: AtomicU32 = AtomicU32::new(0);
     let home = system.context("home", ()).build()?;
-    system.on_trouble(home, Priority::HIGH, |(), trouble, count| {
-        assert_eq!(trouble, Trouble::MemoryQuarantined);
-        TOLD.fetch_add(count, Relaxed);
-    })?;
+    system
+        .on_trouble(home, |(), trouble, count| {
+            assert_eq!(trouble, Trouble::MemoryQuarantined);
+            TOLD.fetch_add(count, Relaxed);
+        })?
+        .set_priority(Priority::HIGH)?;
     let mutex = system.mutex(home, Priority::DEFAULT, [1_u64; 8])?;
     assert_eq!(mutex.renew([0; 8]).map_err(|(error, _)| error), Err(LockError::NotPoisoned));
     let culprit = system

@@ -52,7 +52,23 @@ fn a_spinning_handler_is_ended_by_one_that_a_frame_calls(system: System) -> Resu
     Ok(())
 }
 
-/// The same, with connections that are refused one after the other, each opened by the handler
+/// As a timer's: and one that is said holds.
+#[reflex::test]
+fn a_connection_has_its_contexts_priority_unless_said(system: System) -> Result<(), Error> {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    configured(system)?;
+    let caller = system.context("caller", Caller(&DONE)).priority(Priority::HIGH).build()?;
+    let usual = system.connector().serve(caller)?;
+    let said = system.connector().priority(Priority::LOW).serve(caller)?;
+    for (connector, expected) in [(usual, Priority::HIGH), (said, Priority::LOW)] {
+        // The refusal does not come in between.
+        let priority = system.section(|| connector.connect(NOBODY).map(|it| it.priority()));
+        assert_eq!(priority, Ok(Ok(expected)));
+    }
+    Ok(())
+}
+
+/// As the first, with connections that are refused one after the other, each opened by the handler
 /// that was told of the last one's end.
 #[reflex::test]
 fn a_handler_goes_on_where_the_last_frame_left_off(system: System) -> Result<(), Error> {

@@ -4,9 +4,10 @@
 use crate::trace::Trace;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Context, Error, EventError, Executor, Executors, Kernel, Limits, Priority, SignalMode, System,
-    Trouble,
+    Context, Error, EventError, Executor, Executors, Limits, Priority, SignalMode, System, Trouble,
 };
 
 const NOT_ALLOWED: Error = Error::Event(EventError::NotAllowed);
@@ -24,7 +25,7 @@ where
 {
     static DONE: AtomicBool = AtomicBool::new(false);
     DONE.store(false, Relaxed);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let event =
         kernel.register(context.handle(), Default::default(), move |state: &mut S, _| {
             work(state);
@@ -43,7 +44,7 @@ fn kinds_that_are_not_allowed_are_refused(system: System) -> Result<(), Error> {
     assert!(system.signal(SignalMode::Counter).on(context, |(), _| {}).is_ok());
     let timer = system.every(Duration::from_secs(1)).on(context, |(), _| {});
     assert_eq!(timer.err(), Some(NOT_ALLOWED));
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let event = kernel.register(context.handle(), Default::default(), |(), _| {})?;
     assert_eq!(kernel.timer(event).err(), Some(EventError::NotAllowed));
     assert_eq!(kernel.permit(context.id(), "own kind"), Ok(()));
@@ -83,10 +84,10 @@ fn executors_that_are_not_allowed_are_refused(system: System) -> Result<(), Erro
     // A child of its runs, and may not have itself called, either.
     let child = system.cloner("child", ()).child_of(direct).on(move |(), _| {
         let this = system.this::<()>().expect("its state").handle();
-        let refused = system.kernel().register(this, Default::default(), |(), _| {});
+        let refused = raw::kernel(system).register(this, Default::default(), |(), _| {});
         assert_eq!(refused, Err(EventError::NotAllowed));
     })?;
-    system.kernel().activate(child.event(), 1)?;
+    raw::kernel(system).activate(child.event(), 1)?;
     Ok(())
 }
 
@@ -95,21 +96,23 @@ fn executors_that_are_not_allowed_are_refused(system: System) -> Result<(), Erro
 #[reflex::test(group = "contexts")]
 fn the_limit_on_registrations_holds_and_is_told(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let limits = Limits { registrations: 3, ..Limits::NONE };
     let context = system.context("limited", ()).limits(limits).build()?;
-    system.on_trouble(context, Priority::HIGH, |(), trouble, count| {
-        assert_eq!(trouble, Trouble::LimitReached);
-        TOLD.fetch_add(count, Relaxed);
-    })?;
+    system
+        .on_trouble(context, |(), trouble, count| {
+            assert_eq!(trouble, Trouble::LimitReached);
+            TOLD.fetch_add(count, Relaxed);
+        })?
+        .set_priority(Priority::HIGH)?;
     let register = || kernel.register(context.handle(), Default::default(), |(), _| {});
     let (first, _) = (register()?, register()?);
-    let free = kernel.pool(context.handle())?.available();
+    let free = system.pool(context)?.available();
     for refusals in 1..=3 {
         assert_eq!(register(), Err(EventError::LimitReached));
         assert_eq!(TOLD.load(Relaxed), refusals);
     }
-    assert_eq!(kernel.pool(context.handle())?.available(), free);
+    assert_eq!(system.pool(context)?.available(), free);
     kernel.unregister(first)?;
     register()?;
     assert_eq!(TOLD.load(Relaxed), 3);
@@ -181,7 +184,7 @@ fn children_have_no_more_than_their_parent(system: System) -> Result<(), Error> 
         .budget(Duration::from_millis(50))
         .children(2)
         .build()?;
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     inside(system, parent, move |()| {
         let child = system
             .context("greedy", ())
@@ -195,7 +198,7 @@ fn children_have_no_more_than_their_parent(system: System) -> Result<(), Error> 
         let (own, parents) = (own.expect("it exists"), parents.expect("it exists"));
         assert_eq!(own.within(parents), own);
         assert_eq!((own.budget, own.children), (Some(Duration::from_millis(50)), 2));
-        assert!(kernel.pool(child.handle()).expect("its own").stats().capacity <= 16 << 10);
+        assert!(system.pool(child).expect("its own").stats().capacity <= 16 << 10);
         let signal = || system.signal(SignalMode::Counter).on(child, |(), _| {});
         assert!(signal().is_ok() && signal().is_ok());
         assert_eq!(signal().err(), Some(LIMIT_REACHED));
@@ -249,9 +252,8 @@ fn the_command_line_has_the_last_word(system: System) -> Result<(), Error> {
     let most = if said("context.configured.registrations") { 4 } else { 7 };
     let level = if said("context.configured.priority") { 44 } else { 20 };
     let memory = if said("context.configured.memory") { 16 << 10 } else { 64 << 10 };
-    let kernel = system.kernel();
     assert_eq!(context.priority().level(), level);
-    let capacity = kernel.pool(context.handle())?.stats().capacity;
+    let capacity = system.pool(context)?.stats().capacity;
     assert!(capacity <= memory && capacity > memory * 3 / 4, "{capacity}");
     let timer = system.after(Duration::from_secs(9)).on(context, |(), _| {});
     let timers = if said("context.configured.kinds") { 0 } else { 1 };

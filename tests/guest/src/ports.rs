@@ -4,7 +4,7 @@
 use crate::kinds::wait;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use reflex::kind::{Shortage, Source};
-use reflex::{DisabledPolicy, Error, Kernel, Priority, Subscribed, System, Trouble};
+use reflex::{DisabledPolicy, Error, Priority, Registered, System, Trouble};
 
 /// A handler gets each of what fits; the source is held up for the rest, its owner is told so,
 /// and it goes on as soon as the handler has taken one. Nothing is lost, nothing comes twice.
@@ -17,17 +17,18 @@ fn a_full_registration_holds_its_source_up_and_loses_nothing(system: System) -> 
         RESUMED.fetch_add(1, Relaxed);
     })?;
     let context = system.context("slow", ()).build()?;
-    system.on_trouble(context, Priority::HIGH, |(), trouble, count| {
-        assert_eq!(trouble, Trouble::SourceThrottled);
-        TROUBLES.fetch_add(count, Relaxed);
-    })?;
+    system
+        .on_trouble(context, |(), trouble, count| {
+            assert_eq!(trouble, Trouble::SourceThrottled);
+            TROUBLES.fetch_add(count, Relaxed);
+        })?
+        .set_priority(Priority::HIGH)?;
     let registering = system.subscribe(source.clone()).each::<1>();
     registering.priority(Priority::LOW).on(context, |(), event| {
         assert_eq!((event.data, event.count), (NEXT.fetch_add(1, Relaxed), 1));
     })?;
-    let kernel = system.kernel();
     for round in 0..10 {
-        let refused = kernel.section(|| {
+        let refused = system.section(|| {
             assert_eq!(source.deliver(2 * round), Ok(()));
             [(); 3].map(|()| source.deliver(2 * round + 1))
         });
@@ -44,22 +45,20 @@ fn a_full_registration_holds_its_source_up_and_loses_nothing(system: System) -> 
 #[reflex::test(group = "kinds")]
 fn the_owner_may_choose_to_shed_when_told_of_trouble(system: System) -> Result<(), Error> {
     struct Owner {
-        own: Option<Subscribed<u32>>,
+        own: Option<Registered<u32>>,
     }
     static SUM: AtomicU32 = AtomicU32::new(0);
     static LIMITS: AtomicU32 = AtomicU32::new(0);
     let source: Source<u32> = system.exclusive(|| {})?;
     let context = system.context("owner", Owner { own: None }).build()?;
-    system.on_trouble(
-        context,
-        Priority::HIGHEST,
-        |owner: &mut Owner, trouble, count| match trouble {
+    system
+        .on_trouble(context, |owner: &mut Owner, trouble, count| match trouble {
             Trouble::SourceThrottled => {
                 owner.own.as_ref().expect("registered").set_shortage(Shortage::Shed);
             }
             _ => drop(LIMITS.fetch_add(count, Relaxed)),
-        },
-    )?;
+        })?
+        .set_priority(Priority::HIGHEST)?;
     let subscribed = system.subscribe(source.clone()).each::<1>().priority(Priority::LOW).on(
         context,
         |_: &mut Owner, event| {
@@ -70,13 +69,12 @@ fn the_owner_may_choose_to_shed_when_told_of_trouble(system: System) -> Result<(
     let start = system.signal(reflex::SignalMode::Counter);
     let start = start.on(context, move |owner: &mut Owner, _| owner.own = Some(given.clone()))?;
     start.fire()?;
-    let kernel = system.kernel();
-    kernel.section(|| {
+    system.section(|| {
         assert_eq!(source.deliver(1), Ok(()));
         assert_eq!(source.deliver(10), Err(10));
     });
     wait(|| SUM.load(Relaxed) == 1);
-    kernel.section(|| {
+    system.section(|| {
         for data in [100, 1_000, 10_000] {
             assert_eq!(source.deliver(data), Ok(()));
         }
@@ -134,13 +132,12 @@ fn disabled_registrations_keep_count_or_forget(system: System) -> Result<(), Err
         (SUM.swap(0, Relaxed), RUNS.swap(0, Relaxed))
     };
     let both = [&each, &counted];
-    let kernel = system.kernel();
     for (meanwhile, expected, missed) in [
         (DisabledPolicy::Keep, (12, 3), 0),
         (DisabledPolicy::Count, (0, 0), 3),
         (DisabledPolicy::Discard, (0, 0), 0),
     ] {
-        kernel.section(|| {
+        system.section(|| {
             source.deliver(3).expect("it takes everything");
         });
         assert_eq!(told(), (3, 1));
@@ -157,7 +154,7 @@ fn disabled_registrations_keep_count_or_forget(system: System) -> Result<(), Err
     }
     // What waits at that time is treated alike.
     each.set_priority(Priority::LOW)?;
-    let pending = kernel.section(|| {
+    let pending = system.section(|| {
         source.deliver(3).expect("it takes everything");
         // The two are told by the relay, which cannot run here.
         each.look_up().map(|info| info.pending)
@@ -167,7 +164,7 @@ fn disabled_registrations_keep_count_or_forget(system: System) -> Result<(), Err
     let alone = system.subscribe(direct.clone()).each::<4>().on(context, |(), event| {
         SUM.fetch_add(event.data, Relaxed);
     })?;
-    kernel.section(|| {
+    system.section(|| {
         direct.deliver(1).expect("it takes everything");
         direct.deliver(2).expect("it takes everything");
         assert_eq!(alone.look_up().map(|info| info.pending), Ok(2));
@@ -188,15 +185,14 @@ fn disabled_registrations_keep_count_or_forget(system: System) -> Result<(), Err
 fn data_lies_in_its_owners_memory_and_never_in_the_heap(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     let source: Source<[u32; 32]> = system.source()?;
-    let kernel = system.kernel();
     let mut pools = [None; 3];
     for pool in &mut pools {
         let context = system.context("told", ()).build()?;
-        let before = kernel.pool(context.handle())?.stats().allocated;
+        let before = system.pool(context)?.stats().allocated;
         system.subscribe(source.clone()).each::<8>().on(context, |(), event| {
             TOLD.fetch_add(event.data[31], Relaxed);
         })?;
-        let own = kernel.pool(context.handle())?;
+        let own = system.pool(context)?;
         assert!(own.stats().allocated - before >= 8 * size_of::<[u32; 32]>());
         *pool = Some(own);
     }

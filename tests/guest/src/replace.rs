@@ -7,9 +7,11 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::net::{Connection, ConnectionError, Connector, TcpService};
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Activation, Context, Error, EventError, EventId, Kernel, Pending, Priority, Registration,
-    ReplaceError, System,
+    Activation, Context, Error, EventError, EventId, Pending, Priority, Registration, ReplaceError,
+    System,
 };
 
 const EACH: Registration =
@@ -44,7 +46,7 @@ fn ask<S: 'static>(
     question: fn(&S) -> u32,
 ) -> Result<u32, Error> {
     static ANSWER: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let asked = move |state: &mut S, _| ANSWER.store(question(state), Relaxed);
     let event = kernel.register(context.handle(), EACH, asked)?;
     kernel.activate(event, 1)?;
@@ -60,13 +62,13 @@ fn failed(error: ReplaceError) -> Error {
 /// The state is handed over, what is pending is for the new handlers, and old handles are refused.
 #[reflex::test(group = "contexts")]
 fn state_and_pending_activations_are_handed_over(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("one", One { total: 100 }).build()?;
     let event = kernel.register(context.handle(), EACH, count_one)?;
     let other = kernel.register(context.handle(), EACH, count_one)?;
     kernel.activate(event, 2)?;
     // Pending, with the replacement before, between and behind them.
-    let pending: Pending<Two> = kernel.section(|| -> Result<_, Error> {
+    let pending: Pending<Two> = system.section(|| -> Result<_, Error> {
         kernel.activate(event, 3)?;
         let replacement = system.replace::<Two>(context);
         let replacement = replacement.bind(event, count_two).bind(other, count_two);
@@ -93,7 +95,7 @@ fn state_and_pending_activations_are_handed_over(system: System) -> Result<(), E
 /// ended, if that is wanted.
 #[reflex::test(group = "contexts")]
 fn a_registration_that_was_forgotten_is_named(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("forgetful", One { total: 0 }).build()?;
     let event = kernel.register(context.handle(), EACH, count_one)?;
     let forgotten = kernel.register(context.handle(), EACH, count_one)?;
@@ -114,10 +116,10 @@ fn a_registration_that_was_forgotten_is_named(system: System) -> Result<(), Erro
 /// A replacement that declines leaves the old implementation in place, with its state.
 #[reflex::test(group = "contexts")]
 fn a_replacement_may_decline(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("unwilling", One { total: 5 }).build()?;
     let event = kernel.register(context.handle(), EACH, count_one)?;
-    let pool = kernel.pool(context.handle())?;
+    let pool = system.pool(context)?;
     let free = pool.available();
     for _ in 0..3 {
         let refused =
@@ -142,7 +144,7 @@ fn a_replacement_may_decline(system: System) -> Result<(), Error> {
 fn a_handler_under_way_finishes_first(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     static EVENT: AtomicU64 = AtomicU64::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("waiting", One { total: 0 }).build()?;
     let event = kernel.register(context.handle(), EACH, move |one: &mut One, _| {
         TRACE.note('(');
@@ -185,7 +187,7 @@ fn a_handler_under_way_finishes_first(system: System) -> Result<(), Error> {
 #[reflex::test(group = "contexts")]
 fn a_context_replaces_itself(system: System) -> Result<(), Error> {
     static AFTER: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("self", One { total: 7 }).build()?;
     let event = kernel.register(context.handle(), EACH, move |one: &mut One, own| {
         one.total += 1;
@@ -210,7 +212,7 @@ fn timers_go_on(system: System) -> Result<(), Error> {
     static TICKS: AtomicU32 = AtomicU32::new(0);
     /// More than the ticks, however long they go on.
     const FAR: u32 = 10_000_000;
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("timed", One { total: 0 }).build()?;
     let started = system.now();
     let timer = system.every(Duration::from_millis(1)).on(context, |one: &mut One, tick| {
@@ -257,7 +259,7 @@ fn nothing_is_lost_in_a_storm(system: System) -> Result<(), Error> {
     static FIRED: AtomicU32 = AtomicU32::new(0);
     static SERVED: AtomicU32 = AtomicU32::new(0);
     const OCCURRENCES: u32 = 3_000;
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("storm", Odd(0)).build()?;
     let count = |odd: &mut Odd, activation: Activation| odd.0 += u64::from(activation.count);
     let level = |level| Priority::new(level).expect("below 64");
@@ -278,7 +280,7 @@ fn nothing_is_lost_in_a_storm(system: System) -> Result<(), Error> {
     let serving = system.every(Duration::from_millis(1)).on(bystander, |(), tick| {
         SERVED.fetch_add(tick.count, Relaxed);
     })?;
-    let pool = kernel.pool(context.handle())?;
+    let pool = system.pool(context)?;
     let mut odd = context;
     let mut free = None;
     let mut times = 0;
@@ -361,7 +363,7 @@ impl TcpService for Successor {
 #[reflex::test(group = "contexts")]
 fn connections_are_served_on(system: System) -> Result<(), Error> {
     const CHAINS: u32 = 4;
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let net = system.net()?;
     while net.address().is_none() {
         spin_loop();

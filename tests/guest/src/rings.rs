@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::bench::raise;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Activation, Completions, Error, EventId, Kernel, Priority, Registration, System,
-    Vector,
+    Accumulation, Activation, Completions, Error, EventId, Priority, Registration, System, Vector,
 };
 
 fn registration(level: u8, accumulation: Accumulation) -> Registration {
@@ -28,7 +29,7 @@ fn take_all(ring: Completions, at_once: usize) -> Vec<Activation> {
 /// Sixty-four events through a ring of two places: what does not fit waits, in order.
 #[reflex::test]
 fn what_does_not_fit_waits_behind_in_order(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let ring = system.completions::<2>("ring")?;
     let mut events = Vec::new();
     for n in 0..64u32 {
@@ -54,13 +55,15 @@ fn what_does_not_fit_waits_behind_in_order(system: System) -> Result<(), Error> 
 #[reflex::test]
 fn a_reader_is_told_once_until_it_has_found_nothing(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let ring = system.completions::<4>("ring")?;
     let event = ring.register(registration(30, Accumulation::Each))?;
     let reader = system.context("reader", ()).build()?;
-    system.on_completions(ring, reader, Priority::HIGH, |(), _| {
-        TOLD.fetch_add(1, Relaxed);
-    })?;
+    system
+        .on_completions(ring, reader, |(), _| {
+            TOLD.fetch_add(1, Relaxed);
+        })?
+        .set_priority(Priority::HIGH)?;
     kernel.activate(event, 3)?;
     kernel.activate(event, 2)?;
     assert_eq!(TOLD.load(Relaxed), 1);
@@ -78,7 +81,7 @@ fn several_readers_share_a_ring_that_interrupts_fill(system: System) -> Result<(
     static MADE: AtomicU32 = AtomicU32::new(0);
     static TAKEN: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
     const TICKS: u32 = 2_000;
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let ring = system.completions::<8>("ring")?;
     let vector = Vector::reserve()?;
     vector.activate(ring.register(registration(40, Accumulation::Each))?, None);

@@ -4,9 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use reflex::bench::raise;
-use reflex::{
-    Acknowledge, Error, Fired, Job, Kernel, Priority, Signal, SignalMode, System, Vector,
-};
+use reflex::{Acknowledge, Error, Fired, Job, Priority, Signal, SignalMode, System, Vector};
 
 /// Fires `mode` five times while its handler cannot run; returns (runs, firings told).
 fn five(system: System, mode: SignalMode) -> Result<(u32, u32), Error> {
@@ -77,7 +75,6 @@ fn firing_in_ones_own_handler_starves_nobody(system: System) -> Result<(), Error
 /// a time.
 #[reflex::test]
 fn signals_that_have_ended_leave_nothing_behind(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
     let context = system.context("passing", ()).build()?;
     let mut heap = None;
     for round in 0..2_000 {
@@ -85,7 +82,7 @@ fn signals_that_have_ended_leave_nothing_behind(system: System) -> Result<(), Er
             (0..3).map(|_| system.signal(SignalMode::Counter).on(context, |(), _| {})).collect();
         for signal in signals? {
             signal.fire()?;
-            kernel.unregister(signal.event())?;
+            signal.registration().unregister()?;
             assert!(signal.fire().is_err(), "it has ended");
         }
         if round >= 1_000 {
@@ -112,7 +109,6 @@ fn an_ended_signal_fires_nobody_elses(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     static JOBS: AtomicU32 = AtomicU32::new(0);
     const SIGNALS: u32 = 100;
-    let kernel = system.kernel();
     let context = system.context("fired", ()).memory(32 << 10).build()?;
     let make = || {
         system.signal(SignalMode::Semaphore).on(context, |(), _| {
@@ -120,7 +116,7 @@ fn an_ended_signal_fires_nobody_elses(system: System) -> Result<(), Error> {
         })
     };
     let ended: Vec<Signal> = (0..SIGNALS).map(|_| make()).collect::<Result<_, _>>()?;
-    ended.iter().try_for_each(|signal| kernel.unregister(signal.event()))?;
+    ended.iter().try_for_each(|signal| signal.registration().unregister())?;
     let live: Vec<Signal> = (0..SIGNALS).map(|_| make()).collect::<Result<_, _>>()?;
     let vector = Vector::reserve()?;
     let job = Job::new(|| {

@@ -5,7 +5,7 @@ use crate::trace::Trace;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use reflex::kind::Source;
-use reflex::{Error, Priority, SignalMode, Subscribed, System};
+use reflex::{Error, Priority, Registered, SignalMode, System};
 
 fn level(level: u8) -> Priority {
     Priority::new(level).expect("below 64")
@@ -93,7 +93,7 @@ fn a_handler_may_be_registered_twice(system: System) -> Result<(), Error> {
 fn handlers_may_end_registrations_while_all_are_told(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     struct Ender {
-        others: Vec<Subscribed<u32>>,
+        others: Vec<Registered<u32>>,
     }
     let source: Source<u32> = system.source()?;
     let low = system.context("low", ()).priority(level(10)).build()?;

@@ -6,9 +6,11 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::bench::raise;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Acknowledge, Error, Fired, Job, Kernel, Priority, Registration, Signal, SignalMode, System,
-    Tick, Vector,
+    Acknowledge, Error, Fired, Job, Priority, Registration, Signal, SignalMode, System, Tick,
+    Vector,
 };
 
 /// 20 kHz.
@@ -87,7 +89,7 @@ fn a_storm_of_timers_signals_and_interrupts_balances(system: System) -> Result<(
     static INTERRUPT: Balance = Balance::new();
     static DIRECT: Balance = Balance::new();
     static TICKED: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let down = link(system, "down", 5, SignalMode::Counter, &DOWN, None)?;
     let up = link(system, "up", 60, SignalMode::Semaphore, &UP, Some((&DOWN, down)))?;
     let side = link(system, "side", 20, SignalMode::Semaphore, &SIDE, Some((&UP, up)))?;

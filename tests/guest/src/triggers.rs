@@ -5,7 +5,7 @@ use crate::kinds::{pass, wait};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::kind::{Alarm, Kind, Latest, Line, Source};
-use reflex::{Error, EventError, InTime, Runtime, Submission, Subscribed, System};
+use reflex::{Error, EventError, InTime, Registered, Runtime, Submission, System};
 
 /// By edge the handler runs once for each time a line is asserted; by level as long as it is.
 #[reflex::test(group = "kinds")]
@@ -209,7 +209,7 @@ fn a_batch_tells_what_was_ready(system: System) -> Result<(), Error> {
         Ok(Submission::Pending(subscribed)) => subscribed,
         _ => panic!("nothing has occurred"),
     };
-    let second: Subscribed<()> = pending(second);
+    let second: Registered<()> = pending(second);
     let Submission::Pending(third) = third? else { panic!("nothing has occurred") };
     // It has occurred, and is cancelled before its handler has run.
     let untold = system.section(|| {

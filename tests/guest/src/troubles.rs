@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::kind::Source;
-use reflex::{Error, EventError, Kernel, Lent, Priority, Registration, Scarcity, System, Trouble};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Error, EventError, Lent, Priority, Registration, Scarcity, System, Trouble};
 
 /// A report reaches the owner, with how often, also while its queue is at its limit.
 #[reflex::test]
@@ -12,23 +14,25 @@ fn trouble_reaches_its_owner_past_a_full_queue(system: System) -> Result<(), Err
     static TOLD: AtomicU32 = AtomicU32::new(0);
     static LIMIT: AtomicU32 = AtomicU32::new(0);
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let limits = reflex::Limits { activations: 2, ..reflex::Limits::NONE };
     let context = system.context("owner", ()).limits(limits).build()?;
-    system.on_trouble(context, Priority::HIGH, |(), trouble, count| {
-        match trouble {
-            Trouble::SourceThrottled => TOLD.fetch_add(count, Relaxed),
-            Trouble::LimitReached => LIMIT.fetch_add(count, Relaxed),
-            other => panic!("{other:?} was not brought about"),
-        };
-    })?;
+    system
+        .on_trouble(context, |(), trouble, count| {
+            match trouble {
+                Trouble::SourceThrottled => TOLD.fetch_add(count, Relaxed),
+                Trouble::LimitReached => LIMIT.fetch_add(count, Relaxed),
+                other => panic!("{other:?} was not brought about"),
+            };
+        })?
+        .set_priority(Priority::HIGH)?;
     let mut events = [None; 5];
     for event in &mut events {
         *event = Some(kernel.register(context.handle(), Registration::default(), |(), _| {
             RUNS.fetch_add(1, Relaxed);
         })?);
     }
-    kernel.section(|| {
+    system.section(|| {
         for event in events.into_iter().flatten() {
             kernel.activate(event, 1).expect("registered");
         }
@@ -44,7 +48,7 @@ fn trouble_reaches_its_owner_past_a_full_queue(system: System) -> Result<(), Err
 /// A context cannot register more than it may.
 #[reflex::test]
 fn the_limit_of_registrations_is_a_precise_error(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let limits = reflex::Limits { registrations: 3, ..reflex::Limits::NONE };
     let context = system.context("modest", ()).limits(limits).build()?.handle();
     let mut last = None;
@@ -61,7 +65,7 @@ fn the_limit_of_registrations_is_a_precise_error(system: System) -> Result<(), E
 /// Every activation is in the histogram of its priority: begun on the spot, or after a wait.
 #[reflex::test]
 fn latencies_count_every_activation(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let priority = Priority::new(37).expect("below 64");
     let context = system.context("timed", ()).build()?.handle();
     let registration = Registration { priority, ..Registration::default() };
@@ -71,7 +75,7 @@ fn latencies_count_every_activation(system: System) -> Result<(), Error> {
         kernel.activate(event, 1)?;
     }
     for _ in 0..7 {
-        kernel.section(|| kernel.activate(event, 1))?;
+        system.section(|| kernel.activate(event, 1))?;
     }
     let after = system.latency(priority);
     assert_eq!(after.at_once - before.at_once, 10);
@@ -87,12 +91,14 @@ fn a_missed_deadline_is_told(system: System) -> Result<(), Error> {
     static MISSED: AtomicU32 = AtomicU32::new(0);
     static SLOW: AtomicBool = AtomicBool::new(false);
     const WITHIN: Duration = Duration::from_millis(20);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("punctual", ()).build()?;
-    system.on_trouble(context, Priority::HIGH, |(), trouble, count| {
-        assert_eq!(trouble, Trouble::DeadlineMissed);
-        MISSED.fetch_add(count, Relaxed);
-    })?;
+    system
+        .on_trouble(context, |(), trouble, count| {
+            assert_eq!(trouble, Trouble::DeadlineMissed);
+            MISSED.fetch_add(count, Relaxed);
+        })?
+        .set_priority(Priority::HIGH)?;
     let event = kernel.register(context.handle(), Registration::default(), move |(), _| {
         let end = system.now() + 2 * WITHIN;
         while SLOW.load(Relaxed) && system.now() < end {
@@ -129,16 +135,17 @@ fn scarce_memory_is_trouble(system: System) -> Result<(), Error> {
     static LOW: AtomicU32 = AtomicU32::new(0);
     static PRESSURE: AtomicU32 = AtomicU32::new(0);
     const PERIOD: Duration = Duration::from_millis(1);
-    let kernel = system.kernel();
     let context = system.context("watched", ()).build()?;
-    system.on_trouble(context, Priority::HIGH, |(), trouble, count| {
-        match trouble {
-            Trouble::PoolLow => LOW.fetch_add(count, Relaxed),
-            Trouble::MemoryPressure => PRESSURE.fetch_add(count, Relaxed),
-            other => panic!("{other:?} was not brought about"),
-        };
-    })?;
-    let pool = kernel.pool(context.handle())?;
+    system
+        .on_trouble(context, |(), trouble, count| {
+            match trouble {
+                Trouble::PoolLow => LOW.fetch_add(count, Relaxed),
+                Trouble::MemoryPressure => PRESSURE.fetch_add(count, Relaxed),
+                other => panic!("{other:?} was not brought about"),
+            };
+        })?
+        .set_priority(Priority::HIGH)?;
+    let pool = system.pool(context)?;
     let scarcity = Scarcity { pool: pool.available() / 2, machine: usize::MAX };
     let timer = system.watch_memory(context, scarcity, PERIOD)?;
     for round in 1..=3 {
@@ -163,14 +170,16 @@ fn scarce_memory_is_trouble(system: System) -> Result<(), Error> {
 #[reflex::test]
 fn exhausted_event_memory_is_trouble_whatever_needs_it(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("small", ()).memory(4 << 10).build()?;
-    system.on_trouble(context, Priority::HIGH, |(), trouble, count| {
-        assert_eq!(trouble, Trouble::PoolExhausted);
-        TOLD.fetch_add(count, Relaxed);
-    })?;
+    system
+        .on_trouble(context, |(), trouble, count| {
+            assert_eq!(trouble, Trouble::PoolExhausted);
+            TOLD.fetch_add(count, Relaxed);
+        })?
+        .set_priority(Priority::HIGH)?;
     let register = || kernel.register(context.handle(), Registration::default(), |(), _| {});
-    let (event, pool) = (register()?, kernel.pool(context.handle())?);
+    let (event, pool) = (register()?, system.pool(context)?);
     let source: Source<u32> = system.source()?;
     let mut kept = Vec::new();
     let mut size = 2_048;
@@ -193,7 +202,7 @@ fn exhausted_event_memory_is_trouble_whatever_needs_it(system: System) -> Result
     assert!(system.subscribe(source).each::<4>().on(context, |(), _| {}).is_err());
     assert_eq!(TOLD.swap(0, Relaxed), 1);
     // Deferred: told when the section ends, with how often.
-    kernel.section(|| {
+    system.section(|| {
         assert_eq!((register().is_err(), register().is_err()), (true, true));
         assert_eq!(TOLD.load(Relaxed), 0);
     });
@@ -211,13 +220,15 @@ fn an_owner_may_make_room_when_told(system: System) -> Result<(), Error> {
     struct Owner {
         reserve: Option<Lent<[u8]>>,
     }
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("thrifty", Owner { reserve: None }).memory(4 << 10).build()?;
-    system.on_trouble(context, Priority::HIGH, |owner: &mut Owner, trouble, _| {
-        assert_eq!(trouble, Trouble::PoolExhausted);
-        assert!(owner.reserve.take().is_some(), "told once");
-    })?;
-    let pool = kernel.pool(context.handle())?;
+    system
+        .on_trouble(context, |owner: &mut Owner, trouble, _| {
+            assert_eq!(trouble, Trouble::PoolExhausted);
+            assert!(owner.reserve.take().is_some(), "told once");
+        })?
+        .set_priority(Priority::HIGH)?;
+    let pool = system.pool(context)?;
     let register = || {
         let registration = Registration::default();
         kernel.register(context.handle(), registration, |owner: &mut Owner, _| {

@@ -3,7 +3,9 @@
 use crate::trace::Trace;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::{Error, EventError, EventId, Kernel, Priority, SignalMode, System, Waited};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Error, EventError, EventId, Priority, SignalMode, System, Waited};
 
 fn level(level: u8) -> Priority {
     Priority::new(level).expect("below 64")
@@ -12,7 +14,7 @@ fn level(level: u8) -> Priority {
 /// `main` waits for an event of its own while handlers run; what occurred before is not lost.
 #[reflex::test]
 fn main_waits_for_what_a_handler_activates(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let waiter = system.waiter()?;
     let event = waiter.event();
     kernel.activate(event, 2)?;
@@ -42,7 +44,7 @@ fn a_wait_ends_when_its_time_is_over(system: System) -> Result<(), Error> {
     assert!(system.now().since(began) >= Duration::from_millis(3));
     // The time-out is over with the wait.
     system.sleep(Duration::from_millis(4))?;
-    system.kernel().activate(waiter.event(), 1)?;
+    raw::kernel(system).activate(waiter.event(), 1)?;
     assert_eq!(waiter.wait_within(Duration::from_secs(60))?, Waited::Occurred(1));
     Ok(())
 }
@@ -53,7 +55,7 @@ fn a_wait_ends_when_its_time_is_over(system: System) -> Result<(), Error> {
 fn a_handler_waits_and_its_context_with_it(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     static EVENT: AtomicU64 = AtomicU64::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let waiting = system.context("waiting", 0u32).build()?;
     let other = system.context("other", ()).build()?;
     let waits = system.signal(SignalMode::Semaphore).priority(level(30)).on(
@@ -91,7 +93,7 @@ fn a_handler_waits_and_its_context_with_it(system: System) -> Result<(), Error> 
 fn several_contexts_wait_at_once(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     static EVENTS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     for (place, name) in ["first", "second", "third"].into_iter().enumerate() {
         let context = system.context(name, ()).build()?;
         let mark = name.as_bytes()[0] as char;
@@ -106,7 +108,7 @@ fn several_contexts_wait_at_once(system: System) -> Result<(), Error> {
         signal.fire()?;
     }
     TRACE.expect("");
-    kernel.section(|| {
+    system.section(|| {
         for event in &EVENTS {
             kernel.activate(EventId::from_word(event.load(Relaxed)), 1).expect("registered");
         }
@@ -119,9 +121,8 @@ fn several_contexts_wait_at_once(system: System) -> Result<(), Error> {
 #[reflex::test]
 fn a_wait_that_could_not_end_is_refused(system: System) -> Result<(), Error> {
     static REFUSED: AtomicBool = AtomicBool::new(false);
-    let kernel = system.kernel();
     let waiter = system.waiter()?;
-    assert_eq!(kernel.section(|| waiter.wait()), Err(EventError::Busy));
+    assert_eq!(system.section(|| waiter.wait()), Err(EventError::Busy));
     let context = system.context("stranger", ()).build()?;
     let signal = system.signal(SignalMode::Semaphore).on(context, move |(), _| {
         REFUSED.store(waiter.wait() == Err(EventError::NotAllowed), Relaxed);
@@ -136,7 +137,7 @@ fn a_wait_that_could_not_end_is_refused(system: System) -> Result<(), Error> {
 fn no_wake_up_is_lost(system: System) -> Result<(), Error> {
     static TICKS: AtomicU32 = AtomicU32::new(0);
     const WAITS: u32 = 20_000;
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let waiter = system.waiter()?;
     let event = waiter.event();
     let context = system.context("ticker", ()).build()?;

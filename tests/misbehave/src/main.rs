@@ -13,7 +13,7 @@ mod standstill;
 use alloc::vec::Vec;
 use core::hint::{black_box, spin_loop};
 use core::time::Duration;
-use reflex::{Argument, Error, Kernel, Limits, Priority, SignalMode, System, log, status};
+use reflex::{Argument, Error, Limits, Priority, SignalMode, System, log, status};
 
 const STATUS: Argument = Argument::text("status", "0..255", "ends with it");
 const BY: Argument = Argument::text("by", "WAY", "how to go wrong");
@@ -96,7 +96,7 @@ fn exhaust_heap(system: System) -> Result<(), Error> {
 fn be_refused(system: System) -> Result<(), Error> {
     let limits = Limits { registrations: 3, ..Limits::NONE };
     let context = system.context("greedy", ()).memory(4 << 10).limits(limits).build()?;
-    let pool = system.kernel().pool(context.handle())?;
+    let pool = system.pool(context)?;
     let pieces = (0..9).filter(|_| pool.bytes(5_000).is_err()).count();
     let register = || system.signal(SignalMode::Counter).on(context, |(), _| {});
     let registrations = (0..12).filter(|_| register().is_err()).count();

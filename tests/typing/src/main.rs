@@ -8,7 +8,9 @@
 #![no_main]
 
 use core::time::Duration;
-use reflex::{Argument, Error, Kernel, Registration, System, log, status};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Argument, Error, Registration, System, log, status};
 use reflex_boot::devices::{Input, InputError, console_input};
 
 /// The longest line that is said back whole.
@@ -27,7 +29,7 @@ fn main(system: System) -> Result<(), Error> {
     let (input, line) = console_input(system.machine()).map_err(told)?;
     let typing = Typing { system, input, line: [0; LONGEST], length: 0, lines: 0 };
     let context = system.context("typing", typing).build()?;
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let registration = Registration { priority: context.priority(), ..Registration::default() };
     let event = kernel.register(context.handle(), registration, move |typing, _| {
         if pace.is_none() {

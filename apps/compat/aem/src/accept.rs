@@ -8,9 +8,10 @@ use crate::socket::{Socket, SocketShared};
 use core::fmt;
 use reflex::net::ConnectionError;
 use reflex::net::{Connection, ListenBuilder, Listener, TcpService, TcpState};
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Activation, Context, Error, EventError, EventId, Kernel, Priority, Registration, Runtime,
-    System,
+    Activation, Context, Error, EventError, EventId, Priority, Registration, Runtime, System,
 };
 use reflex::{Ceiling, Pool, Shared};
 
@@ -120,8 +121,8 @@ where
     S: 'static,
     F: Fn(&mut S, Activation, &Listening, Option<&Socket<S>>) + Send + 'static,
 {
-    let kernel = system.kernel();
-    let pool = kernel.pool(context.handle())?;
+    let kernel = raw::kernel(system);
+    let pool = system.pool(context)?;
     let out_of_memory = |_| EventError::OutOfMemory;
     let queue = Ceiling::new(Queue::default());
     let listening = Listening { kernel, port: socket.port(), queue };
@@ -134,13 +135,13 @@ where
     })?;
     listening.with(|queue| queue.event = Some(event));
     let listens = listening.clone();
-    let opened = socket.serve_by(context, move |connection| {
+    let opened = raw::serve_by(socket, context, move |connection| {
         let present = ConnectionSlot(Ceiling::new(SlotContent::default()));
         let place = Shared::new(pool, present).map_err(|refused| out_of_memory(refused.error))?;
         let service = Service { kernel, pool, place, listening: listening.clone() };
         Ok(move |_: &mut S| {
             // The handles that it holds are not the process's own.
-            kernel.guarded(|| connection.deliver(&mut service.clone()));
+            kernel.guarded(|| raw::tell(&connection, &mut service.clone()));
         })
     });
     match opened {

@@ -1,7 +1,9 @@
 //! `evctl`: control of an event by its identifier.
 
 use core::time::Duration;
-use reflex::{DisabledPolicy, Error, EventId, Info, Kernel, Priority, Runtime, System};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{DisabledPolicy, Error, EventId, Info, Priority, Runtime, System};
 
 /// Does `operation` to an event. Legal in any handler, the event's own included.
 ///
@@ -12,7 +14,7 @@ pub fn evctl<O: Operation>(
     event: EventId,
     operation: O,
 ) -> Result<O::Answer, Error> {
-    operation.apply(system.kernel(), event)
+    operation.apply(raw::kernel(system), event)
 }
 
 /// What can be done to an event.

@@ -1,7 +1,9 @@
 //! `enter_keepalive`: a context that stays alive for its handlers and does nothing else.
 
 use alloc::vec::Vec;
-use reflex::{Ceiling, EventId, Kernel};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Ceiling, EventId};
 use reflex::{ContextId, Error, EventError, Runtime, System};
 
 /// Contexts in keepalive, and those that were signalled before they came.
@@ -51,10 +53,10 @@ impl Keepalives {
 /// # Errors
 /// When the calling context may not wait, or memory or a table does not allow it to.
 pub fn enter_keepalive(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let waiter = system.waiter()?;
     // A context runs, or there would be no waiter.
-    let context = kernel.running().ok_or(EventError::Busy)?;
+    let context = system.running().ok_or(EventError::Busy)?;
     if KEEPALIVES.enter(kernel, context, waiter.event()) {
         waiter.wait()?;
     }
@@ -67,7 +69,7 @@ pub fn enter_keepalive(system: System) -> Result<(), Error> {
 /// # Errors
 /// [`EventError::NoContext`] when there is no such context (any more).
 pub fn leave_keepalive(system: System, context: ContextId) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     // Only to see whether it is there.
     kernel.policy(context)?;
     if let Some(event) = KEEPALIVES.leave(kernel, context) {

@@ -9,8 +9,9 @@ use core::fmt;
 use core::ops::Deref;
 use reflex::net::{Connection, TcpState, TcpStates};
 use reflex::net::{ConnectionError, NetError};
+use reflex::raw::Kernel;
 use reflex::{Accumulation, Ceiling, Registration, Shared};
-use reflex::{Activation, Context, Error, EventError, EventId, Kernel, Priority, Runtime};
+use reflex::{Activation, Context, Error, EventError, EventId, Priority, Runtime};
 
 /// A connection that was accepted by a process with a state of type `S`.
 ///

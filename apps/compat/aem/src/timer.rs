@@ -1,7 +1,9 @@
 //! `evtimer`: periodic timers.
 
 use core::time::Duration;
-use reflex::{Activation, Context, Error, EventId, Kernel, Priority, Registration, System};
+use reflex::raw;
+use reflex::raw::Kernel;
+use reflex::{Activation, Context, Error, EventId, Priority, Registration, System};
 
 /// Makes a timer that expires after `interval` and from then on every `period`; only once when the
 /// period is zero. It ends with its registration.
@@ -23,7 +25,7 @@ where
     S: 'static,
     F: Fn(&mut S, Activation) + Send + 'static,
 {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let priority = priority.unwrap_or(context.priority());
     let registration = Registration { priority, ..Registration::default() };
     let event = kernel.register(context.handle(), registration, handler)?;
@@ -31,6 +33,6 @@ where
         // It was registered just now.
         let _ = kernel.unregister(event);
     })?;
-    kernel.arm(timer, kernel.now() + interval, Some(period).filter(|period| !period.is_zero()))?;
+    kernel.arm(timer, system.now() + interval, Some(period).filter(|period| !period.is_zero()))?;
     Ok(event)
 }

@@ -23,9 +23,10 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Context, Error, EventId, Kernel, Priority, Registration, Signal, SignalMode, System, Tick,
-    Timer,
+    Context, Error, EventId, Priority, Registration, Signal, SignalMode, System, Tick, Timer,
 };
 
 /// What [`netio_init`] makes.
@@ -93,7 +94,7 @@ pub fn netio_eventloop_init<D: Send + 'static>(
     data: D,
 ) -> Result<EventLoop<D>, Error> {
     let context = system.context("netio", data).build()?;
-    system.kernel().stop(context.id())?;
+    raw::kernel(system).stop(context.id())?;
     Ok(EventLoop { system, context, ended: Arc::new(AtomicU64::new(0)), first: None })
 }
 
@@ -105,7 +106,7 @@ pub fn netio_eventloop_init<D: Send + 'static>(
 /// # Errors
 /// When memory or a table does not allow what running takes; when the loop runs already.
 pub fn netio_run<D: Send + 'static>(evloop: &EventLoop<D>) -> Result<(), Error> {
-    let kernel = evloop.system.kernel();
+    let kernel = raw::kernel(evloop.system);
     let waiter = evloop.system.waiter()?;
     let word = waiter.event().into_word();
     if evloop.ended.compare_exchange(0, word, Relaxed, Relaxed).is_err() {
@@ -132,7 +133,7 @@ pub fn netio_run<D: Send + 'static>(evloop: &EventLoop<D>) -> Result<(), Error> 
 pub fn netio_terminate<D: Send + 'static>(evloop: &EventLoop<D>) {
     let word = evloop.ended.swap(0, Relaxed);
     if word != 0 {
-        let kernel = evloop.system.kernel();
+        let kernel = raw::kernel(evloop.system);
         // Both exist as long as the loop runs.
         let _ = kernel.stop(evloop.context.id());
         let _ = kernel.activate(EventId::from_word(word), 1);

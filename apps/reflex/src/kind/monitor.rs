@@ -2,10 +2,10 @@
 
 use super::source_timer::SourceTimer;
 use super::{Kind, Latest, Source};
-use crate::{Error, Instant, Kernel, Runtime, Subscription, System};
+use crate::{Error, Instant, Runtime, Subscription, System};
 use alloc::sync::Arc;
 use core::time::Duration;
-use reflex_event::{Ceiling, Error as EventError};
+use reflex_event::{Ceiling, Error as EventError, EventSystem as _};
 
 /// A condition that a job samples as long as there is a registration. Copies are of the same
 /// monitor.

@@ -3,8 +3,9 @@
 
 use super::source_event::SourceEvent;
 use super::{Counted, Kind, Source};
-use crate::{Activation, Error, Priority, Runtime, Signal, SignalMode, System};
+use crate::{Activation, Error, Priority, Runtime, SignalMode, System};
 use alloc::sync::Arc;
+use reflex_runtime::Signal;
 
 /// A signal, shared: `fire` has every registration told, from any handler and any interrupt. Copies
 /// are of the same signal.

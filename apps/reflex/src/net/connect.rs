@@ -1,7 +1,7 @@
 //! Outgoing TCP connections.
 
 use crate::net::{Connection, TcpService};
-use crate::{Context, Error, EventError, System};
+use crate::{Context, Error, EventError, Priority, System};
 use core::net::SocketAddrV4;
 use reflex_net::TcpSettings;
 use reflex_runtime::Runtime;
@@ -12,12 +12,18 @@ use reflex_runtime::Runtime;
 #[derive(Clone, Copy)]
 pub struct ConnectBuilder {
     system: System,
+    priority: Option<Priority>,
     settings: TcpSettings,
 }
 
 impl ConnectBuilder {
     pub(super) fn new(system: System) -> Self {
-        Self { system, settings: super::settings() }
+        Self { system, priority: None, settings: super::settings() }
+    }
+
+    /// The priority of all work for the connections: protocol and handlers; the context's unless said here.
+    pub fn priority(self, priority: Priority) -> Self {
+        Self { priority: Some(priority), ..self }
     }
 
     reflex_net::connection_settings!();
@@ -37,7 +43,7 @@ impl ConnectBuilder {
     ///
     /// # Errors
     /// As [`serve`](Self::serve).
-    pub fn serve_by<S: 'static, F>(
+    pub(crate) fn serve_by<S: 'static, F>(
         self,
         context: Context<S>,
         make: impl Fn(Connection) -> Result<F, EventError> + Send + Sync + 'static,
@@ -45,7 +51,9 @@ impl ConnectBuilder {
     where
         F: Fn(&mut S) + Send + 'static,
     {
-        let builder = self.system.net()?.0.connector().with(self.settings);
+        let priority = self.priority.unwrap_or(context.priority);
+        let settings = TcpSettings { priority, ..self.settings };
+        let builder = self.system.net()?.0.connector().with(settings);
         let make = move |connection| make(Connection(connection));
         Ok(Connector(builder.serve_by(context, make)?))
     }

@@ -1,7 +1,7 @@
 //! Serving a TCP port.
 
 use crate::net::{Connection, TcpService};
-use crate::{Context, Error, EventError, System};
+use crate::{Context, Error, EventError, Priority, System};
 use core::ops::Deref;
 use reflex_net::TcpSettings;
 use reflex_runtime::Runtime;
@@ -12,12 +12,13 @@ use reflex_runtime::Runtime;
 pub struct ListenBuilder {
     system: System,
     port: u16,
+    priority: Option<Priority>,
     settings: TcpSettings,
 }
 
 impl ListenBuilder {
     pub(super) fn new(system: System, port: u16) -> Self {
-        Self { system, port, settings: super::settings() }
+        Self { system, port, priority: None, settings: super::settings() }
     }
 
     /// The port.
@@ -27,6 +28,11 @@ impl ListenBuilder {
 
     pub(super) fn system(&self) -> System {
         self.system
+    }
+
+    /// The priority of all work for the connections: protocol and handlers; the context's unless said here.
+    pub fn priority(self, priority: Priority) -> Self {
+        Self { priority: Some(priority), ..self }
     }
 
     reflex_net::connection_settings!();
@@ -49,7 +55,7 @@ impl ListenBuilder {
     ///
     /// # Errors
     /// As [`serve`](Self::serve).
-    pub fn serve_by<S: 'static, F>(
+    pub(crate) fn serve_by<S: 'static, F>(
         self,
         context: Context<S>,
         make: impl Fn(Connection) -> Result<F, EventError> + Send + Sync + 'static,
@@ -57,7 +63,9 @@ impl ListenBuilder {
     where
         F: Fn(&mut S) + Send + 'static,
     {
-        let builder = self.system.net()?.0.listen(self.port).with(self.settings);
+        let priority = self.priority.unwrap_or(context.priority);
+        let settings = TcpSettings { priority, ..self.settings };
+        let builder = self.system.net()?.0.listen(self.port).with(settings);
         let make = move |connection| make(Connection(connection));
         Ok(Listener(builder.serve_by(context, make)?))
     }

@@ -77,7 +77,7 @@ impl Connection {
     /// Tells `service` what there is to tell: what the handler of a connection's registration does. It does so of
     /// other connections of the same listener or connector as well, if they are told together.
     #[inline]
-    pub fn deliver<S: TcpService>(&self, service: &mut S) {
+    pub(crate) fn deliver<S: TcpService>(&self, service: &mut S) {
         self.0.tell(&mut Adapted { service, handle: self });
         for other in self.0.others() {
             let other = Connection(other);

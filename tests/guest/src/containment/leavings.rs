@@ -120,7 +120,7 @@ fn a_child_that_fails_ends_and_makes_room(system: System) -> Result<(), Error> {
             ENDED.fetch_add(1, Relaxed);
         },
     )?;
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     for _ in 0..30 {
         kernel.activate(cloner.event(), 1)?;
     }

@@ -9,8 +9,10 @@ use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::kind::Source;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Cloner, Context, Error, EventError, EventId, Kernel, OnFailure, Priority, Reason,
+    Accumulation, Cloner, Context, Error, EventError, EventId, OnFailure, Priority, Reason,
     Registration, SignalMode, System, Waiter,
 };
 
@@ -30,7 +32,7 @@ fn filtered(
     owner: Context<()>,
     filter: impl Fn() -> bool + Send + 'static,
 ) -> Result<EventId, Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let event = kernel.register(owner.handle(), EACH, |(), _| unreachable!("nothing passes"))?;
     kernel.filter(event, move |_| filter())?;
     Ok(event)
@@ -54,7 +56,7 @@ fn overwrite(depth: u32) -> u64 {
 fn what_a_filter_held_is_given_back_where_it_failed(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
     static ON: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let owner = supervised(system, "owner")?;
     let bystander = supervised(system, "bystander")?;
     let only: Cloner<u32> = system.cloner("only", ()).children(1).with(|(), number| {
@@ -87,7 +89,7 @@ fn what_a_filter_held_is_given_back_where_it_failed(system: System) -> Result<()
 #[reflex::test(group = "failures")]
 fn a_filter_that_fails_excludes_nobody(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let owner = supervised(system, "owner")?;
     let third = system.context("third", ()).build()?;
     let bystander = system.context("bystander", ()).build()?;
@@ -107,7 +109,7 @@ fn a_filter_that_fails_excludes_nobody(system: System) -> Result<(), Error> {
     assert_eq!(RUNS.load(Relaxed), 1);
     assert!(system.stopped(owner.id())?.text.as_str().ends_with("after all"));
     assert_eq!(
-        kernel.section(|| system.exclude(&[third.id()], || ())),
+        system.section(|| system.exclude(&[third.id()], || ())),
         Err(EventError::Busy.into())
     );
     Ok(())
@@ -120,7 +122,7 @@ fn nested_exclusions_end_with_their_context(system: System) -> Result<(), Error>
     static RUNS: AtomicU32 = AtomicU32::new(0);
     for fault in Fault::ALL {
         RUNS.store(0, Relaxed);
-        let kernel = system.kernel();
+        let kernel = raw::kernel(system);
         let selfish = system.context("selfish", ()).on_failure(OnFailure::Ignore);
         let selfish = selfish.budget(Duration::from_millis(20)).build()?;
         let others = [system.context("one", ()).build()?, system.context("two", ()).build()?];
@@ -160,7 +162,7 @@ fn a_filter_does_nothing_in_the_name_of_others(system: System) -> Result<(), Err
         let refused = matches!(result, Err(Error::Event(EventError::Busy)));
         REFUSED.fetch_add(refused.into(), Relaxed);
     }
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let owner = supervised(system, "owner")?;
     let bystander = system.context("bystander", 5_u32).build()?;
     let protected = kernel.protected("filters")?;
@@ -239,13 +241,13 @@ fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(
         },
         |system, _| {
             loop {
-                system.kernel().guarded(spin_loop);
+                raw::kernel(system).guarded(spin_loop);
             }
         },
         // Another filter is asked all the time, the owner of which is not to blame.
         |system, innocent| {
             loop {
-                let _ = system.kernel().activate(innocent, 1);
+                let _ = raw::kernel(system).activate(innocent, 1);
             }
         },
         |system, _| {
@@ -253,7 +255,7 @@ fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(
             spin()
         },
     ];
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let bystander = system.context("bystander", ()).priority(Priority::HIGH).build()?;
     let clock = system.context("clock", ()).build()?;
     let timer = system.every(Duration::from_millis(1)).on(clock, |(), tick: reflex::Tick| {
@@ -281,7 +283,7 @@ fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(
                 })?;
                 signal.fire()?;
                 assert_eq!(BEHIND.load(Relaxed), before + 1);
-                kernel.unregister(signal.event())?;
+                signal.registration().unregister()?;
             } else {
                 // In the timer's job, on the stack of whatever it interrupts.
                 let timer = kernel.timer(event)?;
@@ -305,7 +307,7 @@ fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(
 #[reflex::test(group = "failures")]
 fn a_filter_that_overflows_a_stack_ends_its_owner(system: System) -> Result<(), Error> {
     static BEHIND: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     for bystander in [supervised(system, "supervised")?, system.context("not", ()).build()?] {
         for fault in [Fault::Overflow, Fault::OverflowInKernel].into_iter().cycle().take(8) {
             let owner = supervised(system, "deep")?;
@@ -319,7 +321,7 @@ fn a_filter_that_overflows_a_stack_ends_its_owner(system: System) -> Result<(), 
             let stopped = system.stopped(owner.id())?;
             assert_eq!(stopped.reason, Reason::StackOverflow, "{fault:?}: {stopped:?}");
             assert!(system.stopped(bystander.id()).is_err(), "it was not its own doing");
-            kernel.unregister(signal.event())?;
+            signal.registration().unregister()?;
         }
     }
     assert_eq!(BEHIND.load(Relaxed), 16);
@@ -332,7 +334,7 @@ fn a_filter_that_overflows_a_stack_ends_its_owner(system: System) -> Result<(), 
 fn filters_nest_as_deep_as_there_are_stacks(system: System) -> Result<(), Error> {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     static REFUSED: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let owner = supervised(system, "owner")?;
     let last = filtered(system, owner, || {
         CALLS.fetch_add(1, Relaxed);

@@ -5,9 +5,11 @@ use crate::faults::spin;
 use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Context, Error, EventError, EventId, Kernel, Limits, OnFailure, OverflowPolicy,
-    Priority, Reason, Registration, SignalMode, System,
+    Accumulation, Context, Error, EventError, EventId, Limits, OnFailure, OverflowPolicy, Priority,
+    Reason, Registration, SignalMode, System,
 };
 
 const EACH: Registration =
@@ -73,7 +75,7 @@ fn supervised(system: System) -> Result<Context<u32>, Error> {
 
 /// A registration with a handler that has captured `told`.
 fn holding(system: System, owner: Context<u32>, told: Told) -> Result<EventId, Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     Ok(kernel.register(owner.handle(), EACH, move |_: &mut u32, _| {
         black_box(&told);
     })?)
@@ -101,7 +103,7 @@ const ENDS: [End; 6] =
 
 /// Ends a registration of `owner` that has captured `told`; when this returns that is done.
 fn end(system: System, owner: Context<u32>, how: End, told: Told) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     if how == End::ByItself {
         let event = kernel.register(owner.handle(), EACH, move |_: &mut u32, activation| {
             black_box(&told);
@@ -129,7 +131,7 @@ fn end(system: System, owner: Context<u32>, how: End, told: Told) -> Result<(), 
             let signal = system.signal(SignalMode::Counter).on(above, move |(), _| ends())?;
             signal.fire()?;
         }
-        End::InSection => kernel.section(ends),
+        End::InSection => system.section(ends),
         End::InFilter => {
             let asks = kernel.register(above.handle(), EACH, |(), _| {})?;
             kernel.filter(asks, move |_| {
@@ -198,7 +200,7 @@ fn what_fails_when_it_is_dropped_ends_its_owner_alone(system: System) -> Result<
 fn filters_are_dropped_at_home(system: System) -> Result<(), Error> {
     static AT: Place = Place::new();
     static REPLACED: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let owner = supervised(system)?;
     let filter = move |then| {
         let told = Told { system, at: &AT, then };
@@ -260,7 +262,7 @@ fn nothing_is_shed_that_is_to_be_dropped(system: System) -> Result<(), Error> {
             DROPS.fetch_add(1, Relaxed);
         }
     }
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let limits = Limits { activations: 1, overload: OverflowPolicy::Shed, ..Limits::NONE };
     let owner = system.context("narrow", ()).limits(limits).build()?;
     let events = [(); 4].map(|()| {
@@ -288,7 +290,7 @@ fn old_handlers_are_dropped_when_their_context_has_been_replaced(
 ) -> Result<(), Error> {
     static AT: Place = Place::new();
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let told = move |then| Told { system, at: &AT, then };
     let owner = supervised(system)?;
     let events = [holding(system, owner, told(|| {}))?, holding(system, owner, told(|| {}))?];
@@ -340,7 +342,7 @@ fn old_handlers_are_dropped_when_their_context_has_been_replaced(
 fn a_child_ends_when_its_captures_are_dropped(system: System) -> Result<(), Error> {
     static AT: Place = Place::new();
     static LIVES: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner: reflex::Cloner<u32> =
         system.cloner("child", ()).children(1).contained().with(move |(), fails| {
             LIVES.fetch_add(1, Relaxed);

@@ -4,9 +4,11 @@ use alloc::sync::Arc;
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Cloner, Error, EventError, EventId, Kernel, OnFailure, Pending, Priority,
-    Registration, ReplaceError, System, Trouble, log,
+    Accumulation, Cloner, Error, EventError, EventId, OnFailure, Pending, Priority, Registration,
+    ReplaceError, System, Trouble, log,
 };
 
 const EACH: Registration =
@@ -22,7 +24,7 @@ fn failed(error: ReplaceError) -> Error {
 #[reflex::test(group = "sound")]
 fn the_name_of_an_ended_registration_reaches_nobody(system: System) -> Result<(), Error> {
     static CALLED: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("places", ()).build()?;
     let first = kernel.register(context.handle(), EACH, |(), _| {})?;
     kernel.unregister(first)?;
@@ -42,7 +44,7 @@ fn the_name_of_an_ended_registration_reaches_nobody(system: System) -> Result<()
 #[reflex::test(group = "sound")]
 fn the_name_of_a_dead_child_stays_dead(system: System) -> Result<(), Error> {
     static LIVES: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let children: Cloner<u32> = system.cloner("children", ()).children(1).with(|(), _| {
         LIVES.fetch_add(1, Relaxed);
     })?;
@@ -74,7 +76,7 @@ fn a_deadline_outlives_the_handler_it_was_set_for(system: System) -> Result<(), 
     for budget in [None, Some(Duration::from_secs(1))] {
         OLD.store(0, Relaxed);
         NEW.store(0, Relaxed);
-        let kernel = system.kernel();
+        let kernel = raw::kernel(system);
         let context = system.context("timed", Old(0)).on_failure(OnFailure::Ignore);
         let context = match budget {
             Some(budget) => context.budget(budget).build()?,
@@ -114,13 +116,13 @@ fn a_deadline_outlives_the_handler_it_was_set_for(system: System) -> Result<(), 
 #[reflex::test(group = "sound")]
 fn a_replacement_refuses_an_event_of_another_context(system: System) -> Result<(), Error> {
     static RAN: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let one = system.context("one", Old(1)).build()?;
     let other = system.context("other", 5_u32).build()?;
     let event = kernel.register(other.handle(), EACH, |number: &mut u32, _| {
         RAN.fetch_add(*number, Relaxed);
     })?;
-    let pool = kernel.pool(one.handle())?;
+    let pool = system.pool(one)?;
     let free = pool.available();
     let foreign = Err(ReplaceError::Event(EventError::Foreign));
     let bound = system.replace::<New>(one).bind(event, |_: &mut New, _| {
@@ -157,7 +159,7 @@ fn a_replacement_refuses_a_listener_of_another_context(system: System) -> Result
 /// Neither a cloner's event nor a ring's can be given a handler: none is ever run there.
 #[reflex::test(group = "sound")]
 fn contexts_without_handlers_are_not_replaced(system: System) -> Result<(), Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner = system.cloner("children", 1_u8).on(|_, _| {})?;
     let ring = system.completions::<4>("ring")?;
     let event = ring.register(EACH)?;
@@ -186,7 +188,7 @@ fn a_handler_registered_meanwhile_sees_its_own_state_or_none(system: System) -> 
     static CALLED: AtomicU32 = AtomicU32::new(0);
     static REPLACED: AtomicU32 = AtomicU32::new(0);
     static REFUSED: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("subject", Form::<1>(1)).build()?;
     let replacer = system.context("replacer", ()).priority(Priority::HIGH).build()?;
     let high = Registration { priority: Priority::HIGH, ..EACH };
@@ -242,11 +244,11 @@ fn a_caller_that_waits_for_a_replacement_is_told_that_its_context_was_given_up(
             }
         }
     }
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     for drops in [false, true] {
         let context = system.context("subject", Old(1)).on_failure(OnFailure::Ignore).build()?;
         let bad = drops.then(|| Bad(Arc::new(())));
-        let pending: Pending<New> = kernel.section(|| -> Result<_, Error> {
+        let pending: Pending<New> = system.section(|| -> Result<_, Error> {
             let replacement = system.replace::<New>(context);
             let replacement = if drops {
                 // Refused, and so what its conversion has captured is dropped.
@@ -284,7 +286,7 @@ fn a_registration_that_a_replacement_ends_unasked_is_told_as_lost(
     system: System,
 ) -> Result<(), Error> {
     static LATE: AtomicU64 = AtomicU64::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let context = system.context("subject", Old(1)).build()?;
     let event = kernel.register(context.handle(), EACH, |_: &mut Old, _| {})?;
     let replaced = system

@@ -9,8 +9,10 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use lent::{Waiter, lend};
 use reflex::kind::Source;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Cloner, Context, Error, Kernel, OnFailure, Priority, Reason, Registration, Setup,
+    Accumulation, Cloner, Context, Error, OnFailure, Priority, Reason, Registration, Setup,
     SignalMode, Stopped, System, Tick, Trouble,
 };
 
@@ -132,7 +134,7 @@ fn fail<S: 'static>(
     context: Context<S>,
     wrong: impl Fn() + Send + 'static,
 ) -> Result<Stopped, Error> {
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let event = kernel.register(context.handle(), EACH, move |_: &mut S, _| wrong())?;
     kernel.activate(event, 1)?;
     system.stopped(context.id())
@@ -149,7 +151,7 @@ fn what_a_filter_is_pointed_to_stays_for_ever(system: System) -> Result<(), Erro
             lend(&self.0, || panic!("in a copy"))
         }
     }
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let before = lent_so_far(system);
     let innocent = system.context("innocent", ()).on_failure(OnFailure::Ignore).build()?;
     let other = kernel.register(innocent.handle(), EACH, |(), _| {})?;
@@ -326,11 +328,13 @@ fn what_is_quarantined_is_counted_and_told(system: System) -> Result<(), Error> 
     static TOLD: AtomicU32 = AtomicU32::new(0);
     static LIVES: AtomicU32 = AtomicU32::new(0);
     let owner = system.context("owner", ()).build()?;
-    system.on_trouble(owner, Priority::HIGH, |(), trouble, count| {
-        if trouble == Trouble::MemoryQuarantined {
-            TOLD.fetch_add(count, Relaxed);
-        }
-    })?;
+    system
+        .on_trouble(owner, |(), trouble, count| {
+            if trouble == Trouble::MemoryQuarantined {
+                TOLD.fetch_add(count, Relaxed);
+            }
+        })?
+        .set_priority(Priority::HIGH)?;
     let context = system
         .context_with("counted", |_: Setup<'_, ()>| {
             LIVES.fetch_add(1, Relaxed);
@@ -379,16 +383,15 @@ fn memory_is_used_again_where_that_was_said(system: System) -> Result<(), Error>
     // SAFETY: nothing here points to a frame or a box of the context's: the address is only compared.
     let context =
         context.after_failure(unsafe { reflex::Reuse::at_once() }).backoff(SOON, SOON).build()?;
-    let kernel = system.kernel();
     let before = (system.quarantine(), STACK.load(Relaxed));
-    let pool = kernel.pool(context.handle())?;
+    let pool = system.pool(context)?;
     let memory = system.available_memory();
     for life in 1..=20 {
         let stopped = fail(system, context, || panic!("to be frugal"))?;
         assert_eq!(stopped.quarantined, 0);
         while LIVES.load(Relaxed) != life + 1 {}
         assert_eq!((system.quarantine(), STACK.load(Relaxed)), before);
-        assert!(core::ptr::eq(kernel.pool(context.handle())?, pool));
+        assert!(core::ptr::eq(system.pool(context)?, pool));
     }
     assert_eq!(system.available_memory(), memory);
     Ok(())

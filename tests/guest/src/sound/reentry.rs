@@ -4,9 +4,11 @@
 use crate::faults::Fault;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Cloner, ContextId, ContextState, Error, EventError, EventId, Kernel, OnFailure,
-    Priority, Registration, SignalMode, System, Waiter,
+    Accumulation, Cloner, ContextId, ContextState, Error, EventError, EventId, OnFailure, Priority,
+    Registration, SignalMode, System, Waiter,
 };
 
 const EACH: Registration =
@@ -30,7 +32,7 @@ fn above_all(system: System, work: impl Fn() + Send + 'static) -> Result<(), Err
 fn a_cloners_own_event_may_be_told_of_its_idle_children(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     static WAITS: AtomicU64 = AtomicU64::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner = system.cloner("own event", ()).on(move |(), _| {
         if RUNS.fetch_add(1, Relaxed) == 0 {
             let waiter: Waiter = system.waiter().expect("room for one");
@@ -59,7 +61,7 @@ fn a_filter_may_use_the_cloner_of_the_children_it_is_told_of(system: System) -> 
     static SUM: AtomicU32 = AtomicU32::new(0);
     static ASKED: AtomicU32 = AtomicU32::new(0);
     static WAITS: AtomicU64 = AtomicU64::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner: Cloner<u32> = system.cloner("asked", ()).with(move |(), data: u32| {
         SUM.fetch_add(data, Relaxed);
         if data == 1 {
@@ -130,7 +132,7 @@ fn a_claimed_child_that_is_given_up_is_claimed_once(system: System) -> Result<()
 fn what_a_child_has_not_begun_with_is_not_lost(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     static SUM: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner = system.cloner("due", ()).contained().on(|(), _| {
         RUNS.fetch_add(1, Relaxed);
     })?;
@@ -159,7 +161,7 @@ fn what_a_child_has_not_begun_with_is_not_lost(system: System) -> Result<(), Err
 #[reflex::test(group = "failures")]
 fn an_idle_child_that_is_given_up_is_not_idle(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner = system.cloner("idle", ()).children(2).contained().on(|(), _| {
         RUNS.fetch_add(1, Relaxed);
     })?;
@@ -185,7 +187,7 @@ fn an_idle_child_that_is_given_up_is_not_idle(system: System) -> Result<(), Erro
 #[reflex::test(group = "failures")]
 fn a_child_that_is_alive_is_given_up(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner = system.cloner("alive", 1_u32).contained().on(move |state, _| {
         assert_eq!(*state, 1, "as the template is");
         *state = 2;
@@ -212,10 +214,10 @@ fn a_child_that_is_alive_is_given_up(system: System) -> Result<(), Error> {
 #[reflex::test(group = "failures")]
 fn a_child_that_was_stopped_becomes_idle(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let cloner = system.cloner("stopped", ()).on(move |(), _| {
         if RUNS.fetch_add(1, Relaxed) == 0 {
-            let this = kernel.running().expect("a child");
+            let this = system.running().expect("a child");
             assert_eq!(kernel.stop(this), Ok(false));
         }
     })?;
@@ -231,7 +233,7 @@ fn a_child_that_was_stopped_becomes_idle(system: System) -> Result<(), Error> {
 #[reflex::test(group = "failures")]
 fn a_dead_context_cannot_be_started(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = system.kernel();
+    let kernel = raw::kernel(system);
     let dead = system.context("dead", ()).on_failure(OnFailure::Ignore).build()?;
     let behind = Registration { priority: Priority::HIGH, ..EACH };
     let behind = kernel.register(dead.handle(), behind, |(), _| {

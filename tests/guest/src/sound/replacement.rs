@@ -11,9 +11,11 @@ use alloc::vec::Vec;
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
+use reflex::raw;
+use reflex::raw::Kernel;
 use reflex::{
-    Accumulation, Activation, Context, DisabledPolicy, Error, EventError, EventId, Kernel,
-    Priority, Registration, ReplaceError, Runtime, Setup, System, TimerId, Trouble, log,
+    Accumulation, Activation, Context, DisabledPolicy, Error, EventError, EventId, Priority,
+    Registration, ReplaceError, Runtime, Setup, System, TimerId, Trouble, log,
 };
 
 const STEPS: u32 = 6_000;
@@ -218,7 +220,7 @@ fn replacements_in_random_company(system: System) -> Result<(), Error> {
 
 impl Simulation {
     fn new(system: System, seed: u64) -> Result<Self, Error> {
-        let kernel = system.kernel();
+        let kernel = raw::kernel(system);
         let subject = system
             .context_with("subject", |_: Setup<'_, Small>| {
                 LIVES.fetch_add(1, Relaxed);

@@ -6,12 +6,6 @@
 #[macro_export]
 macro_rules! connection_settings {
     () => {
-        /// The priority of all work for the connections: protocol and handlers.
-        pub fn priority(mut self, priority: $crate::Priority) -> Self {
-            self.settings.priority = priority;
-            self
-        }
-
         /// Connections at a time; 256 unless said otherwise. When all places are taken the oldest in
         /// TIME-WAIT is cut short; when none is in TIME-WAIT the peer's attempt is dropped.
         pub fn connections(mut self, maximum: u32) -> Self {
@@ -87,16 +81,21 @@ macro_rules! listen_settings {
 #[macro_export]
 macro_rules! datagram_settings {
     () => {
-        /// The priority of the handler and of sending.
-        pub fn priority(mut self, priority: $crate::Priority) -> Self {
-            self.settings.priority = priority;
-            self
-        }
-
         /// Received datagrams that may wait for the handler, 32 unless said otherwise, and bytes of
         /// the send queue, 16 KiB unless said otherwise.
         pub fn buffers(mut self, datagrams: u16, send: usize) -> Self {
             (self.settings.receive_queue, self.settings.send_buffer) = (datagrams, send);
+            self
+        }
+    };
+}
+
+/// The priority, of a builder that has `settings` alone: the facade's knows its context's.
+macro_rules! priority_setting {
+    () => {
+        /// The priority of all work for it: protocol and handlers.
+        pub fn priority(mut self, priority: $crate::Priority) -> Self {
+            self.settings.priority = priority;
             self
         }
     };

@@ -33,6 +33,7 @@ impl<K: Kernel> ConnectBuilder<K> {
         Self { net, settings: TcpSettings::default() }
     }
 
+    priority_setting!();
     connection_settings!();
 
     /// Takes settings over that were put together elsewhere.

@@ -28,6 +28,7 @@ impl<K: Kernel> ListenBuilder<K> {
         self.port
     }
 
+    priority_setting!();
     connection_settings!();
     listen_settings!();
 

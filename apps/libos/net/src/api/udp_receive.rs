@@ -37,6 +37,7 @@ impl<K: Kernel> UdpBuilder<K> {
         Self { net, port, settings }
     }
 
+    priority_setting!();
     datagram_settings!();
 
     /// Takes settings over that were put together elsewhere.
