@@ -23,6 +23,10 @@ impl Stream for Port {
         self.0.send(bytes).unwrap_or(0)
     }
 
+    fn room(&mut self) -> usize {
+        self.0.sendable().unwrap_or(0)
+    }
+
     fn untaken(&mut self) -> Option<usize> {
         self.0.unacknowledged().unwrap_or(Some(0))
     }

@@ -40,6 +40,14 @@ impl<'a> Cursor<'a> {
         self.put(&digits[start..]);
     }
 
+    /// Appends `value` in hexadecimal.
+    pub(crate) fn put_hexadecimal(&mut self, value: u64) {
+        let digits = (64 - value.leading_zeros()).div_ceil(4).max(1);
+        for digit in (0..digits).rev() {
+            self.put(&[b"0123456789abcdef"[(value >> (4 * digit)) as usize % 16]]);
+        }
+    }
+
     /// How many bytes have been written.
     pub(crate) fn len(&self) -> usize {
         self.length
@@ -63,6 +71,14 @@ mod tests {
         cursor.put(b" ");
         cursor.put_number(u64::MAX);
         assert!(!cursor.overflowed());
+        let mut numbers = [0; 32];
+        let mut hexadecimal = Cursor::new(&mut numbers);
+        for number in [0, 0xf, 0x10, 0xabc, u64::MAX] {
+            hexadecimal.put_hexadecimal(number);
+            hexadecimal.put(b" ");
+        }
+        let length = hexadecimal.len();
+        assert_eq!(&numbers[..length], b"0 f 10 abc ffffffffffffffff ");
         cursor.put(b"abc");
         assert!(cursor.overflowed());
         cursor.put(b"a");

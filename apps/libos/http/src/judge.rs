@@ -3,20 +3,25 @@
 use crate::conditional::{Comparison, is_exactly, list_has};
 use crate::plan::{Answer, Body, Persistence, Plan};
 use crate::range::{Selection, select};
+use crate::routes::{Arrival, Found, Routes};
 use crate::status::Status;
 use crate::target;
 use crate::{Limits, Site, Target};
 use httparse::{Header, Request};
 
 /// What became of a request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Verdict {
-    /// The response.
-    pub(crate) plan: Plan,
-    /// How many bytes of body follow the head, to be read and dropped before the response.
-    pub(crate) body: u64,
-    /// Whether the client waits to be told to send that body.
-    pub(crate) interim: Interim,
+pub(crate) enum Verdict<E> {
+    /// It has an answer.
+    Planned {
+        /// The response.
+        plan: Plan,
+        /// How many bytes of body follow the head, to be read and dropped before the response.
+        body: u64,
+        /// Whether the client waits to be told to send that body.
+        interim: Interim,
+    },
+    /// It is for a handler.
+    Routed(E),
 }
 
 /// Whether `100 Continue` is due (RFC 9110, section 10.1.1).
@@ -30,11 +35,11 @@ pub(crate) enum Interim {
 
 /// The fields that matter, each a reference into the head.
 #[derive(Default)]
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     host: Option<&'a [u8]>,
-    content_length: Option<&'a [u8]>,
-    transfer_encoding: Option<&'a [u8]>,
-    expect: Option<&'a [u8]>,
+    pub(crate) content_length: Option<&'a [u8]>,
+    pub(crate) transfer_encoding: Option<&'a [u8]>,
+    pub(crate) expect: Option<&'a [u8]>,
     range: Option<&'a [u8]>,
     if_range: Option<&'a [u8]>,
     has_if_match: bool,
@@ -43,17 +48,18 @@ struct Fields<'a> {
     wants_keep_alive: bool,
 }
 
-/// Judges `request`; `scratch` is as long as its target at least.
+/// Judges `request`, which lies in `head`; `scratch` is as long as its target at least.
 ///
 /// # Errors
 /// The last response, when what follows this head could not be told apart from its body.
 #[inline]
-pub(crate) fn judge(
+pub(crate) fn judge<R: Routes>(
     request: &Request<'_, '_>,
-    site: &Site,
+    head: &[u8],
+    (site, routes): (&Site, &mut R),
     limits: &Limits,
     scratch: &mut [u8],
-) -> Result<Verdict, Plan> {
+) -> Result<Verdict<R::Exchange>, Plan> {
     let method = request.method.unwrap_or_default();
     let body = if method == "HEAD" { Body::Omitted } else { Body::Sent };
     let refuse = |status| Plan { body, ..Plan::refusal(status) };
@@ -63,31 +69,46 @@ pub(crate) fn judge(
     if fields.host.is_none() && !is_old {
         return Err(refuse(Status::BadRequest));
     }
+    let mut known = None;
+    if R::ROUTED {
+        let arrival = Arrival {
+            method,
+            target: request.path.unwrap_or_default().as_bytes(),
+            headers: request.headers,
+            head,
+            fields: &fields,
+            is_old,
+            persistence: fields.persistence(is_old),
+            body,
+        };
+        match routes.find(&arrival, scratch)? {
+            Found::Exchange(exchange) => return Ok(Verdict::Routed(exchange)),
+            Found::Answer(answer) => known = Some(answer),
+            Found::Nothing => {}
+        }
+    }
     let length = fields.body_length(is_old).map_err(refuse)?;
     if length > limits.body_bytes {
         return Err(refuse(Status::ContentTooLarge));
     }
-    let interim = match fields.expect {
-        None => Interim::No,
-        Some(_) if is_old => Interim::No,
-        // Said before a body that is waited for; there may be none.
-        Some(value) if value.eq_ignore_ascii_case(b"100-continue") => Interim::Due,
-        Some(_) => return Err(refuse(Status::ExpectationFailed)),
-    };
+    let interim = fields.interim(is_old).map_err(refuse)?;
 
-    let answer = match method {
-        "GET" | "HEAD" => find(request, &fields, body, site, scratch),
-        "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH" => {
-            Answer::Status(Status::MethodNotAllowed)
+    let answer = match (known, method) {
+        (Some(answer), _) => answer,
+        (None, "GET" | "HEAD") => find(request, &fields, body, site, scratch),
+        (None, "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH") => {
+            // Beside routes it makes a difference whether there is anything.
+            let nothing = Answer::Status(Status::NotFound);
+            if R::ROUTED && find(request, &fields, body, site, scratch) == nothing {
+                nothing
+            } else {
+                Answer::Status(Status::MethodNotAllowed)
+            }
         }
-        _ => Answer::Status(Status::NotImplemented),
+        (None, _) => Answer::Status(Status::NotImplemented),
     };
-    let persistence = match (is_old, fields.wants_close, fields.wants_keep_alive) {
-        (_, true, _) | (true, false, false) => Persistence::Closed,
-        (true, false, true) => Persistence::KeptAlive,
-        (false, false, _) => Persistence::Open,
-    };
-    Ok(Verdict { plan: Plan { answer, persistence, body }, body: length, interim })
+    let persistence = fields.persistence(is_old);
+    Ok(Verdict::Planned { plan: Plan { answer, persistence, body }, body: length, interim })
 }
 
 /// The answer to a GET or HEAD.
@@ -194,6 +215,28 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// What becomes of the connection (RFC 9112, section 9.3).
+    #[inline]
+    fn persistence(&self, is_old: bool) -> Persistence {
+        match (is_old, self.wants_close, self.wants_keep_alive) {
+            (_, true, _) | (true, false, false) => Persistence::Closed,
+            (true, false, true) => Persistence::KeptAlive,
+            (false, false, _) => Persistence::Open,
+        }
+    }
+
+    /// Whether the client waits before it sends a body, or why its expectation cannot be met.
+    #[inline]
+    pub(crate) fn interim(&self, is_old: bool) -> Result<Interim, Status> {
+        match self.expect {
+            None => Ok(Interim::No),
+            Some(_) if is_old => Ok(Interim::No),
+            // Said before a body that is waited for; there may be none.
+            Some(value) if value.eq_ignore_ascii_case(b"100-continue") => Ok(Interim::Due),
+            Some(_) => Err(Status::ExpectationFailed),
+        }
+    }
+
     /// How many bytes of body follow (RFC 9112, section 6.3), or why that is not for this server.
     #[inline]
     fn body_length(&self, is_old: bool) -> Result<u64, Status> {
@@ -219,7 +262,7 @@ fn once<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), Status>
 }
 
 /// A number of one digit or more; too large a one is the largest.
-fn decimal(digits: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }

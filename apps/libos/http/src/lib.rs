@@ -44,6 +44,8 @@ mod plan;
 mod range;
 mod request;
 mod response;
+mod route;
+mod routes;
 mod server;
 mod service;
 mod session;
@@ -54,6 +56,11 @@ mod target;
 pub use deadlines::Deadlines;
 pub use error::Error;
 pub use limits::{HEAD_LIMIT, Limits};
+pub use route::{
+    Answer, Answered, Call, Content, Fault, Handlers, Incoming, Meta, Method, Refusal, Reply,
+    Request, Respond, Route, RouteError, Routed, Unavailable,
+};
+pub use routes::SiteAlone;
 pub use server::{Counters, Server};
 pub use service::{Service, Stream};
 pub use session::{Output, Session, Wants};

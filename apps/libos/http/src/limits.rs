@@ -33,12 +33,15 @@ pub struct Limits {
     /// *n* bytes then occupies its connection for at most `stall * (n / progress + 1)` seconds. At
     /// least 1.
     pub progress: usize,
+    /// How long a handler of a route may take to reply, from the last byte of the request or of the piece it was given
+    /// last. Then the client is told 503, or the connection is reset if part of a reply has been sent.
+    pub reply: u32,
     /// How long the peer's bytes are read and dropped after the last response, so that it sees
     /// the response before it sees a reset. It gets longer while it takes what was sent, as with
     /// [`stall`](Self::stall).
     pub linger: u32,
-    /// The longest request body that is read (and dropped), in bytes; a longer one is answered
-    /// with 413.
+    /// The longest request body that is read (and dropped) where the site answers, in bytes; a longer one is answered
+    /// with 413. Routes have limits of [their own](crate::Route::body_limit).
     pub body_bytes: u64,
     /// How many request heads of more than 1 KB may be in the receiving, piece by piece, at the
     /// same time. Beyond that such a request is answered with 503.
@@ -55,6 +58,7 @@ impl Default for Limits {
             // 34 bytes a second: a ninth of what a satellite telephone of 2,400 bit/s takes. As it
             // is the sum of a period that counts, a link may fall silent for most of one.
             progress: 1024,
+            reply: 60,
             linger: 5,
             body_bytes: 65_536,
             large_heads: 16,

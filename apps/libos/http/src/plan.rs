@@ -4,7 +4,7 @@ use crate::status::Status;
 
 /// What becomes of the connection after the response.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Persistence {
+pub enum Persistence {
     /// It stays open, as HTTP/1.1 has it by default.
     Open,
     /// It stays open because an HTTP/1.0 client asked for that, and is told so.
@@ -40,7 +40,7 @@ pub(crate) enum Body {
 
 /// The response's content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// A whole file: 200.
     File(u16),
     /// Bytes `first` to `last` of a file: 206.
@@ -58,13 +58,15 @@ pub(crate) enum Answer {
     Unsatisfiable(u16),
     /// The directory's path with its slash: 301.
     Moved(&'static str),
+    /// Something else, with one field more.
+    Told(Status, &'static str),
     /// Something else.
     Status(Status),
 }
 
 /// A response to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     pub(crate) answer: Answer,
     pub(crate) persistence: Persistence,
     pub(crate) body: Body,

@@ -26,7 +26,7 @@ pub(crate) enum Reading<T> {
 #[inline]
 pub(crate) fn read<T>(
     window: &[u8],
-    judge: impl FnOnce(&Request<'_, '_>) -> Result<T, Plan>,
+    judge: impl FnOnce(&Request<'_, '_>, &[u8]) -> Result<T, Plan>,
 ) -> Reading<T> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELD_LIMIT];
     let mut request = Request::new(&mut []);
@@ -34,7 +34,7 @@ pub(crate) fn read<T>(
         Ok(httparse::Status::Complete(length)) if !ends_its_lines(&request, &window[..length]) => {
             Reading::Refused(Plan::refusal(Status::BadRequest))
         }
-        Ok(httparse::Status::Complete(length)) => match judge(&request) {
+        Ok(httparse::Status::Complete(length)) => match judge(&request, &window[..length]) {
             Ok(verdict) => Reading::Complete(length, verdict),
             Err(plan) => Reading::Refused(plan),
         },
@@ -53,7 +53,7 @@ pub(crate) fn read<T>(
 fn later<T>(
     window: &[u8],
     line: (Option<&str>, Option<&str>),
-    judge: impl FnOnce(&Request<'_, '_>) -> Result<T, Plan>,
+    judge: impl FnOnce(&Request<'_, '_>, &[u8]) -> Result<T, Plan>,
 ) -> Option<Reading<T>> {
     // Lines in front of the first are empty.
     let empty = window.iter().position(|&byte| !matches!(byte, b'\r' | b'\n'))?;
@@ -77,7 +77,7 @@ fn later<T>(
     }
     let mut request = Request::new(&mut fields[..count]);
     (request.method, request.path, request.version) = (line.0, line.1, Some(1));
-    Some(match judge(&request) {
+    Some(match judge(&request, &window[..length]) {
         Ok(verdict) => Reading::Complete(length, verdict),
         Err(plan) => Reading::Refused(plan),
     })

@@ -10,7 +10,7 @@ use crate::{File, Site};
 pub(crate) const BEFORE_DATE: usize = Status::Ok.line().len() + DATE.len();
 
 const DATE: &[u8] = b"Date: ";
-const SERVER: &[u8] = b"Server: reflex\r\n";
+pub(crate) const SERVER: &[u8] = b"Server: reflex\r\n";
 
 /// Told to a client that waits before it sends its body.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -67,8 +67,16 @@ fn answer(out: &mut Cursor<'_>, answer: Answer, site: &Site, date: &Date) -> &'s
             out.put(b"\r\n");
             plain_text(out, Status::MovedPermanently)
         }
+        Answer::Told(status, line) => {
+            begin(out, status, date);
+            out.put(line.as_bytes());
+            if status == Status::NoContent { b"" } else { plain_text(out, status) }
+        }
         Answer::Status(status) => {
             begin(out, status, date);
+            if status == Status::ServiceUnavailable {
+                out.put(b"Retry-After: 1\r\n");
+            }
             if status == Status::MethodNotAllowed {
                 out.put(b"Allow: GET, HEAD\r\n");
             }

@@ -9,6 +9,7 @@ use crate::memo::Memo;
 use crate::plan::{Answer, Body, Persistence, Plan};
 use crate::request::{Reading, read};
 use crate::response;
+use crate::routes::{Routes, SiteAlone};
 use crate::status::Status;
 use crate::{Error, HEAD_LIMIT, Limits, Site, Target};
 use alloc::boxed::Box;
@@ -19,12 +20,13 @@ use alloc::vec::Vec;
 pub(crate) type LargeHead = Box<[u8; HEAD_LIMIT]>;
 
 /// A site ready to be served. One for all sessions of a context.
-pub struct Server {
+pub struct Server<R: Routes = SiteAlone> {
     site: Site,
+    pub(crate) routes: R,
     limits: Limits,
     /// Every response is its connection's last.
     shutting_down: bool,
-    date: Date,
+    pub(crate) date: Date,
     /// Seconds of the machine's own clock.
     now: u32,
     /// Of file `i` at `Persistence::COUNT * i` and what follows.
@@ -32,8 +34,8 @@ pub struct Server {
     memo: Memo,
     /// Rooms for large heads that no session has.
     large_heads: Vec<LargeHead>,
-    /// Where paths are normalised.
-    path: LargeHead,
+    /// Where paths are normalised, and heads of replies written.
+    pub(crate) path: LargeHead,
     /// Where heads are rendered that no image has.
     head: Box<[u8; KEPT]>,
     /// What has happened so far.
@@ -54,6 +56,12 @@ pub struct Counters {
     pub too_slow: u64,
     /// Requests refused because there was no room for their large heads.
     pub head_shortages: u64,
+    /// Requests for routes that had no handler at the time: 503.
+    pub unavailable: u64,
+    /// Handlers that gave no reply: 500.
+    pub failed_handlers: u64,
+    /// Replies that could not be sent as they were: 500, or a reset when part of one had been sent.
+    pub faulty_replies: u64,
 }
 
 /// A response to write.
@@ -67,7 +75,17 @@ pub(crate) struct Rendered<'a> {
 }
 
 impl Server {
-    /// Renders `site`. `unix_seconds` is the time of day in seconds since 1970; without one,
+    /// A server of a site alone; see [`with_routes`](Server::with_routes).
+    ///
+    /// # Errors
+    /// What is wrong with the site.
+    pub fn new(site: Site, limits: Limits, unix_seconds: Option<u64>) -> Result<Self, Error> {
+        Self::with_routes(site, SiteAlone, limits, unix_seconds)
+    }
+}
+
+impl<R: Routes> Server<R> {
+    /// Renders `site`, which there is beside `routes`. `unix_seconds` is the time of day in seconds since 1970; without one,
     /// responses have no Date.
     ///
     /// This is where all memory is allocated: for each file three response heads, with the body
@@ -75,7 +93,12 @@ impl Server {
     ///
     /// # Errors
     /// What is wrong with the site.
-    pub fn new(site: Site, limits: Limits, unix_seconds: Option<u64>) -> Result<Self, Error> {
+    pub fn with_routes(
+        site: Site,
+        routes: R,
+        limits: Limits,
+        unix_seconds: Option<u64>,
+    ) -> Result<Self, Error> {
         site.check()?;
         let date = Date::new(unix_seconds);
         let mut head = zeroed();
@@ -97,6 +120,7 @@ impl Server {
         }
         Ok(Self {
             site,
+            routes,
             limits,
             shutting_down: false,
             date,
@@ -153,20 +177,23 @@ impl Server {
 
     /// Reads the request at the start of `bytes`.
     #[inline]
-    pub(crate) fn read(&mut self, bytes: &[u8]) -> Reading<Verdict> {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Reading<Verdict<R::Exchange>> {
         if let Some((length, plan)) = self.memo.find(bytes) {
-            return Reading::Complete(length, Verdict { plan, body: 0, interim: Interim::No });
+            let verdict = Verdict::Planned { plan, body: 0, interim: Interim::No };
+            return Reading::Complete(length, verdict);
         }
         let window = &bytes[..bytes.len().min(HEAD_LIMIT)];
-        let Self { site, limits, path, .. } = self;
-        let mut reading = read(window, |request| judge(request, site, limits, &mut path[..]));
+        let Self { site, routes, limits, path, .. } = self;
+        let mut reading = read(window, |request, head| {
+            judge(request, head, (site, routes), limits, &mut path[..])
+        });
         if self.shutting_down {
-            if let Reading::Complete(_, verdict) = &mut reading {
-                verdict.plan.persistence = Persistence::Closed;
+            if let Reading::Complete(_, Verdict::Planned { plan, .. }) = &mut reading {
+                plan.persistence = Persistence::Closed;
             }
             return reading;
         }
-        if let Reading::Complete(length, Verdict { plan, body: 0, .. }) = reading {
+        if let Reading::Complete(length, Verdict::Planned { plan, body: 0, .. }) = reading {
             self.memo.learn(&window[..length], plan);
         }
         reading

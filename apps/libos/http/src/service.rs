@@ -1,5 +1,6 @@
 //! Sessions driven by a transport's events.
 
+use crate::routes::{Routes, SiteAlone};
 use crate::server::zeroed;
 use crate::{Counters, Deadlines, Error, Limits, Output, Server, Session, Site, Wants};
 use alloc::boxed::Box;
@@ -29,6 +30,9 @@ pub trait Stream: Clone {
     /// is room again.
     fn send(&mut self, bytes: &[u8]) -> usize;
 
+    /// How many bytes [`send`](Self::send) would take now.
+    fn room(&mut self) -> usize;
+
     /// How many bytes of the send buffer the peer has not acknowledged; `None` when that cannot be
     /// told at present.
     fn untaken(&mut self) -> Option<usize>;
@@ -44,28 +48,44 @@ pub trait Stream: Clone {
 /// the transport gives it for as long as it lives.
 ///
 /// Every event costs the work of the bytes it brings, whatever the number of connections.
-pub struct Service<C> {
-    server: Server,
+pub struct Service<C, R: Routes = SiteAlone> {
+    server: Server<R>,
     deadlines: Deadlines,
-    table: Box<[Slot<C>]>,
+    table: Box<[Slot<C, R>]>,
     batch: Box<[u8; BATCH]>,
 }
 
-struct Slot<C> {
+struct Slot<C, R: Routes> {
     stream: Option<C>,
-    session: Session,
+    session: Session<R>,
     /// Whether the transport has been told to close.
     closing: bool,
 }
 
 impl<C: Stream> Service<C> {
-    /// A service for `slots` connections at a time, about 1.2 KB each. See [`Server::new`] for
-    /// the rest.
+    /// A service of a site alone; see [`with_routes`](Service::with_routes).
     ///
     /// # Errors
     /// What is wrong with the site.
     pub fn new(
         site: Site,
+        limits: Limits,
+        slots: usize,
+        unix_seconds: Option<u64>,
+    ) -> Result<Self, Error> {
+        Self::with_routes(site, SiteAlone, limits, slots, unix_seconds)
+    }
+}
+
+impl<C: Stream, R: Routes> Service<C, R> {
+    /// A service for `slots` connections at a time, about 1.2 KB each. See [`Server::new`] for
+    /// the rest.
+    ///
+    /// # Errors
+    /// What is wrong with the site.
+    pub fn with_routes(
+        site: Site,
+        routes: R,
         limits: Limits,
         slots: usize,
         unix_seconds: Option<u64>,
@@ -77,11 +97,16 @@ impl<C: Stream> Service<C> {
             closing: false,
         });
         Ok(Self {
-            server: Server::new(site, limits, unix_seconds)?,
+            server: Server::with_routes(site, routes, limits, unix_seconds)?,
             deadlines: Deadlines::new(slots),
             table: table.into_boxed_slice(),
             batch: zeroed(),
         })
+    }
+
+    /// The routes, and what calls their handlers.
+    pub fn routes(&mut self) -> &mut R {
+        &mut self.server.routes
     }
 
     /// What has happened so far.
@@ -104,7 +129,20 @@ impl<C: Stream> Service<C> {
     /// Bytes have arrived, or room has become free.
     #[inline]
     pub fn ready(&mut self, slot: usize) {
-        let Some(entry) = self.table.get_mut(slot) else { return };
+        if slot >= self.table.len() {
+            return;
+        }
+        self.serve(slot);
+        while R::ROUTED && self.call(slot) {
+            self.serve(slot);
+        }
+        self.obey(slot);
+    }
+
+    /// Reads and answers, as far as there is something to read and room to answer.
+    #[inline]
+    fn serve(&mut self, slot: usize) {
+        let entry = &mut self.table[slot];
         let Some(stream) = &mut entry.stream else { return };
         loop {
             let (session, server) = (&mut entry.session, &mut self.server);
@@ -119,7 +157,42 @@ impl<C: Stream> Service<C> {
                 break;
             }
         }
-        self.obey(slot);
+    }
+
+    /// Has the handler called for which a request is there; true when there is none, so that the connection goes on.
+    fn call(&mut self, slot: usize) -> bool {
+        let Some(entry) = self.table.get_mut(slot) else { return false };
+        let Some(call) = entry.session.take_call() else { return false };
+        if self.server.routes.call(slot, call) {
+            return false;
+        }
+        let Some(stream) = &mut entry.stream else { return false };
+        entry.session.unavailable(&mut self.server, &mut Direct(stream));
+        true
+    }
+
+    /// A handler has answered what was called on behalf of the connection in `slot`, and not been told that it is of
+    /// no use since.
+    pub fn answer(&mut self, slot: usize, answer: R::Answer) {
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        let Some(stream) = &mut entry.stream else { return };
+        // All that there is room for is one submission.
+        let room = stream.room().min(BATCH);
+        let mut batch = Batch { buffer: &mut self.batch[..room], filled: 0 };
+        entry.session.answer(answer, &mut self.server, &mut batch);
+        let filled = batch.filled;
+        if filled > 0 {
+            stream.send(&self.batch[..filled]);
+        }
+        self.end_exchange(slot);
+        self.ready(slot);
+    }
+
+    /// Tells the handlers when what they were called with is of no use any more.
+    fn end_exchange(&mut self, slot: usize) {
+        if R::ROUTED && !self.table[slot].session.has_exchange() {
+            self.server.routes.gone(slot);
+        }
     }
 
     /// The peer has sent its last byte.
@@ -136,6 +209,7 @@ impl<C: Stream> Service<C> {
             entry.stream = None;
             entry.session.reset(&mut self.server);
             self.deadlines.forget(slot);
+            self.end_exchange(slot);
         }
     }
 
@@ -168,6 +242,7 @@ impl<C: Stream> Service<C> {
                 return;
             };
             session.expire(untaken, &mut self.server, &mut Direct(stream));
+            self.end_exchange(slot);
         }
         self.obey(slot);
     }

@@ -17,6 +17,8 @@
 //!                                            Lingering --- time over ---> Dead
 //! ```
 //!
+//! A request for a route goes from `Head` to `Head`, or to `Lingering`, by an exchange of its own (`route/exchange.rs`).
+//!
 //! `input` moves along the upper half, `output` along the lower. A response that the send buffer
 //! takes at once never rests in `Response`.
 
@@ -25,9 +27,12 @@ use crate::limits::KEPT;
 use crate::plan::{Persistence, Plan};
 use crate::request::Reading;
 use crate::response::CONTINUE;
+use crate::routes::{Routes, SiteAlone};
 use crate::server::{LargeHead, Rendered};
 use crate::status::Status;
 use crate::{HEAD_LIMIT, Server};
+
+mod exchange;
 
 /// Where responses are written: the connection's send buffer.
 pub trait Output {
@@ -72,8 +77,10 @@ enum State {
 
 /// The state of one connection, about 1.2 KB. Made once and used for one connection after
 /// another.
-pub struct Session {
+pub struct Session<R: Routes = SiteAlone> {
     state: State,
+    /// A request for a route. While there is one, it is what `input` and `output` go to.
+    exchange: Option<R::Exchange>,
     /// The response after the body; while in `Body`.
     plan: Plan,
     /// What becomes of the connection after the response; while in `Response`.
@@ -96,10 +103,11 @@ pub struct Session {
     kept: [u8; KEPT],
 }
 
-impl Default for Session {
+impl<R: Routes> Default for Session<R> {
     fn default() -> Self {
         Self {
             state: State::Dead,
+            exchange: None,
             plan: Plan::refusal(Status::BadRequest),
             persistence: Persistence::Closed,
             ended: false,
@@ -114,9 +122,9 @@ impl Default for Session {
     }
 }
 
-impl Session {
+impl<R: Routes> Session<R> {
     /// A connection has been accepted.
-    pub fn open(&mut self, server: &mut Server) {
+    pub fn open(&mut self, server: &mut Server<R>) {
         self.reset(server);
         self.state = State::Head;
         self.deadline = server.after(server.limits().idle);
@@ -124,15 +132,16 @@ impl Session {
 
     /// The server is [shutting down](Server::shut_down), and `idle` was its limit on silence. What has been silent
     /// for a second is overdue; a request that comes sooner may be under way, and is answered.
-    pub fn shut_down(&mut self, idle: u32, server: &Server) {
-        if self.state == State::Head && self.filled == 0 {
+    pub fn shut_down(&mut self, idle: u32, server: &Server<R>) {
+        if self.state == State::Head && self.filled == 0 && self.exchange.is_none() {
             self.deadline = self.deadline.saturating_sub(idle) + server.limits().idle;
         }
     }
 
     /// The connection is gone.
-    pub fn reset(&mut self, server: &mut Server) {
+    pub fn reset(&mut self, server: &mut Server<R>) {
         self.forget_head(server);
+        self.exchange = None;
         self.state = State::Dead;
         self.ended = false;
         self.deadline = u32::MAX;
@@ -144,6 +153,9 @@ impl Session {
     /// What it waits for.
     #[inline]
     pub fn wants(&self) -> Wants {
+        if let Some(exchange) = &self.exchange {
+            return self.exchange_wants(exchange);
+        }
         match self.state {
             State::Head | State::Body { .. } if self.ended => Wants::Close,
             State::Head | State::Body { .. } if self.has_unsent() => Wants::Room,
@@ -171,7 +183,10 @@ impl Session {
     /// closed; one that the peer does not close in its turn is aborted. While the peer takes what
     /// was sent, at [the least rate](crate::Limits::progress) or faster, it gets more time; when it
     /// takes less, the connection is aborted.
-    pub fn expire(&mut self, untaken: usize, server: &mut Server, out: &mut impl Output) {
+    pub fn expire(&mut self, untaken: usize, server: &mut Server<R>, out: &mut impl Output) {
+        if self.exchange.is_some() {
+            return self.expire_exchange(server, out);
+        }
         match self.state {
             // Room may have become free that nobody was told of.
             State::Response => {
@@ -200,7 +215,7 @@ impl Session {
     }
 
     /// All is written, but the peer has not taken the last `untaken` bytes.
-    fn await_reader(&mut self, untaken: usize, server: &mut Server) {
+    fn await_reader(&mut self, untaken: usize, server: &mut Server<R>) {
         // Before the first period there was no time in which it had to take anything.
         if self.owed == 0 {
             self.owed = untaken;
@@ -212,7 +227,7 @@ impl Session {
 
     /// Whether the peer, which has not taken `left` bytes, has taken enough in this period; a new
     /// one then begins. Otherwise it has until the deadline.
-    fn judge(&mut self, left: usize, server: &Server) -> Reader {
+    fn judge(&mut self, left: usize, server: &Server<R>) -> Reader {
         let limits = server.limits();
         if self.owed.saturating_sub(left) < limits.progress.max(1) {
             return Reader::Slow;
@@ -223,13 +238,14 @@ impl Session {
     }
 
     /// The peer does not read.
-    fn end_slow_reader(&mut self, server: &mut Server) {
+    fn end_slow_reader(&mut self, server: &mut Server<R>) {
         server.counters.timed_out += 1;
         server.counters.too_slow += 1;
         self.die();
     }
 
     fn die(&mut self) {
+        self.exchange = None;
         self.state = State::Dead;
         self.deadline = u32::MAX;
     }
@@ -238,11 +254,12 @@ impl Session {
     ///
     /// Fewer than all are taken when a response waits for room. The rest is to be input again.
     #[inline]
-    pub fn input(&mut self, bytes: &[u8], server: &mut Server, out: &mut impl Output) -> usize {
+    pub fn input(&mut self, bytes: &[u8], server: &mut Server<R>, out: &mut impl Output) -> usize {
         let mut taken = 0;
         while taken < bytes.len() {
             let rest = &bytes[taken..];
             let step = match self.state {
+                _ if self.exchange.is_some() => self.input_exchange(rest, server, out),
                 State::Head if self.filled == 0 => self.input_head(rest, server, out),
                 State::Head => self.input_rest_of_head(rest, server, out),
                 State::Body { left } => self.input_body(left, rest, server, out),
@@ -259,8 +276,9 @@ impl Session {
 
     /// Writes what is unsent, as far as there is room.
     #[inline]
-    pub fn output(&mut self, server: &mut Server, out: &mut impl Output) {
+    pub fn output(&mut self, server: &mut Server<R>, out: &mut impl Output) {
         match self.state {
+            _ if self.exchange.is_some() => self.output_exchange(server, out),
             State::Response => {
                 self.flush(server, out);
             }
@@ -272,7 +290,7 @@ impl Session {
     /// The next bytes begin a head, or are an empty line before it, which is ignored (RFC 9112,
     /// section 2.2).
     #[inline]
-    fn input_head(&mut self, rest: &[u8], server: &mut Server, out: &mut impl Output) -> usize {
+    fn input_head(&mut self, rest: &[u8], server: &mut Server<R>, out: &mut impl Output) -> usize {
         match rest[0] {
             b'\r' if rest.starts_with(b"\r\n") => return 2,
             b'\n' => {
@@ -302,7 +320,7 @@ impl Session {
     fn input_rest_of_head(
         &mut self,
         rest: &[u8],
-        server: &mut Server,
+        server: &mut Server<R>,
         out: &mut impl Output,
     ) -> usize {
         let before = self.filled;
@@ -343,7 +361,7 @@ impl Session {
     /// Keeps as much of `rest` as the longest head may have, and says how much that was; `None`
     /// when there is no room for a large head.
     #[cold]
-    fn keep(&mut self, rest: &[u8], server: &mut Server) -> Option<usize> {
+    fn keep(&mut self, rest: &[u8], server: &mut Server<R>) -> Option<usize> {
         if self.filled == 0 {
             self.deadline = self.deadline.min(server.after(server.limits().head));
         }
@@ -363,7 +381,7 @@ impl Session {
         Some(added)
     }
 
-    fn forget_head(&mut self, server: &mut Server) {
+    fn forget_head(&mut self, server: &mut Server<R>) {
         self.filled = 0;
         if let Some(large) = self.large.take() {
             server.return_large_head(large);
@@ -372,15 +390,21 @@ impl Session {
 
     /// A head is complete, and nothing of it is kept.
     #[inline]
-    fn decide(&mut self, verdict: Verdict, server: &mut Server, out: &mut impl Output) {
-        if verdict.body == 0 {
-            self.respond(verdict.plan, server, out);
-            return;
-        }
-        self.state = State::Body { left: verdict.body };
-        self.plan = verdict.plan;
+    fn decide(
+        &mut self,
+        verdict: Verdict<R::Exchange>,
+        server: &mut Server<R>,
+        out: &mut impl Output,
+    ) {
+        let (plan, body, interim) = match verdict {
+            Verdict::Planned { plan, body: 0, .. } => return self.respond(plan, server, out),
+            Verdict::Planned { plan, body, interim } => (plan, body, interim),
+            Verdict::Routed(exchange) => return self.begin_exchange(exchange, server, out),
+        };
+        self.state = State::Body { left: body };
+        self.plan = plan;
         self.deadline = server.after(server.limits().body);
-        if verdict.interim == Interim::Due {
+        if interim == Interim::Due {
             self.kept[..CONTINUE.len()].copy_from_slice(CONTINUE);
             (self.sent, self.filled) = (0, CONTINUE.len());
             self.flush_kept(out);
@@ -392,7 +416,7 @@ impl Session {
         &mut self,
         left: u64,
         rest: &[u8],
-        server: &mut Server,
+        server: &mut Server<R>,
         out: &mut impl Output,
     ) -> usize {
         if self.has_unsent() {
@@ -408,14 +432,14 @@ impl Session {
     }
 
     #[cold]
-    fn refuse(&mut self, plan: Plan, server: &mut Server, out: &mut impl Output) {
+    fn refuse(&mut self, plan: Plan, server: &mut Server<R>, out: &mut impl Output) {
         server.counters.refused += 1;
         self.respond(plan, server, out);
     }
 
     /// Writes a response, and keeps what there is no room for.
     #[inline]
-    fn respond(&mut self, plan: Plan, server: &mut Server, out: &mut impl Output) {
+    fn respond(&mut self, plan: Plan, server: &mut Server<R>, out: &mut impl Output) {
         let Rendered { bytes, head, body } = server.render(&plan);
         let written = out.write(bytes);
         self.persistence = plan.persistence;
@@ -440,7 +464,7 @@ impl Session {
 
     /// Writes what is unsent of a response. The send buffer is full as long as something is, so
     /// that there is room for as much as the peer has taken.
-    fn flush(&mut self, server: &mut Server, out: &mut impl Output) -> Reader {
+    fn flush(&mut self, server: &mut Server<R>, out: &mut impl Output) -> Reader {
         if self.filled > 0 {
             self.flush_kept(out);
         }
@@ -480,7 +504,7 @@ impl Session {
 
     /// A response has been written.
     #[inline]
-    fn finish(&mut self, server: &Server) {
+    fn finish(&mut self, server: &Server<R>) {
         self.owed = 0;
         if self.persistence == Persistence::Closed {
             self.state = State::Lingering;

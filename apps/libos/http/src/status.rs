@@ -4,7 +4,7 @@ macro_rules! statuses {
     ($($(#[$doc:meta])* $name:ident = $line:literal),* $(,)?) => {
         /// The status of a response.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub(crate) enum Status {
+        pub enum Status {
             $($(#[$doc])* $name),*
         }
 
@@ -29,6 +29,8 @@ macro_rules! statuses {
 statuses! {
     /// The whole file.
     Ok = "200 OK",
+    /// Nothing but that it was done.
+    NoContent = "204 No Content",
     /// The range asked for.
     PartialContent = "206 Partial Content",
     /// A directory asked for without its trailing slash.
@@ -39,7 +41,7 @@ statuses! {
     BadRequest = "400 Bad Request",
     /// No such path.
     NotFound = "404 Not Found",
-    /// A method of RFC 9110 or RFC 5789 other than GET and HEAD.
+    /// A method of RFC 9110 or RFC 5789 that is not for this path.
     MethodNotAllowed = "405 Method Not Allowed",
     /// The request did not arrive in time.
     RequestTimeout = "408 Request Timeout",
@@ -51,15 +53,19 @@ statuses! {
     ContentTooLarge = "413 Content Too Large",
     /// A request line over the limit.
     UriTooLong = "414 URI Too Long",
+    /// A body that is not what a route consumes.
+    UnsupportedMediaType = "415 Unsupported Media Type",
     /// A range that lies wholly outside the file.
     RangeNotSatisfiable = "416 Range Not Satisfiable",
     /// An expectation other than `100-continue`.
     ExpectationFailed = "417 Expectation Failed",
     /// Header fields over the limit.
     FieldsTooLarge = "431 Request Header Fields Too Large",
+    /// A handler failed.
+    InternalServerError = "500 Internal Server Error",
     /// An unknown method or transfer coding.
     NotImplemented = "501 Not Implemented",
-    /// No memory for a large head.
+    /// No memory for a large head, or nobody at present who could answer.
     ServiceUnavailable = "503 Service Unavailable",
     /// Another major version than 1.
     VersionNotSupported = "505 HTTP Version Not Supported",

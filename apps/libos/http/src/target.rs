@@ -60,8 +60,45 @@ pub(crate) fn normalise<'s>(
     path: &[u8],
     scratch: &'s mut [u8],
 ) -> Result<Option<&'s [u8]>, Malformed> {
-    let mut length = 0;
     let mut has_encoded_slash = false;
+    let path = resolve(path, scratch, |decoded| {
+        has_encoded_slash |= decoded == b'/';
+        true
+    })?;
+    Ok((!has_encoded_slash).then_some(path))
+}
+
+/// [`normalise`], but for encoded slashes and percent signs, which stay encoded: what is data of a segment is told
+/// from what is not. [`decode_in_place`] does the rest.
+pub(crate) fn normalise_segments<'s>(
+    path: &[u8],
+    scratch: &'s mut [u8],
+) -> Result<&'s [u8], Malformed> {
+    resolve(path, scratch, |decoded| !matches!(decoded, b'/' | b'%'))
+}
+
+/// Decodes what [`normalise_segments`] has left of a segment, and says how long it is then.
+pub(crate) fn decode_in_place(segment: &mut [u8]) -> usize {
+    let (mut from, mut to) = (0, 0);
+    while let Some(&byte) = segment.get(from) {
+        let digits = segment.get(from + 1).and_then(hex).zip(segment.get(from + 2).and_then(hex));
+        let (decoded, step) = match (byte, digits) {
+            (b'%', Some((high, low))) => (high << 4 | low, 3),
+            _ => (byte, 1),
+        };
+        segment[to] = decoded;
+        (from, to) = (from + step, to + 1);
+    }
+    to
+}
+
+/// Removes the dot segments of `path`, and decodes those octets that `decodes` says.
+fn resolve<'s>(
+    path: &[u8],
+    scratch: &'s mut [u8],
+    mut decodes: impl FnMut(u8) -> bool,
+) -> Result<&'s [u8], Malformed> {
+    let mut length = 0;
     let mut segments = path.strip_prefix(b"/").ok_or(Malformed)?.split(|&byte| byte == b'/');
     let mut next = segments.next();
     while let Some(segment) = next {
@@ -71,17 +108,20 @@ pub(crate) fn normalise<'s>(
         length += 1;
         let mut bytes = segment.iter();
         while let Some(&byte) = bytes.next() {
-            let decoded = if byte == b'%' {
-                match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
-                    (Some(high), Some(low)) => high << 4 | low,
-                    _ => return Err(Malformed),
-                }
-            } else {
-                byte
+            if byte != b'%' {
+                scratch[length] = byte;
+                length += 1;
+                continue;
+            }
+            let digits = (bytes.next(), bytes.next());
+            let (Some(high), Some(low)) = (digits.0.and_then(hex), digits.1.and_then(hex)) else {
+                return Err(Malformed);
             };
-            has_encoded_slash |= decoded == b'/';
-            scratch[length] = decoded;
-            length += 1;
+            let octet = high << 4 | low;
+            let escape = [b'%', *digits.0.unwrap_or(&0), *digits.1.unwrap_or(&0)];
+            let kept: &[u8] = if decodes(octet) { &[octet] } else { &escape };
+            scratch[length..length + kept.len()].copy_from_slice(kept);
+            length += kept.len();
         }
         let kept = match &scratch[start + 1..length] {
             b"." => start,
@@ -94,10 +134,10 @@ pub(crate) fn normalise<'s>(
             length += 1;
         }
     }
-    Ok((!has_encoded_slash).then_some(&scratch[..length]))
+    Ok(&scratch[..length])
 }
 
-fn hex(digit: &u8) -> Option<u8> {
+pub(crate) fn hex(digit: &u8) -> Option<u8> {
     char::from(*digit).to_digit(16).map(|value| value as u8)
 }
 

@@ -3,6 +3,7 @@
 mod common;
 mod properties;
 mod refusals;
+mod routes;
 mod semantics;
 mod service;
 mod setup;

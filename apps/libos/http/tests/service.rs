@@ -80,6 +80,10 @@ impl Stream for Fake {
         count
     }
 
+    fn room(&mut self) -> usize {
+        self.0.borrow().room
+    }
+
     fn untaken(&mut self) -> Option<usize> {
         self.0.borrow().untaken
     }

@@ -21,6 +21,7 @@ const PERIODS: Limits = Limits {
     head: 10 + 101,
     body: 30 + 101,
     stall: 30 + 101,
+    reply: 60,
     progress: 1024,
     linger: 5 + 101,
     body_bytes: 0,

@@ -1,0 +1,5 @@
+//! Requests that handlers answer.
+
+mod bodies;
+mod driver;
+mod requests;
