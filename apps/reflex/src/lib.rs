@@ -19,7 +19,7 @@
 //! | messages between contexts | [`channel`] |
 //! | collections in a context's own memory | [`collections`] |
 //! | RDMA | [`rdma`], [`System::rdma`] |
-//! | serving HTTP | [`http`] |
+//! | serving HTTP: files, and routes with handlers | [`http`], [`System::http`] |
 //! | counters, gauges, histograms | [`metrics`], [`System::metrics`] |
 //! | tests on the host, with the feature `testing` | `testing` |
 #![cfg_attr(not(feature = "testing"), no_std)]
@@ -37,6 +37,7 @@ mod context;
 mod context_builder;
 mod entry;
 mod error;
+pub mod http;
 mod image;
 mod inherit;
 mod keyed_timers;
@@ -85,7 +86,6 @@ pub use reflex_event::{
 };
 #[cfg(feature = "bench")]
 pub use reflex_hil::Acknowledge;
-pub use reflex_http as http;
 pub use reflex_keyed_timers::{Counters as KeyedTimersCounters, Refused as DeadlineRefused};
 pub use reflex_macros::{main, metric, test};
 pub use reflex_memory::{Lent, Pool, PoolStats, Scheme, Shared};

@@ -2,6 +2,8 @@
 
 use crate::examples::{Session, printed, prints};
 use crate::guest::{Guest, PATIENCE, machine, user};
+use crate::http::Http;
+use crate::tools::run;
 use reflex_qemu::machine::Model;
 use reflex_qemu::protocol::Protocol;
 use std::io::Read;
@@ -118,6 +120,61 @@ fn the_chat_room_tells_everybody_what_each_says() {
         all_hear([&mut first, &mut third], "3: (comes in)\n");
         third.says("is anybody here?\n");
         all_hear([&mut first, &mut third], "3: is anybody here?\n");
+        guest.stop();
+    }
+}
+
+/// What curl sends, and what it gets.
+#[test]
+fn the_notes_are_kept_and_told_as_json() {
+    const JSON: &str = "Content-Type: application/json";
+    for model in MACHINES {
+        let (guest, server) = serving("notes", model, Protocol::Tcp, 2006);
+        let mut told = String::new();
+        for (arguments, path) in [
+            (&["--header", JSON, "--data", r#"{"title":"milk","done":true}"#][..], "/v1/notes"),
+            (&["--header", JSON, "--data", r#"{"title":"\u201cbread\u201d"}"#], "/v1/notes"),
+            (
+                &[
+                    "--header",
+                    JSON,
+                    "--header",
+                    "Transfer-Encoding: chunked",
+                    "--data",
+                    r#"{"title":"salt"}"#,
+                ],
+                "/v1/notes",
+            ),
+            (&[], "/v1/notes/2"),
+            (&["--head"], "/v1/notes/2"),
+            (&["--request", "DELETE"], "/v1/notes/2"),
+            (&[], "/v1/notes/2"),
+            (&[], "/v1/notes/two"),
+            (&[], "/v1/notes"),
+            (&["--http1.0"], "/v1/notes?most=1"),
+            (&[], "/v1/notes?most=few"),
+            (&["--header", JSON, "--data", r#"{"title":}"#], "/v1/notes"),
+            (&["--data", "title=milk"], "/v1/notes"),
+            (&["--request", "PUT"], "/v1/notes"),
+            (&["--request", "OPTIONS"], "/v1/notes/1"),
+            (&["--http2"], "/nothing"),
+        ] {
+            let url = format!("http://{server}{path}");
+            let shown = ["--silent", "--show-error", "--include"];
+            let answer = run("curl", &[&shown[..], arguments, &[&url]].concat(), PATIENCE);
+            let lines = answer.lines().map(|line| line.trim_end());
+            let lines = lines.filter(|line| !line.starts_with("Date: "));
+            told += &format!("$ {} {path}\n", arguments.join(" "));
+            lines.for_each(|line| told += &format!("{line}\n"));
+            told += "\n";
+        }
+        assert_eq!(told, include_str!("../expected/notes.txt"), "{told}");
+        // What curl cannot be brought to send.
+        let mut http = Http::connect(server);
+        let long =
+            http.request("POST", "/v1/notes", "Expect: 100-continue\r\nContent-Length: 4097\r\n");
+        assert_eq!((long.status, long.field("connection")), (413, Some("close")));
+        assert!(http.ended());
         guest.stop();
     }
 }

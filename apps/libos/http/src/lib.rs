@@ -60,7 +60,7 @@ pub use route::{
     Answer, Answered, Call, Content, Fault, Handlers, Incoming, Meta, Method, Refusal, Reply,
     Request, Respond, Route, RouteError, Routed, Unavailable,
 };
-pub use routes::SiteAlone;
+pub use routes::{Routes, SiteAlone};
 pub use server::{Counters, Server};
 pub use service::{Service, Stream};
 pub use session::{Output, Session, Wants};

@@ -27,6 +27,11 @@ impl Route {
         Self { path, body_limit: BODY, consumes: None, in_pieces: false }
     }
 
+    /// The path.
+    pub const fn path(&self) -> &'static str {
+        self.path
+    }
+
     /// The longest body a request may have, in bytes; 64 KiB unless said here. A longer one is answered with 413:
     /// before any of it is read when the length is declared, or as soon as it is exceeded.
     pub const fn body_limit(self, bytes: u64) -> Self {

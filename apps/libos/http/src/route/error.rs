@@ -17,6 +17,13 @@ pub enum RouteError {
         /// The path of the second.
         second: &'static str,
     },
+    /// A handler is for a route that was not declared.
+    Undeclared {
+        /// The method.
+        method: Method,
+        /// The path.
+        path: &'static str,
+    },
     /// More routes than there can be.
     TooMany,
     /// A media type that a route consumes is none.
@@ -32,6 +39,9 @@ impl fmt::Display for RouteError {
             }
             Self::Clash { method, first, second } => {
                 write!(f, "{method} {second} has the same paths as {first} before it")
+            }
+            Self::Undeclared { method, path } => {
+                write!(f, "no route {method} {path} was declared")
             }
             Self::TooMany => f.write_str("there are more routes than there can be"),
             Self::MediaType(text) => write!(f, "\"{text}\" is no media type"),
