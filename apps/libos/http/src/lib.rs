@@ -32,14 +32,17 @@
 extern crate alloc;
 
 mod conditional;
+mod counters;
 mod cursor;
 mod date;
 mod deadlines;
 mod error;
+mod fields;
 mod image;
 mod judge;
 mod limits;
 mod memo;
+mod output;
 mod plan;
 mod range;
 mod request;
@@ -53,15 +56,17 @@ mod site;
 mod status;
 mod target;
 
+pub use counters::Counters;
 pub use deadlines::Deadlines;
 pub use error::Error;
 pub use limits::{HEAD_LIMIT, Limits};
+pub use output::Output;
 pub use route::{
     Answer, Answered, Call, Content, Fault, Handlers, Incoming, Meta, Method, Refusal, Reply,
     Request, Respond, Route, RouteError, Routed, Unavailable,
 };
 pub use routes::{Routes, SiteAlone};
-pub use server::{Counters, Server};
+pub use server::Server;
 pub use service::{Service, Stream};
-pub use session::{Output, Session, Wants};
+pub use session::{Session, Wants};
 pub use site::{Entry, File, Site, Target};

@@ -74,22 +74,24 @@ fn answer(out: &mut Cursor<'_>, answer: Answer, site: &Site, date: &Date) -> &'s
         }
         Answer::Status(status) => {
             begin(out, status, date);
-            if status == Status::ServiceUnavailable {
-                out.put(b"Retry-After: 1\r\n");
-            }
-            if status == Status::MethodNotAllowed {
-                out.put(b"Allow: GET, HEAD\r\n");
-            }
-            match site.not_found {
-                Some(page) if status == Status::NotFound => {
-                    let page = site.file(page);
-                    content(out, page.content_type.as_bytes(), page.content.len());
-                    page.content
-                }
-                _ => plain_text(out, status),
-            }
+            state(out, status, site)
         }
     }
+}
+
+/// Writes the fields that a status has by itself, and returns its body: the site's page, if it has one.
+fn state(out: &mut Cursor<'_>, status: Status, site: &Site) -> &'static [u8] {
+    match (status, site.not_found) {
+        (Status::NotFound, Some(page)) => {
+            let page = site.file(page);
+            content(out, page.content_type.as_bytes(), page.content.len());
+            return page.content;
+        }
+        (Status::MethodNotAllowed, _) => out.put(b"Allow: GET, HEAD\r\n"),
+        (Status::ServiceUnavailable, _) => out.put(b"Retry-After: 1\r\n"),
+        _ => {}
+    }
+    plain_text(out, status)
 }
 
 fn begin(out: &mut Cursor<'_>, status: Status, date: &Date) {

@@ -2,11 +2,12 @@
 //!
 //! A server of a site alone has [`SiteAlone`], which leaves nothing of all this in its code.
 
-use crate::Server;
-use crate::judge::Fields;
+use crate::Counters;
+use crate::date::Date;
+use crate::fields::Fields;
+use crate::output::Output;
 use crate::plan::{Answer, Body, Persistence, Plan};
 use crate::route::Turn;
-use crate::session::Output;
 use core::convert::Infallible;
 use httparse::Header;
 
@@ -26,22 +27,14 @@ pub trait Routes: Sized {
     /// A request has been found.
     fn begin(exchange: &mut Self::Exchange) -> Turn;
     /// Bytes behind its head have come; says how many are its.
-    fn input(
-        exchange: &mut Self::Exchange,
-        bytes: &[u8],
-        server: &mut Server<Self>,
-    ) -> (usize, Turn);
+    fn input(&mut self, exchange: &mut Self::Exchange, bytes: &[u8]) -> (usize, Turn);
     /// There may be room.
-    fn output(
-        exchange: &mut Self::Exchange,
-        server: &mut Server<Self>,
-        out: &mut impl Output,
-    ) -> Turn;
+    fn output(exchange: &mut Self::Exchange, desk: &mut Desk<'_>, out: &mut impl Output) -> Turn;
     /// A handler has answered.
     fn answer(
         exchange: &mut Self::Exchange,
         answer: Self::Answer,
-        server: &mut Server<Self>,
+        desk: &mut Desk<'_>,
         out: &mut impl Output,
     ) -> Turn;
     /// It takes too long.
@@ -56,11 +49,21 @@ pub trait Routes: Sized {
     fn take_call(exchange: &mut Self::Exchange) -> Option<Self::Call>;
     /// Has the handler called; false when there is none.
     fn call(&mut self, slot: usize, call: Self::Call) -> bool;
-    /// Whatever was called on behalf of that slot is of no use any more.
+    /// What was called on behalf of that slot is of no use any more.
     fn gone(&mut self, slot: usize);
 }
 
-/// A request whose head is there.
+/// What of the server a reply is written with.
+pub struct Desk<'a> {
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) date: &'a Date,
+    /// As long as a head may be.
+    pub(crate) scratch: &'a mut [u8],
+    /// Every response is its connection's last.
+    pub(crate) shutting_down: bool,
+}
+
+/// A request with a complete head.
 pub struct Arrival<'a> {
     pub(crate) method: &'a str,
     pub(crate) target: &'a [u8],
@@ -102,18 +105,18 @@ impl Routes for SiteAlone {
         match *exchange {}
     }
 
-    fn input(exchange: &mut Infallible, _: &[u8], _: &mut Server<Self>) -> (usize, Turn) {
+    fn input(&mut self, exchange: &mut Infallible, _: &[u8]) -> (usize, Turn) {
         match *exchange {}
     }
 
-    fn output(exchange: &mut Infallible, _: &mut Server<Self>, _: &mut impl Output) -> Turn {
+    fn output(exchange: &mut Infallible, _: &mut Desk<'_>, _: &mut impl Output) -> Turn {
         match *exchange {}
     }
 
     fn answer(
         exchange: &mut Infallible,
         _: Infallible,
-        _: &mut Server<Self>,
+        _: &mut Desk<'_>,
         _: &mut impl Output,
     ) -> Turn {
         match *exchange {}

@@ -1,15 +1,17 @@
 //! What all connections of a listener share.
 
+use crate::counters::Counters;
 use crate::cursor::Cursor;
 use crate::date::Date;
+use crate::fields::Interim;
 use crate::image::Image;
-use crate::judge::{Interim, Verdict, judge};
+use crate::judge::{Verdict, judge};
 use crate::limits::KEPT;
 use crate::memo::Memo;
 use crate::plan::{Answer, Body, Persistence, Plan};
 use crate::request::{Reading, read};
 use crate::response;
-use crate::routes::{Routes, SiteAlone};
+use crate::routes::{Desk, Routes, SiteAlone};
 use crate::status::Status;
 use crate::{Error, HEAD_LIMIT, Limits, Site, Target};
 use alloc::boxed::Box;
@@ -26,7 +28,7 @@ pub struct Server<R: Routes = SiteAlone> {
     limits: Limits,
     /// Every response is its connection's last.
     shutting_down: bool,
-    pub(crate) date: Date,
+    date: Date,
     /// Seconds of the machine's own clock.
     now: u32,
     /// Of file `i` at `Persistence::COUNT * i` and what follows.
@@ -35,33 +37,11 @@ pub struct Server<R: Routes = SiteAlone> {
     /// Rooms for large heads that no session has.
     large_heads: Vec<LargeHead>,
     /// Where paths are normalised, and heads of replies written.
-    pub(crate) path: LargeHead,
+    path: LargeHead,
     /// Where heads are rendered that no image has.
     head: Box<[u8; KEPT]>,
     /// What has happened so far.
     pub counters: Counters,
-}
-
-/// What has happened, since start-up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// Responses of any status.
-    pub responses: u64,
-    /// Connections given up because what they sent was not HTTP as this server has it.
-    pub refused: u64,
-    /// Connections given up because they took too long.
-    pub timed_out: u64,
-    /// Of these, connections with peers that did not read: they took less of a response than
-    /// [`Limits::progress`] in [`Limits::stall`] seconds.
-    pub too_slow: u64,
-    /// Requests refused because there was no room for their large heads.
-    pub head_shortages: u64,
-    /// Requests for routes that had no handler at the time: 503.
-    pub unavailable: u64,
-    /// Handlers that gave no reply: 500.
-    pub failed_handlers: u64,
-    /// Replies that could not be sent as they were: 500, or a reset when part of one had been sent.
-    pub faulty_replies: u64,
 }
 
 /// A response to write.
@@ -157,6 +137,16 @@ impl<R: Routes> Server<R> {
     /// Whether every response is its connection's last.
     pub(crate) fn is_shutting_down(&self) -> bool {
         self.shutting_down
+    }
+
+    /// What replies of handlers are written with.
+    pub(crate) fn desk(&mut self) -> Desk<'_> {
+        Desk {
+            counters: &mut self.counters,
+            date: &self.date,
+            scratch: &mut self.path[..],
+            shutting_down: self.shutting_down,
+        }
     }
 
     /// The uptime of the last tick, in seconds.

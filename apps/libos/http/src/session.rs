@@ -22,8 +22,10 @@
 //! `input` moves along the upper half, `output` along the lower. A response that the send buffer
 //! takes at once never rests in `Response`.
 
-use crate::judge::{Interim, Verdict};
+use crate::fields::Interim;
+use crate::judge::Verdict;
 use crate::limits::KEPT;
+use crate::output::Output;
 use crate::plan::{Persistence, Plan};
 use crate::request::Reading;
 use crate::response::CONTINUE;
@@ -33,12 +35,6 @@ use crate::status::Status;
 use crate::{HEAD_LIMIT, Server};
 
 mod exchange;
-
-/// Where responses are written: the connection's send buffer.
-pub trait Output {
-    /// Takes as much of `bytes` as there is room for, and says how much that was.
-    fn write(&mut self, bytes: &[u8]) -> usize;
-}
 
 /// What a session waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -65,7 +65,7 @@ statuses! {
     InternalServerError = "500 Internal Server Error",
     /// An unknown method or transfer coding.
     NotImplemented = "501 Not Implemented",
-    /// No memory for a large head, or nobody at present who could answer.
+    /// No memory for a large head, or no handler at present.
     ServiceUnavailable = "503 Service Unavailable",
     /// Another major version than 1.
     VersionNotSupported = "505 HTTP Version Not Supported",

@@ -215,7 +215,7 @@ impl<R: Into<RouteList>> HttpBuilder<R> {
         self.declare(method, route.into(), Some(attach))
     }
 
-    /// Declares a route whose handler is [attached](HttpServer::attach) later, as by the constructor of a context that
+    /// Declares a route without a handler; that is [attached](HttpServer::attach) later, as by the constructor of a context that
     /// is restarted. Until then clients are told 503.
     pub fn unattached(self, method: Method, route: impl Into<Route>) -> HttpBuilder<RouteList> {
         self.declare(method, route.into(), None)

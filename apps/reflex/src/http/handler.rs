@@ -63,7 +63,7 @@ fn step(
             match handler(&request) {
                 Answer::Now(reply) => Some(Answered::Reply(reply)),
                 Answer::Later if is_taken.get() => None,
-                // There is nobody who could.
+                // Without a responder there is no later.
                 Answer::Later => Some(Answered::Failed),
             }
         },

@@ -42,7 +42,7 @@ impl HttpServer {
     }
 
     /// Has `handler`, in `context`, answer the requests for a route that was declared and has no handler: one that was
-    /// [left open](crate::http::HttpBuilder::unattached), or whose context has been given up since. It ends with this
+    /// [left open](crate::http::HttpBuilder::unattached), or one with a context that has been given up since. It ends with this
     /// life of the context. Requests that wait are handed to it.
     ///
     /// # Errors

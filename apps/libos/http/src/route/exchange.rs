@@ -9,15 +9,15 @@
 //!
 //! The two go on side by side. What a handler is to be called with lies in `call` until the driver takes it.
 
+use crate::output::Output;
 use crate::plan::{Answer, Body, Persistence, Plan};
 use crate::response::CONTINUE;
 use crate::route::body::Framing;
 use crate::route::handlers::{Answered, Call, Handlers, Incoming};
 use crate::route::reply::{Content, Reply};
-use crate::route::routed::Routed;
 use crate::route::unsent::{Front, Head, Length, Unsent};
+use crate::routes::Desk;
 use crate::status::Status;
-use crate::{Output, Server};
 
 /// The least memory for a body of unknown length, and the most for one of which nothing has come yet; also the
 /// longest piece.
@@ -50,6 +50,8 @@ pub struct Exchange<B> {
     pub(crate) body: Body,
     /// The client knows no chunks.
     pub(crate) is_old: bool,
+    /// The route's handler goes by pieces.
+    pub(crate) in_pieces: bool,
     /// What of `100 Continue` is unsent.
     pub(crate) interim: &'static [u8],
     pub(crate) inbound: Inbound<B>,
@@ -206,10 +208,10 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
     }
 
     /// A handler has answered.
-    pub(crate) fn answer<H: Handlers<Block = B>>(
+    pub(crate) fn answer(
         &mut self,
         answered: Answered,
-        server: &mut Server<Routed<H>>,
+        desk: &mut Desk<'_>,
         out: &mut impl Output,
     ) -> Turn {
         match (answered, &mut self.outbound) {
@@ -220,9 +222,9 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
                 }
                 return Turn::Wait;
             }
-            (Answered::Reply(reply), Outbound::Awaiting) => self.reply(reply, server),
+            (Answered::Reply(reply), Outbound::Awaiting) => self.reply(reply, desk),
             (Answered::Failed, Outbound::Awaiting) => {
-                server.counters.failed_handlers += 1;
+                desk.counters.failed_handlers += 1;
                 return Turn::Refuse(Plan {
                     body: self.body,
                     ..Plan::refusal(Status::InternalServerError)
@@ -236,7 +238,7 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
                         self.outbound = Outbound::Sending { unsent, then };
                     }
                     None => {
-                        server.counters.faulty_replies += 1;
+                        desk.counters.faulty_replies += 1;
                         return Turn::Abort;
                     }
                 }
@@ -244,19 +246,18 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
             // Half of a reply is worse than none.
             _ => return Turn::Abort,
         }
-        self.output(server, out)
+        self.output(desk, out)
     }
 
-    fn reply<H: Handlers<Block = B>>(&mut self, reply: Reply, server: &mut Server<Routed<H>>) {
-        let in_pieces = server.routes.routes[usize::from(self.route)].in_pieces;
+    fn reply(&mut self, reply: Reply, desk: &mut Desk<'_>) {
         let streams = matches!(reply.body, Content::Streamed(_));
-        let reply = if reply.fault().is_some() || streams && !in_pieces {
-            server.counters.faulty_replies += 1;
+        let reply = if reply.fault().is_some() || streams && !self.in_pieces {
+            desk.counters.faulty_replies += 1;
             Reply::status(500).text("500 Internal Server Error\n")
         } else {
             reply
         };
-        server.counters.responses += 1;
+        desk.counters.responses += 1;
         let has_none = matches!(reply.status, 204 | 304);
         let length = match &reply.body {
             _ if has_none => Length::None,
@@ -266,7 +267,7 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
             content => Length::Known(content.bytes().len() as u64),
         };
         let unread = !matches!(self.inbound, Inbound::Done);
-        if reply.close || unread || length == Length::Closed || server.is_shutting_down() {
+        if reply.close || unread || length == Length::Closed || desk.shutting_down {
             self.persistence = Persistence::Closed;
         }
         let omitted = has_none || self.body == Body::Omitted;
@@ -274,7 +275,7 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
             Content::Streamed(bytes) if !omitted => Then::Stream(Stream { length, left: *bytes }),
             _ => Then::Finish,
         };
-        let date = server.date.text().copied();
+        let date = desk.date.text().copied();
         let head = Head {
             status: reply.status,
             fields: reply.fields,
@@ -288,16 +289,12 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
     }
 
     /// Writes what there is room for.
-    pub(crate) fn output<H: Handlers<Block = B>>(
-        &mut self,
-        server: &mut Server<Routed<H>>,
-        out: &mut impl Output,
-    ) -> Turn {
+    pub(crate) fn output(&mut self, desk: &mut Desk<'_>, out: &mut impl Output) -> Turn {
         if !self.interim.is_empty() {
             self.interim = &self.interim[out.write(self.interim)..];
         }
         let Outbound::Sending { unsent, then } = &mut self.outbound else { return Turn::Wait };
-        let left = unsent.write(&mut server.path[..], out);
+        let left = unsent.write(desk.scratch, out);
         if left > 0 {
             return Turn::Send(left);
         }

@@ -95,6 +95,6 @@ pub enum Answered {
     },
     /// The handler is done with what it was called with; more of the body may come.
     Ready,
-    /// There will be no reply: the handler failed, or nobody is left who could reply.
+    /// There will be no reply: the handler failed, or the right to reply was dropped.
     Failed,
 }

@@ -1,6 +1,5 @@
 //! What a handler answers with.
 
-use crate::route::refusal::Refusal;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -32,7 +31,7 @@ pub struct Reply {
 pub enum Fault {
     /// The status is not one that ends an exchange: below 200 or above 999.
     Status(u16),
-    /// A field that is the server's own, whose name is no token, or whose value has characters that a field cannot
+    /// A field that is the server's own, or with a name that is no token, or a value with characters that a field cannot
     /// have.
     Field(&'static str),
     /// The fields take more than 4 KiB.
@@ -228,71 +227,4 @@ fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(is_token)
         && !OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
-}
-
-/// What a handler returns: a reply, or something that becomes one; or that there will be one later.
-pub enum Answer {
-    /// This one.
-    Now(Reply),
-    /// Whoever has the responder will reply.
-    Later,
-}
-
-/// What handlers may return.
-pub trait Respond {
-    /// What that says.
-    fn respond(self) -> Answer;
-}
-
-impl Respond for Answer {
-    fn respond(self) -> Answer {
-        self
-    }
-}
-
-macro_rules! respond_at_once {
-    ($($kind:ty),*) => {
-        $(impl Respond for $kind {
-            fn respond(self) -> Answer {
-                Answer::Now(self.into())
-            }
-        })*
-    };
-}
-
-respond_at_once!(Reply, Refusal, (), &'static str, String);
-
-impl<R: Respond, E: Respond> Respond for Result<R, E> {
-    fn respond(self) -> Answer {
-        match self {
-            Ok(good) => good.respond(),
-            Err(bad) => bad.respond(),
-        }
-    }
-}
-
-/// What is not there is not found.
-impl<R: Respond> Respond for Option<R> {
-    fn respond(self) -> Answer {
-        self.map_or_else(|| Answer::Now(Reply::not_found()), R::respond)
-    }
-}
-
-/// 204.
-impl From<()> for Reply {
-    fn from((): ()) -> Self {
-        Self::no_content()
-    }
-}
-
-impl From<&'static str> for Reply {
-    fn from(text: &'static str) -> Self {
-        Self::ok().text(text)
-    }
-}
-
-impl From<String> for Reply {
-    fn from(text: String) -> Self {
-        Self::ok().text(text)
-    }
 }

@@ -61,7 +61,7 @@ impl<'a> Request<'a> {
         self.meta.method
     }
 
-    /// Whether it was a HEAD: whoever answers with much may spare it.
+    /// Whether it was a HEAD: a body that is large need not be made.
     pub fn is_head(&self) -> bool {
         self.meta.is_head
     }

@@ -1,6 +1,7 @@
 //! Routes beside a site: which requests are theirs.
 
-use crate::judge::{Fields, Interim, decimal};
+use crate::fields::{Fields, Interim, decimal};
+use crate::output::Output;
 use crate::plan::{Answer, Body, Persistence, Plan};
 use crate::route::body::Framing;
 use crate::route::chunked::Chunked;
@@ -12,10 +13,9 @@ use crate::route::method::Method;
 use crate::route::pattern::{Segment, segments};
 use crate::route::request::{Meta, Span, media_type};
 use crate::route::table::{Resource, Table};
-use crate::routes::{Arrival, Found, Routes};
+use crate::routes::{Arrival, Desk, Found, Routes};
 use crate::status::Status;
 use crate::target;
-use crate::{Output, Server};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
@@ -61,9 +61,109 @@ impl<H: Handlers> Routed<H> {
         }
     }
 
-    /// Whether the client says that a body is what the route takes.
-    fn consumes(&self, route: u16, arrival: &Arrival<'_>) -> bool {
-        let Some(wanted) = self.routes[usize::from(route)].consumes else { return true };
+    /// Takes a request for a route; otherwise says how it is refused, and its connection ended.
+    fn accept(
+        &mut self,
+        arrival: &Arrival<'_>,
+        number: u16,
+        (method, pattern): (Method, &'static str),
+        path: &Path<'_>,
+    ) -> Result<Exchange<H::Block>, Answer> {
+        let route = &self.routes[usize::from(number)];
+        let interim = arrival.fields.interim(arrival.is_old).map_err(Answer::Status)?;
+        let framing = framing(arrival).map_err(Answer::Status)?;
+        let declared = match framing {
+            Framing::Length(bytes) => Some(bytes),
+            Framing::Chunks(_) => None,
+        };
+        if declared.is_some_and(|bytes| bytes > route.body_limit) {
+            return Err(Answer::Status(Status::ContentTooLarge));
+        }
+        let has_body = declared != Some(0);
+        if has_body && !route.takes(arrival) {
+            let accept = self.accepts[usize::from(number)];
+            return Err(Answer::Told(Status::UnsupportedMediaType, accept));
+        }
+        let limit = usize::try_from(route.body_limit).unwrap_or(usize::MAX);
+        let room = if route.in_pieces { 0 } else { ahead(&framing).min(limit) };
+        let begin = arrival.head.len() + if path.is_decoded { path.text.len() } else { 0 };
+        let block = self.handlers.block(begin + room);
+        let mut block = block.ok_or(Answer::Status(Status::ServiceUnavailable))?;
+        let mut meta = Meta {
+            method,
+            is_head: arrival.body == Body::Omitted,
+            pattern,
+            head: Span::new(0, arrival.head.len()),
+            target: Span::new(offset(arrival.head, arrival.target), arrival.target.len()),
+            parameters: Default::default(),
+            body: Span::new(begin, 0),
+            declared,
+        };
+        let path = path.put(arrival.head, &mut block);
+        capture(&mut meta, path, &mut block);
+        let incoming = Incoming { route: usize::from(number), meta, block };
+        let (inbound, call) = if route.in_pieces {
+            let inbound = Inbound::Pieces { framing, left: route.body_limit, busy: true };
+            (inbound, Some(Call::Request(incoming)))
+        } else {
+            (Inbound::Whole { framing, incoming, limit }, None)
+        };
+        Ok(Exchange {
+            route: number,
+            persistence: arrival.persistence,
+            body: arrival.body,
+            is_old: arrival.is_old,
+            in_pieces: route.in_pieces,
+            interim: if interim == Interim::Due && has_body { INTERIM } else { b"" },
+            inbound,
+            outbound: Outbound::Awaiting,
+            call,
+        })
+    }
+}
+
+/// The path of a request.
+struct Path<'a> {
+    /// Percent-decoded, but for slashes and percent signs that are data.
+    text: &'a [u8],
+    /// It is not a part of the head.
+    is_decoded: bool,
+}
+
+impl<'a> Path<'a> {
+    /// The path of a target, decoded in `scratch` when it has to be; none of a target that names no path.
+    fn of(target: &'a [u8], scratch: &'a mut [u8]) -> Option<Self> {
+        if let Some(text) = target::plain(target) {
+            return Some(Self { text, is_decoded: false });
+        }
+        let path = target::path(target).ok()?;
+        let text = target::normalise_segments(path, scratch).ok()?;
+        Some(Self { text, is_decoded: true })
+    }
+
+    /// Puts it into the memory of a request, behind the head, which it may be a part of; says where it lies.
+    fn put(&self, head: &[u8], memory: &mut [u8]) -> Span {
+        let (place, rest) = memory.split_at_mut(head.len());
+        place.copy_from_slice(head);
+        if !self.is_decoded {
+            return Span::new(offset(head, self.text), self.text.len());
+        }
+        rest[..self.text.len()].copy_from_slice(self.text);
+        Span::new(head.len(), self.text.len())
+    }
+}
+
+impl Arrival<'_> {
+    /// The answer to it, after which the connection ends.
+    fn last(&self, answer: Answer) -> Plan {
+        Plan { answer, persistence: Persistence::Closed, body: self.body }
+    }
+}
+
+impl Route {
+    /// Whether the client says that the body is what the route consumes.
+    fn takes(&self, arrival: &Arrival<'_>) -> bool {
+        let Some(wanted) = self.consumes else { return true };
         let fields = arrival.headers.iter();
         let mut told = fields.filter(|field| field.name.eq_ignore_ascii_case("content-type"));
         told.next()
@@ -78,121 +178,44 @@ impl<H: Handlers> Routes for Routed<H> {
     type Answer = Answered;
 
     fn find(&mut self, arrival: &Arrival<'_>, scratch: &mut [u8]) -> Result<Found<Self>, Plan> {
-        let name = arrival.method;
-        let target = arrival.target;
-        let (path, decoded) = match target::plain(target) {
-            Some(path) => (path, false),
-            None => match target::path(target)
-                .and_then(|path| target::normalise_segments(path, scratch))
-            {
-                Ok(path) => (path, true),
-                Err(target::Malformed) => return Ok(Found::Nothing),
-            },
-        };
-        let Some(resource) = self.table.find(path) else { return Ok(Found::Nothing) };
-        let (pattern, choice) = (resource.pattern, self.choose(name, resource));
-        let (method, route) = match choice {
-            Ok(found) => found,
+        let Some(path) = Path::of(arrival.target, scratch) else { return Ok(Found::Nothing) };
+        let Some(resource) = self.table.find(path.text) else { return Ok(Found::Nothing) };
+        let pattern = resource.pattern;
+        match self.choose(arrival.method, resource) {
+            Ok((method, route)) => {
+                let exchange = self.accept(arrival, route, (method, pattern), &path);
+                exchange.map(Found::Exchange).map_err(|answer| arrival.last(answer))
+            }
             // The body is not read, so the connection ends unless there is none.
             Err(answer)
                 if arrival.fields.expect.is_some()
                     || arrival.fields.transfer_encoding.is_some() =>
             {
-                return Err(Plan { answer, persistence: Persistence::Closed, body: arrival.body });
+                Err(arrival.last(answer))
             }
-            Err(answer) => return Ok(Found::Answer(answer)),
-        };
-        let refuse = |answer| Plan { answer, persistence: Persistence::Closed, body: arrival.body };
-        let status = |status| refuse(Answer::Status(status));
-        let interim = arrival.fields.interim(arrival.is_old).map_err(status)?;
-        let framing = framing(arrival).map_err(status)?;
-        let declared = match framing {
-            Framing::Length(bytes) => Some(bytes),
-            Framing::Chunks(_) => None,
-        };
-        let (limit, in_pieces) = {
-            let route = &self.routes[usize::from(route)];
-            (route.body_limit, route.in_pieces)
-        };
-        if declared.is_some_and(|bytes| bytes > limit) {
-            return Err(status(Status::ContentTooLarge));
+            Err(answer) => Ok(Found::Answer(answer)),
         }
-        let has_body = declared != Some(0);
-        if has_body && !self.consumes(route, arrival) {
-            let accept = self.accepts[usize::from(route)];
-            return Err(refuse(Answer::Told(Status::UnsupportedMediaType, accept)));
-        }
-        let room = if in_pieces { 0 } else { ahead(&framing).min(limit as usize) };
-        let length = arrival.head.len() + if decoded { path.len() } else { 0 };
-        let Some(mut block) = self.handlers.block(length + room) else {
-            return Err(status(Status::ServiceUnavailable));
-        };
-        let (head, rest) = block.split_at_mut(arrival.head.len());
-        head.copy_from_slice(arrival.head);
-        let at = if decoded {
-            rest[..path.len()].copy_from_slice(path);
-            head.len()
-        } else {
-            offset(arrival.head, path)
-        };
-        let path = Span::new(at, path.len());
-        let mut meta = Meta {
-            method,
-            is_head: arrival.body == Body::Omitted,
-            pattern,
-            head: Span::new(0, arrival.head.len()),
-            target: Span::new(offset(arrival.head, target), target.len()),
-            parameters: Default::default(),
-            body: Span::new(length, 0),
-            declared,
-        };
-        capture(&mut meta, path, &mut block);
-        let incoming = Incoming { route: usize::from(route), meta, block };
-        let (inbound, call) = if in_pieces {
-            (Inbound::Pieces { framing, left: limit, busy: true }, Some(Call::Request(incoming)))
-        } else {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            (Inbound::Whole { framing, incoming, limit }, None)
-        };
-        Ok(Found::Exchange(Exchange {
-            route,
-            persistence: arrival.persistence,
-            body: arrival.body,
-            is_old: arrival.is_old,
-            interim: if interim == Interim::Due && has_body { INTERIM } else { b"" },
-            inbound,
-            outbound: Outbound::Awaiting,
-            call,
-        }))
     }
 
     fn begin(exchange: &mut Self::Exchange) -> Turn {
         exchange.begin()
     }
 
-    fn input(
-        exchange: &mut Self::Exchange,
-        bytes: &[u8],
-        server: &mut Server<Self>,
-    ) -> (usize, Turn) {
-        exchange.input(bytes, &mut server.routes.handlers)
+    fn input(&mut self, exchange: &mut Self::Exchange, bytes: &[u8]) -> (usize, Turn) {
+        exchange.input(bytes, &mut self.handlers)
     }
 
-    fn output(
-        exchange: &mut Self::Exchange,
-        server: &mut Server<Self>,
-        out: &mut impl Output,
-    ) -> Turn {
-        exchange.output(server, out)
+    fn output(exchange: &mut Self::Exchange, desk: &mut Desk<'_>, out: &mut impl Output) -> Turn {
+        exchange.output(desk, out)
     }
 
     fn answer(
         exchange: &mut Self::Exchange,
         answer: Answered,
-        server: &mut Server<Self>,
+        desk: &mut Desk<'_>,
         out: &mut impl Output,
     ) -> Turn {
-        exchange.answer(answer, server, out)
+        exchange.answer(answer, desk, out)
     }
 
     fn expire(exchange: &Self::Exchange) -> Turn {

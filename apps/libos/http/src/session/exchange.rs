@@ -1,7 +1,8 @@
 //! A request for a route, as the connection has it: its deadlines, and what follows each of its turns.
 
-use super::{Output, Reader, Session, State, Wants};
+use super::{Reader, Session, State, Wants};
 use crate::Server;
+use crate::output::Output;
 use crate::route::Turn;
 use crate::routes::Routes;
 
@@ -37,21 +38,21 @@ impl<R: Routes> Session<R> {
         out: &mut impl Output,
     ) -> usize {
         let Some(exchange) = &mut self.exchange else { return 0 };
-        let (taken, turn) = R::input(exchange, bytes, server);
+        let (taken, turn) = server.routes.input(exchange, bytes);
         self.follow(turn, server, out);
         taken
     }
 
     pub(super) fn output_exchange(&mut self, server: &mut Server<R>, out: &mut impl Output) {
         let Some(exchange) = &mut self.exchange else { return };
-        let turn = R::output(exchange, server, out);
+        let turn = R::output(exchange, &mut server.desk(), out);
         self.follow(turn, server, out);
     }
 
     /// A handler has answered what it was [called](Self::take_call) with.
     pub fn answer(&mut self, answer: R::Answer, server: &mut Server<R>, out: &mut impl Output) {
         let Some(exchange) = &mut self.exchange else { return };
-        let turn = R::answer(exchange, answer, server, out);
+        let turn = R::answer(exchange, answer, &mut server.desk(), out);
         self.follow(turn, server, out);
     }
 
