@@ -1,6 +1,7 @@
 //! Taking medians and telling the host.
 
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use reflex::bench::timestamp;
 use reflex::{Argument, System};
 use reflex::{machine_line, measure};
@@ -10,6 +11,9 @@ pub(crate) const ICOUNT: Argument = Argument::flag("icount", "time is counted in
 
 /// Samples of each figure.
 pub(crate) const SAMPLES: usize = 65;
+
+/// How many of the longest sections are told one by one.
+const TOLD: usize = 20;
 
 /// Where figures go.
 #[derive(Clone, Copy)]
@@ -59,6 +63,14 @@ impl Report {
         if let Some(longest) = measure::longest() {
             self.tell("longest-masked", 0, longest.masked);
             self.tell("longest-deferred", 0, longest.deferred);
+        }
+        let mut sections: Vec<measure::Section> = measure::sections().collect();
+        sections.sort_unstable_by_key(|section| Reverse(section.longest));
+        for measure::Section { from, until, longest } in sections.into_iter().take(TOLD) {
+            machine_line!(
+                "figure events section from={from:#x} until={until:#x} value={longest} unit={}",
+                self.unit
+            );
         }
     }
 
