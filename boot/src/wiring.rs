@@ -11,7 +11,7 @@ use core::fmt::Display;
 use core::ptr::NonNull;
 use reflex_arch::clock::Clock;
 use reflex_arch::cpu::Features;
-use reflex_arch::interrupt::{self, FIRST_VECTOR, VECTORS};
+use reflex_arch::interrupt::{self, FIRST_VECTOR, TIMER_VECTOR};
 use reflex_arch::random::Rdrand;
 use reflex_arch::rtc;
 use reflex_arch::segments::Ist;
@@ -120,9 +120,9 @@ fn seed(features: &Features, machine: &Machine, clock: &Clock) -> Option<[u8; 32
     devices::entropy(machine, &mut seed, || clock.now() > limit).then_some(seed)
 }
 
-/// Every vector that the kernel hands out gets its entry.
+/// Every vector that the kernel hands out gets its entry, and so does the timer's.
 fn set_vectors(early: &mut Early) {
-    for vector in (FIRST_VECTOR..).take(VECTORS) {
+    for vector in FIRST_VECTOR..=TIMER_VECTOR {
         match interrupt::entry_address(vector) {
             // SAFETY: the address is that of the vector's interrupt entry, which expects to be
             // entered on the interrupt stack.

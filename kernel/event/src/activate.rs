@@ -97,8 +97,10 @@ impl<H: Copy, C: Copy> Core<H, C> {
         let rank = rank(priority);
         // A plain registration of an idle context has nothing pending.
         let to = self.contexts.at(context);
-        let single = count == 1 || (count > 1 && record.accumulation == Accumulation::Count);
-        if to.effective != 0 || rank <= bar || !single || !record.gate.is_open() {
+        if to.effective != 0 || rank <= bar || !record.gate.is_open() {
+            return None;
+        }
+        if count != 1 && (count == 0 || record.accumulation == Accumulation::Each) {
             return None;
         }
         let handler = record.handler?;

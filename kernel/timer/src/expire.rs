@@ -7,10 +7,12 @@
 //!                         +--------------+  |  |   | expire, periodic: next on its grid
 //!                                  cascade  +--+---+
 //! ```
+//!
+//! The timer that is due before all others may wait in no slot, as the front.
 
 use crate::period::Period;
 use crate::slot::Slot;
-use crate::store::{NIL, TimerKey};
+use crate::store::{Entry, NIL, TimerKey};
 use crate::wheel::{GRANULARITY_BITS, Wheel, granule_of};
 
 /// Timers that one call of [`Wheel::expire`] moves to finer slots at most: it is called in a section,
@@ -52,27 +54,126 @@ impl<T: Copy, P: Period> Wheel<T, P> {
         self.expire_and_next(now).0
     }
 
+    /// Takes the only timer that is armed, if it is due at `now` and not periodic: what it was reserved with. `None`
+    /// says nothing; [`expire_and_next`](Self::expire_and_next) does.
+    #[inline(always)]
+    pub fn expire_only(&mut self, now: u64) -> Option<T> {
+        let (index, tick) = (self.front, self.bound);
+        if index == NIL || tick > now >> GRANULARITY_BITS || !self.slots.is_empty() {
+            return None;
+        }
+        let entry = self.store.entry_mut(index);
+        if entry.period.nanos() != 0 {
+            return None;
+        }
+        entry.place = Slot::NONE;
+        let payload = entry.payload;
+        self.front = NIL;
+        self.time = tick;
+        self.target = tick;
+        Some(payload)
+    }
+
     /// [`expire`](Self::expire), and the granule at the beginning of which it should be called
     /// next, as by [`next_expiry`](Self::next_expiry); `None` while no timer is armed.
     #[inline(always)]
     pub fn expire_and_next(&mut self, now: u64) -> (Step<T>, Option<u64>) {
         // Only granules that have begun: a deadline was rounded up to one.
         let ticks = now >> GRANULARITY_BITS;
+        if self.front == NIL {
+            return self.expire_slots(now, ticks);
+        }
+        if self.bound > ticks {
+            return (Step::Idle, Some(self.bound));
+        }
+        let (fired, next) = self.fire_front(now);
+        (Step::Fired(fired), next)
+    }
+
+    /// Fires the front, which is due; and says in which granule there is more to do.
+    #[inline(always)]
+    fn fire_front(&mut self, now: u64) -> (Fired<T>, Option<u64>) {
+        let (index, tick) = (self.front, self.bound);
+        let entry = self.store.entry_mut(index);
+        let key = TimerKey { index, generation: entry.generation };
+        let (payload, deadline) = (entry.payload, entry.deadline);
+        let (mut again, mut count) = (None, 1);
+        if entry.period.nanos() != 0 {
+            let (due, times) = entry.arm_again(now);
+            (again, count) = (Some(due), times);
+        }
+        if !self.slots.is_empty() {
+            again = self.go_on_behind(tick, again);
+        } else {
+            self.time = tick;
+            self.target = tick;
+            match again {
+                Some(due) => self.bound = due,
+                None => {
+                    entry.place = Slot::NONE;
+                    self.front = NIL;
+                }
+            }
+        }
+        (Fired { key, payload, deadline, count }, again)
+    }
+
+    /// The front of granule `tick` has fired, is due `again` if it is periodic, and there are timers in slots. Says
+    /// in which granule there is more to do.
+    #[inline(never)]
+    fn go_on_behind(&mut self, tick: u64, again: Option<u64>) -> Option<u64> {
+        // The time does not pass into a slot that holds timers.
+        if self.target == self.time
+            && self.slots.first().is_some_and(|slot| slot.start(self.time) > tick)
+        {
+            self.time = tick;
+            self.target = tick;
+        }
+        let index = core::mem::replace(&mut self.front, NIL);
+        self.store.entry_mut(index).place = Slot::NONE;
+        let next = self.bound_anew();
+        match again {
+            Some(due) if due < self.bound => {
+                self.set_front(index, due);
+                again
+            }
+            Some(due) => {
+                self.put(index, Slot::of(due, self.time));
+                self.bound_anew()
+            }
+            None => next,
+        }
+    }
+
+    /// Says in which granule there is more to do, and that nothing is due before it.
+    fn bound_anew(&mut self) -> Option<u64> {
+        let next = self.next_granule();
+        self.bound = next.unwrap_or(self.bound);
+        next
+    }
+
+    /// [`expire_and_next`](Self::expire_and_next) of timers in slots.
+    #[inline(never)]
+    fn expire_slots(&mut self, now: u64, ticks: u64) -> (Step<T>, Option<u64>) {
+        (self.expire_slot(now, ticks), self.bound_anew())
+    }
+
+    #[inline(always)]
+    fn expire_slot(&mut self, now: u64, ticks: u64) -> Step<T> {
         if self.target != self.time {
-            return (self.cascade(), self.next_granule());
+            return self.cascade();
         }
         let Some(slot) = self.slots.first() else {
             self.rest(ticks);
-            return (Step::Idle, None);
+            return Step::Idle;
         };
         // A timer alone needs not go through all the levels: no other is due before it.
         if let Some(index) = self.slots.earliest(slot)
             && self.store.entry(index).tick <= ticks
         {
-            let (fired, next) = self.fire(slot, index, now);
-            return (Step::Fired(fired), next);
+            return Step::Fired(self.fire(slot, index, now));
         }
-        (self.enter(slot, ticks), self.next_granule())
+        self.enter(slot, ticks)
     }
 
     /// Nothing is due up to granule `ticks`: that is the time now, unless it went backward.
@@ -96,9 +197,9 @@ impl<T: Copy, P: Period> Wheel<T, P> {
         self.cascade()
     }
 
-    /// Fires a timer, the first of `slot`; and says in which granule there is more to do.
+    /// Fires a timer, the first of `slot`.
     #[inline(always)]
-    fn fire(&mut self, slot: Slot, index: u32, now: u64) -> (Fired<T>, Option<u64>) {
+    fn fire(&mut self, slot: Slot, index: u32, now: u64) -> Fired<T> {
         let entry = self.store.entry_mut(index);
         let tick = entry.tick;
         self.time = tick;
@@ -109,26 +210,16 @@ impl<T: Copy, P: Period> Wheel<T, P> {
         if period == 0 {
             entry.place = Slot::NONE;
             self.store.lead(NIL, second);
-            let next = if self.slots.is_empty() { None } else { self.next_granule() };
-            return (Fired { key, payload, deadline, count: 1 }, next);
+            return Fired { key, payload, deadline, count: 1 };
         }
-        let (again, count) = match deadline.checked_add(period) {
-            Some(again) if again > now => (again, 1),
-            _ => catch_up(deadline, period, now),
-        };
-        let due = granule_of(again);
-        entry.deadline = again;
-        entry.tick = due;
-        let slot = Slot::of(due, tick);
-        let next = if self.slots.is_empty() {
-            self.slots.put_alone(entry, index, slot);
-            Some(due)
+        let (due, count) = entry.arm_again(now);
+        self.store.lead(NIL, second);
+        if self.slots.is_empty() {
+            self.set_front(index, due);
         } else {
-            self.store.lead(NIL, second);
-            self.put(index, slot);
-            self.next_granule()
-        };
-        (Fired { key, payload, deadline, count }, next)
+            self.put(index, Slot::of(due, tick));
+        }
+        Fired { key, payload, deadline, count }
     }
 
     /// Spreads the slot that begins at `target` over finer ones, a piece of it. When that is
@@ -155,6 +246,22 @@ impl<T: Copy, P: Period> Wheel<T, P> {
             self.time = self.target;
         }
         Step::Cascading
+    }
+}
+
+impl<T, P: Period> Entry<T, P> {
+    /// Sets a periodic timer that is due for the next time of its grid: the granule of that, and how often it has
+    /// been due.
+    #[inline]
+    fn arm_again(&mut self, now: u64) -> (u64, u32) {
+        let (deadline, period) = (self.deadline, self.period.nanos());
+        let (again, count) = match deadline.checked_add(period) {
+            Some(again) if again > now => (again, 1),
+            _ => catch_up(deadline, period, now),
+        };
+        self.deadline = again;
+        self.tick = granule_of(again);
+        (self.tick, count)
     }
 }
 

@@ -12,6 +12,8 @@ pub(crate) struct Slot(pub(crate) u32);
 impl Slot {
     /// The place of a timer that is in no slot.
     pub(crate) const NONE: Self = Self(u32::MAX);
+    /// The place of the timer that is before all slots.
+    pub(crate) const FRONT: Self = Self(u32::MAX - 1);
 
     /// Where a timer of `tick` waits when the wheel's time is `now`, which is not later: on
     /// the level of the highest digit in which the two differ.

@@ -72,23 +72,26 @@ impl Slots {
         entry.next = NIL;
         if last == NIL {
             list.head = index;
-            let level = slot.level();
-            self.occupied[level as usize] |= 1 << (slot.0 % SLOTS as u32);
-            self.levels |= 1 << level;
+            self.occupy(slot);
         }
         last
     }
 
-    /// Puts a timer into `slot` while no timer is in any.
+    /// Puts a timer that is in no slot before all others of `slot`. The caller must then tell the one that was the
+    /// first until now, which is returned, that the timer [`leads`](Store::lead) it.
     #[inline]
-    pub(crate) fn put_alone<T, P>(&mut self, entry: &mut Entry<T, P>, index: u32, slot: Slot) {
-        self.lists[slot.index()] = List { head: index, tail: index };
+    #[must_use]
+    pub(crate) fn prepend<T, P>(&mut self, entry: &mut Entry<T, P>, index: u32, slot: Slot) -> u32 {
+        let list = &mut self.lists[slot.index()];
+        let first = core::mem::replace(&mut list.head, index);
         entry.place = slot;
         entry.previous = NIL;
-        entry.next = NIL;
-        let level = slot.level();
-        self.occupied[level as usize] = 1 << (slot.0 % SLOTS as u32);
-        self.levels = 1 << level;
+        entry.next = first;
+        if first == NIL {
+            list.tail = index;
+            self.occupy(slot);
+        }
+        first
     }
 
     /// Takes the first timer, `entry`, out of `slot`, and leaves its place to be set. The caller
@@ -122,6 +125,14 @@ impl Slots {
             }
         }
         store.join(previous, next);
+    }
+
+    /// Marks a slot as holding a timer.
+    #[inline]
+    fn occupy(&mut self, slot: Slot) {
+        let level = slot.level();
+        self.occupied[level as usize] |= 1 << (slot.0 % SLOTS as u32);
+        self.levels |= 1 << level;
     }
 
     /// Marks a slot as empty.

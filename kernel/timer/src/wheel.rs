@@ -31,6 +31,12 @@ pub struct Wheel<T, P = u64> {
     /// follows when the slot is empty: a timer that is armed for it meanwhile joins its end, behind
     /// those that were there before.
     pub(crate) target: u64,
+    /// The timer that is due before all others, of those of its granule the first: it is in no slot, so that a
+    /// timer alone, and one that is always armed for the nearest time, never goes through the levels. [`NIL`]
+    /// when the first is in a slot, or there is none.
+    pub(crate) front: u32,
+    /// The granule of the front. Without one, a granule that no timer is before.
+    pub(crate) bound: u64,
 }
 
 impl<T: Copy, P: Period> Wheel<T, P> {
@@ -40,7 +46,7 @@ impl<T: Copy, P: Period> Wheel<T, P> {
     /// # Errors
     /// [`Error::HeapExhausted`].
     pub fn new(limit: usize) -> Result<Self, Error> {
-        Ok(Self { store: Store::new(limit)?, slots: Slots::new(), time: 0, target: 0 })
+        Ok(Self::of(Store::new(limit)?))
     }
 
     /// [`new`](Self::new), in a block of its own: a wheel has some 5 KiB, of which no more than one copy is on the
@@ -53,8 +59,13 @@ impl<T: Copy, P: Period> Wheel<T, P> {
         let store = Store::new(limit)?;
         let mut place = Vec::new();
         place.try_reserve_exact(1).map_err(|_| Error::HeapExhausted)?;
-        place.push(Self { store, slots: Slots::new(), time: 0, target: 0 });
+        place.push(Self::of(store));
         place.into_boxed_slice().try_into().map_err(|_| Error::HeapExhausted)
+    }
+
+    #[inline(always)]
+    fn of(store: Store<T, P>) -> Self {
+        Self { store, slots: Slots::new(), time: 0, target: 0, front: NIL, bound: 0 }
     }
 
     /// Whether the next [`insert`](Self::insert) needs a chunk first; see
@@ -105,24 +116,56 @@ impl<T: Copy, P: Period> Wheel<T, P> {
     ) -> Result<u64, Error> {
         let entry = self.store.get_mut(key)?;
         let tick = granule_of(deadline).max(self.target);
-        let slot = Slot::of(tick, self.time);
         entry.deadline = deadline;
         entry.tick = tick;
         entry.period = P::new(period);
-        // It may be where it is to go already: the last of its slot.
-        if entry.place != slot || entry.next != NIL {
-            self.shift(key.index, slot);
+        if entry.place == Slot::FRONT && (tick < self.bound || self.slots.is_empty()) {
+            self.bound = tick;
+            return Ok(tick);
+        }
+        let slot = Slot::of(tick, self.time);
+        if entry.place == Slot::NONE && self.front != NIL && tick >= self.bound {
+            self.put(key.index, slot);
+        } else if entry.place != slot || entry.next != NIL || tick < self.bound {
+            // Else it is where it is to go already: the last of its slot.
+            self.shift(key.index, tick, slot);
         }
         Ok(tick)
     }
 
-    /// Puts a timer behind all others of `slot`, out of that in which it may be.
+    /// Puts a timer that is due in granule `tick` before all others, or behind all others of `slot`, out of where it
+    /// may be.
     #[inline(never)]
-    fn shift(&mut self, index: u32, slot: Slot) {
-        if self.store.entry(index).place != Slot::NONE {
-            self.slots.detach(&mut self.store, index);
+    fn shift(&mut self, index: u32, tick: u64, slot: Slot) {
+        match self.store.entry(index).place {
+            Slot::NONE => {}
+            Slot::FRONT => self.front = NIL,
+            _ => self.slots.detach(&mut self.store, index),
         }
-        self.put(index, slot);
+        if tick < self.bound {
+            if self.front != NIL {
+                self.put_back_front();
+            }
+        } else if self.front != NIL || !self.slots.is_empty() {
+            return self.put(index, slot);
+        }
+        self.set_front(index, tick);
+    }
+
+    /// Makes a timer that is in no slot the one before all others, which it is.
+    #[inline]
+    pub(crate) fn set_front(&mut self, index: u32, tick: u64) {
+        self.store.entry_mut(index).place = Slot::FRONT;
+        self.front = index;
+        self.bound = tick;
+    }
+
+    /// Puts the front into its slot: another is due before it. There it stays before those of its granule, which
+    /// were armed later.
+    fn put_back_front(&mut self) {
+        let (index, slot) = (self.front, Slot::of(self.bound, self.time));
+        let first = self.slots.prepend(self.store.entry_mut(index), index, slot);
+        self.store.lead(index, first);
     }
 
     /// Disarms a timer, which stays reserved; true when it was armed.
@@ -133,9 +176,20 @@ impl<T: Copy, P: Period> Wheel<T, P> {
     pub fn disarm(&mut self, key: TimerKey) -> Result<bool, Error> {
         let armed = self.store.get_mut(key)?.place != Slot::NONE;
         if armed {
-            self.slots.detach(&mut self.store, key.index);
+            self.take_out(key.index);
         }
         Ok(armed)
+    }
+
+    /// Takes a timer that is armed out of where it is. What is left is not before the bound.
+    #[inline]
+    fn take_out(&mut self, index: u32) {
+        if index == self.front {
+            self.store.entry_mut(index).place = Slot::NONE;
+            self.front = NIL;
+        } else {
+            self.slots.detach(&mut self.store, index);
+        }
     }
 
     /// Disarms a timer and gives its place back; its key is stale from now on.
@@ -176,6 +230,9 @@ impl<T: Copy, P: Period> Wheel<T, P> {
     /// [`next_expiry`](Self::next_expiry) in granules.
     #[inline(never)]
     pub(crate) fn next_granule(&self) -> Option<u64> {
+        if self.front != NIL {
+            return Some(self.bound);
+        }
         if self.target != self.time {
             return Some(self.target);
         }

@@ -1,12 +1,14 @@
 //! What an activation and a timer cost does not depend on how many events there are.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::raw;
 use reflex::raw::Kernel;
 use reflex::{Activation, Error, Priority, Registration, System};
 
-/// Registrations, and as many armed timers.
+/// Registrations, and as many armed timers: a few, beside which a timer is not the only one, and many more.
+const FEW: u64 = 10;
 const CROWD: u64 = 20_000;
 
 /// In guest instructions: from an activation to its handler, and for arming and disarming a timer.
@@ -33,15 +35,20 @@ fn costs_do_not_grow_with_the_number_of_events(system: System) -> Result<(), Err
         }
         Ok::<_, Error>((to_handler, arming))
     };
-    let few = measure()?;
     let memory = CROWD as usize * 256;
     let crowd = system.context("crowd", ()).memory(memory).build()?;
-    for number in 0..CROWD {
-        let one =
-            kernel.register(crowd.handle(), Registration::default(), |(), _: Activation| {})?;
-        let due = system.now() + Duration::from_secs(1_000) + Duration::from_millis(number);
-        kernel.arm(kernel.timer(one)?, due, None)?;
-    }
+    let grow = |numbers: Range<u64>| {
+        for number in numbers {
+            let one =
+                kernel.register(crowd.handle(), Registration::default(), |(), _: Activation| {})?;
+            let due = system.now() + Duration::from_secs(1_000) + Duration::from_millis(number);
+            kernel.arm(kernel.timer(one)?, due, None)?;
+        }
+        Ok::<_, Error>(())
+    };
+    grow(0..FEW)?;
+    let few = measure()?;
+    grow(FEW..CROWD)?;
     let many = measure()?;
     reflex::log::info!("to the handler, arming: {few:?} with few, {many:?} with {CROWD} more");
     // Where an index is in its word, say, may cost an instruction.

@@ -138,6 +138,7 @@ impl<P: Copy> Table<P> {
         self.wheel[0].next_expiry()
     }
 
+    #[inline(always)]
     fn arm(&mut self, at: TimerKey, deadline: u64) -> Result<u64, Error> {
         let granule = self.wheel[0].arm(at, deadline, None)?;
         Ok(granule.saturating_mul(reflex_timer::GRANULARITY_NS))

@@ -140,11 +140,17 @@ impl<K: EventSystem, P: Copy + Send + 'static> KeyedTimers<K, P> {
     ) -> Result<R, Refused> {
         let inner = &*self.0;
         inner.kernel.section(|| {
-            if !inner.owner.is_alive(&inner.kernel) || inner.with(|state| state.ended) {
+            if !inner.owner.is_alive(&inner.kernel) {
                 return Err(Refused::Ended);
             }
-            let (result, due) = inner.with(change)?;
-            inner.come_at(due);
+            let (result, due, timer) = inner.state.within(|state| {
+                if state.ended {
+                    return Err(Refused::Ended);
+                }
+                let (result, due) = change(state)?;
+                Ok((result, due, state.come_at(due)))
+            })?;
+            inner.arm(timer, due);
             Ok(result)
         })
     }
@@ -198,13 +204,9 @@ impl<K: EventSystem, P: Copy + Send + 'static> Inner<K, P> {
         self.state.with(&self.kernel, work)
     }
 
-    /// Has the kernel's timer come at `due`, unless it comes earlier.
-    fn come_at(&self, due: u64) {
-        let timer = self.with(|state| {
-            let timer = state.timer.filter(|_| due < state.armed)?;
-            state.armed = due;
-            Some(timer)
-        });
+    /// Has the kernel's timer come at `due`, if there is one to be [armed](State::come_at).
+    #[inline]
+    fn arm(&self, timer: Option<TimerId>, due: u64) {
         if let Some(timer) = timer {
             // It is there as long as the registration.
             let _ = self.kernel.arm(timer, Instant::from_nanos(due), None);
@@ -236,10 +238,24 @@ impl<K: EventSystem, P: Copy + Send + 'static> Inner<K, P> {
     /// Has the kernel's timer come for the next deadline.
     fn come_again(&self) {
         self.kernel.section(|| {
-            if let Some(due) = self.with(|state| state.table.next_expiry()) {
-                self.come_at(due);
+            let next = self.state.within(|state| {
+                let due = state.table.next_expiry()?;
+                Some((state.come_at(due), due))
+            });
+            if let Some((timer, due)) = next {
+                self.arm(timer, due);
             }
         });
+    }
+}
+
+impl<P> State<P> {
+    /// Notes that the kernel's timer comes at `due`: which is to be armed for that, unless it comes earlier.
+    #[inline]
+    fn come_at(&mut self, due: u64) -> Option<TimerId> {
+        let timer = self.timer.filter(|_| due < self.armed)?;
+        self.armed = due;
+        Some(timer)
     }
 }
 

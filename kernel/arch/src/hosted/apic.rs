@@ -14,10 +14,8 @@ impl LocalApic {
     /// The one that there is.
     pub const PRESENT: Self = Self(());
 
-    /// Makes the timer interrupt on `vector`. It counts what the time stamp counter counts.
-    pub fn start_timer(&mut self, _: &Features, vector: u8, _: u64, _: u64) {
-        processor::set_timer_vector(vector);
-    }
+    /// The timer counts what the time stamp counter counts.
+    pub fn start_timer(&mut self, _: &Features, _: u64, _: u64) {}
 
     /// One timer interrupt, `nanos` from now. Replaces one still to come.
     pub fn arm(&self, nanos: u64) {

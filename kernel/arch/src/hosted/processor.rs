@@ -1,7 +1,7 @@
 //! The simulated processor's state. There is one, which belongs to one thread at a time.
 
 use crate::context::{self, Entry};
-use crate::x86_64::interrupt::{FIRST_VECTOR, VECTORS, reflex_interrupt};
+use crate::x86_64::interrupt::{FIRST_VECTOR, VECTORS, reflex_interrupt, reflex_timer_interrupt};
 use core::arch::asm;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
@@ -17,7 +17,6 @@ static OWNER: AtomicUsize = AtomicUsize::new(0);
 pub(crate) static ENABLED: AtomicBool = AtomicBool::new(false);
 /// Pending interrupts, a bit for each vector from the first.
 static RAISED: AtomicU64 = AtomicU64::new(0);
-static TIMER_VECTOR: AtomicU8 = AtomicU8::new(FIRST_VECTOR);
 /// The time stamp counter.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 /// When the timer interrupts.
@@ -157,10 +156,6 @@ pub(crate) fn read_counter() -> u64 {
     count
 }
 
-pub(super) fn set_timer_vector(vector: u8) {
-    TIMER_VECTOR.store(vector, Relaxed);
-}
-
 pub(super) fn arm(nanos: u64) {
     DEADLINE.store(COUNT.load(Relaxed).saturating_add(nanos), Relaxed);
 }
@@ -191,24 +186,29 @@ pub(super) fn halt() {
     }
 }
 
-/// Serves what is pending as long as interrupts are let through; false when nothing was.
+/// Serves what is pending as long as interrupts are let through, the timer's first; false when nothing was.
 fn interrupt() -> bool {
     let mut served = false;
     while ENABLED.load(Relaxed) && is_running() {
+        let raised = RAISED.load(Relaxed);
         if DEADLINE.load(Relaxed) <= COUNT.load(Relaxed) {
             disarm();
-            raise(TIMER_VECTOR.load(Relaxed));
-        }
-        let raised = RAISED.load(Relaxed);
-        if raised == 0 {
+            masked(|| reflex_timer_interrupt());
+        } else if raised != 0 {
+            let place = raised.trailing_zeros();
+            RAISED.store(raised & !(1 << place), Relaxed);
+            masked(|| reflex_interrupt(u64::from(FIRST_VECTOR) + u64::from(place)));
+        } else {
             break;
         }
-        let place = raised.trailing_zeros();
-        RAISED.store(raised & !(1 << place), Relaxed);
-        ENABLED.store(false, Relaxed);
-        reflex_interrupt(u64::from(FIRST_VECTOR) + u64::from(place));
-        ENABLED.store(true, Relaxed);
         served = true;
     }
     served
+}
+
+/// Calls the kernel for an interrupt, as the processor does.
+fn masked(call: impl FnOnce()) {
+    ENABLED.store(false, Relaxed);
+    call();
+    ENABLED.store(true, Relaxed);
 }

@@ -2,6 +2,7 @@
 
 use super::clock::{self, Scale};
 use super::cpu::Features;
+use super::interrupt::TIMER_VECTOR;
 use crate::Error;
 use ::x86_64::registers::model_specific::Msr;
 use core::arch::asm;
@@ -118,9 +119,9 @@ impl LocalApic {
         self.read(CURRENT_COUNT)
     }
 
-    /// Makes the timer interrupt on `vector`: by TSC deadline when the processor can, else by
+    /// Makes the timer interrupt on [its vector](TIMER_VECTOR): by TSC deadline when the processor can, else by
     /// the APIC's own counter, which runs at `counter_hz`.
-    pub fn start_timer(&mut self, features: &Features, vector: u8, counter_hz: u64, tsc_hz: u64) {
+    pub fn start_timer(&mut self, features: &Features, counter_hz: u64, tsc_hz: u64) {
         self.write(INITIAL_COUNT, 0);
         self.deadline = features.tsc_deadline;
         self.scale = Scale::from_nanos_to(if self.deadline { tsc_hz } else { counter_hz });
@@ -131,7 +132,7 @@ impl LocalApic {
             self.longest = reach.min(FARTHEST);
         }
         let mode = if self.deadline { TIMER_DEADLINE } else { 0 };
-        self.write(LVT_TIMER, mode | u32::from(vector));
+        self.write(LVT_TIMER, mode | u32::from(TIMER_VECTOR));
         // SAFETY: a fence has no effect but order: the mode is in force before the first
         // deadline is written (SDM vol. 3, 11.5.4.1).
         unsafe { asm!("mfence", options(nostack)) };

@@ -18,6 +18,9 @@ pub const FIRST_VECTOR: u8 = 0x20;
 /// How many vectors have an entry: a KiB of them, and several for each device that an image drives.
 pub const VECTORS: usize = 64;
 
+/// The timer's vector, behind those that are handed out. It has an entry of its own, which looks nothing up.
+pub const TIMER_VECTOR: u8 = FIRST_VECTOR + VECTORS as u8;
+
 /// Bytes from one vector's entry to the next.
 const ENTRY_SIZE: usize = 16;
 
@@ -47,17 +50,24 @@ global_asm!(
 unsafe extern "C" {
     static reflex_vectors: u8;
 
-    /// Where the entry goes on when what it calls returns.
+    /// Where the two entries go on when what they call returns.
     static reflex_interrupted: u8;
+    static reflex_timer_interrupted: u8;
 
-    /// What every interrupt calls, interrupts masked, on the interrupted stack; the kernel's
-    /// runtime defines it. Interrupts are masked again when it returns.
+    /// What every interrupt but the timer's calls, interrupts masked, on the interrupted stack; the
+    /// kernel's runtime defines it. Interrupts are masked again when it returns.
     pub(crate) safe fn reflex_interrupt(vector: u64);
+
+    /// What the timer's interrupt calls, in the same way.
+    pub(crate) safe fn reflex_timer_interrupt();
 }
 
 /// The address of a vector's entry, for the interrupt descriptor table; `None` for a vector
 /// that has none.
 pub fn entry_address(vector: u8) -> Option<usize> {
+    if vector == TIMER_VECTOR {
+        return Some(timer_entry as *const () as usize);
+    }
     let place = usize::from(vector.checked_sub(FIRST_VECTOR)?);
     (place < VECTORS).then(|| &raw const reflex_vectors as usize + place * ENTRY_SIZE)
 }
@@ -67,8 +77,8 @@ static STAMP: AtomicU64 = AtomicU64::new(0);
 
 /// When the last interrupt was entered, by the time stamp counter; 0 without the feature `stamp`.
 ///
-/// Under `-icount` this is the count at the entry's first instruction: the four that come before
-/// the counter is read and the four from there on that do the noting cancel out.
+/// Under `-icount` this is the count at the entry's first instruction: those that come before the
+/// counter is read and those from there on that do the noting are as many, and cancel out.
 pub fn entered_at() -> u64 {
     STAMP.load(Relaxed)
 }
@@ -82,90 +92,119 @@ pub struct Interrupted {
     pub rsp: u64,
 }
 
-/// Words from the return address of what the entry calls to the first that it moved: xmm registers
-/// and MXCSR with the padding, and seven general registers.
-const SAVED_WORDS: usize = 1 + 264 / 8 + 7;
+/// Words from the return address of what an entry calls to the interrupted rax, which is the first that was
+/// moved: xmm registers and MXCSR with the padding, and eight general registers.
+const SAVED_WORDS: usize = 1 + SAVED_STATE / 8 + 8;
+
+/// Bytes for the xmm registers and MXCSR, with the padding that keeps the stack aligned.
+const SAVED_STATE: usize = 272;
 
 /// Looks for the frame of the interrupt that came last, in the words of a stack from its pointer
 /// up. For crash reports: it may be mistaken, when words left behind look like one.
 pub fn interrupted(words: impl Iterator<Item = u64> + Clone) -> Option<Interrupted> {
-    let returns = &raw const reflex_interrupted as u64;
+    // Behind rax, and the vector where there is one.
+    let entries = [
+        (&raw const reflex_interrupted as u64, 2),
+        (&raw const reflex_timer_interrupted as u64, 1),
+    ];
     let mut from = words;
     loop {
-        if from.next()? == returns {
-            // Behind the two registers that were pushed first and the vector.
-            let mut frame = from.skip(SAVED_WORDS - 1 + 3);
+        let word = from.next()?;
+        if let Some((_, behind)) = entries.iter().find(|(returns, _)| *returns == word) {
+            let mut frame = from.skip(SAVED_WORDS - 1 + behind);
             let (rip, _, _, rsp) = (frame.next()?, frame.next()?, frame.next()?, frame.next()?);
             return Some(Interrupted { rip, rsp });
         }
     }
 }
 
-/// The common entry. The stack holds, upwards: vector, RIP, CS, RFLAGS, RSP, SS.
-#[unsafe(naked)]
-unsafe extern "C" fn entry() {
-    naked_asm!(
-        "push rax",
-        "push rcx",
-        ".if {stamp}",
-        "push rdx",
-        "rdtsc",
-        "mov dword ptr [{at}], eax",
-        "mov dword ptr [{at} + 4], edx",
-        "pop rdx",
-        ".endif",
-        // The interrupted stack pointer, less its red zone and the eight words to be moved.
-        "mov rax, [rsp + 48]",
-        "sub rax, {moved}",
-        "and rax, -16",
-        "pop qword ptr [rax]",
-        "pop qword ptr [rax + 8]",
-        "pop qword ptr [rax + 16]",
-        "pop qword ptr [rax + 24]",
-        "pop qword ptr [rax + 32]",
-        "pop qword ptr [rax + 40]",
-        "pop qword ptr [rax + 48]",
-        "pop qword ptr [rax + 56]",
-        "mov rsp, rax",
-        "push rdx",
-        "push rsi",
-        "push rdi",
-        "push r8",
-        "push r9",
-        "push r10",
-        "push r11",
-        "mov rdi, [rax + 16]",
-        "sub rsp, 264",
-        ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
-        "movaps [rsp + 16*\\n], xmm\\n",
-        ".endr",
-        "stmxcsr [rsp + 256]",
-        "cld",
-        "call {interrupt}",
-        ".global reflex_interrupted",
-        "reflex_interrupted:",
-        ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
-        "movaps xmm\\n, [rsp + 16*\\n]",
-        ".endr",
-        "ldmxcsr [rsp + 256]",
-        "add rsp, 264",
-        "pop r11",
-        "pop r10",
-        "pop r9",
-        "pop r8",
-        "pop rdi",
-        "pop rsi",
-        "pop rdx",
-        "pop rcx",
-        "pop rax",
-        "add rsp, 8",
-        "iretq",
-        stamp = const cfg!(feature = "stamp") as u32,
-        at = sym STAMP,
-        moved = const RED_ZONE + 64,
-        interrupt = sym reflex_interrupt,
-    )
+/// The entry `$name`, which calls `$call` and goes on at `$returns`. The stack holds, upwards: RIP, CS,
+/// RFLAGS, RSP, SS; and first the vector, if it is `$numbered`: that is what is called with.
+macro_rules! entry {
+    ($name:ident, $numbered:literal, $call:ident, $returns:literal) => {
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name() {
+            naked_asm!(
+                "push rax",
+                // The interrupted stack pointer, less its red zone and the words to be moved.
+                "mov rax, [rsp + {pointer}]",
+                "sub rax, {moved}",
+                "and rax, -16",
+                "pop qword ptr [rax]",
+                ".if {stamp}",
+                "push rax",
+                "push rdx",
+                "rdtsc",
+                "mov dword ptr [{at}], eax",
+                "mov dword ptr [{at} + 4], edx",
+                "pop rdx",
+                "pop rax",
+                ".if {numbered}",
+                "nop",
+                "nop",
+                ".endif",
+                ".endif",
+                "pop qword ptr [rax + 8]",
+                "pop qword ptr [rax + 16]",
+                "pop qword ptr [rax + 24]",
+                "pop qword ptr [rax + 32]",
+                "pop qword ptr [rax + 40]",
+                ".if {numbered}",
+                "pop qword ptr [rax + 48]",
+                ".endif",
+                "mov rsp, rax",
+                "push rcx",
+                "push rdx",
+                "push rsi",
+                "push rdi",
+                "push r8",
+                "push r9",
+                "push r10",
+                "push r11",
+                ".if {numbered}",
+                "mov rdi, [rax + 8]",
+                ".endif",
+                "sub rsp, {state}",
+                ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+                "movaps [rsp + 16*\\n], xmm\\n",
+                ".endr",
+                "stmxcsr [rsp + 256]",
+                "cld",
+                "call {call}",
+                concat!(".global ", $returns),
+                concat!($returns, ":"),
+                ".irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15",
+                "movaps xmm\\n, [rsp + 16*\\n]",
+                ".endr",
+                "ldmxcsr [rsp + 256]",
+                "add rsp, {state}",
+                "pop r11",
+                "pop r10",
+                "pop r9",
+                "pop r8",
+                "pop rdi",
+                "pop rsi",
+                "pop rdx",
+                "pop rcx",
+                "pop rax",
+                ".if {numbered}",
+                "add rsp, 8",
+                ".endif",
+                "iretq",
+                numbered = const $numbered as u32,
+                pointer = const 32 + 8 * $numbered as usize,
+                moved = const RED_ZONE + 48 + 8 * $numbered as usize,
+                stamp = const cfg!(feature = "stamp") as u32,
+                at = sym STAMP,
+                state = const SAVED_STATE,
+                call = sym $call,
+            )
+        }
+    };
 }
+
+entry!(entry, true, reflex_interrupt, "reflex_interrupted");
+entry!(timer_entry, false, reflex_timer_interrupt, "reflex_timer_interrupted");
 
 /// An entry that returns at once, for the local APIC's spurious vector, which is not
 /// acknowledged (Intel SDM volume 3, 11.9).

@@ -16,8 +16,6 @@ pub(crate) enum Purpose {
     Job(Job),
     /// It is an occurrence of an event by itself, which has this place in the interrupt signal queue.
     Event(EventId, &'static PendingSignal),
-    /// It is the timer's: it expires timers, by the job while dispatch is deferred.
-    Timer(Job),
 }
 
 /// What a vector does.

@@ -61,12 +61,13 @@ use reflex_arch::clock::Clock;
 use reflex_arch::interrupt::VECTORS;
 use reflex_event::{MOST_NAMES, Names};
 use reflex_hil::Watchdog;
+use reflex_timer::Wheel;
 use report::{Print, Report};
 use scope::Scopes;
 use set::{ContextSet, MOST_CONTEXTS};
 use stack::{IdleStack, StackSource};
 use supervisor::Supervisor;
-use timers::Timers;
+use timers::Due;
 use upcalls::Upcalls;
 
 /// What belongs to one core.
@@ -117,7 +118,9 @@ pub(crate) struct Cpu {
     /// The time stamp counter when the kernel was started.
     pub(crate) origin: Fixed<u64>,
     /// The timers.
-    pub(crate) timers: LateInit<Timers>,
+    pub(crate) timers: LateInit<Wheel<Due>>,
+    /// The job that expires them.
+    pub(crate) timer_job: Fixed<Job>,
     /// When the timer's interrupt comes.
     pub(crate) alarm: Alarm,
     /// What resets the machine when the kernel stands still.
@@ -199,6 +202,7 @@ impl Cpu {
             apic: Fixed::new(),
             origin: Fixed::new(),
             timers: LateInit::new(),
+            timer_job: Fixed::new(),
             alarm: Alarm::new(),
             watchdog: Local::new(None),
             halted_since: AtomicU64::new(0),

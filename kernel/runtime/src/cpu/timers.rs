@@ -1,8 +1,6 @@
-//! The timers of a core, and what they lead to.
+//! What the timers of a core lead to.
 
-use super::job::Job;
 use super::supervision::Supervision;
-use reflex_timer::Wheel;
 
 /// What an expiry leads to. Each is about one machine word, so that it is kept in registers.
 #[derive(Clone, Copy)]
@@ -15,11 +13,4 @@ pub(crate) enum Due {
     Life(&'static Supervision),
     /// The watchdog is to be fed.
     Watchdog,
-}
-
-/// What the timer interrupt is for.
-pub(crate) struct Timers {
-    pub(crate) wheel: Wheel<Due>,
-    /// The job that expires timers.
-    pub(crate) job: Job,
 }

@@ -2,9 +2,8 @@
 
 use crate::cpu;
 use crate::cpu::job::Job;
-use crate::cpu::timers::{Due, Timers};
+use crate::cpu::timers::Due;
 use crate::dispatch::section::{Section, Start, section};
-use crate::dispatch::vector::Vector;
 use core::num::NonZeroU64;
 use core::time::Duration;
 use reflex_arch::apic::LocalApic;
@@ -26,21 +25,17 @@ pub struct Timekeeping {
     pub rates: Rates,
 }
 
-/// Starts the clock. The timer interrupts by `vector`, and `job` expires what is due.
-pub(crate) fn init(
-    start: &Start,
-    time: Timekeeping,
-    limit: usize,
-    (vector, job): (Vector, Job),
-) -> Result<(), Error> {
+/// Starts the clock. `job` expires what is due while dispatch is deferred.
+pub(crate) fn init(start: &Start, time: Timekeeping, limit: usize, job: Job) -> Result<(), Error> {
     let mut apic = time.apic;
-    apic.start_timer(&time.features, vector.number(), time.rates.apic_hz, time.rates.tsc_hz);
+    apic.start_timer(&time.features, time.rates.apic_hz, time.rates.tsc_hz);
     let wheel = Wheel::new(limit).map_err(refusal)?;
     cpu::this().origin.set(start, reflex_arch::clock::tsc());
     cpu::this().clock.set(start, time.clock);
     cpu::this().apic.set(start, apic);
     cpu::this().alarm.forget();
-    cpu::this().timers.set(start, Timers { wheel, job });
+    cpu::this().timer_job.set(start, job);
+    cpu::this().timers.set(start, wheel);
     Ok(())
 }
 
@@ -85,7 +80,7 @@ pub(crate) fn interrupt_self(vector: u8) {
 /// Runs `work` on the timers.
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]
-fn with<R>(cs: &Section, work: impl FnOnce(&mut Timers) -> R) -> R {
+fn with<R>(cs: &Section, work: impl FnOnce(&mut Wheel<Due>) -> R) -> R {
     cpu::this().timers.with(cs, work)
 }
 
@@ -106,22 +101,22 @@ pub(crate) fn with_room<R>(mut add: impl FnMut(&Section) -> Result<R, Error>) ->
 
 #[cold]
 fn make_room() -> Result<(), Error> {
-    while section(|cs| with(cs, |timers| timers.wheel.needs_chunk())).map_err(refusal)? {
+    while section(|cs| with(cs, |wheel| wheel.needs_chunk())).map_err(refusal)? {
         let filler = Due::Event(0);
         let chunk = Chunk::new(filler).map_err(refusal)?;
         // Given back when the wheel has all it may have; it is dropped outside of the section.
-        let _unneeded = section(|cs| with(cs, |timers| timers.wheel.supply(chunk)));
+        let _unneeded = section(|cs| with(cs, |wheel| wheel.supply(chunk)));
     }
     Ok(())
 }
 
 /// Makes a timer, for which there is room: see [`with_room`].
 pub(crate) fn add(cs: &Section, due: Due) -> Result<TimerId, Error> {
-    with(cs, |timers| timers.wheel.insert(due).map(id).map_err(refusal))
+    with(cs, |wheel| wheel.insert(due).map(id).map_err(refusal))
 }
 
 pub(crate) fn exists(cs: &Section, timer: TimerId) -> bool {
-    with(cs, |timers| timers.wheel.contains(key(timer)))
+    with(cs, |wheel| wheel.contains(key(timer)))
 }
 
 pub(crate) fn arm(
@@ -135,8 +130,8 @@ pub(crate) fn arm(
         NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN)
     });
     let deadline = deadline.as_nanos();
-    with(cs, |timers| {
-        let due = timers.wheel.arm(key(timer), deadline, period).map_err(refusal)?;
+    with(cs, |wheel| {
+        let due = wheel.arm(key(timer), deadline, period).map_err(refusal)?;
         let alarm = &cpu::this().alarm;
         if alarm.is_after(due) {
             alarm.set_earlier(apic(), due, clock().now());
@@ -147,29 +142,38 @@ pub(crate) fn arm(
 
 pub(crate) fn disarm(cs: &Section, timer: TimerId) -> Result<(), Error> {
     // The interrupt may come for nothing: cheaper than finding out whether it is needed.
-    with(cs, |timers| timers.wheel.disarm(key(timer)).map(drop).map_err(refusal))
+    with(cs, |wheel| wheel.disarm(key(timer)).map(drop).map_err(refusal))
 }
 
 pub(crate) fn remove(cs: &Section, timer: TimerId) -> Result<(), Error> {
-    with(cs, |timers| timers.wheel.remove(key(timer)).map(drop).map_err(refusal))
+    with(cs, |wheel| wheel.remove(key(timer)).map(drop).map_err(refusal))
 }
 
-/// Expires the first timer that is due, and sets the next interrupt; when more are due, the job is
-/// posted. Returns what the timer leads to, and how often it has been due.
+/// Expires the only timer there is, if that is due at `now` and not periodic: what it leads to. `None` says
+/// nothing; [`step`] does.
 #[inline(always)]
-pub(crate) fn step(cs: &Section) -> Option<(Due, u32)> {
-    let mut timers = cpu::this().timers.borrow(cs);
-    let now = clock().now();
+pub(crate) fn step_only(cs: &Section, now: Instant) -> Option<Due> {
+    let due = cpu::this().timers.borrow(cs).expire_only(now.as_nanos())?;
+    cpu::this().alarm.forget();
+    Some(due)
+}
+
+/// Expires the first timer that is due at `now`, and sets the next interrupt; when more are due, the job is
+/// posted. Returns what the timer leads to, and how often it has been due.
+#[inline]
+pub(crate) fn step(cs: &Section, now: Instant) -> Option<(Due, u32)> {
+    let mut wheel = cpu::this().timers.borrow(cs);
+    let now = now.as_nanos();
     let alarm = &cpu::this().alarm;
     alarm.forget();
-    let (step, next) = timers.wheel.expire_and_next(now);
+    let (step, next) = wheel.expire_and_next(now);
     // Of the rest nothing is kept.
     let fired = match step {
         Step::Fired(fired) => Some((fired.payload, fired.count)),
         Step::Cascading | Step::Idle => None,
     };
     match next {
-        Some(next) if next <= now / GRANULARITY_NS => timers.job.post(),
+        Some(next) if next <= now / GRANULARITY_NS => cpu::this().timer_job.get().post(),
         Some(next) => alarm.set(apic(), next, now),
         None => {}
     }
@@ -178,13 +182,14 @@ pub(crate) fn step(cs: &Section) -> Option<(Due, u32)> {
 
 /// Takes the job back if it was posted and nothing else was: the caller is then to expire in
 /// its stead.
-pub(crate) fn take_pending(cs: &Section) -> bool {
-    let job = with(cs, |timers| timers.job.bits());
-    cpu::this().deferral.take_only(job)
+pub(crate) fn take_pending() -> bool {
+    cpu::this().deferral.take_only(cpu::this().timer_job.get().bits())
 }
 
 /// The timer's interrupt has come while dispatch is deferred.
+#[inline(always)]
 pub(crate) fn has_come() {
+    cpu::this().timer_job.get().post();
     cpu::this().alarm.forget();
 }
 

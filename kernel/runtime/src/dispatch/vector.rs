@@ -37,11 +37,6 @@ impl Vector {
         self.set(Line { acknowledge, purpose: Purpose::Event(event, PendingSignal::of(event)) });
     }
 
-    /// From now on, an interrupt on the vector expires timers.
-    pub(crate) fn expire(self, job: Job) {
-        self.set(Line { acknowledge: None, purpose: Purpose::Timer(job) });
-    }
-
     fn set(self, line: Line) {
         masked(|lines| lines[usize::from(self.0 - FIRST_VECTOR)] = line);
     }

@@ -12,7 +12,7 @@ use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
 
 pub use crate::dispatch::vector::{Vector, in_interrupt};
 
-/// Every interrupt, masked, on the interrupted stack.
+/// Every interrupt but the timer's, masked, on the interrupted stack.
 #[unsafe(no_mangle)]
 extern "C" fn reflex_interrupt(vector: u64) {
     measure::masked_from();
@@ -29,13 +29,6 @@ extern "C" fn reflex_interrupt(vector: u64) {
         match line.purpose {
             Purpose::Event(event, signal) => pending_signals::fire(signal, event),
             Purpose::Job(job) => job.post(),
-            Purpose::Timer(job) => {
-                job.post();
-                timer::has_come();
-                // SAFETY: a section is open, and the code that has it does not run before this has
-                // returned; or it is given up where it is, and then the section stays.
-                attempt::tick(unsafe { Section::assume() });
-            }
             Purpose::Free | Purpose::Reserved => {}
         }
         measure::masked_until();
@@ -49,17 +42,36 @@ extern "C" fn reflex_interrupt(vector: u64) {
             // An event that has been unregistered concerns nobody any more.
             let _ = activate::activate_held(&mut outermost, event, 1);
         }
-        Purpose::Timer(_) => {
-            let_through();
-            expiry::expire_here(&mut outermost, When::Now);
-        }
         purpose => serve_purpose(&mut outermost, purpose),
     }
     leave(outermost);
 }
 
-/// Does what an interrupt is about that is neither an occurrence by itself nor the timer's. Out of the way
-/// of those that are. The caller has interrupts masked.
+/// The timer's interrupt, masked, on the interrupted stack.
+#[unsafe(no_mangle)]
+extern "C" fn reflex_timer_interrupt() {
+    measure::masked_from();
+    idle::woken();
+    timer::end_of_interrupt();
+    let Ok(mut outermost) = Outermost::open() else { return timer_in_section() };
+    measure::masked_until();
+    let_through();
+    expiry::interrupt(&mut outermost);
+    leave(outermost);
+}
+
+/// The timer's interrupt has come in a section.
+#[inline(never)]
+fn timer_in_section() {
+    measure::interrupted();
+    timer::has_come();
+    // SAFETY: a section is open, and the code that has it does not run before this has returned; or it is
+    // given up where it is, and then the section stays.
+    attempt::tick(unsafe { Section::assume() });
+    measure::masked_until();
+}
+
+/// Does what an interrupt is about that is no occurrence by itself. Out of the way of those that are. The caller has interrupts masked.
 #[inline(never)]
 fn serve_purpose(outermost: &mut Outermost, purpose: Purpose) {
     let_through();
@@ -98,7 +110,7 @@ fn serve(free: Free) -> Outermost {
     let mut outermost = free.hold();
     measure::masked_until();
     let_through();
-    if timer::take_pending(&outermost) {
+    if timer::take_pending() {
         expiry::expire(&mut outermost, When::Now);
     } else {
         switch::service(&mut outermost, 0);
