@@ -17,7 +17,8 @@
 //! smoltcp runs with the medium "IP" and one `Interface` that all connections share, each with
 //! a socket set of its own: what it does per packet does not depend on their number. Bytes are
 //! copied once on the way in, from the device's buffer to the socket's, and once on the way
-//! out, from the socket's buffer to the device's.
+//! out, from the socket's buffer to the device's. What an undisturbed connection exchanges smoltcp does not hear of
+//! (`ip/tcp/ahead.rs`): the application then reads it where the device wrote it.
 //!
 //! # What owns a connection's socket
 //!

@@ -16,7 +16,7 @@ const BUFFERS: (usize, usize) = (1000, 3000);
 /// Where bytes were that were lent, in order.
 type Seen = Arc<Mutex<Vec<Range<usize>>>>;
 
-/// Notes where the bytes are that it is lent, and panics with those that begin with `!`.
+/// Notes where the bytes are that it is lent, and panics with those that begin with `!`. Answers `=`.
 struct Reader {
     seen: Seen,
     shown: Arc<Mutex<Vec<SimConnection>>>,
@@ -38,12 +38,12 @@ impl TcpService<SimKernel> for Reader {
         let _ = connection.receive(|bytes| {
             note(&self.seen, bytes);
             assert_ne!(bytes[0], b'!', "told to panic");
-            if bytes[0] == b'.' || bytes[0] == b'?' { 0 } else { bytes.len() }
+            if b".?=".contains(&bytes[0]) { 0 } else { bytes.len() }
         });
         let _ = connection.exchange(&mut answer, |bytes, _| {
             note(&self.seen, bytes);
             assert_ne!(bytes[0], b'?', "told to panic");
-            (if bytes[0] == b'.' { 0 } else { bytes.len() }, 0)
+            (if bytes[0] == b'.' { 0 } else { bytes.len() }, usize::from(bytes[0] == b'='))
         });
     }
 
@@ -264,6 +264,31 @@ fn datagrams_of_a_handler_that_was_given_up_stay() {
         assert!((lost..=2 * (lost + lost / 4) + 10).contains(&room), "{lost} lost, {room} more");
     }
     assert_eq!(world.host.line.arrivals.more().len(), 7);
+}
+
+/// The bytes may be in the frame that they came in.
+#[test]
+fn predicted_bytes_of_a_handler_that_was_given_up_stay() {
+    let mut world = World::new();
+    for life in 0..20 {
+        world.listen();
+        let port = 4000 + life;
+        let ack = world.open(port).expect("a place");
+        let before = world.host.net.counters().predicted;
+        let feed = |sequence, ack, bytes: &[u8]| {
+            let segment = Segment::new(port, 80, ACK, sequence, ack).with(bytes);
+            world.host.inject(&segment.frame(world.host.mac, world.host.address));
+            world.host.kernel.contain(world.owner, reader(&world.seen, &world.shown))
+        };
+        assert!(!feed(1001, ack, b"="));
+        assert!(!feed(1002, ack + 1, b"="));
+        assert!(feed(1003, ack + 2, if life % 2 == 0 { b"!" } else { b"?" }));
+        assert_eq!(world.host.net.counters().predicted - before, 3, "two heard, one answered");
+        world.retire();
+        let sent = segments(&world.host.pass(&world.clock, Duration::from_secs(1)));
+        assert_eq!(resets(&sent), 1, "life {life}");
+        assert_eq!(world.host.wire.outstanding(), usize::from(life) + 1, "nothing else is lost");
+    }
 }
 
 /// Where the context's memory is used again at once, so is what it had in hand, and nothing is lost at all.

@@ -17,6 +17,7 @@ mod neighbours;
 mod opening;
 mod order;
 mod owner_gone;
+mod predicted;
 mod receive;
 mod script;
 mod set_aside;

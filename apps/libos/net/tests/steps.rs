@@ -90,6 +90,9 @@ fn a_request_takes_the_steps_that_it_must_and_no_more() {
         println!("{counts:?}, {notifications} notifications");
         assert_eq!(counts.timers, 0, "{counts:?}");
         assert_eq!(notifications, 1);
+        // All of it without smoltcp, once it has heard what was to be acknowledged.
+        let predicted = host.net.counters().predicted;
+        assert_eq!(predicted, 2 * u64::from(REQUESTS) * u64::from(number), "heard and answered");
         // Injecting a frame activates the stack, which stands for the interrupt.
         assert!(counts.activations <= 4, "{counts:?}");
         // Eight of each request, and a few of all.

@@ -1,6 +1,6 @@
 //! The application's handle of a TCP connection.
 
-use crate::api::held_endpoint::{HeldEndpoint, consume};
+use crate::api::held_endpoint::HeldEndpoint;
 use crate::ip::endpoint::Endpoint;
 use crate::table::connection_record::{Ending, Phase, Record, notice, request};
 use crate::table::handle::Net;
@@ -116,7 +116,7 @@ impl<K: Kernel> Connection<K> {
     /// [`Error::Closed`].
     pub fn receive(&self, read: impl FnOnce(&[u8]) -> usize) -> Result<usize, Error> {
         let finish = |mut held: HeldEndpoint<K>, consumed: usize| {
-            let (consumed, _, reopened) = consume(held.endpoint.socket(), consumed);
+            let (consumed, _, reopened) = held.endpoint.consume(consumed);
             self.put(held.endpoint, reopened, false);
             Ok(consumed)
         };
@@ -140,7 +140,7 @@ impl<K: Kernel> Connection<K> {
                     return Ok(0);
                 }
             };
-            let queued = endpoint.socket().send_slice(bytes).map_err(|_| Error::Closed);
+            let queued = endpoint.write(bytes).ok_or(Error::Closed);
             endpoint.queued |= queued.is_ok_and(|queued| queued > 0);
             let short = queued.is_ok_and(|queued| queued < bytes.len());
             self.put(endpoint, queued.is_ok_and(|queued| queued > 0), short);
@@ -179,10 +179,9 @@ impl<K: Kernel> Connection<K> {
             done
         };
         let finish = |mut held: HeldEndpoint<K>, (consumed, written): (usize, usize)| {
-            let socket = held.endpoint.socket();
-            let (consumed, unread, reopened) = consume(socket, consumed);
+            let (consumed, unread, reopened) = held.endpoint.consume(consumed);
             let written = written.min(room.get());
-            let queued = socket.send_slice(&answer.take()[..written]).unwrap_or(0);
+            let queued = held.endpoint.write(&answer.take()[..written]).unwrap_or(0);
             held.endpoint.queued |= queued > 0;
             let short = unread > 0 && written == room.get();
             self.put(held.endpoint, reopened || queued > 0, short);
@@ -198,7 +197,7 @@ impl<K: Kernel> Connection<K> {
     /// [`Error::Closed`].
     pub fn receivable(&self) -> Result<usize, Error> {
         self.with(|record| match &mut record.endpoint {
-            Some(endpoint) if record.phase != Phase::Connecting => endpoint.socket().recv_queue(),
+            Some(endpoint) if record.phase != Phase::Connecting => endpoint.unread(),
             _ => 0,
         })
     }
@@ -221,7 +220,7 @@ impl<K: Kernel> Connection<K> {
             let queued = record.queued();
             match &mut record.endpoint {
                 Some(endpoint) if record.phase != Phase::Connecting => {
-                    Some(endpoint.socket().send_queue() + queued)
+                    Some(endpoint.unsent() + queued)
                 }
                 _ => None,
             }
@@ -368,7 +367,7 @@ impl<K: Kernel> Connection<K> {
             Taken::Endpoint(endpoint) => endpoint,
             Taken::Busy => return Err(Ok(())),
         };
-        if endpoint.retired || endpoint.socket().recv_queue() == 0 {
+        if endpoint.retired || endpoint.unread() == 0 {
             self.put(endpoint, false, false);
             return Err(Ok(()));
         }
@@ -381,6 +380,7 @@ impl<K: Kernel> Connection<K> {
             // The generation cannot have changed: a connection ends only with its endpoint in.
             let record = &mut shared.records[self.index];
             record.endpoint = Some(endpoint);
+            shared.held.count(&mut record.endpoint);
             record.send_blocked |= short;
             let wanted = core::mem::take(&mut record.stack_wanted);
             // Two handlers that met leave a mark too; a run of the stack answers it.

@@ -67,7 +67,7 @@ impl<K: Kernel> Connection<K> {
         let (first, rest) = bytes.split_at(direct);
         if let Some(mut endpoint) = endpoint {
             // There was room for all of it, and it has been this call's alone since.
-            let _ = endpoint.socket().send_slice(first);
+            let _ = endpoint.write(first);
             endpoint.queued |= !first.is_empty();
             self.put(endpoint, place.is_none(), false);
         }

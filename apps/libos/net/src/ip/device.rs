@@ -5,9 +5,10 @@
 //! the transmit buffer, where smoltcp has just put the packet: the only copy on the way out.
 
 use crate::ip::checksum::Sum;
-use crate::ip::header::{ADDRESSES, ETHERNET, FIN, PSH, TCP, word};
+use crate::ip::header::{ADDRESSES, ETHERNET, FIN, PSH, TCP, offer, word};
 use crate::ip::path_mtu::{CARRIED, SMALL};
 use crate::ip::tcp::bare::HEADERS;
+use crate::ip::tcp::gone::Gone;
 use reflex_hil::Transmit;
 use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
 use smoltcp::time::Instant;
@@ -27,6 +28,8 @@ pub(crate) struct Port<'a> {
     pub(crate) hop: Option<[u8; 6]>,
     /// Packets that not every link carries may be fragmented, and are told apart by this.
     pub(crate) identification: Option<u16>,
+    /// How segments differ from those on the wire.
+    pub(crate) gone: Gone,
     /// Where packets go that are lost.
     pub(crate) scratch: &'a mut [u8],
     pub(crate) passed: Passed,
@@ -44,6 +47,8 @@ pub(crate) struct Passed {
     pub(crate) lost: u32,
     /// The sequence number of the first segment that was long.
     pub(crate) long: Option<u32>,
+    /// The acknowledgement and window of the last packet, if that was a segment.
+    pub(crate) offer: Option<(u32, u16)>,
     /// The last of these was a segment with the last byte that its socket had to send.
     pub(crate) emptied: bool,
 }
@@ -52,7 +57,7 @@ impl Passed {
     /// Nothing yet, with so many transmit buffers.
     #[inline]
     pub(crate) const fn none(room: usize) -> Self {
-        Self { room, sent: 0, text: 0, lost: 0, long: None, emptied: false }
+        Self { room, sent: 0, text: 0, lost: 0, long: None, offer: None, emptied: false }
     }
 }
 
@@ -124,6 +129,7 @@ pub(crate) struct Outgoing<'t> {
     own: &'t [u8; 6],
     hop: Option<[u8; 6]>,
     identification: Option<u16>,
+    gone: Gone,
     passed: &'t mut Passed,
     scratch: &'t mut [u8],
 }
@@ -136,6 +142,7 @@ fn outgoing<'t>(port: &'t mut Port<'_>) -> Outgoing<'t> {
         own: &port.own,
         hop,
         identification: port.identification,
+        gone: port.gone,
         passed: &mut port.passed,
         scratch: &mut *port.scratch,
     }
@@ -149,6 +156,7 @@ impl smoltcp::phy::TxToken for Outgoing<'_> {
         let mut result = None;
         if let Some(hop) = self.hop {
             let (own, identification, mut emptied) = (self.own, self.identification, false);
+            let gone = self.gone;
             let mut fill = |frame: &mut [u8]| {
                 let Some((ethernet, packet)) = frame.split_first_chunk_mut::<ETHERNET>() else {
                     return;
@@ -157,6 +165,10 @@ impl smoltcp::phy::TxToken for Outgoing<'_> {
                     result = Some(write(packet));
                 }
                 emit_ethernet(ethernet, &hop, own);
+                if !gone.is_none() {
+                    gone.to_wire(packet);
+                }
+                self.passed.offer = Some(offer(packet));
                 if let Some(identification) = identification
                     && length > CARRIED
                 {

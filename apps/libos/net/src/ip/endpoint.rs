@@ -1,6 +1,7 @@
 //! A connection's socket, with what only its holder may touch.
 
 use crate::ip::path_mtu::{Path, Repeats};
+use crate::ip::tcp::lead::Lead;
 use crate::ip::tcp::limits::{Doubt, Standstill};
 use crate::types::settings::ACK_DELAY;
 use reflex_event::Instant;
@@ -28,6 +29,8 @@ impl Hop {
 /// A socket, alone in its set, and what only its holder may touch.
 pub(crate) struct Endpoint {
     pub(crate) sockets: SocketSet<'static>,
+    /// What went by the socket.
+    pub(crate) lead: Lead,
     pub(crate) hop: Hop,
     /// What the connection's timer is set to, at the latest.
     pub(crate) armed: Option<Instant>,
@@ -77,6 +80,7 @@ impl Endpoint {
         // All of it stays for ever, together: the record is recycled, never freed.
         let mut endpoint = pool.alloc(Self {
             sockets: SocketSet::new(&mut [][..]),
+            lead: Lead::NONE,
             hop: Hop::UNKNOWN,
             armed: None,
             expected: 0,
@@ -114,8 +118,9 @@ impl Endpoint {
     /// Bytes that there is room for in the send buffer.
     #[inline]
     pub(crate) fn room(&mut self) -> usize {
+        let unsent = self.unsent();
         let socket = self.socket();
-        if socket.may_send() { socket.send_capacity() - socket.send_queue() } else { 0 }
+        if socket.may_send() { socket.send_capacity() - unsent } else { 0 }
     }
 
     /// Bytes of its buffers.
@@ -156,6 +161,7 @@ impl Endpoint {
 
     /// Forgets the connection it served, but for the timer that may still be set.
     pub(crate) fn forget(&mut self) {
+        self.lead.forget();
         self.hop = Hop::UNKNOWN;
         self.expected = 0;
         self.acknowledged = 0;

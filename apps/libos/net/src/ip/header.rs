@@ -52,6 +52,12 @@ pub(crate) fn is_intact(packet: &[u8], payload: &[u8]) -> bool {
     }
 }
 
+/// The acknowledgement and the window of a segment behind an IPv4 header without options.
+#[inline]
+pub(crate) fn offer(packet: &[u8]) -> (u32, u16) {
+    (word(packet, 28), (word(packet, 32) & 0xffff) as u16)
+}
+
 /// The big-endian word at `offset`, which is known to be inside.
 #[inline]
 pub(crate) fn word(bytes: &[u8], offset: usize) -> u32 {

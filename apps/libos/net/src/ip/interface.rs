@@ -10,7 +10,8 @@ use crate::ip::path_mtu::{Path, Paths};
 use crate::ip::rate_limit::Limiter;
 use crate::ip::routes::Routes;
 use crate::ip::station::Station;
-use crate::ip::tcp::bare::opening_instead;
+use crate::ip::tcp::bare::{HEADERS, opening_instead};
+use crate::ip::tcp::gone::Gone;
 use crate::ip::tcp::sequence::{Secret, seed_of};
 use crate::ip::time::time;
 use crate::ip::watch::Watch;
@@ -36,6 +37,8 @@ pub(crate) struct Engine {
     scratch: Vec<u8>,
     /// Where a segment is written that its socket is to hear otherwise than it came.
     pub(crate) copy: Vec<u8>,
+    /// And where one is written in its socket's own numbers.
+    translated: Vec<u8>,
     /// No socket: what smoltcp answers by itself.
     empty: SocketSet<'static>,
     pub(crate) neighbours: Neighbours,
@@ -112,14 +115,16 @@ impl Engine {
         let mac = transmit.mac();
         let mtu = transmit.mtu();
         // ICMP errors carry at most 576 bytes, echo replies as much as the request.
-        let mut scratch = alloc::vec![0; mtu.max(576)];
-        let copy = alloc::vec![0; mtu.max(576)];
+        let longest = mtu.max(576);
+        let mut scratch = alloc::vec![0; longest];
+        let copy = alloc::vec![0; longest];
         let interface = smoltcp_interface(&mut *transmit, &mut scratch, mtu, seed, time(now));
         Self {
             interface,
             transmit,
             scratch,
             copy,
+            translated: Vec::with_capacity(longest),
             empty: SocketSet::new(&mut [][..]),
             neighbours: Neighbours::new(key),
             limiter,
@@ -200,6 +205,12 @@ impl Engine {
         self.use_mtu(longest, seed, now);
     }
 
+    /// Most bytes of text in a segment; `None` where segments are to be told from each other.
+    #[inline]
+    pub(crate) fn longest_text(&self) -> Option<usize> {
+        (!self.path.fragmented).then_some(self.longest.saturating_sub(HEADERS))
+    }
+
     /// How the next packet is told from others, should it be fragmented.
     #[inline]
     fn identification(&mut self) -> Option<u16> {
@@ -214,27 +225,25 @@ impl Engine {
         self.reconsider(learnt)
     }
 
-    /// Whether a connection's timer has gone off. Where a long segment was sent often enough without an answer then,
-    /// shorter ones are sent from now on.
-    #[inline]
-    pub(crate) fn expire(&mut self, endpoint: &mut Endpoint, remote: u32, now: Instant) -> bool {
-        let expired = endpoint.expire(now);
-        if let Some(sequence) = endpoint.repeats.suspect().filter(|_| expired) {
-            self.doubt_path(endpoint, remote, sequence, now);
-        }
-        expired
-    }
-
+    /// A connection's timer has gone off. Where a long segment was sent often enough without an answer then,
+    /// shorter ones are sent from now on. True when that is so, and the way is to be looked up again.
     #[cold]
-    fn doubt_path(&mut self, endpoint: &mut Endpoint, remote: u32, sequence: u32, now: Instant) {
+    pub(crate) fn doubt_path(
+        &mut self,
+        endpoint: &mut Endpoint,
+        remote: u32,
+        now: Instant,
+    ) -> bool {
+        let Some(sequence) = endpoint.repeats.suspect() else { return false };
         // The timer may be early, or have been set for something else.
         let due = self.interface.poll_at(time(now), &endpoint.sockets);
         if endpoint.has_in_flight(sequence) && due.is_some_and(|due| due <= time(now)) {
             endpoint.repeats.doubted();
             let doubted = self.paths.unanswered(remote, now);
             self.tally.paths_doubted += u64::from(doubted);
-            self.reconsider(doubted);
+            return self.reconsider(doubted);
         }
+        false
     }
 
     /// Has all connections look up their ways again, if `learnt`.
@@ -291,16 +300,51 @@ impl Engine {
         self.room > 0
     }
 
-    /// Lets smoltcp process one packet with the sockets of `sockets`, or with none.
+    /// Has a connection's socket hear a packet, in the numbers of the wire.
     #[inline]
-    pub(crate) fn ingress(
+    pub(crate) fn deliver(
+        &mut self,
+        packet: &[u8],
+        endpoint: &mut Endpoint,
+        hop: Option<[u8; 6]>,
+        now: Time,
+    ) {
+        let gone = endpoint.lead.gone();
+        match gone.is_none() {
+            true => self.ingress(packet, hop, Some(endpoint), now),
+            false => self.deliver_translated(packet, endpoint, hop, now),
+        }
+    }
+
+    #[cold]
+    fn deliver_translated(
+        &mut self,
+        packet: &[u8],
+        endpoint: &mut Endpoint,
+        hop: Option<[u8; 6]>,
+        now: Time,
+    ) {
+        let mut translated = core::mem::take(&mut self.translated);
+        translated.clear();
+        // A frame is no longer than what the interface carries, for which there is room.
+        let length = packet.len().min(translated.capacity());
+        translated.extend_from_slice(&packet[..length]);
+        endpoint.lead.gone().to_socket(&mut translated);
+        self.ingress(&translated, hop, Some(endpoint), now);
+        self.translated = translated;
+    }
+
+    /// Lets smoltcp process one packet with a connection's socket, or with none.
+    #[inline]
+    fn ingress(
         &mut self,
         packet: &[u8],
         hop: Option<[u8; 6]>,
-        sockets: Option<&mut SocketSet<'static>>,
+        mut endpoint: Option<&mut Endpoint>,
         now: Time,
     ) {
         let identification = self.identification();
+        let gone = endpoint.as_ref().map_or(Gone::NONE, |endpoint| endpoint.lead.gone());
         let mut port = Port {
             packet: Some(packet),
             transmit: &mut *self.transmit,
@@ -308,12 +352,19 @@ impl Engine {
             mtu: self.longest,
             hop,
             identification,
+            gone,
             scratch: &mut self.scratch,
             passed: Passed::none(self.room),
         };
-        let sockets = sockets.unwrap_or(&mut self.empty);
+        let sockets = match &mut endpoint {
+            Some(endpoint) => &mut endpoint.sockets,
+            None => &mut self.empty,
+        };
         self.interface.poll_ingress_single(now, &mut port, sockets);
-        let Passed { room, sent, lost, .. } = port.passed;
+        let Passed { room, sent, lost, offer, .. } = port.passed;
+        if let (Some(endpoint), Some(offer)) = (endpoint, offer) {
+            endpoint.note_offer(offer);
+        }
         self.room = room;
         self.tally.sent += u64::from(sent);
         self.tally.replies_dropped += u64::from(lost);
@@ -420,11 +471,15 @@ impl Engine {
             mtu: self.longest,
             hop,
             identification,
+            gone: endpoint.lead.gone(),
             scratch: &mut self.scratch,
             passed: Passed::none(self.room),
         };
         let result = self.interface.poll_egress(now, &mut port, &mut endpoint.sockets);
-        let Passed { room, sent, text, lost, long, emptied } = port.passed;
+        let Passed { room, sent, text, lost, long, offer, emptied } = port.passed;
+        if let Some(offer) = offer {
+            endpoint.note_offer(offer);
+        }
         let long = long.filter(|_| !self.sent_long);
         if text > 0 && endpoint.socket().send_queue() == 0 {
             // There is none, so it was a question to an idle peer.
@@ -438,6 +493,7 @@ impl Engine {
             endpoint.repeats.sent(sequence);
         }
         endpoint.owes &= sent == 0;
+        endpoint.lead.unheard &= sent == 0;
         match result {
             PollResult::None => Sent::Nothing,
             PollResult::SocketStateChanged if emptied => Sent::Last,
@@ -484,6 +540,7 @@ impl Engine {
             mtu: self.longest,
             hop: None,
             identification: None,
+            gone: Gone::NONE,
             scratch: &mut self.scratch,
             passed: Passed::none(1),
         };
@@ -522,8 +579,9 @@ fn smoltcp_interface(
     config.random_seed = seed;
     let own = transmit.mac();
     let passed = Passed::none(0);
+    let (hop, identification, gone) = (None, None, Gone::NONE);
     let mut port =
-        Port { packet: None, transmit, own, mtu, hop: None, identification: None, scratch, passed };
+        Port { packet: None, transmit, own, mtu, hop, identification, gone, scratch, passed };
     debug_assert_eq!(capabilities(mtu).max_transmission_unit, mtu);
     Interface::new(config, &mut port, now)
 }

@@ -6,9 +6,9 @@ use crate::ip::header::{self};
 use crate::ip::interface::Engine;
 use crate::ip::tcp::bare::Bare;
 use crate::ip::tcp::limits::Doubt;
+use crate::ip::tcp::play::Moment;
 use reflex_hil::Frame;
 use smoltcp::socket::tcp::State;
-use smoltcp::time::Instant as Time;
 
 /// The flags that say what a segment is.
 const KIND: u8 = header::FIN | header::SYN | header::RST | header::ACK;
@@ -111,20 +111,25 @@ impl Heard {
 }
 
 impl Engine {
-    /// A segment of the connection of `endpoint`: checked, then processed by its socket. True
-    /// when it was a reset that reached the socket.
+    /// A segment of the connection of `endpoint`: checked, then processed by its socket, or in the place of that
+    /// where nothing is out of the ordinary (`undisturbed`). True when it was a reset that reached the socket.
     #[inline]
     pub(crate) fn segment(
         &mut self,
-        frame: &Frame,
+        frame: Frame,
         endpoint: &mut Endpoint,
-        hop: Option<[u8; 6]>,
-        now: Time,
+        (hop, now): Moment,
+        undisturbed: bool,
     ) -> bool {
-        let Some(segment) = Segment::of(frame) else {
+        let Some(segment) = Segment::of(&frame) else {
             self.tally.bad_checksum += 1;
             return false;
         };
+        if undisturbed && let Some(hearing) = self.hear_ahead(&segment, endpoint, (hop, now)) {
+            endpoint.hold(frame, hearing);
+            return false;
+        }
+        self.catch_up(endpoint, (hop, now));
         let before = Heard::of(endpoint);
         let acknowledged = segment.acknowledgement.wrapping_sub(endpoint.acknowledged) as usize;
         let text = segment.packet.len() - segment.headers;
@@ -139,8 +144,9 @@ impl Engine {
         if !in_order {
             return self.judge(&segment, before, endpoint, (hop, now));
         }
-        self.ingress(segment.packet, hop, Some(&mut endpoint.sockets), now);
+        self.deliver(segment.packet, endpoint, hop, now);
         endpoint.note_text(before);
+        endpoint.lead.heard(endpoint.expected, endpoint.expected);
         endpoint.window = segment.window;
         false
     }
@@ -155,6 +161,8 @@ impl Endpoint {
         let arrived = socket.recv_queue().wrapping_sub(before.unread) as u32;
         let released = before.unacknowledged.wrapping_sub(socket.send_queue()) as u32;
         self.expected = self.expected.wrapping_add(arrived);
+        // Which is not acknowledged yet.
+        self.lead.open &= arrived == 0;
         self.acknowledged = self.acknowledged.wrapping_add(released);
     }
 }

@@ -25,6 +25,8 @@ const PEER: [u8; 4] = [192, 0, 2, 1];
 impl Engine {
     /// Readies the socket for `listen` or `connect`.
     pub(crate) fn recycle(&mut self, endpoint: &mut Endpoint, settings: &TcpSettings, now: Time) {
+        // What is played is in the socket's own numbers.
+        endpoint.lead.forget();
         if endpoint.needs_reset || endpoint.is_worn() {
             self.play_short_connection(endpoint, now);
             (endpoint.needs_reset, endpoint.worn) = (false, false);

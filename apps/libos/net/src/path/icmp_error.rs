@@ -77,6 +77,7 @@ impl<K: Kernel> Stack<K> {
             return;
         };
         let now = self.net.kernel().now();
+        self.engine.catch_up(&mut endpoint, (None, time(now)));
         let credible = endpoint.has_in_flight(report.sequence);
         if !credible {
             self.engine.tally.errors_ignored += 1;

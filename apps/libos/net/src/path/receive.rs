@@ -205,7 +205,7 @@ impl Shared {
         begins: Option<&mut Run>,
     ) -> Verdict {
         let opening = flags & (header::SYN | header::ACK | header::RST) == header::SYN;
-        let Self { flows, records, groups, frames, counters, .. } = self;
+        let Self { flows, records, groups, frames, counters, held, .. } = self;
         if let Some(index) = flows.find(records, key, hash) {
             let record = &mut records[index];
             // The listener decides whether an opening may replace a connection in TIME-WAIT.
@@ -218,7 +218,7 @@ impl Shared {
                 let ready = record.endpoint.is_some() && record.queue.is_empty();
                 if let Some(run) = begins.filter(|_| foremost && ready) {
                     counters.segments += 1;
-                    run.take(index, record, group, events);
+                    run.take(index, (record, group), events, held);
                     return Verdict::Begun;
                 }
                 let queued = match frames.has_room_for(group.queued) {

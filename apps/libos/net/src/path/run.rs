@@ -4,6 +4,7 @@ use crate::ip::endpoint::Endpoint;
 use crate::ip::tcp::limits::Patience;
 use crate::table::connection_record::{Events, Phase, Record};
 use crate::table::flow_key::FlowKey;
+use crate::table::held::Held;
 use crate::table::tables::Group;
 use crate::types::error::ConnectionError;
 use crate::types::tcp_state::TcpStates;
@@ -24,6 +25,8 @@ pub(crate) struct Run {
     /// Frames behind the first.
     pub(crate) behind: u16,
     pub(crate) requests: u8,
+    /// Its application may hold a frame.
+    pub(crate) may_hold: bool,
     /// Bytes were written that the socket had no room for.
     pub(crate) written: bool,
     pub(crate) phase: Phase,
@@ -47,7 +50,13 @@ impl Run {
 
     /// Takes what a run needs: the endpoint of a record that has one, and the frames that are queued are left.
     #[inline]
-    pub(crate) fn take(&mut self, index: u32, record: &mut Record, group: &Group, events: Events) {
+    pub(crate) fn take(
+        &mut self,
+        index: u32,
+        (record, group): (&mut Record, &Group),
+        events: Events,
+        held: &Held,
+    ) {
         core::mem::swap(&mut record.endpoint, &mut self.endpoint);
         self.index = index;
         self.behind = record.queue.len();
@@ -56,6 +65,7 @@ impl Run {
         self.key = record.key;
         self.patience = group.patience;
         self.written = record.queued() > 0;
+        self.may_hold = held.has_room();
         self.timer = Some(events.timer);
         self.priority = record.priority;
         // A connection with a priority of its own does not wait for the others' flush.
@@ -107,6 +117,8 @@ pub(crate) struct Work {
     pub(super) requests: u8,
     /// It has stood still for too long.
     pub(super) overdue: bool,
+    /// Nothing is out of the ordinary: segments may be heard and sent without the socket.
+    pub(super) undisturbed: bool,
     /// Its address is not the interface's any more.
     pub(super) moved: bool,
     /// It could not even begin to connect.
@@ -115,6 +127,8 @@ pub(crate) struct Work {
     pub(super) reset: bool,
     /// Segments fed.
     pub(crate) fed: u32,
+    /// Segments that were heard or sent without the socket.
+    pub(super) predicted: u32,
 }
 
 impl Default for Work {
@@ -131,10 +145,12 @@ impl Default for Work {
             fin_received: false,
             requests: 0,
             overdue: false,
+            undisturbed: false,
             moved: false,
             failed: false,
             reset: false,
             fed: 0,
+            predicted: 0,
         }
     }
 }

@@ -91,7 +91,7 @@ impl Shared {
         let group = &mut *self.groups[record.group as usize];
         run.first = self.frames.pop(&mut record.queue);
         group.queued -= u32::from(run.first.is_some());
-        run.take(index, record, group, events);
+        run.take(index, (record, group), events, &self.held);
         true
     }
 
@@ -102,8 +102,10 @@ impl Shared {
         let index = run.index;
         self.counters.frames += u64::from(run.beside);
         self.counters.segments += u64::from(run.beside);
+        self.counters.predicted += u64::from(run.work.predicted);
         let record = &mut self.records[index];
         core::mem::swap(&mut record.endpoint, &mut run.endpoint);
+        self.held.count(&mut record.endpoint);
         let Some(events) = record.events else { return after };
         let (mut notices, mut behind) = (outcome.notices, Listed::Before);
         if core::mem::take(&mut record.application_wanted) && outcome.unread {

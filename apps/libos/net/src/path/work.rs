@@ -11,6 +11,7 @@ use crate::table::connection_record::{Phase, notice, request};
 use crate::table::flow_key::FlowKey;
 use crate::table::handle::Net;
 use crate::types::error::ConnectionError;
+use crate::types::settings::ACK_DELAY;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use reflex_event::{Instant, Kernel, TimerId};
 use reflex_hil::Frame;
@@ -29,9 +30,11 @@ impl Run {
         else {
             return;
         };
+        let (written, may_hold, timer) = (&self.written, &self.may_hold, &self.timer);
         let (endpoint, Stack { net, engine, .. }) = (&mut **endpoint, stack);
         let now = net.kernel().now();
-        (work.now, work.at, work.fed) = (now, time(now), 0);
+        (work.now, work.at) = (now, time(now));
+        (work.fed, work.predicted) = (0, 0);
         *outcome = Outcome::default();
         work.failed = *phase == Phase::Connecting
             && !endpoint.started
@@ -40,13 +43,33 @@ impl Run {
             *outcome = Outcome::failed(ConnectionError::AddressLost);
             return;
         }
-        work.overdue =
-            engine.expire(endpoint, key.remote, now) && endpoint.is_overdue(self.patience, now);
         work.moved = engine.address.is_none_or(|own| u32::from(own.address) != key.local);
+        work.find_hop(engine, endpoint, key.remote);
+        let expired = endpoint.expire(now);
+        let usual = work.hop.is_some()
+            && !work.moved
+            && (*phase, *requests, *written) == (Phase::Open, 0, false);
+        if expired && usual && endpoint.goes_on_ahead() {
+            arm(net, endpoint, *timer, now + ACK_DELAY, now);
+        }
+        work.undisturbed = usual && *may_hold && endpoint.wakes_early(now);
+        if !work.undisturbed {
+            let late = expired && endpoint.lead.is_ahead();
+            engine.catch_up(endpoint, (work.hop, work.at));
+            // What the timer was set for.
+            endpoint.lead.unheard |= late && endpoint.owes;
+        }
+        work.overdue = expired && !endpoint.lead.is_ahead() && {
+            if engine.doubt_path(endpoint, key.remote, now) {
+                work.find_hop(engine, endpoint, key.remote);
+            }
+            endpoint.is_overdue(self.patience, now)
+        };
         (work.reset, work.phase, work.requests) = (false, *phase, *requests);
         (work.fin_received, work.owed) = (endpoint.fin_received, endpoint.owes);
+        work.unread = endpoint.unread();
         let socket = endpoint.socket();
-        (work.state, work.unread) = (socket.state(), socket.recv_queue());
+        work.state = socket.state();
         if *requests & request::ABORT != 0 || work.moved {
             // smoltcp sends no reset from an address that is no longer ours.
             socket.abort();
@@ -54,12 +77,6 @@ impl Run {
             socket.close();
             outcome.states.insert(socket.state().into());
         }
-        let answer = engine.connection_hop(&mut endpoint.hop, key.remote, now);
-        work.pending = answer == Answer::Pending;
-        work.hop = match answer {
-            Answer::Known(mac, _) => Some(mac),
-            Answer::Pending | Answer::Gone => None,
-        };
     }
 
     /// Feeds the socket a segment.
@@ -71,8 +88,10 @@ impl Run {
             // What the one before has led to.
             outcome.states.insert(endpoint.socket().state().into());
         }
-        work.reset |= stack.engine.segment(&frame, endpoint, work.hop, work.at);
+        let moment = (work.hop, work.at);
+        work.reset |= stack.engine.segment(frame, endpoint, moment, work.undisturbed);
         work.fed += 1;
+        work.predicted += u32::from(endpoint.lead.is_ahead());
         // The frame's buffer goes back to the device before the next is looked at.
     }
 
@@ -84,6 +103,7 @@ impl Run {
         }
         let Self { endpoint: Some(endpoint), work, outcome, .. } = self else { return };
         let Stack { net, engine, .. } = stack;
+        engine.catch_up(endpoint, (work.hop, work.at));
         let state = endpoint.socket().state();
         outcome.states.insert(state.into());
         // A section for each piece.
@@ -108,6 +128,10 @@ impl Run {
                 }
             }
         }
+        if endpoint.lead.unheard {
+            engine.acknowledge(endpoint, (work.hop, work.at));
+            (endpoint.owes, endpoint.lead.unheard) = (false, false);
+        }
         work.compare(endpoint, state, outcome);
     }
 
@@ -120,6 +144,9 @@ impl Run {
         let Self { endpoint: Some(endpoint), work, outcome, written, .. } = self else {
             return false;
         };
+        if endpoint.lead.is_ahead() {
+            return self.completes_ahead(engine);
+        }
         let early = endpoint.wakes_early(work.now) && endpoint.doubt == Doubt::None;
         let queued = core::mem::take(&mut endpoint.queued);
         let socket = endpoint.socket();
@@ -150,7 +177,43 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Completes the work of a connection that is ahead of its socket. False when the socket is to catch up.
+    #[inline]
+    fn completes_ahead(&mut self, engine: &mut Engine) -> bool {
+        let Self { endpoint: Some(endpoint), work, outcome, written, .. } = self else {
+            return false;
+        };
+        if !work.undisturbed || *written || outcome.again {
+            return false;
+        }
+        if endpoint.lead.has_queued() {
+            if !engine.answer_ahead(endpoint, work.hop, work.at) {
+                return false;
+            }
+            work.predicted += 1;
+        }
+        endpoint.queued = false;
+        let (unread, room, unsent) = (endpoint.unread(), endpoint.room(), endpoint.unsent());
+        outcome.unread = unread > 0;
+        outcome.roomy = unsent == 0 || room >= unsent;
+        outcome.notices |= if unread > work.unread { notice::RECEIVED } else { 0 };
+        true
+    }
+}
+
 impl Work {
+    /// Finds out where packets to `remote` go.
+    #[inline]
+    fn find_hop(&mut self, engine: &mut Engine, endpoint: &mut Endpoint, remote: u32) {
+        let answer = engine.connection_hop(&mut endpoint.hop, remote, self.now);
+        self.pending = answer == Answer::Pending;
+        self.hop = match answer {
+            Answer::Known(mac, _) => Some(mac),
+            Answer::Pending | Answer::Gone => None,
+        };
+    }
+
     #[inline]
     fn has_sent_fin(&self) -> bool {
         matches!(self.state, State::FinWait1 | State::Closing | State::LastAck)

@@ -6,6 +6,7 @@ pub(crate) mod flow;
 pub(crate) mod flow_key;
 pub(crate) mod grow;
 pub(crate) mod handle;
+pub(crate) mod held;
 pub(crate) mod index;
 pub(crate) mod lost_buffers;
 pub(crate) mod outgoing;

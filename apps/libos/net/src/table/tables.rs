@@ -7,6 +7,7 @@ use crate::ip::tcp::limits::Patience;
 use crate::table::connection_record::{Ending, Events, Phase, Record};
 use crate::table::flow::FlowTable;
 use crate::table::flow_key::FlowKey;
+use crate::table::held::Held;
 use crate::table::index::{Directory, NONE};
 use crate::table::lost_buffers::LostBuffers;
 use crate::table::port::PortTable;
@@ -138,6 +139,8 @@ pub(crate) struct Shared {
     /// Listening TCP ports and their groups.
     pub(crate) ports: PortTable,
     pub(crate) frames: FrameStore,
+    /// Frames that applications hold.
+    pub(crate) held: Held,
     /// Frames of connections that are over, to be [dropped](Net::drop_dead) outside of sections.
     pub(crate) dead: Queue,
     /// Most frames one group or socket may have queued.
@@ -191,6 +194,7 @@ impl Shared {
             groups: Vec::new(),
             ports: PortTable::new(),
             frames: FrameStore::new(frames),
+            held: Held::new(frames),
             dead: Queue::new(u16::MAX),
             share: frames.div_ceil(2),
             fragments,

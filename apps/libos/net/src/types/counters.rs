@@ -47,6 +47,8 @@ reflex_metrics::counters! {
         counter reassembly_failed,
         /// Frames sent.
         counter sent,
+        /// Segments of undisturbed connections that were heard or sent without smoltcp (header prediction).
+        counter predicted,
         /// Replies not sent, because no transmit buffer was free or the next hop was unknown.
         counter replies_dropped,
         /// Connections a listener accepted.

@@ -71,7 +71,7 @@ impl Bench {
         let closing = [State::FinWait1, State::Closing, State::LastAck];
         let fin_sent = closing.contains(&endpoint.socket().state());
         self.engine.room = 64;
-        self.engine.segment(&frame, endpoint, None, time(self.now));
+        self.engine.segment(frame, endpoint, (None, time(self.now)), false);
         self.egress(endpoint, fin_sent);
     }
 

@@ -130,7 +130,7 @@ impl Engine {
         endpoint: &mut Endpoint,
         (hop, now): Moment,
     ) {
-        self.ingress(segment.packet, hop, Some(&mut endpoint.sockets), now);
+        self.deliver(segment.packet, endpoint, hop, now);
         endpoint.note(segment, segment.acknowledgement, before);
     }
 
@@ -162,7 +162,7 @@ impl Engine {
             // numbers set back, neither would hear the other otherwise. The segment itself is then answered,
             // in case our acknowledgement was lost.
             if newer && ahead.unsigned_abs() as usize <= endpoint.socket().recv_capacity() {
-                self.hear_acknowledgement(segment, &whole, endpoint, moment);
+                self.hear_what_it_acknowledges(segment, &whole, endpoint, moment);
             }
             if text == 0 && segment.has(header::FIN) {
                 // One that is repeated is always answered, as text is.
@@ -174,7 +174,7 @@ impl Engine {
         } else if text > 0 && limit <= 0 {
             // There is room for nothing. Its acknowledgement counts (RFC 9293, 3.10.7.4), and is answered, unless
             // there can be no text any more.
-            self.hear_acknowledgement(segment, &whole, endpoint, moment);
+            self.hear_what_it_acknowledges(segment, &whole, endpoint, moment);
             if !endpoint.fin_received {
                 self.acknowledge(endpoint, moment);
             }
@@ -213,7 +213,7 @@ impl Engine {
     }
 
     /// Hears what a segment acknowledges, and its window, apart from its text.
-    fn hear_acknowledgement(
+    fn hear_what_it_acknowledges(
         &mut self,
         segment: &Segment<'_>,
         whole: &Part,
@@ -222,6 +222,18 @@ impl Engine {
     ) {
         let (sequence, flags) = (endpoint.expected, header::ACK);
         self.hear(segment, &Part { sequence, flags, length: 0, ..*whole }, endpoint, moment);
+    }
+
+    /// The same of the next segment in order.
+    pub(crate) fn hear_acknowledgement(
+        &mut self,
+        segment: &Segment<'_>,
+        endpoint: &mut Endpoint,
+        moment: Moment,
+    ) {
+        let Segment { sequence, acknowledgement, flags, .. } = *segment;
+        let part = Part { sequence, acknowledgement, flags, from: 0, length: 0 };
+        self.hear(segment, &part, endpoint, moment);
     }
 
     /// Has the socket hear a part of a segment: the segment itself, or a copy.
@@ -238,15 +250,17 @@ impl Engine {
             && part.flags == segment.flags
             && part.length == segment.text().len();
         if unchanged {
-            self.ingress(segment.packet, hop, Some(&mut endpoint.sockets), now);
+            self.deliver(segment.packet, endpoint, hop, now);
         } else {
             let mut copy = core::mem::take(&mut self.copy);
             let length = part.write(segment, &mut copy);
-            self.ingress(&copy[..length], hop, Some(&mut endpoint.sockets), now);
+            self.deliver(&copy[..length], endpoint, hop, now);
             self.copy = copy;
         }
         let heard = Segment { flags: part.flags, ..*segment };
         endpoint.note(&heard, part.acknowledgement, before);
+        let end = part.sequence.wrapping_add(part.length as u32);
+        endpoint.lead.heard(end, endpoint.expected);
     }
 }
 

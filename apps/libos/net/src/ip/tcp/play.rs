@@ -67,7 +67,23 @@ impl Engine {
     fn play(&mut self, endpoint: &mut Endpoint, sequence: u32, text: &[u8], (hop, now): Moment) {
         let Some(packet) = endpoint.segment_of_peer(sequence, text.len() as u16) else { return };
         let packet = &packet[..HEADERS + text.len()];
-        self.ingress(packet, hop, Some(&mut endpoint.sockets), now);
+        self.deliver(packet, endpoint, hop, now);
+    }
+
+    /// Plays text of the peer's that ends where its next begins.
+    #[cold]
+    pub(crate) fn play_text(&mut self, endpoint: &mut Endpoint, text: &[u8], (hop, now): Moment) {
+        let sequence = endpoint.expected.wrapping_sub(text.len() as u32);
+        let headers = endpoint.segment_of_peer(sequence, text.len() as u16);
+        let mut copy = core::mem::take(&mut self.copy);
+        let length = HEADERS + text.len();
+        // It was in a packet that had both.
+        if let (Some(headers), Some(packet)) = (headers, copy.get_mut(..length)) {
+            packet[..HEADERS].copy_from_slice(&headers[..HEADERS]);
+            packet[HEADERS..].copy_from_slice(text);
+            self.deliver(packet, endpoint, hop, now);
+        }
+        self.copy = copy;
     }
 }
 
@@ -94,7 +110,8 @@ impl Endpoint {
 }
 
 /// A side of the socket's connection.
-fn party(endpoint: IpEndpoint) -> Party {
+#[inline]
+pub(crate) fn party(endpoint: IpEndpoint) -> Party {
     let IpAddress::Ipv4(address) = endpoint.addr;
     (address.octets(), endpoint.port)
 }

@@ -29,9 +29,10 @@ impl Endpoint {
         self.worn || self.socket().send_capacity() > usize::from(LARGEST)
     }
 
-    /// The peer's SYN is about to be heard. When ten of its segments are less than the window, and than what there
+    /// The peer's SYN is about to be heard: what it says of segments and windows is kept. When ten of its segments are less than the window, and than what there
     /// may be to be sent, it is Reno's own.
     pub(crate) fn fit_window(&mut self, options: &[u8]) {
+        self.lead.begin(mss(options), scale(options));
         let window = initial(mss(options));
         if window < usize::from(LARGEST) && window < self.socket().send_capacity() {
             self.socket().set_congestion_control(CongestionControl::Reno);
