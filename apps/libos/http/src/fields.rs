@@ -125,7 +125,7 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// Whether a Host field may have `byte` (RFC 3986, section 3.2, without user information).
-fn is_authority(byte: u8) -> bool {
+pub(crate) const fn is_authority(byte: u8) -> bool {
     const MARKS: u128 = {
         let (marks, mut set, mut at) = (b"-._~%!$&'()*+,;=:[]", 0, 0);
         while at < marks.len() {

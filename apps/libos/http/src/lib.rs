@@ -55,6 +55,7 @@ mod session;
 mod site;
 mod status;
 mod target;
+mod usual;
 
 pub use counters::Counters;
 pub use deadlines::Deadlines;

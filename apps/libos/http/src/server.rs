@@ -13,6 +13,7 @@ use crate::request::{Reading, read};
 use crate::response;
 use crate::routes::{Desk, Routes, SiteAlone};
 use crate::status::Status;
+use crate::usual;
 use crate::{Error, HEAD_LIMIT, Limits, Site, Target};
 use alloc::boxed::Box;
 use alloc::vec;
@@ -174,9 +175,17 @@ impl<R: Routes> Server<R> {
         }
         let window = &bytes[..bytes.len().min(HEAD_LIMIT)];
         let Self { site, routes, limits, path, .. } = self;
-        let mut reading = read(window, |request, head| {
-            judge(request, head, (site, routes), limits, &mut path[..])
-        });
+        // Beside routes what a path is for depends on more than the path.
+        let usual = if R::ROUTED { None } else { usual::read(window, site) };
+        let mut reading = match usual {
+            Some((length, plan)) => {
+                let verdict = Verdict::Planned { plan, body: 0, interim: Interim::No };
+                Reading::Complete(length, verdict)
+            }
+            None => read(window, |request, head| {
+                judge(request, head, (site, routes), limits, &mut path[..])
+            }),
+        };
         if self.shutting_down {
             if let Reading::Complete(_, Verdict::Planned { plan, .. }) = &mut reading {
                 plan.persistence = Persistence::Closed;
