@@ -1,4 +1,4 @@
-//! The Internet checksum (RFC 1071), eight bytes at a time.
+//! The Internet checksum (RFC 1071), eight bytes at a time, and four times that in a round.
 //!
 //! One's complement addition does not care for byte order or grouping, so the sum is taken over
 //! native 64-bit words with an end-around carry and folded at the end.
@@ -14,7 +14,16 @@ impl Sum {
     #[inline]
     pub(crate) fn bytes(self, bytes: &[u8]) -> Self {
         let mut sum = self.0;
-        let (words, rest) = bytes.as_chunks::<8>();
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        for block in blocks {
+            if let [first, second, third, fourth] = block.as_chunks::<8>().0 {
+                sum = add(sum, u64::from_ne_bytes(*first));
+                sum = add(sum, u64::from_ne_bytes(*second));
+                sum = add(sum, u64::from_ne_bytes(*third));
+                sum = add(sum, u64::from_ne_bytes(*fourth));
+            }
+        }
+        let (words, rest) = rest.as_chunks::<8>();
         for word in words {
             sum = add(sum, u64::from_ne_bytes(*word));
         }

@@ -29,6 +29,9 @@ impl Hop {
 /// A socket, alone in its set, and what only its holder may touch.
 pub(crate) struct Endpoint {
     pub(crate) sockets: SocketSet<'static>,
+    /// Bytes of the socket's buffers, which it takes longer to tell.
+    pub(crate) receive_capacity: usize,
+    pub(crate) send_capacity: usize,
     /// What went by the socket.
     pub(crate) lead: Lead,
     pub(crate) hop: Hop,
@@ -80,6 +83,8 @@ impl Endpoint {
         // All of it stays for ever, together: the record is recycled, never freed.
         let mut endpoint = pool.alloc(Self {
             sockets: SocketSet::new(&mut [][..]),
+            receive_capacity: receive_buffer,
+            send_capacity: send_buffer,
             lead: Lead::NONE,
             hop: Hop::UNKNOWN,
             armed: None,
@@ -119,13 +124,13 @@ impl Endpoint {
     #[inline]
     pub(crate) fn room(&mut self) -> usize {
         let unsent = self.unsent();
-        let socket = self.socket();
-        if socket.may_send() { socket.send_capacity() - unsent } else { 0 }
+        let may_send = self.lead.is_ahead() || self.socket().may_send();
+        if may_send { self.send_capacity - unsent } else { 0 }
     }
 
     /// Bytes of its buffers.
     pub(crate) fn buffers(&mut self) -> usize {
-        self.socket().recv_capacity() + self.socket().send_capacity()
+        self.receive_capacity + self.send_capacity
     }
 
     #[inline]

@@ -68,14 +68,13 @@ impl Run {
         (work.reset, work.phase, work.requests) = (false, *phase, *requests);
         (work.fin_received, work.owed) = (endpoint.fin_received, endpoint.owes);
         work.unread = endpoint.unread();
-        let socket = endpoint.socket();
-        work.state = socket.state();
+        work.state = endpoint.state();
         if *requests & request::ABORT != 0 || work.moved {
             // smoltcp sends no reset from an address that is no longer ours.
-            socket.abort();
+            endpoint.socket().abort();
         } else if *requests & request::CLOSE != 0 {
-            socket.close();
-            outcome.states.insert(socket.state().into());
+            endpoint.socket().close();
+            outcome.states.insert(endpoint.state().into());
         }
     }
 
@@ -194,9 +193,9 @@ impl Run {
             work.predicted += 1;
         }
         endpoint.queued = false;
-        let (unread, room, unsent) = (endpoint.unread(), endpoint.room(), endpoint.unsent());
+        let (unread, unsent) = (endpoint.unread(), endpoint.unsent());
         outcome.unread = unread > 0;
-        outcome.roomy = unsent == 0 || room >= unsent;
+        outcome.roomy = unsent * 2 <= endpoint.send_capacity;
         outcome.notices |= if unread > work.unread { notice::RECEIVED } else { 0 };
         true
     }

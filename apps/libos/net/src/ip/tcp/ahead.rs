@@ -56,7 +56,7 @@ impl Endpoint {
     /// The socket has sent a segment with this acknowledgement and window.
     #[inline]
     pub(crate) fn note_offer(&mut self, (acknowledgement, window): (u32, u16)) {
-        let all = usize::from(window) == self.socket().recv_capacity();
+        let all = usize::from(window) == self.receive_capacity;
         self.lead.open = all && acknowledgement == self.expected;
     }
 
@@ -111,7 +111,7 @@ impl Endpoint {
             && !self.owes
             && self.doubt == Doubt::None
             && (self.lead.ahead || self.is_level(0))
-            && length <= self.socket().recv_capacity();
+            && length <= self.receive_capacity;
         if !next {
             return None;
         }
@@ -171,7 +171,7 @@ impl Engine {
         if flying > 0 || queued > most.min(mss.into()).min(room) || self.room == 0 {
             return false;
         }
-        let unread = endpoint.unread();
+        let (unread, capacity) = (endpoint.unread(), endpoint.receive_capacity);
         let (sequence, acknowledgement) = (endpoint.acknowledged, endpoint.expected);
         let socket = endpoint.socket();
         let (Some(own), Some(peer)) = (socket.local_endpoint(), socket.remote_endpoint()) else {
@@ -184,7 +184,7 @@ impl Engine {
             sequence,
             acknowledgement,
             // Buffers that are offered in smaller units never are ahead.
-            window: (socket.recv_capacity() - unread) as u16,
+            window: (capacity - unread) as u16,
         };
         let length = HEADERS + queued;
         let sender = self.mac;

@@ -2,6 +2,7 @@
 
 use crate::ip::endpoint::Endpoint;
 use crate::ip::tcp::lead::{Lead, Text};
+use smoltcp::socket::tcp::State;
 
 impl Endpoint {
     /// Bytes that were received and not read.
@@ -9,6 +10,7 @@ impl Endpoint {
     pub(crate) fn unread(&mut self) -> usize {
         match &self.lead.text {
             Some(text) => text.to - text.from,
+            None if self.lead.ahead => 0,
             None => self.socket().recv_queue(),
         }
     }
@@ -55,7 +57,19 @@ impl Endpoint {
     /// Bytes that were queued to be sent and are not acknowledged.
     #[inline]
     pub(crate) fn unsent(&mut self) -> usize {
-        self.socket().send_queue() + self.lead.flying + self.lead.queued
+        match self.lead.ahead {
+            true => self.lead.flying + self.lead.queued,
+            false => self.socket().send_queue(),
+        }
+    }
+
+    /// The state of the connection.
+    #[inline]
+    pub(crate) fn state(&mut self) -> State {
+        match self.lead.ahead {
+            true => State::Established,
+            false => self.socket().state(),
+        }
     }
 
     /// Queues as many of `bytes` as there is room for: how many these are. `None` when nothing can be sent any more.
