@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::{Measured, percentile};
+use super::{Measured, Progress, percentile};
 
 /// Connections opened at a time, well under any accept backlog.
 const OPENING: usize = 64;
@@ -177,12 +177,10 @@ impl<D: Dialogue> Client<D> {
     }
 
     /// How far it has come.
-    #[cfg(test)]
     pub(crate) fn progress(&self) -> Progress {
         let all = || self.connections.iter();
         Progress {
-            least: all().map(|one| one.answered).min().unwrap_or(0),
-            most: all().map(|one| one.answered).max().unwrap_or(0),
+            answers: all().map(|one| one.answered).collect(),
             failed: all().filter(|one| one.state == State::Failed).count(),
         }
     }
@@ -206,17 +204,6 @@ impl<D: Dialogue> Client<D> {
             percentile_99_us: f64::from(percentile_99),
         })
     }
-}
-
-/// How far a client has come.
-#[cfg(test)]
-pub(crate) struct Progress {
-    /// Answers on the connection with the fewest.
-    pub(crate) least: u64,
-    /// Answers on the one with the most.
-    pub(crate) most: u64,
-    /// Connections that failed.
-    pub(crate) failed: usize,
 }
 
 impl Connection {

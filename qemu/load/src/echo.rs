@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::Measured;
 use super::client::{Answer, Client, Dialogue};
+use super::{Measured, Progress};
 
 /// Bytes of a message.
 pub const MESSAGE: usize = 64;
@@ -21,6 +21,18 @@ pub fn run(address: SocketAddr, connections: u32, duration: Duration) -> Result<
     client.open(connections as usize)?;
     let start = Instant::now();
     client.exchange(|_| start.elapsed() >= duration)
+}
+
+/// Opens `connections` connections, then exchanges messages on all of them for as long as `goes_on` says, which is
+/// asked again and again.
+pub fn run_while(
+    address: SocketAddr,
+    connections: u32,
+    goes_on: impl Fn(Progress) -> bool,
+) -> Result<Measured> {
+    let mut client = Client::new(Echo, address)?;
+    client.open(connections as usize)?;
+    client.exchange(|client| !goes_on(client.progress()))
 }
 
 struct Echo;
@@ -53,7 +65,6 @@ fn message(connection: usize, round: u64) -> [u8; MESSAGE] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Progress;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream as Blocking};
     use std::thread;
@@ -61,15 +72,13 @@ mod tests {
     /// Exchanges messages until it is enough. (How long that takes is the host's affair.)
     fn measure(
         address: SocketAddr,
-        connections: usize,
+        connections: u32,
         enough: fn(&Progress) -> bool,
     ) -> Result<Measured> {
-        let mut client = Client::new(Echo, address)?;
-        client.open(connections)?;
         let deadline = Instant::now() + Duration::from_secs(120);
-        client.exchange(|client| {
+        run_while(address, connections, |progress| {
             assert!(Instant::now() < deadline, "a connection waits in vain");
-            enough(&client.progress())
+            !enough(&progress)
         })
     }
 
@@ -92,7 +101,7 @@ mod tests {
             // Ends with the client.
             let _ = std::io::copy(&mut reader, &mut stream);
         });
-        let measured = measure(address, 20, |all| all.least >= 2).unwrap();
+        let measured = measure(address, 20, |all| all.least() >= 2).unwrap();
         assert_eq!(measured.failures, 0);
         assert!(measured.operations >= 40);
         assert!(measured.median_us <= measured.percentile_99_us);
@@ -128,7 +137,7 @@ mod tests {
                 }
             }
         });
-        let measured = measure(address, 4, |all| all.most > 0).unwrap();
+        let measured = measure(address, 4, |all| all.all() > 0).unwrap();
         assert!(measured.operations > 0);
         assert_eq!(measured.failures, 3);
     }

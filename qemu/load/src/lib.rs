@@ -22,6 +22,32 @@ pub struct Measured {
     pub percentile_99_us: f64,
 }
 
+/// How far the connections of a load generator have come.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Answers on each connection.
+    pub answers: Vec<u64>,
+    /// Connections that failed.
+    pub failed: usize,
+}
+
+impl Progress {
+    /// Answers on the connection with the fewest.
+    pub fn least(&self) -> u64 {
+        self.answers.iter().copied().min().unwrap_or(0)
+    }
+
+    /// Answers on all together.
+    pub fn all(&self) -> u64 {
+        self.answers.iter().sum()
+    }
+
+    /// Connections without an answer since another look at them.
+    pub fn waiting_since(&self, before: &Self) -> usize {
+        self.answers.iter().zip(&before.answers).filter(|(now, before)| now == before).count()
+    }
+}
+
 impl Measured {
     /// How many operations were under way at a time, by Little's law. Clients that keep one
     /// going on each connection but see fewer have connections that nobody serves.
@@ -39,6 +65,14 @@ pub fn percentile(sorted: &[u32], percent: usize) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_connection_counts_by_itself() {
+        let before = Progress { answers: vec![1, 5, 3], failed: 0 };
+        let after = Progress { answers: vec![6, 5, 4], failed: 0 };
+        assert_eq!((after.least(), after.all()), (4, 15));
+        assert_eq!(after.waiting_since(&before), 1);
+    }
 
     #[test]
     fn percentiles_by_nearest_rank() {

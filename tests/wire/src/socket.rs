@@ -68,4 +68,18 @@ impl Wire {
             Err(error) => Err(error),
         }
     }
+
+    /// Frames that have come meanwhile, but so many at most: on a busy wire there are always more.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn received(&mut self, most: usize) -> io::Result<Vec<Vec<u8>>> {
+        let mut frames = Vec::new();
+        while frames.len() < most
+            && let Some(frame) = self.receive(Duration::ZERO)?
+        {
+            frames.push(frame);
+        }
+        Ok(frames)
+    }
 }

@@ -4,7 +4,6 @@
 
 use super::tools::Attack;
 use reflex_wire::{IPV4, Seen, TRANSPORT, Wire, flags};
-use std::time::Duration;
 
 /// Packets of each kind.
 const COUNT: usize = 5;
@@ -66,7 +65,7 @@ impl Exchange {
         // It tells of itself when there is nothing more urgent, as an answer is.
         self.attack.victim.report();
         let mut answers = Vec::new();
-        while let Some(frame) = self.wire.receive(Duration::ZERO).expect("there is a wire") {
+        for frame in self.wire.received(usize::MAX).expect("there is a wire") {
             answers.extend(answer(&frame));
         }
         let expected: Vec<Answer> = expected.into_iter().cycle().take(COUNT).collect();

@@ -4,8 +4,13 @@
 //! What it may not do is the same everywhere: the image goes on, serves all others meanwhile, counts what came,
 //! and has its memory back afterwards.
 
+mod blind;
 mod crafted;
+mod crowd;
+mod exhaustion;
+mod floods;
 mod half_close;
 mod scans;
+mod siege;
 mod tools;
 mod victim;

@@ -21,6 +21,9 @@ const FIRST: &str = "reflex_net_frames_total";
 /// The echo service.
 pub(crate) const ECHO: u16 = 7;
 
+/// The hardware address of a machine that asks for no other.
+pub(crate) const MAC: [u8; 6] = [0x52, 0x54, 0x00, 0x77, 0x00, 0x02];
+
 /// An image that runs, and the network it is in.
 pub(crate) struct Victim {
     pub(crate) place: Place,
