@@ -1,5 +1,6 @@
 //! Turning the machine off politely: by its power button, which is what a hypervisor's "shut down", `cargo
-//! reflex run`'s first Ctrl-C and QEMU's `system_powerdown` press, or by Ctrl-Alt-Del, where there is a keyboard.
+//! reflex run`'s first Ctrl-C and QEMU's `system_powerdown` press, by Ctrl-Alt-Del, where there is a keyboard, or by the
+//! application itself ([`System::shut_down`]).
 //!
 //! ```text
 //!            press                    no connection is left, or the time is over
@@ -66,6 +67,7 @@ pub(crate) fn start(system: System) -> Result<(), Error> {
         // Registered for good, so it cannot be refused.
         let _ = kernel.activate(pressed, presses);
     };
+    system.shutdown_event().call_once(|| pressed);
     say("the power button", watch_power_button(system.machine(), request));
     say("Ctrl-Alt-Del", watch_ctrl_alt_del(system.machine(), request));
     Ok(())
@@ -96,6 +98,16 @@ fn open(system: System) -> u64 {
 }
 
 impl System {
+    /// Has the machine turned off as by its power button: whatever has asked for it is [told](Self::on_shutdown), and
+    /// what is in hand comes to its end. A second call, as a second press, turns the machine off at once.
+    pub fn shut_down(self) {
+        log::info!("the application turns the machine off, as its power button does");
+        if let Some(event) = self.shutdown_event().get() {
+            // Registered for good, so it cannot be refused.
+            let _ = self.kernel().activate(*event, 1);
+        }
+    }
+
     /// Has `handler` told when the machine is to be turned off, which is when its power button or
     /// Ctrl-Alt-Del is pressed for the first time: it closes listeners, and has what is in hand come to its
     /// end. The machine is turned off, with status 0, when no TCP connection is open any more; when the time

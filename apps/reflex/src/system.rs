@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 use reflex_boot::Machine;
 use reflex_boot::heap::Counters as HeapCounters;
-use reflex_event::{ContextId, EventSystem as Kernel, Instant};
+use reflex_event::{ContextId, EventId, EventSystem as Kernel, Instant};
 use reflex_memory::Pool;
 use reflex_runtime::{ContextOptions, Quarantine, Runtime};
 use spin::Once;
@@ -39,6 +39,8 @@ struct SystemShared {
     system_context: Once<reflex_event::Context<()>>,
     /// As above.
     shutdown: Once<Source<ShutdownRequested>>,
+    /// What a press of the power button activates.
+    shutdown_event: Once<EventId>,
     /// Set when the power button or Ctrl-Alt-Del is pressed.
     shutdown_requested: Once<ShutdownRequested>,
     /// What was declared; set at the start.
@@ -50,13 +52,14 @@ impl System {
         let (net, rdma) = (Once::new(), Once::new());
         let (system_context, shutdown, shutdown_requested) =
             (Once::new(), Once::new(), Once::new());
-        let metrics = Once::new();
+        let (metrics, shutdown_event) = (Once::new(), Once::new());
         let shared = SystemShared {
             machine,
             net,
             rdma,
             system_context,
             shutdown,
+            shutdown_event,
             shutdown_requested,
             metrics,
         };
@@ -201,6 +204,11 @@ impl System {
             // Such a source takes everything.
             let _ = source.deliver(request);
         }
+    }
+
+    /// What a press of the power button activates, once it is registered.
+    pub(crate) fn shutdown_event(self) -> &'static Once<EventId> {
+        &self.shared.shutdown_event
     }
 
     /// The request to turn the machine off, once there is one.
