@@ -117,6 +117,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("rdma-pingpong", Kind::Application, FACADE),
     rule("rdma-perf", Kind::Application, FACADE),
     rule("keyval-engine", Kind::Pure, &["reflex-collections"]),
+    rule("keyval", Kind::Application, &["keyval-engine", "reflex"]),
     rule("httpd", Kind::Application, &["reflex", "reflex-http-embed"]),
     // Its handlers fault on purpose.
     rule("guest-tests", Kind::UnsafeApplication, &["reflex", "reflex-aem"]),

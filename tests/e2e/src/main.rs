@@ -17,6 +17,7 @@ mod guest;
 mod hostile;
 mod http;
 mod httpd;
+mod keyval;
 mod kinds;
 mod load;
 mod machines;

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::info::{self, Facts};
 use crate::settings;
 use alloc::sync::Arc;
+use core::fmt;
 use reflex_collections::Memory;
 
 /// What an administrator asks of the appliance.
@@ -18,6 +19,12 @@ pub trait Appliance {
 
     /// The store's limits have been changed: it is to keep them.
     fn limits_changed(&self);
+
+    /// Writes what the system itself counts.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn system_metrics(&self, out: &mut dyn fmt::Write) -> fmt::Result;
 
     /// It is to be turned off when this has been answered.
     fn shut_down(&mut self);
@@ -37,6 +44,11 @@ impl<A: Appliance> Admin<A> {
         Self { appliance, shared, memory }
     }
 
+    /// Writes statistics to a datagram, whole lines of them; returns how long it is.
+    pub fn statistics(&self, datagram: &mut [u8]) -> usize {
+        self.appliance.facts().datagram(&self.shared, datagram)
+    }
+
     fn config(&self, call: &mut Call<'_, '_>) -> Result<(), Failure> {
         if call.command.is(1, "get") {
             settings::get(&self.shared.limits, call)
@@ -53,7 +65,8 @@ impl<A: Appliance> Admin<A> {
         let (facts, mut text) = (self.appliance.facts(), self.memory.string());
         let section = (call.command.len() > 1).then(|| call.command.word(1)).transpose()?;
         let written = match metrics {
-            true => info::metrics(&mut text, &self.shared, facts),
+            true => info::metrics(&mut text, &self.shared, facts)
+                .and_then(|()| self.appliance.system_metrics(&mut text)),
             false => info::write(&mut text, &self.shared, facts, section),
         };
         written.map_err(|_| Failure::ReplyTooLarge)?;

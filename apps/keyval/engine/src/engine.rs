@@ -69,6 +69,11 @@ impl<C: Execute> Engine<C> {
         Ok(session)
     }
 
+    /// The commands.
+    pub fn commands(&self) -> &C {
+        &self.core.commands
+    }
+
     /// Has the commands do what no connection asks for.
     pub(crate) fn with_commands<R>(&mut self, work: impl FnOnce(&mut C, &mut Blobs) -> R) -> R {
         work(&mut self.core.commands, &mut self.core.blobs)

@@ -59,8 +59,8 @@ fn lines(out: &mut dyn Write, name: &str, shared: &Shared, facts: Facts) -> fmt:
         }
         "stats" => {
             out.write_str("# Stats\r\n")?;
-            let mut line = |(name, number): (&str, u64)| write!(out, "{name}:{number}\r\n");
-            totals(shared).into_iter().try_for_each(&mut line)
+            let mut totals = totals(shared).into_iter();
+            totals.try_for_each(|(name, _, number)| write!(out, "{name}:{number}\r\n"))
         }
         _ => {
             let (keys, expiring) = (counters.keys.get(), counters.expiring.get());
@@ -73,26 +73,26 @@ fn lines(out: &mut dyn Write, name: &str, shared: &Shared, facts: Facts) -> fmt:
     }
 }
 
-/// What is counted since the start, by the names that INFO has for it.
-pub(crate) fn totals(shared: &Shared) -> [(&'static str, u64); 12] {
+/// What is counted since the start, by the names that INFO and metrics have for it.
+fn totals(shared: &Shared) -> [(&'static str, &'static str, u64); 12] {
     let counters = &shared.counters;
     [
-        ("total_connections_received", counters.connections.get()),
-        ("total_commands_processed", counters.commands.get()),
-        ("total_error_replies", counters.failures.get()),
-        ("total_net_input_bytes", counters.received.get()),
-        ("total_net_output_bytes", counters.sent.get()),
-        ("keyspace_hits", counters.hits.get()),
-        ("keyspace_misses", counters.misses.get()),
-        ("expired_keys", counters.expired.get()),
-        ("evicted_keys", counters.evicted.get()),
-        ("protocol_errors", counters.protocol_errors.get()),
-        ("refused_for_memory", counters.refused.get()),
-        ("untimed_deadlines", counters.untimed.get()),
+        ("total_connections_received", "connections", counters.connections.get()),
+        ("total_commands_processed", "commands", counters.commands.get()),
+        ("total_error_replies", "errors", counters.failures.get()),
+        ("total_net_input_bytes", "received_bytes", counters.received.get()),
+        ("total_net_output_bytes", "sent_bytes", counters.sent.get()),
+        ("keyspace_hits", "hits", counters.hits.get()),
+        ("keyspace_misses", "misses", counters.misses.get()),
+        ("expired_keys", "expired", counters.expired.get()),
+        ("evicted_keys", "evicted", counters.evicted.get()),
+        ("protocol_errors", "protocol_errors", counters.protocol_errors.get()),
+        ("refused_for_memory", "refused", counters.refused.get()),
+        ("untimed_deadlines", "untimed", counters.untimed.get()),
     ]
 }
 
-/// Writes what is counted, a line each, as monitoring reads it.
+/// Writes what is counted as Prometheus reads it.
 ///
 /// # Errors
 /// Those of `out`.
@@ -101,20 +101,23 @@ pub(crate) fn metrics(out: &mut dyn Write, shared: &Shared, facts: Facts) -> fmt
     let now = [
         ("keys", counters.keys.get()),
         ("expiring_keys", counters.expiring.get()),
-        ("connected_clients", counters.clients.get()),
-        ("used_memory", facts.used as u64),
-        ("maxmemory", shared.limits.memory() as u64),
-        ("uptime_in_seconds", facts.uptime),
+        ("clients", counters.clients.get()),
+        ("used_bytes", facts.used as u64),
+        ("limit_bytes", shared.limits.memory() as u64),
+        ("uptime_seconds", facts.uptime),
     ];
-    for (name, number) in now.into_iter().chain(totals(shared)) {
+    for (name, number) in now {
         writeln!(out, "keyval_{name} {number}")?;
+    }
+    for (_, name, number) in totals(shared) {
+        writeln!(out, "keyval_{name}_total {number}")?;
     }
     Ok(())
 }
 
 impl Facts {
     /// Writes the same to a datagram; returns how long it is. What does not fit is left out, whole lines of it.
-    pub fn datagram(self, shared: &Shared, datagram: &mut [u8]) -> usize {
+    pub(crate) fn datagram(self, shared: &Shared, datagram: &mut [u8]) -> usize {
         let mut lines = Lines { datagram, length: 0, open: true, line: 0 };
         // It refuses nothing.
         let _ = metrics(&mut lines, shared, self);

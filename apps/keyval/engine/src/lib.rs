@@ -46,7 +46,7 @@ pub use arguments::LONGEST_KEY;
 pub use counters::{Counter, Counters, Limits, Policy, Shared};
 pub use database::Database;
 pub use deadlines::Deadlines;
-pub use engine::{Engine, Exchanged};
+pub use engine::{Engine, Exchanged, Execute};
 pub use failure::{Failure, ProtocolError};
 pub use info::Facts;
 pub use session::Session;
