@@ -161,6 +161,7 @@ impl<C: Stream, R: Routes> Service<C, R> {
 
     /// Has the handler called for which a request is there; true when there is none, so that the connection goes on.
     fn call(&mut self, slot: usize) -> bool {
+        self.tell_ended(slot);
         let Some(entry) = self.table.get_mut(slot) else { return false };
         let Some(call) = entry.session.take_call() else { return false };
         if self.server.routes.call(slot, call) {
@@ -184,13 +185,13 @@ impl<C: Stream, R: Routes> Service<C, R> {
         if filled > 0 {
             stream.send(&self.batch[..filled]);
         }
-        self.end_exchange(slot);
         self.ready(slot);
     }
 
     /// Tells the handlers when what they were called with is of no use any more.
-    fn end_exchange(&mut self, slot: usize) {
-        if R::ROUTED && !self.table[slot].session.has_exchange() {
+    #[inline]
+    fn tell_ended(&mut self, slot: usize) {
+        if R::ROUTED && self.table[slot].session.take_ended() {
             self.server.routes.gone(slot);
         }
     }
@@ -209,7 +210,7 @@ impl<C: Stream, R: Routes> Service<C, R> {
             entry.stream = None;
             entry.session.reset(&mut self.server);
             self.deadlines.forget(slot);
-            self.end_exchange(slot);
+            self.tell_ended(slot);
         }
     }
 
@@ -242,7 +243,6 @@ impl<C: Stream, R: Routes> Service<C, R> {
                 return;
             };
             session.expire(untaken, &mut self.server, &mut Direct(stream));
-            self.end_exchange(slot);
         }
         self.obey(slot);
     }
@@ -250,6 +250,7 @@ impl<C: Stream, R: Routes> Service<C, R> {
     /// Does what the session wants, and files its deadline.
     #[inline]
     fn obey(&mut self, slot: usize) {
+        self.tell_ended(slot);
         let Slot { stream: Some(stream), session, closing } = &mut self.table[slot] else {
             return;
         };

@@ -77,6 +77,8 @@ pub struct Session<R: Routes = SiteAlone> {
     state: State,
     /// A request for a route. While there is one, it is what `input` and `output` go to.
     exchange: Option<R::Exchange>,
+    /// There was one, and the driver has not been told of its end.
+    exchange_ended: bool,
     /// The response after the body; while in `Body`.
     plan: Plan,
     /// What becomes of the connection after the response; while in `Response`.
@@ -104,6 +106,7 @@ impl<R: Routes> Default for Session<R> {
         Self {
             state: State::Dead,
             exchange: None,
+            exchange_ended: false,
             plan: Plan::refusal(Status::BadRequest),
             persistence: Persistence::Closed,
             ended: false,
@@ -137,7 +140,7 @@ impl<R: Routes> Session<R> {
     /// The connection is gone.
     pub fn reset(&mut self, server: &mut Server<R>) {
         self.forget_head(server);
-        self.exchange = None;
+        self.end_exchange();
         self.state = State::Dead;
         self.ended = false;
         self.deadline = u32::MAX;
@@ -241,7 +244,7 @@ impl<R: Routes> Session<R> {
     }
 
     fn die(&mut self) {
-        self.exchange = None;
+        self.end_exchange();
         self.state = State::Dead;
         self.deadline = u32::MAX;
     }

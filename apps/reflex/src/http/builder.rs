@@ -1,6 +1,7 @@
 //! Preparing to serve HTTP.
 
 use crate::http::calls::Calls;
+use crate::http::each::{self, Exchange};
 use crate::http::handler;
 use crate::http::server::{Declared, HttpServer};
 use crate::http::web::{Dispatcher, Web, unix_time};
@@ -212,7 +213,24 @@ impl<R: Into<RouteList>> HttpBuilder<R> {
     {
         let attach: Attach =
             Box::new(move |calls, route| handler::attach(calls, route, context, handler));
-        self.declare(method, route.into(), Some(attach))
+        self.declare(method, route.into().whole(), Some(attach))
+    }
+
+    /// Has each request of a method for a path served by an [`Exchange`] of its own, made in the event memory of
+    /// `context`: its body comes in pieces, and its reply may go in pieces.
+    pub fn each<T, S>(
+        self,
+        method: Method,
+        route: impl Into<Route>,
+        context: Context<S>,
+    ) -> HttpBuilder<RouteList>
+    where
+        T: Exchange<S>,
+        S: 'static,
+    {
+        let attach: Attach =
+            Box::new(move |calls, route| each::attach::<T, S>(calls, route, context));
+        self.declare(method, route.into().in_pieces(), Some(attach))
     }
 
     /// Declares a route without a handler; that is [attached](HttpServer::attach) later, as by the constructor of a context that
@@ -257,8 +275,8 @@ impl HttpBuilder<RouteList> {
         let (kernel, connections) = (self.system.kernel(), self.most_connections());
         let declared = core::mem::take(&mut self.routes.0);
         let routes: Vec<_> = declared.iter().map(|one| (one.method, one.route)).collect();
-        let calls: &'static Calls =
-            Box::leak(Box::new(Calls::new(kernel, connections, routes.len())));
+        let plain: Vec<_> = declared.iter().map(|one| one.route).collect();
+        let calls: &'static Calls = Box::leak(Box::new(Calls::new(kernel, connections, &plain)));
         let routed = Routed::new(&routes, Dispatcher(calls))?;
         let requests = self.requests.unwrap_or(REQUESTS.max(connections * REQUEST));
         let priority = self.priority;

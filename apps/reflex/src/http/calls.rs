@@ -10,9 +10,10 @@
 //! of it. What was called on behalf of a connection that is gone is known by its generation.
 
 use crate::http::list::{Links, List};
-use crate::http::{Answered, Call, Unavailable};
+use crate::http::{Answered, Call, Route, Unavailable};
 use crate::{Error, EventError};
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use reflex_event::{Ceiling, EventId, EventSystem as _, Owner};
 use reflex_memory::{Lent, Pool};
 use reflex_runtime::Runtime;
@@ -45,9 +46,21 @@ struct Slot {
     /// Which of all requests that the slot has had.
     generation: u32,
     call: Option<Call<Block>>,
+    /// The handler is to be told of room, too.
+    room_called: bool,
+    /// The route that has the slot in its list, since there is something to call its handler with.
+    queued: Option<usize>,
+    /// The handler has yet to say that the next piece may come.
+    owes_ready: bool,
     /// The handler is done with what it was given.
     ready: bool,
     answer: Option<Answered>,
+    /// The reply has been given.
+    replied: bool,
+    /// A piece of a streamed reply may be given.
+    has_room: bool,
+    /// The route with a handler that keeps something of the request.
+    kept_by: Option<usize>,
     /// It is in the list of those with answers.
     is_waiting: bool,
 }
@@ -56,6 +69,9 @@ struct Slot {
 struct Line {
     receiver: Option<Receiver>,
     calls: List,
+    /// Slots with requests that are over, and of which the handler keeps something; none of a route without pieces.
+    /// Each is there once at most, since the next request of the slot is taken after it.
+    ended: VecDeque<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -93,11 +109,15 @@ impl core::fmt::Display for Gone {
 impl core::error::Error for Gone {}
 
 impl Calls {
-    pub(super) fn new(kernel: Runtime, slots: usize, routes: usize) -> Self {
+    pub(super) fn new(kernel: Runtime, slots: usize, routes: &[Route]) -> Self {
+        let line = |route: &Route| {
+            let ended = VecDeque::with_capacity(if route.is_in_pieces() { slots } else { 0 });
+            Line { receiver: None, calls: List::EMPTY, ended }
+        };
         let state = State {
             slots: (0..slots).map(|_| Slot::default()).collect(),
             called: Links::new(slots),
-            routes: (0..routes).map(|_| Line { receiver: None, calls: List::EMPTY }).collect(),
+            routes: routes.iter().map(line).collect(),
             waiting: Links::new(slots),
             answered: List::EMPTY,
         };
@@ -108,12 +128,10 @@ impl Calls {
     pub(super) fn call(&self, slot: usize, call: Call<Block>) -> Result<(), Unavailable> {
         // One section: nothing comes between the list and the activation.
         self.kernel.section(|| {
-            let route = call.route();
             let event = self.state.within(|state| state.push(slot, call)).ok_or(Unavailable)?;
-            let refused = self.kernel.activate(event, 1).is_err();
-            if refused {
+            if self.kernel.activate(event, 1).is_err() {
                 // The context has been given up, or may not have one more activation.
-                let _: Option<Call<Block>> = self.state.within(|state| state.withdraw(slot, route));
+                self.state.within(|state| state.withdraw(slot));
                 return Err(Unavailable);
             }
             Ok(())
@@ -122,15 +140,37 @@ impl Calls {
 
     /// What was called on behalf of a slot is of no use any more.
     pub(super) fn gone(&self, slot: usize) {
-        let dropped = self.state.with(&self.kernel, |state| {
+        let (answer, call, event) = self.state.with(&self.kernel, |state| {
             let there = &mut state.slots[slot];
             there.generation = there.generation.wrapping_add(1);
             there.ready = false;
             let answer = there.answer.take();
-            let route = there.call.as_ref().map(Call::route);
-            (answer, route.and_then(|route| state.withdraw(slot, route)))
+            let keeper = there.kept_by.take();
+            let call = state.withdraw(slot);
+            let event = keeper.and_then(|keeper| {
+                let line = &mut state.routes[keeper];
+                line.ended.push_back(slot as u32);
+                line.receiver.map(|receiver| receiver.event)
+            });
+            (answer, call, event)
         });
-        drop(dropped);
+        drop((answer, call));
+        if let Some(event) = event {
+            // When the context has been given up, what it kept has ended with it.
+            let _ = self.kernel.activate(event, 1);
+        }
+    }
+
+    /// The next slot with a request that is over, and of which the handler of a route keeps something.
+    pub(super) fn next_ended(&self, route: usize) -> Option<usize> {
+        self.state
+            .with(&self.kernel, |state| state.routes[route].ended.pop_front())
+            .map(|slot| slot as usize)
+    }
+
+    /// How many connections there may be.
+    pub(super) fn slots(&self) -> usize {
+        self.state.with(&self.kernel, |state| state.slots.len())
     }
 
     /// Attaches a route's handler, and has it called for what waits.
@@ -145,6 +185,8 @@ impl Calls {
                 return Err(EventError::Exclusive);
             }
             line.receiver = Some(Receiver { event, owner });
+            // What the context kept in an earlier life has ended with that.
+            line.ended.clear();
             Ok(!line.calls.is_empty())
         })?;
         if waiting {
@@ -159,9 +201,21 @@ impl Calls {
         let (slot, generation, call, more) = self.state.with(&self.kernel, |state| {
             let line = &mut state.routes[route];
             let slot = line.calls.pop(&mut state.called)?;
-            let more = !line.calls.is_empty();
             let there = &mut state.slots[slot as usize];
-            Some((slot, there.generation, there.call.take()?, more))
+            there.queued = None;
+            let call = match core::mem::take(&mut there.room_called) {
+                true => Call::Room { route },
+                false => there.call.take()?,
+            };
+            if there.call.is_some() {
+                there.queued = Some(route);
+                line.calls.push(slot, &mut state.called);
+            }
+            // Of a route without pieces nothing is kept.
+            if line.ended.capacity() > 0 && !matches!(call, Call::Room { .. }) {
+                (there.kept_by, there.owes_ready) = (Some(route), true);
+            }
+            Some((slot, there.generation, call, !line.calls.is_empty()))
         })?;
         let refused =
             more && self.kernel.activate(event, 1).is_err_and(|it| it != EventError::Stale);
@@ -204,10 +258,17 @@ impl Key {
             if there.generation != self.generation {
                 return Err(answered);
             }
+            let in_turn = match answered {
+                Answered::Ready => core::mem::take(&mut there.owes_ready),
+                Answered::Piece { .. } => core::mem::take(&mut there.has_room),
+                // Only the first counts.
+                _ => !core::mem::replace(&mut there.replied, true),
+            };
+            if !in_turn {
+                return Err(answered);
+            }
             match answered {
                 Answered::Ready => there.ready = true,
-                // Only the first counts.
-                answer if there.answer.is_some() => return Err(answer),
                 answer => there.answer = Some(answer),
             }
             if core::mem::replace(&mut there.is_waiting, true) {
@@ -229,6 +290,15 @@ impl Key {
         }
     }
 
+    /// Whether a piece may be given.
+    pub(super) fn has_room(self) -> bool {
+        let Calls { kernel, state, .. } = self.calls;
+        state.with(kernel, |state| {
+            let there = &state.slots[self.slot as usize];
+            there.generation == self.generation && there.has_room
+        })
+    }
+
     /// Whether the client is waiting.
     pub(super) fn is_open(self) -> bool {
         let Calls { kernel, state, .. } = self.calls;
@@ -238,22 +308,34 @@ impl Key {
 
 impl State {
     fn push(&mut self, slot: usize, call: Call<Block>) -> Option<EventId> {
-        let line = &mut self.routes[call.route()];
+        let route = call.route();
+        let line = &mut self.routes[route];
         let event = line.receiver?.event;
         let there = &mut self.slots[slot];
-        if matches!(call, Call::Request(_)) {
-            there.generation = there.generation.wrapping_add(1);
-            (there.ready, there.answer) = (false, None);
+        match call {
+            Call::Request(_) => {
+                there.generation = there.generation.wrapping_add(1);
+                (there.ready, there.answer) = (false, None);
+                (there.replied, there.has_room, there.owes_ready) = (false, false, false);
+                there.call = Some(call);
+            }
+            Call::Room { .. } => (there.has_room, there.room_called) = (true, true),
+            Call::Piece { .. } => there.call = Some(call),
         }
-        there.call = Some(call);
-        line.calls.push(slot as u32, &mut self.called);
+        if there.queued.is_none() {
+            there.queued = Some(route);
+            line.calls.push(slot as u32, &mut self.called);
+        }
         Some(event)
     }
 
-    /// Takes back a call that no handler has taken.
-    fn withdraw(&mut self, slot: usize, route: usize) -> Option<Call<Block>> {
-        let call = self.slots[slot].call.take()?;
-        self.routes[route].calls.remove(slot as u32, &mut self.called);
-        Some(call)
+    /// Takes back what no handler has been called with yet.
+    fn withdraw(&mut self, slot: usize) -> Option<Call<Block>> {
+        let there = &mut self.slots[slot];
+        there.room_called = false;
+        if let Some(route) = there.queued.take() {
+            self.routes[route].calls.remove(slot as u32, &mut self.called);
+        }
+        there.call.take()
     }
 }

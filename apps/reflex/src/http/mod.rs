@@ -10,6 +10,7 @@
 
 mod builder;
 mod calls;
+mod each;
 mod handler;
 mod list;
 mod port;
@@ -20,6 +21,7 @@ mod web;
 
 pub use builder::{HttpBuilder, RouteList};
 pub use calls::Gone;
+pub use each::{Dialogue, Exchange, Flow};
 pub use reflex_http::*;
 pub use request::Request;
 pub use responder::Responder;

@@ -32,6 +32,11 @@ impl Route {
         self.path
     }
 
+    /// Whether bodies are handed on as they come.
+    pub const fn is_in_pieces(&self) -> bool {
+        self.in_pieces
+    }
+
     /// The longest body a request may have, in bytes; 64 KiB unless said here. A longer one is answered with 413:
     /// before any of it is read when the length is declared, or as soon as it is exceeded.
     pub const fn body_limit(self, bytes: u64) -> Self {
@@ -44,9 +49,14 @@ impl Route {
         Self { consumes: Some(media_type), ..self }
     }
 
-    /// Bodies are handed on as they come, instead of being put together first.
+    /// Bodies are handed on as they come, instead of being put together first, and replies may go in pieces.
     pub const fn in_pieces(self) -> Self {
         Self { in_pieces: true, ..self }
+    }
+
+    /// Bodies are put together first: what is so unless [`in_pieces`](Self::in_pieces) was said.
+    pub const fn whole(self) -> Self {
+        Self { in_pieces: false, ..self }
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Exchange<B> {
     pub(crate) inbound: Inbound<B>,
     pub(crate) outbound: Outbound,
     pub(crate) call: Option<Call<B>>,
+    /// A handler is to be told of room, too: it may have a piece in hand meanwhile.
+    pub(crate) room_due: bool,
 }
 
 /// The request's body.
@@ -302,7 +304,7 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
             Then::Finish => Turn::Finish(self.persistence),
             Then::Stream(stream) => {
                 self.outbound = Outbound::Streaming(stream);
-                self.call = Some(Call::Room { route: usize::from(self.route) });
+                self.room_due = true;
                 Turn::AwaitReply
             }
         }
@@ -318,6 +320,13 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
             (Outbound::Awaiting, _) => closing(Status::ServiceUnavailable),
             _ => Turn::Abort,
         }
+    }
+
+    /// What a handler is to be called with.
+    pub(crate) fn take_call(&mut self) -> Option<Call<B>> {
+        let route = usize::from(self.route);
+        let room = |due: &mut bool| core::mem::take(due).then_some(Call::Room { route });
+        self.call.take().or_else(|| room(&mut self.room_due))
     }
 
     /// The handler cannot be called.

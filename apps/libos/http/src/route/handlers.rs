@@ -14,14 +14,14 @@ pub trait Handlers {
     fn block(&mut self, bytes: usize) -> Option<Self::Block>;
 
     /// Has the handler of a route called, on behalf of the connection in `slot`. A connection has one call at a time:
-    /// the next one follows the handler's answer.
+    /// the next one follows the handler's answer. [`Call::Room`] alone may come while a piece is with the handler.
     ///
     /// # Errors
     /// When the route has no handler at present; the client is told 503.
     fn call(&mut self, slot: usize, call: Call<Self::Block>) -> Result<(), Unavailable>;
 
-    /// What was called on behalf of the connection in `slot` is of no use any more: the connection has failed, or
-    /// the reply took too long. No answer is to come for it from now on.
+    /// What was called on behalf of the connection in `slot` is over: the reply has been written, the connection has
+    /// failed, or the reply took too long. No answer is to come for it from now on.
     fn gone(&mut self, slot: usize);
 }
 

@@ -118,6 +118,7 @@ impl<H: Handlers> Routed<H> {
             inbound,
             outbound: Outbound::Awaiting,
             call,
+            room_due: false,
         })
     }
 }
@@ -235,7 +236,7 @@ impl<H: Handlers> Routes for Routed<H> {
     }
 
     fn take_call(exchange: &mut Self::Exchange) -> Option<Self::Call> {
-        exchange.call.take()
+        exchange.take_call()
     }
 
     fn call(&mut self, slot: usize, call: Self::Call) -> bool {

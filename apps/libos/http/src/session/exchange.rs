@@ -69,9 +69,14 @@ impl<R: Routes> Session<R> {
         self.follow(turn, server, out);
     }
 
-    /// Whether there is a request for a route.
-    pub(crate) fn has_exchange(&self) -> bool {
-        self.exchange.is_some()
+    /// Whether a request for a route has come to its end since this was asked last: of no use any more is what a
+    /// handler was called with for it.
+    pub fn take_ended(&mut self) -> bool {
+        core::mem::take(&mut self.exchange_ended)
+    }
+
+    pub(super) fn end_exchange(&mut self) {
+        self.exchange_ended |= self.exchange.take().is_some();
     }
 
     pub(super) fn expire_exchange(&mut self, server: &mut Server<R>, out: &mut impl Output) {
@@ -112,11 +117,11 @@ impl<R: Routes> Session<R> {
                 let _: Reader = self.judge(left, server);
             }
             Turn::Refuse(plan) => {
-                self.exchange = None;
+                self.end_exchange();
                 self.respond(plan, server, out);
             }
             Turn::Finish(persistence) => {
-                self.exchange = None;
+                self.end_exchange();
                 self.persistence = persistence;
                 self.finish(server);
             }
