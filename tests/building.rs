@@ -21,11 +21,9 @@ fn metadata() -> Metadata {
     command.exec().expect("the workspace's manifests are read")
 }
 
-/// Whether it is an image, or has nothing that is tested on the host.
+/// Whether it is an image, or simulates machines and is built apart, or has nothing that is tested on the host.
 fn is_left_out(package: &Package) -> bool {
-    let image = package.dependencies.iter().any(|dependency| {
-        dependency.name == "reflex" && dependency.kind == cargo_metadata::DependencyKind::Normal
-    });
+    let image = package.dependencies.iter().any(|dependency| dependency.name == "reflex");
     image || !package.targets.iter().any(|target| target.test || target.doctest)
 }
 

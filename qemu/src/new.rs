@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::console;
 
 /// Every file of a new project: where it goes, and its text with `{{...}}` to fill in.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("Cargo.toml", include_str!("../templates/new/Cargo.toml.in")),
     ("build.rs", include_str!("../templates/new/build.rs.in")),
     (".cargo/config.toml", include_str!("../templates/new/config.toml.in")),
@@ -17,6 +17,7 @@ const FILES: [(&str, &str); 8] = [
     ("README.md", include_str!("../templates/new/README.md.in")),
     ("src/lib.rs", include_str!("../templates/new/src/lib.rs.in")),
     ("src/main.rs", include_str!("../templates/new/src/main.rs.in")),
+    ("src/tests.rs", include_str!("../templates/new/src/tests.rs.in")),
     ("tests/image.rs", include_str!("../templates/new/tests/image.rs.in")),
 ];
 
@@ -140,11 +141,11 @@ mod tests {
         assert!(!image.tests);
         let tests: Vec<&str> = project.test_images().map(|image| image.name.as_str()).collect();
         assert_eq!(tests, ["my-sensor-tests"]);
-        assert_eq!(project.testable_libraries, ["my-sensor"]);
+        assert_eq!(project.simulated, ["my-sensor"]);
         assert!(project.host_packages.is_empty());
-        // It has exactly one dependency, by the facade's path.
+        // It has one dependency, the facade, which its tests have once more.
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
-        assert_eq!(manifest.matches("path = \"/").count(), 1);
+        assert_eq!(manifest.matches("path = \"/").count(), 2);
         let again = create(&folder, &checkout).unwrap_err().to_string();
         assert!(again.contains("there already"), "{again}");
     }

@@ -137,6 +137,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-start", Kind::Host, &[]),
     rule("reflex-testkit", Kind::Fake, &["reflex-hil", "reflex-event", "reflex-memory"]),
     rule("reflex-tests", Kind::Host, &[]),
+    rule("reflex-simulation", Kind::Host, FACADE),
     rule("reflex-wire", Kind::Host, &[]),
     rule("reflex-e2e", Kind::Host, &["cargo-reflex", "reflex-wire"]),
     rule(

@@ -29,7 +29,7 @@ pub(crate) fn lapses(package: &str, kind: Kind, root: bool, text: &str) -> Vec<L
     let image = matches!(kind, Kind::Application | Kind::UnsafeApplication);
     let target = image || matches!(kind, Kind::Pure | Kind::Memory | Kind::Machine);
     let mut lapses = Vec::new();
-    if root && target && !has("#![no_std]") && !has("no_std)]") {
+    if root && target && !has("#![no_std]") && !has("no_std)]") && !has("(not(test),no_std,") {
         lapses.push(Lapse::Std);
     }
     if root && kind == Kind::Pure && !has("#![forbid(unsafe_code)]") {

@@ -1,6 +1,5 @@
 //! Keyed timers: a cache on UDP port 2004, which forgets. `set KEY VALUE SECONDS`, and `get KEY`.
-#![no_std]
-#![no_main]
+#![cfg_attr(not(test), no_std, no_main)]
 
 extern crate alloc;
 
@@ -51,3 +50,7 @@ impl UdpService for Cache {
         let _ = socket.send_to(answer.as_bytes(), datagram.from);
     }
 }
+
+#[cfg(test)]
+#[path = "tests/cache.rs"]
+mod tests;

@@ -1,6 +1,5 @@
 //! Timers and arguments: counts down, five times a second, from where the kernel command line says.
-#![no_std]
-#![no_main]
+#![cfg_attr(not(test), no_std, no_main)]
 
 use reflex::prelude::*;
 use reflex::{Argument, println, status};
@@ -29,3 +28,7 @@ fn main(system: System) -> Result {
     })?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "tests/countdown.rs"]
+mod tests;

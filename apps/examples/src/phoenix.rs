@@ -1,6 +1,5 @@
 //! Supervision: a worker that fails is made anew, until its supervisor has had enough.
-#![no_std]
-#![no_main]
+#![cfg_attr(not(test), no_std, no_main)]
 
 use reflex::prelude::*;
 use reflex::supervise::{Setup, Stopped, Verdict};
@@ -39,3 +38,7 @@ impl Worker {
         assert!(self.jobs < 2, "too much work");
     }
 }
+
+#[cfg(test)]
+#[path = "tests/phoenix.rs"]
+mod tests;

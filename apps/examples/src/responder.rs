@@ -1,6 +1,5 @@
 //! UDP: answers questions on port 2003.
-#![no_std]
-#![no_main]
+#![cfg_attr(not(test), no_std, no_main)]
 
 use reflex::prelude::*;
 
@@ -27,3 +26,7 @@ impl UdpService for Responder {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/responder.rs"]
+mod tests;

@@ -1,6 +1,5 @@
 //! The program of the README: a greeting for each client of port 2000.
-#![no_std]
-#![cfg_attr(not(test), no_main)]
+#![cfg_attr(not(test), no_std, no_main)]
 
 use reflex::prelude::*;
 

@@ -1,12 +1,14 @@
 //! Starting the machine, and having it run.
 
+use super::console;
 use super::devices::Devices;
 use super::stacks;
 use crate::command_line::Error as CommandLineError;
 use crate::exit::{MAIN_FAILED, TOO_LITTLE_MEMORY, fail};
-use crate::{CommandLine, Machine, console, logger};
+use crate::{CommandLine, Machine, logger};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::any::Any;
 use core::arch::naked_asm;
 use core::convert::Infallible;
@@ -82,6 +84,7 @@ impl Hosted {
         let command_line = CommandLine::parse(arguments.as_bytes())?;
         let machine = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         logger::init(command_line.log);
+        console::take();
         let devices = Devices::default();
         let application: Application = Box::new(application);
         let start = Start { settings, command_line, devices: devices.clone(), application };
@@ -127,6 +130,11 @@ impl Hosted {
                 None
             }
         }
+    }
+
+    /// Takes the lines that have been written to the console.
+    pub fn take_lines(&mut self) -> Vec<String> {
+        console::take()
     }
 
     /// The other end of the devices.

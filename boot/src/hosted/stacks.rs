@@ -15,6 +15,9 @@ const PAGE: usize = 4096;
 /// takes nothing as long as it is not used.
 const EXTRA: usize = 512 << 10;
 
+/// What stays over a stack: a backtrace looks there for the caller of what was begun on the stack.
+const OVER: usize = 16 << 10;
+
 /// Memory of the host's: zero, a whole number of pages, nobody else's.
 pub(super) fn map(bytes: usize) -> Option<NonNull<[u8]>> {
     let bytes = bytes.checked_next_multiple_of(PAGE)?;
@@ -39,11 +42,11 @@ pub(super) fn map(bytes: usize) -> Option<NonNull<[u8]>> {
 /// A stack of at least so many bytes over pages that nobody can reach, the reserve among them.
 fn guarded(bytes: usize, reserve: usize) -> Option<Range<usize>> {
     let under = reserve.checked_next_multiple_of(PAGE)? + PAGE;
-    let bytes = bytes.checked_add(EXTRA)?.checked_next_multiple_of(PAGE)?;
+    let bytes = bytes.checked_add(EXTRA + OVER)?.checked_next_multiple_of(PAGE)?;
     let whole = map(bytes.checked_add(under)?)?;
     let start = whole.cast::<u8>();
     // SAFETY: the lowest pages of the mapping made above, which nobody has seen yet.
     let closed = unsafe { libc::mprotect(start.as_ptr().cast(), under, libc::PROT_NONE) };
     let start = start.addr().get();
-    (closed == 0).then_some(start + under..start + whole.len())
+    (closed == 0).then_some(start + under..start + whole.len() - OVER)
 }

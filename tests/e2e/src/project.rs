@@ -65,7 +65,7 @@ fn a_new_appliance_is_built_run_tested_and_shipped() {
     succeeds(checkout, &["new", folder.to_str().expect("text")]);
 
     let report = succeeds(&folder, &["test"]);
-    assert!(report.contains("3 passed, 0 failed"), "{report}");
+    assert!(report.contains("4 passed, 0 failed"), "{report}");
 
     // All is downloaded now.
     enter_network();

@@ -5,7 +5,9 @@ use super::{Builder, Client, Datagrams, Faults, StartError};
 use crate::conclude::{Conclusion, conclude};
 use crate::{System, entry};
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
@@ -154,6 +156,12 @@ impl Simulation {
     /// Presses the power button.
     pub fn press_power_button(&mut self) {
         self.hosted.devices().press_power_button();
+    }
+
+    /// Takes the lines that have been written to the console since the start, or since this was last called: those of
+    /// [`println!`](crate::println), and of the log with their times and levels.
+    pub fn take_lines(&mut self) -> Vec<String> {
+        self.hosted.take_lines()
     }
 
     /// The status that the image ended with, if it has.

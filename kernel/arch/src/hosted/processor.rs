@@ -140,9 +140,10 @@ pub fn advance_to(count: u64) {
     COUNT.fetch_max(count, Relaxed);
 }
 
-/// When the timer is to interrupt, by the counter.
+/// When the timer is to interrupt, by the counter, if it does.
 pub fn deadline() -> Option<u64> {
-    Some(DEADLINE.load(Relaxed)).filter(|deadline| *deadline != NEVER)
+    let deadline = DEADLINE.load(Relaxed);
+    (deadline != NEVER && CONDITION.load(Relaxed) != OFF).then_some(deadline)
 }
 
 /// Reads the counter, which takes a nanosecond. What is due by then interrupts.

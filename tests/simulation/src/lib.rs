@@ -1,0 +1,2 @@
+//! Tests of simulated machines are in the folder `tests`.
+#![no_std]
