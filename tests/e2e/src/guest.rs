@@ -13,8 +13,9 @@ use std::time::Duration;
 
 /// How long anything may take that a guest is waited for, its boot included.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// The longest a guest lives.
-const LIFE: Duration = Duration::from_secs(240);
+/// Seconds that a guest lives at most, and those of one that is asked for the whole (`times`).
+const LIFE: u64 = 240;
+const WHOLE_LIFE: u64 = 7200;
 
 /// How many guests run at a time.
 const SEATS: usize = 2;
@@ -83,7 +84,7 @@ pub(crate) fn machine(image: &str) -> Machine {
     tools::require();
     enter_network();
     let file = build::image(image).unwrap_or_else(|error| panic!("{image}: {error:#}"));
-    Machine::new(file).timeout(LIFE)
+    Machine::new(file).timeout(Duration::from_secs(tools::times(LIFE, WHOLE_LIFE)))
 }
 
 /// User networking, with these ports of the guest reachable from the host.

@@ -10,16 +10,19 @@ use lab::{Lab, ok, sound};
 use reflex_qemu::peer::Class;
 
 /// What becomes of packets, by the port that is connected to.
-const TROUBLES: [Class; 3] = [
+const TROUBLES: [Class; 6] = [
     Class { port: 2010, netem: "loss 1%" },
+    Class { port: 2011, netem: "loss 5%" },
+    Class { port: 2012, netem: "loss 20%" },
     Class { port: 2013, netem: "delay 5ms 2ms reorder 40% 25%" },
-    Class { port: 2014, netem: "corrupt 1%" },
+    Class { port: 2014, netem: "corrupt 5%" },
+    Class { port: 2015, netem: "delay 5ms 2ms reorder 40% loss 5% corrupt 2%" },
 ];
 /// Those that lose packets.
-const LOSSY: [u16; 1] = [2010];
+const LOSSY: [u16; 4] = [2010, 2011, 2012, 2015];
 /// What Linux does only to all packets alike.
 const DOUBLED: &str = "duplicate 20%";
-const EVERYTHING: &str = "delay 5ms 2ms reorder 40% loss 1% corrupt 1% duplicate 5%";
+const EVERYTHING: &str = "delay 5ms 2ms reorder 40% loss 5% corrupt 2% duplicate 5%";
 
 /// A port that is no other than all.
 const PLAIN: u16 = 2020;

@@ -7,7 +7,6 @@
 use crate::ip::checksum::Sum;
 use crate::ip::header::{ADDRESSES, ETHERNET, FIN, PSH, TCP, offer, word};
 use crate::ip::path_mtu::{CARRIED, SMALL};
-use crate::ip::tcp::bare::HEADERS;
 use crate::ip::tcp::gone::Gone;
 use reflex_hil::Transmit;
 use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium};
@@ -41,7 +40,7 @@ pub(crate) struct Passed {
     pub(crate) room: usize,
     /// Packets sent.
     pub(crate) sent: u32,
-    /// Bytes behind headers without options, of packets sent and lost.
+    /// Bytes behind headers, of packets sent and lost.
     pub(crate) text: u32,
     /// Packets lost for want of a buffer or a hop.
     pub(crate) lost: u32,
@@ -49,6 +48,8 @@ pub(crate) struct Passed {
     pub(crate) long: Option<u32>,
     /// The acknowledgement and window of the last packet, if that was a segment.
     pub(crate) offer: Option<(u32, u16)>,
+    /// The sequence number behind the last byte of the last segment with text that was sent.
+    pub(crate) end: Option<u32>,
     /// The last of these was a segment with the last byte that its socket had to send.
     pub(crate) emptied: bool,
 }
@@ -57,7 +58,7 @@ impl Passed {
     /// Nothing yet, with so many transmit buffers.
     #[inline]
     pub(crate) const fn none(room: usize) -> Self {
-        Self { room, sent: 0, text: 0, lost: 0, long: None, offer: None, emptied: false }
+        Self { room, sent: 0, text: 0, lost: 0, long: None, offer: None, end: None, emptied: false }
     }
 }
 
@@ -151,11 +152,10 @@ fn outgoing<'t>(port: &'t mut Port<'_>) -> Outgoing<'t> {
 impl smoltcp::phy::TxToken for Outgoing<'_> {
     #[inline]
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
-        self.passed.text += (length as u32).saturating_sub(HEADERS as u32);
         let mut write = Some(write);
         let mut result = None;
         if let Some(hop) = self.hop {
-            let (own, identification, mut emptied) = (self.own, self.identification, false);
+            let (own, identification, mut last) = (self.own, self.identification, Last::NONE);
             let gone = self.gone;
             let mut fill = |frame: &mut [u8]| {
                 let Some((ethernet, packet)) = frame.split_first_chunk_mut::<ETHERNET>() else {
@@ -177,13 +177,17 @@ impl smoltcp::phy::TxToken for Outgoing<'_> {
                 if length > usize::from(SMALL) {
                     self.passed.long.get_or_insert(word(packet, SEQUENCE));
                 }
-                emptied = finish(packet);
+                last = finish(packet);
             };
             let queued = self.transmit.transmit(ETHERNET + length, &mut fill);
             if queued.is_ok() {
                 self.passed.sent += 1;
                 self.passed.room = self.passed.room.saturating_sub(1);
-                self.passed.emptied = emptied;
+                self.passed.emptied = last.emptied;
+                if last.text > 0 {
+                    self.passed.text += last.text;
+                    self.passed.end = Some(last.end);
+                }
             } else {
                 self.passed.room = 0;
             }
@@ -193,7 +197,10 @@ impl smoltcp::phy::TxToken for Outgoing<'_> {
             (None, Some(write)) => {
                 self.passed.lost += 1;
                 // As long as the longest packet smoltcp can want.
-                write(&mut self.scratch[..length])
+                let packet = &mut self.scratch[..length];
+                let result = write(packet);
+                self.passed.text += finish(packet).text;
+                result
             }
             // `write` is gone only when it has run, and then there is a result.
             (None, None) => unreachable!("the packet was written and left no result"),
@@ -218,19 +225,34 @@ fn permit_fragments(packet: &mut [u8], identification: u16) {
     }
 }
 
-/// Fills in the checksums smoltcp left zero. Says whether the packet is a segment with the last byte of its
-/// socket's: smoltcp pushes that one, and no other.
+/// What a packet was, if it was a segment.
+pub(crate) struct Last {
+    /// It has the last byte of its socket's: smoltcp pushes that one, and no other.
+    pub(crate) emptied: bool,
+    /// Bytes of text.
+    pub(crate) text: u32,
+    /// The sequence number behind them.
+    pub(crate) end: u32,
+}
+
+impl Last {
+    const NONE: Self = Self { emptied: false, text: 0, end: 0 };
+}
+
+/// Fills in the checksums smoltcp left zero, and says what the packet was.
 #[inline]
-pub(crate) fn finish(packet: &mut [u8]) -> bool {
+pub(crate) fn finish(packet: &mut [u8]) -> Last {
     // smoltcp sends no IPv4 options.
-    let Some((header, payload)) = packet.split_first_chunk_mut::<20>() else { return false };
+    let Some((header, payload)) = packet.split_first_chunk_mut::<20>() else { return Last::NONE };
     let sum = Sum::ZERO.bytes(&header[..]).finish();
     header[10..12].copy_from_slice(&sum);
     if header[9] != TCP || payload.len() < 20 {
-        return false;
+        return Last::NONE;
     }
-    let Some(addresses) = header[ADDRESSES..].first_chunk::<8>() else { return false };
+    let Some(addresses) = header[ADDRESSES..].first_chunk::<8>() else { return Last::NONE };
     let sum = Sum::ZERO.bytes(payload).pseudo_header(addresses, TCP, payload.len() as u16);
     payload[16..18].copy_from_slice(&sum.finish());
-    payload[13] & (PSH | FIN) != 0
+    let text = payload.len().saturating_sub(usize::from(payload[12] >> 4) * 4) as u32;
+    let end = word(payload, 4).wrapping_add(text);
+    Last { emptied: payload[13] & (PSH | FIN) != 0, text, end }
 }

@@ -3,6 +3,7 @@
 use crate::ip::path_mtu::{Path, Repeats};
 use crate::ip::tcp::lead::Lead;
 use crate::ip::tcp::limits::{Doubt, Standstill};
+use crate::ip::tcp::recovery::Recovery;
 use crate::types::settings::ACK_DELAY;
 use reflex_event::Instant;
 use reflex_memory::{Lent, Pool};
@@ -55,6 +56,7 @@ pub(crate) struct Endpoint {
     pub(crate) standstill: Option<Standstill>,
     /// The oldest long segment that is under way.
     pub(crate) repeats: Repeats,
+    pub(crate) recovery: Recovery,
     /// The network said that the segment with this number did not arrive.
     pub(crate) unreachable: Option<u32>,
     /// Bytes have been received since the last segment was sent: their acknowledgement may be due yet.
@@ -98,6 +100,7 @@ impl Endpoint {
             insists: false,
             standstill: None,
             repeats: Repeats::default(),
+            recovery: Recovery::default(),
             unreachable: None,
             owes: false,
             queued: false,
@@ -175,6 +178,7 @@ impl Endpoint {
         self.doubt = Doubt::None;
         self.standstill = None;
         self.repeats = Repeats::default();
+        self.recovery = Recovery::default();
         self.unreachable = None;
         self.owes = false;
         self.queued = false;

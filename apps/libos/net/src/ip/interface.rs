@@ -54,7 +54,7 @@ pub(crate) struct Engine {
     toward: u32,
     pub(crate) paths: Paths,
     /// A long segment has been sent in this run.
-    sent_long: bool,
+    pub(crate) sent_long: bool,
     pub(crate) address: Option<InterfaceAddress>,
     pub(crate) routes: Routes,
     /// Bits of the prefix of our second IPv6 address.
@@ -476,7 +476,7 @@ impl Engine {
             passed: Passed::none(self.room),
         };
         let result = self.interface.poll_egress(now, &mut port, &mut endpoint.sockets);
-        let Passed { room, sent, text, lost, long, offer, emptied } = port.passed;
+        let Passed { room, sent, text, lost, long, offer, end, emptied } = port.passed;
         if let Some(offer) = offer {
             endpoint.note_offer(offer);
         }
@@ -491,6 +491,9 @@ impl Engine {
         if let Some(sequence) = long {
             self.sent_long = true;
             endpoint.repeats.sent(sequence);
+        }
+        if let Some(end) = end {
+            endpoint.recovery.note_sent(end, now);
         }
         endpoint.owes &= sent == 0;
         endpoint.lead.unheard &= sent == 0;

@@ -4,7 +4,7 @@
 use crate::ip::endpoint::Endpoint;
 use crate::ip::header::{self};
 use crate::ip::interface::Engine;
-use crate::ip::tcp::bare::Bare;
+use crate::ip::tcp::bare::{Bare, HEADERS};
 use crate::ip::tcp::limits::Doubt;
 use crate::ip::tcp::play::Moment;
 use reflex_hil::Frame;
@@ -125,7 +125,10 @@ impl Engine {
             self.tally.bad_checksum += 1;
             return false;
         };
-        if undisturbed && let Some(hearing) = self.hear_ahead(&segment, endpoint, (hop, now)) {
+        if undisturbed
+            && endpoint.recovery.is_calm()
+            && let Some(hearing) = self.hear_ahead(&segment, endpoint, (hop, now))
+        {
             endpoint.hold(frame, hearing);
             return false;
         }
@@ -140,14 +143,20 @@ impl Engine {
             && acknowledged <= before.unacknowledged
             // Else it is a repeated acknowledgement.
             && (acknowledged > 0 || text > 0 || before.unacknowledged == 0)
+            // Options after the opening are of losses.
+            && segment.headers == HEADERS
+            && endpoint.recovery.is_calm()
             && endpoint.doubt == Doubt::None;
         if !in_order {
-            return self.judge(&segment, before, endpoint, (hop, now));
+            let reset = self.judge(&segment, before, endpoint, (hop, now));
+            endpoint.recovery.note_acknowledged(endpoint.acknowledged, now);
+            return reset;
         }
         self.deliver(segment.packet, endpoint, hop, now);
         endpoint.note_text(before);
         endpoint.lead.heard(endpoint.expected, endpoint.expected);
         endpoint.window = segment.window;
+        endpoint.recovery.note_acknowledged(endpoint.acknowledged, now);
         false
     }
 }

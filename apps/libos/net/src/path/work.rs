@@ -76,6 +76,9 @@ impl Run {
             endpoint.socket().close();
             outcome.states.insert(endpoint.state().into());
         }
+        if expired && !endpoint.lead.is_ahead() {
+            engine.time_out(endpoint, now);
+        }
     }
 
     /// Feeds the socket a segment.
@@ -116,9 +119,12 @@ impl Run {
         } else {
             let fin_sent = work.fed > 0 && work.has_sent_fin();
             match engine.egress(endpoint, work.hop, work.at, fin_sent) {
-                Egress::Until(None) => {}
-                Egress::Until(Some(due)) => {
-                    arm(net, endpoint, self.timer, instant(due), work.now);
+                Egress::Until(due) => {
+                    let again = endpoint.recovery_due(work.now);
+                    let first = [due.map(instant), again].into_iter().flatten().min();
+                    if let Some(due) = first {
+                        arm(net, endpoint, self.timer, due, work.now);
+                    }
                 }
                 Egress::More => outcome.again = true,
                 Egress::Full => {

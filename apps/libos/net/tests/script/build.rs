@@ -100,13 +100,12 @@ fn tcp(
     let begin = packet.number("seq").ok_or("a segment that arrives has a sequence number")?;
     let length = packet.number("len").unwrap_or(0) as usize;
     let ports = numbers.ports(packet);
-    let mut options = options(packet)?;
+    let (ours, theirs) = (numbers.ours(ports), numbers.theirs());
+    let (own, other) = if side == Side::Peer { (theirs, ours) } else { (ours, theirs) };
+    let mut options = options(packet, other)?;
     while options.len() % 4 > 0 {
         options.push(1);
     }
-    let (ours, theirs) = (numbers.ours(ports), numbers.theirs());
-    let (own, other) = if side == Side::Peer { (theirs, ours) } else { (ours, theirs) };
-    let word = |base: u32, relative: i64| base.wrapping_add(relative as u32).to_be_bytes();
     let flags = packet.word("flags").and_then(flags).unwrap_or(0);
     let (local, remote) = ports;
     let (from, to) = if side == Side::Peer { (remote, local) } else { (local, remote) };
@@ -128,7 +127,13 @@ fn tcp(
     Ok(bytes)
 }
 
-fn options(packet: &Packet) -> Result<Vec<u8>, String> {
+/// A number of a stream that begins behind `base`.
+fn word(base: u32, relative: i64) -> [u8; 4] {
+    base.wrapping_add(relative as u32).to_be_bytes()
+}
+
+/// The options; `other` is the first number of the stream that is acknowledged.
+fn options(packet: &Packet, other: u32) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     if let Some(mss) = packet.number("mss") {
         bytes.extend([2, 4]);
@@ -144,8 +149,14 @@ fn options(packet: &Packet) -> Result<Vec<u8>, String> {
         // One that is not known.
         bytes.extend([number as u8, 4, 0, 0]);
     }
-    if packet.get("sack").is_some() {
-        return Err("selective acknowledgements do not arrive in scripts".to_owned());
+    if let Some(block) = packet.word("sack") {
+        let edges = block.split_once(':').map(|(from, to)| (from.parse(), to.parse()));
+        let Some((Ok(from), Ok(to))) = edges else {
+            return Err(format!("a selective acknowledgement is FROM:TO, not {block}"));
+        };
+        bytes.extend([5, 10]);
+        bytes.extend(word(other, from));
+        bytes.extend(word(other, to));
     }
     Ok(bytes)
 }

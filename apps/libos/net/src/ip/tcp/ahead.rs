@@ -230,6 +230,8 @@ impl Engine {
             endpoint.lead.shy = SHY;
         }
         (endpoint.lead.flying, endpoint.lead.queued) = (0, 0);
+        // It was acknowledged at a time that nobody looked at.
+        endpoint.recovery.measure_nothing();
         match endpoint.lead.text.take() {
             Some(text) => {
                 let bytes = text.bytes().unwrap_or_default();
@@ -243,6 +245,8 @@ impl Engine {
             }
         }
         if flying > 0 {
+            let end = endpoint.acknowledged.wrapping_add(flying as u32);
+            endpoint.recovery.note_sent(end, sent_at);
             // They are there already.
             let _ = endpoint.socket().send(|free| (flying.min(free.len()), ()));
             let (acknowledgement, window) = header::offer(self.inject(endpoint, &[], sent_at));

@@ -80,7 +80,9 @@ impl Engine {
             endpoint.trust();
             // One that is repeated may be of a loss.
             endpoint.worn |= acknowledgement == endpoint.acknowledged && before.unacknowledged > 0;
+            let heard = (endpoint.acknowledged, endpoint.window);
             self.hear_text(segment, acknowledgement, before, endpoint, moment);
+            self.look_for_loss(segment, heard, endpoint, moment);
         } else {
             self.challenge(endpoint, moment);
         }
