@@ -8,6 +8,8 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// Bytes of a word.
 const WORD: usize = size_of::<AtomicU64>();
+/// Words that are copied at a time, while there are so many: a loop's own steps are few then.
+const STRIDE: usize = 8;
 
 /// Bytes that several parties read and write without asking each other, as memory is that a peer on
 /// a network may write. There is never a reference to them: they are copied, in and out, and what a
@@ -108,18 +110,22 @@ impl Exposed {
     ///
     /// # Errors
     /// [`OutOfBounds`]; `into` is then as it was.
-    #[inline]
+    // Not in line: this crate is optimised for speed, and its callers may not be.
     pub fn read(&self, offset: usize, into: &mut [u8]) -> Result<(), OutOfBounds> {
         self.check(offset, into.len())?;
         let head = to_word(offset).min(into.len());
         let (first, rest) = into.split_at_mut(head);
         let (whole, last) = rest.as_chunks_mut::<WORD>();
         self.read_part(offset, first);
-        let from = &self.words()[(offset + head) / WORD..];
-        for (bytes, word) in whole.iter_mut().zip(from) {
-            *bytes = word.load(Relaxed).to_ne_bytes();
+        let from = &self.words()[(offset + head) / WORD..][..whole.len()];
+        let behind = offset + head + WORD * whole.len();
+        let (strides, singles) = whole.as_chunks_mut::<STRIDE>();
+        let (from_strides, from_singles) = from.as_chunks::<STRIDE>();
+        for (bytes, words) in strides.iter_mut().zip(from_strides) {
+            load(bytes, words);
         }
-        self.read_part(offset + head + WORD * whole.len(), last);
+        load(singles, from_singles);
+        self.read_part(behind, last);
         Ok(())
     }
 
@@ -127,17 +133,20 @@ impl Exposed {
     ///
     /// # Errors
     /// [`OutOfBounds`]; nothing was then written.
-    #[inline]
+    // Not in line, as `read`.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), OutOfBounds> {
         self.check(offset, bytes.len())?;
         let head = to_word(offset).min(bytes.len());
         let (first, rest) = bytes.split_at(head);
         let (whole, last) = rest.as_chunks::<WORD>();
         self.write_part(offset, first);
-        let to = &self.words()[(offset + head) / WORD..];
-        for (bytes, word) in whole.iter().zip(to) {
-            word.store(u64::from_ne_bytes(*bytes), Relaxed);
+        let to = &self.words()[(offset + head) / WORD..][..whole.len()];
+        let (strides, singles) = whole.as_chunks::<STRIDE>();
+        let (to_strides, to_singles) = to.as_chunks::<STRIDE>();
+        for (bytes, words) in strides.iter().zip(to_strides) {
+            store(bytes, words);
         }
+        store(singles, to_singles);
         self.write_part(offset + head + WORD * whole.len(), last);
         Ok(())
     }
@@ -183,6 +192,20 @@ impl Exposed {
                 to.iter().zip(bytes).for_each(|(to, byte)| to.store(*byte, Relaxed));
             }
         }
+    }
+}
+
+#[inline(always)]
+fn load(bytes: &mut [[u8; WORD]], words: &[AtomicU64]) {
+    for (bytes, word) in bytes.iter_mut().zip(words) {
+        *bytes = word.load(Relaxed).to_ne_bytes();
+    }
+}
+
+#[inline(always)]
+fn store(bytes: &[[u8; WORD]], words: &[AtomicU64]) {
+    for (bytes, word) in bytes.iter().zip(words) {
+        word.store(u64::from_ne_bytes(*bytes), Relaxed);
     }
 }
 
