@@ -117,6 +117,11 @@ impl<H: Hal, T: Queues + Send> Transmit for Transmitter<H, T> {
         self.free_count
     }
 
+    fn waiting(&mut self) -> usize {
+        self.reclaim();
+        if self.failed { 0 } else { self.free.len() - self.free_count }
+    }
+
     fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), NicError> {
         if length > ETHERNET + usize::from(self.mtu) {
             return Err(NicError::TooLong);

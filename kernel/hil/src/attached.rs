@@ -35,6 +35,12 @@ pub trait Link: NextHop {
     /// The level of the priority at which this runs, 0 to 63.
     fn level(&self) -> u8;
 
+    /// Frames that were queued so far on the interface, by whomever.
+    fn queued(&self) -> u64;
+
+    /// Whether the device has taken the first `frames` of these.
+    fn has_taken(&mut self, frames: u64) -> bool;
+
     /// Queues an Ethernet frame of `length` bytes that `fill` writes in place. The device is told
     /// when the work at hand is done.
     ///

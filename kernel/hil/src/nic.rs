@@ -72,6 +72,10 @@ pub trait Transmit: Send {
     /// Transmit buffers that are free now; completed ones are taken back first.
     fn available(&mut self) -> usize;
 
+    /// Frames that were queued and that the device has not taken: those that wait for a slow network.
+    /// None of a device that has failed.
+    fn waiting(&mut self) -> usize;
+
     /// Queues a frame of `length` bytes that `fill` writes, in place, into the buffer the device
     /// reads. The device is not told before [`Transmit::flush`].
     ///

@@ -88,6 +88,11 @@ impl Transmit for Nic {
         self.state.lock().unwrap().free()
     }
 
+    fn waiting(&mut self) -> usize {
+        let state = self.state.lock().unwrap();
+        state.buffers - state.free().min(state.buffers)
+    }
+
     fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), NicError> {
         let mut state = self.state.lock().unwrap();
         if length > self.mtu + 14 {

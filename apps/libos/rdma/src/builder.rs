@@ -169,6 +169,8 @@ impl<K: Kernel> QueuePairBuilder<K> {
             frames: VecDeque::with_capacity(FRAMES),
             touched: false,
             stalled: false,
+            last_queued: 0,
+            excused: None,
             failed: false,
             published: 0,
             connection: None,

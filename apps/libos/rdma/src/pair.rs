@@ -5,6 +5,7 @@ use crate::pair_state::{Pair, Share, engine_time, source_port};
 use crate::report::Reporter;
 use crate::table::Handle;
 use crate::work::{Phase, ReceiveWork, SendWork, WorkQueue};
+use core::time::Duration;
 use reflex_event::{Instant, Kernel};
 use reflex_hil::Link;
 use reflex_rdma_device::{PairMemory, Sender};
@@ -13,6 +14,8 @@ use reflex_rdma_engine::{
 };
 use reflex_rdma_wire::{Envelope, Gid, Unverified};
 
+/// How long frames may take from the interrupt to here.
+const GRACE: Duration = Duration::from_millis(1);
 /// Most packets sent in one run: then others of the same priority have their turn.
 const BUDGET: u32 = 64;
 
@@ -129,14 +132,35 @@ impl Pair {
         &mut self,
         inner: &Inner<K>,
         share: Option<&mut Share>,
+        link: &mut dyn Link,
         now: Instant,
     ) {
         if self.armed.is_some_and(|armed| armed <= now) {
             self.armed = None;
         }
+        if self.engine.is_overdue(engine_time(now)) && self.excuse(link, now) {
+            return;
+        }
         let now = engine_time(now);
         if self.engine.deadline().is_some_and(|deadline| deadline <= now) {
             self.with_report(inner, share, |engine, report| engine.expire(now, report));
+        }
+    }
+
+    /// Whether there is a reason on this side for the peer's silence: what it is to acknowledge has not
+    /// left, or its answer may have come and not have been looked at. That is given one time more.
+    fn excuse(&mut self, link: &mut dyn Link, now: Instant) -> bool {
+        if !link.has_taken(self.last_queued) {
+            self.engine.postpone(engine_time(now));
+            return true;
+        }
+        let deadline = self.engine.deadline();
+        match self.excused {
+            Some((excused, until)) if Some(excused) == deadline => until > now,
+            _ => {
+                self.excused = deadline.map(|deadline| (deadline, now + GRACE));
+                true
+            }
         }
     }
 
@@ -190,6 +214,9 @@ impl Pair {
         let mut sender = Sender::new(link, &memory);
         let sent = engine.transmit(engine_time(now), BUDGET, &mut sender, &mut report);
         let Sender { starved, unresolved, .. } = sender;
+        if sent != 0 {
+            self.last_queued = link.queued();
+        }
         inner.with(|shared| shared.counters.sent += u64::from(sent));
         self.stalled |= starved || unresolved;
         Sent { more: !starved && !unresolved && self.engine.is_due(), starved }
@@ -226,7 +253,10 @@ impl Pair {
     /// Sets the timer, unless it expires in time already.
     pub(crate) fn arm<K: Kernel>(&mut self, inner: &Inner<K>) {
         let Some(deadline) = self.engine.deadline() else { return };
-        let deadline = Instant::from_nanos(deadline.as_nanos());
+        let deadline = match self.excused {
+            Some((excused, until)) if excused == deadline => until,
+            _ => Instant::from_nanos(deadline.as_nanos()),
+        };
         if self.armed.is_some_and(|armed| armed <= deadline) {
             return;
         }

@@ -27,6 +27,10 @@ pub(crate) struct Pair {
     /// The shared receive queue, if it has none of its own.
     pub(crate) share: Option<Handle>,
     pub(crate) frames: VecDeque<Received>,
+    /// Frames that had been queued on the interface when the last of these was.
+    pub(crate) last_queued: u64,
+    /// The engine's deadline that has passed, and until when frames at hand are looked at first.
+    pub(crate) excused: Option<(reflex_rdma_engine::Instant, Instant)>,
     /// It is among those to be settled.
     pub(crate) touched: bool,
     /// It is among those that wait for a buffer or a neighbour.

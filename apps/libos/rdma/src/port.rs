@@ -133,7 +133,7 @@ impl<K: Kernel> Port<K> {
             }
             taken += 1;
         }
-        pair.expire(inner, share, now);
+        pair.expire(inner, share, link, now);
         self.frames -= taken;
         if confirmed {
             self.confirm(handle, link);

@@ -112,6 +112,46 @@ fn a_message_takes_a_receive_and_both_complete_with_their_memory() {
     }
 }
 
+/// A window is not sent again while it has not left: a link with room for ten frames that takes some in
+/// bursts and others in up to half a second.
+#[test]
+fn a_slow_link_is_not_filled_with_copies() {
+    for seed in 1..=20 {
+        let world = World::new(seed);
+        for host in &world.hosts {
+            let mut wire = host.wire.lock().unwrap();
+            (wire.buffers, wire.free) = (10, 10);
+            wire.slowness = Duration::from_millis(500);
+        }
+        let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+        let pairs = [one.pair(Transport::Reliable), other.pair(Transport::Reliable)];
+        // 67 ms, as Linux's example programs.
+        let peers = [peer(&other, &pairs[1]), peer(&one, &pairs[0])];
+        for (pair, peer) in pairs.iter().zip(peers) {
+            pair.establish(Peer { timeout: 14, retries: 3, ..peer }).unwrap();
+        }
+        let bytes = vec![7; 40_000];
+        for round in 0..3 {
+            other.receive(&pairs[1], round, bytes.len());
+            one.send(&pairs[0], round, &bytes);
+        }
+        let (mut sent, mut received) = (Vec::new(), Vec::new());
+        let arrived = world.run_until(Duration::from_secs(300), || {
+            sent.extend(one.done());
+            received.extend(other.done());
+            (sent.len(), received.len()) == (3, 3)
+        });
+        assert!(arrived, "seed {seed}: {sent:?}");
+        assert!(sent.iter().all(|it| it.2 == Status::Success), "seed {seed}");
+        assert!(received.iter().all(|it| it.2 == Status::Success && it.3 == bytes), "seed {seed}");
+        let queued = world.hosts[0].wire.lock().unwrap().queued;
+        let packets = 3 * (bytes.len() as u64).div_ceil(1024);
+        assert!(queued * 4 < packets * 5, "seed {seed}: {queued} frames for {packets} packets");
+        one.assert_whole();
+        other.assert_whole();
+    }
+}
+
 #[test]
 fn datagrams_find_their_queue_pair() {
     let world = World::new(2);

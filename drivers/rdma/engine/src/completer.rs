@@ -21,6 +21,19 @@ use reflex_rdma_wire::{
     Aeth, Extension, Nak, Operation, Packet, Psn, RnrTimer, Syndrome, Transport,
 };
 
+/// Nanoseconds after which a peer is gone that is silent, when there is no end of retries.
+const GONE: u64 = 30_000_000_000;
+/// Nanoseconds up to which the wait for an acknowledge grows, from time-out to time-out.
+const LONGEST: u64 = 1_000_000_000;
+
+/// How long an acknowledge is waited for after so many time-outs: twice as long each time, so that what
+/// is slow is not made slower by copies.
+#[inline]
+fn backed_off(timeout: u64, timeouts: u8) -> u64 {
+    let longer = timeout.saturating_mul(1 << u64::from(timeouts.min(32)));
+    longer.min(LONGEST.max(timeout))
+}
+
 /// What the queue pair is to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
@@ -45,7 +58,10 @@ pub(crate) struct Completer {
     /// The oldest number that is not acknowledged; in the request at the queue's head.
     pub(crate) oldest: Psn,
     wait: Wait,
-    retries: u8,
+    /// Time-outs since the peer was last heard of.
+    timeouts: u8,
+    /// When that was, or when the first packet was emitted that is still unanswered.
+    heard: Instant,
     rnr_retries: u8,
     /// It went back, and nothing was acknowledged since: to do so again is the timer's business.
     recovering: bool,
@@ -65,7 +81,8 @@ impl Completer {
         Self {
             oldest: first,
             wait: Wait::Idle,
-            retries: settings.retries,
+            timeouts: 0,
+            heard: Instant::default(),
             rnr_retries: settings.rnr_retries,
             recovering: false,
         }
@@ -95,6 +112,9 @@ impl Completer {
     #[inline]
     pub(crate) fn emitted(&mut self, settings: &Settings, requester: &Requester, now: Instant) {
         if self.wait == Wait::Idle && requester.sent != self.oldest {
+            if self.timeouts == 0 && !self.recovering {
+                self.heard = now;
+            }
             self.rearm(settings, now);
         }
     }
@@ -103,10 +123,38 @@ impl Completer {
     fn rearm(&mut self, settings: &Settings, now: Instant) {
         self.wait = match settings.timeout {
             Some(timeout) if settings.transport == Transport::Reliable => {
-                Wait::Acknowledge(now.plus_nanos(timeout))
+                Wait::Acknowledge(now.plus_nanos(backed_off(timeout, self.timeouts)))
             }
             _ => Wait::Idle,
         };
+    }
+
+    /// Whether the peer should have acknowledged by now.
+    #[inline]
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        matches!(self.wait, Wait::Acknowledge(at) if at <= now)
+    }
+
+    /// What the peer is to acknowledge has not left this machine: it is waited for anew.
+    #[cold]
+    pub(crate) fn postpone(&mut self, settings: &Settings, now: Instant) {
+        if matches!(self.wait, Wait::Acknowledge(_)) {
+            self.heard = now;
+            self.rearm(settings, now);
+        }
+    }
+
+    /// Whether there is no use in trying again. For the highest count there is no end as long as the
+    /// peer may come back; but all ends some time.
+    fn is_hopeless(&self, settings: &Settings, now: Instant) -> bool {
+        self.timeouts >= settings.retries
+            && (settings.retries != ENDLESS || self.heard.plus_nanos(GONE) <= now)
+    }
+
+    /// The peer has been heard of.
+    #[inline]
+    fn hear(&mut self, now: Instant) {
+        (self.timeouts, self.heard) = (0, now);
     }
 
     /// Takes an answer.
@@ -296,7 +344,7 @@ impl Completer {
     #[inline]
     fn progress(&mut self, now: Instant, parts: &mut CompleterParts<'_>) {
         self.recovering = false;
-        self.retries = parts.settings.retries;
+        self.hear(now);
         self.rnr_retries = parts.settings.rnr_retries;
         parts.requester.skip_to(parts.queue, self.oldest);
         if parts.requester.sent == self.oldest {
@@ -348,7 +396,7 @@ impl Completer {
             }
         }
         // The peer is there.
-        self.retries = parts.settings.retries;
+        self.hear(now);
         self.recovering = false;
         self.wait = Wait::Receiver(now.plus(timer.duration()));
         parts.requester.go_back(parts.queue, self.oldest);
@@ -365,13 +413,10 @@ impl Completer {
             Wait::Acknowledge(at) if at <= now => {
                 parts.counters.timeouts = parts.counters.timeouts.saturating_add(1);
                 self.wait = Wait::Idle;
-                match self.retries.checked_sub(1) {
-                    Some(left) => self.retries = left,
-                    None => {
-                        let status = Status::RetryExceeded;
-                        return Outcome::Fail { status, vendor: 0 };
-                    }
+                if self.is_hopeless(parts.settings, now) {
+                    return Outcome::Fail { status: Status::RetryExceeded, vendor: 0 };
                 }
+                self.timeouts = self.timeouts.saturating_add(1);
                 self.recovering = false;
                 self.go_back(parts);
                 Outcome::Continue

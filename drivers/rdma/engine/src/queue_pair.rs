@@ -96,6 +96,18 @@ impl QueuePair {
         self.completer.deadline()
     }
 
+    /// Whether the time has come at which [`QueuePair::expire`] holds the peer to be silent.
+    #[inline]
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.completer.is_overdue(now)
+    }
+
+    /// What was emitted last has not left this machine: the peer's silence begins when it has. Instead of
+    /// [`QueuePair::expire`], so that no second copy is queued behind the first.
+    pub fn postpone(&mut self, now: Instant) {
+        self.completer.postpone(&self.settings, now);
+    }
+
     /// Whether [`QueuePair::transmit`] has something to emit.
     #[inline]
     pub fn is_due(&self) -> bool {

@@ -6,7 +6,8 @@ use reflex_rdma_wire::{
     Bth, Envelope, Gid, Opcode, PKey, PathMtu, Psn, QKey, Qpn, RnrTimer, Transport,
 };
 
-/// For how many retries there is no end (IBA volume 1, 9.7: the RNR retry count alone).
+/// For how many retries there is no end: IBA volume 1, 9.7, has that for a receiver that is not ready
+/// alone, Linux for a silent peer, too.
 pub(crate) const ENDLESS: u8 = 7;
 
 #[derive(Clone, Debug)]

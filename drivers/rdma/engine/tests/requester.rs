@@ -233,7 +233,8 @@ fn an_unanswered_request_is_tried_again_so_many_times() {
     let timeout = AckTimeout::from_code(14).duration().expect("a time").as_nanos() as u64;
     for round in 1..=2 {
         asking.expire();
-        assert_eq!(asking.now, round * timeout);
+        // Each is waited for twice as long as the one before.
+        assert_eq!(asking.now, ((1 << round) - 1) * timeout);
         assert_eq!(asking.numbers(), [0, 1]);
     }
     asking.expire();
@@ -241,6 +242,68 @@ fn an_unanswered_request_is_tried_again_so_many_times() {
     assert_eq!(asking.bench.state(), State::Err);
     assert!(!asking.waits());
     assert_eq!(asking.bench.link.sides[1].pair.counters().timeouts, 3);
+}
+
+/// A count of 7 is no count, as for Linux; but a peer that is silent for half a minute is gone.
+#[test]
+fn seven_retries_end_when_the_peer_has_been_silent_for_long() {
+    let mut asking = Asking::new(Plan { retries: 7, ..Plan::new(Transport::Reliable) });
+    asking.send(8);
+    assert_eq!(asking.numbers(), [0]);
+    let (mut tries, mut before) = (0, 0);
+    loop {
+        asking.expire();
+        let waited = std::mem::replace(&mut before, asking.now);
+        assert!(asking.now - waited <= 1_000_000_000, "the wait does not grow for ever");
+        if asking.numbers() != [0] {
+            break;
+        }
+        tries += 1;
+        assert!(asking.now < 30_000_000_000);
+    }
+    assert!(tries > 30, "{tries}");
+    assert!((30..32).contains(&(asking.now / 1_000_000_000)), "{}", asking.now);
+    assert_eq!(asking.done(), [(0, Status::RetryExceeded)]);
+}
+
+#[test]
+fn seven_retries_of_a_long_time_out_are_seven_at_least() {
+    let mut asking = Asking::new(Plan { retries: 7, ..Plan::new(Transport::Reliable) });
+    let none = Attributes::default();
+    let side = asking.bench.side();
+    side.pair.modify(State::Sqd, &none, &mut side.log).expect("legal");
+    // 17.6 seconds.
+    let timeout = Attributes { timeout: Some(AckTimeout::from_code(22)), ..none };
+    side.pair.modify(State::Sqd, &timeout, &mut side.log).expect("legal");
+    side.pair.modify(State::Rts, &none, &mut side.log).expect("legal");
+    asking.send(8);
+    assert_eq!(asking.numbers(), [0]);
+    for _ in 0..7 {
+        asking.expire();
+        assert_eq!(asking.numbers(), [0]);
+    }
+    asking.expire();
+    assert_eq!(asking.done(), [(0, Status::RetryExceeded)]);
+}
+
+/// A peer is not silent that has not been asked yet.
+#[test]
+fn what_has_not_left_is_waited_for_anew() {
+    let mut asking = Asking::new(Plan { retries: 0, ..Plan::new(Transport::Reliable) });
+    asking.send(8);
+    assert_eq!(asking.numbers(), [0]);
+    let timeout = AckTimeout::from_code(14).duration().expect("a time").as_nanos() as u64;
+    for round in 1..=50 {
+        asking.now = round * timeout;
+        let now = Instant::from_nanos(asking.now);
+        let pair = &mut asking.bench.side().pair;
+        assert!(pair.is_overdue(now));
+        pair.postpone(now);
+        assert!(!pair.is_overdue(now));
+        assert_eq!(asking.numbers(), [], "no second copy");
+    }
+    asking.ack(0);
+    assert_eq!(asking.done(), [(0, OK)]);
 }
 
 #[test]

@@ -83,6 +83,24 @@ fn linux_plays_ping_pong_with_an_image() {
     assert!(outcome.status.success(), "{}\n{}", outcome.status, outcome.tail(30));
 }
 
+/// What fills every queue between the two, on whatever machine: many small messages of many queue pairs, as
+/// many as Linux plays when it is told nothing, and few large ones.
+#[test]
+fn linux_plays_ping_pong_with_all_it_has() {
+    let Some(lab) = Lab::open() else { return };
+    let mut linux = lab.linux(lab.station(1));
+    for (command, words) in [
+        ("ibv_srq_pingpong -g 1", "srq"),
+        ("ibv_rc_pingpong -g 1 -s 1048576 -n 20", "size=1048576 count=20 rx-depth=8"),
+    ] {
+        let image = pingpong_server(&lab, words);
+        let printed = ok(linux.run(&format!("{command} 10.88.0.2"), PATIENCE));
+        assert!(printed.contains(" iters in "), "{printed}");
+        let outcome = image.finish();
+        assert!(outcome.status.success(), "{}\n{}", outcome.status, outcome.tail(30));
+    }
+}
+
 #[test]
 fn an_image_plays_ping_pong_with_linux() {
     let Some(lab) = Lab::open() else { return };

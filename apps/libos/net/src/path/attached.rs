@@ -65,6 +65,15 @@ impl Link for Interface<'_> {
         self.level
     }
 
+    fn queued(&self) -> u64 {
+        self.engine.transmit.counters().frames
+    }
+
+    fn has_taken(&mut self, frames: u64) -> bool {
+        let waiting = self.engine.transmit.waiting() as u64;
+        self.queued().saturating_sub(waiting) >= frames
+    }
+
     #[inline]
     fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), NicError> {
         let result = self.engine.transmit.transmit(length, fill);

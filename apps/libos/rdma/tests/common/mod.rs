@@ -56,6 +56,38 @@ pub struct Wire {
     pub level: u8,
     /// The interface has failed.
     pub failed: bool,
+    /// The device takes a frame in up to so long, and another only then; at once if that is nothing.
+    pub slowness: Duration,
+    /// When the device takes each frame that it has not taken.
+    backlog: VecDeque<Instant>,
+    /// Frames that were queued.
+    pub queued: u64,
+}
+
+impl Wire {
+    /// The device takes frames until now.
+    fn proceed(&mut self, now: Instant) {
+        while self.backlog.front().is_some_and(|at| *at <= now) {
+            self.backlog.pop_front();
+        }
+        self.free = self.buffers - self.backlog.len().min(self.buffers);
+    }
+
+    /// When the device will have taken a frame that is queued now.
+    fn queue(&mut self, now: Instant) -> Instant {
+        self.queued += 1;
+        if self.slowness.is_zero() {
+            self.free -= 1;
+            return now;
+        }
+        let most = self.slowness.as_nanos() as u64;
+        // In bursts: some take all the time, and others next to nothing.
+        let time = if self.random.percent(30) { self.random.below(most) } else { most / 100 };
+        let at = self.backlog.back().map_or(now, |at| *at) + Duration::from_nanos(time);
+        self.backlog.push_back(at);
+        self.proceed(now);
+        at
+    }
 }
 
 struct Interface<'a> {
@@ -105,6 +137,16 @@ impl Link for Interface<'_> {
         self.level
     }
 
+    fn queued(&self) -> u64 {
+        self.wire.lock().unwrap().queued
+    }
+
+    fn has_taken(&mut self, frames: u64) -> bool {
+        let mut wire = self.wire.lock().unwrap();
+        wire.proceed(self.now);
+        wire.queued - wire.backlog.len() as u64 >= frames
+    }
+
     fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), NicError> {
         let wire = &mut *self.wire.lock().unwrap();
         if wire.failed {
@@ -117,7 +159,7 @@ impl Link for Interface<'_> {
             wire.waited = true;
             return Err(NicError::TransmitFull);
         }
-        wire.free -= 1;
+        let taken = wire.queue(self.now);
         let mut frame = vec![0; length];
         fill(&mut frame);
         let Faults { lost, repeated, delayed, damaged, .. } = wire.faults;
@@ -131,7 +173,7 @@ impl Link for Interface<'_> {
         let copies = if wire.random.percent(repeated) { 2 } else { 1 };
         for _ in 0..copies {
             let delay = if wire.random.percent(delayed) { wire.random.below(500_000) } else { 0 };
-            let due = self.now + Duration::from_nanos(20_000 + delay);
+            let due = taken + Duration::from_nanos(20_000 + delay);
             let at = wire.sent.partition_point(|(other, _)| *other <= due);
             wire.sent.insert(at, (due, frame.clone()));
         }
@@ -230,6 +272,9 @@ impl Host {
             waited: false,
             level: Priority::DEFAULT.level(),
             failed: false,
+            slowness: Duration::ZERO,
+            backlog: VecDeque::new(),
+            queued: 0,
         }));
         let mac = mac_of(address);
         let station = Station { port, wire: wire.clone(), kernel: kernel.clone(), mac };
@@ -267,6 +312,7 @@ impl Host {
     /// What has been sent and not been taken yet.
     pub fn sent(&self) -> Vec<Vec<u8>> {
         let mut wire = self.wire.lock().unwrap();
+        wire.backlog.clear();
         wire.free = wire.buffers;
         wire.sent.drain(..).map(|(_, frame)| frame).collect()
     }
@@ -281,8 +327,8 @@ impl Host {
         {
             let mut guard = self.wire.lock().unwrap();
             let wire = &mut *guard;
-            wire.free = wire.buffers;
-            if !std::mem::take(&mut wire.waited) {
+            wire.proceed(self.kernel.now());
+            if wire.free == 0 || !std::mem::take(&mut wire.waited) {
                 return false;
             }
             let mut pending: Vec<IpAddr> = wire.hops.keys().copied().collect();
@@ -364,8 +410,10 @@ impl World {
 
     fn next(&self) -> Option<Instant> {
         let times = self.hosts.iter().flat_map(|host| {
-            let sent = host.wire.lock().unwrap().sent.first().map(|(due, _)| *due);
-            [sent, host.kernel.next_timer()]
+            let wire = host.wire.lock().unwrap();
+            let sent = wire.sent.first().map(|(due, _)| *due);
+            let taken = wire.backlog.front().filter(|_| wire.waited).copied();
+            [sent, taken, host.kernel.next_timer()]
         });
         times.flatten().min()
     }
