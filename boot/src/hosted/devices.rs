@@ -231,6 +231,10 @@ impl Transmit for Transmitter {
         self.devices.lock().room()
     }
 
+    fn waiting(&mut self) -> usize {
+        RING - self.available()
+    }
+
     fn transmit(&mut self, length: usize, fill: &mut dyn FnMut(&mut [u8])) -> Result<(), HilError> {
         if length > MTU + HEADER {
             return Err(HilError::TooLong);

@@ -101,6 +101,25 @@ fn linux_plays_ping_pong_with_all_it_has() {
     }
 }
 
+/// Where the two were told different things, both end, and say so.
+#[test]
+fn a_mismatch_ends_on_both_sides() {
+    let Some(lab) = Lab::open() else { return };
+    let mut linux = lab.linux(lab.station(1));
+    for (options, words) in [
+        ("-m 256", "count=10"),
+        ("-s 2048", "count=10 size=4096"),
+        ("-s 8192", "count=10 size=4096"),
+    ] {
+        let image = pingpong_server(&lab, words);
+        let command = format!("ibv_rc_pingpong -g 1 -n 10 {options} 10.88.0.2");
+        let ended = linux.run(&command, PATIENCE).unwrap();
+        assert!(ended.status != 0 && ended.output.contains("Failed status"), "{ended:?}");
+        let outcome = image.finish();
+        assert!(!outcome.status.success(), "{options}: {}", outcome.tail(30));
+    }
+}
+
 #[test]
 fn an_image_plays_ping_pong_with_linux() {
     let Some(lab) = Lab::open() else { return };
