@@ -1,5 +1,6 @@
 //! What can go wrong, and with what status an image ends that gives up because of it.
 
+use crate::http::HttpError;
 use core::fmt;
 use reflex_boot::context_config::ConfigError;
 use reflex_boot::devices::{InputError, NicError};
@@ -17,10 +18,8 @@ pub enum Error {
     Net(reflex_net::Error),
     /// The RDMA port refused.
     Rdma(reflex_rdma::Error),
-    /// A site cannot be served.
-    Http(reflex_http::Error),
-    /// Routes cannot be served.
-    Route(reflex_http::RouteError),
+    /// A site or routes cannot be served.
+    Http(HttpError),
     /// The machine has no network interface that this image can drive.
     Interface(NicError),
     /// The console cannot be read.
@@ -67,7 +66,6 @@ impl fmt::Display for Error {
             Self::Net(error) => error.fmt(f),
             Self::Rdma(error) => error.fmt(f),
             Self::Http(error) => error.fmt(f),
-            Self::Route(error) => error.fmt(f),
             Self::Interface(error) => error.fmt(f),
             Self::Console(error) => error.fmt(f),
             Self::Configuration(error) => error.fmt(f),
@@ -120,18 +118,6 @@ impl From<reflex_rdma::Error> for Error {
 impl<W> From<reflex_rdma::Refused<W>> for Error {
     fn from(refused: reflex_rdma::Refused<W>) -> Self {
         Self::Rdma(refused.error)
-    }
-}
-
-impl From<reflex_http::Error> for Error {
-    fn from(error: reflex_http::Error) -> Self {
-        Self::Http(error)
-    }
-}
-
-impl From<reflex_http::RouteError> for Error {
-    fn from(error: reflex_http::RouteError) -> Self {
-        Self::Route(error)
     }
 }
 

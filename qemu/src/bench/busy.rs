@@ -20,6 +20,7 @@ use super::figure::{Figure, Goal};
 use super::load::{self, Plan};
 use super::subject::{Booted, PAGE, Service, Settings, Subject};
 use super::{Report, subject};
+use crate::build;
 use crate::machine::Icount;
 use crate::protocol::{Event, Line};
 use reflex_load::Measured;
@@ -41,7 +42,12 @@ enum Load {
     Different,
     /// As that, each on a connection of its own, which is accepted for it and closed behind the answer.
     Connect,
+    /// As [`Different`](Self::Different), of [`ROUTE`], which has a handler answer them in a context of its own.
+    Route,
 }
+
+/// The image with a route.
+const ROUTE: &str = "guest-route";
 
 impl Load {
     /// What is counted of a service, and the goal.
@@ -61,6 +67,7 @@ impl Load {
             Self::Usual => "",
             Self::Different => ", all different",
             Self::Connect => ", a connection each",
+            Self::Route => ", all different, a handler's",
         };
         format!("busy, {CONNECTIONS} connections{each}")
     }
@@ -69,7 +76,9 @@ impl Load {
         let time = Duration::from_secs(seconds.into());
         match self {
             Self::Usual => load::client(service, address, CONNECTIONS, seconds),
-            Self::Different => http::run(address, PAGE, CONNECTIONS, Persistence::Kept, time),
+            Self::Different | Self::Route => {
+                http::run(address, PAGE, CONNECTIONS, Persistence::Kept, time)
+            }
             Self::Connect => http::run(address, PAGE, CONNECTIONS, Persistence::Closed, time),
         }
     }
@@ -79,7 +88,9 @@ impl Load {
         let address = ([10, 77, 1, 2], service.port()).into();
         match self {
             Self::Usual => load::client_text(service, address, CONNECTIONS, seconds),
-            Self::Different => http::text(address, PAGE, CONNECTIONS, Persistence::Kept),
+            Self::Different | Self::Route => {
+                http::text(address, PAGE, CONNECTIONS, Persistence::Kept)
+            }
             Self::Connect => http::text(address, PAGE, CONNECTIONS, Persistence::Closed),
         }
     }
@@ -94,11 +105,17 @@ pub(crate) fn run(
 ) -> Result<()> {
     let mut counts = Vec::new();
     for subject in subjects {
-        let counted = count(service, subject, plan).with_context(|| subject.name())?;
+        let counted = count(service, subject, Load::of(service), plan);
+        let counted = counted.with_context(|| subject.name())?;
         counts.push((subject.name(), counted));
     }
     for (index, &(load, goal)) in Load::of(service).iter().enumerate() {
         report.add(figure(service, (load, goal), plan, index, &counts));
+    }
+    if service == Service::Http {
+        let subject = Subject::Reflex(build::image(ROUTE)?);
+        let counted = count(service, &subject, &[(Load::Route, None)], plan).context(ROUTE)?;
+        report.add(figure(service, (Load::Route, None), plan, 0, &[(subject.name(), counted)]));
     }
     Ok(())
 }
@@ -140,10 +157,15 @@ struct Counted {
     command: String,
 }
 
-fn count(service: Service, subject: &Subject, plan: &Plan) -> Result<Counted> {
+fn count(
+    service: Service,
+    subject: &Subject,
+    counted: &[(Load, Option<Goal>)],
+    plan: &Plan,
+) -> Result<Counted> {
     let mut guest = subject.boot(service, SETTINGS)?;
     let mut loads = Vec::new();
-    for &(load, _) in Load::of(service) {
+    for &(load, _) in counted {
         // What happens only once is not counted.
         load.run(service, guest.address, 1)?;
         let before = next_total(&mut guest)?;

@@ -24,7 +24,8 @@ pub struct Limits {
     pub idle: u32,
     /// How long a request head may take from its first byte to its last.
     pub head: u32,
-    /// How long a request body may take.
+    /// How long a request body may take where the site answers. For a route it is the period in which
+    /// [`progress`](Self::progress) bytes of it have to come, or all that is left.
     pub body: u32,
     /// The period in which the peer has to take some of a response: [`progress`](Self::progress)
     /// bytes, or all that is left when that is less.

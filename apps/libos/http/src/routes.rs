@@ -43,6 +43,8 @@ pub trait Routes: Sized {
     fn unavailable(exchange: &Self::Exchange) -> Turn;
     /// Whether bytes of its body are missing.
     fn is_incomplete(exchange: &Self::Exchange) -> bool;
+    /// How many bytes of its body have come.
+    fn arrived(exchange: &Self::Exchange) -> u64;
     /// Whether something is unsent.
     fn has_unsent(exchange: &Self::Exchange) -> bool;
     /// What a handler is to be called with, once.
@@ -131,6 +133,10 @@ impl Routes for SiteAlone {
     }
 
     fn is_incomplete(exchange: &Infallible) -> bool {
+        match *exchange {}
+    }
+
+    fn arrived(exchange: &Infallible) -> u64 {
         match *exchange {}
     }
 

@@ -79,6 +79,11 @@ pub struct Session<R: Routes = SiteAlone> {
     exchange: Option<R::Exchange>,
     /// There was one, and the driver has not been told of its end.
     exchange_ended: bool,
+    /// How far its body was when the period began in which some of it has to come.
+    arrived: u64,
+    /// How many seconds of that period are left, while a handler has the word; otherwise none, and it ends at the
+    /// deadline.
+    patience: Option<u32>,
     /// The response after the body; while in `Body`.
     plan: Plan,
     /// What becomes of the connection after the response; while in `Response`.
@@ -107,6 +112,8 @@ impl<R: Routes> Default for Session<R> {
             state: State::Dead,
             exchange: None,
             exchange_ended: false,
+            arrived: 0,
+            patience: None,
             plan: Plan::refusal(Status::BadRequest),
             persistence: Persistence::Closed,
             ended: false,

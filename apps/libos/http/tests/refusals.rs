@@ -2,12 +2,26 @@
 //! that says so, and the end of the connection.
 
 use crate::common;
-use common::{responses, talk};
+use crate::routes::driver as routed;
+use common::{Outcome, responses, talk};
 use reflex_http::{HEAD_LIMIT, Wants};
 
-/// The only response to `input`, after which nothing of it is taken for a request.
+/// The only response to `input`, after which nothing of it is taken for a request: of a site, of a site beside routes,
+/// and of a route.
 #[track_caller]
 fn refused(input: &str, status: u16) {
+    refused_by(talk, input, status);
+    refused_by(routed::talk, input, status);
+    let routed =
+        input.replacen("POST / ", "POST /v1/echo ", 1).replacen("GET / ", "GET /v1/notes/7 ", 1);
+    // A route takes chunks.
+    if status != 411 {
+        refused_by(routed::talk, &routed, status);
+    }
+}
+
+#[track_caller]
+fn refused_by(talk: fn(String) -> Outcome, input: &str, status: u16) {
     let outcome = talk(input.to_owned() + "GET /empty HTTP/1.1\r\nHost: h\r\n\r\n");
     let responses = responses(&outcome.sent, &["GET"]);
     assert_eq!(responses[0].status, status, "{input:?}");

@@ -11,25 +11,27 @@ use std::rc::Rc;
 /// A connection with bounded buffers. As with the real ones, bytes are shown up to where the
 /// buffer wraps, and room is announced only after a write that asked for more than there was.
 #[derive(Clone)]
-struct Fake(Rc<RefCell<State>>);
+pub(crate) struct Fake(pub(crate) Rc<RefCell<State>>);
 
-struct State {
-    receive: VecDeque<u8>,
+pub(crate) struct State {
+    pub(crate) receive: VecDeque<u8>,
     /// How many bytes there are up to where the buffer wraps.
     to_wrap: usize,
-    send: Vec<u8>,
-    room: usize,
+    pub(crate) send: Vec<u8>,
+    pub(crate) room: usize,
     /// What the peer has not taken; `None` when nobody can tell.
     untaken: Option<usize>,
-    short: bool,
-    closed: bool,
-    aborted: bool,
+    pub(crate) short: bool,
+    pub(crate) closed: bool,
+    pub(crate) aborted: bool,
+    /// How often something was sent.
+    pub(crate) submissions: usize,
 }
 
 const RING: usize = 700;
 
 impl Fake {
-    fn new(room: usize) -> Self {
+    pub(crate) fn new(room: usize) -> Self {
         Self(Rc::new(RefCell::new(State {
             receive: VecDeque::new(),
             to_wrap: RING,
@@ -39,6 +41,7 @@ impl Fake {
             short: false,
             closed: false,
             aborted: false,
+            submissions: 0,
         })))
     }
 }
@@ -73,6 +76,7 @@ impl Stream for Fake {
     fn send(&mut self, bytes: &[u8]) -> usize {
         let mut state = self.0.borrow_mut();
         assert!(!state.closed, "sent after closing");
+        state.submissions += 1;
         let count = bytes.len().min(state.room);
         state.short |= count < bytes.len();
         state.room -= count;

@@ -269,8 +269,7 @@ impl HttpBuilder<RouteList> {
     /// Opens the port.
     ///
     /// # Errors
-    /// [`Error::Route`] with the paths when routes clash, or one is none; [`Error::Http`] with what is wrong with the
-    /// site; those of [`ListenBuilder::serve`](crate::net::ListenBuilder::serve).
+    /// [`Error::Http`] with the paths when routes clash, or one is none, or with what is wrong with the site; those of [`ListenBuilder::serve`](crate::net::ListenBuilder::serve).
     pub fn serve(mut self) -> Result<HttpServer, Error> {
         let (kernel, connections) = (self.system.kernel(), self.most_connections());
         let declared = core::mem::take(&mut self.routes.0);

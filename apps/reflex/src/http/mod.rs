@@ -11,6 +11,7 @@
 mod builder;
 mod calls;
 mod each;
+mod error;
 mod handler;
 mod list;
 mod port;
@@ -22,6 +23,7 @@ mod web;
 pub use builder::{HttpBuilder, RouteList};
 pub use calls::Gone;
 pub use each::{Dialogue, Exchange, Flow};
+pub use error::{HttpError, HttpReason};
 pub use reflex_http::*;
 pub use request::Request;
 pub use responder::Responder;

@@ -59,6 +59,8 @@ pub struct Exchange<B> {
     pub(crate) call: Option<Call<B>>,
     /// A handler is to be told of room, too: it may have a piece in hand meanwhile.
     pub(crate) room_due: bool,
+    /// Bytes of the body that have come.
+    pub(crate) arrived: u64,
 }
 
 /// The request's body.
@@ -157,6 +159,7 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
             return (bytes.len(), closing(Status::BadRequest));
         };
         incoming.meta.body.length += filled.data as u32;
+        self.arrived += filled.data as u64;
         if filled.complete {
             return (filled.taken, self.complete());
         }
@@ -195,6 +198,7 @@ impl<B: core::ops::DerefMut<Target = [u8]>> Exchange<B> {
             return (bytes.len(), closing(Status::ContentTooLarge));
         };
         *left = rest;
+        self.arrived += filled.data as u64;
         if filled.data > 0 || filled.complete {
             *busy = true;
             let (route, length, last) = (usize::from(self.route), filled.data, filled.complete);

@@ -119,6 +119,7 @@ impl<H: Handlers> Routed<H> {
             outbound: Outbound::Awaiting,
             call,
             room_due: false,
+            arrived: 0,
         })
     }
 }
@@ -229,6 +230,10 @@ impl<H: Handlers> Routes for Routed<H> {
 
     fn is_incomplete(exchange: &Self::Exchange) -> bool {
         exchange.is_incomplete()
+    }
+
+    fn arrived(exchange: &Self::Exchange) -> u64 {
+        exchange.arrived
     }
 
     fn has_unsent(exchange: &Self::Exchange) -> bool {

@@ -15,6 +15,8 @@ impl<R: Routes> Session<R> {
     ) {
         self.owed = 0;
         self.state = State::Head;
+        (self.arrived, self.patience) =
+            (0, Some(server.after(server.limits().body) - server.now()));
         let turn = R::begin(&mut exchange);
         self.exchange = Some(exchange);
         self.follow(turn, server, out);
@@ -94,6 +96,12 @@ impl<R: Routes> Session<R> {
         if self.deadline > server.now() {
             return;
         }
+        let (arrived, limits) = (R::arrived(exchange), server.limits());
+        if self.patience.is_none() && arrived - self.arrived >= limits.progress.max(1) as u64 {
+            self.arrived = arrived;
+            self.deadline = server.after(limits.body);
+            return;
+        }
         let turn = R::expire(exchange);
         server.counters.timed_out += 1;
         self.follow(turn, server, out);
@@ -103,9 +111,15 @@ impl<R: Routes> Session<R> {
     fn follow(&mut self, turn: Turn, server: &mut Server<R>, out: &mut impl Output) {
         match turn {
             Turn::Wait => {}
-            Turn::AwaitBody => self.deadline = server.after(server.limits().body),
+            Turn::AwaitBody => {
+                if let Some(seconds) = self.patience.take() {
+                    self.deadline = server.now().saturating_add(seconds);
+                }
+            }
             Turn::AwaitReply => {
                 self.owed = 0;
+                let left = self.deadline.saturating_sub(server.now());
+                self.patience.get_or_insert(left);
                 self.deadline = server.after(server.limits().reply);
             }
             Turn::Send(left) if self.owed == 0 => {

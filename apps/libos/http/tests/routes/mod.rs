@@ -1,5 +1,6 @@
 //! Requests that handlers answer.
 
 mod bodies;
-mod driver;
+pub(crate) mod driver;
 mod requests;
+mod service;
