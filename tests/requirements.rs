@@ -16,7 +16,7 @@ const IDS: &str = "\
     E-1 E-2 E-3 E-4 E-5 E-6 E-7 E-8 \
     K-1 K-2 K-3 K-4 K-5 K-6 K-7 K-8 K-9 \
     NB-12 NB-13 \
-    NB-16 NB-17 NB-18 \
+    NB-16 NB-17 NB-18 NB-19 \
     G-1 G-2 G-3 \
     N-1 N-2 N-3 N-4 N-5 N-6 \
     GR-1 GR-2 GR-3 GR-4 GR-5 \

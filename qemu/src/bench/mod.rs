@@ -4,7 +4,7 @@
 //! A benchmark never fails for being slow: a goal missed is printed as such. It fails when
 //! something did not run; only [`costs`] also fails when a count differs from its record. Each benchmark is
 //! a file of this directory that adds [`Figure`]s to a [`Report`]: [`events`], [`load`] (`http`, `echo`) with [`busy`], [`start`], [`size`],
-//! [`memory`], [`memory_costs`], [`rdma`]. What is measured by a client of the host's is measured on tap devices, in a
+//! [`memory`], [`memory_costs`], [`rdma`], [`loss`]. What is measured by a client of the host's is measured on tap devices, in a
 //! [network of the command's own](namespace).
 
 mod busy;
@@ -14,6 +14,7 @@ mod figure;
 mod first_reply;
 mod link;
 mod load;
+mod loss;
 mod memory;
 mod memory_costs;
 mod rdma;
@@ -62,6 +63,8 @@ pub enum Name {
     MemoryCosts,
     /// RDMA between two guests: latency, rate and bandwidth
     Rdma,
+    /// 16 MiB each way through a router that loses packets
+    Loss,
 }
 
 /// What to compare to.
@@ -210,6 +213,7 @@ fn measure(
         Name::Memory => memory::run(&subjects(Service::Http, peer)?, report),
         Name::MemoryCosts => memory_costs::run(report),
         Name::Rdma => rdma::run(peer, arguments.pairs, report),
+        Name::Loss => loss::run(peer.is_some(), arguments.pairs, report),
     }
 }
 

@@ -18,6 +18,7 @@ const MOST_CLASSES: usize = 15;
 /// The programs of iproute2: the shell takes busybox's without their folder.
 const TC: &str = "/usr/bin/tc";
 const IP: &str = "/usr/bin/ip";
+const LIFE: Duration = Duration::from_secs(600);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Packets of TCP connections from or to a port, and what becomes of them: arguments of `netem` (tc-netem(8)).
@@ -40,7 +41,15 @@ impl Router {
     /// # Errors
     /// When it does not come up.
     pub fn boot(peer: &Peer, one: Network, other: Network) -> Result<Router> {
-        let station = Station::new(NUMBER, one).second(other);
+        Router::boot_for(LIFE, peer, one, other)
+    }
+
+    /// Boots one that lives for so long at most.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn boot_for(life: Duration, peer: &Peer, one: Network, other: Network) -> Result<Router> {
+        let station = Station::new(NUMBER, one).second(other).life(life);
         let mut session = Session::boot_as(Flavour::Netem, peer, station)?;
         let address = Station::new(NUMBER, Network::None).subnet(BEYOND).ipv4();
         let mut run = |command: &str| session.run(command, PATIENCE)?.success();

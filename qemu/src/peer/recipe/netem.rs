@@ -1,7 +1,7 @@
 //! The flavour that is client, server, and the router between others, which loses, doubles, reorders and
 //! corrupts packets on request.
 
-use super::{GROUP, INIT, MMIO, PASSWD, PCI, Recipe};
+use super::{GROUP, INIT, MMIO, PASSWD, PCI, Recipe, Source};
 
 /// Settings under `/proc/sys`.
 const SYSCTLS: &str = "net/ipv4/ip_forward 1\n";
@@ -11,7 +11,11 @@ pub(super) static RECIPE: Recipe = Recipe {
     programs: &["sbin/tc", "bin/ip"],
     plugins: &[],
     module_groups: &[PCI, MMIO, ("netem", &["sch_netem", "sch_prio", "cls_u32"])],
-    sources: &[],
+    sources: &[Source {
+        name: "stream",
+        files: &[("stream.c", include_str!("../../../peer/stream.c"))],
+        libraries: &[],
+    }],
     files: &[INIT, PASSWD, GROUP, ("etc/sysctl.conf", 0o644, SYSCTLS)],
     directories: &["dev", "proc", "sys", "tmp", "run"],
 };
