@@ -13,7 +13,7 @@ use crate::request::{Reading, read};
 use crate::response;
 use crate::routes::{Desk, Routes, SiteAlone};
 use crate::status::Status;
-use crate::usual;
+use crate::usual::Usual;
 use crate::{Error, HEAD_LIMIT, Limits, Site, Target};
 use alloc::boxed::Box;
 use alloc::vec;
@@ -35,6 +35,7 @@ pub struct Server<R: Routes = SiteAlone> {
     /// Of file `i` at `Persistence::COUNT * i` and what follows.
     images: Box<[Image]>,
     memo: Memo,
+    usual: Usual,
     /// Rooms for large heads that no session has.
     large_heads: Vec<LargeHead>,
     /// Where paths are normalised, and heads of replies written.
@@ -108,6 +109,7 @@ impl<R: Routes> Server<R> {
             now: 0,
             images: images.into_boxed_slice(),
             memo: Memo::new(Plan::refusal(Status::BadRequest)),
+            usual: Usual::NEW,
             large_heads: (0..limits.large_heads).map(|_| zeroed()).collect(),
             path: zeroed(),
             head,
@@ -174,10 +176,10 @@ impl<R: Routes> Server<R> {
             return Reading::Complete(length, verdict);
         }
         let window = &bytes[..bytes.len().min(HEAD_LIMIT)];
-        let Self { site, routes, limits, path, .. } = self;
+        let Self { site, routes, limits, path, usual, .. } = self;
         // Beside routes what a path is for depends on more than the path.
-        let usual = if R::ROUTED { None } else { usual::read(window, site) };
-        let mut reading = match usual {
+        let plain = if R::ROUTED { None } else { usual.read(window, site) };
+        let mut reading = match plain {
             Some((length, plan)) => {
                 let verdict = Verdict::Planned { plan, body: 0, interim: Interim::No };
                 Reading::Complete(length, verdict)

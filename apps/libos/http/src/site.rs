@@ -48,13 +48,18 @@ pub struct Site {
 impl Site {
     /// What is at `path`.
     pub(crate) fn find(&self, path: &[u8]) -> Option<Target> {
+        self.entry(path).map(|entry| entry.target)
+    }
+
+    /// The entry of `path`.
+    pub(crate) fn entry(&self, path: &[u8]) -> Option<&'static Entry> {
         self.entries
             .binary_search_by(|entry| {
                 let here = entry.path.as_bytes();
                 here.len().cmp(&path.len()).then_with(|| here.cmp(path))
             })
             .ok()
-            .map(|index| self.entries[index].target)
+            .map(|index| &self.entries[index])
     }
 
     /// The file of an index; indices are checked at start-up.

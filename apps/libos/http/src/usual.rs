@@ -8,7 +8,7 @@ use crate::fields::is_authority;
 use crate::limits::FIELD_LIMIT;
 use crate::plan::{Answer, Body, Persistence, Plan};
 use crate::status::Status;
-use crate::{Site, Target};
+use crate::{Entry, Site, Target};
 
 /// What a byte may be in: a field's name, a Host field, a path that is to be looked up as it stands.
 const NAME: u8 = 1;
@@ -50,14 +50,10 @@ const USES: &[u8; 256] = &{
 
 /// Where the first byte from `at` on is that does not have that use.
 #[inline]
-fn end_of(uses: u8, bytes: &[u8], mut at: usize) -> usize {
-    while let Some(&byte) = bytes.get(at) {
-        if USES[usize::from(byte)] & uses == 0 {
-            break;
-        }
-        at += 1;
-    }
-    at
+fn end_of(uses: u8, bytes: &[u8], at: usize) -> usize {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let end = rest.iter().position(|&byte| USES[usize::from(byte)] & uses == 0);
+    at + end.unwrap_or(rest.len())
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -104,31 +100,111 @@ fn says_more(name: &[u8], value: &[u8]) -> bool {
     }
 }
 
-/// The length of the usual request that `bytes` begin with, and its answer; `None` when it is another, or not complete.
+/// Paths that are remembered; a power of two, so that an index is a mask.
+const PATHS: usize = 32;
+/// Longer lines with a host are not remembered.
+const HOST: usize = 64;
+
+/// What requests have in common: where a path was found, each in the one place that it has, and the line with the host.
+pub(crate) struct Usual {
+    paths: [Option<&'static Entry>; PATHS],
+    host: [u8; HOST],
+    host_length: usize,
+}
+
+impl Usual {
+    /// Nothing is known yet.
+    pub(crate) const NEW: Self = Self { paths: [None; PATHS], host: [0; HOST], host_length: 0 };
+
+    /// The length of the usual request that `bytes` begin with, and its answer; `None` when it is another, or not
+    /// complete.
+    #[inline]
+    pub(crate) fn read(&mut self, bytes: &[u8], site: &Site) -> Option<(usize, Plan)> {
+        const BEGIN: &[u8] = b"GET /";
+        const VERSION: &[u8] = b" HTTP/1.1\r\n";
+        if !bytes.starts_with(BEGIN) {
+            return None;
+        }
+        let begin = BEGIN.len() - 1;
+        let end = end_of(PATH, bytes, begin + 1);
+        let path = bytes.get(begin..end)?;
+        let mut at = end;
+        if bytes.get(at) == Some(&b'?') {
+            at = end_of_text::<true>(b'!', bytes, at);
+        }
+        if !bytes.get(at..)?.starts_with(VERSION) {
+            return None;
+        }
+        let answer = self.find(path, site)?;
+        let length = self.fields(bytes, at + VERSION.len())?;
+        Some((length, Plan { answer, persistence: Persistence::Open, body: Body::Sent }))
+    }
+
+    /// What is at a path; `None` when it has to be normalised first.
+    #[inline]
+    fn find(&mut self, path: &[u8], site: &Site) -> Option<Answer> {
+        let place = &mut self.paths[place(path)];
+        let known = match place {
+            Some(entry) if entry.path.as_bytes() == path => Some(*entry),
+            _ if has_dot_segment(path) => return None,
+            _ => {
+                let found = site.entry(path);
+                *place = found.or(*place);
+                found
+            }
+        };
+        Some(match known.map(|entry| entry.target) {
+            Some(Target::File(index)) => Answer::File(index),
+            Some(Target::Directory(location)) => Answer::Moved(location),
+            None => Answer::Status(Status::NotFound),
+        })
+    }
+
+    /// Where the fields end that begin at `at`, and the head with them.
+    #[inline]
+    fn fields(&mut self, bytes: &[u8], mut at: usize) -> Option<usize> {
+        let mut has_host = false;
+        for _ in 0..=FIELD_LIMIT {
+            let rest = bytes.get(at..)?;
+            let known = &self.host[..self.host_length.min(HOST)];
+            if !has_host && !known.is_empty() && rest.starts_with(known) {
+                has_host = true;
+                at += known.len();
+                continue;
+            }
+            if rest.starts_with(b"\r\n") {
+                return has_host.then_some(at + 2);
+            }
+            let (length, is_host) = field(rest)?;
+            if is_host {
+                if has_host {
+                    return None;
+                }
+                has_host = true;
+                self.learn_host(&rest[..length]);
+            }
+            at += length;
+        }
+        None
+    }
+
+    #[cold]
+    fn learn_host(&mut self, line: &[u8]) {
+        self.host_length = 0;
+        if let Some(place) = self.host.get_mut(..line.len()) {
+            place.copy_from_slice(line);
+            self.host_length = line.len();
+        }
+    }
+}
+
+/// The place of a path.
 #[inline]
-pub(crate) fn read(bytes: &[u8], site: &Site) -> Option<(usize, Plan)> {
-    const BEGIN: &[u8] = b"GET /";
-    const VERSION: &[u8] = b" HTTP/1.1\r\n";
-    if !bytes.starts_with(BEGIN) {
-        return None;
-    }
-    let begin = BEGIN.len() - 1;
-    let end = end_of(PATH, bytes, begin + 1);
-    let path = bytes.get(begin..end)?;
-    let mut at = end;
-    if bytes.get(at) == Some(&b'?') {
-        at = end_of_text::<true>(b'!', bytes, at);
-    }
-    if !bytes.get(at..)?.starts_with(VERSION) || has_dot_segment(path) {
-        return None;
-    }
-    let length = fields(bytes, at + VERSION.len())?;
-    let answer = match site.find(path) {
-        Some(Target::File(index)) => Answer::File(index),
-        Some(Target::Directory(location)) => Answer::Moved(location),
-        None => Answer::Status(Status::NotFound),
-    };
-    Some((length, Plan { answer, persistence: Persistence::Open, body: Body::Sent }))
+fn place(path: &[u8]) -> usize {
+    let end = path.last_chunk::<8>().map_or(0, |end| u64::from_le_bytes(*end));
+    // The upper bits of a product with an odd number depend on all bits of the key.
+    let key = (end ^ path.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (key >> 32) as usize % PATHS
 }
 
 /// Whether a segment begins with a dot: it may be one that is removed.
@@ -137,42 +213,27 @@ fn has_dot_segment(path: &[u8]) -> bool {
     path.windows(2).any(|pair| pair == b"/.")
 }
 
-/// Where the fields end that begin at `at`, and the head with them.
+/// The length of the field that `rest` begins with, and whether it is the host; `None` when it says more.
 #[inline]
-fn fields(bytes: &[u8], mut at: usize) -> Option<usize> {
-    let mut has_host = false;
-    for _ in 0..=FIELD_LIMIT {
-        let colon = end_of(NAME, bytes, at);
-        if colon == at {
-            let ended = bytes.get(at..)?.starts_with(b"\r\n") && has_host;
-            return ended.then_some(at + 2);
-        }
-        if bytes.get(colon) != Some(&b':') {
-            return None;
-        }
-        let name = &bytes[at..colon];
-        let mut begin = colon + 1;
-        begin += usize::from(bytes.get(begin) == Some(&b' '));
-        let is_host = name.len() == 4 && name.eq_ignore_ascii_case(b"host");
-        let end = match is_host {
-            true => end_of(AUTHORITY, bytes, begin),
-            false => end_of_text::<false>(b' ', bytes, begin),
-        };
-        if !bytes.get(end..)?.starts_with(b"\r\n") || is_host && has_host {
-            return None;
-        }
-        has_host |= is_host;
-        if says_more(name, &bytes[begin..end]) {
-            return None;
-        }
-        at = end + 2;
+fn field(rest: &[u8]) -> Option<(usize, bool)> {
+    let colon = end_of(NAME, rest, 0);
+    if colon == 0 || rest.get(colon) != Some(&b':') {
+        return None;
     }
-    None
+    let name = &rest[..colon];
+    let begin = colon + 1 + usize::from(rest.get(colon + 1) == Some(&b' '));
+    let is_host = name.len() == 4 && name.eq_ignore_ascii_case(b"host");
+    let end = match is_host {
+        true => end_of(AUTHORITY, rest, begin),
+        false => end_of_text::<false>(b' ', rest, begin),
+    };
+    let ended = rest.get(end..)?.starts_with(b"\r\n");
+    (ended && !says_more(name, &rest[begin..end])).then_some((end + 2, is_host))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{end_of_text, read};
+    use super::{Usual, end_of_text};
     use crate::fields::Interim;
     use crate::judge::{Verdict, judge};
     use crate::plan::Plan;
@@ -209,8 +270,16 @@ mod tests {
         }
     }
 
+    /// Whether it is read, at first and again.
     fn agree(bytes: &[u8]) -> bool {
-        let read = read(bytes, &SITE);
+        let mut usual = Usual::NEW;
+        agree_after(&mut usual, bytes)
+    }
+
+    fn agree_after(usual: &mut Usual, bytes: &[u8]) -> bool {
+        let first = usual.read(bytes, &SITE);
+        let read = usual.read(bytes, &SITE);
+        assert_eq!(first, read, "{}", bytes.escape_ascii());
         assert!(read.is_none() || read == whole(bytes), "{read:?}, {}", bytes.escape_ascii());
         read.is_some()
     }
@@ -282,12 +351,15 @@ mod tests {
                 text += &[name, ": ", value, "\r\n"].concat();
             }
             let mut head = Vec::from(text + "\r\n");
-            agree(&head);
+            let mut usual = Usual::NEW;
+            agree_after(&mut usual, &head);
             for (at, byte) in changes {
                 let at = at.index(head.len());
                 head[at] = byte;
             }
-            agree(&head);
+            // What is known of the one before makes no difference.
+            let known = agree_after(&mut usual, &head);
+            prop_assert_eq!(known, agree(&head));
         }
 
         #[test]

@@ -27,10 +27,17 @@ impl Sum {
         for word in words {
             sum = add(sum, u64::from_ne_bytes(*word));
         }
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            sum = add(sum, u64::from_ne_bytes(last));
+        // The rest begins at an even offset, whatever its parts are.
+        let (words, rest) = rest.as_chunks::<4>();
+        if let [word] = words {
+            sum = add(sum, u32::from_ne_bytes(*word).into());
+        }
+        let (words, rest) = rest.as_chunks::<2>();
+        if let [word] = words {
+            sum = add(sum, u16::from_ne_bytes(*word).into());
+        }
+        if let [byte] = rest {
+            sum = add(sum, u16::from_ne_bytes([*byte, 0]).into());
         }
         Self(sum)
     }
@@ -40,7 +47,8 @@ impl Sum {
     #[inline]
     pub(crate) fn pseudo_header(self, addresses: &[u8; 8], protocol: u8, length: u16) -> Self {
         let [high, low] = length.to_be_bytes();
-        self.bytes(addresses).bytes(&[0, protocol, high, low])
+        let rest = u32::from_ne_bytes([0, protocol, high, low]);
+        Self(add(add(self.0, u64::from_ne_bytes(*addresses)), rest.into()))
     }
 
     /// Adds the pseudo-header of IPv6 (RFC 8200, 8.1): the two addresses as they stand in the header,
