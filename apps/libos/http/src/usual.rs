@@ -104,17 +104,27 @@ fn says_more(name: &[u8], value: &[u8]) -> bool {
 const PATHS: usize = 32;
 /// Longer lines with a host are not remembered.
 const HOST: usize = 64;
+/// So many fields have their names remembered, by the place that they have in a head, if they are no longer.
+const NAMES: usize = 8;
+const LONGEST_NAME: usize = 24;
 
-/// What requests have in common: where a path was found, each in the one place that it has, and the line with the host.
+/// What requests have in common: where a path was found, each in the one place that it has; the line with the host; and
+/// the names of fields that say no more, with what is between them and their values.
 pub(crate) struct Usual {
     paths: [Option<&'static Entry>; PATHS],
     host: [u8; HOST],
     host_length: usize,
+    names: [([u8; LONGEST_NAME], u8); NAMES],
 }
 
 impl Usual {
     /// Nothing is known yet.
-    pub(crate) const NEW: Self = Self { paths: [None; PATHS], host: [0; HOST], host_length: 0 };
+    pub(crate) const NEW: Self = Self {
+        paths: [None; PATHS],
+        host: [0; HOST],
+        host_length: 0,
+        names: [([0; LONGEST_NAME], 0); NAMES],
+    };
 
     /// The length of the usual request that `bytes` begin with, and its answer; `None` when it is another, or not
     /// complete.
@@ -164,7 +174,7 @@ impl Usual {
     #[inline]
     fn fields(&mut self, bytes: &[u8], mut at: usize) -> Option<usize> {
         let mut has_host = false;
-        for _ in 0..=FIELD_LIMIT {
+        for number in 0..=FIELD_LIMIT {
             let rest = bytes.get(at..)?;
             let known = &self.host[..self.host_length.min(HOST)];
             if !has_host && !known.is_empty() && rest.starts_with(known) {
@@ -175,8 +185,14 @@ impl Usual {
             if rest.starts_with(b"\r\n") {
                 return has_host.then_some(at + 2);
             }
-            let (length, is_host) = field(rest)?;
-            if is_host {
+            if let Some(length) = self.known_field(number, rest) {
+                at += length;
+                continue;
+            }
+            let (length, begin, is_host) = field(rest)?;
+            if !is_host {
+                self.learn_name(number, &rest[..begin]);
+            } else {
                 if has_host {
                     return None;
                 }
@@ -186,6 +202,32 @@ impl Usual {
             at += length;
         }
         None
+    }
+
+    /// The length of a field, if it has the name that the one in its place had in another request.
+    #[inline]
+    fn known_field(&self, number: usize, rest: &[u8]) -> Option<usize> {
+        let (name, length) = self.names.get(number)?;
+        let name = name.get(..usize::from(*length)).filter(|name| !name.is_empty())?;
+        if !rest.starts_with(name) {
+            return None;
+        }
+        let end = end_of_text::<false>(b' ', rest, name.len());
+        rest.get(end..)?.starts_with(b"\r\n").then_some(end + 2)
+    }
+
+    /// Remembers the name of a field, whatever its value is: one that says more does so by its name, or not at all.
+    #[cold]
+    fn learn_name(&mut self, number: usize, begin: &[u8]) {
+        // But this.
+        let says_more = begin.len() >= 10 && begin[..10].eq_ignore_ascii_case(b"connection");
+        if let Some((name, length)) = self.names.get_mut(number).filter(|_| !says_more) {
+            *length = 0;
+            if let Some(place) = name.get_mut(..begin.len()) {
+                place.copy_from_slice(begin);
+                *length = begin.len() as u8;
+            }
+        }
     }
 
     #[cold]
@@ -213,9 +255,10 @@ fn has_dot_segment(path: &[u8]) -> bool {
     path.windows(2).any(|pair| pair == b"/.")
 }
 
-/// The length of the field that `rest` begins with, and whether it is the host; `None` when it says more.
+/// The length of the field that `rest` begins with, where its value begins, and whether it is the host; `None` when it
+/// says more.
 #[inline]
-fn field(rest: &[u8]) -> Option<(usize, bool)> {
+fn field(rest: &[u8]) -> Option<(usize, usize, bool)> {
     let colon = end_of(NAME, rest, 0);
     if colon == 0 || rest.get(colon) != Some(&b':') {
         return None;
@@ -228,7 +271,7 @@ fn field(rest: &[u8]) -> Option<(usize, bool)> {
         false => end_of_text::<false>(b' ', rest, begin),
     };
     let ended = rest.get(end..)?.starts_with(b"\r\n");
-    (ended && !says_more(name, &rest[begin..end])).then_some((end + 2, is_host))
+    (ended && !says_more(name, &rest[begin..end])).then_some((end + 2, begin, is_host))
 }
 
 #[cfg(test)]
