@@ -232,6 +232,7 @@ impl Engine {
         (endpoint.lead.flying, endpoint.lead.queued) = (0, 0);
         // It was acknowledged at a time that nobody looked at.
         endpoint.recovery.measure_nothing();
+        endpoint.recovery.sent = Some(endpoint.acknowledged);
         match endpoint.lead.text.take() {
             Some(text) => {
                 let bytes = text.bytes().unwrap_or_default();
