@@ -2,6 +2,7 @@
 
 pub use crate::input::{Input, InputLine, console_input};
 pub use crate::{InputError, NicError};
+pub use reflex_virtio_bus::Quiet;
 
 use crate::configuration_space::{self, BAR_WINDOW};
 use crate::identity::Identity;
@@ -17,7 +18,7 @@ use reflex_memory::{Content, Granule};
 use reflex_runtime::interrupt::Vector;
 use reflex_runtime::job::Job;
 use reflex_runtime::{Runtime, memory};
-use reflex_virtio_bus::{Device, DeviceTransport, Quiet, mmio, pci};
+use reflex_virtio_bus::{Device, DeviceTransport, mmio, pci};
 use reflex_virtio_net::{Info, Receiver, Rings, Transmitter};
 use virtio_drivers::transport::DeviceType;
 

@@ -35,6 +35,7 @@ pub const KERNEL: &[Key] = &[
     Key::new("ip6", "ADDRESS/PREFIX", "none", "an IPv6 address, for RDMA"),
     Key::new("gw6", "ADDRESS", "none", "the router over IPv6"),
     Key::new("dad", "on|off", "on", "looks for other hosts with the same address"),
+    Key::new("loopback", "", "", "lets the image connect to itself, by 127.0.0.1"),
     Key::new("log", "off|error|warn|info|debug|trace", "info", "the least severe lines of the log"),
     Key::new("watchdog", "SECONDS", "30", "ends a standstill after this long; 0 never"),
     Key::new("busy", "MILLISECONDS", "never", "prints so often how busy the processor is"),

@@ -72,6 +72,7 @@ impl Argument {
 /// Those that the facade itself has, beside the kernel's.
 pub(crate) const BUSY: Argument = Argument::number("busy", 1..=3_600_000, "");
 pub(crate) const STATS: Argument = Argument::number("stats", 1..=3_600_000, "");
+pub(crate) const LOOPBACK: Argument = Argument::flag("loopback", "");
 pub(crate) const SHUTDOWN: Argument = Argument::number("shutdown", 0..=3_600, "");
 
 /// Ends the image when the command line has what nothing knows, `own` being the application's, or asks for help.

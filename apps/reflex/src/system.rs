@@ -1,6 +1,6 @@
 //! The machine, as an application has it.
 
-use crate::argument::STATS;
+use crate::argument::{LOOPBACK, STATS};
 use crate::kind::Source;
 use crate::metrics::Registry;
 use crate::net::Net;
@@ -41,6 +41,8 @@ struct SystemShared {
     shutdown: Once<Source<ShutdownRequested>>,
     /// What a press of the power button activates.
     shutdown_event: Once<EventId>,
+    /// Set when the image may connect to itself whatever the command line says.
+    loopback: Once<()>,
     /// Set when the power button or Ctrl-Alt-Del is pressed.
     shutdown_requested: Once<ShutdownRequested>,
     /// What was declared; set at the start.
@@ -52,7 +54,7 @@ impl System {
         let (net, rdma) = (Once::new(), Once::new());
         let (system_context, shutdown, shutdown_requested) =
             (Once::new(), Once::new(), Once::new());
-        let (metrics, shutdown_event) = (Once::new(), Once::new());
+        let (metrics, shutdown_event, loopback) = (Once::new(), Once::new(), Once::new());
         let shared = SystemShared {
             machine,
             net,
@@ -60,6 +62,7 @@ impl System {
             system_context,
             shutdown,
             shutdown_event,
+            loopback,
             shutdown_requested,
             metrics,
         };
@@ -161,6 +164,18 @@ impl System {
     /// A signal that the application fires.
     pub fn signal(self, mode: SignalMode) -> SignalBuilder {
         SignalBuilder::new(self.kernel, mode)
+    }
+
+    /// Lets the image connect to itself, by 127.0.0.1 or its own address, as the command line's `loopback` does: for
+    /// tests inside an image, which so are clients of what they test. Without a network interface the network is that
+    /// alone, with the address 127.0.0.1. To be called before the network is started; later it changes nothing.
+    pub fn enable_loopback(self) {
+        self.shared.loopback.call_once(|| ());
+    }
+
+    /// Whether the image may connect to itself.
+    pub(crate) fn has_loopback(self) -> bool {
+        self.shared.loopback.get().is_some() || self.flag(LOOPBACK)
     }
 
     /// The network, if it has been started.

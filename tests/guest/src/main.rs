@@ -22,6 +22,7 @@ mod inheritance;
 mod interrupts;
 mod keyed_timers;
 mod kinds;
+mod loopback;
 mod memory;
 mod metrics;
 mod mutex;

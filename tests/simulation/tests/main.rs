@@ -2,6 +2,7 @@
 
 mod end;
 mod failures;
+mod loopback;
 mod network;
 mod priorities;
 mod threads;

@@ -81,6 +81,7 @@ pub use api::service::{TcpService, UdpService};
 pub use api::udp::{Datagram, UdpSocket};
 pub use api::udp_receive::UdpBuilder;
 pub use api::write::Written;
+pub use ip::loopback::Loopback;
 pub use path::stack::Stack;
 pub use reflex_event::Priority;
 pub use table::handle::Net;

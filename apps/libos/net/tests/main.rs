@@ -11,6 +11,7 @@ mod frames;
 mod hostile;
 mod judged;
 mod limits;
+mod loopback;
 mod many;
 mod nd;
 mod neighbours;

@@ -3,6 +3,7 @@
 use crate::api::connection::Connection;
 use crate::api::group::register_by;
 use crate::api::service::TcpService;
+use crate::ip::header::LOOPBACK;
 use crate::table::connection_record::{Events, Phase};
 use crate::table::flow_key::FlowKey;
 use crate::table::handle::Net;
@@ -145,7 +146,7 @@ impl<K: Kernel> Connector<K> {
     ) -> Result<(u64, u32, Option<Events>), Error> {
         let own = self.net.address().ok_or(Error::NoAddress)?;
         let mut key = FlowKey {
-            remote: u32::from(*peer.ip()),
+            remote: seen_from(u32::from(own.address), u32::from(*peer.ip())),
             local: u32::from(own.address),
             remote_port: peer.port(),
             local_port: 0,
@@ -167,5 +168,13 @@ impl<K: Kernel> Connector<K> {
             }
         }
         Err(Error::NoPort)
+    }
+}
+
+/// The address of `peer` for connections from `own`: one's own is that of the loopback, or another one of its network.
+fn seen_from(own: u32, peer: u32) -> u32 {
+    match peer == own {
+        true => LOOPBACK + u32::from(own == LOOPBACK),
+        false => peer,
     }
 }

@@ -6,6 +6,8 @@ use crate::ip::checksum::Sum;
 pub(crate) const ETHERNET: usize = 14;
 /// Offset of the source address in an IPv4 header; the destination follows.
 pub(crate) const ADDRESSES: usize = 12;
+/// The host itself, 127.0.0.1, in the network 127.0.0.0/8.
+pub(crate) const LOOPBACK: u32 = 0x7f00_0001;
 /// Protocol numbers (IANA).
 pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;

@@ -147,6 +147,7 @@ impl Engine {
                 addresses6: [ndisc::link_local(mac), 0],
                 attached: None,
                 hears_dhcp: false,
+                loopback: false,
             },
             answered: false,
             room: 0,

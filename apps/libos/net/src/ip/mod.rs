@@ -9,6 +9,7 @@ pub(crate) mod endpoint;
 pub(crate) mod header;
 pub(crate) mod icmp;
 pub(crate) mod interface;
+pub(crate) mod loopback;
 pub(crate) mod ndisc;
 pub(crate) mod neighbour;
 pub(crate) mod next_hop;

@@ -6,6 +6,7 @@
 //! addresses and hosts at /128. Addresses of 169.254/16 are on every link (RFC 3927, 2.6.2).
 
 use crate::ip::endpoint::Hop;
+use crate::ip::header::LOOPBACK;
 use crate::ip::interface::Engine;
 use crate::ip::ndisc;
 use crate::ip::neighbour::{Answer, Ask};
@@ -60,6 +61,10 @@ impl Engine {
         let own = u32::from(address.address);
         if self.station.is_broadcast(remote) {
             return Answer::Known(BROADCAST, Instant::FAR);
+        }
+        if remote >> 24 == LOOPBACK >> 24 {
+            let own = Answer::Known(self.mac, Instant::FAR);
+            return if self.station.loopback { own } else { Answer::Gone };
         }
         // A router does not forward to 169.254/16, but clouds have servers there that it stands for:
         // one that has spoken to us is on the link, and all are where there is no router.

@@ -12,6 +12,8 @@ pub(crate) struct Station {
     pub(crate) attached: Option<u16>,
     /// Whether a DHCP client hears what is sent to its port, whatever the address.
     pub(crate) hears_dhcp: bool,
+    /// Whether packets of 127.0.0.0/8 go round: then a [`Loopback`](crate::Loopback) keeps those from the wire away.
+    pub(crate) loopback: bool,
 }
 
 impl Station {
@@ -27,6 +29,7 @@ impl Station {
     #[inline]
     pub(crate) fn is_sender(&self, address: u32) -> bool {
         let ours = self.address.is_some_and(|(own, _)| own == address);
-        address < 0xe000_0000 && address >> 24 != 127 && !ours && !self.is_broadcast(address)
+        let elsewhere = address >> 24 != 127 || self.loopback;
+        address < 0xe000_0000 && elsewhere && !ours && !self.is_broadcast(address)
     }
 }

@@ -75,6 +75,7 @@ impl<K: Kernel> Stack<K> {
         let mut engine = Engine::new(transmit, u64::from_ne_bytes(seed), keys, limiter, now);
         engine.set_address6(config.address6);
         engine.station.hears_dhcp = dhcp.is_some();
+        engine.station.loopback = config.loopback;
         engine.gateway6 = config.gateway6.map(u128::from);
         Self {
             net,

@@ -55,6 +55,9 @@ pub struct Config {
     /// Where fragments of IPv4 packets wait for the rest, for a minute at most; without, they are dropped.
     /// Each packet takes up to 64 KiB, until it has been read.
     pub fragments: Option<&'static Pool>,
+    /// Whether packets for 127.0.0.0/8 go round: the halves of the interface are those of a
+    /// [`Loopback`](crate::Loopback) then.
+    pub loopback: bool,
     /// Replies a second to closed ports and to ICMP echo requests.
     pub replies_per_second: u32,
     /// Is told of each port that has been opened.
@@ -73,6 +76,7 @@ impl Config {
             hostname: None,
             frames: 512,
             fragments: None,
+            loopback: false,
             replies_per_second: 1000,
             opened: None,
         }

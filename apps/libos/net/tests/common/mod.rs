@@ -17,7 +17,7 @@ pub type SimNet = Net<SimKernel>;
 pub type SimConnection = Connection<SimKernel>;
 
 /// Bytes in which packets are put together.
-const FRAGMENTS: usize = 160 << 10;
+pub const FRAGMENTS: usize = 160 << 10;
 
 /// Where frames arrive at a machine, and what its interface's interrupts activate.
 #[derive(Clone)]

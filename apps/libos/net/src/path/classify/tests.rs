@@ -31,6 +31,7 @@ fn at(address: Ipv4Addr, prefix: u8) -> Station {
         addresses6: [OWN6.to_bits(), SECOND6.to_bits()],
         attached: Some(BESIDE),
         hears_dhcp: false,
+        loopback: false,
     }
 }
 
