@@ -29,7 +29,7 @@ use reflex_load::http::{self, Persistence};
 /// Connections under which it is counted.
 const CONNECTIONS: u32 = 100;
 
-const SETTINGS: Settings =
+pub(crate) const SETTINGS: Settings =
     Settings { icount: Some(Icount { shift: 0, sleep: true }), ..load::SETTINGS };
 
 /// What the guest is asked for while it is counted.
@@ -179,7 +179,7 @@ fn count(
 }
 
 /// The first busy count that the guest has surely taken after now: the second to arrive.
-fn next_total(guest: &mut Booted) -> Result<f64> {
+pub(crate) fn next_total(guest: &mut Booted) -> Result<f64> {
     let now = guest.running.started().elapsed();
     let mut arrived = 0;
     let second = |line: &Line| {

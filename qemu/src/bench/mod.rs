@@ -3,7 +3,7 @@
 //!
 //! A benchmark never fails for being slow: a goal missed is printed as such. It fails when
 //! something did not run; only [`costs`] also fails when a count differs from its record. Each benchmark is
-//! a file of this directory that adds [`Figure`]s to a [`Report`]: [`events`], [`load`] (`http`, `echo`) with [`busy`], [`start`], [`size`],
+//! a file of this directory that adds [`Figure`]s to a [`Report`]: [`events`], [`load`] (`http`, `echo`) with [`busy`], [`keyval`], [`start`], [`size`],
 //! [`memory`], [`memory_costs`], [`rdma`], [`loss`]. What is measured by a client of the host's is measured on tap devices, in a
 //! [network of the command's own](namespace).
 
@@ -12,6 +12,7 @@ mod costs;
 mod events;
 mod figure;
 mod first_reply;
+mod keyval;
 mod link;
 mod load;
 mod loss;
@@ -53,6 +54,8 @@ pub enum Name {
     Http,
     /// Echo round trips a second, with 1 to 1000 connections
     Echo,
+    /// Keys and values, GET and SET by redis-benchmark
+    Keyval,
     /// From the start of QEMU to the first HTTP reply
     Start,
     /// Bytes of two images, and which crates they are of
@@ -197,8 +200,8 @@ fn measure(
         seconds: arguments.seconds,
         connections: arguments.connections.clone(),
     };
-    let under_load = |service, report: &mut Report| {
-        let subjects = subjects(service, peer)?;
+    let under_load = |service: Service, report: &mut Report| {
+        let subjects = subjects(service.application(), peer)?;
         load::run(service, &subjects, &plan, report)?;
         busy::run(service, &subjects, &plan, report)
             .with_context(|| format!("counting busy instructions of {}", service.application()))
@@ -208,9 +211,15 @@ fn measure(
         Name::Costs => costs::run(report),
         Name::Http => under_load(Service::Http, report),
         Name::Echo => under_load(Service::Echo, report),
-        Name::Start => start::run(&subjects(Service::Http, peer)?, arguments.pairs, report),
+        Name::Keyval => {
+            let subjects = subjects(keyval::SERVES.application, peer)?;
+            keyval::run(&subjects, arguments.pairs, report)
+        }
+        Name::Start => {
+            start::run(&subjects(Service::Http.application(), peer)?, arguments.pairs, report)
+        }
         Name::Size => size::run(elsewhere().as_ref(), report),
-        Name::Memory => memory::run(&subjects(Service::Http, peer)?, report),
+        Name::Memory => memory::run(&subjects(Service::Http.application(), peer)?, report),
         Name::MemoryCosts => memory_costs::run(report),
         Name::Rdma => rdma::run(peer, arguments.pairs, report),
         Name::Loss => loss::run(peer.is_some(), arguments.pairs, report),
@@ -226,8 +235,8 @@ fn elsewhere() -> Option<Project> {
 }
 
 /// Ours, and the peer if there is one.
-fn subjects(service: Service, peer: Option<&Peer>) -> Result<Vec<Subject>> {
-    let mut subjects = vec![Subject::Reflex(build::image(service.application())?)];
+fn subjects(application: &str, peer: Option<&Peer>) -> Result<Vec<Subject>> {
+    let mut subjects = vec![Subject::Reflex(build::image(application)?)];
     subjects.extend(peer.cloned().map(Subject::Linux));
     Ok(subjects)
 }

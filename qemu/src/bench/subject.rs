@@ -31,17 +31,28 @@ pub(crate) enum Service {
 impl Service {
     /// The application of ours that serves it.
     pub(crate) fn application(self) -> &'static str {
-        match self {
-            Self::Http => "httpd",
-            Self::Echo => "echo",
-        }
+        Serves::from(self).application
     }
 
     /// The TCP port it is served on.
     pub(crate) fn port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Echo => 7,
+        Serves::from(self).port
+    }
+}
+
+/// What both systems run, and the TCP port on which they serve.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Serves {
+    pub(crate) application: &'static str,
+    pub(crate) linux: Serve,
+    pub(crate) port: u16,
+}
+
+impl From<Service> for Serves {
+    fn from(service: Service) -> Self {
+        match service {
+            Service::Http => Self { application: "httpd", linux: Serve::Nginx, port: 80 },
+            Service::Echo => Self { application: "echo", linux: Serve::Echo, port: 7 },
         }
     }
 }
@@ -78,7 +89,8 @@ impl Subject {
     }
 
     /// The machine that boots it, without a network.
-    pub(crate) fn machine(&self, service: Service, settings: Settings) -> Machine {
+    pub(crate) fn machine(&self, serves: impl Into<Serves>, settings: Settings) -> Machine {
+        let serves = serves.into();
         let report_busy = settings.icount.is_some();
         let machine = match self {
             Self::Reflex(image) => {
@@ -86,12 +98,9 @@ impl Subject {
                 if report_busy { machine.append("busy=1000") } else { machine }
             }
             Self::Linux(peer) => {
-                let serve = match service {
-                    Service::Http => Serve::Nginx,
-                    Service::Echo => Serve::Echo,
-                };
                 let timeout = LIFETIME.as_secs() as u32;
-                Guest { serve, model: settings.model, timeout, report_busy }.machine(peer)
+                Guest { serve: serves.linux, model: settings.model, timeout, report_busy }
+                    .machine(peer)
             }
         };
         let machine = machine.memory_mib(settings.memory_mib).timeout(LIFETIME);
@@ -102,14 +111,15 @@ impl Subject {
     }
 
     /// Boots it on a tap of its own, without offloads, until it serves.
-    pub(crate) fn boot(&self, service: Service, settings: Settings) -> Result<Booted> {
+    pub(crate) fn boot(&self, serves: impl Into<Serves>, settings: Settings) -> Result<Booted> {
+        let serves = serves.into();
         let tap = Tap::fresh(Offloads::Withheld)?;
         let address = guest_address(&tap)?;
-        let machine = self.machine(service, settings).network(Network::Tap(tap));
+        let machine = self.machine(serves, settings).network(Network::Tap(tap));
         let command = command(&machine);
         let mut running = machine.spawn()?;
-        running.wait_for_listen(Protocol::Tcp, service.port(), BOOT_LIMIT)?;
-        Ok(Booted { running, address: (address, service.port()).into(), command })
+        running.wait_for_listen(Protocol::Tcp, serves.port, BOOT_LIMIT)?;
+        Ok(Booted { running, address: (address, serves.port).into(), command })
     }
 }
 

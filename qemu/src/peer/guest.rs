@@ -19,6 +19,8 @@ pub enum Serve {
     Nginx,
     /// The epoll echo server on TCP port 7.
     Echo,
+    /// redis on port 6379.
+    Redis,
     /// The program that measures Linux's event costs, then the end.
     Events,
     /// The one that measures its latency while the host floods UDP port 9, then the end.
@@ -55,6 +57,7 @@ impl Display for Guest {
         let serve = match self.serve {
             Serve::Nginx => "nginx",
             Serve::Echo => "echo",
+            Serve::Redis => "redis",
             Serve::Events => "events",
             Serve::Flood => "flood",
         };

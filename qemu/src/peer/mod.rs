@@ -97,10 +97,11 @@ pub fn tuning() -> String {
         lines.map(|line| format!("    {line}\n")).collect::<String>()
     };
     format!(
-        "  kernel arguments\n    {}\n  sysctls\n{}  nginx.conf\n{}",
+        "  kernel arguments\n    {}\n  sysctls\n{}  nginx.conf\n{}  redis.conf\n{}",
         guest::TUNING,
         settings(recipe::SYSCTLS),
-        settings(recipe::NGINX)
+        settings(recipe::NGINX),
+        settings(recipe::REDIS)
     )
 }
 

@@ -8,7 +8,7 @@ mod server;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-pub(crate) use server::{NGINX, SYSCTLS};
+pub(crate) use server::{NGINX, REDIS, SYSCTLS};
 
 /// What a peer is for. Each flavour is an initial root file system of its own, so that what one
 /// needs makes no other slower to boot.

@@ -7,6 +7,7 @@
 
 mod attack;
 mod dhcp;
+mod keyval;
 mod netem;
 mod place;
 mod programs;

@@ -2,7 +2,6 @@
 
 use crate::blobs::Blobs;
 use crate::command::Call;
-use crate::commands::unknown;
 use crate::counters::Shared;
 use crate::engine::Execute;
 use crate::failure::Failure;
@@ -95,7 +94,7 @@ impl<A: Appliance> Execute for Admin<A> {
             call.reply.ok();
             call.reply.close();
         } else {
-            unknown(call);
+            return Err(Failure::UnknownCommand);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::blobs::Blobs;
 use crate::command::{Call, Command};
 use crate::counters::Shared;
-use crate::failure::{Failure, ProtocolError};
+use crate::failure::{Failure, ProtocolError, Unknown};
 use crate::parser::{Parser, Step};
 use crate::reply::Reply;
 use crate::request::{Request, Stream};
@@ -230,7 +230,7 @@ impl<C: Execute> Core<C> {
         if request.lost {
             let counters = &self.shared.counters;
             counters.commands.add(1);
-            self.refuse(Failure::OutOfMemory, reply);
+            self.refuse(Failure::OutOfMemory, b"", reply);
         } else {
             self.run(&request.arguments, &request.text, reply, now);
         }
@@ -253,17 +253,20 @@ impl<C: Execute> Core<C> {
         }
         if let Err(failure) = done {
             reply.rewind(before, &mut self.blobs);
-            self.refuse(failure, reply);
+            self.refuse(failure, command.word(0).unwrap_or_default(), reply);
         }
     }
 
     #[cold]
-    fn refuse(&mut self, failure: Failure, reply: &mut Reply<'_>) {
+    fn refuse(&mut self, failure: Failure, name: &[u8], reply: &mut Reply<'_>) {
         let counters = &self.shared.counters;
         counters.failures.add(1);
         if matches!(failure, Failure::OutOfMemory | Failure::ReplyTooLarge) {
             counters.refused.add(1);
         }
-        reply.error(&failure);
+        match failure {
+            Failure::UnknownCommand => reply.error(&Unknown(name)),
+            failure => reply.error(&failure),
+        }
     }
 }

@@ -10,6 +10,8 @@ pub enum Failure {
     OutOfMemory,
     /// There is no memory for the command's reply. Nothing has changed.
     ReplyTooLarge,
+    /// There is no such command.
+    UnknownCommand,
     /// The command has more or fewer arguments than it takes.
     Arguments(&'static str),
     /// There is no such subcommand.
@@ -50,6 +52,7 @@ impl fmt::Display for Failure {
             Self::ExpireTime(name) => {
                 return write!(f, "ERR invalid expire time in '{name}' command");
             }
+            Self::UnknownCommand => "ERR unknown command",
             Self::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
             Self::ReplyTooLarge => "OOM there is no memory for the reply",
             Self::Syntax => "ERR syntax error",
@@ -68,6 +71,19 @@ impl fmt::Display for Failure {
 }
 
 impl core::error::Error for Failure {}
+
+/// Most that is repeated of what was sent.
+const REPEATED: usize = 64;
+
+/// [`Failure::UnknownCommand`], with its name.
+pub(crate) struct Unknown<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Unknown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.0[..self.0.len().min(REPEATED)];
+        write!(f, "{} '{}'", Failure::UnknownCommand, name.escape_ascii())
+    }
+}
 
 /// Why what a peer sends is no RESP. What was sent before is answered, the peer is told, and the connection is
 /// closed: where the next command begins cannot be known any more.

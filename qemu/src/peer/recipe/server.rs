@@ -8,12 +8,16 @@ pub(crate) const SYSCTLS: &str = include_str!("../../../peer/sysctl.conf");
 /// The web server's settings.
 pub(crate) const NGINX: &str = include_str!("../../../peer/nginx.conf");
 
+/// The key-value server's settings.
+pub(crate) const REDIS: &str = include_str!("../../../peer/redis.conf");
+
 /// The page both web servers of a comparison serve as `/small.txt`.
 const PAGE: &str = include_str!("../../../../apps/httpd/site/small.txt");
 
 pub(super) static RECIPE: Recipe = Recipe {
-    packages: &["busybox-static", "nginx"],
-    programs: &["usr/sbin/nginx"],
+    packages: &["busybox-static", "nginx", "redis-server"],
+    // That of redis is one program with several names.
+    programs: &["usr/sbin/nginx", "usr/bin/redis-check-rdb"],
     plugins: &[],
     module_groups: &[PCI, MMIO],
     sources: &[
@@ -52,6 +56,7 @@ pub(super) static RECIPE: Recipe = Recipe {
         GROUP,
         ("etc/sysctl.conf", 0o644, SYSCTLS),
         ("etc/nginx/nginx.conf", 0o644, NGINX),
+        ("etc/redis.conf", 0o644, REDIS),
         ("site/small.txt", 0o644, PAGE),
     ],
     directories: &["dev", "proc", "sys", "tmp", "run", "var/log/nginx", "var/lib/nginx"],

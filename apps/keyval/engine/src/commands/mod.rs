@@ -12,7 +12,6 @@ use crate::database::Database;
 use crate::deadlines::Deadlines;
 use crate::engine::Execute;
 use crate::failure::Failure;
-use core::fmt;
 
 /// What becomes of a command.
 type Done = Result<(), Failure>;
@@ -90,10 +89,8 @@ impl<D: Deadlines> Execute for Database<D> {
     #[inline]
     fn execute(&mut self, call: &mut Call<'_, '_>) -> Done {
         let name = name(call.command.word(0)?);
-        let Some(spec) = Self::COMMANDS.iter().find(|spec| spec.name == name) else {
-            unknown(call);
-            return Ok(());
-        };
+        let spec = Self::COMMANDS.iter().find(|spec| spec.name == name);
+        let spec = spec.ok_or(Failure::UnknownCommand)?;
         let words = call.command.len();
         let least = usize::from(spec.arity.unsigned_abs());
         if words < least || (spec.arity > 0 && words > least) {
@@ -105,21 +102,4 @@ impl<D: Deadlines> Execute for Database<D> {
     fn make_room(&mut self, bytes: usize, blobs: &mut Blobs) -> Done {
         self.store.make_room(bytes, blobs)
     }
-}
-
-/// Most that is repeated of what was sent.
-const REPEATED: usize = 64;
-
-/// Answers a command that is none.
-#[cold]
-pub(crate) fn unknown(call: &mut Call<'_, '_>) {
-    struct Unknown<'a>(&'a [u8]);
-    impl fmt::Display for Unknown<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            let name = &self.0[..self.0.len().min(REPEATED)];
-            write!(f, "ERR unknown command '{}'", name.escape_ascii())
-        }
-    }
-    let name = call.command.word(0).unwrap_or_default();
-    call.reply.error(&Unknown(name));
 }
