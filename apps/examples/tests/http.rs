@@ -268,8 +268,9 @@ fn store(system: System) -> Result {
         .http(PORT)
         .connections(4)
         .each::<Upload, _>(Method::Put, Route::new("/files/:name").body_limit(100_000), store)
-        .each::<Countdown, _>(Method::Get, "/from/:from", store)
-        .serve()?;
+        .unattached(Method::Get, Route::new("/from/:from").in_pieces())
+        .serve()?
+        .attach_each::<Countdown, _>(Method::Get, "/from/:from", store)?;
     Ok(())
 }
 

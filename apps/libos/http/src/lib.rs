@@ -1,9 +1,11 @@
-//! An HTTP/1.1 server for static sites, without a socket in sight: bytes and time go in, bytes
-//! come out.
+//! An HTTP/1.1 server for sites and routes, without a socket in sight: bytes and time go in, bytes
+//! come out, and what handlers are to be called with.
 //!
 //! - [`Site`]: the files, laid out at build time by `reflex-http-embed`.
 //! - [`Server`]: what all connections of a listener share: the site, its responses rendered at
 //!   start-up, the date, the limits, the counters.
+//! - [`Routed`]: what is not for the site: [`Route`]s by their paths, and the [`Handlers`] of the driver, which get
+//!   [`Request`]s and give [`Reply`]s. A server without routes has [`SiteAlone`] in its place.
 //! - [`Session`]: one connection: which request it is in, and what of the answer is unsent.
 //! - [`Deadlines`]: which connection's time may have run out, without looking at the others.
 //! - [`Service`]: the three together, driven by a transport's events. An appliance needs only
@@ -21,9 +23,11 @@
 //! 4. [`Session::deadline`] has passed: [`Session::expire`], then as in 2.
 //! 5. the connection is gone: [`Session::reset`].
 //! 6. once a second: [`Server::tick`].
+//! 7. with routes, after each of these: call handlers with what [`Session::take_call`] has, and give what they answer,
+//!    whenever they do, to [`Session::answer`].
 //!
-//! Nothing is allocated after start-up. A request is parsed where it lies in the receive buffer;
-//! only one that arrives in pieces is copied.
+//! For a site nothing is allocated after start-up: a request is parsed where it lies in the receive buffer, and
+//! only one that arrives in pieces is copied. One for a route is copied once, to memory that the driver gives.
 //!
 //! The rules are those of RFC 9110 (semantics) and RFC 9112 (HTTP/1.1).
 #![no_std]

@@ -1,6 +1,7 @@
 //! The handle of a port that serves HTTP.
 
 use crate::http::calls::Calls;
+use crate::http::each::{self, Exchange};
 use crate::http::{Counters, Method, Request, Respond, RouteError, handler};
 use crate::net::Listener;
 use crate::{Context, Error, System};
@@ -60,9 +61,35 @@ impl HttpServer {
         F: Fn(&mut S, &Request<'_>) -> A + Send + 'static,
         A: Respond,
     {
-        let number = self.routes.iter().position(|there| *there == Declared { method, path });
-        let found = number.zip(self.calls).ok_or(RouteError::Undeclared { method, path });
-        let (number, calls) = found?;
+        let (number, calls) = self.route(method, path)?;
         handler::attach(calls, number, context, handler)
+    }
+
+    /// [`attach`](Self::attach), of an [`Exchange`] for each request of a route that was declared to be
+    /// [in pieces](crate::http::Route::in_pieces).
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach).
+    pub fn attach_each<T, S>(
+        &self,
+        method: Method,
+        path: &'static str,
+        context: Context<S>,
+    ) -> Result<(), Error>
+    where
+        T: Exchange<S>,
+        S: 'static,
+    {
+        let (number, calls) = self.route(method, path)?;
+        each::attach::<T, S>(calls, number, context)
+    }
+
+    fn route(
+        &self,
+        method: Method,
+        path: &'static str,
+    ) -> Result<(usize, &'static Calls), RouteError> {
+        let number = self.routes.iter().position(|there| *there == Declared { method, path });
+        number.zip(self.calls).ok_or(RouteError::Undeclared { method, path })
     }
 }

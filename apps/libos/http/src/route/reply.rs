@@ -3,12 +3,14 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
 use reflex_memory::Lent;
 use serde::Serialize;
 
 /// Bytes that the fields of a reply may take beside those that the server sends by itself.
 const MOST_FIELDS: usize = 4096;
+/// Bytes that a field takes, mostly: room for one is asked for at once.
+const LINE: usize = 64;
 
 /// A reply: status, fields, body. `Date`, `Content-Length`, `Transfer-Encoding` and `Connection` are the server's
 /// own.
@@ -137,14 +139,32 @@ impl Reply {
     }
 
     /// Adds a field. There may be several of one name.
-    pub fn field(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+    pub fn field(self, name: &'static str, value: impl fmt::Display) -> Self {
+        let is_allowed = is_name(name);
+        self.line(name, is_allowed, |line| fmt::write(line, format_args!("{value}")))
+    }
+
+    fn media_type(self, media_type: &str) -> Self {
+        self.line("Content-Type", true, |line| line.write_str(media_type))
+    }
+
+    /// Writes a field, and takes it back when it cannot be sent.
+    fn line(
+        mut self,
+        name: &'static str,
+        is_allowed: bool,
+        value: impl FnOnce(&mut Line<'_>) -> fmt::Result,
+    ) -> Self {
         let before = self.fields.len();
-        let written = fmt::write(&mut Line(&mut self.fields), format_args!("{name}: {value}"));
+        self.fields.reserve(LINE);
+        let mut line = Line(&mut self.fields);
+        let written = line.write_str(name).and_then(|()| line.write_str(": "));
+        let written = written.and_then(|()| value(&mut line));
         let line = &self.fields[before..];
         let is_value = |byte: u8| byte == b'\t' || byte >= b' ' && byte != 0x7f;
         let fault = if written.is_err() {
             Some(Fault::TooManyFields)
-        } else if !is_name(name) || !line.iter().all(|&byte| is_value(byte)) {
+        } else if !is_allowed || !line.iter().all(|&byte| is_value(byte)) {
             Some(Fault::Field(name))
         } else {
             None
@@ -161,7 +181,7 @@ impl Reply {
 
     /// Gives it a body of a media type.
     pub fn body(self, media_type: &str, body: impl Into<Content>) -> Self {
-        Self { body: body.into(), ..self.field("Content-Type", media_type) }
+        Self { body: body.into(), ..self.media_type(media_type) }
     }
 
     /// Gives it a body of text.
@@ -183,7 +203,7 @@ impl Reply {
     /// Gives it a body that comes in pieces, of a media type: of `length` bytes, or as many as come. Such a reply is
     /// for routes that [answer in pieces](crate::Route), and of 500 anywhere else.
     pub fn streamed(self, media_type: &str, length: Option<u64>) -> Self {
-        Self { body: Content::Streamed(length), ..self.field("Content-Type", media_type) }
+        Self { body: Content::Streamed(length), ..self.media_type(media_type) }
     }
 
     /// Ends the connection behind it.
