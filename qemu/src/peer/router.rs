@@ -18,8 +18,8 @@ const MOST_CLASSES: usize = 15;
 /// The programs of iproute2: the shell takes busybox's without their folder.
 const TC: &str = "/usr/bin/tc";
 const IP: &str = "/usr/bin/ip";
-const LIFE: Duration = Duration::from_secs(600);
-const PATIENCE: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_secs(1800);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Packets of TCP connections from or to a port, and what becomes of them: arguments of `netem` (tc-netem(8)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

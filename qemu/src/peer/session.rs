@@ -35,7 +35,7 @@ use crate::machine::{Machine, Model, Network, Outcome, Running};
 use crate::protocol::Line;
 
 /// How long a peer may take to come up, and to do what takes it no time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// What the kernel and the tools need.
 const MEMORY_MIB: u32 = 256;
 

@@ -48,8 +48,9 @@ pub(crate) struct Recovery {
     pub(super) sent: Option<u32>,
     /// While a loss is made good: behind the last byte that was sent when it was noticed (RFC 6582's "recover").
     point: Option<u32>,
-    /// Segments that have told of a loss, since the last progress.
+    /// Segments that have told of a loss with this acknowledged.
     told: u8,
+    told_of: u32,
     /// The end of a segment that was sent once, and when: its acknowledgement says how long the round trip is.
     timed: Option<(u32, Instant)>,
     round_trip: Option<RoundTrip>,
@@ -144,8 +145,8 @@ impl Recovery {
             self.told = 0;
             return false;
         }
-        if progress {
-            self.told = 0;
+        if self.told_of != acknowledged {
+            (self.told, self.told_of) = (0, acknowledged);
         }
         if self.point.is_some() {
             return progress;
