@@ -6,7 +6,9 @@
 //! | a reset, exact | closes | the same |
 //! | a reset elsewhere in the window | closes | a challenge (RFC 5961, 3.2); the peer is *doubted* |
 //! | a SYN-ACK, when both have opened | nothing | opens the connection, and an ACK |
+//! | the SYN of the handshake, again | nothing | our SYN-ACK, again |
 //! | another SYN | nothing | a challenge (RFC 5961, 4.2) |
+//! | an old acknowledgement alone, in LAST-ACK | a challenge | nothing |
 //! | without an ACK, out of the window | nothing | a challenge |
 //! | an acknowledgement of what was never sent | a challenge | the same |
 //! | one older than any window | nothing | a challenge (RFC 5961, 5.2) |
@@ -68,8 +70,10 @@ impl Engine {
                 self.challenge(endpoint, moment);
             } else if segment.has(header::ACK) {
                 self.hear_opening(segment, endpoint, moment);
+            } else if let Some(hop) = moment.0 {
+                // Our answer was lost, or is late: the peer need not wait for our timer.
+                self.repeat(endpoint, hop, moment.1);
             }
-            // Else our SYN-ACK, which will be sent again, answers the SYN that it is for.
         } else if !segment.has(header::ACK) {
             if !is_inside(segment, before, endpoint) {
                 self.challenge(endpoint, moment);
@@ -81,7 +85,11 @@ impl Engine {
             // One that is repeated may be of a loss.
             endpoint.worn |= acknowledgement == endpoint.acknowledged && before.unacknowledged > 0;
             let heard = (endpoint.acknowledged, endpoint.window);
-            self.hear_text(segment, acknowledgement, before, endpoint, moment);
+            if says_nothing_more(segment, acknowledgement, before, endpoint) {
+                endpoint.note(segment, acknowledgement, before);
+            } else {
+                self.hear_text(segment, acknowledgement, before, endpoint, moment);
+            }
             self.look_for_loss(segment, heard, endpoint, moment);
         } else {
             self.challenge(endpoint, moment);
@@ -298,6 +306,19 @@ fn acceptable(segment: &Segment<'_>, before: Heard, endpoint: &mut Endpoint) -> 
     let most = endpoint.socket().send_capacity() + 1;
     let less = newest.wrapping_sub(segment.acknowledgement) as usize;
     (less <= most).then_some(newest)
+}
+
+/// Whether a segment only repeats what is known in LAST-ACK: no answer is due (RFC 9293, 3.10.7.4: "it can be ignored").
+fn says_nothing_more(
+    segment: &Segment<'_>,
+    acknowledgement: u32,
+    before: Heard,
+    endpoint: &Endpoint,
+) -> bool {
+    before.state == State::LastAck
+        && segment.length() == 0
+        && segment.sequence == endpoint.expected
+        && acknowledgement == endpoint.acknowledged
 }
 
 /// Whether a segment begins where there is room.
