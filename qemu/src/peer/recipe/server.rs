@@ -15,7 +15,7 @@ pub(crate) const REDIS: &str = include_str!("../../../peer/redis.conf");
 const PAGE: &str = include_str!("../../../../apps/httpd/site/small.txt");
 
 pub(super) static RECIPE: Recipe = Recipe {
-    packages: &["busybox-static", "nginx", "redis-server"],
+    packages: &["busybox-static", "nginx", "redis-tools"],
     // That of redis is one program with several names.
     programs: &["usr/sbin/nginx", "usr/bin/redis-check-rdb"],
     plugins: &[],
