@@ -33,7 +33,7 @@ impl TcpService for Client {
         while let Ok(length @ 1..) = connection.read(&mut block) {
             let right = block[..length].iter().all(|byte| *byte == 42);
             let heard = HEARD.fetch_add(if right { length } else { 0 }, Relaxed) + length;
-            if heard % LENGTH == 0 {
+            if heard.is_multiple_of(LENGTH) {
                 connection.finish();
             }
         }

@@ -26,7 +26,7 @@ impl TcpService for Client {
         while let Ok(length @ 1..) = connection.read(&mut block) {
             self.heard.extend(&block[..length]);
         }
-        if self.heard.len() % LONG == 0 {
+        if self.heard.len().is_multiple_of(LONG) {
             connection.finish();
         }
     }
