@@ -11,6 +11,8 @@ mod floors;
 mod graph;
 #[path = "layering/pages.rs"]
 mod pages;
+#[path = "layering/raw.rs"]
+mod raw;
 #[path = "layering/rules.rs"]
 mod rules;
 #[path = "layering/sizes.rs"]

@@ -169,7 +169,7 @@ impl<S: Clone + Send + 'static> ClonerBuilder<S> {
     }
 
     /// Makes a cloner that is started with data by any code that has the cloner; see
-    /// [`Cloner::start`] and [`Cloner::start_with`].
+    /// [`start`](reflex_runtime::Cloner::start) and [`start_with`](reflex_runtime::Cloner::start_with).
     ///
     /// # Errors
     /// As [`on`](Self::on).

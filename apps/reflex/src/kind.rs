@@ -7,26 +7,22 @@
 //! [`System::source`]: crate::System::source
 //! [`System::subscribe`]: crate::System::subscribe
 
-mod alarm;
 mod console;
 mod line;
 mod monitor;
 mod pressure;
 mod shared_signal;
+mod shared_timer;
 mod source_event;
 mod source_timer;
-mod tcp;
-mod udp;
 
-pub use alarm::{Alarm, Expired};
 pub use console::{Console, ConsoleBytes};
 pub use line::Line;
 pub use monitor::Monitor;
 pub use pressure::{Memory, Pressure, Watermarks};
 pub use reflex_kind::{Accumulate, Counted, Each, Kind, Latest, Sharing, Shortage};
 pub use shared_signal::SharedSignal;
-pub use tcp::{Tcp, TcpChange, TcpEvent};
-pub use udp::{Received, Udp};
+pub use shared_timer::{Expired, SharedTimer};
 
 use crate::{Error, Runtime, Shared, System};
 

@@ -1,6 +1,7 @@
 //! Signals: occurrences the application brings about itself.
 
-use crate::{Context, Error, EventError, EventId, Registered, Runtime};
+use crate::kind::SharedSignal;
+use crate::{Context, Error, EventError, EventId, Registered, Runtime, System};
 use core::fmt;
 use reflex_event::{Activation, Priority};
 
@@ -58,14 +59,14 @@ impl fmt::Debug for Signal {
 #[must_use = "a signal is registered by `on`"]
 #[derive(Clone, Copy)]
 pub struct SignalBuilder {
-    kernel: Runtime,
+    system: System,
     mode: SignalMode,
     priority: Option<Priority>,
 }
 
 impl SignalBuilder {
-    pub(crate) fn new(kernel: Runtime, mode: SignalMode) -> Self {
-        Self { kernel, mode, priority: None }
+    pub(crate) fn new(system: System, mode: SignalMode) -> Self {
+        Self { system, mode, priority: None }
     }
 
     /// The priority of the handler's runs; the context's unless said here.
@@ -82,12 +83,21 @@ impl SignalBuilder {
         S: 'static,
         F: Fn(&mut S, Fired) + Send + 'static,
     {
-        let Self { kernel, mode, priority } = self;
-        let priority = priority.unwrap_or(context.priority);
+        let Self { system, mode, priority } = self;
+        let (kernel, priority) = (system.kernel(), priority.unwrap_or(context.priority));
         let run = move |state: &mut S, activation: Activation| {
             handler(state, Fired { count: activation.count });
         };
         let inner = reflex_runtime::Signal::new(kernel, context.inner, priority, mode, run)?;
         Ok(Signal { kernel, inner })
+    }
+
+    /// A signal that any number of handlers are told of: a kind of events, to [subscribe](System::subscribe) to. Each
+    /// registration has its own priority.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one more.
+    pub fn shared(self) -> Result<SharedSignal, Error> {
+        SharedSignal::new(self.system, self.mode)
     }
 }

@@ -20,7 +20,7 @@
 //! and of each context, in bytes, what it has of the machine:
 //!
 //! ```text
-//! #! context INDEX used=N peak=N of=N lent=N refused=N stack=N heap=N registrations=N NAME
+//! #! context INDEX used=N peak=N of=N lent=N refused=N aside=N stack=N heap=N registrations=N NAME
 //! ```
 
 use crate::argument::STATS;
@@ -63,15 +63,15 @@ pub(crate) fn tell(system: System) {
 }
 
 /// What a context has: of its event memory what is used now, was at most, and is there; what of it others hold, and
-/// how often it has refused; its stack; what it has of the global heap.
+/// how often it has refused; what was set aside for it beside that; its stack; what it has of the global heap.
 fn tell_context(system: System, context: &ContextInfo) {
     // One that has ended since has nothing.
-    let Ok(Usage { memory, stack, heap }) = system.usage(context.id) else { return };
+    let Ok(Usage { memory, aside, stack, heap }) = system.usage(context.id) else { return };
     let PoolStats { allocated, peak, capacity, lent, failures, .. } = memory;
     let (index, name, registrations) = (context.id.index, context.name, context.registrations);
     machine_line!(
         "context {index} used={allocated} peak={peak} of={capacity} lent={lent} refused={failures} \
-         stack={stack} heap={heap} registrations={registrations} {name}"
+         aside={aside} stack={stack} heap={heap} registrations={registrations} {name}"
     );
 }
 

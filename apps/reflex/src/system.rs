@@ -75,6 +75,15 @@ impl System {
         self.kernel
     }
 
+    /// Activates a registration, as if what it is of had occurred `count` times: one that is [waited](Self::waiter) for,
+    /// or taken from a [ring](Self::completions). Kinds with data tell nothing without it.
+    ///
+    /// # Errors
+    /// [`EventError::Stale`](crate::EventError::Stale), [`EventError::Overrun`](crate::EventError::Overrun).
+    pub fn activate(self, event: EventId, count: u32) -> Result<(), Error> {
+        Ok(self.kernel.activate(event, count)?)
+    }
+
     /// Runs `work` with dispatch deferred: no other handler runs meanwhile. Sections nest. Keep them short and
     /// bounded.
     pub fn section<R>(self, work: impl FnOnce() -> R) -> R {
@@ -148,22 +157,22 @@ impl System {
 
     /// A timer that expires every `period`.
     pub fn every(self, period: Duration) -> TimerBuilder {
-        TimerBuilder::every(self.kernel, period)
+        TimerBuilder::every(self, period)
     }
 
     /// A timer that expires once, `delay` from now.
     pub fn after(self, delay: Duration) -> TimerBuilder {
-        TimerBuilder::after(self.kernel, delay)
+        TimerBuilder::after(self, delay)
     }
 
     /// A timer that is started later.
     pub fn timer(self) -> TimerBuilder {
-        TimerBuilder::stopped(self.kernel)
+        TimerBuilder::stopped(self)
     }
 
     /// A signal that the application fires.
     pub fn signal(self, mode: SignalMode) -> SignalBuilder {
-        SignalBuilder::new(self.kernel, mode)
+        SignalBuilder::new(self, mode)
     }
 
     /// Lets the image connect to itself, by 127.0.0.1 or its own address, as the command line's `loopback` does: for

@@ -1,6 +1,7 @@
 //! Timers as sources of events.
 
-use crate::{Context, Error, Registered};
+use crate::kind::SharedTimer;
+use crate::{Context, Error, Registered, System};
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
@@ -91,22 +92,22 @@ enum Start {
 #[must_use = "a timer is registered by `on`"]
 #[derive(Clone, Copy)]
 pub struct TimerBuilder {
-    kernel: Runtime,
+    system: System,
     start: Start,
     priority: Option<Priority>,
 }
 
 impl TimerBuilder {
-    pub(crate) fn stopped(kernel: Runtime) -> Self {
-        Self { kernel, start: Start::Stopped, priority: None }
+    pub(crate) fn stopped(system: System) -> Self {
+        Self { system, start: Start::Stopped, priority: None }
     }
 
-    pub(crate) fn after(kernel: Runtime, delay: Duration) -> Self {
-        Self { kernel, start: Start::After(delay), priority: None }
+    pub(crate) fn after(system: System, delay: Duration) -> Self {
+        Self { start: Start::After(delay), ..Self::stopped(system) }
     }
 
-    pub(crate) fn every(kernel: Runtime, period: Duration) -> Self {
-        Self { kernel, start: Start::Every(period), priority: None }
+    pub(crate) fn every(system: System, period: Duration) -> Self {
+        Self { start: Start::Every(period), ..Self::stopped(system) }
     }
 
     /// The priority of the handler's runs; the context's unless said here.
@@ -123,7 +124,7 @@ impl TimerBuilder {
         S: 'static,
         F: Fn(&mut S, Tick) + Send + 'static,
     {
-        let kernel = self.kernel;
+        let kernel = self.system.kernel();
         let priority = self.priority.unwrap_or(context.priority);
         let registration = Registration { priority, ..Registration::default() };
         // The handler is told its timer, which is made after it.
@@ -144,6 +145,21 @@ impl TimerBuilder {
             Start::Stopped => {}
             Start::After(delay) => timer.after(delay)?,
             Start::Every(period) => timer.every(period)?,
+        }
+        Ok(timer)
+    }
+
+    /// A timer that any number of handlers are told of: a kind of events, to [subscribe](System::subscribe) to. Each
+    /// registration has its own priority.
+    ///
+    /// # Errors
+    /// When memory or a table does not allow one more.
+    pub fn shared(self) -> Result<SharedTimer, Error> {
+        let timer = SharedTimer::new(self.system)?;
+        match self.start {
+            Start::Stopped => {}
+            Start::After(delay) => timer.after(delay),
+            Start::Every(period) => timer.every(period),
         }
         Ok(timer)
     }

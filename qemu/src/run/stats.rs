@@ -25,13 +25,14 @@ pub(super) struct Stats {
 }
 
 /// What is shown of a context: the header, and the amount by its name.
-const AMOUNTS: [(&str, &str); 8] = [
+const AMOUNTS: [(&str, &str); 9] = [
     ("registrations", "registrations"),
     ("memory used", "used"),
     ("at most", "peak"),
     ("of", "of"),
     ("lent", "lent"),
     ("refused", "refused"),
+    ("set aside", "aside"),
     ("stack", "stack"),
     ("heap", "heap"),
 ];
@@ -182,8 +183,8 @@ mod tests {
             let row = table.lines().find(|line| line.contains(name)).unwrap();
             row.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u64>>()
         };
-        assert_eq!(row("httpd"), [0, 300, 0, 1_000, 0, 0, 0, 0], "{table}");
-        assert_eq!(row("all "), [0, 301, 0, 2_000, 0, 0, 0, 0], "{table}");
+        assert_eq!(row("httpd"), [0, 300, 0, 1_000, 0, 0, 0, 0, 0], "{table}");
+        assert_eq!(row("all "), [0, 301, 0, 2_000, 0, 0, 0, 0, 0], "{table}");
     }
 
     #[test]

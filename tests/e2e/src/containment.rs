@@ -164,3 +164,33 @@ fn a_fault_in_a_section_is_not_contained() {
     assert!(crash.render(Some(&symbols)).contains("misbehave::contained::fail_in_section"));
     assert!(outcome.tail(400).contains("\"trusted\""), "{}", outcome.tail(400));
 }
+
+/// A session that there is no memory for is over at once, and its connection reset; the memory of one that has ended
+/// serves the next.
+#[test]
+fn a_session_without_memory_is_over_at_once() {
+    let machine = machine("misbehave").append("by=crowded");
+    let mut guest = Guest::start(machine.network(user(&[(Protocol::Tcp, 7)])));
+    let server = guest.endpoint(Protocol::Tcp, 7);
+    let tells = |guest: &mut Guest, text: &str| {
+        guest.running.wait_for_text(text, PATIENCE).unwrap_or_else(|error| panic!("{error}"));
+    };
+    let mut inside = Vec::new();
+    let refused = (1..=8).find(|_| {
+        let mut stream = connect(server);
+        let answer = ask(&mut stream, b"let me in");
+        inside.push(stream);
+        answer.is_err()
+    });
+    let refused = refused.expect("there is memory for all");
+    tells(&mut guest, &format!("no memory for visit {refused}"));
+    assert!(refused > 1, "there is memory for none");
+    // The others do not notice.
+    inside.pop();
+    inside.iter_mut().for_each(|stream| ask(stream, b"still here").expect("it answers"));
+    drop(inside.remove(0));
+    tells(&mut guest, "visit 1 is over");
+    ask(&mut connect(server), b"let me in").expect("it answers");
+    let outcome = guest.stop();
+    assert!(outcome.crashes.is_empty(), "{}", outcome.tail(30));
+}

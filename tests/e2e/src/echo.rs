@@ -5,7 +5,7 @@ use crate::guest::{Guest, PATIENCE, machine, tap, user};
 use crate::tools::{self, figure};
 use nix::sys::socket::{setsockopt, sockopt};
 use reflex_qemu::machine::{Model, Network};
-use reflex_qemu::protocol::Protocol;
+use reflex_qemu::protocol::{Event, Protocol};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::thread;
@@ -88,6 +88,12 @@ fn tcp_and_udp_by_dhcp_on_q35() {
     }
     // What each context has is told, too.
     guest.running.wait_for_text("registrations=", PATIENCE).expect("contexts are told of");
+    // What was set aside for connections is the server's.
+    let aside = guest.running.wait_for("memory set aside", PATIENCE, |line| match &line.event {
+        Some(Event::Context { name, amounts, .. }) if name == "echo" => Some(amounts["aside"]),
+        _ => None,
+    });
+    assert!(aside.expect("the context is told of") > 12 << 10);
     let address = guest.running.wait_for_address(PATIENCE).expect("an address");
     assert_eq!(address, "10.0.2.15/24");
     guest.stop();

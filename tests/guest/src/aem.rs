@@ -4,8 +4,6 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::net::NetError;
-use reflex::raw;
-use reflex::raw::Kernel;
 use reflex::{
     Activation, ContextId, DisabledPolicy, Error, EventError, Priority, SignalMode, System,
 };
@@ -36,7 +34,6 @@ impl Told {
 /// Each operation does what it says, and answers in its own terms.
 #[reflex::test]
 fn evctl_controls_an_event_by_its_identifier(system: System) -> Result<(), Error> {
-    let kernel = raw::kernel(system);
     static TOLD: Told = Told { runs: AtomicU32::new(0), count: AtomicU32::new(0) };
     let context = system.context("controlled", ()).build()?;
     let note = |(): &mut (), activation| TOLD.note(activation);
@@ -44,19 +41,19 @@ fn evctl_controls_an_event_by_its_identifier(system: System) -> Result<(), Error
 
     evctl(system, event, Disable(DisabledPolicy::Count))?;
     assert_eq!(evctl(system, event, LookUp)?.disabled, Some(DisabledPolicy::Count));
-    kernel.activate(event, 3)?;
+    system.activate(event, 3)?;
     assert_eq!((evctl(system, event, Enable)?, TOLD.take()), (3, (0, 0)));
 
     evctl(system, event, Disable(DisabledPolicy::Keep))?;
-    kernel.activate(event, 2)?;
+    system.activate(event, 2)?;
     assert_eq!(evctl(system, event, Clean)?, 2);
-    kernel.activate(event, 4)?;
+    system.activate(event, 4)?;
     assert_eq!((evctl(system, event, Enable)?, TOLD.take()), (0, (1, 4)));
 
     static LEAST: AtomicU32 = AtomicU32::new(2);
     evctl(system, event, Filter(|count| count >= LEAST.load(Relaxed)))?;
-    kernel.activate(event, 1)?;
-    kernel.activate(event, 2)?;
+    system.activate(event, 1)?;
+    system.activate(event, 2)?;
     assert_eq!(TOLD.take(), (1, 2));
 
     evctl(system, event, SetPriority(Priority::HIGH))?;
@@ -71,7 +68,7 @@ fn evctl_controls_an_event_by_its_identifier(system: System) -> Result<(), Error
     assert_eq!(TOLD.take(), (1, 0), "it is told once that nothing has occurred");
 
     let dropped = system.section(|| {
-        kernel.activate(event, 5).expect("registered");
+        system.activate(event, 5).expect("registered");
         evctl(system, event, Unregister)
     })?;
     assert_eq!(dropped, 5);

@@ -488,7 +488,7 @@ fn a_childs_life_is_short(system: System) -> Result<(), Error> {
     let (mut to_handler, mut whole) = (u64::MAX, u64::MAX);
     for _ in 0..100 {
         let before = reflex::bench::timestamp();
-        raw::kernel(system).activate(event, 1)?;
+        system.activate(event, 1)?;
         let after = reflex::bench::timestamp();
         to_handler = to_handler.min(BEGUN.load(Relaxed) - before);
         whole = whole.min(after - before);

@@ -213,9 +213,7 @@ fn one_set_of_controls_serves_all_registrations(system: System) -> Result<(), Er
     let signal = system.signal(SignalMode::Counter).on(context, |(), fired| ran(fired.count))?;
     for registered in [timer.registration(), signal.registration()] {
         let event = registered.event();
-        is_controlled(&registered, &|| {
-            raw::kernel(system).activate(event, 2).expect("it is there")
-        })?;
+        is_controlled(&registered, &|| system.activate(event, 2).expect("it is there"))?;
     }
     let twice = || [[1; 3], [2; 3]].into_iter().for_each(|data| _ = source.deliver(data));
     let each = system.subscribe(source.clone()).each::<4>();

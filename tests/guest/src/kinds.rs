@@ -5,10 +5,9 @@ use core::hint::spin_loop;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::kind::{
-    Alarm, Console, Kind, Memory, Monitor, Received, SharedSignal, Udp, Watermarks,
-};
-use reflex::{Acknowledge, Error, EventError, Job, Priority, System, Vector};
+use reflex::kind::{Console, Kind, Memory, Monitor, SharedSignal, Watermarks};
+use reflex::net::{Datagram, UdpService, UdpSocket};
+use reflex::{Acknowledge, Error, EventError, Job, Priority, SignalMode, System, Vector};
 
 /// Waits until a condition holds; the host ends a machine in which it never does.
 pub(crate) fn wait(condition: impl Fn() -> bool) {
@@ -27,7 +26,7 @@ pub(crate) fn pass(system: System, time: Duration) {
 
 /// Every expiry of a shared timer reaches everybody once, with when it was due.
 #[reflex::test(group = "kinds")]
-fn an_alarm_reaches_everybody(system: System) -> Result<(), Error> {
+fn a_shared_timer_reaches_everybody(system: System) -> Result<(), Error> {
     static COUNTS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
     static LAST: AtomicU64 = AtomicU64::new(0);
     const PERIOD: Duration = Duration::from_micros(500);
@@ -38,22 +37,22 @@ fn an_alarm_reaches_everybody(system: System) -> Result<(), Error> {
     }
     // In a section it does not go off before all have registered.
     let begin = system.now();
-    let (alarm, made, all) = system.section(|| {
-        let alarm = Alarm::every(system, PERIOD)?;
+    let (timer, made, all) = system.section(|| {
+        let timer = system.every(PERIOD).shared()?;
         let made = system.now();
         let mut all = Vec::new();
         for (count, context) in COUNTS.iter().zip(&contexts) {
-            all.push(system.subscribe(alarm.clone()).on(*context, move |(), event| {
+            all.push(system.subscribe(timer.clone()).on(*context, move |(), event| {
                 let due = event.data.due;
                 assert!(due <= system.now(), "told early");
                 LAST.fetch_max(due.as_nanos(), Relaxed);
                 count.fetch_add(event.count, Relaxed);
             })?);
         }
-        Ok::<_, Error>((alarm, made, all))
+        Ok::<_, Error>((timer, made, all))
     })?;
     wait(|| COUNTS.iter().all(|count| count.load(Relaxed) >= 10));
-    alarm.stop();
+    timer.stop();
     pass(system, Duration::from_millis(2));
     let counts = COUNTS.each_ref().map(|count| count.load(Relaxed));
     assert_eq!(counts, [counts[0]; 3], "each expiry is told to all");
@@ -61,29 +60,36 @@ fn an_alarm_reaches_everybody(system: System) -> Result<(), Error> {
     let start = LAST.load(Relaxed) - u64::from(counts[0]) * PERIOD.as_nanos() as u64;
     assert!((begin.as_nanos()..=made.as_nanos()).contains(&start));
     all.iter().try_for_each(|one| one.unregister())?;
-    assert_eq!(alarm.source().registrations(), 0);
+    assert_eq!(timer.source().registrations(), 0);
     Ok(())
 }
 
 /// A shared timer that expires once tells every handler, and at once one that is registered later.
 #[reflex::test(group = "kinds")]
-fn an_alarm_that_has_gone_off_is_told_at_once(system: System) -> Result<(), Error> {
+fn a_shared_timer_that_has_expired_is_told_at_once(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
     let context = system.context("told", ()).build()?;
     // In a section it does not go off before somebody has registered.
-    let alarm = system.section(|| {
-        let alarm = Alarm::after(system, Duration::from_millis(1))?;
-        system.subscribe(alarm.clone()).on(context, |(), event| {
+    let timer = system.section(|| {
+        let timer = system.after(Duration::from_millis(1)).shared()?;
+        system.subscribe(timer.clone()).on(context, |(), event| {
             TOLD.fetch_add(event.count, Relaxed);
         })?;
         assert_eq!(TOLD.load(Relaxed), 0);
-        Ok::<_, Error>(alarm)
+        Ok::<_, Error>(timer)
     })?;
     wait(|| TOLD.load(Relaxed) == 1);
-    system.subscribe(alarm).on(context, |(), event| {
+    system.subscribe(timer.clone()).on(context, |(), event| {
         TOLD.fetch_add(10 * event.count, Relaxed);
     })?;
     assert_eq!(TOLD.load(Relaxed), 11);
+    // Started again it has not expired, and then it has: for both.
+    timer.after(Duration::from_micros(200));
+    assert_eq!((timer.ready(), TOLD.load(Relaxed)), (None, 11));
+    wait(|| TOLD.load(Relaxed) == 22);
+    timer.every(Duration::from_secs(3600));
+    timer.stop();
+    assert_eq!(timer.ready(), None);
     Ok(())
 }
 
@@ -100,7 +106,7 @@ impl Acknowledge for Fire {
 #[reflex::test(group = "kinds")]
 fn a_shared_signal_reaches_everybody(system: System) -> Result<(), Error> {
     static COUNTS: [AtomicU32; 10] = [const { AtomicU32::new(0) }; 10];
-    let signal = SharedSignal::new(system)?;
+    let signal = system.signal(SignalMode::Counter).shared()?;
     for count in &COUNTS {
         let context = system.context("told", ()).build()?;
         system.subscribe(signal.clone()).on(context, move |(), event| {
@@ -185,34 +191,28 @@ fn scarce_memory_is_told_and_so_is_its_end(system: System) -> Result<(), Error> 
     Ok(())
 }
 
-/// Datagrams are typed events in their owner's memory. The emulator's gateway has no file to give,
-/// and says so (RFC 1350).
+/// A datagram tells its handler all there is to know. The emulator's gateway has no file to give, and says so (RFC 1350).
 #[reflex::test(group = "kinds")]
-fn datagrams_are_typed_events_in_the_owners_memory(system: System) -> Result<(), Error> {
+fn datagrams_tell_all_there_is_to_know(system: System) -> Result<(), Error> {
     static ANSWERS: AtomicU32 = AtomicU32::new(0);
     const GATEWAY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 69);
     const PORT: u16 = 4_000;
+    struct Asks;
+    impl UdpService for Asks {
+        fn datagram(&mut self, _: &UdpSocket, datagram: Datagram<'_>) {
+            let Datagram { from, to, payload } = datagram;
+            // An error, to us.
+            assert_eq!((from, to.port(), &payload[..2]), (GATEWAY, PORT, &b"\0\x05"[..]));
+            ANSWERS.fetch_add(1, Relaxed);
+        }
+    }
     wait(|| system.net().is_ok_and(|net| net.address().is_some()));
-    let udp = Udp::open(system, PORT, Priority::DEFAULT)?;
-    let context = system.context("told", ()).build()?;
-    let pool = system.pool(context)?;
-    system.subscribe(udp.clone()).on(context, move |(), event| {
-        let Received { from, to, payload } = &event.data;
-        assert!(pool.contains(payload.as_ptr()));
-        // An error, to us.
-        assert_eq!((*from, to.port(), &payload[..2]), (GATEWAY, PORT, &b"\0\x05"[..]));
-        ANSWERS.fetch_add(1, Relaxed);
-    })?;
-    let second = system.subscribe(udp.clone()).on(context, |(), _| {});
-    assert_eq!(second.err(), Some(Error::Event(EventError::Exclusive)));
-    let blocks = pool.stats().blocks;
+    let socket = system.udp(PORT).serve(system.context("asks", Asks).build()?)?;
     wait(|| {
-        udp.socket().send_to(b"\0\x01kind\0octet\0", GATEWAY).expect("it goes out");
+        socket.send_to(b"\0\x01kind\0octet\0", GATEWAY).expect("it goes out");
         pass(system, Duration::from_millis(50));
         ANSWERS.load(Relaxed) > 0
     });
-    assert_eq!(udp.dropped(), 0);
-    wait(|| pool.stats().blocks == blocks);
     Ok(())
 }
 

@@ -87,7 +87,7 @@ fn executors_that_are_not_allowed_are_refused(system: System) -> Result<(), Erro
         let refused = raw::kernel(system).register(this, Default::default(), |(), _| {});
         assert_eq!(refused, Err(EventError::NotAllowed));
     })?;
-    raw::kernel(system).activate(child.event(), 1)?;
+    system.activate(child.event(), 1)?;
     Ok(())
 }
 

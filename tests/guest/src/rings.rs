@@ -4,8 +4,6 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 use reflex::bench::raise;
-use reflex::raw;
-use reflex::raw::Kernel;
 use reflex::{
     Accumulation, Activation, Completions, Error, EventId, Priority, Registration, System, Vector,
 };
@@ -29,7 +27,6 @@ fn take_all(ring: Completions, at_once: usize) -> Vec<Activation> {
 /// Sixty-four events through a ring of two places: what does not fit waits, in order.
 #[reflex::test]
 fn what_does_not_fit_waits_behind_in_order(system: System) -> Result<(), Error> {
-    let kernel = raw::kernel(system);
     let ring = system.completions::<2>("ring")?;
     let mut events = Vec::new();
     for n in 0..64u32 {
@@ -38,7 +35,7 @@ fn what_does_not_fit_waits_behind_in_order(system: System) -> Result<(), Error> 
     }
     for at_once in [1, 2, 3, 16] {
         for (n, event) in events.iter().enumerate() {
-            kernel.activate(*event, n as u32 + 1)?;
+            system.activate(*event, n as u32 + 1)?;
         }
         let taken: Vec<(EventId, u32)> =
             take_all(ring, at_once).iter().map(|at| (at.event, at.count)).collect();
@@ -55,7 +52,6 @@ fn what_does_not_fit_waits_behind_in_order(system: System) -> Result<(), Error> 
 #[reflex::test]
 fn a_reader_is_told_once_until_it_has_found_nothing(system: System) -> Result<(), Error> {
     static TOLD: AtomicU32 = AtomicU32::new(0);
-    let kernel = raw::kernel(system);
     let ring = system.completions::<4>("ring")?;
     let event = ring.register(registration(30, Accumulation::Each))?;
     let reader = system.context("reader", ()).build()?;
@@ -64,13 +60,13 @@ fn a_reader_is_told_once_until_it_has_found_nothing(system: System) -> Result<()
             TOLD.fetch_add(1, Relaxed);
         })?
         .set_priority(Priority::HIGH)?;
-    kernel.activate(event, 3)?;
-    kernel.activate(event, 2)?;
+    system.activate(event, 3)?;
+    system.activate(event, 2)?;
     assert_eq!(TOLD.load(Relaxed), 1);
     let taken = take_all(ring, 2);
     assert_eq!(taken.len(), 5);
     assert!(taken.iter().all(|at| *at == Activation { event, count: 1 }));
-    kernel.activate(event, 1)?;
+    system.activate(event, 1)?;
     assert_eq!(TOLD.load(Relaxed), 2);
     Ok(())
 }
@@ -81,7 +77,6 @@ fn several_readers_share_a_ring_that_interrupts_fill(system: System) -> Result<(
     static MADE: AtomicU32 = AtomicU32::new(0);
     static TAKEN: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
     const TICKS: u32 = 2_000;
-    let kernel = raw::kernel(system);
     let ring = system.completions::<8>("ring")?;
     let vector = Vector::reserve()?;
     vector.activate(ring.register(registration(40, Accumulation::Each))?, None);
@@ -106,7 +101,7 @@ fn several_readers_share_a_ring_that_interrupts_fill(system: System) -> Result<(
             *ticks += 1;
             raise(vector);
             for event in others.iter().take(*ticks as usize % 7) {
-                kernel.activate(*event, 1).expect("registered");
+                system.activate(*event, 1).expect("registered");
             }
             MADE.fetch_add(1 + *ticks % 7, Relaxed);
             if *ticks == TICKS {

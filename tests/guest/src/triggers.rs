@@ -4,7 +4,7 @@
 use crate::kinds::{pass, wait};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
-use reflex::kind::{Alarm, Kind, Latest, Line, Source};
+use reflex::kind::{Kind, Latest, Line, Source};
 use reflex::{Error, EventError, InTime, Registered, Runtime, Submission, System};
 
 /// By edge the handler runs once for each time a line is asserted; by level as long as it is.
@@ -162,15 +162,15 @@ fn filters_choose_by_data_and_may_end_their_registration(system: System) -> Resu
 #[reflex::test(group = "kinds")]
 fn what_is_ready_at_submission_is_the_answer(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let alarm = Alarm::after(system, Duration::from_micros(100))?;
-    wait(|| alarm.ready().is_some());
+    let timer = system.after(Duration::from_micros(100)).shared()?;
+    wait(|| timer.ready().is_some());
     let context = system.context("waits", ()).build()?;
-    let operation = || system.subscribe(alarm.clone());
+    let operation = || system.subscribe(timer.clone());
     let run = |(): &mut (), _: reflex::Event<'_, reflex::kind::Expired>| {
         RUNS.fetch_add(1, Relaxed);
     };
     assert!(matches!(operation().submit(context, run)?, Submission::Ready(_)));
-    assert_eq!((RUNS.load(Relaxed), alarm.source().registrations()), (0, 0));
+    assert_eq!((RUNS.load(Relaxed), timer.source().registrations()), (0, 0));
     assert!(matches!(operation().always_queue().submit(context, run)?, Submission::Pending(_)));
     wait(|| RUNS.load(Relaxed) == 1);
     // A filter that does not let it pass leaves the operation waiting.

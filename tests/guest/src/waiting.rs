@@ -14,10 +14,9 @@ fn level(level: u8) -> Priority {
 /// `main` waits for an event of its own while handlers run; what occurred before is not lost.
 #[reflex::test]
 fn main_waits_for_what_a_handler_activates(system: System) -> Result<(), Error> {
-    let kernel = raw::kernel(system);
     let waiter = system.waiter()?;
     let event = waiter.event();
-    kernel.activate(event, 2)?;
+    system.activate(event, 2)?;
     assert_eq!(waiter.wait()?, Waited::Occurred(2), "it had occurred");
     let context = system.context("activator", 0u32).build()?;
     let timer =
@@ -26,7 +25,7 @@ fn main_waits_for_what_a_handler_activates(system: System) -> Result<(), Error> 
             *ticks += tick.count;
             // Once: another tick may come before the timer is stopped.
             if before < 5 && *ticks >= 5 {
-                kernel.activate(event, 1).expect("registered");
+                system.activate(event, 1).expect("registered");
                 tick.timer.stop().expect("not removed");
             }
         })?;
@@ -44,7 +43,7 @@ fn a_wait_ends_when_its_time_is_over(system: System) -> Result<(), Error> {
     assert!(system.now().since(began) >= Duration::from_millis(3));
     // The time-out is over with the wait.
     system.sleep(Duration::from_millis(4))?;
-    raw::kernel(system).activate(waiter.event(), 1)?;
+    system.activate(waiter.event(), 1)?;
     assert_eq!(waiter.wait_within(Duration::from_secs(60))?, Waited::Occurred(1));
     Ok(())
 }
@@ -55,7 +54,6 @@ fn a_wait_ends_when_its_time_is_over(system: System) -> Result<(), Error> {
 fn a_handler_waits_and_its_context_with_it(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     static EVENT: AtomicU64 = AtomicU64::new(0);
-    let kernel = raw::kernel(system);
     let waiting = system.context("waiting", 0u32).build()?;
     let other = system.context("other", ()).build()?;
     let waits = system.signal(SignalMode::Semaphore).priority(level(30)).on(
@@ -83,7 +81,7 @@ fn a_handler_waits_and_its_context_with_it(system: System) -> Result<(), Error> 
     second.fire()?;
     elsewhere.fire()?;
     TRACE.expect("wo");
-    kernel.activate(EventId::from_word(EVENT.load(Relaxed)), 1)?;
+    system.activate(EventId::from_word(EVENT.load(Relaxed)), 1)?;
     TRACE.expect("woWs");
     Ok(())
 }
@@ -93,7 +91,6 @@ fn a_handler_waits_and_its_context_with_it(system: System) -> Result<(), Error> 
 fn several_contexts_wait_at_once(system: System) -> Result<(), Error> {
     static TRACE: Trace = Trace::new();
     static EVENTS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
-    let kernel = raw::kernel(system);
     for (place, name) in ["first", "second", "third"].into_iter().enumerate() {
         let context = system.context(name, ()).build()?;
         let mark = name.as_bytes()[0] as char;
@@ -110,7 +107,7 @@ fn several_contexts_wait_at_once(system: System) -> Result<(), Error> {
     TRACE.expect("");
     system.section(|| {
         for event in &EVENTS {
-            kernel.activate(EventId::from_word(event.load(Relaxed)), 1).expect("registered");
+            system.activate(EventId::from_word(event.load(Relaxed)), 1).expect("registered");
         }
     });
     TRACE.expect("tsf");

@@ -1,14 +1,14 @@
-//! Echoes what arrives, told by event kinds: of TCP connections and in datagrams at port 7, and,
-//! as `typed: LINE`, at the console, until somebody types `end`.
+//! Says back what arrives, told by event kinds: in datagrams at port 7, by a kind of its own, and, as `typed: LINE`, at
+//! the console, until somebody types `end`.
 #![no_std]
 #![no_main]
 
-use reflex::kind::{Console, ConsoleBytes, Tcp, TcpChange, TcpEvent, Udp};
-use reflex::net::Connection;
-use reflex::{Error, Event, Priority, System, log, status};
+use core::net::SocketAddrV4;
+use reflex::kind::{Console, ConsoleBytes, Source};
+use reflex::net::{Datagram, UdpService, UdpSocket};
+use reflex::{Error, Event, Lent, Pool, System, log, status};
 
 const PORT: u16 = 7;
-const CONNECTIONS: u32 = 16;
 /// The longest line that is said back whole.
 const LONGEST: usize = 128;
 
@@ -19,13 +19,13 @@ fn main(system: System) -> Result<(), Error> {
     // One at a time: the source is held up again and again.
     system.subscribe(Console::open(system)?).each::<1>().on(typing, Line::typed)?;
 
-    let tcp = Tcp::listen(system, PORT, CONNECTIONS, Priority::DEFAULT)?;
-    let echo = system.context("echo", Echo).build()?;
-    system.subscribe(tcp).each::<2>().on(echo, |_: &mut Echo, event| happened(&event.data))?;
-
-    let udp = Udp::open(system, PORT, Priority::DEFAULT)?;
-    let socket = udp.socket().clone();
-    system.subscribe(udp).on(echo, move |_: &mut Echo, event| {
+    // What finds no room is dropped, as it is everywhere on a network.
+    let source: Source<Parcel> = system.exclusive(|| {})?;
+    let echo = system.context("echo", ()).build()?;
+    let arrivals = Arrivals { source: source.clone(), pool: system.pool(echo)? };
+    let arrivals = system.context("arrivals", arrivals).build()?;
+    let socket = system.udp(PORT).serve(arrivals)?;
+    system.subscribe(source).each::<2>().on(echo, move |(), event| {
         if let Err(error) = socket.send_to(&event.data.payload, event.data.from) {
             log::warn!("{error}");
         }
@@ -33,22 +33,23 @@ fn main(system: System) -> Result<(), Error> {
     Ok(())
 }
 
-struct Echo;
-
-fn happened(TcpEvent { connection, change }: &TcpEvent) {
-    match change {
-        TcpChange::Received => echo(connection),
-        TcpChange::Closed => connection.finish(),
-        TcpChange::Failed(error) => log::info!("a connection failed: {error}"),
-        TcpChange::Accepted | TcpChange::Sent | TcpChange::Ended => {}
-    }
+/// What arrived, in the memory of the context that is told.
+struct Parcel {
+    from: SocketAddrV4,
+    payload: Lent<[u8]>,
 }
 
-/// Sends back what has arrived.
-fn echo(connection: &Connection) {
-    let mut block = [0; 1024];
-    while let Ok(length @ 1..) = connection.read(&mut block) {
-        connection.write(&block[..length]);
+/// Datagrams on their way to the source.
+struct Arrivals {
+    source: Source<Parcel>,
+    pool: &'static Pool,
+}
+
+impl UdpService for Arrivals {
+    fn datagram(&mut self, _: &UdpSocket, datagram: Datagram<'_>) {
+        let Ok(mut payload) = self.pool.bytes(datagram.payload.len()) else { return };
+        payload.copy_from_slice(datagram.payload);
+        let _full = self.source.deliver(Parcel { from: datagram.from, payload });
     }
 }
 

@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod contained;
+mod crowded;
 mod faults;
 mod late;
 mod standstill;
@@ -46,6 +47,7 @@ fn main(system: System) -> Result<(), Error> {
         Some("heap") => exhaust_heap(system),
         Some("refused") => be_refused(system),
         Some("section") => contained::fail_in_section(system),
+        Some("crowded") => crowded::serve(system),
         Some("late-shutdown") => late::ask_late(system),
         Some("masked") => standstill::mask(),
         Some("endless-section") => standstill::in_section(system),

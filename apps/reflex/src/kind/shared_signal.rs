@@ -1,5 +1,4 @@
-//! Signals that any number of handlers may be told of. A signal with one handler is cheaper by
-//! [`System::signal`].
+//! Signals that any number of handlers may be told of; see [`SignalBuilder::shared`](crate::SignalBuilder::shared).
 
 use super::source_event::SourceEvent;
 use super::{Counted, Kind, Source};
@@ -23,13 +22,9 @@ struct SignalShared {
 }
 
 impl SharedSignal {
-    /// A signal that has not been fired.
-    ///
-    /// # Errors
-    /// When memory or a table does not allow one more.
-    pub fn new(system: System) -> Result<Self, Error> {
+    pub(crate) fn new(system: System, mode: SignalMode) -> Result<Self, Error> {
         let source: Source<()> = system.plain_source()?;
-        let (system_context, mode) = (system.system_context()?, SignalMode::Counter);
+        let system_context = system.system_context()?;
         let told = source.clone();
         let handler = move |_: &mut (), activation: Activation| {
             // Such a source takes everything.

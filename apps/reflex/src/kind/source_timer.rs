@@ -39,6 +39,13 @@ impl SourceTimer {
         let _ = self.expiry.kernel.arm(self.timer, deadline, period);
     }
 
+    /// As [`start`](Self::start), whatever was started before: of that nothing is told any more.
+    pub(super) fn restart(&self, deadline: Instant, period: Option<Duration>) {
+        self.stop();
+        let _ = self.expiry.kernel.clean(self.expiry.event);
+        self.start(deadline, period);
+    }
+
     pub(super) fn stop(&self) {
         let _ = self.expiry.kernel.disarm(self.timer);
     }

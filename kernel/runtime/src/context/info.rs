@@ -28,6 +28,8 @@ pub struct ContextInfo {
 pub struct Usage {
     /// Its event memory.
     pub memory: PoolStats,
+    /// Bytes of the machine's memory that were set aside for it beside that, for connections.
+    pub aside: usize,
     /// Bytes of its stack.
     pub stack: usize,
     /// Bytes it has of the global heap, by `alloc`'s types: those it has taken in this life, less those it has
@@ -41,11 +43,12 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`].
     pub fn usage(self, context: ContextId) -> Result<Usage, Error> {
-        let (pool, stack, heap) = section(|cs| {
+        let (pool, aside, stack, heap) = section(|cs| {
             let place = registry::get(cs, context)?;
-            Ok((place.pool.get(cs), place.stack, place.heap.get(cs).max(0) as u64))
+            let (aside, heap) = (place.lineage.get(cs).aside, place.heap.get(cs).max(0) as u64);
+            Ok((place.pool.get(cs), aside, place.stack, heap))
         })?;
-        Ok(Usage { memory: pool.stats(), stack, heap })
+        Ok(Usage { memory: pool.stats(), aside, stack, heap })
     }
 
     /// What there is to see of each context.

@@ -45,7 +45,7 @@ pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage)
         Origin::Caller | Origin::ChildOf(_) => options.memory,
         Origin::System => usize::MAX,
     };
-    Ok((options, Lineage { parent, policy, limits, memory, children: 0 }))
+    Ok((options, Lineage { parent, policy, limits, memory, aside: 0, children: 0 }))
 }
 
 /// Takes back that a context was counted as a child.
@@ -76,7 +76,7 @@ pub(crate) fn charge(context: ContextId, bytes: usize) -> Result<(), usize> {
             refuse(cs, context);
             return Err(above.saturating_sub(own.memory));
         }
-        place.lineage.set(cs, Lineage { memory, ..own });
+        place.lineage.set(cs, Lineage { memory, aside: own.aside + bytes, ..own });
         Ok(())
     })
 }
@@ -86,7 +86,8 @@ pub(crate) fn uncharge(context: ContextId, bytes: usize) {
     section(|cs| {
         if let Ok(place) = registry::get(cs, context) {
             let own = place.lineage.get(cs);
-            place.lineage.set(cs, Lineage { memory: own.memory.saturating_sub(bytes), ..own });
+            let (memory, aside) = (own.memory.saturating_sub(bytes), own.aside - bytes);
+            place.lineage.set(cs, Lineage { memory, aside, ..own });
         }
     });
 }

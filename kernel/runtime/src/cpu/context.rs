@@ -72,6 +72,8 @@ pub(crate) struct Lineage {
     pub(crate) policy: Policy,
     pub(crate) limits: Limits,
     pub(crate) memory: usize,
+    /// What of that lies beside its event memory.
+    pub(crate) aside: usize,
     /// Contexts it has made and that have not ended.
     pub(crate) children: u16,
 }

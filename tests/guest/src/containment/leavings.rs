@@ -120,15 +120,14 @@ fn a_child_that_fails_ends_and_makes_room(system: System) -> Result<(), Error> {
             ENDED.fetch_add(1, Relaxed);
         },
     )?;
-    let kernel = raw::kernel(system);
     for _ in 0..30 {
-        kernel.activate(cloner.event(), 1)?;
+        system.activate(cloner.event(), 1)?;
     }
     until(|| RUNS.load(Relaxed) == 30);
     until(|| ENDED.load(Relaxed) == 10);
     // Both places are to be had.
-    kernel.activate(cloner.event(), 1)?;
-    kernel.activate(cloner.event(), 1)?;
+    system.activate(cloner.event(), 1)?;
+    system.activate(cloner.event(), 1)?;
     until(|| RUNS.load(Relaxed) == 32);
     Ok(())
 }

@@ -247,7 +247,7 @@ fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(
         // Another filter is asked all the time, the owner of which is not to blame.
         |system, innocent| {
             loop {
-                let _ = raw::kernel(system).activate(innocent, 1);
+                let _ = system.activate(innocent, 1);
             }
         },
         |system, _| {
@@ -278,7 +278,7 @@ fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(
                 // On the stack of a context.
                 let before = BEHIND.load(Relaxed);
                 let signal = system.signal(SignalMode::Counter).on(bystander, move |(), _| {
-                    let _ = kernel.activate(event, 1);
+                    let _ = system.activate(event, 1);
                     BEHIND.fetch_add(1, Relaxed);
                 })?;
                 signal.fire()?;
@@ -307,13 +307,12 @@ fn a_filter_that_takes_for_ever_ends_its_owner_alone(system: System) -> Result<(
 #[reflex::test(group = "failures")]
 fn a_filter_that_overflows_a_stack_ends_its_owner(system: System) -> Result<(), Error> {
     static BEHIND: AtomicU32 = AtomicU32::new(0);
-    let kernel = raw::kernel(system);
     for bystander in [supervised(system, "supervised")?, system.context("not", ()).build()?] {
         for fault in [Fault::Overflow, Fault::OverflowInKernel].into_iter().cycle().take(8) {
             let owner = supervised(system, "deep")?;
             let event = filtered(system, owner, move || fault.commit(system))?;
             let signal = system.signal(SignalMode::Counter).on(bystander, move |(), _| {
-                let _ = kernel.activate(event, 1);
+                let _ = system.activate(event, 1);
                 BEHIND.fetch_add(1, Relaxed);
             })?;
             signal.fire()?;
@@ -334,7 +333,6 @@ fn a_filter_that_overflows_a_stack_ends_its_owner(system: System) -> Result<(), 
 fn filters_nest_as_deep_as_there_are_stacks(system: System) -> Result<(), Error> {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     static REFUSED: AtomicU32 = AtomicU32::new(0);
-    let kernel = raw::kernel(system);
     let owner = supervised(system, "owner")?;
     let last = filtered(system, owner, || {
         CALLS.fetch_add(1, Relaxed);
@@ -345,10 +343,10 @@ fn filters_nest_as_deep_as_there_are_stacks(system: System) -> Result<(), Error>
         let next = event;
         event = filtered(system, owner, move || {
             CALLS.fetch_add(1, Relaxed);
-            match kernel.activate(next, 1) {
+            match system.activate(next, 1) {
                 Ok(()) => {}
                 Err(error) => {
-                    assert_eq!(error, EventError::LimitReached);
+                    assert_eq!(error, Error::Event(EventError::LimitReached));
                     REFUSED.fetch_add(1, Relaxed);
                 }
             }
@@ -356,9 +354,9 @@ fn filters_nest_as_deep_as_there_are_stacks(system: System) -> Result<(), Error>
         })?;
     }
     for round in 1..=3 {
-        kernel.activate(event, 1)?;
+        system.activate(event, 1)?;
         assert_eq!((CALLS.load(Relaxed), REFUSED.load(Relaxed)), (5 * round - 1, round));
-        kernel.activate(last, 1)?;
+        system.activate(last, 1)?;
         assert_eq!(CALLS.load(Relaxed), 5 * round);
     }
     assert!(system.stopped(owner.id()).is_err(), "it has not failed");

@@ -32,7 +32,6 @@ fn above_all(system: System, work: impl Fn() + Send + 'static) -> Result<(), Err
 fn a_cloners_own_event_may_be_told_of_its_idle_children(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     static WAITS: AtomicU64 = AtomicU64::new(0);
-    let kernel = raw::kernel(system);
     let cloner = system.cloner("own event", ()).on(move |(), _| {
         if RUNS.fetch_add(1, Relaxed) == 0 {
             let waiter: Waiter = system.waiter().expect("room for one");
@@ -41,15 +40,15 @@ fn a_cloners_own_event_may_be_told_of_its_idle_children(system: System) -> Resul
         }
     })?;
     cloner.on_idle(Some(cloner.event()));
-    kernel.activate(cloner.event(), 1)?;
+    system.activate(cloner.event(), 1)?;
     assert_eq!(RUNS.load(Relaxed), 1);
     let refused = cloner.start_with(|_| unreachable!("none is idle"));
     assert_eq!(refused, Err(EventError::Busy));
-    kernel.activate(EventId::from_word(WAITS.load(Relaxed)), 1)?;
+    system.activate(EventId::from_word(WAITS.load(Relaxed)), 1)?;
     // It has become idle, and so has begun again.
     assert_eq!(RUNS.load(Relaxed), 2);
     assert_eq!(child(system, "own event").index, child(system, "own event").index);
-    kernel.activate(cloner.event(), 1)?;
+    system.activate(cloner.event(), 1)?;
     assert_eq!(RUNS.load(Relaxed), 3);
     Ok(())
 }
@@ -132,7 +131,6 @@ fn a_claimed_child_that_is_given_up_is_claimed_once(system: System) -> Result<()
 fn what_a_child_has_not_begun_with_is_not_lost(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     static SUM: AtomicU32 = AtomicU32::new(0);
-    let kernel = raw::kernel(system);
     let cloner = system.cloner("due", ()).contained().on(|(), _| {
         RUNS.fetch_add(1, Relaxed);
     })?;
@@ -141,7 +139,7 @@ fn what_a_child_has_not_begun_with_is_not_lost(system: System) -> Result<(), Err
             SUM.fetch_add(data, Relaxed);
         })?;
     above_all(system, move || {
-        kernel.activate(cloner.event(), 1).expect("registered");
+        system.activate(cloner.event(), 1).expect("registered");
         fed.start(7).expect("idle");
         for name in ["due", "due with data"] {
             system.give_up(child(system, name)).expect("it is contained");
@@ -150,7 +148,7 @@ fn what_a_child_has_not_begun_with_is_not_lost(system: System) -> Result<(), Err
     })?;
     while (RUNS.load(Relaxed), SUM.load(Relaxed)) != (1, 7) {}
     // And no more than that.
-    kernel.activate(cloner.event(), 1)?;
+    system.activate(cloner.event(), 1)?;
     assert!(fed.start(10).is_ok());
     assert_eq!((RUNS.load(Relaxed), SUM.load(Relaxed)), (2, 17));
     Ok(())
@@ -161,7 +159,6 @@ fn what_a_child_has_not_begun_with_is_not_lost(system: System) -> Result<(), Err
 #[reflex::test(group = "failures")]
 fn an_idle_child_that_is_given_up_is_not_idle(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let kernel = raw::kernel(system);
     let cloner = system.cloner("idle", ()).children(2).contained().on(|(), _| {
         RUNS.fetch_add(1, Relaxed);
     })?;
@@ -172,7 +169,7 @@ fn an_idle_child_that_is_given_up_is_not_idle(system: System) -> Result<(), Erro
         system.give_up(child(system, "idle")).expect("it is contained");
         system.give_up(child(system, "alone")).expect("it is contained");
         for event in [cloner.event(), given_up.event()] {
-            kernel.activate(event, 3).expect("registered");
+            system.activate(event, 3).expect("registered");
         }
         let refused = given_up.start_with(|_| unreachable!("it is down"));
         assert_eq!(refused, Err(EventError::Busy));
