@@ -81,12 +81,16 @@ pub fn available() -> usize {
     END.load(Relaxed) - NEXT.load(Relaxed)
 }
 
+/// What is taken is a multiple of this, so that none is lost later before what is aligned to it, as the heap's chunks are.
+const UNIT: usize = 16;
+
 /// Takes `bytes` of memory at a multiple of `align`, a power of two; `None` when that much is
 /// not left. The contents are whatever the machine left there.
 pub fn take(bytes: usize, align: usize) -> Option<NonNull<[u8]>> {
     section::section(|_| {
         let start = NEXT.load(Relaxed).checked_next_multiple_of(align)?;
-        let end = start.checked_add(bytes).filter(|end| *end <= END.load(Relaxed))?;
+        let end = start.checked_add(bytes)?.checked_next_multiple_of(UNIT)?;
+        let end = Some(end).filter(|end| *end <= END.load(Relaxed))?;
         NEXT.store(end, Relaxed);
         let start = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(start))?;
         Some(NonNull::slice_from_raw_parts(start, bytes))
