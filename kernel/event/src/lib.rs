@@ -21,6 +21,7 @@ mod core;
 mod gate;
 mod id;
 mod kernel;
+mod last_call;
 mod latency;
 mod owner;
 mod policy;

@@ -204,6 +204,7 @@ impl Machine {
                 self.register(self.context(context), priority, each)
             }
             What::Unregister { event } => self.event(event, Self::unregister),
+            What::EndByCall { event } => self.event(event, Self::end_by_call),
             What::UnregisterOwn => self.served().map(|at| self.unregister(at)).is_some(),
             What::SetPriority { event, priority } => {
                 self.event(event, |it, at| it.set_priority(at, priority))

@@ -42,6 +42,28 @@ pub(crate) struct Event {
     pub(crate) ledger: Ledger,
 }
 
+impl Event {
+    /// One that is a handler and a counter and nothing else, and has nothing to tell.
+    pub(crate) fn plain(id: EventId, context: usize, handler: u32, level: u8, each: bool) -> Self {
+        Self {
+            id,
+            context,
+            handler,
+            priority: level,
+            each,
+            live: true,
+            pending: 0,
+            expired: false,
+            disabled: None,
+            watched: false,
+            timed: false,
+            wakes: false,
+            stamp: 0,
+            ledger: Ledger::default(),
+        }
+    }
+}
+
 /// A handler on a stack.
 #[derive(Clone, Copy)]
 pub(crate) struct Frame {
@@ -106,7 +128,7 @@ impl Context {
         }
     }
 
-    fn full(&self) -> bool {
+    pub(crate) fn full(&self) -> bool {
         self.queue.len() as u64 >= u64::from(self.limits.activations.max(1))
     }
 

@@ -1,9 +1,10 @@
 //! Registrations: made, changed, ended.
 
-use super::naive::{Event, Ledger};
+use super::naive::Event;
 use super::{Machine, priority};
 use reflex_event::{
-    Accumulation, Attribute, Chunk, DisabledPolicy, Error, EventId, Registration, Unregistered,
+    Accumulation, Attribute, Chunk, DisabledPolicy, Error, EventId, OverflowPolicy, Registration,
+    Unregistered,
 };
 
 /// More live registrations than this only make the model slow.
@@ -65,22 +66,7 @@ impl Machine {
         assert_eq!(EventId::from_word(id.into_word()), id);
         self.handlers += 1;
         self.world.contexts[context].registered.push(self.world.events.len());
-        self.world.events.push(Event {
-            id,
-            context,
-            handler,
-            priority: level,
-            each,
-            live: true,
-            pending: 0,
-            expired: false,
-            disabled: None,
-            watched: false,
-            timed: false,
-            wakes: false,
-            stamp: 0,
-            ledger: Ledger::default(),
-        });
+        self.world.events.push(Event::plain(id, context, handler, level, each));
         true
     }
 
@@ -111,6 +97,34 @@ impl Machine {
         if let Some(handler) = handler {
             self.give_back(handler);
         }
+        self.note(outcome);
+    }
+
+    /// In the place of the event comes another of its context, of which nobody knows the name.
+    pub(super) fn end_by_call(&mut self, place: usize) {
+        let Event { id, context: at, handler, priority, live, wakes, .. } =
+            self.world.events[place];
+        let waits = self.world.events[place].pending > 0 || self.world.events[place].expired;
+        let context = &self.world.contexts[at];
+        let shed = context.limits.overload == OverflowPolicy::Shed && context.full();
+        let expected = match context.taken {
+            _ if !live => Err(Error::Stale),
+            _ if waits || wakes || self.world.runs(place) => Err(Error::Busy),
+            Some(_) => Err(Error::NotAllowed),
+            None if shed => Err(Error::LimitReached),
+            None => Ok(()),
+        };
+        let result = self.core.end_by_call(id, self.world.now);
+        assert_eq!(result.map(drop), expected);
+        let Ok(outcome) = result else { return };
+        let id = EventId { generation: id.generation + 2, ..id };
+        assert!(self.names.insert((id.index, id.generation)), "an identifier came back");
+        let last = self.world.events.len();
+        self.world.events[place].live = false;
+        let registered = &mut self.world.contexts[at].registered;
+        registered.iter_mut().filter(|other| **other == place).for_each(|other| *other = last);
+        self.world.events.push(Event::plain(id, at, handler, priority, true));
+        assert_eq!(self.world.admit(last, 1), Ok(()));
         self.note(outcome);
     }
 

@@ -45,6 +45,10 @@ pub(crate) enum What {
     },
     /// The running handler unregisters itself.
     UnregisterOwn,
+    /// The event ends, and its handler is called one more time.
+    EndByCall {
+        event: u8,
+    },
     SetPriority {
         event: u8,
         priority: u8,
@@ -170,7 +174,8 @@ impl Step {
             70..=77 => What::Yield { event, count: count(b), pass },
             78..=127 => What::Return,
             128..=145 => What::Register { context, priority: priority(b), each: c & 8 != 0 },
-            146..=151 => What::Unregister { event },
+            146..=149 => What::Unregister { event },
+            150..=151 => What::EndByCall { event },
             152..=155 => What::UnregisterOwn,
             156..=163 => What::SetPriority { event, priority: priority(b) },
             164..=167 => What::Clean { event },

@@ -4,26 +4,29 @@
 //! ```text
 //!   the handler has returned, ended meanwhile ─────▶ at once, in its stead
 //!   ended by its own context ──────────────────────▶ at once, where that is
-//!   ended by others, or in a section ──▶ `last` ───▶ an activation of its own, at its priority
+//!   ended by others, or in a section ──▶ `Last` ───▶ a last call, at its priority
 //!   its context was given up ──────────────────────▶ the supervisor (see `cleanup`)
 //! ```
 //!
-//! The activation needs no memory: the handler is registered anew in the place that it has just left,
-//! under a name that nobody knows, to be called one last time.
+//! The last call needs no memory: the registration stays in its place for it, under a name that nobody
+//! knows. Each step of an end is a section of its own, so that others wait for none but the one under way.
 
 use crate::context::attempt::attempt;
-use crate::context::{caller, registry, scope};
+use crate::context::{caller, guard, registry, scope};
 use crate::cpu::attributes::Filter;
-use crate::cpu::handler::{Called, Handler, Way};
+use crate::cpu::handler::{Called, Handler, Way, registered};
 use crate::cpu::loose::Loose;
 use crate::cpu::retired::{Husk, Retired};
 use crate::cpu::workers::WorkerRef;
 use crate::dispatch::event_core::{note, running, timestamp, with_core};
 use crate::dispatch::section;
 use crate::dispatch::section::{Outermost, Section, section};
+use crate::dispatch::timer;
 use crate::event::activate::begin_deferred;
 use crate::event::{budget, filter};
-use reflex_event::{Accumulation, ContextId, ContextState, Error, Outcome, Priority, Registration};
+use reflex_event::{
+    Accumulation, ContextId, ContextState, Error, EventId, Outcome, Priority, Registration, TimerId,
+};
 use reflex_memory::Lent;
 
 /// Whether code of `context` is running that may be given up: no section is open but the caller's.
@@ -34,50 +37,128 @@ pub(crate) fn is_at_home(cs: &Section, context: ContextId) -> bool {
         && scope::with(cs, |scopes| scopes.open() == 0)
 }
 
-/// What the end of a registration leaves to its own context, which has called for it.
-pub(crate) struct Left {
-    handler: Retired,
-    context: ContextId,
-}
-
-impl Left {
-    /// Drops it.
-    #[cold]
-    pub(crate) fn drop_here(self) {
-        drop_here(self.handler, self.context);
-    }
-}
-
-/// A registration has ended that has left more than memory. If its context is
-/// [at home](is_at_home), a handler that has something to be dropped is handed out to be dropped there:
-/// it is not used by anybody else any more, and has been noted as unfinished.
+/// Ends a registration that has something pending, or leaves more than memory; returns how many occurrences its
+/// handler was not told of.
+///
+/// # Errors
+/// [`Error::Stale`].
 #[cold]
 #[inline(never)]
-pub(crate) fn ended(
-    cs: &Section,
-    context: ContextId,
-    handler: Retired,
-    priority: Priority,
-) -> Option<Left> {
-    let drops = handler.header().must_drop();
-    let place = registry::existing(cs, context.index).ok();
-    if drops && is_at_home(cs, context) {
-        if let Some(supervision) = place.and_then(|place| place.supervision) {
-            supervision.unfinished.set(Some(handler.handler()));
+pub(crate) fn end(event: EventId) -> Result<u32, Error> {
+    let home = section(|cs| {
+        let context = with_core(cs, |core| core.context_of(event))?;
+        Ok(is_at_home(cs, context))
+    })?;
+    let dropped = section(|cs| {
+        let (dropped, outcome) = with_core(cs, |core| core.silence(event))?;
+        note(outcome);
+        // Nothing of it is called from here on. Cut off in between, it would be left as it is.
+        guard::open(cs);
+        Ok(dropped)
+    })?;
+    // By another it may have been ended in between.
+    let ended = section(|cs| end_in(cs, event, home)).unwrap_or(Ended::NOTHING);
+    if let Some(Timers(first, second)) = ended.timers {
+        section(|cs| end_timer(cs, first));
+        section(|cs| end_timer(cs, second));
+    }
+    guard::close();
+    if let Some((handler, context)) = ended.left {
+        drop_here(handler, context);
+    }
+    Ok(dropped)
+}
+
+/// What is left to do when a registration has ended.
+#[must_use = "the timers would be left"]
+pub(crate) struct Ended {
+    /// To be given back.
+    timers: Option<Timers>,
+    /// To be dropped where its context is.
+    left: Option<(Retired, ContextId)>,
+}
+
+/// The two timers that may be beside a handler.
+struct Timers(TimerId, TimerId);
+
+impl Ended {
+    const NOTHING: Self = Self { timers: None, left: None };
+
+    /// Does it in a section. Its context was not at home.
+    pub(crate) fn finish_in(self, cs: &Section) {
+        debug_assert!(self.left.is_none());
+        if let Some(Timers(first, second)) = self.timers {
+            end_timer(cs, first);
+            end_timer(cs, second);
         }
-        // Its timers and what else is beside it are ended there, in a section of their own.
-        return Some(Left { handler, context });
     }
-    handler.end_attributes(cs);
-    if drops {
-        later(cs, context, handler, priority);
-        return None;
+}
+
+/// Gives a timer back, unless there is none.
+fn end_timer(cs: &Section, timer: TimerId) {
+    let _ = timer::remove(cs, timer);
+}
+
+/// Ends a registration that has nothing pending. If its context is [at home](is_at_home), a handler that has
+/// something to be dropped is handed out to be dropped there: it is not used by anybody else any more, and has been
+/// noted as unfinished. Else it is called one last time, in its own context.
+///
+/// # Errors
+/// [`Error::Stale`].
+pub(crate) fn end_in(cs: &Section, event: EventId, home: bool) -> Result<Ended, Error> {
+    let header = with_core(cs, |core| registered(cs, core, event))?;
+    let timers =
+        header.attributes().map(|beside| Timers(beside.timer.get(), beside.time_out.get()));
+    let drops = header.must_drop();
+    if drops && !home {
+        match with_core(cs, |core| core.end_by_call(event, timestamp())) {
+            Ok(outcome) => {
+                header.set_way::<Last>();
+                note(outcome);
+                return Ok(Ended { timers, left: None });
+            }
+            Err(Error::Stale) => return Err(Error::Stale),
+            // Its handler is on the stack, or can not be called.
+            Err(_) => {}
+        }
     }
-    handler.drop_captured().free();
-    if let Some(worker_ref) = place.and_then(|place| place.worker_ref.get(cs)) {
+    end_uncalled(cs, event, home, timers)
+}
+
+/// [`end_in`] without a last call.
+#[inline(never)]
+fn end_uncalled(
+    cs: &Section,
+    event: EventId,
+    home: bool,
+    timers: Option<Timers>,
+) -> Result<Ended, Error> {
+    let ended = with_core(cs, |core| core.unregister(event))?;
+    note(ended.outcome);
+    let context = ended.context;
+    let place = registry::existing(cs, context.index)?;
+    if let Some(handler) = ended.handler {
+        // SAFETY: the core gave it back, so it does not run and is never called again; it lies in its
+        // context's memory.
+        let handler = unsafe { Retired::take_over(handler, place.pool.get(cs)) };
+        if !handler.header().must_drop() {
+            handler.free_extras(cs);
+            handler.drop_captured().free();
+        } else if home {
+            if let Some(supervision) = place.supervision {
+                supervision.unfinished.set(Some(handler.handler()));
+            }
+            // Its timers and what else is beside it are ended there.
+            return Ok(Ended { timers: None, left: Some((handler, context)) });
+        } else {
+            contained(cs, context, handler);
+            return Ok(Ended::NOTHING);
+        }
+    }
+    if let Some(worker_ref) = place.worker_ref.get(cs) {
         worker_ref.left(cs);
     }
-    None
+    Ok(Ended { timers, left: None })
 }
 
 /// Has what a handler of `context` has captured dropped later, in its context, and its memory freed.
@@ -169,16 +250,18 @@ impl Way for Last {
 /// its memory. It is noted as unfinished there, if that is supervised.
 fn drop_here(handler: Retired, context: ContextId) {
     let husk = handler.drop_all();
-    section(|cs| {
-        let Ok(place) = registry::get(cs, context) else { return };
+    let worker_ref = section(|cs| {
+        let place = registry::get(cs, context).ok()?;
         if let Some(supervision) = place.supervision {
             supervision.unfinished.set(None);
         }
         husk.free();
-        if let Some(worker_ref) = place.worker_ref.get(cs) {
-            worker_ref.left(cs);
-        }
+        place.worker_ref.get(cs)
     });
+    // Should the child be given up before this, its life is over anyway.
+    if let Some(worker_ref) = worker_ref {
+        section(|cs| worker_ref.left(cs));
+    }
 }
 
 /// A handler of the running context's has returned that was ended meanwhile: what it has captured is
@@ -195,10 +278,10 @@ pub(crate) unsafe fn finish(outermost: Outermost, handler: Handler) -> Outermost
     // SAFETY: the caller's duty: it has returned and is never called again. It was bound in its
     // context's pool, as all of that one's handlers.
     let handler = unsafe { Retired::take_over(handler, place.pool.get(&outermost)) };
-    handler.end_attributes(&outermost);
     if handler.header().must_drop()
         && let Some(context) = context
     {
+        // Its timers and what else is beside it are ended there.
         if let Some(supervision) = place.supervision {
             supervision.unfinished.set(Some(handler.handler()));
         }
@@ -206,6 +289,7 @@ pub(crate) unsafe fn finish(outermost: Outermost, handler: Handler) -> Outermost
         budget::limited(|| drop_here(handler, context));
         return free.hold();
     }
+    handler.end_attributes(&outermost);
     handler.drop_captured().free();
     if let Some(worker_ref) = worker_ref {
         worker_ref.left(&outermost);

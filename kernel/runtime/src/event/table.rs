@@ -9,7 +9,7 @@ use crate::dispatch::event_core::{borrow_core, note, with_core};
 use crate::dispatch::memory;
 use crate::dispatch::refusal;
 use crate::dispatch::section::{Section, section};
-use crate::event::retire::{Last, Left};
+use crate::event::retire::Last;
 use crate::event::{calls, retire};
 use reflex_event::{
     Activation, Chunk, Context, ContextId, Error, EventId, Executor, Priority, Record,
@@ -259,84 +259,48 @@ pub(crate) fn each<E: From<Error>>(
 }
 
 /// Ends a registration; returns how many occurrences its handler was not told of. What that has
-/// captured is dropped in its context: by this, or [later](retire::later).
+/// captured is dropped in its context: by this, or [later](retire::end).
 ///
 /// # Errors
 /// [`Error::Stale`].
 pub(crate) fn end(event: EventId) -> Result<u32, Error> {
     let ended = section(|cs| {
-        let waits = borrow_core(cs).waits(event)?;
-        if waits {
-            return Ok(None);
-        }
-        end_in(cs, event).map(Some)
+        let plain = {
+            let mut core = borrow_core(cs);
+            !core.waits(event)? && registered(cs, &mut core, event)?.is_plain()
+        };
+        if plain { end_plain(cs, event).map(|()| true) } else { Ok(false) }
     })?;
-    let Some((dropped, left)) = ended else { return end_waiting(event) };
-    if let Some(left) = left {
-        left.drop_here();
-    }
-    Ok(dropped)
+    if ended { Ok(0) } else { retire::end(event) }
 }
 
-/// [`end`] of a registration that has something pending: in a section what is pending is dropped, and
-/// in another the registration ends. In between nothing of it is called.
-#[cold]
-#[inline(never)]
-fn end_waiting(event: EventId) -> Result<u32, Error> {
-    let dropped = section(|cs| {
-        let (dropped, outcome) = with_core(cs, |core| core.silence(event))?;
-        note(outcome);
-        // Cut off in between, it would be left as it is.
-        guard::open(cs);
-        Ok(dropped)
-    })?;
-    let ended = section(|cs| {
-        guard::close_in(cs);
-        end_apart(cs, event)
-    });
-    // By another it may have been ended in between.
-    if let Ok((_, Some(left))) = ended {
-        left.drop_here();
-    }
-    Ok(dropped)
-}
-
-/// Ends a registration. What its handler has captured is dropped [later](retire::later).
+/// Ends a registration, whatever is beside it. What its handler has captured is dropped
+/// [later](retire::end_in).
 ///
 /// # Errors
 /// [`Error::Stale`].
 pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<(), Error> {
-    // The section is the caller's, so its context is not at home.
-    let (_, left) = section(|_| end_apart(cs, event))?;
-    debug_assert!(left.is_none());
+    let (_, outcome) = with_core(cs, |core| core.silence(event))?;
+    note(outcome);
+    retire::end_in(cs, event, false)?.finish_in(cs);
     Ok(())
 }
 
-/// [`end_in`] where a call more does not count.
-#[inline(never)]
-fn end_apart(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
-    end_in(cs, event)
-}
-
-/// Ends a registration. If its context is [at home](retire::is_at_home), a handler that has something to
-/// be dropped is handed out to be dropped there.
+/// Ends a registration that has nothing pending, and nothing but a handler that leaves nothing but its memory.
 #[inline(always)]
-fn end_in(cs: &Section, event: EventId) -> Result<(u32, Option<Left>), Error> {
+fn end_plain(cs: &Section, event: EventId) -> Result<(), Error> {
     let ended = borrow_core(cs).unregister(event)?;
-    let Unregistered { context, priority, handler, dropped, outcome } = ended;
+    let Unregistered { context, handler, outcome, .. } = ended;
     note(outcome);
     let place = registry::existing(cs, context.index)?;
     if let Some(handler) = handler {
         // SAFETY: the core gave it back, so it does not run and is never called again; it lies in its
         // context's memory.
         let handler = unsafe { Retired::take_over(handler, place.pool.get(cs)) };
-        if !handler.header().is_plain() {
-            return Ok((dropped, retire::ended(cs, context, handler, priority)));
-        }
         handler.drop_captured().free();
     }
     if let Some(worker_ref) = place.worker_ref.get(cs) {
         worker_ref.left(cs);
     }
-    Ok((dropped, None))
+    Ok(())
 }
