@@ -128,19 +128,18 @@ impl<H: Copy, C: Copy> Core<H, C> {
         if record.gate != Gate::WAKES || record.pending != 0 || count == 0 {
             return None;
         }
-        let account = self.contexts.account(context);
-        if !account.waiting || account.holds != 1 {
-            return None;
-        }
         let to = self.contexts.at(context);
         let rank = to.queued.max(to.active);
         if rank <= self.bar {
             return None;
         }
-        to.effective = rank;
-        record.pending = count;
         let account = self.contexts.account(context);
+        if !account.waiting || account.holds != 1 {
+            return None;
+        }
         (account.waiting, account.holds) = (false, 0);
+        record.pending = count;
+        self.contexts.at(context).effective = rank;
         let from = self.running();
         if from.is_some() {
             self.preempted.push(&mut self.contexts, self.running, self.current);

@@ -152,8 +152,9 @@ impl<T: Copy, P: Period> Wheel<T, P> {
         next
     }
 
-    /// [`expire_and_next`](Self::expire_and_next) of timers in slots.
-    #[inline(never)]
+    /// [`expire_and_next`](Self::expire_and_next) of timers in slots. Not a function of its own: what it returns is
+    /// kept in registers.
+    #[inline(always)]
     fn expire_slots(&mut self, now: u64, ticks: u64) -> (Step<T>, Option<u64>) {
         (self.expire_slot(now, ticks), self.bound_anew())
     }

@@ -69,6 +69,7 @@ fn leave_for(outermost: &mut Outermost, from: Option<ContextId>, next: Next) {
 
 /// Suspends `from`, the present context, which the core has taken from the processor, and goes to
 /// `next`. Returns when `from` is gone back to.
+#[inline(always)]
 pub(crate) fn block(outermost: &mut Outermost, from: ContextId, next: Next) {
     if next == Next::Idle {
         suspend(outermost, from, idle());
