@@ -4,7 +4,7 @@ use crate::core::{Core, Outcome};
 use crate::gate::Gate;
 use crate::{Accumulation, Error, EventId, OverflowPolicy};
 
-/// No name is left for the last call of a registration whose generation is above this.
+/// No name is left for the last call of a registration of a generation above this.
 const LAST_GENERATION: u32 = u32::MAX - 2;
 
 impl<H: Copy, C: Copy> Core<H, C> {
