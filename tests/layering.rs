@@ -5,6 +5,8 @@
 mod blocks;
 #[path = "layering/circles.rs"]
 mod circles;
+#[path = "layering/examples.rs"]
+mod examples;
 #[path = "layering/floors.rs"]
 mod floors;
 #[path = "layering/graph.rs"]

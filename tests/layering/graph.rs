@@ -92,6 +92,9 @@ impl Graph {
                 let Some(to) = path.and_then(home) else { continue };
                 let development = dependency.kind == DependencyKind::Development;
                 let to = to.name.to_string();
+                if development && to == from {
+                    continue; // itself, with the features that its examples take
+                }
                 graph.edges.insert(Edge { from: from.clone(), to, development });
             }
             graph.packages.insert(from);

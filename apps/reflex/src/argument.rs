@@ -1,6 +1,8 @@
 //! Arguments: the application's keys of the kernel command line, declared once.
 //!
-//! ```ignore
+//! ```no_run
+//! # #![no_main]
+//! # use reflex::{Argument, prelude::*};
 //! const CONNECTIONS: Argument =
 //!     Argument::number("connections", 1..=1 << 20, "connections at a time").usually("1024");
 //!

@@ -93,13 +93,52 @@ pub struct ChannelBuilder<T> {
 impl System {
     /// A channel for at most `capacity` messages, which lie in the event memory of the context that receives.
     ///
-    /// ```ignore
-    /// let orders = system.channel::<Order>(64).on(kitchen, Kitchen::cook)?;
-    /// let orders = orders.when_room(waiter, Waiter::send_again)?;
-    /// // In a handler of the waiter's:
-    /// if let Err(refused) = self.orders.send(order) {
-    ///     self.pending = Some(refused.value);
+    /// ```
+    /// # use reflex::{Sender, prelude::*, testing::Simulation};
+    /// # type Order = &'static str;
+    /// struct Waiter {
+    ///     orders: Option<Sender<Order>>,
+    ///     pending: Option<Order>,
     /// }
+    ///
+    /// impl Waiter {
+    ///     fn send(&mut self, order: Order) {
+    ///         if let Some(orders) = &self.orders
+    ///             && let Err(refused) = orders.send(order)
+    ///         {
+    ///             self.pending = Some(refused.value);
+    ///         }
+    ///     }
+    ///
+    ///     fn send_again(&mut self) {
+    ///         if let Some(order) = self.pending.take() {
+    ///             self.send(order);
+    ///         }
+    ///     }
+    /// }
+    /// # #[derive(Default)]
+    /// # struct Kitchen(Vec<Order>);
+    /// # impl Kitchen {
+    /// #     fn cook(&mut self, order: Order) {
+    /// #         self.0.push(order);
+    /// #     }
+    /// # }
+    ///
+    /// # let mut sim = Simulation::new(|system| {
+    /// # let kitchen = system.context("kitchen", Kitchen::default()).priority(Priority::LOW).build()?;
+    /// # let waiter = system.context("waiter", Waiter { orders: None, pending: None }).build()?;
+    /// let orders = system.channel::<Order>(2).on(kitchen, Kitchen::cook)?;
+    /// let orders = orders.when_room(waiter, Waiter::send_again)?;
+    /// # system.after(millis(1)).on(waiter, move |waiter, _| {
+    /// #     waiter.orders = Some(orders.clone());
+    /// #     ["soup", "fish", "cake"].into_iter().for_each(|order| waiter.send(order));
+    /// #     assert_eq!(waiter.pending, Some("cake"));
+    /// # })?;
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// # sim.advance(millis(2));
+    /// # let cooked = sim.state("kitchen", |kitchen: &mut Kitchen| kitchen.0.clone());
+    /// # assert_eq!(cooked, ["soup", "fish", "cake"]);
     /// ```
     pub fn channel<T: Send + 'static>(self, capacity: usize) -> ChannelBuilder<T> {
         let kernel = self.kernel();

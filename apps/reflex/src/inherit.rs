@@ -8,11 +8,27 @@ impl System {
     /// calls `register` with its own handle, to register the like with the same source, bound to
     /// its own state. When `event` has ended it is not inherited any more.
     ///
-    /// ```ignore
-    /// let tick = system.every(SECOND).on(parent, Web::tick)?;
-    /// system.make_inheritable(tick.event(), move |child| {
-    ///     system.every(SECOND).on(child, Web::tick).map(drop)
+    /// ```
+    /// # use reflex::{prelude::*, testing::Simulation};
+    /// # struct Web(u32);
+    /// # impl Web {
+    /// #     fn tick(&mut self) {
+    /// #         self.0 += 1;
+    /// #     }
+    /// # }
+    /// # let mut sim = Simulation::new(|system| {
+    /// # let parent = system.context("parent", Web(0)).build()?;
+    /// let tick = system.every(secs(1)).on(parent, |web, _| web.tick())?;
+    /// system.make_inheritable(tick.event(), move |child: Context<Web>| {
+    ///     system.every(secs(1)).on(child, |web, _| web.tick()).map(drop)
     /// })?;
+    /// let child = system.context("child", Web(0)).inherit(parent).build()?;
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// # sim.advance(millis(2500));
+    /// # for name in ["parent", "child"] {
+    /// #     assert_eq!(sim.state(name, |web: &mut Web| web.0), 2);
+    /// # }
     /// ```
     ///
     /// # Errors

@@ -46,10 +46,34 @@ impl System {
     /// Up to `capacity` deadlines of one registration, each under a key and with a payload: at most 64 bytes each,
     /// of the global heap, which are all taken when they are registered.
     ///
-    /// ```ignore
+    /// ```
+    /// # use reflex::{prelude::*, testing::Simulation};
+    /// # const PATIENCE: core::time::Duration = secs(30);
+    /// # #[derive(Default)]
+    /// # struct Sessions(Vec<(u64, usize)>);
+    /// # impl Sessions {
+    /// #     fn idle(&mut self, number: u64, place: usize) {
+    /// #         self.0.push((number, place));
+    /// #     }
+    /// # }
+    /// # struct Session { number: u64, place: usize }
+    /// # let session = Session { number: 7, place: 3 };
+    /// # let mut sim = Simulation::new(move |system| {
+    /// # let sessions = system.context("sessions", Sessions::default()).build()?;
     /// let idle = system.timers(16_000).on(sessions, Sessions::idle)?;
     /// idle.set(session.number, system.now() + PATIENCE, session.place)?;
-    /// idle.move_to(session.number, system.now() + PATIENCE)?;
+    /// # system.after(secs(10)).on(sessions, move |_, _| {
+    /// // A handler that has heard of the session:
+    /// if let Err(refused) = idle.move_to(session.number, system.now() + PATIENCE) {
+    ///     warn!("{refused}");
+    /// }
+    /// # })?;
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// # sim.advance(secs(39));
+    /// # assert_eq!(sim.state("sessions", |sessions: &mut Sessions| sessions.0.clone()), []);
+    /// # sim.advance(secs(2));
+    /// # assert_eq!(sim.state("sessions", |sessions: &mut Sessions| sessions.0.clone()), [(7, 3)]);
     /// ```
     pub fn timers(self, capacity: usize) -> KeyedTimersBuilder {
         KeyedTimersBuilder { kernel: self.kernel(), capacity, priority: None }

@@ -4,24 +4,31 @@
 //! registers handlers with sources of events, and returns; from then on the image is nothing but
 //! its handlers. This one is `apps/greeter`:
 //!
-//! ```ignore
+//! ```no_run
 #![doc = include_str!("../../greeter/src/main.rs")]
 //! ```
 //!
 //! | what there is | where |
 //! | --- | --- |
 //! | what nearly every application uses | [`prelude`] |
-//! | timers, signals, contexts, all that an application begins with | [`System`] |
-//! | TCP and UDP | [`net`], [`System::tcp`], [`System::connector`], [`System::udp`] |
-//! | events of any kind, with data | [`kind`], [`System::subscribe`] |
+//! | contexts: a state, and the handlers that have it | [`System::context`], [`ContextBuilder`], [`Context`] |
+//! | timers | [`System::every`], [`System::after`], [`Timer`]; many deadlines of one registration: [`System::timers`], [`KeyedTimers`] |
+//! | signals that the application fires | [`System::signal`], [`Signal`] |
+//! | TCP | [`net`]: [`System::tcp`], [`net::TcpService`], [`net::Connection`]; a state for each connection: [`net::Session`]; outgoing: [`System::connector`], [`net::Connector`] |
+//! | UDP | [`System::udp`], [`net::UdpService`], [`net::UdpSocket`] |
+//! | HTTP: files, and routes with handlers | [`http`]: [`System::http`], [`http::Request`], [`http::Reply`]; bodies in pieces: [`http::Exchange`] |
+//! | RDMA | [`rdma`]: [`System::rdma`], [`rdma::ProtectionDomain`], [`rdma::QueuePair`], [`rdma::CompletionQueue`], [`rdma::ConnectionManager`] |
+//! | events of any kind, with data | [`kind`], [`System::subscribe`]; in batches from a ring: [`System::completions`] |
 //! | control of a registration | [`Registered`] |
-//! | what becomes of a context that fails | [`supervise`], [`System::context_with`] |
-//! | messages between contexts | [`channel`] |
-//! | collections in a context's own memory | [`collections`] |
-//! | RDMA | [`rdma`], [`System::rdma`] |
-//! | serving HTTP: files, and routes with handlers | [`http`], [`System::http`] |
-//! | counters, gauges, histograms | [`metrics`], [`System::metrics`] |
-//! | tests on the host, with the feature `testing` | `testing` |
+//! | messages between contexts | [`channel`]: [`System::channel`], [`Sender`] |
+//! | a value that several contexts share | [`System::mutex`], [`Mutex`] |
+//! | memory of a context's own | [`collections`], by [`Setup::memory`]; boxes: [`Setup::own`]; blocks lent to others: [`Pool`]; when it is short: [`kind::Memory`], [`System::on_trouble`] |
+//! | what becomes of a context that fails | [`supervise`]: [`System::context_with`], [`System::supervise`], [`OnFailure`] |
+//! | new handlers and states while others serve | [`System::replace`], [`Replacement`] |
+//! | counters, gauges, histograms | [`metrics`]: [`macro@metric`], [`System::metrics`] |
+//! | keys of the kernel command line | [`Argument`], [`macro@main`] |
+//! | the power button | [`System::on_shutdown`], [`System::shut_down`] |
+//! | tests | inside an image: [`macro@test`]; on the host, with the feature `testing`: `testing::Simulation` |
 #![cfg_attr(not(feature = "testing"), no_std)]
 
 extern crate alloc;

@@ -2,7 +2,9 @@
 //!
 //! A metric is a `static` with [`#[reflex::metric]`](macro@crate::metric), declared once:
 //!
-//! ```ignore
+//! ```
+//! # use reflex::metrics::{Counter, Histogram};
+//! # use reflex::testing::Simulation;
 //! #[reflex::metric]
 //! static SERVED: Counter = Counter::new("shop_served_total", "customers served");
 //!
@@ -12,6 +14,8 @@
 //! // In any handler:
 //! SERVED.inc();
 //! WAITED.observe(42);
+//! # let sim = Simulation::new(|_| ()).unwrap();
+//! # assert!(sim.system().metrics().to_string().contains("\nshop_served_total 1\n"));
 //! ```
 //!
 //! Names are Prometheus', and checked when the application is compiled; those that begin with `reflex_` are the

@@ -1,10 +1,52 @@
 //! Replacing one context's implementation while the others serve (A-2.4).
 //!
-//! ```ignore
-//! let web = system.replace::<WebTwo>(web)
-//!     .service(&listener)
+//! ```
+//! # use reflex::{prelude::*, testing::Simulation};
+//! # struct WebOne(u32);
+//! # struct WebTwo(u32);
+//! # impl From<WebOne> for WebTwo {
+//! #     fn from(old: WebOne) -> Self {
+//! #         WebTwo(old.0)
+//! #     }
+//! # }
+//! # impl WebTwo {
+//! #     fn tick(&mut self) {
+//! #         self.0 += 100;
+//! #     }
+//! # }
+//! # macro_rules! greets { ($($web:ident $text:literal),*) => { $(impl TcpService for $web {
+//! #     fn accepted(&mut self, connection: &Connection) {
+//! #         connection.write($text);
+//! #     }
+//! #     fn received(&mut self, _: &Connection) {}
+//! # })* } }
+//! # greets!(WebOne b"one", WebTwo b"two");
+//! # let mut sim = Simulation::new(|system| {
+//! # let web = system.context("web", WebOne(0)).build()?;
+//! let tick = system.every(secs(1)).on(web, |web: &mut WebOne, _| web.0 += 1)?;
+//! let listener = system.tcp(80).serve(web)?;
+//! # let main = system.context("main", ()).priority(Priority::LOW).build()?;
+//! # system.after(millis(2500)).on(main, move |_, _| {
+//! # let upgrade = || -> Result {
+//! // Later:
+//! let web = system
+//!     .replace::<WebTwo>(web)
+//!     .serve(&listener)
 //!     .bind(tick.event(), |web: &mut WebTwo, _| web.tick())
 //!     .apply(|old: WebOne| Ok(WebTwo::from(old)))?;
+//! # Ok(())
+//! # };
+//! # upgrade().unwrap();
+//! # })?;
+//! # Ok::<(), Error>(())
+//! # }).unwrap();
+//! # for greeting in ["one", "two"] {
+//! #     let client = sim.connect(80);
+//! #     sim.run();
+//! #     assert_eq!(client.received(), greeting.as_bytes());
+//! #     sim.advance(secs(3));
+//! # }
+//! # assert_eq!(sim.state("web", |web: &mut WebTwo| web.0), 2 + 4 * 100);
 //! ```
 
 use crate::net::{Connection, Connector, Listener, TcpService, UdpService, UdpSocket};

@@ -34,12 +34,38 @@ impl System {
     /// begins with the constructor. Handlers that others register with the context end like its
     /// own, and are not registered again.
     ///
-    /// ```ignore
-    /// system.context_with("web", move |setup| {
-    ///     system.tcp(80).serve(setup.context())?;
-    ///     Ok::<_, Error>(Web::new(setup.own()))
-    /// })
-    /// .build()?;
+    /// ```
+    /// # use reflex::{prelude::*, testing::Simulation};
+    /// struct Web {
+    ///     visitors: reflex::collections::Vec<u32>, // in the context's own memory
+    /// }
+    /// # impl TcpService for Web {
+    /// #     fn accepted(&mut self, connection: &Connection) {
+    /// #         assert!(self.visitors.len() < 2, "so many visitors were not foreseen");
+    /// #         self.visitors.push(7);
+    /// #         connection.write(b"Good day.\n");
+    /// #     }
+    /// #     fn received(&mut self, _: &Connection) {}
+    /// # }
+    ///
+    /// # let mut sim = Simulation::new(|system| {
+    /// system
+    ///     .context_with("web", move |setup| {
+    ///         system.tcp(80).serve(setup.context())?;
+    ///         Ok::<_, Error>(Web { visitors: setup.memory().vec() })
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// # for greeted in [true, true, false] {
+    /// #     let client = sim.connect(80);
+    /// #     sim.run();
+    /// #     assert_eq!((client.is_open(), client.is_reset()), (greeted, !greeted));
+    /// # }
+    /// # sim.advance(secs(10)); // its next life has begun
+    /// # let client = sim.connect(80);
+    /// # sim.run();
+    /// # assert_eq!(client.received(), b"Good day.\n");
     /// ```
     pub fn context_with<S, C, E>(
         self,

@@ -144,8 +144,29 @@ impl System {
     /// connections, timers or children of its own. Handlers are registered with it when it is
     /// [built](ContextBuilder::build): before, the context has no state, and refuses them with `WrongState`.
     ///
-    /// ```ignore
-    /// let dialer = system.context_by("dialer", |own| Dialer { own, line: None }).build()?;
+    /// ```
+    /// # use reflex::{prelude::*, testing::Simulation};
+    /// struct Dialer {
+    ///     own: Context<Dialer>,
+    ///     tries: u32,
+    /// }
+    ///
+    /// impl Dialer {
+    ///     fn try_later(&mut self, system: System) -> Result {
+    ///         system.after(secs(5)).on(self.own, |dialer, _| dialer.tries += 1)?;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # let mut sim = Simulation::new(|system| {
+    /// let dialer = system.context_by("dialer", |own| Dialer { own, tries: 0 }).build()?;
+    /// # system.after(secs(1)).on(dialer, move |dialer, _| dialer.try_later(system).unwrap())?;
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// # for tries in [0, 1] {
+    /// #     sim.advance(millis(3500));
+    /// #     assert_eq!(sim.state("dialer", |dialer: &mut Dialer| dialer.tries), tries);
+    /// # }
     /// ```
     pub fn context_by<S, F>(self, name: &'static str, make: F) -> ContextBuilder<S, Made<F>>
     where

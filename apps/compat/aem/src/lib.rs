@@ -9,11 +9,32 @@
 //! has occurred, and the process's state. When the event was given a time in which to occur and has
 //! not, the handler is told so by `Activation::timed_out`.
 //!
-//! ```ignore
+//! ```
+//! # use reflex::{Activation, prelude::*, testing::Simulation};
+//! # use reflex_aem::{Listening, Socket, enter_keepalive, leave_keepalive, sockasync_accept};
+//! # const SERVER_PORT: u16 = 7;
+//! #[derive(Default)]
+//! struct Server {
+//!     accepted: u32,
+//! }
+//!
+//! impl Server {
+//!     fn accepted(&mut self, _: Activation, _: &Listening, new: Option<&Socket<Self>>) {
+//!         self.accepted += u32::from(new.is_some());
+//!     }
+//! }
+//!
+//! # let mut sim = Simulation::new(|system| {
+//! # leave_keepalive(system, system.running().unwrap())?; // not lost: the wait below ends at once
 //! let server = system.context("server", Server::default()).build()?;
 //! let sfd = system.tcp(SERVER_PORT).backlog(5);
 //! sockasync_accept(system, sfd, server, None, Server::accepted)?;
 //! enter_keepalive(system)?;
+//! # Ok::<(), Error>(())
+//! # }).unwrap();
+//! # let client = sim.connect(SERVER_PORT);
+//! # sim.run();
+//! # assert_eq!(sim.state("server", |server: &mut Server| server.accepted), 1);
 //! ```
 //!
 //! The parts: `control` is [`evctl`], `keepalive` and `timer` are what their names say; `accept`

@@ -6,13 +6,19 @@
 //! callbacks are handlers of its data. What a C program hangs into fields (`signal.cb`,
 //! `signal.data`) is given at initialisation here, as a handler without which there is no event.
 //!
-//! ```ignore
+//! ```
+//! # use reflex::{Error, println, testing::Simulation};
+//! # use reflex_netio::{netio_init, netio_run, netio_terminate};
+//! # let mut sim = Simulation::new(|system| {
 //! let mut ctx = netio_init(system, ())?;
 //! ctx.evloop.cb_init(|(), evloop| {
 //!     println!("Hello, NetIO!");
 //!     netio_terminate(evloop);
 //! });
 //! netio_run(&ctx.evloop)?;
+//! # Ok::<(), Error>(())
+//! # }).unwrap();
+//! # assert!(sim.take_lines().contains(&"Hello, NetIO!".to_owned()));
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]

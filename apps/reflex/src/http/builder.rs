@@ -65,13 +65,41 @@ impl From<()> for RouteList {
 impl System {
     /// Prepares to serve HTTP on a port.
     ///
-    /// ```ignore
+    /// ```
+    /// # use reflex::http::{Refusal, Reply, Request, Route, Site};
+    /// # use reflex::{prelude::*, testing::Simulation};
+    /// # const SITE: Site = Site { files: &[], entries: &[], not_found: None };
+    /// #[derive(Default)]
+    /// struct Notes(Vec<String>);
+    ///
+    /// impl Notes {
+    ///     fn add(&mut self, request: &Request<'_>) -> Result<Reply, Refusal> {
+    ///         self.0.push(request.json()?);
+    ///         Ok(Reply::created(format!("/v1/notes/{}", self.0.len() - 1)))
+    ///     }
+    ///
+    ///     fn show(&mut self, request: &Request<'_>) -> Result<Option<Reply>, Refusal> {
+    ///         let note = self.0.get(request.path::<usize>("id")?);
+    ///         Ok(note.map(|note| Reply::ok().text(note.clone())))
+    ///     }
+    /// }
+    ///
+    /// # let mut sim = Simulation::new(|system| {
+    /// let notes = system.context("notes", Notes::default()).build()?;
     /// system
     ///     .http(80)
     ///     .site(SITE)
     ///     .get("/v1/notes/:id", notes, Notes::show)
     ///     .post(Route::new("/v1/notes").body_limit(1024), notes, Notes::add)
     ///     .serve()?;
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// # let client = sim.connect(80);
+    /// # client.send("POST /v1/notes HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 6\r\n\r\n\"milk\"");
+    /// # client.send("GET /v1/notes/0 HTTP/1.1\r\nhost: a\r\n\r\n");
+    /// # sim.run();
+    /// # let received = String::from_utf8(client.received()).unwrap();
+    /// # assert!(received.starts_with("HTTP/1.1 201 ") && received.ends_with("\r\n\r\nmilk"), "{received}");
     /// ```
     pub fn http(self, port: u16) -> HttpBuilder {
         const NOTHING: Site = Site { files: &[], entries: &[], not_found: None };

@@ -13,7 +13,10 @@ use reflex_memory::{Lent, Pool};
 /// What is kept of one request, in the event memory of the context with the state `S` that answers it: made when its
 /// head is there, and dropped when it is over.
 ///
-/// ```ignore
+/// ```
+/// # use reflex::http::{Dialogue, Exchange, Flow, Method, Reply, Request};
+/// # use reflex::{prelude::*, testing::Simulation};
+/// # struct Store;
 /// /// Counts what is uploaded.
 /// struct Upload(usize);
 ///
@@ -31,7 +34,15 @@ use reflex_memory::{Lent, Pool};
 ///     }
 /// }
 ///
+/// # let mut sim = Simulation::new(|system| {
+/// # let store = system.context("store", Store).build()?;
 /// system.http(80).each::<Upload, _>(Method::Put, "/v1/files/:name", store).serve()?;
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// # let client = sim.connect(80);
+/// # client.send("PUT /v1/files/a HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello");
+/// # sim.run();
+/// # assert!(client.received().ends_with(b"\r\n\r\n5 bytes"));
 /// ```
 pub trait Exchange<S>: Send + Sized + 'static {
     /// A request has come. Its body follows by [`received`](Self::received), if there is one; a reply may be given at

@@ -11,7 +11,13 @@ use reflex_runtime::Runtime;
 /// What is kept of one connection, in the event memory of the context with the state `S` that serves it: made when
 /// the connection is there, and dropped when that is over.
 ///
-/// ```ignore
+/// ```
+/// # use reflex::net::{ConnectionError, Session};
+/// # use reflex::{prelude::*, testing::Simulation};
+/// struct Counter {
+///     longest: usize,
+/// }
+///
 /// struct Visitor {
 ///     bytes: usize,
 /// }
@@ -30,7 +36,19 @@ use reflex_runtime::Runtime;
 ///     }
 /// }
 ///
+/// # let mut sim = Simulation::new(|system| {
+/// let counter = system.context("counter", Counter { longest: 0 }).build()?;
 /// system.tcp(2000).serve_each::<Visitor, _>(counter)?;
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// # for text in ["long", "longest", "short"] {
+/// #     let client = sim.connect(2000);
+/// #     sim.run();
+/// #     client.send(text);
+/// #     client.half_close();
+/// #     sim.run();
+/// # }
+/// # assert_eq!(sim.state("counter", |counter: &mut Counter| counter.longest), 7);
 /// ```
 ///
 /// When the context is given up its connections are reset, and their sessions end with it;
