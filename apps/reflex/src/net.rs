@@ -98,6 +98,49 @@ impl System {
     }
 
     /// Prepares outgoing TCP connections.
+    ///
+    /// ```
+    /// # use core::net::{Ipv4Addr, SocketAddrV4};
+    /// # use reflex::net::{ConnectionError, Connector};
+    /// # use reflex::{prelude::*, testing::Simulation};
+    /// #[derive(Default)]
+    /// struct Dialer {
+    ///     failures: u32,
+    /// }
+    ///
+    /// impl TcpService for Dialer {
+    ///     fn connected(&mut self, connection: &Connection) {
+    ///         connection.write(b"anybody there?");
+    ///     }
+    ///
+    ///     fn received(&mut self, connection: &Connection) {
+    ///         connection.discard();
+    ///     }
+    ///
+    ///     fn failed(&mut self, _: &Connection, _: ConnectionError) {
+    ///         self.failures += 1;
+    ///     }
+    /// }
+    ///
+    /// # let mut sim = Simulation::new(|system| {
+    /// let dialer = system.context("dialer", Dialer::default()).build()?;
+    /// let connector = system.connector().serve(dialer)?;
+    /// # system.after(millis(1)).on(dialer, move |_, _| {
+    /// # let dial = || -> Result {
+    /// // In any handler, and in `main` once there is an address:
+    /// connector.connect(SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 1), 80))?;
+    /// # connector.connect(SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 1), 81))?;
+    /// # Ok(())
+    /// # };
+    /// # dial().unwrap();
+    /// # })?;
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// # let server = sim.listen(80);
+    /// # sim.advance(secs(1));
+    /// # assert_eq!(server.received(), b"anybody there?");
+    /// # assert_eq!(sim.state("dialer", |dialer: &mut Dialer| dialer.failures), 1);
+    /// ```
     pub fn connector(self) -> ConnectBuilder {
         ConnectBuilder::new(self)
     }

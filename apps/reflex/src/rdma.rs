@@ -1,4 +1,25 @@
 //! RDMA: the library OS's port beside the network stack.
+//!
+//! ```
+//! # use reflex::rdma::{Completion, ConnectionEvent, ReceiveRequest, Transport};
+//! # use reflex::{prelude::*, testing::Simulation};
+//! # struct Readout;
+//! # impl Readout {
+//! #     fn completed(&mut self, _: &mut Completion) {}
+//! #     fn happened(&mut self, _: ConnectionEvent) {}
+//! # }
+//! # Simulation::new(|system| {
+//! # let context = system.context("readout", Readout).memory(1 << 20).build()?;
+//! let rdma = system.rdma()?;
+//! let domain = rdma.domain(context)?;
+//! let queue = rdma.completion_queue(context, 256, Priority::HIGH, Readout::completed)?;
+//! let pair = domain.queue_pair(Transport::Reliable, &queue, &queue).build()?;
+//! pair.post_receive(ReceiveRequest::bytes(domain.bytes(4096)?))?;
+//! let manager = rdma.connections(context, Priority::DEFAULT, Readout::happened)?;
+//! manager.listen(Transport::Reliable, 7000, 16)?;
+//! # Ok::<(), Error>(())
+//! # }).unwrap();
+//! ```
 
 use crate::net::Net;
 use crate::{Error, System};

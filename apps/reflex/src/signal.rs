@@ -16,6 +16,23 @@ pub struct Fired {
 
 /// A signal: [`fire`](Self::fire) runs its handler, from any context, any handler and any interrupt. Copies are of
 /// the same signal.
+///
+/// ```
+/// # use reflex::{SignalMode, prelude::*, testing::Simulation};
+/// # let mut sim = Simulation::new(|system| {
+/// let log = system.context("log", 0_u32).priority(Priority::LOW).build()?;
+/// let sensor = system.context("sensor", ()).build()?;
+/// let flush = system.signal(SignalMode::Counter).on(log, |lines, fired| *lines += fired.count)?;
+/// system.every(millis(10)).on(sensor, move |(), _| {
+///     if let Err(error) = flush.fire() {
+///         warn!("{error}");
+///     }
+/// })?;
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// # sim.advance(millis(55));
+/// # assert_eq!(sim.state("log", |lines: &mut u32| *lines), 5);
+/// ```
 #[derive(Clone, Copy)]
 pub struct Signal {
     kernel: Runtime,

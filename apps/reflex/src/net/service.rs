@@ -56,6 +56,30 @@ pub trait TcpService: 'static {
 }
 
 /// The handler of a UDP socket, run in the application's context.
+///
+/// ```
+/// # use reflex::{prelude::*, testing::Simulation};
+/// struct Echo;
+///
+/// impl UdpService for Echo {
+///     fn datagram(&mut self, socket: &UdpSocket, datagram: Datagram<'_>) {
+///         // What cannot be sent is lost, as datagrams may be.
+///         if let Err(error) = socket.send_to(datagram.payload, datagram.from) {
+///             debug!("{}: {error}", datagram.from);
+///         }
+///     }
+/// }
+///
+/// # let mut sim = Simulation::new(|system| {
+/// let echo = system.context("echo", Echo).build()?;
+/// system.udp(7).serve(echo)?;
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// # let client = sim.datagrams(40_000);
+/// # client.send(7, "hello");
+/// # sim.run();
+/// # assert_eq!(client.take(), [(7, b"hello".to_vec())]);
+/// ```
 pub trait UdpService: 'static {
     /// A datagram has arrived. It is still where the device put it, and gone afterwards.
     fn datagram(&mut self, socket: &UdpSocket, datagram: Datagram<'_>);
