@@ -5,7 +5,7 @@ use super::processor;
 pub use crate::x86_64::interrupt::{FIRST_VECTOR, Interrupted, VECTORS, entered_at};
 
 /// No interrupt leaves a frame here.
-pub fn interrupted(_: impl Iterator<Item = u64> + Clone) -> Option<Interrupted> {
+pub fn interrupted(_: impl Iterator<Item = (usize, u64)> + Clone) -> Option<Interrupted> {
     None
 }
 

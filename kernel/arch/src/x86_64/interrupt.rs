@@ -99,20 +99,28 @@ const SAVED_WORDS: usize = 1 + SAVED_STATE / 8 + 8;
 /// Bytes for the xmm registers and MXCSR, with the padding that keeps the stack aligned.
 const SAVED_STATE: usize = 272;
 
+/// The least bytes from the interrupted stack pointer to the first word that was moved, but for the vector.
+const MOVED: usize = RED_ZONE + 48;
+
 /// Looks for the frame of the interrupt that came last, in the words of a stack from its pointer
-/// up. For crash reports: it may be mistaken, when words left behind look like one.
-pub fn interrupted(words: impl Iterator<Item = u64> + Clone) -> Option<Interrupted> {
-    // Behind rax, and the vector where there is one.
+/// up, each with its address. For crash reports: it may be mistaken, when words left behind are a whole one.
+pub fn interrupted(words: impl Iterator<Item = (usize, u64)> + Clone) -> Option<Interrupted> {
     let entries = [
-        (&raw const reflex_interrupted as u64, 2),
-        (&raw const reflex_timer_interrupted as u64, 1),
+        (&raw const reflex_interrupted as u64, 1),
+        (&raw const reflex_timer_interrupted as u64, 0),
     ];
     let mut from = words;
     loop {
-        let word = from.next()?;
-        if let Some((_, behind)) = entries.iter().find(|(returns, _)| *returns == word) {
-            let mut frame = from.skip(SAVED_WORDS - 1 + behind);
-            let (rip, _, _, rsp) = (frame.next()?, frame.next()?, frame.next()?, frame.next()?);
+        let (at, word) = from.next()?;
+        let Some((_, vector)) = entries.iter().find(|(returns, _)| *returns == word) else {
+            continue;
+        };
+        let mut frame = from.clone().skip(SAVED_WORDS + vector).map(|(_, word)| word);
+        let (rip, _, _, rsp) = (frame.next()?, frame.next()?, frame.next()?, frame.next()?);
+        // The entry has put the frame where that stack pointer says: a word that an earlier interrupt has left
+        // does not have one like it.
+        let moved = MOVED + size_of::<u64>() * vector;
+        if rsp.wrapping_sub(moved as u64) & !15 == (at + size_of::<u64>() * SAVED_WORDS) as u64 {
             return Some(Interrupted { rip, rsp });
         }
     }
@@ -193,7 +201,7 @@ macro_rules! entry {
                 "iretq",
                 numbered = const $numbered as u32,
                 pointer = const 32 + 8 * $numbered as usize,
-                moved = const RED_ZONE + 48 + 8 * $numbered as usize,
+                moved = const MOVED + 8 * $numbered as usize,
                 stamp = const cfg!(feature = "stamp") as u32,
                 at = sym STAMP,
                 state = const SAVED_STATE,

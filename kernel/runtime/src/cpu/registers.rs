@@ -79,7 +79,7 @@ impl Registers {
         let from = (here.stack_pointer() as usize).clamp(stack.start, stack.end);
         let words = (from..stack.end & !7).step_by(size_of::<u64>()).map(|at| {
             // SAFETY: within the stack that this runs on, and aligned.
-            unsafe { core::ptr::with_exposed_provenance::<u64>(at).read_volatile() }
+            (at, unsafe { core::ptr::with_exposed_provenance::<u64>(at).read_volatile() })
         });
         let Some(frame) = interrupt::interrupted(words) else { return here };
         let mut values = [0; Self::MOST];
