@@ -46,6 +46,8 @@ pub(crate) struct Session {
     sent: usize,
     received: usize,
     done: bool,
+    /// What the image ends with.
+    status: u8,
 }
 
 impl Session {
@@ -61,15 +63,19 @@ impl Session {
             sent: 0,
             received: 0,
             done: false,
+            status: status::SUCCESS,
         }
     }
 
-    fn fail(&self, why: &dyn Display) {
+    fn fail(&mut self, why: &dyn Display) {
+        if self.done {
+            return;
+        }
         log::error!("after {} sent, {} received: {why}", self.sent, self.received);
-        self.system.exit(status::MAIN_FAILED);
+        self.leave(status::MAIN_FAILED);
     }
 
-    fn require(&self, done: Result<(), Error>) {
+    fn require(&mut self, done: Result<(), Error>) {
         if let Err(error) = done {
             self.fail(&error);
         }
@@ -192,7 +198,6 @@ impl Session {
 
     /// Tells how it went.
     fn conclude(&mut self) {
-        self.done = true;
         let began = self.began.unwrap_or(self.system.now());
         let micros = (self.system.now().since(began).as_micros() as u64).max(1);
         let count = self.options.count as u64;
@@ -207,6 +212,13 @@ impl Session {
         reflex::println!(
             "{count} iters in {seconds}.{fraction:02} seconds = {each}.{of_each:02} usec/iter"
         );
+        self.leave(status::SUCCESS);
+    }
+
+    /// Ends the image soon: the peer may still have to be told, by a packet that is on its way out, and to Linux
+    /// silence is no end.
+    fn leave(&mut self, status: u8) {
+        (self.done, self.status) = (true, status);
         let lingers = self.means.as_ref().map(|means| means.linger.after(LINGER));
         if !matches!(lingers, Some(Ok(()))) {
             self.end();
@@ -215,7 +227,7 @@ impl Session {
 
     /// The image's end.
     pub(crate) fn end(&mut self) {
-        self.system.exit(status::SUCCESS);
+        self.system.exit(self.status);
     }
 
     fn tell(&mut self, connection: &Connection) {
