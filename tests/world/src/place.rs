@@ -1,5 +1,7 @@
 //! Places: networks of their own, with programs in them.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use reflex_qemu::machine::{Offloads, Tap};
 use reflex_qemu::test::ALLOW_SKIP;
 use reflex_qemu::{namespace, process};
@@ -118,6 +120,12 @@ impl Program {
             assert!(begun.elapsed() < most, "it has not ended in {most:?}:\n{}", self.log());
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Has it stand still, or go on.
+    pub(crate) fn stand_still(&self, still: bool) {
+        let signal = if still { Signal::SIGSTOP } else { Signal::SIGCONT };
+        kill(Pid::from_raw(self.child.id() as i32), signal).expect("a child may be told that");
     }
 
     /// Whether it has ended by itself.

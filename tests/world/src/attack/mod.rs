@@ -6,11 +6,11 @@
 
 mod blind;
 mod crafted;
-mod crowd;
+pub(crate) mod crowd;
 mod exhaustion;
 mod floods;
 mod half_close;
 mod scans;
 mod siege;
 mod tools;
-mod victim;
+pub(crate) mod victim;

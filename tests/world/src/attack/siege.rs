@@ -1,8 +1,8 @@
 //! A thousand connections that work on while one attack after the other comes.
 //!
 //! An attack is so many frames, and goes on until all of them were sent and every client has been answered meanwhile.
-//! The wire holds a thousand frames, of which those of an attack are always the most: the image has never seen the last
-//! of them before the next come. More would be lost on the wire, those of clients too, before the image has a say.
+//! The wire holds a thousand frames, and half as many are sent at once. More would be lost on the wire, those of
+//! clients too, before the image has a say.
 //! Afterwards there is nothing left of an attack but what was counted.
 
 use super::crowd::Crowd;

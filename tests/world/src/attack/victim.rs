@@ -46,6 +46,17 @@ impl Report {
         counted.copied().unwrap_or(0)
     }
 
+    /// What of DHCP was counted under this name.
+    pub(crate) fn dhcp(&self, name: &str) -> u64 {
+        self.counts.get(&format!("reflex_dhcp_{name}_total")).copied().unwrap_or(0)
+    }
+
+    /// What of DHCP was refused, by reason.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (&str, u64)> {
+        let refused = self.counts.iter().map(|(name, count)| (name.as_str(), *count));
+        refused.filter(|(name, _)| name.starts_with("reflex_dhcp_refused_total"))
+    }
+
     /// Connections that are half open.
     pub(crate) fn half_open(&self) -> u64 {
         self.counts["reflex_net_half_open"]
@@ -74,28 +85,49 @@ fn number(value: &MetricValue) -> Option<u64> {
 }
 
 impl Victim {
-    /// Boots an image with these arguments and an address, in a network of its own, and waits until it serves.
+    /// Boots an image with these arguments and an address, in a network of its own.
     pub(crate) fn boot(image: &str, append: &str) -> Option<Self> {
         let place = Place::new()?;
         let tap = place.run(|| Tap::fresh(Offloads::Withheld));
         let tap = tap.unwrap_or_else(|error| panic!("{error}"));
+        Some(Self::boot_in(place, tap, image, append))
+    }
+
+    /// Boots an image with these arguments in a network that there is.
+    pub(crate) fn boot_in(place: Place, tap: Tap, image: &str, append: &str) -> Self {
         let file = build::image(image).unwrap_or_else(|error| panic!("{image}: {error:#}"));
         let machine = Machine::new(file).network(Network::Tap(tap.clone())).memory_mib(128);
         let machine = machine.append(format!("stats={PERIOD} {append}")).timeout(LIFE);
         let guest = machine.spawn().unwrap_or_else(|error| panic!("{error}"));
-        Some(Self { place, tap, guest })
+        Self { place, tap, guest }
     }
 
-    /// The image's address.
+    /// The image's address: what it has told, before that what its network has for it.
     pub(crate) fn address(&self) -> Ipv4Addr {
-        self.tap.guest().expect("a tap of ours has an address for its guest")
+        self.guest.address().expect("a tap of ours has an address for its guest")
+    }
+
+    /// Whether the image has told that it has an address.
+    pub(crate) fn has_address(&mut self) -> bool {
+        while self.guest.next_line(Some(Duration::ZERO)).is_some() {}
+        self.guest.lines().iter().any(|line| matches!(line.event, Some(Event::Address(_))))
+    }
+
+    /// The image's address and prefix, as soon as it has told them.
+    pub(crate) fn told_address(&mut self) -> String {
+        self.guest.wait_for_address(PATIENCE).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Whether the image has said this, as far as its lines were taken.
+    pub(crate) fn has_said(&self, words: &str) -> bool {
+        self.guest.lines().iter().any(|line| line.text.contains(words))
     }
 
     /// Where a service of the image is, as soon as it is.
     pub(crate) fn endpoint(&mut self, protocol: Protocol, port: u16) -> SocketAddr {
         let listens = self.guest.wait_for_listen(protocol, port, PATIENCE);
         listens.unwrap_or_else(|error| panic!("{error}"));
-        self.guest.wait_for_address(PATIENCE).unwrap_or_else(|error| panic!("{error}"));
+        self.told_address();
         SocketAddr::new(self.address().into(), port)
     }
 
