@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::Measured;
 use super::client::{Answer, Client, Dialogue};
+use super::{Measured, Progress};
 
 /// What becomes of a connection after an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,11 +30,25 @@ pub fn run(
     persistence: Persistence,
     duration: Duration,
 ) -> Result<Measured> {
-    let requests = || Requests { page: page.to_owned(), host: address.to_string() };
+    let requests = || Requests::of(page, address, None);
     match persistence {
         Persistence::Kept => measure(Kept(requests()), address, connections, duration),
         Persistence::Closed => measure(Closed(requests()), address, connections, duration),
     }
+}
+
+/// Opens `connections` connections, then asks for `page` on all of them, on each again when it was answered, for as long
+/// as `goes_on` says, which is asked again and again. Every answer has to have this body.
+pub fn run_while(
+    address: SocketAddr,
+    (page, body): (&str, &[u8]),
+    connections: u32,
+    goes_on: impl Fn(Progress) -> bool,
+) -> Result<Measured> {
+    let requests = Requests::of(page, address, Some(body.to_owned()));
+    let mut client = Client::new(Kept(requests), address)?;
+    client.open(connections as usize)?;
+    client.exchange(|client| !goes_on(client.progress()))
 }
 
 /// The requests as a person would describe them.
@@ -64,6 +78,8 @@ fn measure<D: Dialogue>(
 struct Requests {
     page: String,
     host: String,
+    /// What is to come, if that is known.
+    body: Option<Vec<u8>>,
 }
 
 struct Kept(Requests);
@@ -78,7 +94,7 @@ impl Dialogue for Kept {
     }
 
     fn judge(&self, _: usize, _: u64, answer: &[u8]) -> Answer {
-        judge(answer)
+        self.0.judge(answer)
     }
 }
 
@@ -90,16 +106,28 @@ impl Dialogue for Closed {
     }
 
     fn judge(&self, _: usize, _: u64, answer: &[u8]) -> Answer {
-        judge(answer)
+        self.0.judge(answer)
     }
 }
 
 impl Requests {
+    fn of(page: &str, address: SocketAddr, body: Option<Vec<u8>>) -> Self {
+        Self { page: page.to_owned(), host: address.to_string(), body }
+    }
+
+    fn judge(&self, answer: &[u8]) -> Answer {
+        let right = |body: &Vec<u8>| answer.ends_with(body);
+        match judge(answer) {
+            Answer::Whole if !self.body.as_ref().is_none_or(right) => Answer::Wrong,
+            other => other,
+        }
+    }
+
     fn ask(&self, connection: usize, round: u64, field: &str, question: &mut Vec<u8>) {
         // Numbers scattered over the whole range: those of connections have nothing in common that a server
         // could recognise.
         let number = (round << 16 | connection as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let Self { page, host } = self;
+        let Self { page, host, .. } = self;
         question.extend_from_slice(
             format!(
                 "GET {page}?{number:016x} HTTP/1.1\r\nHost: {host}\r\nX-Request: {number:016x}\r\n{field}\r\n"
@@ -153,6 +181,16 @@ mod tests {
         assert_eq!(judge(&[ANSWER, b"!"].concat()), Answer::Wrong);
         assert_eq!(judge(b"HTTP/1.1 404 Not Found\r\n"), Answer::Wrong);
         assert_eq!(judge(b"HTTP/1.1 200 OK\r\n\r\n"), Answer::Wrong);
+    }
+
+    #[test]
+    fn another_body_is_a_wrong_answer() {
+        let address = "127.0.0.1:80".parse().unwrap();
+        let requests = |body: &[u8]| Requests::of("/", address, Some(body.to_owned()));
+        assert_eq!(requests(b"hello").judge(ANSWER), Answer::Whole);
+        assert_eq!(requests(b"hallo").judge(ANSWER), Answer::Wrong);
+        assert_eq!(requests(b"hallo").judge(&ANSWER[..20]), Answer::Part);
+        assert_eq!(Requests::of("/", address, None).judge(ANSWER), Answer::Whole);
     }
 
     /// A server on loopback that writes what `answer` makes of each request, of which it keeps the targets.

@@ -12,5 +12,7 @@ mod floods;
 mod half_close;
 mod scans;
 mod siege;
+mod site;
+mod slow_clients;
 mod tools;
 pub(crate) mod victim;
