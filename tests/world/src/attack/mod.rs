@@ -14,5 +14,6 @@ mod scans;
 mod siege;
 mod site;
 mod slow_clients;
+mod slowhttptest;
 mod tools;
 pub(crate) mod victim;

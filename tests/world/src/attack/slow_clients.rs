@@ -164,7 +164,7 @@ fn without_slow(victim: &mut Victim) -> Report {
 
 /// As many as `each` of every kind come and go at once. What is counted then: what is made for a place is kept, and was
 /// made.
-fn come_and_go(victim: &mut Victim, server: SocketAddrV4, each: usize) -> Report {
+pub(crate) fn come_and_go(victim: &mut Victim, server: SocketAddrV4, each: usize) -> Report {
     let begun = Instant::now();
     drop(begin(victim, server, each));
     let report = without_slow(victim);

@@ -41,10 +41,15 @@ impl Attack {
     }
 
     /// Starts a program on the image's network.
-    pub(crate) fn start(&self, program: &str, arguments: &[&str]) -> Program {
+    fn start(&self, program: &str, arguments: &[&str]) -> Program {
+        self.start_as(program, program, arguments)
+    }
+
+    /// Starts a program beside others of the same name; its words go to a file of this one.
+    pub(crate) fn start_as(&self, name: &str, program: &str, arguments: &[&str]) -> Program {
         let mut command = self.programs.command(program);
         command.args(arguments).env("NMAPDIR", self.programs.path("usr/share/nmap"));
-        self.victim.place.start(command, self.folder.path(), program)
+        self.victim.place.start(command, self.folder.path(), name)
     }
 
     /// Runs a program to its end: what it has said, and whether it is content.
