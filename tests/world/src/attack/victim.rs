@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest a guest lives.
 const LIFE: Duration = Duration::from_secs(600);
-/// Memory of a guest, in MiB, of which it uses what its connections need.
-const MEMORY: u32 = 1_024;
 /// How often the guest tells what it has counted, in milliseconds.
 const PERIOD: u32 = 200;
 /// What it always tells, and so what one report ends and the next begins with.
@@ -77,6 +75,14 @@ impl Report {
     }
 }
 
+/// Memory of a guest: a site has buffers for ten thousand connections.
+fn memory_mib(image: &str) -> u32 {
+    match image {
+        "httpd" => 1_024,
+        _ => 128,
+    }
+}
+
 /// A metric that is one number.
 fn number(value: &MetricValue) -> Option<u64> {
     match value {
@@ -98,7 +104,8 @@ impl Victim {
     /// Boots an image with these arguments in a network that there is.
     pub(crate) fn boot_in(place: Place, tap: Tap, image: &str, append: &str) -> Self {
         let file = build::image(image).unwrap_or_else(|error| panic!("{image}: {error:#}"));
-        let machine = Machine::new(file).network(Network::Tap(tap.clone())).memory_mib(MEMORY);
+        let machine =
+            Machine::new(file).network(Network::Tap(tap.clone())).memory_mib(memory_mib(image));
         let machine = machine.append(format!("stats={PERIOD} {append}")).timeout(LIFE);
         let guest = machine.spawn().unwrap_or_else(|error| panic!("{error}"));
         Self { place, tap, guest }
