@@ -144,7 +144,7 @@ fn life(asking: &mut Session, server: SocketAddr) {
 }
 
 #[test]
-fn a_steady_state_makes_no_heap_call_and_its_data_lies_in_its_pool() {
+fn a_steady_state_makes_no_heap_call() {
     let Some(tap) = tap() else { return };
     let mut guest = Guest::start(machine("steady").network(Network::Tap(tap)));
     let server = guest.endpoint(Protocol::Tcp, 9);
@@ -160,7 +160,9 @@ fn a_steady_state_makes_no_heap_call_and_its_data_lies_in_its_pool() {
     assert!(after.accepted >= runs.accepted + 600, "{after:?}");
     assert!(after.datagrams >= runs.datagrams + 200, "{after:?}");
     assert!(after.ticks > runs.ticks && after.signals > runs.signals, "{after:?}");
-    assert!(places.bytes.0 > 600 && places.boxes.0 > 100, "{places:?}");
-    assert_eq!((places.bytes.1, places.boxes.1), (0, 0), "outside of the pool: {places:?}");
+    // What an undisturbed connection is sent is read in the frame that it came in, and the rest in the pool.
+    assert!(places.bytes.0 > 300 && places.boxes.0 > 100, "{places:?}");
+    assert!(places.bytes.0 + places.bytes.1 > 600, "{places:?}");
+    assert_eq!(places.boxes.1, 0, "outside of the pool: {places:?}");
     guest.stop();
 }
