@@ -16,7 +16,7 @@ const LIFE: Duration = Duration::from_secs(1800);
 /// Both ends' number on their networks.
 const NUMBER: u8 = 2;
 /// Bytes each way.
-const BYTES: usize = 1 << 20;
+pub(crate) const BYTES: u64 = 1 << 20;
 const FILE: &str = "/tmp/stream";
 
 /// One lab at a time: three machines are enough for a computer.
@@ -28,7 +28,8 @@ pub(crate) struct Lab {
     image: Running,
     pub(crate) router: Router,
     pub(crate) linux: Session,
-    /// The hash of what Linux sends.
+    /// Bytes each way, and the hash of what Linux sends.
+    bytes: u64,
     hash: String,
 }
 
@@ -43,7 +44,7 @@ pub(crate) fn ok(session: &mut Session, command: &str) -> String {
 
 impl Lab {
     /// Boots them. Where the Linux peer cannot be made the test fails, or where that is allowed there is `None`.
-    pub(crate) fn open() -> Option<Self> {
+    pub(crate) fn open(bytes: u64) -> Option<Self> {
         sound(process::end_with_parent());
         let peer = match process::outside(Peer::ensure) {
             Ok(peer) => peer,
@@ -57,19 +58,19 @@ impl Lab {
         let station =
             |beyond, network: Network| Router::station(NUMBER, beyond, network).life(LIFE);
         let seed = crate::seed::random().random::<u32>();
-        let words = format!("bytes={BYTES} seed={seed}");
+        let words = format!("bytes={bytes} seed={seed}");
         let machine: Machine = station(false, near.network(End::Far)).machine(file).append(words);
         let mut image = sound(machine.spawn());
         let place: Station = station(true, far.network(End::Far));
         let mut linux = sound(Session::boot_as(Flavour::Netem, &peer, place));
         ok(
             &mut linux,
-            &format!("busybox dd if=/dev/urandom of={FILE} bs=4k count={} 2>&1", BYTES >> 12),
+            &format!("busybox dd if=/dev/urandom of={FILE} bs=4k count={} 2>&1", bytes >> 12),
         );
         let hash = word(&ok(&mut linux, &format!("busybox sha256sum {FILE}")), 0);
         sound(image.wait_for_listen(Protocol::Tcp, 2010, PATIENCE));
         sound(image.wait_for_address(PATIENCE));
-        Some(Self { _room, image, router, linux, hash })
+        Some(Self { _room, image, router, linux, bytes, hash })
     }
 
     /// Exchanges bytes on these ports, on connections that each side opens, all at the same time.
@@ -91,8 +92,8 @@ impl Lab {
         for (side, port, command) in running {
             let printed = sound(sound(self.linux.wait(command, PATIENCE)).success());
             let told = self.told(side, port);
-            let sent = format!("sent {BYTES} {}", word(&printed, 0));
-            let received = format!("received {BYTES} {}", self.hash);
+            let sent = format!("sent {} {}", self.bytes, word(&printed, 0));
+            let received = format!("received {} {}", self.bytes, self.hash);
             assert!(
                 told.ends_with(&format!("{sent} {received}")),
                 "{told}\nexpected {sent} {received}"
