@@ -14,20 +14,18 @@
 use crate::context::attempt::attempt;
 use crate::context::{caller, guard, registry, scope};
 use crate::cpu::attributes::Filter;
-use crate::cpu::context::ContextBlock;
 use crate::cpu::handler::{Called, Handler, Way, registered};
 use crate::cpu::loose::Loose;
 use crate::cpu::retired::{Husk, Retired};
 use crate::cpu::workers::WorkerRef;
-use crate::dispatch::event_core::{borrow_core, note, running, timestamp, with_core};
+use crate::dispatch::event_core::{note, running, timestamp, with_core};
 use crate::dispatch::section;
 use crate::dispatch::section::{Outermost, Section, section};
 use crate::dispatch::timer;
 use crate::event::activate::begin_deferred;
 use crate::event::{budget, filter};
 use reflex_event::{
-    Accumulation, ContextId, ContextState, Error, EventId, Outcome, Priority, Registration,
-    TimerId, Unregistered,
+    Accumulation, ContextId, ContextState, Error, EventId, Outcome, Priority, Registration, TimerId,
 };
 use reflex_memory::Lent;
 
@@ -127,22 +125,6 @@ pub(crate) fn end_in(cs: &Section, event: EventId, home: bool) -> Result<Ended, 
     end_uncalled(cs, event, home, timers)
 }
 
-/// Takes a registration out of the core: its context, what is kept of that, and its handler, unless that runs.
-#[inline(always)]
-pub(crate) fn take_out(
-    cs: &Section,
-    event: EventId,
-) -> Result<(ContextId, &ContextBlock, Option<Retired>), Error> {
-    let ended = borrow_core(cs).unregister(event)?;
-    let Unregistered { context, handler, outcome, .. } = ended;
-    note(outcome);
-    let place = registry::existing(cs, context.index)?;
-    // SAFETY: the core gave it back, so it does not run and is never called again; it lies in its
-    // context's memory.
-    let retired = |handler| unsafe { Retired::take_over(handler, place.pool.get(cs)) };
-    Ok((context, place, handler.map(retired)))
-}
-
 /// [`end_in`] without a last call.
 #[inline(never)]
 fn end_uncalled(
@@ -151,8 +133,14 @@ fn end_uncalled(
     home: bool,
     timers: Option<Timers>,
 ) -> Result<Ended, Error> {
-    let (context, place, handler) = take_out(cs, event)?;
-    if let Some(handler) = handler {
+    let ended = with_core(cs, |core| core.unregister(event))?;
+    note(ended.outcome);
+    let context = ended.context;
+    let place = registry::existing(cs, context.index)?;
+    if let Some(handler) = ended.handler {
+        // SAFETY: the core gave it back, so it does not run and is never called again; it lies in its
+        // context's memory.
+        let handler = unsafe { Retired::take_over(handler, place.pool.get(cs)) };
         if !handler.header().must_drop() {
             handler.free_extras(cs);
             handler.drop_captured().free();

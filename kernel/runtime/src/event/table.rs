@@ -12,7 +12,8 @@ use crate::dispatch::section::{Section, section};
 use crate::event::retire::Last;
 use crate::event::{calls, retire};
 use reflex_event::{
-    Activation, Chunk, Context, ContextId, Error, EventId, Executor, Priority, Record, Registration,
+    Activation, Chunk, Context, ContextId, Error, EventId, Executor, Priority, Record,
+    Registration, Unregistered,
 };
 
 /// Binds `handler` to a context's state, and registers it.
@@ -288,8 +289,14 @@ pub(crate) fn unregister(cs: &Section, event: EventId) -> Result<(), Error> {
 /// Ends a registration that has nothing pending, and nothing but a handler that leaves nothing but its memory.
 #[inline(always)]
 fn end_plain(cs: &Section, event: EventId) -> Result<(), Error> {
-    let (_, place, handler) = retire::take_out(cs, event)?;
+    let ended = borrow_core(cs).unregister(event)?;
+    let Unregistered { context, handler, outcome, .. } = ended;
+    note(outcome);
+    let place = registry::existing(cs, context.index)?;
     if let Some(handler) = handler {
+        // SAFETY: the core gave it back, so it does not run and is never called again; it lies in its
+        // context's memory.
+        let handler = unsafe { Retired::take_over(handler, place.pool.get(cs)) };
         handler.drop_captured().free();
     }
     if let Some(worker_ref) = place.worker_ref.get(cs) {
