@@ -35,10 +35,11 @@ const WAYS: usize = 4;
 pub(crate) const FRESH: Duration = Duration::from_secs(60);
 /// Time between requests for one address (RFC 1122, 2.3.2.1: at most one a second).
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
-/// Requests without an answer after which a neighbour counts as gone.
+/// Requests without an answer after which a neighbour counts as gone. Nothing waits for one that is gone, but it is
+/// still asked for when it is needed: it may be the link that lost the requests, or the answers.
 const TRIES: u8 = 3;
-/// How long one that is gone is not asked for.
-const GONE: Duration = Duration::from_secs(5);
+/// Time from the last of these to the next request: what has waited gives up in between, and asks no more.
+const GONE: Duration = Duration::from_secs(2);
 /// How long after an answer another one to the same question is not heard: of several, as proxies
 /// and hosts with two interfaces on a link give them, the first counts.
 const FIRST: Duration = Duration::from_secs(1);
@@ -183,7 +184,7 @@ impl Neighbours {
             return (if gone { Answer::Gone } else { Answer::Pending }, Ask::No);
         }
         entry.tries = entry.tries.saturating_add(1);
-        entry.ask_at = now + if entry.tries >= TRIES { GONE } else { RETRY };
+        entry.ask_at = now + if entry.tries == TRIES { GONE } else { RETRY };
         (if gone { Answer::Gone } else { Answer::Pending }, Ask::Broadcast)
     }
 

@@ -11,16 +11,20 @@ fn at(seconds: u64) -> Instant {
 }
 
 #[test]
-fn asks_three_times_then_counts_as_gone_and_recovers() {
+fn counts_as_gone_after_three_requests_and_is_still_asked_for() {
     let mut table = Neighbours::new(&[7; 16]);
     assert_eq!(table.resolve(A, at(0)), (Answer::Pending, Ask::Broadcast));
     assert_eq!(table.resolve(A, at(0)), (Answer::Pending, Ask::No));
     assert_eq!(table.resolve(A, at(1)), (Answer::Pending, Ask::Broadcast));
     assert_eq!(table.resolve(A, at(2)), (Answer::Pending, Ask::Broadcast));
-    assert_eq!(table.resolve(A, at(3)), (Answer::Gone, Ask::No));
-    assert_eq!(table.resolve(A, at(7)), (Answer::Gone, Ask::Broadcast));
-    assert_eq!(table.heard(A, MAC, Claim::Answer, at(8)), Heard::Known);
-    assert_eq!(table.resolve(A, at(8)), (Answer::Known(MAC, at(68)), Ask::No));
+    assert_eq!(table.resolve(A, at(3)), (Answer::Gone, Ask::No), "what has waited gives up");
+    for second in 4..1000 {
+        // As often as RFC 1122, 2.3.2.1 lets it be.
+        assert_eq!(table.resolve(A, at(second)), (Answer::Gone, Ask::Broadcast));
+        assert_eq!(table.resolve(A, at(second)), (Answer::Gone, Ask::No));
+    }
+    assert_eq!(table.heard(A, MAC, Claim::Answer, at(1000)), Heard::Known);
+    assert_eq!(table.resolve(A, at(1000)), (Answer::Known(MAC, at(1060)), Ask::No));
 }
 
 /// Linux' `arp_accept=0`: what passes by makes no entries.
