@@ -29,5 +29,5 @@ pub use device_transport::{Device, DeviceTransport, Queues};
 pub use dma::Dma;
 pub use doorbell::Doorbell;
 pub use error::Error;
-pub use initialise::{ACCESS_PLATFORM, VERSION_1, finish, read_config_bytes, start};
+pub use initialise::{ACCESS_PLATFORM, VERSION_1, finish, read_config_bytes, start, stop};
 pub use queue::{Broken, Queue, Quiet, Used};

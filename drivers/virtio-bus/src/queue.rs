@@ -1,8 +1,9 @@
-//! The driver's side of a split virtqueue (2.6) of single-descriptor buffers.
+//! The driver's side of a split virtqueue (2.6).
 //!
-//! Descriptor *n* belongs to slot *n* for good, so there are no chains, no free list, and no
-//! work that grows with anything: a driver describes a slot's buffer, offers the slot, and takes
-//! it back. The three areas lie in DMA memory; what the device writes there is checked against
+//! Descriptor *n* belongs to slot *n* for good, so there is no free list, and no work that grows
+//! with anything: a driver describes a slot's buffer, offers the slot, and takes it back. Requests
+//! of several parts are [chains](Queue::describe_chained): their driver sets descriptors aside for each that may
+//! be in flight, and the slot of the first is offered and comes back. The three areas lie in DMA memory; what the device writes there is checked against
 //! our own account of which slots it was shown and has not returned:
 //!
 //! - an index that runs ahead of what was published, an id that is no slot, or a slot that is not
@@ -43,6 +44,8 @@ struct Descriptor {
     next: u16,
 }
 
+/// The buffer goes on in another descriptor.
+const NEXT: u16 = 1;
 /// The device writes the buffer.
 const WRITE: u16 = 2;
 /// In the available ring: the device need not interrupt (2.6.7).
@@ -168,13 +171,39 @@ impl<H: Hal> Queue<H> {
         length: u32,
         direction: BufferDirection,
     ) {
-        let flags = if direction == BufferDirection::DriverToDevice { 0 } else { WRITE };
+        let flags = flags(direction);
+        // SAFETY: the caller's duty.
+        unsafe { self.write(slot, Descriptor { address, length, flags, next: 0 }) };
+    }
+
+    /// [`describe`](Self::describe)s a part of a buffer that goes on with what the descriptor of `next` says.
+    ///
+    /// # Safety
+    /// The slots exist and are not lent, nor parts of a buffer of which the first slot is. The chain of
+    /// descriptors has an end when its first slot is offered.
+    #[inline]
+    pub unsafe fn describe_chained(
+        &mut self,
+        slot: u16,
+        address: PhysAddr,
+        length: u32,
+        direction: BufferDirection,
+        next: u16,
+    ) {
+        let flags = flags(direction) | NEXT;
+        // SAFETY: the caller's duty.
+        unsafe { self.write(slot, Descriptor { address, length, flags, next }) };
+    }
+
+    /// Writes a descriptor.
+    ///
+    /// # Safety
+    /// The slot exists, and neither it nor a buffer that it is a part of is lent.
+    #[inline]
+    unsafe fn write(&mut self, slot: u16, descriptor: Descriptor) {
         // SAFETY: `slot` exists, so that its descriptor is in the memory, and the device does
-        // not look at it while the slot is not lent: `publish` orders this before it may.
-        unsafe {
-            let descriptor = self.descriptors.add(usize::from(slot));
-            descriptor.write(Descriptor { address, length, flags, next: 0 });
-        }
+        // not look at it while it is not lent: `publish` orders this before it may.
+        unsafe { self.descriptors.add(usize::from(slot)).write(descriptor) };
     }
 
     /// Changes where the buffer of a slot described before is. Its length and direction stay.
@@ -340,6 +369,11 @@ impl<H: Hal> Queue<H> {
         // room for, four bytes behind an address divisible by 64; the rest as in `word`.
         unsafe { AtomicU32::from_ptr(self.elements.add(place).as_ptr()) }
     }
+}
+
+/// The flags of a descriptor that is the only one.
+fn flags(direction: BufferDirection) -> u16 {
+    if direction == BufferDirection::DriverToDevice { 0 } else { WRITE }
 }
 
 /// Where the three areas lie, as byte offsets (2.6).

@@ -6,12 +6,17 @@
 #![forbid(unsafe_code)]
 
 mod attached;
+mod block;
 mod frame;
 mod interrupt;
 mod nic;
 mod watchdog;
 
 pub use attached::{AttachedProtocol, Hop, Link, NextHop};
+pub use block::{
+    Block, BlockCounters, BlockDone, BlockError, BlockInfo, BlockOperation, BlockRequest, PIECES,
+    Piece, Pieces, SECTOR, Serial, length,
+};
 pub use frame::Frame;
 pub use interrupt::{Acknowledge, Interrupt, MsiMessage};
 pub use nic::{NicCounters, NicError, Receive, Transmit};
