@@ -26,7 +26,8 @@ const IDS: &str = "\
     RO-1 RO-2 RO-3 RO-4 RO-5 RO-6 RO-7 NB-1 NB-2 NB-3 NB-4 NB-5 NB-6 NB-7 NB-8 NB-9 NB-10 NB-11 NB-14 NB-15 \
     PE-1 PE-2 PE-3 PE-4 PE-6 PE-7 PE-8 PE-9 PE-10 PE-11 PE-12 \
     PE-15 PE-16 PE-17 PE-18 PE-19 PE-20 PE-21 PE-22 PE-23 PE-24 PE-25 \
-    NI-8 NI-9 NI-15";
+    NI-8 NI-9 NI-15 \
+    FL-1 FL-9";
 
 /// What a row says where nothing proves a requirement yet.
 const OPEN: &str = "not yet: issue to come";

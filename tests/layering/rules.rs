@@ -21,6 +21,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-pci-fake", Kind::Fake, &["reflex-pci"]),
     rule("reflex-i6300esb", Kind::Pure, &["reflex-hil", "reflex-pci"]),
     rule("reflex-virtio-bus", Kind::Machine, &["reflex-hil", "reflex-memory", "reflex-pci"]),
+    rule("reflex-virtio-blk", Kind::Machine, DRIVER),
     rule("reflex-virtio-net", Kind::Machine, DRIVER),
     rule("reflex-virtio-rng", Kind::Machine, DRIVER),
     rule("reflex-virtio-fake", Kind::Fake, &["reflex-memory", "reflex-virtio-bus"]),

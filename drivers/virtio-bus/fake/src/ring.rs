@@ -76,8 +76,29 @@ impl DeviceRing {
         self.word(self.available, 1).load(Ordering::Acquire).wrapping_sub(self.seen)
     }
 
-    /// The next buffer the driver has made available.
+    /// The next buffer the driver has made available, which is all of one descriptor.
     pub fn take(&mut self) -> Option<Buffer> {
+        let id = self.take_id()?;
+        let (buffer, next) = self.descriptor(id);
+        assert_eq!(next, None, "a chain is not expected");
+        Some(buffer)
+    }
+
+    /// The next chain of descriptors the driver has made available. The first one's id is the chain's.
+    pub fn take_chain(&mut self) -> Option<Vec<Buffer>> {
+        let mut chain = Vec::new();
+        let mut next = Some(self.take_id()?);
+        while let Some(id) = next {
+            assert!(chain.len() < usize::from(self.size), "a chain without an end");
+            let (buffer, behind) = self.descriptor(id);
+            chain.push(buffer);
+            next = behind;
+        }
+        Some(chain)
+    }
+
+    /// The id of the next buffer.
+    fn take_id(&mut self) -> Option<u16> {
         let waiting = self.waiting();
         assert!(waiting <= self.size || self.lies, "more buffers than the ring has places");
         if waiting == 0 || waiting > self.size {
@@ -87,20 +108,28 @@ impl DeviceRing {
         let id = self.word(self.available, place).load(Ordering::Relaxed);
         assert!(id < self.size, "an id that is no slot");
         self.seen = self.seen.wrapping_add(1);
+        Some(id)
+    }
+
+    /// What a descriptor says, and which is next in its chain.
+    fn descriptor(&self, id: u16) -> (Buffer, Option<u16>) {
+        assert!(id < self.size, "a descriptor that there is not");
         let at =
             with_exposed_provenance_mut::<u8>(self.descriptors as usize + 16 * usize::from(id));
         // SAFETY: the id is less than the size, so that the descriptor is within the table, which
         // the driver keeps; it wrote it before it showed the id, and the ring's index was read with
         // acquire.
-        let (address, length, flags) = unsafe {
+        let (address, length, flags, next) = unsafe {
             (
                 at.cast::<u64>().read_volatile(),
                 at.add(8).cast::<u32>().read_volatile(),
                 at.add(12).cast::<u16>().read_volatile(),
+                at.add(14).cast::<u16>().read_volatile(),
             )
         };
-        assert_eq!(flags & !2, 0, "neither chains nor indirect descriptors are expected");
-        Some(Buffer { id, address, length, writable: flags & 2 != 0 })
+        assert_eq!(flags & !3, 0, "indirect descriptors are not expected");
+        let buffer = Buffer { id, address, length, writable: flags & 2 != 0 };
+        (buffer, (flags & 1 != 0).then_some(next))
     }
 
     /// Writes an element of the used ring, true or not, without showing it.
