@@ -36,14 +36,25 @@ fn guarded_stack(bytes: usize, reserve: usize) -> Option<Range<usize>> {
     let whole = memory::take(stack.checked_add(under)?, page)?;
     let start = whole.cast::<u8>().addr().get();
     for guard in (start as u64..(start + under) as u64).step_by(page) {
-        // The table for a split large page is filled outside of the section.
-        while let Some(large) = section(|_| with_map(|map| map.large_page(guard)))? {
-            let split = large.split(&mut frame).ok()?;
-            section(|_| with_map(|map| map.put(split)))?;
-        }
-        section(|_| with_map(|map| map.unmap_guard(guard, &mut frame)))?.ok()?;
+        unmap_guard(guard)?;
     }
     Some(start + under..start + whole.len())
+}
+
+/// Unmaps the page at `guard`; `None` when there is no memory for the table that it takes.
+pub(crate) fn unmap_guard(guard: u64) -> Option<()> {
+    // The table for a split large page is filled outside of the section.
+    while let Some(large) = section(|_| with_map(|map| map.large_page(guard)))? {
+        let split = large.split(&mut frame).ok()?;
+        section(|_| with_map(|map| map.put(split)))?;
+    }
+    section(|_| with_map(|map| map.unmap_guard(guard, &mut frame)))?.ok()
+}
+
+/// Maps the page at `page`, which is not mapped, as what `access` says; `None` when there is no memory for tables,
+/// or it is mapped.
+pub(crate) fn map_page(page: u64, access: Access) -> Option<()> {
+    section(|_| with_map(|map| map.map(page..page + PAGE, access, &mut frame)))?.ok()
 }
 
 /// Maps the pages of a reserve that are not mapped.

@@ -202,7 +202,7 @@ fn route(machine: &Machine, device: &mut Device) -> Result<Lines, NicError> {
             let messages: Vec<MsiMessage> = core::iter::once(receive)
                 .chain(transmit)
                 .map(|vector| MsiMessage {
-                    address: apic::DEFAULT_BASE | u64::from(machine.processor) << 12,
+                    address: apic::DEFAULT_BASE | u64::from(machine.destination()) << 12,
                     data: u32::from(vector.number()),
                 })
                 .collect();

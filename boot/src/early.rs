@@ -3,7 +3,7 @@
 use crate::command_line::CommandLine;
 use crate::crash::Exceptions;
 use crate::exit::{BAD_BOOT, BAD_COMMAND_LINE, TOO_LITTLE_MEMORY, fail};
-use crate::memory_map::Memory;
+use crate::memory_map::{self, Memory};
 use crate::start_info::{Error as StartInfoError, StartInfo};
 use crate::{console, exit, heap, layout, logger};
 use core::cell::UnsafeCell;
@@ -18,8 +18,9 @@ use reflex_arch::clock::{self, Clock};
 use reflex_arch::cpu::Features;
 use reflex_arch::exception::Idt;
 use reflex_arch::paging::{Access, AddressSpace, PAGE};
+use reflex_arch::processors::Processors;
 use reflex_arch::segments::{Ist, Segments};
-use reflex_arch::{Error, fpu, interrupt, ioapic, pic};
+use reflex_arch::{Error, fpu, interrupt, ioapic, mp_table, pic};
 
 /// The vector of interrupts that turn out to be none.
 pub const SPURIOUS_VECTOR: u8 = 0xff;
@@ -39,6 +40,10 @@ pub struct Early {
     pub vectors: &'static mut Idt,
     /// What the firmware tells; `None` when it has no ACPI tables.
     pub firmware: Option<Facts>,
+    /// The processors that the firmware names; `None` when it names none.
+    pub processors: Option<Processors>,
+    /// A page of low memory, for the first instructions of other processors.
+    pub low_page: Option<u64>,
     /// What the processor can do.
     pub features: Features,
     /// The local APIC, enabled, its timer masked.
@@ -115,6 +120,7 @@ pub unsafe fn start(start_info: u32, next: impl FnOnce(Early) -> Infallible) -> 
         fail(BAD_BOOT, format_args!("the processor cannot mark pages not executable"));
     }
     let firmware = read_firmware(info);
+    let processors = firmware.map(|facts| facts.madt.processors).or_else(read_mp_table);
     check_image_fits(info);
     let mut memory = Memory::new(info.ranges(), layout::image());
     let total = memory.total();
@@ -140,6 +146,8 @@ pub unsafe fn start(start_info: u32, next: impl FnOnce(Early) -> Infallible) -> 
         address_space,
         vectors,
         firmware,
+        processors,
+        low_page: memory_map::low_page(info.ranges(), info.own()),
         features,
         apic,
         clock,
@@ -181,7 +189,7 @@ fn load_tables(segments: &'static mut Segments, vectors: &mut Idt) {
     // spurious vector is one.
     unsafe {
         vectors.set(SPURIOUS_VECTOR, spurious, Ist::Interrupt);
-        segments.load();
+        segments.load(0);
         vectors.load();
     }
 }
@@ -190,6 +198,12 @@ fn load_tables(segments: &'static mut Segments, vectors: &mut Idt) {
 fn read_firmware(info: &StartInfo) -> Option<Facts> {
     let facts = acpi::read(info.rsdp?, boot_memory);
     facts.inspect_err(|error| log::warn!("the firmware's tables are ignored: {error}")).ok()
+}
+
+/// The processors of a machine without ACPI.
+fn read_mp_table() -> Option<Processors> {
+    let read = mp_table::read(boot_memory);
+    read.inspect_err(|error| log::warn!("the firmware's MP table is ignored: {error}")).ok()?
 }
 
 /// Ends the image when it reaches into memory that is not usable: loaders do not look.
@@ -286,7 +300,7 @@ fn boot_memory(address: u64, length: usize) -> Option<&'static [u8]> {
     }
     // SAFETY: the entry's map covers the range as readable, it is not null, and nothing of the
     // image is in it that could change. Its bytes are integers, whatever is there. The functions
-    // that are given it, `StartInfo::read` and `acpi::read`, keep no reference, and both are done
+    // that are given it, `StartInfo::read`, `acpi::read` and `mp_table::read`, keep no reference, and all are done
     // before `memory` hands anything out: so nobody writes to it as long as it is borrowed.
     Some(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
 }

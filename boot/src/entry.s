@@ -77,6 +77,7 @@ reflex_entry:
 
 .section .rodata.reflex_boot_gdt, "a", @progbits
 .balign 8
+.global reflex_boot_gdt
 reflex_boot_gdt:
     .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
 reflex_boot_gdt_pointer:

@@ -50,7 +50,7 @@ pub(crate) fn find(machine: &Machine, gsi: u32) -> Result<Pin, PinError> {
     for controller in controllers(machine) {
         let io_apic = open_controller(controller)?;
         if let Some(pin) = io_apic.pin(gsi) {
-            return Ok(Pin { io_apic, pin, processor: machine.processor });
+            return Ok(Pin { io_apic, pin, processor: machine.destination() });
         }
     }
     Err(PinError::NoController)

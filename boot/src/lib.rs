@@ -60,6 +60,8 @@ pub mod memory_map;
 pub mod power_button;
 #[cfg(not(any(test, feature = "hosted")))]
 pub mod presses;
+#[cfg(not(any(test, feature = "hosted")))]
+mod processors;
 #[cfg(not(feature = "hosted"))]
 mod refusal;
 #[cfg(not(any(test, feature = "hosted")))]
@@ -68,6 +70,8 @@ mod runtime_symbols;
 mod start_info;
 #[cfg(not(feature = "hosted"))]
 mod string;
+#[cfg(not(any(test, feature = "hosted")))]
+mod trampoline;
 #[cfg(not(any(test, feature = "hosted")))]
 mod watchdog;
 #[cfg(not(any(test, feature = "hosted")))]

@@ -1,6 +1,7 @@
 //! The machine, as the library OS finds it.
 
 use crate::CommandLine;
+use alloc::boxed::Box;
 use reflex_arch::acpi::Facts;
 
 /// What the image was started with and on.
@@ -13,9 +14,17 @@ pub struct Machine {
     pub firmware: Option<Facts>,
     /// Time stamp counts a second.
     pub tsc_hz: u64,
-    /// The local APIC identifier of the processor that runs the image.
-    pub processor: u8,
+    /// The local APIC identifiers of the processors that run, by their numbers; `main` runs on the first.
+    pub processors: Box<[u32]>,
     /// The devices of a simulated machine.
     #[cfg(feature = "hosted")]
     pub devices: crate::hosted::Devices,
+}
+
+impl Machine {
+    /// The identifier of the processor that `main` runs on, as interrupts of devices are told it.
+    #[cfg(not(any(test, feature = "hosted")))]
+    pub(crate) fn destination(&self) -> u8 {
+        self.processors.first().map_or(0, |id| *id as u8)
+    }
 }

@@ -8,6 +8,11 @@ use reflex_arch::paging::PAGE;
 /// Below it are the firmware's data and real mode's leftovers: never handed out.
 const LOW_MEMORY: u64 = 1 << 20;
 
+/// The page in which other processors begin, if it is free: on all known firmware it is, and not in use.
+const USUAL_LOW_PAGE: u64 = 0x8000;
+/// Below this are real mode's vectors and the BIOS data area, and what loaders put behind those.
+const LOWEST_PAGE: u64 = 0x3000;
+
 /// The most ranges that are kept. Taking from the middle of a range makes one more; should
 /// they run out, the smallest remainder is given up.
 const MOST: usize = 2 * MOST_RANGES;
@@ -130,6 +135,19 @@ impl Memory {
         self.ranges.copy_within(place + 1..self.count, place);
         self.count -= 1;
     }
+}
+
+/// A page of low memory that `map` calls usable and nothing else, and that none of `taken` reaches into: for the
+/// first instructions of other processors, which begin below 1 MiB. It is in no [`Memory`].
+pub(crate) fn low_page(map: &[MemoryRange], taken: &[Range<u64>]) -> Option<u64> {
+    let holds = |range: &Range<u64>, page| range.start <= page && page + PAGE <= range.end;
+    let meets = |range: &Range<u64>, page| range.start < page + PAGE && page < range.end;
+    let usable = |page| map.iter().any(|entry| entry.usable && holds(&entry.addresses, page));
+    let otherwise = |page| map.iter().any(|entry| !entry.usable && meets(&entry.addresses, page));
+    let is_free =
+        |page: &u64| usable(*page) && !otherwise(*page) && !taken.iter().any(|it| meets(it, *page));
+    let others = (LOWEST_PAGE..LOW_MEMORY).step_by(PAGE as usize);
+    core::iter::once(USUAL_LOW_PAGE).chain(others).find(is_free)
 }
 
 #[cfg(test)]

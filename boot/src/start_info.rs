@@ -23,6 +23,8 @@ pub(crate) struct StartInfo {
     command_line_length: usize,
     /// Where ACPI's root pointer is.
     pub(crate) rsdp: Option<u64>,
+    /// Where all of this was: the info itself, the command line and the memory map.
+    own: [Range<u64>; 3],
 }
 
 /// An entry of the memory map: in no order, possibly empty, possibly overlapping.
@@ -70,6 +72,7 @@ impl StartInfo {
             command_line: [0; LONGEST_COMMAND_LINE],
             command_line_length: 0,
             rsdp: None,
+            own: [const { 0..0 }; 3],
         }
     }
 
@@ -90,12 +93,16 @@ impl StartInfo {
             return Err(Error::NoMemoryMap);
         }
         self.rsdp = Some(u64_at(info, 32)).filter(|rsdp| *rsdp != 0);
-        self.read_command_line(u64_at(info, 24), &memory)?;
+        let (line, map) = (u64_at(info, 24), u64_at(info, 40));
+        self.read_command_line(line, &memory)?;
+        let line_bytes = self.command_line_length + 1;
 
         self.range_count = u32_at(info, 48) as usize;
         let ranges = self.ranges.get_mut(..self.range_count).ok_or(Error::TooManyRanges)?;
         let length = ranges.len() * ENTRY_BYTES;
-        let map = memory(u64_at(info, 40), length).ok_or(Error::Unreadable)?;
+        self.own = [(address, BYTES), (line, line_bytes), (map, length)]
+            .map(|(start, length)| start..start.saturating_add(length as u64));
+        let map = memory(map, length).ok_or(Error::Unreadable)?;
         for (range, entry) in ranges.iter_mut().zip(map.chunks_exact(ENTRY_BYTES)) {
             let start = u64_at(entry, 0);
             *range = MemoryRange {
@@ -109,6 +116,11 @@ impl StartInfo {
     /// The memory map's entries.
     pub(crate) fn ranges(&self) -> &[MemoryRange] {
         &self.ranges[..self.range_count.min(MOST_RANGES)]
+    }
+
+    /// Where the boot loader left what has been copied out.
+    pub(crate) fn own(&self) -> &[Range<u64>] {
+        &self.own
     }
 
     /// The command line, without its terminating zero.

@@ -3,14 +3,17 @@
 use crate::crash::{self, Hooks};
 use crate::exit::{BAD_BOOT, MAIN_FAILED, NO_ENTROPY, TOO_LITTLE_MEMORY, fail};
 use crate::machine::Machine;
+use crate::processors::Common;
 use crate::{
-    Early, address_space, console, devices, exclusion, heap, interrupt_pin, start, watchdog,
+    Early, address_space, console, devices, exclusion, heap, interrupt_pin, processors, start,
+    watchdog,
 };
 use alloc::boxed::Box;
 use core::fmt::Display;
 use core::ptr::NonNull;
 use reflex_arch::clock::Clock;
 use reflex_arch::cpu::Features;
+use reflex_arch::exception::Idt;
 use reflex_arch::interrupt::{self, FIRST_VECTOR, TIMER_VECTOR};
 use reflex_arch::random::Rdrand;
 use reflex_arch::rtc;
@@ -47,15 +50,16 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
     let bound = early.command_line.heap.unwrap_or(free.len() as u64 / heap::SHARE);
     heap::set_bound(usize::try_from(bound).unwrap_or(usize::MAX));
     address_space::set(early.address_space);
+    let time = Timekeeping {
+        features: early.features,
+        apic: early.apic,
+        clock: early.clock,
+        rates: early.rates,
+    };
     let platform = Platform {
         memory: free,
         stacks: address_space::STACKS,
-        time: Timekeeping {
-            features: early.features,
-            apic: early.apic,
-            clock: early.clock,
-            rates: early.rates,
-        },
+        time,
         events: free.len() / EVENT_BYTES,
         quarantine: early.command_line.quarantine,
         print: console::line,
@@ -67,6 +71,11 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
     };
     set_hooks();
     heap::serve(kernel);
+    let vectors: &'static Idt = early.vectors;
+    let common = Common { vectors, time };
+    // SAFETY: called once, with interrupts masked and the one address space active; the memory map has the page.
+    let processors =
+        unsafe { processors::start(early.processors.as_ref(), early.low_page, &common) };
     // SAFETY: interrupts are masked and nobody else uses the real-time clock.
     let now = unsafe { rtc::read() }.unwrap_or(0);
     let machine = Box::leak(Box::new(Machine {
@@ -74,19 +83,10 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
         started_unix_seconds: now.saturating_sub(early.clock.now() / 1_000_000_000),
         firmware: early.firmware,
         tsc_hz: early.rates.tsc_hz,
-        processor: early.apic.id() as u8,
+        processors,
     }));
     interrupt_pin::mask_all(machine);
-    match seed(&early.features, machine, &early.clock) {
-        Some(seed) => kernel.seed(seed),
-        None => fail(
-            NO_ENTROPY,
-            format_args!(
-                "no entropy: the processor has no RDRAND and there is no virtio entropy device; \
-                 give QEMU `-cpu max` or `-device virtio-rng-pci`"
-            ),
-        ),
-    }
+    kernel.seed(seed(&early.features, machine, &early.clock));
     watchdog::start(machine);
     match kernel.enter(MAIN_STACK, move || application(kernel, machine)) {
         Err(error) => fail(MAIN_FAILED, format_args!("`main` could not be started: {error}")),
@@ -110,14 +110,23 @@ fn set_hooks() {
     }
 }
 
-/// The seed of the random generator: from the processor, else from a device.
-fn seed(features: &Features, machine: &Machine, clock: &Clock) -> Option<[u8; 32]> {
+/// The seed of the random generator: from the processor, else from a device. Without either the image ends.
+fn seed(features: &Features, machine: &Machine, clock: &Clock) -> [u8; 32] {
     let mut seed = [0; 32];
     if Rdrand::new(features).is_some_and(|processor| processor.fill(&mut seed)) {
-        return Some(seed);
+        return seed;
     }
     let limit = clock.now() + ENTROPY_PATIENCE_NS;
-    devices::entropy(machine, &mut seed, || clock.now() > limit).then_some(seed)
+    if !devices::entropy(machine, &mut seed, || clock.now() > limit) {
+        fail(
+            NO_ENTROPY,
+            format_args!(
+                "no entropy: the processor has no RDRAND and there is no virtio entropy device; \
+                 give QEMU `-cpu max` or `-device virtio-rng-pci`"
+            ),
+        )
+    }
+    seed
 }
 
 /// Every vector that the kernel hands out gets its entry, and so does the timer's.

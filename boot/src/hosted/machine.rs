@@ -218,7 +218,7 @@ impl Start {
             started_unix_seconds: settings.unix_seconds,
             firmware: None,
             tsc_hz: HZ,
-            processor: 0,
+            processors: Box::new([0]),
             devices,
         }));
         kernel.seed(settings.seed);

@@ -34,6 +34,23 @@ fn qboots_map_is_unsorted_and_has_empty_entries() {
 }
 
 #[test]
+fn a_low_page_is_usable_and_in_nobodys_way() {
+    let low = [entry(0..0x9_fc00, true)];
+    let beside = |taken: &[(u64, u64)]| {
+        let taken: Vec<_> = taken.iter().map(|(start, end)| *start..*end).collect();
+        low_page(&low, &taken)
+    };
+    assert_eq!(beside(&[]), Some(0x8000));
+    assert_eq!(beside(&[(0x8fff, 0x9000)]), Some(0x3000));
+    assert_eq!(beside(&[(0x2fff, 0x3001), (0x3800, 0xa000)]), Some(0xa000));
+    assert_eq!(beside(&[(0, 0x9_f001)]), None, "no whole page is left");
+    let [low] = low;
+    assert_eq!(low_page(&[low, entry(0x8000..0x8001, false)], &[]), Some(0x3000));
+    assert_eq!(low_page(&[entry(0..0x8800, true), entry(0..0x8000, false)], &[]), None);
+    assert_eq!(low_page(&[entry(0x10_0000..0x40_0000, true)], &[]), None);
+}
+
+#[test]
 fn nothing_usable_is_nothing_free() {
     let mut memory = Memory::new(&[], 0x10_0000..0x20_0000);
     assert_eq!(memory.total(), 0);

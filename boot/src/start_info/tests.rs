@@ -43,6 +43,7 @@ fn everything_is_copied_out() {
     let info = Handed::new(1, b"log=debug color=red\0garbage", &map).read().unwrap();
     assert_eq!(info.command_line(), b"log=debug color=red");
     assert_eq!(info.rsdp, Some(0xf59e0));
+    assert_eq!(info.own(), [AT..AT + 52, AT + 0x1000..AT + 0x1014, AT + 0x2000..AT + 0x2048]);
     let range = |addresses, usable| MemoryRange { addresses, usable };
     assert_eq!(
         info.ranges(),

@@ -8,7 +8,7 @@ pub(super) const NAME: &str = "the essentials with the newest QEMU";
 pub(super) const GROUP: &str = super::guest::COUNTING_GROUP;
 
 /// The end-to-end tests.
-pub(super) const END_TO_END: [&str; 13] = [
+pub(super) const END_TO_END: [&str; 16] = [
     "benchmarks::a_small_run_names_its_emulator",
     "console::a_slow_reader_holds_the_sender_up_and_loses_nothing",
     "console::lines_are_said_back_on_microvm",
@@ -20,6 +20,9 @@ pub(super) const END_TO_END: [&str; 13] = [
     "machines::hello_says_hello_and_succeeds_on_both_machines",
     "machines::microvm_without_acpi",
     "machines::q35_with_qboot",
+    "processors::all_start_on_microvm",
+    "processors::all_start_on_microvm_without_acpi",
+    "processors::all_start_on_q35",
     "shutdown::an_idle_image_is_turned_off_on_both_machines",
     "shutdown::what_is_in_hand_is_answered_and_nothing_new_is_taken",
 ];

@@ -1,6 +1,6 @@
 //! Tests inside images. Each group of an image's tests runs in one boot; the image is booted
 //! again, from the next test on, only when one of them took the machine with it. The group
-//! [`COUNTING_GROUP`] boots with instructions counted instead of time.
+//! [`COUNTING_GROUP`] boots with instructions counted instead of time, and `cores-N` with N processors.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
 use libtest_mimic::{Failed, Trial};
 
@@ -19,6 +19,8 @@ use crate::protocol::{Event, Line};
 /// The group of tests that run under `-icount`: in them a nanosecond is an instruction, the same in
 /// every run.
 pub(super) const COUNTING_GROUP: &str = "icount";
+/// What comes before the number of processors in the name of a group that boots with several.
+const CORES_GROUP: &str = "cores-";
 /// How many guests run at a time.
 const GUESTS: usize = 2;
 /// How long one test may take, boot included.
@@ -141,6 +143,8 @@ impl TestImage {
             machine = machine.append(format!("test.group={name}"));
             if name == COUNTING_GROUP {
                 machine = machine.icount(Icount { shift: 0, sleep: false });
+            } else if let Some(cpus) = processors(name)? {
+                machine = machine.cpus(cpus);
             }
         }
         if first > 0 {
@@ -150,6 +154,12 @@ impl TestImage {
         let tests = (group.tests.len() - first) as u32;
         Ok(machine.timeout(self.limit * (tests + 1)).spawn()?)
     }
+}
+
+/// With how many processors a group of this name boots, if it says so.
+fn processors(group: &str) -> Result<Option<u32>> {
+    let number = group.strip_prefix(CORES_GROUP).map(str::parse);
+    number.transpose().with_context(|| format!("the group `{group}` has no number of processors"))
 }
 
 /// One boot of a group, from the test `first` on.

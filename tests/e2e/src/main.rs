@@ -24,6 +24,7 @@ mod machines;
 mod network;
 mod outgoing;
 mod policy;
+mod processors;
 mod project;
 mod rdma;
 mod refusals;

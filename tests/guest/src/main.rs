@@ -11,6 +11,7 @@ mod cloner;
 mod collections;
 mod containment;
 mod control;
+mod cores;
 mod evctl;
 mod exclusion;
 mod faults;

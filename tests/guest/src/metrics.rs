@@ -89,6 +89,7 @@ fn what_was_declared_and_what_the_system_counts_are_read_alike(
     assert!(number(expected[1]) >= 3);
     assert!(number("reflex_kernel_busy_nanoseconds_total") > 0);
     assert_eq!(number("reflex_kernel_contexts"), system.contexts().count() as u64);
+    assert_eq!(number("reflex_kernel_processors"), 1);
     assert!(number("reflex_kernel_available_memory_bytes") > 0);
     assert!(number("reflex_dhcp_accepted_total") >= 2);
     assert!(number("reflex_net_frames_total") >= 2);

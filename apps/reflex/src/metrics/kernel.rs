@@ -8,6 +8,8 @@ counters! {
     struct Numbers prefixed "reflex_kernel_" {
         /// Seconds since the start.
         gauge uptime_seconds,
+        /// Processors that run.
+        gauge processors,
         /// Nanoseconds for which the processor was not idle.
         counter busy_nanoseconds,
         /// Contexts.
@@ -53,6 +55,7 @@ fn numbers(system: System) -> Numbers {
     let hz = u128::from(system.machine().tsc_hz.max(1));
     Numbers {
         uptime_seconds: system.now().as_nanos() / 1_000_000_000,
+        processors: system.machine().processors.len() as u64,
         busy_nanoseconds: (u128::from(system.busy()) * 1_000_000_000 / hz) as u64,
         contexts: system.contexts().count() as u64,
         registrations: u64::from(system.registered()),

@@ -34,4 +34,10 @@ impl LocalApic {
     pub fn interrupt_self(&self, vector: u8) {
         processor::raise(vector);
     }
+
+    /// Interrupts the processor `id` on `vector`: there is one, which is 0.
+    pub fn send(&self, id: u32, vector: u8) {
+        assert_eq!(id, 0, "no such processor");
+        processor::raise(vector);
+    }
 }

@@ -17,5 +17,5 @@ pub mod processor;
 
 pub use crate::x86_64::{
     acpi, calibration, clock, context, cpu, exception, fpu, ioapic, keyboard, paging, pic, port,
-    power, power_button, random, rtc, segments, serial,
+    power, power_button, processors, random, rtc, segments, serial,
 };

@@ -7,6 +7,8 @@ use crate::Error;
 use ::x86_64::registers::model_specific::Msr;
 use core::arch::asm;
 
+mod command;
+
 /// Where the registers are after reset.
 pub const DEFAULT_BASE: u64 = 0xfee0_0000;
 /// Bytes of the register page.

@@ -66,6 +66,11 @@ impl Clock {
         Self { origin, scale: Scale::to_nanos_from(hz) }
     }
 
+    /// The same clock by another counter, which is so many counts ahead of this one's.
+    pub const fn ahead(self, counts: i64) -> Self {
+        Self { origin: self.origin.wrapping_add_signed(counts), scale: self.scale }
+    }
+
     /// The time.
     #[inline(always)]
     pub fn now(&self) -> u64 {
@@ -88,6 +93,15 @@ mod tests {
         let clock = Clock::new(1_000, NANOS_A_SECOND);
         assert_eq!(clock.at(1_000), 0);
         assert_eq!(clock.at(123_456_789_012), 123_456_788_012);
+    }
+
+    #[test]
+    fn a_counter_that_is_ahead_tells_the_same_time() {
+        let clock = Clock::new(1_000, NANOS_A_SECOND);
+        for ahead in [-5_000_i64, 0, 7_000_000] {
+            let other = 123_456_u64.wrapping_add_signed(ahead);
+            assert_eq!(clock.ahead(ahead).at(other), clock.at(123_456));
+        }
     }
 
     #[test]

@@ -104,6 +104,11 @@ impl AddressSpace {
         Self { root: Cr3::read().0.start_address().as_u64() }
     }
 
+    /// Where the root table is: what a processor is told that is to use the space.
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
     /// Maps the 4 KiB pages of `range`, none of which may be mapped.
     ///
     /// # Errors

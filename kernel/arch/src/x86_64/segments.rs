@@ -5,6 +5,7 @@ use ::x86_64::instructions::segmentation::{CS, DS, ES, FS, GS, SS, Segment};
 use ::x86_64::instructions::tables::load_tss;
 use ::x86_64::structures::gdt::{DescriptorFlags, SegmentSelector};
 use core::arch::asm;
+use core::mem::offset_of;
 use core::ops::Range;
 
 /// The code segment's selector, as found in interrupt frames.
@@ -67,6 +68,8 @@ pub struct Segments {
     machine_check: Guarded<8192>,
     task: [u32; TASK_WORDS],
     table: [u64; 5],
+    /// The processor's number; it is found from the table's address.
+    number: u32,
 }
 
 impl Segments {
@@ -80,14 +83,17 @@ impl Segments {
             machine_check: Guarded::new(),
             task: [0; TASK_WORDS],
             table: [0; 5],
+            number: 0,
         }
     }
 
-    /// Fills the tables in and makes this processor use them.
+    /// Fills the tables in and makes this processor use them, and be known by `number`. The base of the segment
+    /// GS is 0 after that.
     ///
     /// # Safety
     /// Ring 0, long mode, once, before any gate names an [`Ist`].
-    pub unsafe fn load(&'static mut self) {
+    pub unsafe fn load(&'static mut self, number: u32) {
+        self.number = number;
         for (ist, stack) in self.stacks() {
             let word = TASK_IST1_WORD + 2 * (ist as usize - 1);
             self.task[word] = stack.end as u32;
@@ -141,6 +147,21 @@ impl Segments {
             self.nmi.guard(),
             self.machine_check.guard(),
         ]
+    }
+}
+
+/// The number of the processor that this runs on, as [`Segments::load`] was told: from nothing but what the
+/// processor has in its registers, so that it can be asked wherever an exception may come.
+pub fn number() -> u32 {
+    let from_table = offset_of!(Segments, number) - offset_of!(Segments, table);
+    let mut pointer = [0_u8; 10];
+    // SAFETY: SGDT writes the limit and the address of the table in use, ten bytes. That table is one that `load`
+    // has set, which is in a `Segments` that lives forever and is not written to any more; the number has its place
+    // there.
+    unsafe {
+        asm!("sgdt [{}]", in(reg) &mut pointer, options(nostack, preserves_flags));
+        let table = pointer.last_chunk().map_or(0, |address| u64::from_le_bytes(*address));
+        *((table + from_table as u64) as *const u32)
     }
 }
 

@@ -14,6 +14,7 @@ use reflex_event::{Error, Instant, TimerId};
 use reflex_timer::{Chunk, GRANULARITY_NS, Step, TimerKey, Wheel};
 
 /// What the machine has to tell time by.
+#[derive(Clone, Copy, Debug)]
 pub struct Timekeeping {
     /// What the processor can do.
     pub features: Features,

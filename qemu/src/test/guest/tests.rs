@@ -137,3 +137,10 @@ fn trials_of_several_groups_all_get_their_verdict() {
     let conclusion = libtest_mimic::run(&quiet, trials);
     assert_eq!((conclusion.num_passed, conclusion.num_failed), (6, 0));
 }
+
+#[test]
+fn a_group_may_say_how_many_processors_it_boots_with() {
+    assert_eq!(processors("default").unwrap(), None);
+    assert_eq!(processors("cores-4").unwrap(), Some(4));
+    assert!(processors("cores-many").unwrap_err().to_string().contains("cores-many"));
+}

@@ -3,6 +3,7 @@
 use super::table::Bytes;
 use crate::Error;
 use crate::ioapic::{Polarity, Trigger};
+use crate::processors::Processors;
 
 /// An I/O APIC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,8 +31,8 @@ pub struct Madt {
     controllers: [Controller; Self::CONTROLLERS],
     controller_count: usize,
     overrides: [Option<Interrupt>; 16],
-    /// Processors that are enabled.
-    pub processors: u32,
+    /// Processors that are enabled: those that could be added later are not.
+    pub processors: Processors,
 }
 
 impl Madt {
@@ -69,10 +70,9 @@ impl Madt {
     }
 
     fn add(&mut self, kind: u8, entry: Bytes<'_>) -> Result<(), Error> {
-        const ENABLED: u32 = 1;
         match kind {
-            0 => self.processors += entry.u32(4)? & ENABLED,
-            9 => self.processors += entry.u32(8)? & ENABLED,
+            0 => self.add_processor(entry.u32(4)?, u32::from(entry.u8(3)?), u32::from(u8::MAX)),
+            9 => self.add_processor(entry.u32(8)?, entry.u32(4)?, u32::MAX),
             1 => {
                 let place =
                     self.controllers.get_mut(self.controller_count).ok_or(Error::TooMany)?;
@@ -94,5 +94,13 @@ impl Madt {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Adds a processor that is enabled; `all` is the identifier that stands for all of them, and so for none.
+    fn add_processor(&mut self, flags: u32, id: u32, all: u32) {
+        const ENABLED: u32 = 1;
+        if flags & ENABLED != 0 && id != all {
+            self.processors.add(id);
+        }
     }
 }

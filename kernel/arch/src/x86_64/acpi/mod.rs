@@ -17,7 +17,8 @@ pub use mcfg::ConfigurationSpace;
 
 use crate::Error;
 use fadt::Fadt;
-use table::{Bytes, Header};
+pub(super) use table::Bytes;
+use table::Header;
 
 /// Everything this kernel wants to know, copied out of the firmware's memory.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,7 +4,7 @@ use crate::Error;
 
 /// A table's bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+pub(in super::super) struct Bytes<'a>(pub(in super::super) &'a [u8]);
 
 impl<'a> Bytes<'a> {
     fn array<const N: usize>(self, offset: usize) -> Result<[u8; N], Error> {
@@ -12,15 +12,15 @@ impl<'a> Bytes<'a> {
         field.copied().ok_or(Error::TableTruncated)
     }
 
-    pub(super) fn u8(self, offset: usize) -> Result<u8, Error> {
+    pub(in super::super) fn u8(self, offset: usize) -> Result<u8, Error> {
         self.array(offset).map(u8::from_le_bytes)
     }
 
-    pub(super) fn u16(self, offset: usize) -> Result<u16, Error> {
+    pub(in super::super) fn u16(self, offset: usize) -> Result<u16, Error> {
         self.array(offset).map(u16::from_le_bytes)
     }
 
-    pub(super) fn u32(self, offset: usize) -> Result<u32, Error> {
+    pub(in super::super) fn u32(self, offset: usize) -> Result<u32, Error> {
         self.array(offset).map(u32::from_le_bytes)
     }
 
@@ -29,11 +29,11 @@ impl<'a> Bytes<'a> {
     }
 
     /// The bytes from `offset` on; empty when there are none.
-    pub(super) fn after(self, offset: usize) -> &'a [u8] {
+    pub(in super::super) fn after(self, offset: usize) -> &'a [u8] {
         self.0.get(offset..).unwrap_or(&[])
     }
 
-    pub(super) fn check_sum(self) -> Result<(), Error> {
+    pub(in super::super) fn check_sum(self) -> Result<(), Error> {
         let sum = self.0.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
         if sum == 0 { Ok(()) } else { Err(Error::BadChecksum) }
     }

@@ -41,7 +41,7 @@ fn microvm() -> Captured {
 fn q35_has_a_pm_timer_pci_and_fixed_sleep_registers() {
     let facts = q35().read().unwrap();
     assert_eq!(facts.madt.controllers(), [Controller { address: 0xfec0_0000, first: 0 }]);
-    assert_eq!(facts.madt.processors, 2);
+    assert_eq!(facts.madt.processors.ids(), [0, 1]);
     assert_eq!(facts.pm_timer, Some(0x608));
     let space = facts.configuration_space.unwrap();
     assert_eq!((space.address(), space.length()), (0xb000_0000, 256 << 20));
@@ -144,6 +144,36 @@ fn an_entry_of_length_zero_ends_in_an_error() {
     let mut madt = vec![0; 44];
     madt.extend([0, 8, 0, 0, 1, 0, 0, 0, 1, 0]);
     assert_eq!(Madt::parse(Bytes(&madt)).unwrap_err(), Error::TableTruncated);
+}
+
+#[test]
+fn processors_are_those_that_are_enabled_each_once() {
+    let mut madt = vec![0; 44];
+    let xapic = |id: u8, flags: u8| [0, 8, 0, id, flags, 0, 0, 0];
+    let x2apic = |id: u32, flags: u8| {
+        let [a, b, c, d] = id.to_le_bytes();
+        [9, 16, 0, 0, a, b, c, d, flags, 0, 0, 0, 0, 0, 0, 0]
+    };
+    for entry in [xapic(4, 1), xapic(1, 2), xapic(0xff, 1), xapic(0, 3), xapic(4, 1)] {
+        madt.extend(entry);
+    }
+    for entry in [x2apic(300, 1), x2apic(4, 1), x2apic(301, 0), x2apic(u32::MAX, 1)] {
+        madt.extend(entry);
+    }
+    assert_eq!(Madt::parse(Bytes(&madt)).unwrap().processors.ids(), [4, 0, 300]);
+}
+
+#[test]
+fn processors_for_which_there_is_no_room_are_counted() {
+    let mut madt = vec![0; 44];
+    let all = crate::processors::MOST as u32 + 3;
+    for id in 0..all {
+        let [a, b, c, d] = id.to_le_bytes();
+        madt.extend([9, 16, 0, 0, a, b, c, d, 1, 0, 0, 0, 0, 0, 0, 0]);
+    }
+    let processors = Madt::parse(Bytes(&madt)).unwrap().processors;
+    assert!(processors.ids().iter().copied().eq(0..crate::processors::MOST as u32));
+    assert_eq!(processors.beyond(), 3);
 }
 
 #[test]
