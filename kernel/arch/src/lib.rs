@@ -9,6 +9,7 @@
 //! | [`cpu`] | processor features, stopping |
 //! | [`segments`], [`exception`] | vector tables, their stacks, and the state a fault leaves |
 //! | [`interrupt`], [`context`] | interrupt entry, and moving between stacks |
+//! | [`core_words`] | the words that each core has to itself |
 //! | [`paging`] | an identity-mapped address space, writable or executable but never both |
 //! | [`apic`], [`ioapic`], [`pic`] | interrupt controllers and the one-shot timer |
 //! | [`clock`], [`calibration`], [`rtc`] | monotonic time and the date |

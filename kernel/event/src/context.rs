@@ -30,10 +30,25 @@ pub(crate) const HELD: Rank = Rank::MAX - 1;
 ///   Running -- wait, abandon, finish when it is to stop --> Held
 /// ```
 ///
-/// As large as a cache line, so that its place is found by a shift.
+/// As large as a cache line, so that its place is found by a shift; and what the driver keeps is first, so that
+/// its place is that.
 #[derive(Clone, Copy)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct ContextRecord<C> {
+    /// What the driver of the core keeps with each context.
+    pub(crate) machine: C,
+    /// What it is called: a name of its place. Where there is no context it is another place's, so that
+    /// it is nobody's.
+    pub(crate) name: ContextId,
+    /// Place of the registration that has its handler on the stack.
+    pub(crate) serving: u32,
+    /// How many more activations may be queued; below 0 by notices of trouble.
+    pub(crate) room: i32,
+    /// The first activation that waits for room.
+    pub(crate) parked: u32,
+    /// Neighbours among the ready, or the preempted (`next` was preempted before this one).
+    pub(crate) next: u16,
+    pub(crate) previous: u16,
     /// Rank it competes with: the highest of `active` and what is pending. 0 when idle, [`HELD`]
     /// when it does not compete.
     pub(crate) effective: Rank,
@@ -49,20 +64,6 @@ pub(crate) struct ContextRecord<C> {
     pub(crate) ending: bool,
     /// The highest rank in its queue; 0 when that is empty.
     pub(crate) queued: Rank,
-    /// What it is called: a name of its place. Where there is no context it is another place's, so that
-    /// it is nobody's.
-    pub(crate) name: ContextId,
-    /// Neighbours among the ready, or the preempted (`next` was preempted before this one).
-    pub(crate) next: u16,
-    pub(crate) previous: u16,
-    /// Place of the registration that has its handler on the stack.
-    pub(crate) serving: u32,
-    /// How many more activations may be queued; below 0 by notices of trouble.
-    pub(crate) room: i32,
-    /// The first activation that waits for room.
-    pub(crate) parked: u32,
-    /// What the driver of the core keeps with each context.
-    pub(crate) machine: C,
 }
 
 /// The rest of a context: what only cold paths touch.
@@ -120,7 +121,9 @@ pub(crate) struct Taking {
 /// The most contexts there can be.
 pub(crate) const MOST: usize = 256;
 
-/// All contexts. They lie in an array, so that reaching one costs no look at a length.
+/// All contexts. They lie in an array, so that reaching one costs no look at a length; and first, so that it costs
+/// no addition to where all of them are.
+#[repr(C)]
 pub(crate) struct Contexts<C> {
     records: [ContextRecord<C>; MOST],
     /// Of all there can be, made at the start: adding a context is a short section.

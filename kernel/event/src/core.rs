@@ -22,9 +22,11 @@ use crate::{Accumulation, Activation, ContextId, ContextIndex, Error, EventId, L
 /// [`Core::dequeue`]) it asks [`Core::preemption_due`].
 ///
 /// Points in time are in whatever unit the driver counts; they are asked for only where needed.
+#[repr(C)]
 pub struct Core<H: 'static, C = ()> {
-    pub(crate) table: Table<H>,
+    /// First, as [`Contexts`] says.
     pub(crate) contexts: Contexts<C>,
+    pub(crate) table: Table<H>,
     pub(crate) ready: Ready,
     pub(crate) preempted: Preempted,
     /// An activation that is to run next and was not queued: its context was idle and beats the
@@ -93,8 +95,8 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// not been added.
     pub const fn new(machine: C) -> Self {
         Self {
-            table: Table::new(),
             contexts: Contexts::new(machine),
+            table: Table::new(),
             ready: Ready::EMPTY,
             preempted: Preempted::EMPTY,
             fast_path: FastPath { index: NONE, context: NOBODY, rank: 0 },

@@ -16,6 +16,6 @@ pub mod interrupt;
 pub mod processor;
 
 pub use crate::x86_64::{
-    acpi, calibration, clock, context, cpu, exception, fpu, ioapic, keyboard, paging, pic, port,
-    power, power_button, processors, random, rtc, segments, serial,
+    acpi, calibration, clock, context, core_words, cpu, exception, fpu, ioapic, keyboard, paging,
+    pic, port, power, power_button, processors, random, rtc, segments, serial,
 };

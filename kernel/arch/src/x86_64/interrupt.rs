@@ -9,8 +9,8 @@
 //! General registers that a call may change, xmm0 to xmm15 and MXCSR are saved by moves: FXSAVE
 //! is several times slower under emulation. The x87 state is not saved, as Rust never uses it.
 
+use super::core_words;
 use core::arch::{asm, global_asm, naked_asm};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The first vector handed out; those below are exceptions.
 pub const FIRST_VECTOR: u8 = 0x20;
@@ -72,15 +72,12 @@ pub fn entry_address(vector: u8) -> Option<usize> {
     (place < VECTORS).then(|| &raw const reflex_vectors as usize + place * ENTRY_SIZE)
 }
 
-/// When the last interrupt was entered, by the time stamp counter, with the feature `stamp`.
-static STAMP: AtomicU64 = AtomicU64::new(0);
-
-/// When the last interrupt was entered, by the time stamp counter; 0 without the feature `stamp`.
+/// When this core's last interrupt was entered, by the time stamp counter; 0 without the feature `stamp`.
 ///
 /// Under `-icount` this is the count at the entry's first instruction: those that come before the
 /// counter is read and those from there on that do the noting are as many, and cancel out.
 pub fn entered_at() -> u64 {
-    STAMP.load(Relaxed)
+    core_words::stamp()
 }
 
 /// An interrupt's frame on the interrupted stack, as far as it tells where that goes on.
@@ -143,8 +140,8 @@ macro_rules! entry {
                 "push rax",
                 "push rdx",
                 "rdtsc",
-                "mov dword ptr [{at}], eax",
-                "mov dword ptr [{at} + 4], edx",
+                "mov dword ptr gs:[rip + {words} + {at}], eax",
+                "mov dword ptr gs:[rip + {words} + {at} + 4], edx",
                 "pop rdx",
                 "pop rax",
                 ".if {numbered}",
@@ -203,7 +200,8 @@ macro_rules! entry {
                 pointer = const 32 + 8 * $numbered as usize,
                 moved = const MOVED + 8 * $numbered as usize,
                 stamp = const cfg!(feature = "stamp") as u32,
-                at = sym STAMP,
+                words = sym core_words::reflex_core_words,
+                at = const core_words::STAMP,
                 state = const SAVED_STATE,
                 call = sym $call,
             )

@@ -5,6 +5,7 @@ pub mod apic;
 pub mod calibration;
 pub mod clock;
 pub mod context;
+pub mod core_words;
 pub mod cpu;
 pub mod exception;
 pub mod fpu;

@@ -22,7 +22,7 @@ pub(crate) struct Local<T> {
     pub(super) borrowed: Borrowed,
 }
 
-// SAFETY: the borrower of the value is in a section of the one core, and no other flow of control
+// SAFETY: the borrower of the value is in a section of the core that has it, and no other flow of control
 // runs meanwhile. The value is used by one flow after the other, for which it is `Send`.
 unsafe impl<T: Send> Sync for Local<T> {}
 
@@ -71,7 +71,7 @@ impl<T> LateInit<T> {
 /// A small value that is moved in and out in sections: nobody ever has a reference to it.
 pub(crate) struct LocalCell<T>(Cell<T>);
 
-// SAFETY: the value is reached in a section of the one core, in which no other flow of control
+// SAFETY: the value is reached in a section of the core that has it, in which no other flow of control
 // runs. It is moved from one flow to another, for which it is `Send`.
 unsafe impl<T: Send> Sync for LocalCell<T> {}
 

@@ -1,9 +1,9 @@
 //! What the kernel keeps for a core: one block, which the core owns.
 //!
-//! There is one core, and so one block. With more of them each has its own, and [`this`] is what
-//! finds it: nothing else knows where it lies, but for the two words that the entry in `switch`, which is
-//! in assembly, reaches by their places in it. Shared by all cores are the machine's memory as far as it
-//! has not been given out (see [`crate::dispatch::memory`]), and the numbers of states.
+//! Each core has a block of its own, and [`this`] is what finds it: by the [words](core_words) that the core
+//! has at hand, among which are how many sections are open and what waits for them ([`deferral`]). Nothing
+//! else knows where it lies. Shared by all cores are the machine's memory as far as it has not been given out
+//! (see [`crate::dispatch::memory`]), and the numbers of states.
 //!
 //! All of it is zero at the start, so that it takes no room in the image; what is not to be zero is
 //! set by [`init`](crate::init).
@@ -28,6 +28,7 @@ pub(crate) mod loose;
 #[cfg(feature = "measure")]
 pub(crate) mod measured;
 pub(crate) mod options;
+pub(crate) mod own;
 pub(crate) mod reason;
 pub(crate) mod registers;
 pub(crate) mod report;
@@ -42,13 +43,12 @@ pub(crate) mod timers;
 pub(crate) mod upcalls;
 pub(crate) mod workers;
 
-use alarm::Alarm;
 use alloc::vec::Vec;
 use attempt::UnderWay;
 use context::ContextBlock;
+use core::mem::offset_of;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
-use deferral::Deferral;
 use filter_stacks::FilterStacks;
 use generator::Generator;
 use handler::EventCore;
@@ -56,35 +56,32 @@ use home::Quarantine;
 use job::{Job, Work};
 use line::{Line, PendingSignal, PendingSignals};
 use local::{Fixed, LateInit, Local, LocalCell};
-use reflex_arch::apic::LocalApic;
-use reflex_arch::clock::Clock;
+use reflex_arch::core_words::{self, CoreWords};
 use reflex_arch::interrupt::VECTORS;
 use reflex_event::{MOST_NAMES, Names};
 use reflex_hil::Watchdog;
-use reflex_timer::Wheel;
 use report::{Print, Report};
 use scope::Scopes;
 use set::{ContextSet, MOST_CONTEXTS};
 use stack::{IdleStack, StackSource};
 use supervisor::Supervisor;
-use timers::Due;
+use timers::Clockwork;
 use upcalls::Upcalls;
 
 /// What belongs to one core.
 ///
 /// A [`Local`], a [`LateInit`] and a [`LocalCell`] are reached in sections of their core. Atomics are
 /// reached at any time, by interrupts of it too.
+#[repr(C)]
 pub(crate) struct Cpu {
-    /// How many sections are open, and what waits for the outermost one to end.
-    pub(crate) deferral: Deferral,
+    /// The event system's state. First: where it is, is where the block is.
+    pub(crate) core: LateInit<EventCore>,
     /// How many values of the core are borrowed.
     #[cfg(debug_assertions)]
     pub(crate) borrows: AtomicU32,
 
     /// What lower parts have upper ones do.
     pub(crate) upcalls: Fixed<Upcalls>,
-    /// The event system's state.
-    pub(crate) core: LateInit<EventCore>,
     /// Every context, by its index. It never moves, as all its room is reserved at the start.
     /// Pointers, since a place is too large to be put in there in a section.
     pub(crate) places: LateInit<Vec<&'static ContextBlock>>,
@@ -111,18 +108,8 @@ pub(crate) struct Cpu {
     /// The job that delivers them.
     pub(crate) interrupt_queue: Fixed<Job>,
 
-    /// The time stamp counter's meaning.
-    pub(crate) clock: Fixed<Clock>,
-    /// The interrupt controller.
-    pub(crate) apic: Fixed<LocalApic>,
-    /// The time stamp counter when the kernel was started.
-    pub(crate) origin: Fixed<u64>,
-    /// The timers.
-    pub(crate) timers: LateInit<Wheel<Due>>,
-    /// The job that expires them.
-    pub(crate) timer_job: Fixed<Job>,
-    /// When the timer's interrupt comes.
-    pub(crate) alarm: Alarm,
+    /// What it tells time by.
+    pub(crate) clockwork: Clockwork,
     /// What resets the machine when the kernel stands still.
     pub(crate) watchdog: Local<Option<&'static mut dyn Watchdog>>,
     /// When the present halt began; 0 when not halted.
@@ -175,18 +162,21 @@ pub(crate) struct Cpu {
     pub(crate) measured: measured::Measured,
 }
 
-/// The block of the one core. Reached by [`this`], and by the entry in `switch`.
-pub(crate) static BLOCK: Cpu = Cpu::new();
+/// The first core's block: reached by its words.
+static BLOCK: Cpu = Cpu::new();
+
+/// The first core's words, under the name that [`core_words`] knows them by.
+#[unsafe(export_name = "reflex_core_words")]
+pub(crate) static WORDS: CoreWords = CoreWords::new(0, (&raw const BLOCK).cast());
 
 impl Cpu {
     /// A core before the kernel's start.
     const fn new() -> Self {
         Self {
-            deferral: Deferral::new(),
+            core: LateInit::new(),
             #[cfg(debug_assertions)]
             borrows: AtomicU32::new(0),
             upcalls: Fixed::new(),
-            core: LateInit::new(),
             places: LateInit::new(),
             no_context: Local::new(Scopes::NONE),
             idle_stack: Fixed::new(),
@@ -198,12 +188,7 @@ impl Cpu {
             pending_signals: Local::new(PendingSignals::NONE),
             newest: AtomicPtr::new(null_mut()),
             interrupt_queue: Fixed::new(),
-            clock: Fixed::new(),
-            apic: Fixed::new(),
-            origin: Fixed::new(),
-            timers: LateInit::new(),
-            timer_job: Fixed::new(),
-            alarm: Alarm::new(),
+            clockwork: Clockwork::new(),
             watchdog: Local::new(None),
             halted_since: AtomicU64::new(0),
             halted: AtomicU64::new(0),
@@ -235,13 +220,31 @@ impl Cpu {
 /// The block of the core that this runs on.
 #[inline(always)]
 pub(crate) fn this() -> &'static Cpu {
-    #[cfg(feature = "hosted")]
-    if !reflex_arch::hosted::processor::is_own() {
-        panic!("no simulated machine runs on this thread");
-    }
-    &BLOCK
+    own::assert();
+    // SAFETY: the words of each core are made with the address of its block, which lives for ever and is only
+    // borrowed as shared.
+    unsafe { &*core_words::block().cast() }
 }
 
-/// What the block is before the kernel's start: what a simulated core's is made anew from. It is never changed.
+/// The timers of the core that this runs on, and what tells of them: [`this`] for code that uses them alone, and
+/// has no register to spare for where the rest is.
+#[inline(always)]
+pub(crate) fn clockwork() -> &'static Clockwork {
+    own::assert();
+    // SAFETY: as in `this`; that is where they are in the block.
+    unsafe { &*core_words::part::<{ offset_of!(Cpu, clockwork) }>().cast() }
+}
+
+/// Makes the block and the words what they are before the kernel's start, for a simulated core that is begun with anew.
+///
+/// # Safety
+/// Nothing goes on of what has had references to what is in the block.
 #[cfg(feature = "hosted")]
-pub(crate) static FRESH: Cpu = Cpu::new();
+pub(crate) unsafe fn renew() {
+    /// Never changed.
+    static FRESH: Cpu = Cpu::new();
+    // SAFETY: all of a block is cells and atomics, which may be written through a shared reference; the rest is
+    // the caller's duty.
+    unsafe { (&raw const BLOCK).cast_mut().copy_from_nonoverlapping(&raw const FRESH, 1) };
+    WORDS.reset();
+}

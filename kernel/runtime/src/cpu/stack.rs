@@ -4,8 +4,9 @@ use super::scope::Scopes;
 use core::ops::Range;
 use reflex_arch::context::Entry;
 
-/// Where a context's stack is.
+/// Where a context's stack is. What each switch writes is first, and needs no addition to be reached.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Stack {
     /// Where it was left when the context was preempted.
     pub(crate) saved: usize,

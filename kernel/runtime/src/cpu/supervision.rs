@@ -77,8 +77,8 @@ pub(crate) struct Supervision {
     pub(crate) told: Cell<bool>,
 }
 
-// SAFETY: there is one core, and what reaches the cells is in a section; or has the context at its
-// mercy: it is the context itself, or the supervisor, once the context has been given up.
+// SAFETY: the context's core alone reaches the cells, in a section; or with the context at its mercy: by the
+// context itself, or by the supervisor of that core, once the context has been given up.
 unsafe impl Sync for Supervision {}
 
 /// How far the cleaning up has come.

@@ -1,24 +1,22 @@
 //! What waits for the outermost section to end, and how that is given up and opened again.
 
 use crate::cpu;
-use crate::cpu::deferral::{Entered, Free, Inner, Left, Outermost, Section};
+use crate::cpu::deferral::{self, Entered, Free, Inner, Outermost, Section};
 use crate::dispatch::measure;
-use core::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
 impl Outermost {
     /// Opens the outermost section; or says that a section is open already.
     #[inline(always)]
     pub(crate) fn open() -> Result<Self, Inner> {
-        cpu::this().deferral.open().inspect(|_| begun())
+        deferral::open().inspect(|_| begun())
     }
 
     /// Gives the section up.
     #[must_use = "what waits is not served by itself"]
     #[inline(always)]
     pub(crate) fn give_up(self) -> Free {
-        compiler_fence(SeqCst);
         measure::deferred_until();
-        cpu::this().deferral.give_up(self)
+        deferral::give_up(self)
     }
 }
 
@@ -26,13 +24,13 @@ impl Free {
     /// Whether something waits, which may be served at once.
     #[inline(always)]
     pub(crate) fn waits(&self) -> bool {
-        cpu::this().deferral.waits()
+        deferral::waits()
     }
 
     /// Opens the outermost section again.
     #[inline(always)]
     pub(crate) fn hold(self) -> Outermost {
-        let outermost = cpu::this().deferral.reopen(self);
+        let outermost = deferral::reopen(self);
         begun();
         outermost
     }
@@ -53,7 +51,7 @@ impl Entered {
     /// Opens a section, in another one or not.
     #[inline(always)]
     pub(crate) fn open() -> Self {
-        let entered = cpu::this().deferral.open_any();
+        let entered = deferral::open_any();
         begun();
         entered
     }
@@ -61,15 +59,13 @@ impl Entered {
     /// What it is, now that all has ended that was opened since.
     #[inline(always)]
     pub(crate) fn outermost(self) -> Result<Outermost, Self> {
-        cpu::this().deferral.outermost(self)
+        deferral::outermost(self)
     }
 
     /// Ends the section, which is in another one. What waits is for the end of that.
     #[inline(always)]
     pub(crate) fn leave_inner(self) {
-        if cpu::this().deferral.leave_inner(self) == Left::InFilter {
-            look_at_filter();
-        }
+        deferral::leave_inner(self, look_at_filter);
     }
 }
 
@@ -77,8 +73,6 @@ impl Entered {
 #[inline(always)]
 pub(crate) fn begun() {
     measure::deferred_from();
-    // Single core: only the compiler could move the work out of the section.
-    compiler_fence(SeqCst);
 }
 
 /// What a filter has called may have ended: a look at whether the filter has used up its time.
@@ -91,28 +85,28 @@ pub(crate) fn look_at_filter() {
 /// Whether a section is open.
 #[inline(always)]
 pub fn deferred() -> bool {
-    cpu::this().deferral.depth() != 0
+    deferral::is_open()
 }
 
 /// How many sections are open; in a filter, with [`FILTER`], since that was called.
 pub(crate) fn depth() -> u32 {
-    cpu::this().deferral.depth()
+    deferral::depth()
 }
 
 /// A filter's code begins, with the depth [`FILTER`], or ends, with the one before.
 #[inline(always)]
 pub(crate) fn set_depth(_: &Section, depth: u32) {
-    cpu::this().deferral.set_depth(depth);
+    deferral::set_depth(depth);
 }
 
 /// Whether one section is open, and not another in it.
 #[inline(always)]
 pub(crate) fn is_outermost() -> bool {
-    cpu::this().deferral.depth() == 1
+    deferral::is_outermost()
 }
 
 /// Marks jobs, or a dispatch, as waiting. Legal in interrupt context.
 #[inline(always)]
 pub(crate) fn post(bits: u64) {
-    cpu::this().deferral.post(bits);
+    deferral::post(bits);
 }

@@ -8,11 +8,11 @@
 //! That the caller is in a section is told by a [token](Section) in its arguments, which costs
 //! nothing and which safe code cannot make up.
 
-use crate::cpu;
+use crate::cpu::deferral;
 use crate::dispatch::{measure, switch};
 
 pub use crate::cpu::deferral::Section;
-pub(crate) use crate::cpu::deferral::{FILTER, Free, Left, Outermost, Start};
+pub(crate) use crate::cpu::deferral::{FILTER, Free, Outermost, Start};
 pub use crate::dispatch::pending::deferred;
 pub(crate) use crate::dispatch::pending::{depth, is_outermost, look_at_filter, post, set_depth};
 
@@ -44,21 +44,17 @@ pub fn ends() -> (fn(), fn()) {
 /// Opens a section.
 #[inline(always)]
 pub(crate) fn enter() {
-    cpu::this().deferral.enter();
+    deferral::enter();
     crate::dispatch::pending::begun();
 }
 
 /// Ends a section; at the end of the outermost one, does what has waited for it.
 #[inline(always)]
 pub(crate) fn leave() {
-    let is_more_to_do = match cpu::this().deferral.leave(measure::deferred_until) {
-        Left::Outermost => cpu::this().deferral.waits(),
-        Left::Inner => false,
-        Left::InFilter => true,
-    };
-    if is_more_to_do {
-        left_with_more_to_do();
+    if cfg!(feature = "measure") && is_outermost() {
+        measure::deferred_until();
     }
+    deferral::leave(left_with_more_to_do);
 }
 
 /// What is left to do at the end of a section, the outermost or one in a filter: one function, as hundreds of

@@ -2,14 +2,13 @@
 
 use crate::cpu;
 use crate::cpu::borrow::assert_not_borrowed;
-use crate::cpu::deferral::{DISPATCH, Free, Outermost, Section};
+use crate::cpu::deferral::{self, DISPATCH, Free, Outermost, Section};
 use crate::cpu::handler::Handler;
 use crate::cpu::stack::IdleStack;
-use crate::cpu::{Cpu, deferral};
 use crate::dispatch::event_core::{borrow_core, running, timestamp, with_core};
 use crate::dispatch::{jobs, pending};
-use core::mem::offset_of;
 use reflex_arch::context::{self, Entry};
+use reflex_arch::core_words;
 use reflex_event::{Activation, ContextId, ContextIndex, Finished, Next};
 
 /// Serves the first of what waits, `bits` included: lets a context run that beats the present one,
@@ -17,7 +16,7 @@ use reflex_event::{Activation, ContextId, ContextIndex, Finished, Next};
 /// section up and comes again for the rest: so nobody waits for more than one.
 #[inline(never)]
 pub(crate) fn service(outermost: &mut Outermost, bits: u64) {
-    let waiting = bits | cpu::this().deferral.take_pending();
+    let waiting = bits | deferral::take_pending();
     if waiting & DISPATCH == 0 {
         let turn = jobs::turn(outermost, waiting);
         if waiting != turn {
@@ -210,8 +209,8 @@ unsafe extern "C" fn perform(handler: u64, event: u64, count: u64) -> ! {
         "pop rsi",
         "pop rdi",
         ".endif",
-        "mov dword ptr [rip + {block} + {depth}], 0",
-        "cmp qword ptr [rip + {block} + {pending}], 0",
+        "mov dword ptr gs:[rip + {words} + {depth}], 0",
+        "cmp qword ptr gs:[rip + {words} + {pending}], 0",
         "jne 3f",
         "2:",
         "call qword ptr [rdi]",
@@ -229,9 +228,9 @@ unsafe extern "C" fn perform(handler: u64, event: u64, count: u64) -> ! {
         "jmp 2b",
         measured = const cfg!(feature = "measure") as u32,
         until = sym deferred_until,
-        block = sym cpu::BLOCK,
-        depth = const offset_of!(Cpu, deferral) + deferral::DEPTH,
-        pending = const offset_of!(Cpu, deferral) + deferral::PENDING,
+        words = sym core_words::reflex_core_words,
+        depth = const core_words::DEPTH,
+        pending = const core_words::PENDING,
         service = sym service_before,
         finished = sym finished,
     )

@@ -1,8 +1,9 @@
 //! Time: the clock, the timer wheel, and the one-shot interrupt that drives it.
 
 use crate::cpu;
+use crate::cpu::deferral;
 use crate::cpu::job::Job;
-use crate::cpu::timers::Due;
+use crate::cpu::timers::{Clockwork, Due};
 use crate::dispatch::section::{Section, Start, section};
 use core::num::NonZeroU64;
 use core::time::Duration;
@@ -31,23 +32,24 @@ pub(crate) fn init(start: &Start, time: Timekeeping, limit: usize, job: Job) -> 
     let mut apic = time.apic;
     apic.start_timer(&time.features, time.rates.apic_hz, time.rates.tsc_hz);
     let wheel = Wheel::new(limit).map_err(refusal)?;
-    cpu::this().origin.set(start, reflex_arch::clock::tsc());
-    cpu::this().clock.set(start, time.clock);
-    cpu::this().apic.set(start, apic);
-    cpu::this().alarm.forget();
-    cpu::this().timer_job.set(start, job);
-    cpu::this().timers.set(start, wheel);
+    let clockwork = &cpu::this().clockwork;
+    clockwork.origin.set(start, reflex_arch::clock::tsc());
+    clockwork.clock.set(start, time.clock);
+    clockwork.apic.set(start, apic);
+    clockwork.alarm.forget();
+    clockwork.job.set(start, job);
+    clockwork.timers.set(start, wheel);
     Ok(())
 }
 
 #[inline(always)]
 fn clock() -> &'static Clock {
-    cpu::this().clock.get()
+    cpu::this().clockwork.clock.get()
 }
 
 #[inline(always)]
 fn apic() -> &'static LocalApic {
-    cpu::this().apic.get()
+    cpu::this().clockwork.apic.get()
 }
 
 /// Time since the machine started.
@@ -63,7 +65,7 @@ pub(crate) fn at(count: u64) -> Instant {
 
 /// Time stamp counts since the kernel was started.
 pub(crate) fn counts() -> u64 {
-    reflex_arch::clock::tsc() - cpu::this().origin.get()
+    reflex_arch::clock::tsc() - cpu::this().clockwork.origin.get()
 }
 
 /// Tells the interrupt controller that the interrupt in service has been taken care of.
@@ -82,7 +84,7 @@ pub(crate) fn interrupt_self(vector: u8) {
 #[inline(always)]
 #[cfg_attr(debug_assertions, track_caller)]
 fn with<R>(cs: &Section, work: impl FnOnce(&mut Wheel<Due>) -> R) -> R {
-    cpu::this().timers.with(cs, work)
+    cpu::this().clockwork.timers.with(cs, work)
 }
 
 /// Runs `add` in a section in which there is room for another timer. The room is made outside of any,
@@ -131,14 +133,12 @@ pub(crate) fn arm(
         NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN)
     });
     let deadline = deadline.as_nanos();
-    with(cs, |wheel| {
-        let due = wheel.arm(key(timer), deadline, period).map_err(refusal)?;
-        let alarm = &cpu::this().alarm;
-        if alarm.is_after(due) {
-            alarm.set_earlier(apic(), due, clock().now());
-        }
-        Ok(())
-    })
+    let Clockwork { timers, alarm, apic, clock, .. } = cpu::clockwork();
+    let due = timers.with(cs, |wheel| wheel.arm(key(timer), deadline, period)).map_err(refusal)?;
+    if alarm.is_after(due) {
+        alarm.set_earlier(apic.get(), due, clock.get().now());
+    }
+    Ok(())
 }
 
 pub(crate) fn disarm(cs: &Section, timer: TimerId) -> Result<(), Error> {
@@ -154,8 +154,8 @@ pub(crate) fn remove(cs: &Section, timer: TimerId) -> Result<(), Error> {
 /// nothing; [`step`] does.
 #[inline(always)]
 pub(crate) fn step_only(cs: &Section, now: Instant) -> Option<Due> {
-    let due = cpu::this().timers.borrow(cs).expire_only(now.as_nanos())?;
-    cpu::this().alarm.forget();
+    let due = cpu::this().clockwork.timers.borrow(cs).expire_only(now.as_nanos())?;
+    cpu::this().clockwork.alarm.forget();
     Some(due)
 }
 
@@ -163,9 +163,9 @@ pub(crate) fn step_only(cs: &Section, now: Instant) -> Option<Due> {
 /// posted. Returns what the timer leads to, and how often it has been due.
 #[inline]
 pub(crate) fn step(cs: &Section, now: Instant) -> Option<(Due, u32)> {
-    let mut wheel = cpu::this().timers.borrow(cs);
+    let mut wheel = cpu::this().clockwork.timers.borrow(cs);
     let now = now.as_nanos();
-    let alarm = &cpu::this().alarm;
+    let alarm = &cpu::this().clockwork.alarm;
     alarm.forget();
     let (step, next) = wheel.expire_and_next(now);
     // Of the rest nothing is kept.
@@ -174,7 +174,7 @@ pub(crate) fn step(cs: &Section, now: Instant) -> Option<(Due, u32)> {
         Step::Cascading | Step::Idle => None,
     };
     match next {
-        Some(next) if next <= now / GRANULARITY_NS => cpu::this().timer_job.get().post(),
+        Some(next) if next <= now / GRANULARITY_NS => cpu::this().clockwork.job.get().post(),
         Some(next) => alarm.set(apic(), next, now),
         None => {}
     }
@@ -184,26 +184,26 @@ pub(crate) fn step(cs: &Section, now: Instant) -> Option<(Due, u32)> {
 /// Takes the job back if it was posted and nothing else was: the caller is then to expire in
 /// its stead.
 pub(crate) fn take_pending() -> bool {
-    cpu::this().deferral.take_only(cpu::this().timer_job.get().bits())
+    deferral::take_only(cpu::this().clockwork.job.get().bits())
 }
 
 /// The timer's interrupt has come while dispatch is deferred.
 #[inline(always)]
 pub(crate) fn has_come() {
-    cpu::this().timer_job.get().post();
-    cpu::this().alarm.forget();
+    cpu::this().clockwork.job.get().post();
+    cpu::this().clockwork.alarm.forget();
 }
 
 /// Has the timer's interrupt come within so many nanoseconds. It may come for nothing.
 #[inline(always)]
 pub(crate) fn come_within(nanos: u64) {
-    cpu::this().alarm.come_within(apic(), clock(), nanos);
+    cpu::this().clockwork.alarm.come_within(apic(), clock(), nanos);
 }
 
 /// Has the timer's interrupt, which has come while dispatch is deferred, come again so many nanoseconds
 /// after `now`. Interrupts are masked.
 pub(crate) fn come_again(nanos: u64, now: u64) {
-    cpu::this().alarm.set_within(apic(), nanos, now);
+    cpu::this().clockwork.alarm.set_within(apic(), nanos, now);
 }
 
 fn id(key: TimerKey) -> TimerId {

@@ -9,6 +9,7 @@
 //! Between the runs a section is open: what is activated there runs when the processor goes on.
 
 use crate::cpu;
+use crate::cpu::deferral;
 use reflex_arch::context::Entry;
 use reflex_arch::hosted::processor;
 
@@ -23,11 +24,9 @@ use reflex_arch::hosted::processor;
 /// When a thread has them that has not [released](processor::release) them.
 pub unsafe fn start(top: usize, entry: Entry, argument: u64) {
     processor::take();
-    // SAFETY: all of a block is cells and atomics, which may be written through a shared reference; nothing goes
-    // on of what has had references to what is in them, since the processor was nobody's. The rest is the
-    // caller's duty.
+    // SAFETY: nothing goes on of what the processor has run, since it was nobody's. The rest is the caller's duty.
     unsafe {
-        (&raw const cpu::BLOCK).cast_mut().copy_from_nonoverlapping(&raw const cpu::FRESH, 1);
+        cpu::renew();
         processor::begin(top, entry, argument);
     }
     hold();
@@ -39,7 +38,7 @@ pub fn run() -> bool {
     if !processor::is_halted() {
         return false;
     }
-    cpu::this().deferral.set_depth(0);
+    deferral::set_depth(0);
     let ran = processor::run();
     hold();
     ran
@@ -47,5 +46,5 @@ pub fn run() -> bool {
 
 /// Keeps what the caller does from being dispatched on the caller's stack.
 fn hold() {
-    cpu::this().deferral.set_depth(1);
+    deferral::set_depth(1);
 }

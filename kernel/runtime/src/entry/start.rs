@@ -52,7 +52,7 @@ pub struct Platform {
 /// [`Error::OutOfMemory`] and [`Error::HeapExhausted`] when the machine has too little memory.
 pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
     // SAFETY: the caller's duty.
-    let start = &unsafe { Start::begin(&cpu::this().deferral) };
+    let start = &unsafe { Start::begin() };
     let (finish, ensure_supervisor) = (retire::finish, supervisor::ensure);
     let upcalls = Upcalls {
         finish,

@@ -24,8 +24,9 @@ pub(crate) fn activate(event: EventId, count: u32) -> Result<(), Error> {
 /// Activates what `choose` names, in the section in which it does. True when it has named something.
 #[inline(always)]
 pub(crate) fn activate_by(choose: impl FnOnce() -> Option<(EventId, u32)>) -> bool {
-    let chosen = choose_by(choose, |outermost, event, count| {
-        let _ = activate_held(outermost, event, count);
+    let chosen = choose_by(choose, |mut outermost, event, count| {
+        let _ = activate_held(&mut outermost, event, count);
+        outermost.leave();
         Chosen::Queued
     });
     chosen != Chosen::Nothing
@@ -34,15 +35,17 @@ pub(crate) fn activate_by(choose: impl FnOnce() -> Option<(EventId, u32)>) -> bo
 /// [`activate_by`], by a caller that yields to its equals.
 #[inline(always)]
 pub(crate) fn yield_by(choose: impl FnOnce() -> Option<(EventId, u32)>) -> Chosen {
-    choose_by(choose, |outermost, event, count| {
-        let start = borrow_core(outermost).start_yielding(event, count);
+    choose_by(choose, |mut outermost, event, count| {
+        let start = borrow_core(&outermost).start_yielding(event, count);
         match start {
             Some(start) => {
-                begin(outermost, start);
+                begin(&mut outermost, start);
+                outermost.leave();
                 Chosen::Begun
             }
             None => {
-                let _ = activate_queued(outermost, event, count);
+                let _ = activate_queued(&mut outermost, event, count);
+                outermost.leave();
                 Chosen::Queued
             }
         }
@@ -50,24 +53,23 @@ pub(crate) fn yield_by(choose: impl FnOnce() -> Option<(EventId, u32)>) -> Chose
 }
 
 /// Runs `choose` in a section, and activates what it has named before that ends: by `held` in the outermost
-/// section.
+/// section, which it leaves, wherever it knows what it has come to.
 #[inline(always)]
 fn choose_by(
     choose: impl FnOnce() -> Option<(EventId, u32)>,
-    held: impl FnOnce(&mut Outermost, EventId, u32) -> Chosen,
+    held: impl FnOnce(Outermost, EventId, u32) -> Chosen,
 ) -> Chosen {
     let entered = Entered::open();
     // Called in one place, so that it is a part of the caller.
     let chosen = choose();
     match entered.outermost() {
-        Ok(mut outermost) => {
-            let done = match chosen {
-                Some((event, count)) => held(&mut outermost, event, count),
-                None => Chosen::Nothing,
-            };
-            outermost.leave();
-            done
-        }
+        Ok(outermost) => match chosen {
+            Some((event, count)) => held(outermost, event, count),
+            None => {
+                outermost.leave();
+                Chosen::Nothing
+            }
+        },
         Err(entered) => {
             if let Some((event, count)) = chosen {
                 let _ = activate_deferred(&entered, event, count);
