@@ -131,10 +131,12 @@ pub(crate) struct Contexts<C> {
     accounts: Vec<ContextStatistics>,
     /// How many there are.
     count: usize,
+    /// The core that they are on.
+    core: u32,
 }
 
 impl<C: Copy> Contexts<C> {
-    pub(crate) const fn new(machine: C) -> Self {
+    pub(crate) const fn new(core: u32, machine: C) -> Self {
         let idle = ContextRecord {
             effective: 0,
             active: 0,
@@ -143,7 +145,7 @@ impl<C: Copy> Contexts<C> {
             ceiling: 0,
             ending: false,
             queued: 0,
-            name: ContextId::first(0),
+            name: ContextId::first(core, 0),
             next: NOBODY,
             previous: NOBODY,
             serving: NONE,
@@ -152,8 +154,8 @@ impl<C: Copy> Contexts<C> {
             machine,
         };
         let mut records = [idle; MOST];
-        records[0].name = ContextId::first(1);
-        Self { records, queues: Vec::new(), accounts: Vec::new(), count: 0 }
+        records[0].name = ContextId::first(core, 1);
+        Self { records, queues: Vec::new(), accounts: Vec::new(), count: 0, core }
     }
 
     pub(crate) fn reserve(&mut self, most: usize) -> Result<(), Error> {
@@ -174,8 +176,9 @@ impl<C: Copy> Contexts<C> {
         let index = self.count as u16;
         self.count += 1;
         self.account(index).limits = limits;
+        let name = ContextId::first(self.core, index);
         let record = self.at(index);
-        record.name = ContextId::first(index);
+        record.name = name;
         record.machine = machine;
         record.room = room(limits);
         Ok(record.name)

@@ -94,8 +94,14 @@ impl<H: Copy, C: Copy> Core<H, C> {
     /// An event system without room for anything yet. `machine` is a value for contexts that have
     /// not been added.
     pub const fn new(machine: C) -> Self {
+        Self::on(0, machine)
+    }
+
+    /// [`new`](Self::new), of a core: its names say that they are of that.
+    pub const fn on(core: u32, machine: C) -> Self {
+        assert!(core < crate::id::MOST_CORES, "names have no room for the core's number");
         Self {
-            contexts: Contexts::new(machine),
+            contexts: Contexts::new(core, machine),
             table: Table::new(),
             ready: Ready::EMPTY,
             preempted: Preempted::EMPTY,

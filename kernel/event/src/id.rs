@@ -1,4 +1,7 @@
 //! Names of contexts, events and timers. All are small, `Copy`, and checked when used.
+//!
+//! A name says on which core its place is: in the highest bits of the generation, which are compared anyway. So the
+//! name of another core's is refused like one that has ended, at no cost; then it is looked at where it belongs.
 
 use crate::Error;
 use core::fmt;
@@ -8,8 +11,8 @@ use core::marker::PhantomData;
 /// A context's name: its place and the generation of that place, so that the name of a context
 /// that has ended is refused. A machine word.
 ///
-/// A generation has 48 bits, since a place may be given to another every few microseconds, for
-/// years. None comes again: the place of the last one is [retired](Error::UsedUp).
+/// A generation has 48 bits, of which the upper six are the core's number, since a place may be given to another every
+/// few microseconds, for months. None comes again: the place of the last one is [retired](Error::UsedUp).
 #[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 #[repr(C)]
 pub struct ContextId {
@@ -19,6 +22,31 @@ pub struct ContextId {
 }
 
 const _: () = assert!(size_of::<ContextId>() == 8);
+
+/// Bits of a name that are the core's number.
+const CORE_BITS: u32 = 6;
+
+/// The most cores that names tell apart.
+pub const MOST_CORES: u32 = 1 << CORE_BITS;
+
+/// Where the core's number is in the generation of an event or a timer. A place is so given away 2^25 times.
+const CORE_SHIFT: u32 = u32::BITS - CORE_BITS;
+
+/// The first generation of the places of events and timers on a core: that of one which has never been taken.
+pub const fn first_generation(core: u32) -> u32 {
+    core << CORE_SHIFT
+}
+
+/// Whether the generation of a place in use is the last that it can have.
+pub(crate) const fn is_last(generation: u32) -> bool {
+    is_used_up(generation.wrapping_add(1))
+}
+
+/// Whether the generation of a place of events or timers is one that follows the last: none is given out any more.
+#[inline(always)]
+pub(crate) const fn is_used_up(generation: u32) -> bool {
+    generation << CORE_BITS == 0
+}
 
 /// A generation of a context's place: 48 bits, in pieces that lie where they need no room beside an
 /// index.
@@ -44,7 +72,10 @@ impl Hash for ContextId {
 }
 
 impl Generation {
-    pub(crate) const FIRST: Self = Self::new(0);
+    /// The first on a core.
+    const fn first(core: u32) -> Self {
+        Self::new((core as u64) << ContextId::CORE_SHIFT)
+    }
 
     const fn new(generation: u64) -> Self {
         Self { upper: (generation >> 32) as u16, lower: generation as u32 }
@@ -59,7 +90,7 @@ impl Generation {
     /// # Errors
     /// [`Error::UsedUp`].
     pub(crate) fn next(self) -> Result<Self, Error> {
-        if self.get() == ContextId::LAST_GENERATION {
+        if self.get() & ContextId::LAST_GENERATION == ContextId::LAST_GENERATION {
             return Err(Error::UsedUp);
         }
         Ok(Self::new(self.get() + 1))
@@ -67,8 +98,17 @@ impl Generation {
 }
 
 impl ContextId {
-    /// The last generation of a place.
-    pub const LAST_GENERATION: u64 = (1 << 48) - 1;
+    /// Where the core's number is in a generation.
+    const CORE_SHIFT: u32 = 48 - CORE_BITS;
+
+    /// The last generation of a place, on core 0.
+    pub const LAST_GENERATION: u64 = (1 << Self::CORE_SHIFT) - 1;
+
+    /// The core that it is on.
+    #[inline(always)]
+    pub const fn core(self) -> u32 {
+        (self.generation.get() >> Self::CORE_SHIFT) as u32
+    }
 
     /// The name of a place in one of its generations, of which the lower 48 bits count.
     #[inline(always)]
@@ -82,9 +122,9 @@ impl ContextId {
         Self { index, ..self }
     }
 
-    /// The first name of a place.
-    pub(crate) const fn first(index: u16) -> Self {
-        Self { index, generation: Generation::FIRST }
+    /// The first name of a place of a core.
+    pub(crate) const fn first(core: u32, index: u16) -> Self {
+        Self { index, generation: Generation::first(core) }
     }
 
     /// The next name of the place.
@@ -154,12 +194,18 @@ impl From<ContextId> for ContextIndex {
 pub struct EventId {
     /// Place in the table of registrations.
     pub index: u32,
-    /// How often that place has been taken or given back; odd, so never 0. None comes again: after
-    /// the last one the place is retired.
+    /// How often that place has been taken or given back, and in the upper six bits the core's number; odd, so never
+    /// 0. None comes again: after the last one the place is retired.
     pub generation: u32,
 }
 
 impl EventId {
+    /// The core that it is on.
+    #[inline(always)]
+    pub const fn core(self) -> u32 {
+        self.generation >> CORE_SHIFT
+    }
+
     /// The identifier in one machine word.
     #[inline(always)]
     pub const fn into_word(self) -> u64 {
@@ -178,8 +224,15 @@ impl EventId {
 pub struct TimerId {
     /// Place in the table of timers.
     pub index: u32,
-    /// How often that place has been given away.
+    /// How often that place has been given away, and in the upper six bits the core's number.
     pub generation: u32,
+}
+
+impl TimerId {
+    /// The core that it is on.
+    pub const fn core(self) -> u32 {
+        self.generation >> CORE_SHIFT
+    }
 }
 
 /// A context with a state of type `S`: what a handler of `&mut S` is registered with.

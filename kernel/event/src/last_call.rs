@@ -2,10 +2,8 @@
 
 use crate::core::{Core, Outcome};
 use crate::gate::Gate;
+use crate::id::is_last;
 use crate::{Accumulation, Error, EventId, OverflowPolicy};
-
-/// No name is left for the last call of a registration of a generation above this.
-const LAST_GENERATION: u32 = u32::MAX - 2;
 
 impl<H: Copy, C: Copy> Core<H, C> {
     /// Ends a registration, and has its handler called one more time at its priority, in its own context: under
@@ -21,7 +19,7 @@ impl<H: Copy, C: Copy> Core<H, C> {
     pub fn end_by_call(&mut self, id: EventId, now: u64) -> Result<Outcome, Error> {
         let record = self.table.live_at(id)?;
         let (context, waits) = (record.context, record.waits() || record.gate.has(Gate::WAKES));
-        if record.generation > LAST_GENERATION {
+        if is_last(record.generation) {
             return Err(Error::UsedUp);
         }
         // What is to run next takes room, too.

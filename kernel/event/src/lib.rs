@@ -42,7 +42,7 @@ pub use ceiling::Ceiling;
 pub use children::{Begin, Cause, Children, Claim, Effects, Phase};
 pub use context_state::ContextState;
 pub use control::{Attribute, Unregistered};
-pub use id::{Context, ContextId, ContextIndex, EventId, TimerId};
+pub use id::{Context, ContextId, ContextIndex, EventId, MOST_CORES, TimerId, first_generation};
 pub use kernel::{Borrowed, Chosen, EventSystem, Kernel};
 pub use latency::{BUCKETS, Latency};
 pub use owner::{Owner, Sweep};

@@ -1,14 +1,12 @@
 //! The table of registrations: fixed chunks, places reused by generation, O(1) everywhere.
 
 use crate::gate::Gate;
+use crate::id::{first_generation, is_used_up};
 use crate::{Accumulation, Error, EventId, Priority};
 use alloc::vec::Vec;
 
 /// Registrations a chunk.
 const CHUNK: usize = 256;
-
-/// The generation of a place that every name of has been given out.
-const USED_UP: u32 = 0;
 
 /// No place, no event.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -18,8 +16,8 @@ pub struct Record<H> {
     pub(crate) handler: Option<H>,
     /// When the oldest occurrence that the handler has not been told of was queued.
     pub(crate) stamp: u64,
-    /// How often the place has been taken and given back: odd while a registration lives here. It
-    /// comes to 0 again when the place has been given back for the last time.
+    /// How often the place has been taken and given back, behind the core's number: odd while a registration lives
+    /// here. It comes to 0 again, but for that number, when the place has been given back for the last time.
     pub(crate) generation: u32,
     /// Occurrences the handler has not been told of. If it is not 0 the registration is in its
     /// context's queue, unless its gate says otherwise.
@@ -52,6 +50,11 @@ impl<H> Record<H> {
         priority: Priority::LOWEST,
         accumulation: Accumulation::Count,
     };
+
+    /// A place of a core that nobody has taken.
+    pub const fn free_on(core: u32) -> Self {
+        Self { generation: first_generation(core), ..Self::FREE }
+    }
 
     /// Whether there is something that its handler has not been told of: only then it can be in a queue,
     /// or be what is to run next.
@@ -208,7 +211,7 @@ impl<H> Table<H> {
         record.gate = Gate::OPEN;
         let handler = record.handler.take();
         // Without a name left that nobody has had, it stays empty.
-        if record.generation != USED_UP {
+        if !is_used_up(record.generation) {
             record.next = free;
             self.free = index;
         }

@@ -12,14 +12,14 @@ pub(crate) const NIL: u32 = u32::MAX;
 /// The generation of a place that nobody has taken.
 const NEW: u32 = 2;
 
-/// And of one that every name of has been given out.
-const USED_UP: u32 = 0;
+/// Bits of a generation that count; the others are [as they were](Chunk::named).
+const COUNTING: u32 = (1 << 26) - 1;
 
 /// Timers in a chunk. With 48 bytes each that is 6 KiB: seldom enough, and little of a small machine.
 const CHUNK: usize = 128;
 
 /// A timer's name: its place in the table and the generation of that place, so that the name
-/// of a removed timer is refused. No generation comes again: after the last one, and `2^31` removals,
+/// of a removed timer is refused. No generation comes again: after the last one, and `2^25` removals,
 /// the place is retired.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TimerKey {
@@ -60,6 +60,15 @@ impl<T: Copy, P: Period> Chunk<T, P> {
     /// # Errors
     /// [`Error::HeapExhausted`].
     pub fn new(filler: T) -> Result<Self, Error> {
+        Self::named(filler, 0)
+    }
+
+    /// [`new`](Self::new), with names that have the upper six bits of `first` in their generations: so that those of
+    /// several wheels are told apart.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn named(filler: T, first: u32) -> Result<Self, Error> {
         let mut chunk = Vec::new();
         chunk.try_reserve_exact(CHUNK).map_err(|_| Error::HeapExhausted)?;
         chunk.extend((0..CHUNK).map(|_| Entry {
@@ -68,7 +77,7 @@ impl<T: Copy, P: Period> Chunk<T, P> {
             deadline: 0,
             tick: 0,
             period: P::NONE,
-            generation: NEW,
+            generation: NEW | first & !COUNTING,
             place: Slot::NONE,
             payload: filler,
         }));
@@ -137,7 +146,7 @@ impl<T: Copy, P: Period> Store<T, P> {
         entry.generation = entry.generation.wrapping_add(1);
         entry.next = free;
         let payload = entry.payload;
-        if entry.generation != USED_UP {
+        if entry.generation & COUNTING != 0 {
             self.free = index;
         }
         payload

@@ -71,3 +71,22 @@ fn places_without_a_context_have_no_name() {
         assert!(core.exists(name));
     }
 }
+
+#[test]
+fn a_context_says_its_core_and_is_nobody_on_another() {
+    let mut cores = [0, 1, crate::MOST_CORES - 1].map(|core| Core::<u32>::on(core, ()));
+    let names = cores.each_mut().map(|core| {
+        core.reserve(1, 2).unwrap();
+        core.add_context((), Limits::NONE).unwrap()
+    });
+    for (core, own) in cores.iter_mut().zip(names) {
+        for name in names {
+            assert_eq!(core.exists(name), name == own);
+            assert_eq!(name.core() == own.core(), name == own);
+        }
+        core.suspend(own).unwrap();
+        let renewed = core.renew(own, Limits::NONE).unwrap();
+        assert_eq!((renewed.core(), renewed.index), (own.core(), own.index));
+        assert!(core.exists(renewed) && !core.exists(own));
+    }
+}

@@ -78,3 +78,34 @@ proptest! {
         }
     }
 }
+
+/// The names of two cores' tables are apart from the first to the last of a place.
+#[test]
+fn a_name_says_its_core_and_reaches_no_other() {
+    let of_core = |core: u32, taken: u32| {
+        let mut table = Table::<u32>::new();
+        table.reserve(CHUNK).unwrap();
+        let mut chunk = Chunk::new();
+        chunk.0.fill_with(|| Record::free_on(core));
+        chunk.0[0].generation += 2 * taken;
+        assert!(table.supply(Box::leak(Box::new(chunk))).is_none());
+        table
+    };
+    const LIVES: u32 = 1 << 25;
+    for taken in [0, LIVES - 1] {
+        let mut tables = [0, 1, crate::MOST_CORES - 1].map(|core| (core, of_core(core, taken)));
+        let names = tables.each_mut().map(|(_, table)| table.take(Record::FREE).unwrap());
+        for (core, table) in &mut tables {
+            for name in names {
+                assert_eq!(table.live_at(name).is_ok(), name.core() == *core, "{name:?} on {core}");
+            }
+        }
+        for ((_, table), name) in tables.iter_mut().zip(names) {
+            table.end(name.index);
+            let next = table.take(Record::FREE).unwrap();
+            let is_last = taken == LIVES - 1;
+            assert_eq!(next.index != name.index, is_last, "a place without names left is retired");
+            assert_eq!(next.core(), name.core());
+        }
+    }
+}
