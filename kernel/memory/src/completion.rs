@@ -27,13 +27,10 @@
 //! after it has seen a `head` beyond that position, that is, after the claim; and the claim
 //! (release) is seen (acquire) before, so the copying came first.
 
+use crate::sync::AtomicU64;
 use core::fmt;
 use core::marker::PhantomData;
-#[cfg(not(loom))]
-use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-#[cfg(loom)]
-use loom::sync::atomic::AtomicU64;
 
 /// Entries that a reader claims at once, at most: as many as it keeps room for on its stack.
 const BATCH: usize = 16;

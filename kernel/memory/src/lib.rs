@@ -43,6 +43,7 @@ mod ring;
 mod scheme;
 mod shared;
 mod string;
+mod sync;
 
 pub use allocator::PoolAllocator;
 pub use buddy::{Buddy, Link, Table};

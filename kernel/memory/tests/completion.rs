@@ -1,5 +1,4 @@
 //! The completion ring against a queue, and under real threads.
-#![cfg(not(loom))]
 
 use proptest::prelude::*;
 use reflex_memory::completion::{CompletionRing, Reader};

@@ -1,12 +1,20 @@
-//! The completion ring in every interleaving that the memory model allows:
-//! `RUSTFLAGS="--cfg loom" cargo test -p reflex-memory --test loom --release`.
+//! The completion ring in every interleaving that the memory model allows: its own source, compiled with loom's
+//! atomics in place of the processor's. It is a part of the ordinary tests.
 //!
 //! Loom never lets a load see a store that comes after it, so that one ordering is not tried here:
 //! that the producer's look at `head` is an acquiring one is by the argument in the module.
-#![cfg(loom)]
+#![allow(dead_code, unreachable_pub)]
 
+#[path = "../src/completion.rs"]
+mod completion;
+
+/// What the source finds in place of `src/sync.rs`.
+mod sync {
+    pub(crate) use loom::sync::atomic::AtomicU64;
+}
+
+use completion::{CompletionRing, Producer, Reader};
 use loom::thread;
-use reflex_memory::completion::{CompletionRing, Producer, Reader};
 
 /// Both words tell the same entry, so that a torn one is noticed.
 fn entry(number: u64) -> [u64; 2] {
