@@ -9,12 +9,20 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reflex-memory", Kind::Memory, &[]),
     rule("reflex-timer", Kind::Pure, &["reflex-memory"]),
     rule("reflex-event", Kind::Pure, &["reflex-memory"]),
+    rule("reflex-across", Kind::Memory, &["reflex-event", "reflex-memory"]),
     rule("reflex-hil", Kind::Pure, &["reflex-memory"]),
     rule("reflex-arch", Kind::Machine, &[]),
     rule(
         "reflex-runtime",
         Kind::Machine,
-        &["reflex-arch", "reflex-event", "reflex-memory", "reflex-timer", "reflex-hil"],
+        &[
+            "reflex-across",
+            "reflex-arch",
+            "reflex-event",
+            "reflex-memory",
+            "reflex-timer",
+            "reflex-hil",
+        ],
     ),
     // Drivers.
     rule("reflex-pci", Kind::Machine, &[]),

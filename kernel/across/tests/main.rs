@@ -1,0 +1,5 @@
+//! All of the crate's tests but the models in one program.
+
+mod cores;
+mod requests;
+mod ring;
