@@ -67,6 +67,19 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-rdma-wire",
         ],
     ),
+    // Over either of two transports.
+    rule(
+        "reflex-messaging",
+        Kind::Pure,
+        &[
+            "reflex-collections",
+            "reflex-event",
+            "reflex-keyed-timers",
+            "reflex-memory",
+            "reflex-net",
+            "reflex-rdma",
+        ],
+    ),
     rule("reflex-http", Kind::Pure, LIBRARY),
     rule("reflex-http-embed", Kind::Host, &[]),
     // Wiring.
@@ -102,6 +115,7 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-keyed-timers",
             "reflex-kind",
             "reflex-macros",
+            "reflex-messaging",
             "reflex-metrics",
             "reflex-net",
             "reflex-rdma",

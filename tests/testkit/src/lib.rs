@@ -22,4 +22,6 @@ pub use nic::{Arrivals, Nic, Receiver, Wire};
 pub use peer::{DatagramSocket, Datagrams, Peer, Stream, TcpHandle};
 pub use pool::pool;
 pub use random::Random;
+/// The traits that are faked, for tests of crates that do not import them.
+pub use reflex_hil as hil;
 pub use trace::Trace;

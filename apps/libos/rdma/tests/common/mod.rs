@@ -5,9 +5,9 @@
 use reflex_event::{
     Accumulation, Activation, Context, Error, EventId, EventSystem, Instant, Priority, Registration,
 };
-use reflex_hil::{AttachedProtocol, Frame, Hop, Link, NextHop, NicError};
 use reflex_memory::{Lent, Pool};
 use reflex_rdma::{Limits, Place, Port};
+use reflex_testkit::hil::{AttachedProtocol, Frame, Hop, Link, NextHop, NicError};
 use reflex_testkit::{Clock, Random, SimKernel, pool};
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
