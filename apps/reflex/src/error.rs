@@ -18,6 +18,8 @@ pub enum Error {
     Net(reflex_net::Error),
     /// The RDMA port refused.
     Rdma(reflex_rdma::Error),
+    /// An endpoint of NetIO's refused.
+    Netio(reflex_messaging::Error),
     /// A site or routes cannot be served.
     Http(HttpError),
     /// The machine has no network interface that this image can drive.
@@ -53,6 +55,10 @@ impl Error {
             Self::Net(reflex_net::Error::Event(error))
             | Self::Rdma(reflex_rdma::Error::Event(error))
             | Self::Replace(ReplaceError::Event(error)) => Self::Event(error).status(),
+            Self::Netio(reflex_messaging::Error::Tcp(error)) => Self::Net(error).status(),
+            Self::Netio(reflex_messaging::Error::Rdma(error)) => Self::Rdma(error).status(),
+            Self::Netio(reflex_messaging::Error::Event(error)) => Self::Event(error).status(),
+            Self::Netio(reflex_messaging::Error::OutOfMemory) => status::TOO_LITTLE_MEMORY,
             Self::Configuration(_) => status::BAD_COMMAND_LINE,
             _ => status::MAIN_FAILED,
         }
@@ -65,6 +71,7 @@ impl fmt::Display for Error {
             Self::Event(error) => error.fmt(f),
             Self::Net(error) => error.fmt(f),
             Self::Rdma(error) => error.fmt(f),
+            Self::Netio(error) => error.fmt(f),
             Self::Http(error) => error.fmt(f),
             Self::Interface(error) => error.fmt(f),
             Self::Console(error) => error.fmt(f),
@@ -118,6 +125,12 @@ impl From<reflex_rdma::Error> for Error {
 impl<W> From<reflex_rdma::Refused<W>> for Error {
     fn from(refused: reflex_rdma::Refused<W>) -> Self {
         Self::Rdma(refused.error)
+    }
+}
+
+impl From<reflex_messaging::Error> for Error {
+    fn from(error: reflex_messaging::Error) -> Self {
+        Self::Netio(error)
     }
 }
 

@@ -18,6 +18,7 @@
 //! | UDP | [`System::udp`], [`net::UdpService`], [`net::UdpSocket`] |
 //! | HTTP: files, and routes with handlers | [`http`]: [`System::http`], [`http::Request`], [`http::Reply`]; bodies in pieces: [`http::Exchange`] |
 //! | RDMA | [`rdma`]: [`System::rdma`], [`rdma::ProtectionDomain`], [`rdma::QueuePair`], [`rdma::CompletionQueue`], [`rdma::ConnectionManager`] |
+//! | messages with tags, and publications, over TCP and RDMA | [`netio`]: [`System::netio`], [`netio::Endpoint`] |
 //! | events of any kind, with data | [`kind`], [`System::subscribe`]; in batches from a ring: [`System::completions`] |
 //! | control of a registration | [`Registered`] |
 //! | messages between contexts | [`channel`]: [`System::channel`], [`Sender`] |
@@ -52,6 +53,7 @@ pub mod kind;
 pub mod metrics;
 mod mutex;
 pub mod net;
+pub mod netio;
 mod policy;
 pub mod prelude;
 pub mod raw;

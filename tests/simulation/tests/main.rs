@@ -3,6 +3,7 @@
 mod end;
 mod failures;
 mod loopback;
+mod netio;
 mod network;
 mod priorities;
 mod threads;

@@ -1,5 +1,5 @@
 //! The NetIO-next interface: a reactor with one event loop, its signals and its timers (N-1 to
-//! N-3).
+//! N-3), its messages and publications (N-6).
 //!
 //! The names are that interface's, over the same events as everything else: an event loop is a
 //! [context](reflex::Context) that owns the user's data and does not run before [`netio_run`];
@@ -24,6 +24,12 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+
+mod callbacks;
+mod sockets;
+
+pub use callbacks::NetioCallbacks;
+pub use sockets::*;
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -99,7 +105,26 @@ pub fn netio_eventloop_init<D: Send + 'static>(
     system: System,
     data: D,
 ) -> Result<EventLoop<D>, Error> {
-    let context = system.context("netio", data).build()?;
+    event_loop(system, system.context("netio", data).build()?)
+}
+
+/// As [`netio_init`], with so many bytes of event memory: [sockets](NetioAttr::memory) take their pages of it.
+///
+/// # Errors
+/// As [`netio_init`].
+pub fn netio_init_with_memory<D: Send + 'static>(
+    system: System,
+    data: D,
+    bytes: usize,
+) -> Result<NetioContext<D>, Error> {
+    let context = system.context("netio", data).memory(bytes).build()?;
+    Ok(NetioContext { evloop: event_loop(system, context)? })
+}
+
+fn event_loop<D: Send + 'static>(
+    system: System,
+    context: Context<D>,
+) -> Result<EventLoop<D>, Error> {
     raw::kernel(system).stop(context.id())?;
     Ok(EventLoop { system, context, ended: Arc::new(AtomicU64::new(0)), first: None })
 }
