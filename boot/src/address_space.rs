@@ -1,6 +1,8 @@
 //! The active address space: devices' registers are mapped there, and stacks get their guard pages.
 
-use core::cell::{Cell, UnsafeCell};
+use crate::core_lock::CoreLock;
+use crate::shootdown;
+use core::cell::UnsafeCell;
 use core::ops::Range;
 use reflex_arch::paging::{Access, AddressSpace, PAGE};
 use reflex_runtime::memory::{self, StackSource};
@@ -13,14 +15,14 @@ pub(crate) const STACKS: StackSource =
 /// The active map. Reached at start-up, and later in sections and for stacks that overflow.
 struct MapCell {
     space: UnsafeCell<Option<AddressSpace>>,
-    changing: Cell<bool>,
+    lock: CoreLock,
 }
 
-// SAFETY: every access is through `with_slot`: one core, in a section, which keeps
-// the other contexts out, or in an exception's handler, which is kept out by `changing`.
+// SAFETY: every access is through `with_slot`, which holds the lock: of other cores nobody comes, of this one no other
+// context, as it is in a section, and an exception's handler is turned away.
 unsafe impl Sync for MapCell {}
 
-static MAP: MapCell = MapCell { space: UnsafeCell::new(None), changing: Cell::new(false) };
+static MAP: MapCell = MapCell { space: UnsafeCell::new(None), lock: CoreLock::new() };
 
 /// Has `space`, which is active, found from now on: at start-up, once, before the kernel is started.
 pub(crate) fn set(space: AddressSpace) {
@@ -35,20 +37,24 @@ fn guarded_stack(bytes: usize, reserve: usize) -> Option<Range<usize>> {
     let under = reserve.checked_next_multiple_of(page)? + page;
     let whole = memory::take(stack.checked_add(under)?, page)?;
     let start = whole.cast::<u8>().addr().get();
-    for guard in (start as u64..(start + under) as u64).step_by(page) {
-        unmap_guard(guard)?;
-    }
+    unmap(start as u64..(start + under) as u64)?;
     Some(start + under..start + whole.len())
 }
 
-/// Unmaps the page at `guard`; `None` when there is no memory for the table that it takes.
-pub(crate) fn unmap_guard(guard: u64) -> Option<()> {
-    // The table for a split large page is filled outside of the section.
-    while let Some(large) = section(|_| with_map(|map| map.large_page(guard)))? {
-        let split = large.split(&mut frame).ok()?;
-        section(|_| with_map(|map| map.put(split)))?;
+/// Unmaps the pages of `range`, which are mapped; `None` when there is no memory for the tables that it takes. When
+/// this returns, no core reaches them any more.
+pub(crate) fn unmap(range: Range<u64>) -> Option<()> {
+    let pages = || range.clone().step_by(PAGE as usize);
+    for page in pages() {
+        // The table for a split large page is filled outside of the section.
+        while let Some(large) = section(|_| with_map(|map| map.large_page(page)))? {
+            let split = large.split(&mut frame).ok()?;
+            section(|_| with_map(|map| map.put(split)))?;
+        }
     }
-    section(|_| with_map(|map| map.unmap_guard(guard, &mut frame)))?.ok()
+    let unmapped =
+        |map: &mut AddressSpace| pages().all(|page| map.unmap_guard(page, &mut frame).is_ok());
+    section(|_| with_map(unmapped))?.then_some(())
 }
 
 /// Maps the page at `page`, which is not mapped, as what `access` says; `None` when there is no memory for tables,
@@ -71,10 +77,12 @@ fn open_reserve(reserve: Range<usize>) -> bool {
 
 /// Unmaps the pages of a reserve that are mapped.
 fn close_reserve(reserve: Range<usize>) {
-    for page in reserve.step_by(PAGE as usize) {
-        // It may be closed already.
-        let _ = with_map(|map| map.unmap_guard(page as u64, &mut || None));
-    }
+    with_map(|map| {
+        for page in reserve.step_by(PAGE as usize) {
+            // It may be closed already.
+            let _ = map.unmap_guard(page as u64, &mut || None);
+        }
+    });
 }
 
 /// A frame for a page table.
@@ -83,21 +91,25 @@ fn frame() -> Option<u64> {
     memory::take(page, page).map(|frame| frame.cast::<u8>().addr().get() as u64)
 }
 
-/// Runs `work` on the active map; `None` when the map is being changed already, which is so when a
-/// fault comes upon that.
+/// Runs `work` on the active map, and has other cores forget what it has changed; `None` when this core is changing
+/// the map already, which is so when a fault comes upon that.
 fn with_map<R>(work: impl FnOnce(&mut AddressSpace) -> R) -> Option<R> {
-    with_slot(|slot| slot.as_mut().map(work)).flatten()
+    with_slot(|slot| {
+        slot.as_mut().map(|map| {
+            let result = work(map);
+            if map.take_changed() {
+                shootdown::ask_others();
+            }
+            result
+        })
+    })
+    .flatten()
 }
 
 fn with_slot<R>(work: impl FnOnce(&mut Option<AddressSpace>) -> R) -> Option<R> {
-    if MAP.changing.replace(true) {
-        return None;
-    }
-    // SAFETY: at start-up or in a section, so that no other context is here; an exception's handler
-    // comes here too, and was turned away above if it came upon a borrow, as `changing` was set.
-    let result = work(unsafe { &mut *MAP.space.get() });
-    MAP.changing.set(false);
-    Some(result)
+    let _held = MAP.lock.hold()?;
+    // SAFETY: the lock is held for as long as the borrow lives, so nobody else has one.
+    Some(work(unsafe { &mut *MAP.space.get() }))
 }
 
 /// Maps a device's registers, wherever they are, uncached.

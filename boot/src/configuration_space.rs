@@ -3,8 +3,8 @@
 use crate::identity::Identity;
 use crate::machine::Machine;
 use core::ops::{Range, RangeInclusive};
+use core::sync::atomic::AtomicBool;
 use reflex_arch::acpi::SleepControl;
-use reflex_arch::port::Port;
 use reflex_pci::{Access, Ecam, Ports};
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 
@@ -40,16 +40,10 @@ pub(crate) fn is_microvm(machine: &Machine) -> bool {
     })
 }
 
-/// The ports to configuration space: a host bridge answers there.
+/// The ports to configuration space, if they are there.
 fn ports() -> Option<Ports> {
-    const ADDRESS: u16 = 0xcf8;
-    const DATA: u16 = 0xcfc;
-    const ENABLE: u32 = 1 << 31;
-    // SAFETY: no machine has anything but PCI configuration space at these ports. Interrupts' handlers
-    // do not use them, and what looks for devices does so at start-up or in `main`, one at a time.
-    unsafe {
-        Port::<u32>::new(ADDRESS).write(ENABLE);
-        let there = Port::<u32>::new(ADDRESS).read() == ENABLE;
-        (there && Port::<u32>::new(DATA).read() != u32::MAX).then(|| Ports::new())
-    }
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    // SAFETY: no machine has anything but PCI configuration space at these ports, and this is the only place from
+    // where they are reached. Interrupts' handlers do not use them.
+    unsafe { Ports::find(&TAKEN) }
 }

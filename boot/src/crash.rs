@@ -7,9 +7,14 @@
 //! #! crash TEXT
 //! #! register NAME HEX16
 //! #! stack ADDRESS HEXBYTES
+//! #! core NUMBER TEXT
+//! #! register NAME HEX16
+//! #! stack ADDRESS HEXBYTES
 //! #! crash-end
 //! #! exit STATUS
 //! ```
+//!
+//! where `core` and what follows is there for each other core, with what ran on it: they are [stopped](stop) first.
 //!
 //! The kernel's runtime may contain a crash instead, through [`Hooks`].
 
@@ -20,6 +25,7 @@ use crate::heap;
 use crate::logger::Timestamp;
 #[cfg(not(test))]
 use crate::refusal::AllocationFailed;
+use crate::{cores, stop};
 use core::cell::Cell;
 use core::fmt::{self, Write};
 #[cfg(not(test))]
@@ -74,6 +80,7 @@ pub(crate) struct Exceptions;
 
 impl Handler for Exceptions {
     extern "C" fn handle(frame: &mut ExceptionFrame) {
+        stop::obey(frame, running_here);
         if let Some(hooks) = HOOKS.0.get()
             && CRASHES.load(Relaxed) == 0
             && (hooks.faulted)(frame)
@@ -115,6 +122,8 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 /// Reports the crash and ends the image.
 fn report(text: fmt::Arguments<'_>, registers: &Registers, status: u8) -> ! {
     reflex_arch::interrupt::disable();
+    // From here on this is the only core.
+    stop::stop_others();
     let crashes = CRASHES.load(Relaxed);
     CRASHES.store(crashes.saturating_add(1), Relaxed);
     match crashes {
@@ -138,19 +147,48 @@ fn write_report(
 ) -> fmt::Result {
     write!(console, "{Timestamp} ERROR reflex: ")?;
     write!(OneLine(console), "{text}")?;
-    if let Some(hooks) = HOOKS.0.get() {
+    if HOOKS.0.get().is_some() {
         console.write_str("; running: ")?;
-        (hooks.running)(&mut OneLine(console))?;
+        running_here(&mut OneLine(console))?;
     }
     console.write_str("\n#! crash ")?;
     ANNOUNCED.store(true, Relaxed);
     write!(OneLine(console), "{text}")?;
     console.write_str("\n")?;
+    write_registers(console, registers)?;
+    write_others(console)?;
+    console.write_str("#! crash-end\n")
+}
+
+/// Writes what runs on this core.
+fn running_here(out: &mut dyn Write) -> fmt::Result {
+    match HOOKS.0.get() {
+        Some(hooks) if cores::this() == 0 => (hooks.running)(out),
+        _ => out.write_str("no context"),
+    }
+}
+
+fn write_registers(console: &mut Console, registers: &Registers) -> fmt::Result {
     for (name, value) in registers.iter() {
         writeln!(console, "#! register {name} {value:016x}")?;
     }
-    write_stack(console, registers.stack_pointer())?;
-    console.write_str("#! crash-end\n")
+    write_stack(console, registers.stack_pointer())
+}
+
+/// Writes where the other cores were when they were stopped.
+fn write_others(console: &mut Console) -> fmt::Result {
+    for (number, _) in cores::others() {
+        match stop::stopped(number) {
+            Some(left) => {
+                write!(console, "#! core {number} ")?;
+                write!(OneLine(console), "{}", left.running())?;
+                console.write_str("\n")?;
+                write_registers(console, &left.registers)?;
+            }
+            None => writeln!(console, "#! core {number} unknown: it did not stop")?,
+        }
+    }
+    Ok(())
 }
 
 /// Writes the stack from `from` upward, leaving out pages that are not mapped: with a stack

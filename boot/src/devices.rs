@@ -5,6 +5,7 @@ pub use crate::{InputError, NicError};
 pub use reflex_virtio_bus::Quiet;
 
 use crate::configuration_space::{self, BAR_WINDOW};
+use crate::core_lock::CoreLock;
 use crate::identity::Identity;
 use crate::interrupt_pin::{self, Pin, PinError};
 use crate::machine::Machine;
@@ -17,6 +18,7 @@ use reflex_hil::{Acknowledge, Interrupt, MsiMessage};
 use reflex_memory::{Content, Granule};
 use reflex_runtime::interrupt::Vector;
 use reflex_runtime::job::Job;
+use reflex_runtime::section::section;
 use reflex_runtime::{Runtime, memory};
 use reflex_virtio_bus::{Device, DeviceTransport, mmio, pci};
 use reflex_virtio_net::{Info, Receiver, Rings, Transmitter};
@@ -161,8 +163,17 @@ fn rings(buffer: usize) -> Rings {
     Rings { receive: size, buffer, transmit: size }
 }
 
-/// Every virtio device of the machine. What cannot be used is logged.
+/// Every virtio device of the machine. What cannot be used is logged. One core looks at a time: looking gives
+/// addresses to devices that have none.
 fn find(machine: &Machine) -> Vec<Device> {
+    static LOCK: CoreLock = CoreLock::new();
+    section(|_| {
+        let _held = LOCK.hold();
+        find_alone(machine)
+    })
+}
+
+fn find_alone(machine: &Machine) -> Vec<Device> {
     let words = machine.arguments.text();
     if words.contains("virtio_mmio.device=") {
         return probe(mmio::command_line_slots(words));

@@ -1,8 +1,9 @@
 //! Keeping others away from the heap and the console while one is at work on them.
 //!
-//! There is one processor, and interrupts only post jobs: so it is enough that dispatch is
-//! deferred meanwhile. The kernel's runtime says how, by [`set_exclusion`].
+//! Dispatch is deferred meanwhile, so that no other context of the core comes between, and interrupts only post jobs;
+//! how that is done the kernel's runtime says, by [`set_exclusion`]. Other cores are kept out by a [lock](CoreLock).
 
+use crate::core_lock::CoreLock;
 use core::cell::{Cell, UnsafeCell};
 
 /// What to call before and after.
@@ -33,17 +34,17 @@ pub unsafe fn set_exclusion(enter: fn(), leave: fn()) {
 /// A value that one context at a time is at work on.
 pub(crate) struct Exclusive<T> {
     value: UnsafeCell<T>,
-    busy: Cell<bool>,
+    lock: CoreLock,
 }
 
-// SAFETY: `with` lets one borrower in at a time: other contexts do not run between the hooks, the
-// same context is refused by `busy`, and before the hooks are set there is only one. Interrupts do
+// SAFETY: `with` lets one borrower in at a time: other cores and the same context are kept out by the lock, other
+// contexts of the core do not run between the hooks, and before the hooks are set there is only one. Interrupts do
 // not use these values. A `T` may so be used by several contexts: it is `Send`.
 unsafe impl<T: Send> Sync for Exclusive<T> {}
 
 impl<T> Exclusive<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self { value: UnsafeCell::new(value), busy: Cell::new(false) }
+        Self { value: UnsafeCell::new(value), lock: CoreLock::new() }
     }
 
     /// Runs `work` on the value; `None` when the caller is already inside.
@@ -52,12 +53,9 @@ impl<T> Exclusive<T> {
         if let Some(ends) = hooks {
             (ends.enter)();
         }
-        let result = (!self.busy.replace(true)).then(|| {
-            // SAFETY: `busy` was clear, so nobody holds a borrow: it is set for as long as one
-            // lives, and the hooks keep other code away that would look at it.
-            let result = work(unsafe { &mut *self.value.get() });
-            self.busy.set(false);
-            result
+        let result = self.lock.hold().map(|_held| {
+            // SAFETY: the lock is held for as long as the borrow lives, so nobody else has one.
+            work(unsafe { &mut *self.value.get() })
         });
         if let Some(ends) = hooks {
             (ends.leave)();

@@ -1,6 +1,7 @@
 //! The end of an image, and its status.
 
 use crate::console::{self, Console};
+use crate::stop;
 use core::cell::Cell;
 use core::fmt::{self, Write};
 use reflex_arch::acpi::SleepControl;
@@ -29,8 +30,9 @@ pub fn exit(status: u8) -> ! {
 /// Ends the image with `status`, after some last words that nobody else's come between.
 pub(crate) fn exit_with(status: u8, words: impl FnOnce(&mut Console) -> fmt::Result) -> ! {
     reflex_arch::interrupt::disable();
-    // SAFETY: nothing returns from here, and with interrupts masked nothing else runs: code that
-    // may be writing never goes on. Should the last words crash, those that tell of it find them
+    stop::stop_others();
+    // SAFETY: nothing returns from here, with interrupts masked nothing else runs on this core, and the others have
+    // been stopped: code that may be writing never goes on. Should the last words crash, those that tell of it find them
     // stopped for good.
     let console = unsafe { console::seize() };
     let _ = words(console);

@@ -1,6 +1,7 @@
 //! Pins of the I/O APICs, where the wires of devices end.
 
 use crate::address_space::map_device;
+use crate::core_lock::CoreLock;
 use crate::machine::Machine;
 use reflex_arch::acpi::Controller;
 use reflex_arch::ioapic::{self, IoApic, Polarity, Trigger};
@@ -30,7 +31,7 @@ impl Pin {
     /// Sends the pin's interrupts to `vector` from now on.
     pub(crate) fn route(mut self, vector: Vector, trigger: Trigger, polarity: Polarity) {
         let (number, processor) = (vector.number(), self.processor);
-        section(|_| self.io_apic.route(self.pin, number, processor, trigger, polarity));
+        alone(|| self.io_apic.route(self.pin, number, processor, trigger, polarity));
     }
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn mask_all(machine: &Machine) {
     for controller in controllers(machine) {
         // One that cannot be mapped now leads nobody anywhere later.
         if let Ok(mut io_apic) = open_controller(controller) {
-            section(|_| io_apic.mask_all());
+            alone(|| io_apic.mask_all());
         }
     }
 }
@@ -65,6 +66,15 @@ fn open_controller(controller: &Controller) -> Result<IoApic, PinError> {
     let mapped = map_device(controller.address, ioapic::REGISTERS);
     mapped.map_err(|_| PinError::OutOfMemory)?;
     // SAFETY: the firmware's or the usual address, mapped; all that is done with controllers is
-    // done in sections, one after the other.
-    Ok(section(|_| unsafe { IoApic::new(controller.address, controller.first) }))
+    // done alone, one after the other.
+    Ok(alone(|| unsafe { IoApic::new(controller.address, controller.first) }))
+}
+
+/// Runs `work`, which is done with a controller, where no other core and no other context does anything with one.
+fn alone<R>(work: impl FnOnce() -> R) -> R {
+    static LOCK: CoreLock = CoreLock::new();
+    section(|_| {
+        let _held = LOCK.hold().expect("what is done with a controller does not begin more of it");
+        work()
+    })
 }

@@ -31,6 +31,11 @@ mod configuration_space;
 #[cfg(not(feature = "hosted"))]
 pub mod console;
 #[cfg(not(feature = "hosted"))]
+mod core_lock;
+#[cfg(not(feature = "hosted"))]
+#[cfg_attr(test, allow(dead_code, reason = "only images have cores"))]
+mod cores;
+#[cfg(not(feature = "hosted"))]
 pub mod crash;
 #[cfg(not(any(test, feature = "hosted")))]
 pub mod devices;
@@ -67,7 +72,12 @@ mod refusal;
 #[cfg(not(any(test, feature = "hosted")))]
 mod runtime_symbols;
 #[cfg(not(feature = "hosted"))]
+#[cfg_attr(test, allow(dead_code, reason = "only images have cores"))]
+mod shootdown;
+#[cfg(not(feature = "hosted"))]
 mod start_info;
+#[cfg(not(feature = "hosted"))]
+mod stop;
 #[cfg(not(feature = "hosted"))]
 mod string;
 #[cfg(not(any(test, feature = "hosted")))]

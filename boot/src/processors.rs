@@ -8,9 +8,9 @@
 //! One that does not come up in time is reset again, so that it never will, named in a warning, and left out: the
 //! others are numbered without it. Every wait pauses: an emulator that takes turns then goes on with the others.
 
-use crate::SPURIOUS_VECTOR;
-use crate::address_space;
+use crate::cores::Means;
 use crate::trampoline::Trampoline;
+use crate::{SPURIOUS_VECTOR, address_space, cores};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::arch::naked_asm;
@@ -22,11 +22,11 @@ use core::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr};
 use reflex_arch::apic::LocalApic;
 use reflex_arch::clock::Scale;
 use reflex_arch::exception::Idt;
-use reflex_arch::paging::{AddressSpace, PAGE};
+use reflex_arch::paging::{self, AddressSpace, PAGE};
 use reflex_arch::processors::Processors;
 use reflex_arch::segments::Segments;
 use reflex_arch::synchronize::{Agreement, Rendezvous};
-use reflex_arch::{cpu, fpu};
+use reflex_arch::{cpu, fpu, interrupt};
 use reflex_runtime::{Timekeeping, memory};
 
 /// Bytes of the stack that a processor begins on.
@@ -121,6 +121,8 @@ pub(crate) unsafe fn start(
     let others = named.ids().iter().copied().filter(|id| *id != own);
     let there = 1 + others.clone().count();
     if there > 1 {
+        let Timekeeping { apic, clock, .. } = common.time;
+        cores::expect_others(own, Means { apic, clock });
         // SAFETY: the caller's duty.
         let trampoline = low_page.and_then(|page| unsafe { Trampoline::new(page, entry) });
         for id in others {
@@ -164,6 +166,7 @@ fn start_one(
         NEXT.store(null_mut(), Release);
         return Err(LeftOut::Silent);
     };
+    cores::started(number, id);
     meeting.ahead.store(made_up_for(id, agreement), Relaxed);
     meeting.may_go_on.store(true, Release);
     Ok(())
@@ -183,7 +186,7 @@ fn prepare(number: u32, common: &Common, meeting: &'static Meeting) -> Result<Pr
         (*segments).guards()
     };
     for guard in guards {
-        address_space::unmap_guard(guard).ok_or(LeftOut::NoMemory)?;
+        address_space::unmap(guard..guard + PAGE).ok_or(LeftOut::NoMemory)?;
     }
     let Common { vectors, time } = *common;
     Ok(Prepared { top: stack.end, number, segments, vectors, time, meeting })
@@ -289,10 +292,15 @@ unsafe extern "C" fn begin(prepared: *const Prepared) -> ! {
     }
     time.apic = apic;
     time.clock = time.clock.ahead(meeting.ahead.load(Relaxed));
+    // The core is asked to forget translations from here on; what was asked before has not been waited for.
+    paging::forget_all();
     go_on(number, time)
 }
 
-/// What a processor does that has come up: nothing yet.
+/// What a core does that has come up: it waits.
 fn go_on(_number: u32, _time: Timekeeping) -> ! {
-    cpu::halt()
+    loop {
+        // SAFETY: every vector has its entry, and what interrupts this core is another core's request alone.
+        unsafe { interrupt::enable_and_halt() };
+    }
 }

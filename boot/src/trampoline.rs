@@ -2,7 +2,7 @@
 
 use crate::address_space;
 use core::arch::global_asm;
-use reflex_arch::paging::{Access, AddressSpace};
+use reflex_arch::paging::{Access, AddressSpace, PAGE};
 
 global_asm!(include_str!("trampoline.s"), options(att_syntax));
 
@@ -41,7 +41,7 @@ impl Trampoline {
             target.add(at_entry).cast::<u32>().write_unaligned(entry);
             target.add(at_root).cast::<u32>().write_unaligned(root);
         }
-        address_space::unmap_guard(page)?;
+        address_space::unmap(page..page + PAGE)?;
         address_space::map_page(page, Access::ReadExecute)?;
         Some(Self { page })
     }
@@ -55,6 +55,6 @@ impl Trampoline {
 impl Drop for Trampoline {
     fn drop(&mut self) {
         // Mapped by `new`, in a table that is there.
-        let _ = address_space::unmap_guard(self.page);
+        let _ = address_space::unmap(self.page..self.page + PAGE);
     }
 }

@@ -14,7 +14,7 @@ use core::ptr::NonNull;
 use reflex_arch::clock::Clock;
 use reflex_arch::cpu::Features;
 use reflex_arch::exception::Idt;
-use reflex_arch::interrupt::{self, FIRST_VECTOR, TIMER_VECTOR};
+use reflex_arch::interrupt::{self, FIRST_VECTOR, FLUSH_VECTOR, TIMER_VECTOR};
 use reflex_arch::random::Rdrand;
 use reflex_arch::rtc;
 use reflex_arch::segments::Ist;
@@ -129,9 +129,9 @@ fn seed(features: &Features, machine: &Machine, clock: &Clock) -> [u8; 32] {
     seed
 }
 
-/// Every vector that the kernel hands out gets its entry, and so does the timer's.
+/// Every vector that the kernel hands out gets its entry, and so do the timer's and that of other cores.
 fn set_vectors(early: &mut Early) {
-    for vector in FIRST_VECTOR..=TIMER_VECTOR {
+    for vector in (FIRST_VECTOR..=TIMER_VECTOR).chain([FLUSH_VECTOR]) {
         match interrupt::entry_address(vector) {
             // SAFETY: the address is that of the vector's interrupt entry, which expects to be
             // entered on the interrupt stack.

@@ -18,6 +18,8 @@ pub struct CrashReport {
     pub text: String,
     /// It ended a context only, and the guest went on.
     pub contained: bool,
+    /// It is no crash, but where this other core was at that time.
+    pub core: Option<u32>,
     /// Registers by name.
     pub registers: BTreeMap<String, u64>,
     /// Pieces of the stack, by address.
@@ -59,6 +61,10 @@ impl CrashCollector {
         }
         let Some(report) = self.reports.last_mut().filter(|_| self.open) else { return };
         match event {
+            Event::Core(number, text) => {
+                let (text, core) = (text.clone(), Some(*number));
+                self.reports.push(CrashReport { text, core, ..CrashReport::default() });
+            }
             Event::Register(name, value) => {
                 report.registers.insert(name.clone(), *value);
             }
@@ -96,8 +102,12 @@ impl CrashReport {
     }
 
     fn headline(&self) -> String {
-        let what = if self.contained { "a context was given up" } else { "the guest crashed" };
-        format!("{what}: {}\n", self.text)
+        let text = &self.text;
+        match self.core {
+            Some(number) => format!("at that time on core {number}: {text}\n"),
+            None if self.contained => format!("a context was given up: {text}\n"),
+            None => format!("the guest crashed: {text}\n"),
+        }
     }
 }
 

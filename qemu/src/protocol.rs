@@ -104,6 +104,8 @@ pub enum Event {
     Register(String, u64),
     /// Bytes of the crashed stack, from this address upward.
     Stack(u64, Vec<u8>),
+    /// What follows in the crash report is of another core, on which this ran: `#! core NUMBER TEXT`.
+    Core(u32, String),
     /// The crash report is complete.
     CrashEnd,
     /// A machine line this version does not know or cannot read.
@@ -230,6 +232,10 @@ fn known_event(word: &str, rest: &str) -> Option<Event> {
         "contained" if !rest.is_empty() => Event::Contained(rest.to_owned()),
         "register" => Event::Register(words.next()?.to_owned(), hex(words.next()?)?),
         "stack" => Event::Stack(hex(words.next()?)?, bytes(words.next()?)?),
+        "core" => {
+            let (number, text) = rest.split_once(' ')?;
+            Event::Core(number.parse().ok()?, text.to_owned())
+        }
         "crash-end" => Event::CrashEnd,
         _ => return None,
     };
@@ -345,6 +351,7 @@ mod tests {
             Some(Event::Register("rip".into(), 0x10_1000))
         });
         assert_eq!(event("#! stack 0x2000 00ff10"), Some(Event::Stack(0x2000, vec![0, 255, 16])));
+        assert_eq!(event("#! core 3 its text"), Some(Event::Core(3, "its text".into())));
         assert_eq!(event("#! crash-end"), Some(Event::CrashEnd));
         assert_eq!(event("#! contained it broke"), Some(Event::Contained("it broke".into())));
         let metric = |name: &str, value| Some(Event::Metric { name: name.to_owned(), value });

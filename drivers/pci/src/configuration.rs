@@ -1,7 +1,10 @@
 //! The two ways to PCI's configuration space.
 
+use core::hint::spin_loop;
 use core::ops::RangeInclusive;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::{Acquire, Release};
 use virtio_drivers::Hal;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 
@@ -105,16 +108,20 @@ impl Configuration for Ecam {
 
 /// The configuration space by the ports 0xcf8 (address) and 0xcfc (data): PCI 3.0, 3.2.2.3.2.
 #[derive(Clone, Copy)]
-pub struct Ports(());
+pub struct Ports(&'static AtomicBool);
 
 impl Ports {
-    /// Takes the two ports.
+    /// Takes the two ports, if a host bridge answers there; `taken` is false, and what all values of this type take
+    /// turns by.
     ///
     /// # Safety
-    /// The machine has this mechanism and nobody else uses the ports meanwhile, an interrupt
-    /// handler included: an access is two steps.
-    pub unsafe fn new() -> Self {
-        Self(())
+    /// Nothing else of the machine is at these ports, and nobody uses them but values of this type with the same
+    /// `taken`: an access is two steps, with interrupts masked.
+    #[cfg(target_arch = "x86_64")]
+    pub unsafe fn find(taken: &'static AtomicBool) -> Option<Self> {
+        let ports = Self(taken);
+        let host = DeviceFunction { bus: 0, device: 0, function: 0 };
+        (ports.read_word(host, 0) != u32::MAX).then_some(ports)
     }
 }
 
@@ -130,16 +137,18 @@ fn address(function: DeviceFunction, offset: u8) -> u32 {
 #[cfg(target_arch = "x86_64")]
 impl ConfigurationAccess for Ports {
     fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
-        let data;
-        // SAFETY: the ports are ours by `new`'s contract; the accesses touch no memory.
-        unsafe {
-            core::arch::asm!(
-                "out dx, eax", "add dx, 4", "in eax, dx",
-                inout("dx") 0xcf8u16 => _, inout("eax") address(function, offset) => data,
-                options(nomem, nostack),
-            );
-        }
-        data
+        self.in_turn(|| {
+            let data;
+            // SAFETY: the ports are ours by `find`'s contract; the accesses touch no memory.
+            unsafe {
+                core::arch::asm!(
+                    "out dx, eax", "add dx, 4", "in eax, dx",
+                    inout("dx") 0xcf8u16 => _, inout("eax") address(function, offset) => data,
+                    options(nomem, nostack),
+                );
+            }
+            data
+        })
     }
 
     fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
@@ -177,8 +186,8 @@ impl Ports {
     fn write(&mut self, function: DeviceFunction, offset: u8, width: Width, data: u32) {
         use core::arch::asm;
         let port = 0xcfc_u16 + u16::from(offset & 3);
-        // SAFETY: the ports are ours by `new`'s contract; the accesses touch no memory.
-        unsafe {
+        // SAFETY: the ports are ours by `find`'s contract; the accesses touch no memory.
+        self.in_turn(|| unsafe {
             let register = address(function, offset);
             asm!("out dx, eax", in("dx") 0xcf8_u16, in("eax") register, options(nomem, nostack));
             match width {
@@ -192,7 +201,26 @@ impl Ports {
                     asm!("out dx, eax", in("dx") port, in("eax") data, options(nomem, nostack));
                 }
             }
+        });
+    }
+
+    /// Makes an access, which is two steps, where nobody comes between: with interrupts masked, and other processors
+    /// waiting.
+    fn in_turn<R>(&self, access: impl FnOnce() -> R) -> R {
+        const INTERRUPTS: u64 = 1 << 9;
+        let flags: u64;
+        // SAFETY: code that reaches ports may mask interrupts, which breaks no memory rule.
+        unsafe { core::arch::asm!("pushfq", "pop {}", "cli", out(reg) flags) };
+        while self.0.swap(true, Acquire) {
+            spin_loop();
         }
+        let result = access();
+        self.0.store(false, Release);
+        if flags & INTERRUPTS != 0 {
+            // SAFETY: they were let through before.
+            unsafe { core::arch::asm!("sti") };
+        }
+        result
     }
 }
 

@@ -71,6 +71,23 @@ fn a_contained_crash_is_told_as_one() {
 }
 
 #[test]
+fn what_other_cores_were_at_is_told_apart() {
+    let mut collector = CrashCollector::default();
+    collector.take(&Event::Core(1, "of no crash".into()));
+    collector.take(&Event::Crash("panic".into()));
+    collector.take(&Event::Register("rip".into(), 1));
+    collector.take(&Event::Core(1, "no context".into()));
+    collector.take(&Event::Register("rip".into(), 2));
+    collector.take(&Event::CrashEnd);
+    let reports = collector.take_reports();
+    assert_eq!(
+        reports.iter().map(|it| (it.core, it.registers["rip"])).collect::<Vec<_>>(),
+        [(None, 1), (Some(1), 2)]
+    );
+    assert!(reports[1].render(None).starts_with("at that time on core 1: no context\n"));
+}
+
+#[test]
 fn without_symbols_the_registers_are_left() {
     let text = report().render(None);
     assert!(text.contains("page fault at 0x10") && text.contains("rip 0000"), "{text}");

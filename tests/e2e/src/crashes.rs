@@ -2,7 +2,7 @@
 
 use crate::guest::{Guest, PATIENCE, machine};
 use reflex_qemu::crash::Symbols;
-use reflex_qemu::machine::{Machine, Outcome, Status};
+use reflex_qemu::machine::{Machine, Model, Outcome, Status};
 use std::time::Duration;
 
 fn misbehaving(by: &str) -> Machine {
@@ -61,6 +61,32 @@ fn a_panic_is_told_with_function_and_line() {
     assert!(report.contains(&format!("misbehave/src/main.rs:{line}")), "{report}");
     assert!(report.matches("misbehave::panic_below").count() >= 3, "{report}");
     assert!(report.contains("misbehave::main"), "{report}");
+}
+
+/// A crash on one core stops the others, and says where each was.
+#[test]
+fn a_crash_tells_of_every_core() {
+    for (cpus, model) in [(2, Model::Q35), (4, Model::Microvm), (8, Model::Q35)] {
+        let machine = misbehaving("panic").cpus(cpus).model(model);
+        let symbols = Symbols::load(machine.image()).expect("the image has symbols");
+        let outcome = Guest::start(machine).finish();
+        assert_eq!(outcome.status, Status::Exited(101), "{}", outcome.tail(30));
+        let [crash, others @ ..] = &outcome.crashes[..] else { panic!("{}", outcome.tail(30)) };
+        assert!(crash.render(Some(&symbols)).contains("misbehave::panic_below"));
+        let numbers: Vec<Option<u32>> = others.iter().map(|other| other.core).collect();
+        assert_eq!(numbers, (1..cpus).map(Some).collect::<Vec<_>>());
+        for other in others {
+            let text = other.render(Some(&symbols));
+            assert!(text.contains("no context") && text.contains("processors::begin"), "{text}");
+        }
+    }
+}
+
+/// The end that is asked for stops the others, too.
+#[test]
+fn an_image_of_several_cores_ends_with_its_status() {
+    let machine = machine("misbehave").append("status=42").cpus(4);
+    assert_eq!(Guest::start(machine).finish().status, Status::Exited(42));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod benchmarks;
 mod console;
 mod containment;
 mod crashes;
+mod debugger;
 mod echo;
 mod examples;
 mod frames;

@@ -21,6 +21,9 @@ pub const VECTORS: usize = 64;
 /// The timer's vector, behind those that are handed out. It has an entry of its own, which looks nothing up.
 pub const TIMER_VECTOR: u8 = FIRST_VECTOR + VECTORS as u8;
 
+/// The vector by which one processor has another forget translations of addresses. What it calls is `boot`'s.
+pub const FLUSH_VECTOR: u8 = 0xfe;
+
 /// Bytes from one vector's entry to the next.
 const ENTRY_SIZE: usize = 16;
 
@@ -60,13 +63,18 @@ unsafe extern "C" {
 
     /// What the timer's interrupt calls, in the same way.
     pub(crate) safe fn reflex_timer_interrupt();
+
+    /// What the interrupt on [`FLUSH_VECTOR`] calls; it leaves interrupts masked.
+    safe fn reflex_flush();
 }
 
 /// The address of a vector's entry, for the interrupt descriptor table; `None` for a vector
 /// that has none.
 pub fn entry_address(vector: u8) -> Option<usize> {
-    if vector == TIMER_VECTOR {
-        return Some(timer_entry as *const () as usize);
+    match vector {
+        TIMER_VECTOR => return Some(timer_entry as *const () as usize),
+        FLUSH_VECTOR => return Some(flush_entry as *const () as usize),
+        _ => {}
     }
     let place = usize::from(vector.checked_sub(FIRST_VECTOR)?);
     (place < VECTORS).then(|| &raw const reflex_vectors as usize + place * ENTRY_SIZE)
@@ -211,6 +219,7 @@ macro_rules! entry {
 
 entry!(entry, true, reflex_interrupt, "reflex_interrupted");
 entry!(timer_entry, false, reflex_timer_interrupt, "reflex_timer_interrupted");
+entry!(flush_entry, false, reflex_flush, "reflex_flush_interrupted");
 
 /// An entry that returns at once, for the local APIC's spurious vector, which is not
 /// acknowledged (Intel SDM volume 3, 11.9).

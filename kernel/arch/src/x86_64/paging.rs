@@ -80,6 +80,8 @@ type Table = *mut [u64; 512];
 #[derive(Debug)]
 pub struct AddressSpace {
     root: u64,
+    /// A page that was mapped has changed since it was last asked for.
+    changed: bool,
 }
 
 impl AddressSpace {
@@ -92,7 +94,7 @@ impl AddressSpace {
     /// # Errors
     /// [`Error::OutOfFrames`].
     pub unsafe fn new(frames: Frames<'_>) -> Result<Self, Error> {
-        Ok(Self { root: new_table(frames)? })
+        Ok(Self { root: new_table(frames)?, changed: false })
     }
 
     /// The space this processor uses now.
@@ -101,7 +103,13 @@ impl AddressSpace {
     /// Ring 0; all its tables are mapped where they are, and the value is not used to change
     /// them while another value of the same space is.
     pub unsafe fn current() -> Self {
-        Self { root: Cr3::read().0.start_address().as_u64() }
+        Self { root: Cr3::read().0.start_address().as_u64(), changed: false }
+    }
+
+    /// Whether a page that was mapped has changed since the last call: this processor has forgotten what it was,
+    /// others may not have.
+    pub fn take_changed(&mut self) -> bool {
+        core::mem::take(&mut self.changed)
     }
 
     /// Where the root table is: what a processor is told that is to use the space.
@@ -171,7 +179,7 @@ impl AddressSpace {
                 _ if self.lookup(page) == Some(Access::Device) => {}
                 _ => {
                     self.page_entry(page, frames)?.set(page | Access::Device.bits());
-                    invalidate(page);
+                    self.invalidate(page);
                 }
             }
             page += PAGE;
@@ -192,7 +200,7 @@ impl AddressSpace {
             return Err(Error::NotMapped);
         }
         self.page_entry(page, frames)?.set(0);
-        invalidate(page);
+        self.invalidate(page);
         Ok(())
     }
 
@@ -220,7 +228,7 @@ impl AddressSpace {
             && large.get() == page.entry
         {
             large.set(table | PRESENT | WRITABLE | ACCESSED);
-            invalidate(page.block);
+            self.invalidate(page.block);
         }
     }
 
@@ -264,6 +272,16 @@ impl AddressSpace {
                 flags.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, features.umip);
             });
         }
+    }
+
+    /// Makes this processor forget its translation of `address`, which has changed.
+    fn invalidate(&mut self, address: u64) {
+        self.changed = true;
+        // It is privileged, and a test's tables are in no processor's use.
+        #[cfg(not(test))]
+        ::x86_64::instructions::tlb::flush(::x86_64::VirtAddr::new_truncate(address));
+        #[cfg(test)]
+        let _ = address;
     }
 
     /// Maps what is not mapped in `range`, by 2 MiB pages where a whole one is free.
@@ -391,15 +409,10 @@ fn new_table(frames: Frames<'_>) -> Result<u64, Error> {
     Ok(frame)
 }
 
-/// Makes this processor forget its translation of `address`.
-#[cfg(not(test))]
-fn invalidate(address: u64) {
-    ::x86_64::instructions::tlb::flush(::x86_64::VirtAddr::new_truncate(address));
+/// Makes this processor forget all translations: none is global.
+pub fn forget_all() {
+    ::x86_64::instructions::tlb::flush_all();
 }
-
-/// INVLPG is privileged; a test's tables are in no processor's use.
-#[cfg(test)]
-fn invalidate(_: u64) {}
 
 #[cfg(test)]
 mod tests;

@@ -85,16 +85,22 @@ pub fn available() -> usize {
 const UNIT: usize = 16;
 
 /// Takes `bytes` of memory at a multiple of `align`, a power of two; `None` when that much is
-/// not left. The contents are whatever the machine left there.
+/// not left. The contents are whatever the machine left there. Nothing is locked: memory is taken by one exchange.
 pub fn take(bytes: usize, align: usize) -> Option<NonNull<[u8]>> {
-    section::section(|_| {
-        let start = NEXT.load(Relaxed).checked_next_multiple_of(align)?;
+    let mut next = NEXT.load(Relaxed);
+    loop {
+        let start = next.checked_next_multiple_of(align)?;
         let end = start.checked_add(bytes)?.checked_next_multiple_of(UNIT)?;
         let end = Some(end).filter(|end| *end <= END.load(Relaxed))?;
-        NEXT.store(end, Relaxed);
-        let start = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(start))?;
-        Some(NonNull::slice_from_raw_parts(start, bytes))
-    })
+        match NEXT.compare_exchange_weak(next, end, Relaxed, Relaxed) {
+            Ok(_) => {
+                let start = NonNull::new(core::ptr::with_exposed_provenance_mut::<u8>(start))?;
+                return Some(NonNull::slice_from_raw_parts(start, bytes));
+            }
+            // Another core, or another context, has taken some meanwhile.
+            Err(now) => next = now,
+        }
+    }
 }
 
 /// Takes a stack; returns its upper end.

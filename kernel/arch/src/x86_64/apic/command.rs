@@ -13,7 +13,6 @@ const ASSERT: u32 = 1 << 14;
 const NMI: u32 = 4 << 8;
 const INIT: u32 = 5 << 8;
 const START_UP: u32 = 6 << 8;
-const ALL_BUT_SELF: u32 = 3 << 18;
 
 /// The highest identifier that an interrupt can be sent to where the registers are in memory.
 const HIGHEST_BY_MEMORY: u32 = 0xfe;
@@ -33,9 +32,9 @@ impl LocalApic {
         self.command(id, ASSERT | u32::from(vector));
     }
 
-    /// A non-maskable interrupt for every processor but this.
-    pub fn send_nmi_to_others(&self) {
-        self.command(0, ALL_BUT_SELF | ASSERT | NMI);
+    /// A non-maskable interrupt for the processor `id`.
+    pub fn send_nmi(&self, id: u32) {
+        self.command(id, ASSERT | NMI);
     }
 
     /// Has the processor `id` forget all it did and wait for [`send_start_up`](Self::send_start_up).
