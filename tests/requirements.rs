@@ -29,7 +29,8 @@ const IDS: &str = "\
     PE-15 PE-16 PE-17 PE-18 PE-19 PE-20 PE-21 PE-22 PE-23 PE-24 PE-25 \
     NI-8 NI-9 NI-15 \
     FL-1 FL-9 \
-    CR-10";
+    CR-10 \
+    SH-1 SH-2 SH-9";
 
 /// What a row says where nothing proves a requirement yet.
 const OPEN: &str = "not yet: issue to come";

@@ -1,9 +1,11 @@
-//! The kernel command line: words `key=value` or `key`, separated by spaces.
+//! The kernel command line: words `key=value` or `key`, separated by blanks, or each with a zero byte behind it when
+//! it is [merged](crate::configuration) with what else tells an image something.
 //!
 //! The kernel's keys are checked here. All others are the application's, which finds them by
 //! [`CommandLine::get`].
 
 use crate::context_config;
+use crate::secret::Secret;
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::ops::RangeInclusive;
@@ -26,10 +28,18 @@ pub enum Addressing {
     },
 }
 
+/// What words are separated by.
+#[derive(Clone, Copy)]
+enum Separator {
+    Blanks,
+    ZeroBytes,
+}
+
 /// A command line, with its keys for the kernel understood.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct CommandLine<'a> {
     text: &'a str,
+    separator: Separator,
     /// `ip` and `gw`.
     pub addressing: Addressing,
     /// `ip6`: an IPv6 address beside the link-local one, and the bits of it that name the network.
@@ -118,16 +128,29 @@ const MOST_WATCHDOG: u32 = 1800;
 const LEAST_HEAP: usize = 128 << 10;
 
 impl<'a> CommandLine<'a> {
-    /// Understands `text`.
+    /// Understands `text`, words that are separated by blanks.
     ///
     /// # Errors
     /// [`Error`]; what it says names the key and what was expected.
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
+        Self::understand(text, Separator::Blanks)
+    }
+
+    /// Understands words of which each has a zero byte behind it; their values may have blanks.
+    ///
+    /// # Errors
+    /// As for [`CommandLine::parse`].
+    pub fn of_words(text: &'a [u8]) -> Result<Self, Error> {
+        Self::understand(text, Separator::ZeroBytes)
+    }
+
+    fn understand(text: &'a [u8], separator: Separator) -> Result<Self, Error> {
         let text = core::str::from_utf8(text).map_err(|_| Error::NotText)?;
         let (addressing, log) = (Addressing::Dhcp, LevelFilter::Info);
         let (ip6, gw6, dad, watchdog) = (None, None, true, USUAL_WATCHDOG);
         let (quarantine, heap) = (None, None);
-        let mut line = Self { text, addressing, ip6, gw6, dad, watchdog, quarantine, heap, log };
+        let mut line =
+            Self { text, separator, addressing, ip6, gw6, dad, watchdog, quarantine, heap, log };
         let once = ["ip", "gw", "ip6", "gw6", "dad", "watchdog", "quarantine", "heap", "log"];
         if once.iter().any(|key| line.all(key).count() > 1) {
             return Err(Error::Repeated);
@@ -185,12 +208,24 @@ impl<'a> CommandLine<'a> {
 
     /// All keys and their values, in order.
     pub fn words(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.text.split_ascii_whitespace().map(|word| word.split_once('=').unwrap_or((word, "")))
+        let separates: fn(char) -> bool = match self.separator {
+            Separator::Blanks => |c| c.is_ascii_whitespace(),
+            Separator::ZeroBytes => |c| c == '\0',
+        };
+        let words = self.text.split(separates).filter(|word| !word.is_empty());
+        words.map(|word| word.split_once('=').unwrap_or((word, "")))
     }
 
-    /// The line as it was given.
-    pub fn text(&self) -> &'a str {
-        self.text
+    /// The value of `key`, as what is not to be printed.
+    pub fn secret(&self, key: &str) -> Option<Secret<'a>> {
+        self.get(key).map(Secret::new)
+    }
+}
+
+/// Keys alone: any value may be a secret.
+impl fmt::Debug for CommandLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.words().map(|(key, _)| key)).finish()
     }
 }
 

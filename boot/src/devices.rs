@@ -8,6 +8,7 @@ use crate::configuration_space::{self, BAR_WINDOW};
 use crate::core_lock::CoreLock;
 use crate::identity::Identity;
 use crate::interrupt_pin::{self, Pin, PinError};
+use crate::known_keys;
 use crate::machine::Machine;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -174,9 +175,9 @@ fn find(machine: &Machine) -> Vec<Device> {
 }
 
 fn find_alone(machine: &Machine) -> Vec<Device> {
-    let words = machine.arguments.text();
-    if words.contains("virtio_mmio.device=") {
-        return probe(mmio::command_line_slots(words));
+    let mut named = machine.arguments.all(known_keys::DEVICE).peekable();
+    if named.peek().is_some() {
+        return probe(mmio::command_line_slots(named));
     }
     let Some((access, buses)) = configuration_space::find(machine) else {
         return probe(mmio::microvm_slots().map(Ok));

@@ -1,11 +1,13 @@
 //! Start-up, step by step.
 
 use crate::command_line::CommandLine;
+use crate::configuration::{Configuration, Error as ConfigurationError, LONGEST, Source};
 use crate::crash::Exceptions;
 use crate::exit::{BAD_BOOT, BAD_COMMAND_LINE, TOO_LITTLE_MEMORY, fail};
 use crate::memory_map::{self, Memory};
 use crate::start_info::{Error as StartInfoError, StartInfo};
-use crate::{console, exit, heap, layout, logger};
+use crate::{console, exit, fw_cfg, heap, layout, logger};
+use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::convert::Infallible;
 use core::fmt;
@@ -77,6 +79,7 @@ struct Tables {
     segments: Segments,
     vectors: Idt,
     start_info: StartInfo,
+    configuration: Configuration,
 }
 
 struct TableCell(UnsafeCell<Tables>);
@@ -88,6 +91,7 @@ static TABLES: TableCell = TableCell(UnsafeCell::new(Tables {
     segments: Segments::new(),
     vectors: Idt::new(),
     start_info: StartInfo::new(),
+    configuration: Configuration::new(),
 }));
 
 /// Sets the machine up and calls `next` with it.
@@ -103,7 +107,8 @@ pub unsafe fn start(start_info: u32, next: impl FnOnce(Early) -> Infallible) -> 
     console::init();
     // SAFETY: this function is called once, says its contract, and nothing else touches the tables,
     // so that this is the only borrow there ever is.
-    let Tables { segments, vectors, start_info: info } = unsafe { &mut *TABLES.0.get() };
+    let Tables { segments, vectors, start_info: info, configuration } =
+        unsafe { &mut *TABLES.0.get() };
     let guards = segments.guards();
     load_tables(segments, vectors);
 
@@ -112,7 +117,8 @@ pub unsafe fn start(start_info: u32, next: impl FnOnce(Early) -> Infallible) -> 
         fail(if too_long { BAD_COMMAND_LINE } else { BAD_BOOT }, format_args!("{error}"));
     }
     let info: &'static StartInfo = info;
-    let command_line = or_fail(BAD_COMMAND_LINE, CommandLine::parse(info.command_line()));
+    or_fail(BAD_COMMAND_LINE, configure(configuration, info));
+    let command_line = or_fail(BAD_COMMAND_LINE, CommandLine::of_words(configuration.text()));
     logger::init(command_line.log);
 
     let features = Features::detect();
@@ -179,6 +185,27 @@ fn start_clock(
         rates.source,
     );
     (apic, clock, rates)
+}
+
+/// Merges what tells the image something, the strongest first.
+fn configure(to: &mut Configuration, info: &StartInfo) -> Result<(), ConfigurationError> {
+    to.add_line(info.command_line())?;
+    // SAFETY: in ring 0, and start-up is the only one that uses the device, here and once.
+    if let Some(mut device) = unsafe { fw_cfg::Dma::find() } {
+        fw_cfg::add(&mut device, to)?;
+    }
+    for module in info.modules().iter().rev().filter(|module| module.length > 0) {
+        let length = usize::try_from(module.length).ok().filter(|length| *length <= LONGEST);
+        let length = length.ok_or(ConfigurationError::too_long(Source::Module))?;
+        let mut buffer = [0; LONGEST];
+        let text = &mut buffer[..length];
+        if !copy_boot_memory(module.address, text) {
+            return Err(ConfigurationError::unreadable(Source::Module));
+        }
+        to.begin_source();
+        to.add_file(text, Source::Module)?;
+    }
+    Ok(())
 }
 
 /// Segments and exceptions: from here on, a fault is reported.
@@ -290,16 +317,37 @@ fn memory_size(info: &StartInfo) -> u64 {
     usable.map(|range| range.addresses.end - range.addresses.start).sum()
 }
 
+/// Whether the entry's map covers these bytes, and nothing of the image is in them that changes. Loaders put
+/// small things between the image's segments, too.
+fn is_boot_memory(address: u64, length: usize) -> bool {
+    let data = layout::data();
+    let end = address.checked_add(length as u64).filter(|end| *end <= BOOT_MAP);
+    end.is_some_and(|end| end <= data.start || data.end <= address)
+}
+
+/// Copies bytes at a physical address, through the entry's map; false when they are not there. A loader may have put
+/// them at the address 0, where no reference can be.
+fn copy_boot_memory(address: u64, to: &mut [u8]) -> bool {
+    let readable = is_boot_memory(address, to.len());
+    if readable {
+        // SAFETY: the entry's map covers the source as readable, and `to` is borrowed for as long as it is written;
+        // they do not overlap, as `to` is on the boot stack, which is in the image's data. The direction flag is
+        // clear, as it always is between instructions of Rust.
+        unsafe {
+            asm!("rep movsb", inout("rsi") address => _, inout("rdi") to.as_mut_ptr() => _,
+                inout("rcx") to.len() => _, options(nostack, preserves_flags));
+        }
+    }
+    readable
+}
+
 /// Bytes at a physical address, through the entry's map.
 fn boot_memory(address: u64, length: usize) -> Option<&'static [u8]> {
-    let end = address.checked_add(length as u64)?;
-    let image = layout::image();
-    let apart = end <= image.start || image.end <= address;
-    if address == 0 || end > BOOT_MAP || !apart {
+    if address == 0 || !is_boot_memory(address, length) {
         return None;
     }
     // SAFETY: the entry's map covers the range as readable, it is not null, and nothing of the
-    // image is in it that could change. Its bytes are integers, whatever is there. The functions
+    // image is in it that could change: its data is not. Its bytes are integers, whatever is there. The functions
     // that are given it, `StartInfo::read`, `acpi::read` and `mp_table::read`, keep no reference, and all are done
     // before `memory` hands anything out: so nobody writes to it as long as it is borrowed.
     Some(unsafe { core::slice::from_raw_parts(address as *const u8, length) })

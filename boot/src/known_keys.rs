@@ -85,7 +85,7 @@ const FOREIGN: [&str; 24] = [
     "tsc",
 ];
 /// Of a machine, and of use: where devices are that nothing else tells of.
-const DEVICE: &str = "virtio_mmio.device";
+pub(crate) const DEVICE: &str = "virtio_mmio.device";
 /// More differences than this are another word.
 const NEAR: usize = 2;
 /// Bytes of the longest name that is compared.

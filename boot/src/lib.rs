@@ -1,8 +1,8 @@
 //! From the boot protocol's entry to a machine the kernel can run on.
 //!
 //! The entry ([`entry`]) calls `reflex_start`, which the image's facade defines; that calls
-//! [`start`] with what is to go on afterwards. In order: console, start info, command line,
-//! log, segments and exceptions, firmware tables, memory map, address space, heap, local APIC,
+//! [`start`] with what is to go on afterwards. In order: console, the boot loader's information,
+//! configuration, log, segments and exceptions, firmware tables, memory map, address space, heap, local APIC,
 //! clock. What was found is handed over as [`Early`].
 //!
 //! Statics here are those that the language or the processor demands: the allocator, the
@@ -14,7 +14,11 @@
 extern crate alloc;
 
 pub mod command_line;
+#[cfg(not(feature = "hosted"))]
+mod configuration;
 pub mod context_config;
+#[cfg(not(feature = "hosted"))]
+mod fw_cfg;
 mod heap_counters;
 mod input_error;
 pub mod known_keys;
@@ -22,6 +26,7 @@ pub mod logger;
 mod machine;
 mod nic_error;
 mod press_error;
+mod secret;
 mod status;
 
 #[cfg(not(any(test, feature = "hosted")))]
@@ -103,6 +108,7 @@ pub use machine::Machine;
 pub use memory_map::Memory;
 pub use nic_error::NicError;
 pub use press_error::PressError;
+pub use secret::Secret;
 #[cfg(not(any(test, feature = "hosted")))]
 pub use wiring::run;
 

@@ -1,7 +1,10 @@
-//! The PVH start info: what the boot loader hands over (Xen's `arch-x86/hvm/start_info.h`).
+//! What the boot loader hands over: by PVH its start info (Xen's `arch-x86/hvm/start_info.h`), by Multiboot2 its
+//! [boot information](multiboot). The first word says which of both it is.
 //!
 //! It lies in memory that its own map calls usable, so all of it is copied out before anything
-//! is allocated.
+//! is allocated. The modules, which may be long, are told of by their places.
+
+mod multiboot;
 
 use core::fmt;
 use core::ops::Range;
@@ -10,9 +13,18 @@ use core::ops::Range;
 pub(crate) const MOST_RANGES: usize = 64;
 /// The longest command line, in bytes.
 pub(crate) const LONGEST_COMMAND_LINE: usize = 2047;
+/// The most modules that are looked at.
+pub(crate) const MOST_MODULES: usize = 8;
+
+/// The bytes at a physical address, if they can be read.
+pub(crate) trait PhysicalMemory<'a>: Fn(u64, usize) -> Option<&'a [u8]> {}
+
+impl<'a, F: Fn(u64, usize) -> Option<&'a [u8]>> PhysicalMemory<'a> for F {}
 
 const MAGIC: u32 = 0x336e_c578;
+/// The type of usable memory, of both protocols.
 const USABLE: u32 = 1;
+const PVH_ENTRY_BYTES: usize = 24;
 
 /// What the boot loader handed over, copied out.
 #[derive(Clone, Debug)]
@@ -25,6 +37,15 @@ pub(crate) struct StartInfo {
     pub(crate) rsdp: Option<u64>,
     /// Where all of this was: the info itself, the command line and the memory map.
     own: [Range<u64>; 3],
+    modules: [Module; MOST_MODULES],
+    module_count: usize,
+}
+
+/// A file that the boot loader has put into memory beside the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Module {
+    pub(crate) address: u64,
+    pub(crate) length: u64,
 }
 
 /// An entry of the memory map: in no order, possibly empty, possibly overlapping.
@@ -39,24 +60,29 @@ pub(crate) struct MemoryRange {
 pub(crate) enum Error {
     /// It cannot be read where it is said to be, or its parts cannot.
     Unreadable,
-    /// It does not begin with the magic number.
-    BadMagic,
-    /// It is of version 0, without a memory map.
+    /// It is of no protocol that is known.
+    UnknownProtocol,
+    /// It has no memory map, as PVH's of version 0.
     NoMemoryMap,
     /// The memory map has more ranges than can be kept.
     TooManyRanges,
     /// The command line is longer than can be kept.
     CommandLineTooLong,
+    /// There are more modules than are looked at.
+    TooManyModules,
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unreadable => "the PVH start info cannot be read",
-            Self::BadMagic => "the PVH start info has the wrong magic number",
-            Self::NoMemoryMap => "the PVH start info has no memory map",
-            Self::TooManyRanges => "the PVH memory map has too many ranges",
+            Self::Unreadable => "the boot loader's information cannot be read",
+            Self::UnknownProtocol => {
+                "the boot loader's information is neither PVH's nor Multiboot2's"
+            }
+            Self::NoMemoryMap => "the boot loader tells no memory map",
+            Self::TooManyRanges => "the boot loader's memory map has too many ranges",
             Self::CommandLineTooLong => "the command line is longer than 2047 bytes",
+            Self::TooManyModules => "the boot loader has brought more than 8 modules",
         })
     }
 }
@@ -73,6 +99,8 @@ impl StartInfo {
             command_line_length: 0,
             rsdp: None,
             own: [const { 0..0 }; 3],
+            modules: [Module { address: 0, length: 0 }; MOST_MODULES],
+            module_count: 0,
         }
     }
 
@@ -81,36 +109,79 @@ impl StartInfo {
     pub(crate) fn read<'a>(
         &mut self,
         address: u64,
-        memory: impl Fn(u64, usize) -> Option<&'a [u8]>,
+        memory: impl PhysicalMemory<'a>,
+    ) -> Result<(), Error> {
+        let first = memory(address, 8).ok_or(Error::Unreadable)?;
+        match (u32_at(first, 0), u32_at(first, 4)) {
+            (MAGIC, 0) => Err(Error::NoMemoryMap),
+            (MAGIC, _) => self.read_pvh(address, &memory),
+            (length, 0) => self.read_multiboot(address, length, &memory),
+            _ => Err(Error::UnknownProtocol),
+        }
+    }
+
+    /// PVH's start info, of version 1 at least.
+    fn read_pvh<'a>(
+        &mut self,
+        address: u64,
+        memory: &impl PhysicalMemory<'a>,
     ) -> Result<(), Error> {
         const BYTES: usize = 52;
-        const ENTRY_BYTES: usize = 24;
+        const MODULE_BYTES: usize = 32;
         let info = memory(address, BYTES).ok_or(Error::Unreadable)?;
-        if u32_at(info, 0) != MAGIC {
-            return Err(Error::BadMagic);
-        }
-        if u32_at(info, 4) == 0 {
-            return Err(Error::NoMemoryMap);
-        }
         self.rsdp = Some(u64_at(info, 32)).filter(|rsdp| *rsdp != 0);
         let (line, map) = (u64_at(info, 24), u64_at(info, 40));
-        self.read_command_line(line, &memory)?;
+        self.read_command_line(line, memory)?;
         let line_bytes = self.command_line_length + 1;
 
-        self.range_count = u32_at(info, 48) as usize;
-        let ranges = self.ranges.get_mut(..self.range_count).ok_or(Error::TooManyRanges)?;
-        let length = ranges.len() * ENTRY_BYTES;
-        self.own = [(address, BYTES), (line, line_bytes), (map, length)]
+        let modules = u32_at(info, 12) as usize;
+        if modules > MOST_MODULES {
+            return Err(Error::TooManyModules);
+        }
+        if modules > 0 {
+            let list = memory(u64_at(info, 16), modules * MODULE_BYTES);
+            for entry in list.ok_or(Error::Unreadable)?.chunks_exact(MODULE_BYTES) {
+                self.add_module(u64_at(entry, 0), u64_at(entry, 8))?;
+            }
+        }
+        let count = u32_at(info, 48) as usize;
+        self.read_map(map, count, PVH_ENTRY_BYTES, memory)?;
+        self.own = [(address, BYTES), (line, line_bytes), (map, count * PVH_ENTRY_BYTES)]
             .map(|(start, length)| start..start.saturating_add(length as u64));
-        let map = memory(map, length).ok_or(Error::Unreadable)?;
-        for (range, entry) in ranges.iter_mut().zip(map.chunks_exact(ENTRY_BYTES)) {
+        Ok(())
+    }
+
+    /// A memory map of so many entries, each of a start, a length and a type, and all of so many bytes.
+    fn read_map<'a>(
+        &mut self,
+        address: u64,
+        count: usize,
+        entry_bytes: usize,
+        memory: &impl PhysicalMemory<'a>,
+    ) -> Result<(), Error> {
+        let ranges = self.ranges.get_mut(..count).ok_or(Error::TooManyRanges)?;
+        let map = memory(address, count * entry_bytes).ok_or(Error::Unreadable)?;
+        for (range, entry) in ranges.iter_mut().zip(map.chunks_exact(entry_bytes)) {
             let start = u64_at(entry, 0);
             *range = MemoryRange {
                 addresses: start..start.saturating_add(u64_at(entry, 8)),
                 usable: u32_at(entry, 16) == USABLE,
             };
         }
+        self.range_count = count;
         Ok(())
+    }
+
+    fn add_module(&mut self, address: u64, length: u64) -> Result<(), Error> {
+        let place = self.modules.get_mut(self.module_count).ok_or(Error::TooManyModules)?;
+        *place = Module { address, length };
+        self.module_count += 1;
+        Ok(())
+    }
+
+    /// The modules, in the order in which the boot loader was given them.
+    pub(crate) fn modules(&self) -> &[Module] {
+        &self.modules[..self.module_count]
     }
 
     /// The memory map's entries.
@@ -131,9 +202,8 @@ impl StartInfo {
     fn read_command_line<'a>(
         &mut self,
         address: u64,
-        memory: &impl Fn(u64, usize) -> Option<&'a [u8]>,
+        memory: &impl PhysicalMemory<'a>,
     ) -> Result<(), Error> {
-        self.command_line_length = 0;
         if address == 0 {
             return Ok(());
         }

@@ -1,117 +1,149 @@
-//! `cargo reflex image`: the bootable file of an appliance, stripped.
+//! `cargo reflex image`: an appliance as a file, in a [format](Format) of the place where it is to boot.
 //!
-//! A loader reads an image's segments and nothing else. So stripping is writing these one behind the other:
-//! names, debug information and section tables are left out, and so are the gaps by which the places of a
-//! program's segments in its file follow their addresses, as an operating system that maps files wants them.
+//! An ELF file is [stripped](strip). A disk and an ISO have a boot loader ([`loader`]), by BIOS and by UEFI, and a
+//! [configuration](configuration) that can be changed afterwards ([`set`]): all three lie in a FAT [`volume`], in a
+//! [`disk`] with a partition table or in an [`iso`].
 
-use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
+mod configuration;
+mod disk;
+mod iso;
+mod loader;
+mod qcow2;
+mod set;
+mod strip;
+mod volume;
+mod whole;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use object::elf::{FileHeader64, PT_LOAD, PT_NOTE, SymbolSection};
-use object::read::elf::ProgramHeader;
-use object::{LittleEndian, U16, U64, pod};
+use anyhow::{Context, Result, bail};
 
-use crate::bootable::{Segment, segments};
 use crate::build::build;
 use crate::console;
 use crate::project::Project;
+use configuration::{Area, Word};
+use loader::Loader;
+
+pub use strip::strip;
 
 /// What `image` is told.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The file boots with `qemu-system-x86_64 -kernel FILE` and with every other\n\
-        loader of PVH images; `cargo reflex run ./FILE` boots it, too.\n\n\
-        Example:\n  cargo reflex image httpd -o httpd.elf"
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "An ELF file boots with `qemu-system-x86_64 -kernel FILE` and with every other loader of\n\
+        PVH or Multiboot2 images; a raw or qcow2 disk and an ISO boot by BIOS and by UEFI.\n\
+        `cargo reflex run ./FILE` boots each of them.\n\n\
+        Examples:\n  \
+        cargo reflex image httpd -o httpd.elf\n  \
+        cargo reflex image httpd --format qcow2 --set ip=10.0.0.2/24\n  \
+        cargo reflex image set httpd.qcow2 ip=10.0.0.3/24 log=warn"
 )]
 pub struct Arguments {
-    /// The appliance's name; inside an appliance's folder it may be left out
+    /// The appliance's name, or a bootable ELF file; inside an appliance's folder it may be left out
     app: Option<String>,
-    /// Where to write it [default: NAME.elf here]
+    /// The kind of file
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Where to write it [default: NAME.FORMAT here]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// A configuration to put into a disk or an ISO: lines `key=value`
+    #[arg(long, value_name = "FILE")]
+    configuration: Option<PathBuf>,
+    /// A key to put into the configuration of a disk or an ISO. May be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    words: Vec<Word>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Change the configuration inside a disk or an ISO, without a build
+    Set(set::Arguments),
+}
+
+/// What kind of file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// An executable, for hypervisors that load it themselves
+    #[default]
+    Elf,
+    /// A disk as it is
+    Raw,
+    /// A disk in QEMU's format
+    Qcow2,
+    /// An optical disc
+    Iso,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Elf => "elf",
+            Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
+            Self::Iso => "iso",
+        }
+    }
 }
 
 /// Runs the subcommand.
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
-    let project = Project::here()?;
-    let image = project.image(arguments.app.as_deref())?;
-    let built = build(image)?;
-    let output = arguments.output.unwrap_or_else(|| format!("{}.elf", image.name).into());
+    if let Some(Command::Set(arguments)) = arguments.command {
+        return set::run(&arguments);
+    }
+    // What can fail at once comes before what takes time.
+    let format = arguments.format;
+    let area = area(&arguments)?;
+    let (name, built) = source(arguments.app.as_deref())?;
     let bytes = std::fs::read(&built).with_context(|| format!("{}", built.display()))?;
     let stripped = strip(&bytes)?;
-    std::fs::write(&output, &stripped)
-        .and_then(|()| std::fs::set_permissions(&output, PermissionsExt::from_mode(0o755)))
-        .with_context(|| format!("{} cannot be written", output.display()))?;
-    console::step("Wrote", format!("{} ({})", output.display(), size(stripped.len())));
+    let file = match format {
+        Format::Elf => stripped,
+        Format::Raw => disk::write(&stripped, &area, &Loader::ensure()?)?,
+        Format::Qcow2 => qcow2::write(&disk::write(&stripped, &area, &Loader::ensure()?)?),
+        Format::Iso => iso::write(&stripped, &area, &Loader::ensure()?)?,
+    };
+    let usual = || format!("{name}.{}", format.extension()).into();
+    let output = arguments.output.clone().unwrap_or_else(usual);
+    whole::write(&output, &file, if format == Format::Elf { 0o755 } else { 0o644 })?;
+    console::step("Wrote", format!("{} ({})", output.display(), size(file.len())));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The name of an appliance, and the file that was built of it.
+fn source(app: Option<&str>) -> Result<(String, PathBuf)> {
+    if let Some(file) = app.filter(|app| app.contains('/')) {
+        let path = PathBuf::from(file);
+        let name = path.file_stem().with_context(|| format!("{file} is no file"))?;
+        return Ok((name.to_string_lossy().into_owned(), path));
+    }
+    let project = Project::here()?;
+    let image = project.image(app)?;
+    Ok((image.name.clone(), build(image)?))
+}
+
+/// The configuration that the file is to have.
+fn area(arguments: &Arguments) -> Result<Area> {
+    let said = arguments.configuration.is_some() || !arguments.words.is_empty();
+    if arguments.format == Format::Elf && said {
+        bail!(
+            "an ELF file has no configuration inside: whatever loads it gives it one, on the kernel command \
+             line, as a module or by fw_cfg (docs/deploying.md)"
+        );
+    }
+    let mut area = match &arguments.configuration {
+        Some(path) => Area::read(path)?,
+        None => Area::default(),
+    };
+    area.set(&arguments.words)?;
+    Ok(area)
 }
 
 /// A size in bytes and in words.
 fn size(bytes: usize) -> String {
     format!("{bytes} bytes, {:.1} KiB", bytes as f64 / 1024.0)
 }
-
-/// The image without what no loader reads: its segments, one behind the other, in a new file.
-///
-/// # Errors
-/// When it is not an ELF file of this kind, or has no PVH note and so would not boot.
-pub fn strip(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut segments = segments(bytes).context("the image is not a bootable ELF file")?;
-    let (header, _) = pod::from_bytes::<FileHeader64<LittleEndian>>(bytes)
-        .map_err(|()| anyhow::anyhow!("no ELF header"))?;
-    let mut header = *header;
-    let start = size_of_val(&header) + size_of_val(segments.as_slice());
-    let contents = place(&mut segments, bytes, start);
-    header.e_phoff = U64::new(LittleEndian, size_of_val(&header) as u64);
-    header.e_phnum = U16::new(LittleEndian, segments.len() as u16);
-    header.e_shoff = U64::new(LittleEndian, 0);
-    header.e_shnum = U16::new(LittleEndian, 0);
-    header.e_shstrndx = U16::new(LittleEndian, SymbolSection(0));
-    Ok([pod::bytes_of(&header), pod::bytes_of_slice(&segments), &contents].concat())
-}
-
-/// Gives each segment its place in a file in which their contents lie from `start` on; those contents.
-fn place(segments: &mut [Segment], bytes: &[u8], start: usize) -> Vec<u8> {
-    let number = |number: usize| U64::new(LittleEndian, number as u64);
-    let mut contents = Vec::new();
-    // Where content lay, and where it lies.
-    let mut moved: Vec<(Range<u64>, usize)> = Vec::new();
-    // Those to be loaded first: the note lies in one of them, and is not written twice.
-    let is_note = |segment: &Segment| segment.p_type(LittleEndian) == PT_NOTE;
-    let (notes, loaded): (Vec<_>, Vec<_>) = segments.iter_mut().partition(|s| is_note(s));
-    for segment in loaded.into_iter().chain(notes) {
-        let (from, data) = (segment.p_offset(LittleEndian), content(segment, bytes));
-        let held = moved.iter().find(|(range, _)| range.contains(&from)).cloned();
-        let place = match held.filter(|_| is_note(segment)) {
-            Some((range, place)) => place + (from - range.start) as usize,
-            None => {
-                let place = start + contents.len();
-                contents.extend_from_slice(data);
-                moved.push((from..from + data.len() as u64, place));
-                place
-            }
-        };
-        segment.p_offset = number(place);
-        segment.p_filesz = number(data.len());
-        if !is_note(segment) {
-            // Places in the file do not follow addresses.
-            segment.p_align = number(1);
-        }
-    }
-    contents
-}
-
-/// A segment's content, without the zeros at the end of what is to be loaded: a loader adds these.
-fn content<'bytes>(segment: &Segment, bytes: &'bytes [u8]) -> &'bytes [u8] {
-    let data = segment.data(LittleEndian, bytes).unwrap_or_default();
-    match segment.p_type(LittleEndian) {
-        PT_LOAD => &data[..data.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)],
-        _ => data,
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -15,6 +15,7 @@ pub mod crash;
 pub mod image;
 mod interface;
 pub mod machine;
+mod medium;
 pub mod namespace;
 mod netns;
 pub mod new;

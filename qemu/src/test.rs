@@ -527,6 +527,7 @@ fn boot_all(boots: Vec<TestImage>) -> Tally {
 fn model_name(model: Model) -> &'static str {
     match model {
         Model::Q35 => "q35",
+        Model::Pc => "pc",
         Model::Microvm => "microvm",
     }
 }

@@ -13,11 +13,14 @@
 //! }
 //! ```
 //!
-//! At the start the command line is held against them: a key that neither the application nor the kernel knows, or a
+//! They may also come in a configuration file, or one by one from the hypervisor (`docs/deploying.md`), as secrets
+//! should ([`Argument::secret`]).
+//!
+//! At the start what was given is held against them: a key that neither the application nor the kernel knows, or a
 //! number that is out of its bounds, ends the image with status 103 and the nearest name. What machines and boot
 //! loaders add is ignored with a line of the log; the word `help` prints all that may be given.
 
-use crate::{System, status};
+use crate::{Secret, System, status};
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use reflex_boot::console;
@@ -27,8 +30,17 @@ use reflex_boot::known_keys::{self, Key, first_unknown, is_foreign, nearest};
 #[derive(Clone, Copy, Debug)]
 pub struct Argument {
     key: Key,
-    /// The least and the greatest value of a number.
-    bounds: Option<(usize, usize)>,
+    kind: Kind,
+}
+
+/// What an argument's value is.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// A number from the least to the greatest.
+    Number(usize, usize),
+    Text,
+    /// What is not to be printed.
+    Secret,
 }
 
 impl Argument {
@@ -38,13 +50,18 @@ impl Argument {
         allowed: RangeInclusive<usize>,
         meaning: &'static str,
     ) -> Self {
-        let bounds = Some((*allowed.start(), *allowed.end()));
-        Self { bounds, ..Self::text(name, "N", meaning) }
+        let kind = Kind::Number(*allowed.start(), *allowed.end());
+        Self { kind, ..Self::text(name, "N", meaning) }
     }
 
     /// Text: `value` says what, as in `ADDRESS` or `send|write|read`.
     pub const fn text(name: &'static str, value: &'static str, meaning: &'static str) -> Self {
-        Self { key: Key { name, value, usual: "", meaning }, bounds: None }
+        Self { key: Key { name, value, usual: "", meaning }, kind: Kind::Text }
+    }
+
+    /// A password, a token, a key: [`System::secret`] has it, and nothing prints it.
+    pub const fn secret(name: &'static str, meaning: &'static str) -> Self {
+        Self { kind: Kind::Secret, ..Self::text(name, "SECRET", meaning) }
     }
 
     /// A key without a value.
@@ -63,9 +80,17 @@ impl Argument {
         self.key.name
     }
 
+    /// The least and the greatest value of a number.
+    const fn bounds(&self) -> Option<(usize, usize)> {
+        match self.kind {
+            Kind::Number(least, most) => Some((least, most)),
+            Kind::Text | Kind::Secret => None,
+        }
+    }
+
     /// The number that `text` is, when it is one that is allowed.
     fn parse(&self, text: &str) -> Option<usize> {
-        let (least, most) = self.bounds?;
+        let (least, most) = self.bounds()?;
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse().ok().filter(|number| digits && (least..=most).contains(number))
     }
@@ -95,7 +120,7 @@ pub(crate) fn check(system: System, own: &'static [Argument]) {
         system.exit(status::BAD_COMMAND_LINE);
     }
     for argument in own.iter().chain(&[BUSY, STATS, SHUTDOWN]) {
-        let (name, bounds) = (argument.name(), argument.bounds);
+        let (name, bounds) = (argument.name(), argument.bounds());
         let wrong = |text: &&str| bounds.is_some() && argument.parse(text).is_none();
         if let (Some(text), Some((least, most))) = (line.all(name).find(wrong), bounds) {
             log::error!(
@@ -123,9 +148,17 @@ impl System {
         self.argument(argument).and_then(|text| argument.parse(text))
     }
 
-    /// What was given for `argument`: empty for a flag.
+    /// What was given for `argument`: empty for a flag. `None` for a secret, which [`System::secret`] has.
     pub fn argument(self, argument: Argument) -> Option<&'static str> {
-        self.machine().arguments.get(argument.name())
+        match argument.kind {
+            Kind::Secret => None,
+            Kind::Number(..) | Kind::Text => self.machine().arguments.get(argument.name()),
+        }
+    }
+
+    /// What was given for `argument`, as what is not to be printed.
+    pub fn secret(self, argument: Argument) -> Option<Secret<'static>> {
+        self.machine().arguments.secret(argument.name())
     }
 
     /// Whether `argument`, a flag, was given.

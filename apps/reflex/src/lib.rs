@@ -27,7 +27,7 @@
 //! | what becomes of a context that fails | [`supervise`]: [`System::context_with`], [`System::supervise`], [`OnFailure`] |
 //! | new handlers and states while others serve | [`System::replace`], [`Replacement`] |
 //! | counters, gauges, histograms | [`metrics`]: [`macro@metric`], [`System::metrics`] |
-//! | keys of the kernel command line | [`Argument`], [`macro@main`] |
+//! | keys of the kernel command line, and secrets | [`Argument`], [`macro@main`], [`System::secret`], [`Secret`] |
 //! | the power button | [`System::on_shutdown`], [`System::shut_down`] |
 //! | tests | inside an image: [`macro@test`]; on the host, with the feature `testing`: `testing::Simulation` |
 #![cfg_attr(not(feature = "testing"), no_std)]
@@ -84,6 +84,7 @@ pub use context_builder::ContextBuilder;
 pub use error::Error;
 pub use keyed_timers::{KeyedTimers, KeyedTimersBuilder};
 pub use log;
+pub use reflex_boot::Secret;
 pub use reflex_boot::context_config::ConfigError;
 pub use reflex_boot::devices::NicError;
 pub use reflex_boot::{exit as status, machine_line};

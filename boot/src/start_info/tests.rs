@@ -52,6 +52,31 @@ fn everything_is_copied_out() {
 }
 
 #[test]
+fn modules_are_told_of_by_their_places() {
+    let list: u64 = 0x1800;
+    let with = |count: u32| {
+        let mut handed = Handed::new(1, b"\0", &[(0, 1, 1)]);
+        handed.0[12..16].copy_from_slice(&count.to_le_bytes());
+        handed.0[16..24].copy_from_slice(&(AT + list).to_le_bytes());
+        for number in 0..u64::from(count) {
+            let entry = (list + 32 * number) as usize;
+            handed.0[entry..entry + 8].copy_from_slice(&(number << 20).to_le_bytes());
+            handed.0[entry + 8..entry + 16].copy_from_slice(&(number + 7).to_le_bytes());
+        }
+        handed.read()
+    };
+    let info = with(2).unwrap();
+    let module = |address, length| Module { address, length };
+    assert_eq!(info.modules(), [module(0, 7), module(1 << 20, 8)]);
+    assert_eq!(with(8).unwrap().modules().len(), 8);
+    assert_eq!(with(9).unwrap_err(), Error::TooManyModules);
+    let mut nowhere = Handed::new(1, b"\0", &[(0, 1, 1)]);
+    nowhere.0[12] = 1;
+    nowhere.0[16..24].fill(0xff);
+    assert_eq!(nowhere.read().unwrap_err(), Error::Unreadable);
+}
+
+#[test]
 fn absent_parts_are_none() {
     let mut handed = Handed::new(1, b"x\0", &[]);
     handed.0[24..40].fill(0);
@@ -64,9 +89,12 @@ fn nonsense_is_refused() {
     let refuse = |handed: Handed| handed.read().unwrap_err();
     let mut handed = Handed::new(1, b"\0", &[]);
     handed.0[0] ^= 1;
-    assert_eq!(refuse(handed), Error::BadMagic);
+    assert_eq!(refuse(handed), Error::UnknownProtocol);
     assert_eq!(refuse(Handed::new(0, b"\0", &[])), Error::NoMemoryMap);
-    assert_eq!(refuse(Handed(vec![0; 51])), Error::Unreadable);
+    let mut cut = Handed::new(1, b"\0", &[]);
+    cut.0.truncate(51);
+    assert_eq!(refuse(cut), Error::Unreadable);
+    assert_eq!(refuse(Handed(vec![0; 7])), Error::Unreadable);
     assert_eq!(refuse(Handed::new(1, b"\0", &[(0, 1, 1); MOST_RANGES + 1])), Error::TooManyRanges);
     let mut handed = Handed::new(1, b"\0", &[(0, 1, 1)]);
     handed.0[40..48].fill(0xff);

@@ -45,13 +45,13 @@ pub fn microvm_slots() -> impl Iterator<Item = Slot> {
     })
 }
 
-/// The slots that words `virtio_mmio.device=SIZE@ADDRESS:INTERRUPT` of a kernel command line
-/// name; QEMU appends them when ACPI is off. Numbers are decimal or `0x` hexadecimal, the size
+/// The slots that the values of `virtio_mmio.device` name, each `SIZE@ADDRESS:INTERRUPT`; QEMU appends
+/// them to the kernel command line when ACPI is off. Numbers are decimal or `0x` hexadecimal, the size
 /// may end in K.
-pub fn command_line_slots(line: &str) -> impl Iterator<Item = Result<Slot, Error>> {
-    line.split_ascii_whitespace()
-        .filter_map(|word| word.strip_prefix("virtio_mmio.device="))
-        .map(|value| slot(value).ok_or(Error::BadSlotWord))
+pub fn command_line_slots<'a>(
+    values: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = Result<Slot, Error>> {
+    values.map(|value| slot(value).ok_or(Error::BadSlotWord))
 }
 
 /// Reads `SIZE@ADDRESS:INTERRUPT`, with an id behind it that is of no interest.

@@ -85,7 +85,7 @@ fn boot(subject: &Subject, case: &Case) -> Result<Boot> {
     link::prepare(tap.name(), address, MAC)?;
     let machine = subject
         .machine(Service::Http, settings)
-        .firmware(case.firmware)
+        .firmware(case.firmware.clone())
         .mac(MAC)
         .network(Network::Tap(tap));
     let command = subject::command(&machine);

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::{Accel, Entropy, Machine, Model, Network, versions};
+use super::{Accel, Entropy, Machine, Medium, Model, Network, versions};
 
 /// All arguments; `tap_descriptor` is where the child finds a tap device opened for it,
 /// `control_descriptor` the socket of its machine protocol.
@@ -53,13 +53,34 @@ pub(super) fn arguments(
         list.pair("-gdb", format!("tcp:127.0.0.1:{port}"));
         list.flag("-S");
     }
-    list.pair("-kernel", &machine.image);
-    let line = command_line(machine);
-    if !line.is_empty() {
-        list.pair("-append", line);
-    }
+    medium(&mut list, machine);
     list.0.extend(machine.extra.iter().cloned());
     list.0
+}
+
+/// What is booted, and what it is told.
+fn medium(list: &mut Arguments, machine: &Machine) {
+    let line = command_line(machine);
+    let (format, media) = match machine.medium {
+        Medium::Kernel => {
+            list.pair("-kernel", &machine.image);
+            if !line.is_empty() {
+                list.pair("-append", line);
+            }
+            return;
+        }
+        Medium::Raw => ("raw", "disk,snapshot=on"),
+        Medium::Qcow2 => ("qcow2", "disk,snapshot=on"),
+        Medium::Iso => ("raw", "cdrom,readonly=on"),
+    };
+    let mut drive = OsString::from(format!("if=ide,format={format},media={media},file="));
+    drive.push(escaped(&machine.image));
+    list.pair("-drive", drive);
+    if !line.is_empty() {
+        // Its words are lines there; and a comma would end the text.
+        let lines = line.split_ascii_whitespace().collect::<Vec<_>>().join("\n").replace(',', ",,");
+        list.pair("-fw_cfg", format!("name=opt/org.reflex/configuration,string={lines}"));
+    }
 }
 
 struct Arguments(Vec<OsString>);
@@ -76,19 +97,21 @@ impl Arguments {
 }
 
 fn machine_model(machine: &Machine) -> &'static str {
-    match machine.model {
+    match (machine.model, machine.medium) {
         // What the image does not use is left out: the firmware then starts sooner. Graphics are
         // left as they are: without, SeaBIOS writes its greeting on the serial console.
-        Model::Q35 => "q35,sata=off,usb=off,smbus=off,vmport=off",
+        (Model::Q35, Medium::Kernel) => "q35,sata=off,usb=off,smbus=off,vmport=off",
+        (Model::Q35, _) => "q35,usb=off,smbus=off,vmport=off",
+        (Model::Pc, _) => "pc,usb=off,smbus=off,vmport=off",
         // No option ROM has anything to do: the firmware (qboot) runs none.
-        Model::Microvm => "microvm,pic=on,pit=on,rtc=on,isa-serial=on,x-option-roms=off",
+        (Model::Microvm, _) => "microvm,pic=on,pit=on,rtc=on,isa-serial=on,x-option-roms=off",
     }
 }
 
 /// The device of this kind on the machine's bus.
 fn device(model: Model, kind: &str) -> String {
     match model {
-        Model::Q35 => format!("{kind}-pci,disable-legacy=on"),
+        Model::Q35 | Model::Pc => format!("{kind}-pci,disable-legacy=on"),
         Model::Microvm => format!("{kind}-device"),
     }
 }
@@ -123,7 +146,7 @@ fn network(list: &mut Arguments, machine: &Machine, tap_descriptor: i32) {
     let mac: Vec<String> = machine.mac.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut card = device(machine.model, "virtio-net");
     card += &format!(",netdev=net0,mac={}", mac.join(":"));
-    if machine.model == Model::Q35 {
+    if machine.model != Model::Microvm {
         card += ",romfile=";
     }
     list.pair("-device", card);
@@ -210,6 +233,25 @@ mod tests {
     fn without_entropy_neither_source_is_left() {
         let text = text(&Machine::new("x").entropy(Entropy::None));
         assert!(text.contains("max,-rdrand") && !text.contains("virtio-rng"));
+    }
+
+    #[test]
+    fn a_disk_or_an_iso_is_a_drive_and_told_by_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let boots = |name: &str, at: usize, signature: &[u8]| {
+            let mut bytes = vec![0; 40_000];
+            bytes[at..at + signature.len()].copy_from_slice(signature);
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            text(&Machine::new(path).model(Model::Pc).append("log=off a=b,c"))
+        };
+        let raw = boots("disk", 510, &[0x55, 0xaa]);
+        assert!(raw.contains("-drive if=ide,format=raw,media=disk,snapshot=on,file="), "{raw}");
+        assert!(raw.contains("name=opt/org.reflex/configuration,string=log=off\na=b,,c"), "{raw}");
+        assert!(!raw.contains("-kernel") && !raw.contains("-append"), "{raw}");
+        assert!(boots("qcow2", 0, b"QFI\xfb").contains("format=qcow2,media=disk"));
+        assert!(boots("iso", 17 * 2048, b"\0CD001").contains("format=raw,media=cdrom"));
+        assert!(boots("elf", 0, b"\x7fELF").contains("-kernel"));
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub use running::{Interrupter, Running};
 pub use tap::{Offloads, Tap, TapError};
 pub use versions::{OLDEST, Version};
 
+use crate::medium::Medium;
 use crate::process;
 use crate::protocol::Protocol;
 use control::Control;
@@ -58,6 +59,8 @@ pub enum Model {
     /// A PC with PCI Express.
     #[default]
     Q35,
+    /// A PC of the time before, without PCI Express.
+    Pc,
     /// A minimal machine with devices on virtio-mmio.
     Microvm,
 }
@@ -73,13 +76,15 @@ pub enum Accel {
 }
 
 /// Which firmware starts the image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Firmware {
-    /// The machine's usual one: SeaBIOS on q35, qboot on microvm.
+    /// The machine's usual one: SeaBIOS on q35 and pc, qboot on microvm.
     #[default]
     Usual,
     /// qboot everywhere: starts sooner, assigns no PCI BARs.
     Qboot,
+    /// That of a file: one of UEFI's, for instance.
+    File(PathBuf),
 }
 
 /// The guest's network card.
@@ -123,6 +128,7 @@ pub struct Icount {
 #[derive(Clone, Debug)]
 pub struct Machine {
     image: PathBuf,
+    medium: Medium,
     emulator: Option<Emulator>,
     memory_mib: u32,
     cpus: u32,
@@ -217,10 +223,13 @@ pub enum MachineError {
 }
 
 impl Machine {
-    /// A machine with 64 MiB, one processor and no network that boots `image`.
+    /// A machine with 64 MiB, one processor and no network that boots `image`: a bootable file that QEMU loads, or a
+    /// disk or an ISO with a boot loader.
     pub fn new(image: impl Into<PathBuf>) -> Machine {
+        let image = image.into();
         Machine {
-            image: image.into(),
+            medium: Medium::at(&image),
+            image,
             emulator: None,
             memory_mib: 64,
             cpus: 1,
@@ -301,7 +310,7 @@ impl Machine {
         self
     }
 
-    /// Adds to the kernel command line.
+    /// Adds to the kernel command line; of a disk or an ISO, to the configuration that QEMU hands over.
     pub fn append(mut self, text: impl Into<String>) -> Machine {
         let text = text.into();
         if !text.is_empty() {

@@ -11,6 +11,7 @@
 //! [`OLDEST`] is refused.
 
 use std::fmt;
+use std::path::Path;
 
 use super::{Accel, Entropy, Firmware, Machine, Model};
 
@@ -47,10 +48,11 @@ impl fmt::Display for Version {
 }
 
 /// The firmware that is named to QEMU; nothing where its own choice is wanted.
-pub(super) fn firmware(machine: &Machine) -> Option<&'static str> {
-    match (machine.model, machine.firmware) {
-        (Model::Q35, Firmware::Usual) => None,
-        (Model::Microvm, _) | (_, Firmware::Qboot) => Some(super::QBOOT),
+pub(super) fn firmware(machine: &Machine) -> Option<&Path> {
+    match (machine.model, &machine.firmware) {
+        (_, Firmware::File(path)) => Some(path),
+        (Model::Q35 | Model::Pc, Firmware::Usual) => None,
+        (Model::Microvm, _) | (_, Firmware::Qboot) => Some(Path::new(super::QBOOT)),
     }
 }
 
@@ -104,14 +106,17 @@ mod tests {
 
     #[test]
     fn microvm_is_never_left_to_qemus_choice_of_firmware() {
-        let firmware = |model, choice| firmware(&Machine::new("x").model(model).firmware(choice));
+        let firmware = |model, choice| {
+            firmware(&Machine::new("x").model(model).firmware(choice)).map(Path::to_owned)
+        };
         assert_eq!(firmware(Model::Q35, Firmware::Usual), None);
+        assert_eq!(firmware(Model::Pc, Firmware::Usual), None);
         for (model, choice) in [
             (Model::Q35, Firmware::Qboot),
             (Model::Microvm, Firmware::Usual),
             (Model::Microvm, Firmware::Qboot),
         ] {
-            assert_eq!(firmware(model, choice), Some("qboot.rom"));
+            assert_eq!(firmware(model, choice), Some("qboot.rom".into()));
         }
     }
 

@@ -75,7 +75,7 @@ impl Display for Guest {
 /// The group of modules for this machine's network card.
 pub(super) fn modules(model: Model) -> &'static str {
     match model {
-        Model::Q35 => "pci",
+        Model::Q35 | Model::Pc => "pci",
         Model::Microvm => "mmio",
     }
 }

@@ -26,6 +26,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+pub(crate) use packages::run as done;
+
 pub use cable::{Cable, End};
 pub use guest::{Guest, Serve};
 pub use hub::Hub;
@@ -70,7 +72,7 @@ impl Peer {
 }
 
 /// The programs of these Debian packages, unpacked into a folder of the cache and not installed; the
-/// folder is the root of what the packages have. The first call with this `name` and list, on this
+/// folder is the root of what the packages have, and its file `VERSIONS` says which they are. The first call with this `name` and list, on this
 /// release of the distribution, downloads them.
 ///
 /// # Errors
@@ -85,7 +87,8 @@ pub fn unpacked(name: &str, packages: &[&str]) -> Result<PathBuf> {
         let downloads = work.join("downloads");
         fs::create_dir(&downloads)?;
         packages::download_beside_installed(packages, &downloads, work)?;
-        packages::unpack(&downloads, out)?;
+        let unpacked = packages::unpack(&downloads, out)?;
+        fs::write(out.join("VERSIONS"), unpacked)?;
         Ok(())
     })
 }

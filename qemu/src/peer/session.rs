@@ -127,7 +127,7 @@ impl Station {
             machine = machine.append(format!("gw={}", self.at(router)));
         }
         let card = match self.model {
-            Model::Q35 => "virtio-net-pci",
+            Model::Q35 | Model::Pc => "virtio-net-pci",
             Model::Microvm => "virtio-net-device",
         };
         if let Some(Network::Other(backend)) = &self.second {

@@ -7,6 +7,7 @@
 
 mod appliances;
 mod benchmarks;
+mod configuration;
 mod console;
 mod containment;
 mod crashes;

@@ -17,9 +17,10 @@ use core::time::Duration;
 use reflex::{Argument, Error, Limits, Priority, SignalMode, System, log, status};
 
 const STATUS: Argument = Argument::text("status", "0..255", "ends with it");
+const TOKEN: Argument = Argument::secret("token", "what nobody is to read");
 const BY: Argument = Argument::text("by", "WAY", "how to go wrong");
 
-#[reflex::main(arguments = &[STATUS, BY])]
+#[reflex::main(arguments = &[STATUS, TOKEN, BY])]
 fn main(system: System) -> Result<(), Error> {
     if let Some(number) = system.argument(STATUS) {
         let number = number.parse().map_err(|_| Error::Application("status= takes 0 to 255"))?;
@@ -30,6 +31,13 @@ fn main(system: System) -> Result<(), Error> {
         Some("error") => Err(Error::Application("told to fail")),
         Some("panic") => panic_below(black_box(2)),
         Some("hang") => hang(),
+        Some("secret") => {
+            let secret = system.secret(TOKEN).ok_or(Error::Application("no token="))?;
+            let seen = system.argument(TOKEN).is_some();
+            log::info!("{secret} {secret:?} {:?} {seen}", system.machine().arguments);
+            log::info!("{} bytes", secret.expose().len());
+            system.exit(status::SUCCESS)
+        }
         Some("wait") => {
             log::info!("waiting");
             Ok(())

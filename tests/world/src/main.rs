@@ -12,4 +12,5 @@ mod netem;
 mod place;
 mod programs;
 mod seed;
+mod ship;
 mod wire;

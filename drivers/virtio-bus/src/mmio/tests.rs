@@ -78,15 +78,13 @@ fn microvm_has_24_slots_on_the_second_io_apic() {
 
 #[test]
 fn slots_are_read_from_the_command_line() {
-    let line = "log=info virtio_mmio.device=512@0xfeb00000:5 x \
-                virtio_mmio.device=4K@0xd0000000:0x20:3";
-    let slots: Vec<_> = command_line_slots(line).collect();
+    let values = ["512@0xfeb00000:5", "4K@0xd0000000:0x20:3"];
+    let slots: Vec<_> = command_line_slots(values.into_iter()).collect();
     let expected = [
         Ok(Slot { address: 0xfeb0_0000, length: 512, gsi: 5 }),
         Ok(Slot { address: 0xd000_0000, length: 4096, gsi: 32 }),
     ];
     assert_eq!(slots, expected);
-    assert_eq!(command_line_slots("ip=dhcp").count(), 0);
     for bad in [
         "",
         "512",
@@ -103,9 +101,8 @@ fn slots_are_read_from_the_command_line() {
         "99999999999999999999@0:1",
         "0xffffffffffffffffK@0:1",
     ] {
-        let line = format!("virtio_mmio.device={bad}");
         assert_eq!(
-            command_line_slots(&line).collect::<Vec<_>>(),
+            command_line_slots([bad].into_iter()).collect::<Vec<_>>(),
             [Err(Error::BadSlotWord)],
             "{bad}"
         );
@@ -118,8 +115,8 @@ proptest! {
         address in 0u64..1 << 40, length in 0x100u64..0x1_0000, gsi in any::<u32>(),
     ) {
         let address = address & !3;
-        let line = format!("a virtio_mmio.device={length}@{address:#x}:{gsi} b");
-        let slots: Vec<_> = command_line_slots(&line).collect();
+        let value = format!("{length}@{address:#x}:{gsi}");
+        let slots: Vec<_> = command_line_slots([&value[..]].into_iter()).collect();
         prop_assert_eq!(slots, [Ok(Slot { address, length, gsi })]);
     }
 }
