@@ -20,6 +20,8 @@ pub struct CrashReport {
     pub contained: bool,
     /// It is no crash, but where this other core was at that time.
     pub core: Option<u32>,
+    /// Where the others were.
+    pub others: Vec<CrashReport>,
     /// Registers by name.
     pub registers: BTreeMap<String, u64>,
     /// Pieces of the stack, by address.
@@ -63,13 +65,13 @@ impl CrashCollector {
         match event {
             Event::Core(number, text) => {
                 let (text, core) = (text.clone(), Some(*number));
-                self.reports.push(CrashReport { text, core, ..CrashReport::default() });
+                report.others.push(CrashReport { text, core, ..CrashReport::default() });
             }
             Event::Register(name, value) => {
-                report.registers.insert(name.clone(), *value);
+                report.last().registers.insert(name.clone(), *value);
             }
             Event::Stack(address, bytes) => {
-                report.stack.insert(*address, bytes.clone());
+                report.last().stack.insert(*address, bytes.clone());
             }
             Event::CrashEnd => self.open = false,
             _ => {}
@@ -93,12 +95,21 @@ impl CrashCollector {
 }
 
 impl CrashReport {
-    /// The report as text, named by `symbols` if there are any.
+    /// The core that was told of last.
+    fn last(&mut self) -> &mut CrashReport {
+        match self.others.is_empty() {
+            true => self,
+            false => self.others.last_mut().expect("not empty"),
+        }
+    }
+
+    /// The report as text, named by `symbols` if there are any; behind it those of the other cores.
     pub fn render(&self, symbols: Option<&Symbols>) -> String {
-        match symbols {
+        let text = match symbols {
             Some(symbols) => symbols.render(self),
             None => format!("{}{}", self.headline(), symbols::registers(self)),
-        }
+        };
+        self.others.iter().fold(text, |text, other| text + &other.render(symbols))
     }
 
     fn headline(&self) -> String {

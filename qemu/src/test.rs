@@ -45,6 +45,8 @@ const CLIENTS: [Package; 5] =
     [Package::Qemu, Package::Curl, Package::ApacheBench, Package::Wrk, Package::Ping];
 /// Tells tests of the host that they may skip what this computer does not allow.
 pub const ALLOW_SKIP: &str = "REFLEX_ALLOW_SKIP";
+/// Tells tests of the host with how many processors guests are booted that say nothing of it.
+pub const CPUS: &str = "REFLEX_CPUS";
 /// The environment variable that names the newest QEMU, as `--newest-qemu` does.
 const NEWEST: &str = "REFLEX_QEMU_NEWEST";
 
@@ -55,6 +57,7 @@ const NEWEST: &str = "REFLEX_QEMU_NEWEST";
         cargo reflex test preempt          tests with `preempt` in their names\n  \
         cargo reflex test --seed 42        repeats a run's random choices\n  \
         cargo reflex test preempt --only image --repeat 100\n  \
+        cargo reflex test --only end-to-end --cpus 4\n  \
         cargo reflex test --repeat 3 --load 4    is everything green on a busy computer, too?")]
 pub struct Arguments {
     /// Only tests with this in their names
@@ -74,6 +77,9 @@ pub struct Arguments {
     /// Keep N threads busy meanwhile, to see which tests depend on the computer's speed
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1024))]
     load: u32,
+    /// Boot guests with N processors, but for tests that say how many
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    cpus: u32,
     /// Also run the essentials with this QEMU, the newest at hand; named as for --qemu
     /// [env: REFLEX_QEMU_NEWEST]
     #[arg(long, value_name = "PATH")]
@@ -300,6 +306,7 @@ impl Run {
         console::step("Testing", format!("on the host: {}", names.join(", ")));
         environment.push(("PROPTEST_RNG_SEED".to_owned(), seed.to_string().into()));
         environment.push(("REFLEX_SEED".to_owned(), seed.to_string().into()));
+        environment.push((CPUS.to_owned(), self.arguments.cpus.to_string().into()));
         if self.skipping == Skipping::Allowed {
             environment.push((ALLOW_SKIP.to_owned(), "1".into()));
         }
@@ -365,6 +372,7 @@ impl Run {
         let boot = |model| TestImage {
             model,
             memory_mib: image.settings.memory,
+            cpus: self.arguments.cpus,
             filter: filter.map(str::to_owned),
             append: format!("test.seed={seed}"),
             emulator: newest.cloned(),

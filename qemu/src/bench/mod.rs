@@ -4,10 +4,11 @@
 //! A benchmark never fails for being slow: a goal missed is printed as such. It fails when
 //! something did not run; only [`costs`] also fails when a count differs from its record. Each benchmark is
 //! a file of this directory that adds [`Figure`]s to a [`Report`]: [`events`], [`load`] (`http`, `echo`) with [`busy`], [`keyval`], [`start`], [`size`],
-//! [`memory`], [`memory_costs`], [`rdma`], [`loss`]. What is measured by a client of the host's is measured on tap devices, in a
+//! [`memory`], [`memory_costs`], [`cores_idle`], [`rdma`], [`loss`]. What is measured by a client of the host's is measured on tap devices, in a
 //! [network of the command's own](namespace).
 
 mod busy;
+mod cores_idle;
 mod costs;
 mod events;
 mod figure;
@@ -64,6 +65,8 @@ pub enum Name {
     Memory,
     /// Costs of the global heap beside many blocks, in guest instructions
     MemoryCosts,
+    /// What the cores of an idle image execute
+    CoresIdle,
     /// RDMA between two guests: latency, rate and bandwidth
     Rdma,
     /// 16 MiB each way through a router that loses packets
@@ -221,6 +224,7 @@ fn measure(
         Name::Size => size::run(elsewhere().as_ref(), report),
         Name::Memory => memory::run(&subjects(Service::Http.application(), peer)?, report),
         Name::MemoryCosts => memory_costs::run(report),
+        Name::CoresIdle => cores_idle::run(report),
         Name::Rdma => rdma::run(peer, arguments.pairs, report),
         Name::Loss => loss::run(peer.is_some(), arguments.pairs, report),
     }

@@ -7,6 +7,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// Wants no capabilities, and so begins the telling.
@@ -41,6 +42,18 @@ impl Control {
     /// Presses and releases Ctrl-Alt-Del on the machine's keyboard.
     pub(super) fn press_ctrl_alt_del(&mut self) -> io::Result<()> {
         self.0.write_all(CTRL_ALT_DEL)
+    }
+
+    /// Has every block of instructions that is executed noted in `file`.
+    pub(super) fn note_execution(&mut self, file: &Path) -> io::Result<()> {
+        // Blocks that lead to others directly would be noted once for all.
+        for line in [format!("logfile {}", file.display()), "log exec,nochain".to_owned()] {
+            let arguments = serde_json::json!({ "command-line": line });
+            let command =
+                serde_json::json!({ "execute": "human-monitor-command", "arguments": arguments });
+            writeln!(self.0, "{command}")?;
+        }
+        Ok(())
     }
 
     /// Whether the watchdog has fired. QEMU has ended.

@@ -6,6 +6,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::{Child, ChildStdin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -204,6 +205,14 @@ impl Running {
     /// When QEMU is gone.
     pub fn press_ctrl_alt_del(&mut self) -> io::Result<()> {
         self.control()?.press_ctrl_alt_del()
+    }
+
+    /// From now on QEMU notes in `file` every block of instructions that is executed: `Trace CORE: ...`.
+    ///
+    /// # Errors
+    /// When QEMU is gone.
+    pub fn note_execution(&mut self, file: &Path) -> io::Result<()> {
+        self.control()?.note_execution(file)
     }
 
     fn control(&mut self) -> io::Result<&mut Control> {

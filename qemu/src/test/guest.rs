@@ -45,6 +45,8 @@ pub struct TestImage {
     pub model: Model,
     /// Memory in MiB.
     pub memory_mib: Option<u32>,
+    /// Processors, where the group does not say how many.
+    pub cpus: u32,
     /// Only tests with this in their names.
     pub filter: Option<String>,
     /// Only tests of this group.
@@ -75,6 +77,7 @@ impl TestImage {
             file: file.to_owned(),
             model: Model::Q35,
             memory_mib: None,
+            cpus: 1,
             filter: None,
             group: None,
             append: String::new(),
@@ -87,6 +90,7 @@ impl TestImage {
         let mut machine = Machine::new(&self.file)
             .model(self.model)
             .memory_mib(self.memory_mib.unwrap_or(USUAL_MEMORY_MIB))
+            .cpus(self.cpus)
             .network(Network::User(Vec::new()))
             .append(&self.append);
         if let Some(emulator) = &self.emulator {

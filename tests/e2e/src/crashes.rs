@@ -71,11 +71,11 @@ fn a_crash_tells_of_every_core() {
         let symbols = Symbols::load(machine.image()).expect("the image has symbols");
         let outcome = Guest::start(machine).finish();
         assert_eq!(outcome.status, Status::Exited(101), "{}", outcome.tail(30));
-        let [crash, others @ ..] = &outcome.crashes[..] else { panic!("{}", outcome.tail(30)) };
+        let [crash] = &outcome.crashes[..] else { panic!("{}", outcome.tail(30)) };
         assert!(crash.render(Some(&symbols)).contains("misbehave::panic_below"));
-        let numbers: Vec<Option<u32>> = others.iter().map(|other| other.core).collect();
+        let numbers: Vec<Option<u32>> = crash.others.iter().map(|other| other.core).collect();
         assert_eq!(numbers, (1..cpus).map(Some).collect::<Vec<_>>());
-        for other in others {
+        for other in &crash.others {
             let text = other.render(Some(&symbols));
             assert!(text.contains("no context") && text.contains("processors::begin"), "{text}");
         }
@@ -93,7 +93,7 @@ fn an_image_of_several_cores_ends_with_its_status() {
 fn a_panic_of_a_handler_names_its_context() {
     let outcome = outcome("handler-panic");
     assert_eq!(outcome.status, Status::Exited(101));
-    assert!(outcome.tail(400).contains("\"culprit\""), "{}", outcome.tail(400));
+    assert!(outcome.tail(usize::MAX).contains("\"culprit\""), "{}", outcome.tail(usize::MAX));
     let report = report("handler-panic", 101);
     assert!(report.contains("misbehave::panic_below"), "{report}");
 }

@@ -3,7 +3,7 @@
 use crate::tools;
 use reflex_qemu::machine::{Forward, Machine, Network, Offloads, Outcome, Running, Status, Tap};
 use reflex_qemu::protocol::Protocol;
-use reflex_qemu::test::ALLOW_SKIP;
+use reflex_qemu::test::{ALLOW_SKIP, CPUS};
 use reflex_qemu::{build, namespace, process};
 use std::fmt::Display;
 use std::io::Write;
@@ -84,7 +84,16 @@ pub(crate) fn machine(image: &str) -> Machine {
     tools::require();
     enter_network();
     let file = build::image(image).unwrap_or_else(|error| panic!("{image}: {error:#}"));
-    Machine::new(file).timeout(Duration::from_secs(tools::times(LIFE, WHOLE_LIFE)))
+    let life = Duration::from_secs(tools::times(LIFE, WHOLE_LIFE));
+    Machine::new(file).timeout(life).cpus(cpus())
+}
+
+/// With how many processors a guest is booted, unless its test says so.
+fn cpus() -> u32 {
+    match std::env::var(CPUS) {
+        Ok(number) => number.parse().unwrap_or_else(|error| panic!("{CPUS}={number}: {error}")),
+        Err(_) => 1,
+    }
 }
 
 /// User networking, with these ports of the guest reachable from the host.
