@@ -34,6 +34,7 @@ pub struct QueuePairBuilder<K: Kernel> {
     access: Access,
     priority: Priority,
     key: QKey,
+    tells_writes: bool,
 }
 
 impl<K: Kernel> QueuePairBuilder<K> {
@@ -53,6 +54,7 @@ impl<K: Kernel> QueuePairBuilder<K> {
             access: Access::NONE,
             priority: Priority::DEFAULT,
             key: QKey::IP_CM,
+            tells_writes: false,
         }
     }
 
@@ -71,6 +73,13 @@ impl<K: Kernel> QueuePairBuilder<K> {
     /// What the peer may do; nothing but send unless said otherwise.
     pub fn access(mut self, access: Access) -> Self {
         self.access = access;
+        self
+    }
+
+    /// [`Event::Written`] is raised when a peer has written, and no completion tells so: for
+    /// [`on_event`](QueuePair::on_event). Several writes may be told as one.
+    pub fn tell_writes(mut self) -> Self {
+        self.tells_writes = true;
         self
     }
 
@@ -154,6 +163,7 @@ impl<K: Kernel> QueuePairBuilder<K> {
             send_segments: MAX_SGE as u32,
             receive_segments: MAX_SGE as u32,
             mtu: domain.rdma.0.mtu,
+            tells_writes: self.tells_writes,
             ..Config::new(*transport, number(handle), domain.handle)
         };
         Box::new(Pair {

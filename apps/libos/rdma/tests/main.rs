@@ -2,6 +2,7 @@
 
 mod common;
 mod connections;
+mod events;
 mod given_up;
 mod hostile;
 mod simulation;

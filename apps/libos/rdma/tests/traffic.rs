@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) struct App {
     done: Vec<(u64, Kind, Status, Vec<u8>)>,
     happened: Vec<(Connection, ConnectionChange)>,
-    events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
 }
 
 pub(crate) struct Side<'a> {

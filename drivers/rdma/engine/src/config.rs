@@ -27,6 +27,8 @@ pub struct Config {
     pub mtu: PathMtu,
     /// Packets that may be unacknowledged before the next is sent, 1 to 2^16. Linux has 128.
     pub window: u32,
+    /// Writes of the peer's are told of, by [`Event::Written`](crate::Event::Written), where no completion does.
+    pub tells_writes: bool,
 }
 
 impl Config {
@@ -43,6 +45,7 @@ impl Config {
             reads: 16,
             mtu: PathMtu::B1024,
             window: 128,
+            tells_writes: false,
         }
     }
 }

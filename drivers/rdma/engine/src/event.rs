@@ -6,6 +6,9 @@ pub enum Event {
     /// The first packet came while the queue pair was only ready to receive
     /// (`IBV_EVENT_COMM_EST`).
     CommunicationEstablished,
+    /// A write of the peer's that no completion tells is in its place; of queue pairs that were made to
+    /// [tell](crate::Config::tells_writes).
+    Written,
     /// In SQD, everything that had begun is done (`IBV_EVENT_SQ_DRAINED`).
     SendQueueDrained,
     /// In ERR, the queue pair takes nothing any more from the shared receive queue

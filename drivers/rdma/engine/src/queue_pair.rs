@@ -42,7 +42,9 @@ impl QueuePair {
         let Config { transport, number, domain, sends, receives, mtu, .. } = *config;
         let window = config.window.clamp(1, 1 << 16);
         let resources = config.reads.min(64);
-        let settings = Settings::new(number, transport, domain, mtu, window);
+        let tells_writes = config.tells_writes;
+        let settings =
+            Settings { tells_writes, ..Settings::new(number, transport, domain, mtu, window) };
         let first = Psn::default();
         Self {
             state: State::Reset,

@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Option<u64>,
     pub(crate) retries: u8,
     pub(crate) rnr_retries: u8,
+    /// Writes that no completion tells of are told.
+    pub(crate) tells_writes: bool,
 }
 
 impl Settings {
@@ -57,6 +59,7 @@ impl Settings {
             timeout: None,
             retries: 0,
             rnr_retries: 0,
+            tells_writes: false,
         }
     }
 

@@ -4,8 +4,8 @@ use super::resources::{Asked, Resource};
 use super::{MSN, Message, Responder, ResponderParts};
 use crate::gather::scatter;
 use crate::{
-    Access, Atomic, Attachment, Completion, Kind, MAX_MESSAGE, Memory, Place, Refusal, Region,
-    Report, Status,
+    Access, Atomic, Attachment, Completion, Event, Kind, MAX_MESSAGE, Memory, Place, Refusal,
+    Region, Report, Status,
 };
 use reflex_rdma_wire::{
     AtomicEth, Credits, Extension, ImmDt, Operation, Packet, PathMtu, Position, Reth, Syndrome,
@@ -174,6 +174,9 @@ impl Responder {
             None => {
                 self.message = Message::None;
                 self.msn = self.msn.wrapping_add(1) & MSN;
+                if parts.settings.tells_writes {
+                    report.raise(Event::Written);
+                }
             }
         }
         Ok(())

@@ -1,0 +1,47 @@
+//! What queue pairs tell of that no completion does.
+
+use crate::common::World;
+use crate::traffic::{App, peer, side};
+use reflex_event::Priority;
+use reflex_rdma::{Access, Event, Kind, ReceiveRequest, SendRequest, Status, Transport};
+use std::time::Duration;
+
+/// Writes without a number are told to the queue pair that was made to tell them, and to no other; those with
+/// one have a completion, and are told by that alone.
+#[test]
+fn writes_are_told_where_they_are_asked_for() {
+    let world = World::new(20);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    for tells in [true, false] {
+        let from = one.pair(Transport::Reliable);
+        let to = other.domain.queue_pair(Transport::Reliable, &other.queue, &other.queue);
+        let to = to.access(Access::REMOTE_WRITE);
+        let to = if tells { to.tell_writes() } else { to }.build().unwrap();
+        from.establish(peer(&other, &to)).unwrap();
+        to.establish(peer(&one, &from)).unwrap();
+        to.on_event(other.context, Priority::DEFAULT, |app: &mut App, event| {
+            app.events.push(event)
+        })
+        .unwrap();
+        let access = Access::REMOTE_WRITE | Access::LOCAL_WRITE;
+        let region = other.domain.register(other.domain.bytes(4096).unwrap(), access).unwrap();
+        let told = || {
+            world.run_for(Duration::from_millis(10));
+            other.host.kernel.state(other.context, |app| std::mem::take(&mut app.events))
+        };
+        let write = |length| {
+            let write = SendRequest::write(region.address(), region.key());
+            write.bytes(one.domain.bytes(length).unwrap())
+        };
+        let expected = if tells { vec![Event::Written] } else { vec![] };
+        // Of one packet, of several, and of none that carries anything.
+        for length in [8, 4000, 0] {
+            from.post_send(write(length)).unwrap();
+            assert_eq!(told(), expected, "{length}");
+        }
+        to.post_receive(ReceiveRequest::empty().id(5)).unwrap();
+        from.post_send(write(8).immediate(1)).unwrap();
+        assert_eq!(told(), []);
+        assert_eq!(other.done(), [(5, Kind::ReceiveWrite, Status::Success, vec![])]);
+    }
+}
