@@ -125,7 +125,7 @@ impl Client {
             ConnectionChange::Rejected { .. } => self.fail(&"the server refused"),
             ConnectionChange::Failed { why } => self.fail(&why),
             ConnectionChange::Disconnected => self.fail(&"the server went away"),
-            ConnectionChange::Requested { .. } => {}
+            ConnectionChange::Requested { .. } | ConnectionChange::Resolved { .. } => {}
         }
     }
 

@@ -66,6 +66,7 @@ impl Server {
             ConnectionChange::Connected { .. } => {}
             ConnectionChange::Rejected { .. }
             | ConnectionChange::Failed { .. }
+            | ConnectionChange::Resolved { .. }
             | ConnectionChange::Disconnected => {
                 self.clients.retain(|client| client.connection != connection);
             }

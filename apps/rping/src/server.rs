@@ -63,6 +63,7 @@ impl Server {
             ConnectionChange::Connected { .. } => log::info!("connected"),
             ConnectionChange::Rejected { .. }
             | ConnectionChange::Failed { .. }
+            | ConnectionChange::Resolved { .. }
             | ConnectionChange::Disconnected => {
                 self.clients.retain(|client| client.connection != connection);
                 log::info!("disconnected");

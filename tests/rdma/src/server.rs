@@ -99,6 +99,7 @@ impl Server {
             ConnectionChange::Connected { .. } => self.post_later(&connection),
             ConnectionChange::Rejected { .. }
             | ConnectionChange::Failed { .. }
+            | ConnectionChange::Resolved { .. }
             | ConnectionChange::Disconnected => {
                 self.peers.retain(|peer| peer.connection != connection);
                 Ok(())

@@ -174,7 +174,7 @@ impl<K: Kernel> Means<K> {
             ConnectionChange::Rejected { .. } => core.lost(link, End::Refused(Refusal::Refused)),
             ConnectionChange::Failed { .. } => core.lost(link, End::Refused(Refusal::Unanswered)),
             ConnectionChange::Disconnected => core.disconnected(link),
-            ConnectionChange::Requested { .. } => {}
+            ConnectionChange::Requested { .. } | ConnectionChange::Resolved { .. } => {}
         };
         driver.handle(state, note);
     }

@@ -170,6 +170,7 @@ impl<K: Kernel> QueuePairBuilder<K> {
             engine: prepared(Engine::new(&config), self.access, self.key),
             handle,
             priority: self.priority,
+            key: self.key,
             event,
             timer,
             armed: None,

@@ -12,6 +12,7 @@ pub(crate) enum Command {
     Listen { transport: Transport, service: ServiceId, channel: Handle, backlog: u16 },
     Close { service: ServiceId },
     Connect { pair: Handle, channel: Handle, handle: u64, to: (IpAddr, u16), connect: Box<Connect> },
+    Resolve { channel: Handle, handle: u64, to: (IpAddr, u16), data: Box<PrivateData> },
     Accept { handle: u64, pair: Handle, accept: Box<Accept> },
     Reject { handle: u64, reason: RejectReason, data: Box<PrivateData> },
     Disconnect { handle: u64 },

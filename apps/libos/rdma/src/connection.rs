@@ -71,18 +71,18 @@ impl<K: Kernel> ConnectionManager<K> {
         Self { rdma, channel }
     }
 
-    /// Listens on a port for reliable connections (`RDMA_PS_TCP`), or for unreliable ones
-    /// (`RDMA_PS_IB`); `backlog` requests may wait at a time. All backlogs of a port add up to less
+    /// Listens on a port for reliable connections (`RDMA_PS_TCP`), for unreliable ones (`RDMA_PS_IB`), or for
+    /// those that [ask](Self::resolve) for a datagram queue pair (`RDMA_PS_UDP`); `backlog` requests may wait at a time. All backlogs of a port add up to less
     /// than its [connections](crate::Limits::connections), so that no flood of requests takes all.
     ///
     /// # Errors
     /// [`Error::PortInUse`], [`Error::LimitReached`], [`Error::BadParameter`], [`Error::Gone`],
-    /// [`Error::QueueFull`], and [`Error::Unsupported`] for datagrams.
+    /// [`Error::QueueFull`].
     pub fn listen(&self, transport: Transport, port: u16, backlog: u16) -> Result<(), Error> {
         if port == 0 || backlog == 0 {
             return Err(Error::BadParameter);
         }
-        let service = service(transport, port)?;
+        let service = service(transport, port);
         let (channel, limits) = (self.channel, self.rdma.0.limits);
         self.rdma.0.command(|shared| {
             shared.channels.get(channel).ok_or(Error::Gone)?;
@@ -106,7 +106,7 @@ impl<K: Kernel> ConnectionManager<K> {
     /// # Errors
     /// [`Error::Gone`] when this does not listen there, [`Error::QueueFull`].
     pub fn close(&self, transport: Transport, port: u16) -> Result<(), Error> {
-        let service = service(transport, port)?;
+        let service = service(transport, port);
         let own = |it: &Listening| it.service == service && it.channel == self.channel;
         self.rdma.0.command(|shared| {
             let place = shared.listening.iter().position(own).ok_or(Error::Gone)?;
@@ -128,20 +128,43 @@ impl<K: Kernel> ConnectionManager<K> {
         connect: Connect,
     ) -> Result<Connection<K>, Error> {
         let inner = &self.rdma.0;
-        service(pair.transport, to.1)?;
+        if pair.transport == Transport::Datagram {
+            return Err(Error::Unsupported);
+        }
         inner.local(to.0).ok_or(Error::NoAddress)?;
         let (pair, channel, connect) = (pair.handle, self.channel, Box::new(connect));
-        let mut named = 0;
-        inner.command(|shared| {
+        self.ask(|shared, handle| {
             fresh(shared, pair)?;
-            let promised = shared.channels.get_mut(channel).ok_or(Error::Gone)?.promise(ASKED);
-            if !promised {
-                return Err(Error::LimitReached);
-            }
+            promise(shared, channel)?;
             shared.pair(pair)?.phase = Phase::Connecting;
-            let handle = shared.new_connection();
-            named = handle;
             Ok(Command::Connect { pair, channel, handle, to, connect })
+        })
+    }
+
+    /// Asks a port of a peer's for its datagram queue pair, with at most 180 bytes for the peer's application. It is
+    /// told as [`Resolved`](crate::ConnectionChange::Resolved): a queue pair of one's own is needed only to send there.
+    ///
+    /// # Errors
+    /// [`Error::NoAddress`], [`Error::QueueFull`], [`Error::PrivateData`], [`Error::Gone`];
+    /// [`Error::LimitReached`] when too many events wait for their handler.
+    pub fn resolve(&self, to: (IpAddr, u16), data: &[u8]) -> Result<Connection<K>, Error> {
+        self.rdma.0.local(to.0).ok_or(Error::NoAddress)?;
+        let (channel, data) = (self.channel, Box::new(PrivateData::new(data, 180)?));
+        self.ask(|shared, handle| {
+            promise(shared, channel)?;
+            Ok(Command::Resolve { channel, handle, to, data })
+        })
+    }
+
+    /// Has something asked for that `make` makes, under a name of its own.
+    fn ask(
+        &self,
+        make: impl FnOnce(&mut Shared, u64) -> Result<Command, Error>,
+    ) -> Result<Connection<K>, Error> {
+        let mut named = 0;
+        self.rdma.0.command(|shared| {
+            named = shared.new_connection();
+            make(shared, named)
         })?;
         Ok(Connection { rdma: self.rdma.clone(), handle: named })
     }
@@ -168,16 +191,21 @@ impl<K: Kernel> ConnectionManager<K> {
 }
 
 impl<K: Kernel> Connection<K> {
-    /// Accepts it, for that queue pair, which takes no packet before: post receives first.
+    /// Accepts it, for that queue pair, which takes no packet before: post receives first. Where a datagram queue pair
+    /// was asked for, that is named, with its key, and nothing more is told.
     ///
     /// # Errors
     /// [`Error::QueueFull`] when the port has too much to do, [`Error::NotReady`] when the queue pair
     /// has a peer or has failed, [`Error::Gone`].
     pub fn accept(&self, pair: &QueuePair<K>, accept: Accept) -> Result<(), Error> {
-        let (handle, pair, accept) = (self.handle, pair.handle, Box::new(accept));
+        let (handle, transport) = (self.handle, pair.transport);
+        let (pair, accept) = (pair.handle, Box::new(accept));
+        let datagrams = transport == Transport::Datagram;
         self.rdma.0.command(|shared| {
-            fresh(shared, pair)?;
-            shared.pair(pair)?.phase = Phase::Connecting;
+            if !datagrams {
+                fresh(shared, pair)?;
+                shared.pair(pair)?.phase = Phase::Connecting;
+            }
             Ok(Command::Accept { handle, pair, accept })
         })
     }
@@ -200,6 +228,15 @@ impl<K: Kernel> Connection<K> {
     pub fn disconnect(&self) -> Result<(), Error> {
         self.rdma.0.command(|_| Ok(Command::Disconnect { handle: self.handle }))
     }
+}
+
+/// Keeps places for what is told of what is asked for.
+///
+/// # Errors
+/// [`Error::Gone`], [`Error::LimitReached`].
+fn promise(shared: &mut Shared, channel: Handle) -> Result<(), Error> {
+    let promised = shared.channels.get_mut(channel).ok_or(Error::Gone)?.promise(ASKED);
+    if promised { Ok(()) } else { Err(Error::LimitReached) }
 }
 
 /// # Errors

@@ -3,8 +3,8 @@
 use crate::private_data::PrivateData;
 use core::fmt;
 use core::net::IpAddr;
-use reflex_rdma_wire::Transport;
 use reflex_rdma_wire::cm::RejectReason;
+use reflex_rdma_wire::{QKey, Qpn, Transport};
 
 /// What has happened to a connection, on its way.
 pub(crate) struct Occurred {
@@ -39,10 +39,11 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What can happen to a connection. Each ends with one of `Rejected`, `Failed` and `Disconnected`, but
-/// one that was rejected here, of which nothing more is told.
+/// What can happen to a connection. Each ends with one of `Resolved`, `Rejected`, `Failed` and `Disconnected`, but
+/// one that was rejected here, of which nothing more is told, and one that a datagram queue pair was named to.
 ///
 /// ```text
+///  resolve -> Resolved | Rejected | Failed | Disconnected
 ///  connect -> Connected | Rejected | Failed | Disconnected       Connected -> Disconnected
 ///  Requested -> (accept) -> Connected | Rejected | Failed | Disconnected
 ///           `-> (reject)
@@ -58,6 +59,15 @@ pub enum ConnectionChange {
         /// The address and port that ask, as the peer says itself.
         from: Option<(IpAddr, u16)>,
         /// What its application says.
+        data: PrivateData,
+    },
+    /// The peer has named the datagram queue pair that was asked for.
+    Resolved {
+        /// The queue pair.
+        queue_pair: Qpn,
+        /// What datagrams to it have to have.
+        key: QKey,
+        /// What the peer's application says.
         data: PrivateData,
     },
     /// It stands: sends may be posted.
@@ -84,7 +94,13 @@ pub enum ConnectionChange {
 impl ConnectionChange {
     /// Whether nothing more happens to the connection.
     pub(crate) fn is_last(&self) -> bool {
-        matches!(self, Self::Rejected { .. } | Self::Failed { .. } | Self::Disconnected)
+        matches!(
+            self,
+            Self::Resolved { .. }
+                | Self::Rejected { .. }
+                | Self::Failed { .. }
+                | Self::Disconnected
+        )
     }
 }
 

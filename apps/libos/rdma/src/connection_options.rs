@@ -6,13 +6,13 @@ use reflex_rdma_wire::Transport;
 use reflex_rdma_wire::cm::{PortSpace, ServiceId};
 
 /// By what name a port is asked for.
-pub(crate) fn service(transport: Transport, port: u16) -> Result<ServiceId, Error> {
+pub(crate) fn service(transport: Transport, port: u16) -> ServiceId {
     let space = match transport {
         Transport::Reliable => PortSpace::Tcp,
         Transport::Unreliable => PortSpace::Any,
-        Transport::Datagram => return Err(Error::Unsupported),
+        Transport::Datagram => PortSpace::Udp,
     };
-    Ok(ServiceId::ip(space, port))
+    ServiceId::ip(space, port)
 }
 
 /// How a request is answered.
@@ -29,7 +29,7 @@ impl Accept {
         Self { data: PrivateData::received(&[]), reads: 16, rnr_retries: 7 }
     }
 
-    /// For the peer's application, at most 196 bytes.
+    /// For the peer's application, at most 196 bytes; 136 where a datagram queue pair was asked for.
     ///
     /// # Errors
     /// [`Error::PrivateData`].

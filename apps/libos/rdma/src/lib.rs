@@ -55,6 +55,7 @@ mod queue_pair;
 mod rdma;
 mod region;
 mod report;
+mod resolution;
 mod service;
 mod service_state;
 mod shared;

@@ -55,7 +55,7 @@ impl<K: Kernel> Port<K> {
         if pair.engine.state() != State::Init || pair.connection.is_some() {
             return Err(Failure::QueuePair);
         }
-        let service = service(transport, port).map_err(|_| Failure::QueuePair)?;
+        let service = service(transport, port);
         let route = Route { local, remote: Gid::from(address) };
         let request = cm::Connect {
             service,
@@ -88,7 +88,11 @@ impl<K: Kernel> Port<K> {
         link: &mut dyn Link,
     ) {
         let id = self.service.find(handle);
-        let asked = |id: &CommId| self.service.agent.state(*id) == Some(cm::State::ReqReceived);
+        let state = id.and_then(|id| self.service.agent.state(id));
+        if let (Some(id), Some(cm::State::SidrReqReceived)) = (id, state) {
+            return self.name(id, pair, accept, link);
+        }
+        let asked = |_: &CommId| state == Some(cm::State::ReqReceived);
         let Some(id) = id.filter(asked) else {
             // It has been answered, or is over, which has been told.
             return self.detach(pair);
@@ -132,7 +136,13 @@ impl<K: Kernel> Port<K> {
     }
 
     /// Ends a request or a reply.
-    fn refuse(&mut self, id: CommId, reason: RejectReason, data: &[u8], link: &mut dyn Link) {
+    pub(crate) fn refuse(
+        &mut self,
+        id: CommId,
+        reason: RejectReason,
+        data: &[u8],
+        link: &mut dyn Link,
+    ) {
         let now = engine_time(self.inner.kernel.now());
         let refused =
             self.with_agent(link, |agent, doing| agent.reject(id, reason, data, now, doing));
@@ -224,6 +234,9 @@ impl<K: Kernel> Port<K> {
                 self.over(id, ConnectionChange::Failed { why: Failure::QueuePair });
                 self.refuse(id, RejectReason::NO_QP, &[], link);
             }
+            AgentEvent::Resolved { id, queue_pair, key, data } => {
+                self.over(id, ConnectionChange::Resolved { queue_pair, key, data });
+            }
             AgentEvent::Connected { id, data } => self.connected(id, data),
             AgentEvent::Rejected { id, reason, data } => {
                 self.over(id, ConnectionChange::Rejected { reason, data });
@@ -309,7 +322,7 @@ impl<K: Kernel> Port<K> {
         next.map(|(id, known)| (CommId(*id), known.channel))
     }
 
-    fn tell_of(&mut self, id: CommId, what: ConnectionChange) {
+    pub(crate) fn tell_of(&mut self, id: CommId, what: ConnectionChange) {
         if let Some(mut known) = self.service.known.get(&id.0).copied() {
             self.tell(&mut known, what);
             self.service.known.insert(id.0, known);
@@ -317,7 +330,7 @@ impl<K: Kernel> Port<K> {
     }
 
     /// Has an application told, if that is to be told yet: places were kept for it.
-    fn tell(&self, known: &mut Known, what: ConnectionChange) {
+    pub(crate) fn tell(&self, known: &mut Known, what: ConnectionChange) {
         if known.promised == 0 {
             return;
         }

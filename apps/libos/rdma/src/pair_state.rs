@@ -7,8 +7,8 @@ use core::cell::RefCell;
 use reflex_event::{EventId, Instant, Priority, TimerId};
 use reflex_rdma_device::{InFlight, Received};
 use reflex_rdma_engine::{QueuePair, ReceiveQueue};
-use reflex_rdma_wire::Qpn;
 use reflex_rdma_wire::cm::CommId;
+use reflex_rdma_wire::{QKey, Qpn};
 
 /// Received frames that may wait for the queue pair's priority.
 pub(crate) const FRAMES: usize = 64;
@@ -18,6 +18,8 @@ pub(crate) struct Pair {
     pub(crate) engine: QueuePair,
     pub(crate) handle: Handle,
     pub(crate) priority: Priority,
+    /// What datagrams to it have to have.
+    pub(crate) key: QKey,
     pub(crate) event: EventId,
     pub(crate) timer: TimerId,
     /// When the timer is set to expire.

@@ -240,6 +240,9 @@ impl<K: Kernel> Port<K> {
             Command::Connect { pair, channel, handle, to, connect } => {
                 self.connect(pair, (handle, channel), to, &connect, link);
             }
+            Command::Resolve { channel, handle, to, data } => {
+                self.resolve((handle, channel), to, &data, link);
+            }
             Command::Accept { handle, pair, accept } => self.accept(handle, pair, &accept, link),
             Command::Reject { handle, reason, data } => {
                 self.reject(handle, reason, data.as_bytes(), link);

@@ -13,8 +13,8 @@ use reflex_rdma_device::{Sending, send};
 use reflex_rdma_engine::cm::{
     self, Actions, Agent, Event, GeneralService, ListenerId, Parameters, Route,
 };
-use reflex_rdma_wire::cm::{CommId, Mad, RejectReason, ServiceId};
-use reflex_rdma_wire::{Qpn, Transport};
+use reflex_rdma_wire::cm::{CommId, Mad, RejectReason, ServiceId, SidrStatus};
+use reflex_rdma_wire::{QKey, Qpn, Transport};
 
 /// What is known of a connection.
 #[derive(Clone, Copy)]
@@ -59,6 +59,12 @@ pub(crate) enum AgentEvent {
     Reply {
         id: CommId,
         parameters: Parameters,
+        data: PrivateData,
+    },
+    Resolved {
+        id: CommId,
+        queue_pair: Qpn,
+        key: QKey,
         data: PrivateData,
     },
     Connected {
@@ -129,11 +135,26 @@ impl Actions for Doing<'_> {
             },
             Event::Disconnected { id, .. } => AgentEvent::Disconnected { id },
             Event::Released { id } => AgentEvent::Released { id },
-            // Nobody resolves, and nobody listens for that.
-            Event::ResolutionRequest(_)
-            | Event::Resolved { .. }
-            | Event::ResolutionRejected { .. } => {
-                return;
+            Event::ResolutionRequest(request) => AgentEvent::Requested {
+                id: request.id,
+                service: request.service,
+                transport: Transport::Datagram,
+                from: request.ip.map(|ip| (ip.source.to_ip(), ip.source_port)),
+                data: PrivateData::received(request.private_data),
+            },
+            Event::Resolved { id, qpn, qkey, private_data } => AgentEvent::Resolved {
+                id,
+                queue_pair: qpn,
+                key: qkey,
+                data: PrivateData::received(private_data),
+            },
+            Event::ResolutionRejected { id, status, private_data, .. } => {
+                let reason = match status {
+                    SidrStatus::UNSUPPORTED => RejectReason::INVALID_SERVICE_ID,
+                    SidrStatus::NO_QP => RejectReason::NO_QP,
+                    _ => RejectReason::CONSUMER,
+                };
+                AgentEvent::Rejected { id, reason, data: PrivateData::received(private_data) }
             }
         });
     }

@@ -4,7 +4,8 @@ use crate::common;
 use crate::traffic::{Side, peer, side};
 use common::{Connection, Pair, World};
 use reflex_rdma::{
-    Accept, Connect, ConnectionChange, Error, Failure, Kind, SendRequest, Status, Transport,
+    Accept, Connect, ConnectionChange, Error, Failure, Kind, RejectReason, SendRequest, Status,
+    Transport,
 };
 use std::time::Duration;
 
@@ -152,4 +153,80 @@ fn why_a_connection_did_not_come_about_is_told() {
     world.run_for(Duration::from_millis(1));
     assert_eq!(failure(&other), Failure::QueuePair);
     assert!(matches!(one.happened()[..], [(_, ConnectionChange::Rejected { .. })]));
+}
+
+#[test]
+fn a_datagram_queue_pair_is_asked_for_and_named() {
+    let world = World::new(17);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    other.connections.listen(Transport::Datagram, 7174, 4).unwrap();
+    let to = (other.host.address, 7174);
+    let asked = one.connections.resolve(to, b"ask").unwrap();
+    world.run_for(Duration::from_millis(1));
+    let requested = other.happened();
+    let [(request, ConnectionChange::Requested { transport, port: 7174, data, .. })] =
+        &requested[..]
+    else {
+        panic!("{requested:?}")
+    };
+    assert_eq!((*transport, &data.as_bytes()[..3]), (Transport::Datagram, &b"ask"[..]));
+    let theirs = other.pair(Transport::Datagram);
+    other.receive(&theirs, 1, 64 + 40);
+    request.accept(&theirs, Accept::new().data(b"named").unwrap()).unwrap();
+    world.run_for(Duration::from_millis(1));
+    let told = one.happened();
+    let [(connection, ConnectionChange::Resolved { queue_pair, key, data })] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((connection, *queue_pair), (&asked, theirs.number()));
+    assert_eq!(&data.as_bytes()[..5], b"named");
+    assert!(other.happened().is_empty());
+    // What was named takes datagrams, by the key that was told.
+    let own = one.pair(Transport::Datagram);
+    let bytes = one.host.bytes(&one.domain, b"found");
+    let message = SendRequest::message().bytes(bytes);
+    own.post_send(message.to(other.host.address, *queue_pair, *key)).unwrap();
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(other.done(), [(1, Kind::Receive, Status::Success, b"found".to_vec())]);
+}
+
+#[test]
+fn a_datagram_queue_pair_is_refused_or_not_there() {
+    let world = World::new(18);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    other.connections.listen(Transport::Datagram, 7174, 4).unwrap();
+    let resolve = |port| one.connections.resolve((other.host.address, port), b"").unwrap();
+    let rejected = || match one.happened()[..] {
+        [(_, ConnectionChange::Rejected { reason, .. })] => reason,
+        ref told => panic!("{told:?}"),
+    };
+    // By the application there, for a queue pair of another kind, and where nobody listens.
+    resolve(7174);
+    world.run_for(Duration::from_millis(1));
+    other.happened()[0].0.reject(b"no").unwrap();
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(rejected(), RejectReason::CONSUMER);
+    resolve(7174);
+    world.run_for(Duration::from_millis(1));
+    let wrong = other.pair(Transport::Reliable);
+    other.happened()[0].0.accept(&wrong, Accept::new()).unwrap();
+    world.run_for(Duration::from_millis(1));
+    assert!(matches!(
+        other.happened()[..],
+        [(_, ConnectionChange::Failed { why: Failure::QueuePair })]
+    ));
+    rejected();
+    resolve(7175);
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(rejected(), RejectReason::INVALID_SERVICE_ID);
+    // Nobody at home.
+    one.connections.resolve(("10.0.0.77".parse().unwrap(), 7174), b"").unwrap();
+    world.run_for(Duration::from_secs(200));
+    assert!(matches!(
+        one.happened()[..],
+        [(_, ConnectionChange::Failed { why: Failure::Unanswered })]
+    ));
+    // And the places are free again.
+    let many = [0; 600].map(|_| one.connections.resolve((other.host.address, 7175), b"").is_ok());
+    assert!(many.iter().any(|asked| *asked));
 }
