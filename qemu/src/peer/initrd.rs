@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -34,6 +35,10 @@ pub(crate) fn write(
     }
     archive.file("bin/busybox", 0o755, &read(&find(root, "bin/busybox")?)?);
     archive.link("bin/sh", "busybox");
+    for (name, target) in recipe.links {
+        let link = root.join(LIBRARIES).join(name);
+        symlink(target, &link).with_context(|| format!("{} cannot be made", link.display()))?;
+    }
     let mut programs = Programs { root, loader: find(root, LOADER)?, libraries: BTreeSet::new() };
     for program in recipe.programs {
         programs.packaged(program, &mut archive)?;

@@ -58,6 +58,8 @@ pub(crate) struct Recipe {
     /// Libraries that programs load by name, by path below the directory of libraries; they land in
     /// the same place. What follows a last `*` may be anything.
     pub(crate) plugins: &'static [&'static str],
+    /// Links that installing the packages would make, among the libraries: name, and where it leads from there.
+    pub(crate) links: &'static [(&'static str, &'static str)],
     /// Kernel modules in groups: a boot names the groups it wants (`peer.modules=`).
     pub(crate) module_groups: &'static [(&'static str, &'static [&'static str])],
     /// Our own programs.

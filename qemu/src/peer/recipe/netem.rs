@@ -10,6 +10,7 @@ pub(super) static RECIPE: Recipe = Recipe {
     packages: &["busybox-static", "iproute2"],
     programs: &["sbin/tc", "bin/ip"],
     plugins: &[],
+    links: &[],
     module_groups: &[PCI, MMIO, ("netem", &["sch_netem", "sch_prio", "cls_u32"])],
     sources: &[Source {
         name: "stream",

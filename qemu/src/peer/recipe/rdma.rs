@@ -22,6 +22,8 @@ pub(super) static RECIPE: Recipe = Recipe {
         "ibverbs-utils",
         "rdmacm-utils",
         "perftest",
+        "libfabric-bin",
+        "qperf",
         // For compiling our own programs.
         "libibverbs-dev",
         "librdmacm-dev",
@@ -35,7 +37,15 @@ pub(super) static RECIPE: Recipe = Recipe {
         "usr/bin/ibv_ud_pingpong",
         "usr/bin/ibv_srq_pingpong",
         "usr/bin/rping",
+        "usr/bin/ucmatose",
         "usr/bin/udaddy",
+        "usr/bin/cmtime",
+        "usr/bin/rstream",
+        "usr/bin/riostream",
+        "usr/bin/rcopy",
+        "usr/bin/mckey",
+        "usr/bin/fi_pingpong",
+        "usr/bin/qperf",
         "usr/bin/rdma_client",
         "usr/bin/rdma_server",
         "usr/bin/ib_send_lat",
@@ -53,6 +63,8 @@ pub(super) static RECIPE: Recipe = Recipe {
         // The C library loads it when a thread ends.
         "libgcc_s.so.1",
     ],
+    // What libfabric is linked with is one of several libraries.
+    links: &[("libpsm_infinipath.so.1", "../libpsm1/libpsm_infinipath.so.1.16")],
     module_groups: &[
         PCI,
         MMIO,

@@ -19,6 +19,7 @@ pub(super) static RECIPE: Recipe = Recipe {
     // That of redis is one program with several names.
     programs: &["usr/sbin/nginx", "usr/bin/redis-check-rdb"],
     plugins: &[],
+    links: &[],
     module_groups: &[PCI, MMIO],
     sources: &[
         Source {
