@@ -8,7 +8,7 @@ use crate::owner_visit::Visit;
 use crate::pair_state::{FRAMES, Pair, Share, source_port};
 use crate::peer::Peer;
 use crate::service_state::Service;
-use crate::shared::{number, slot};
+use crate::shared::{Sends, number, slot};
 use crate::table::Handle;
 use crate::work::{Cqe, Phase};
 use alloc::boxed::Box;
@@ -112,17 +112,21 @@ impl<K: Kernel> Port<K> {
             entry.wanted = false;
             let requests = &mut entry.requests;
             let (peer, destroy) = (requests.peer.take(), requests.destroy);
-            let resume = core::mem::take(&mut requests.resume);
-            Some((peer, resume, core::mem::take(&mut requests.fail), destroy))
+            Some((peer, requests.sends.take(), core::mem::take(&mut requests.fail), destroy))
         });
-        let (peer, resume, fail, destroy) = requests.unwrap_or_default();
+        let (peer, sends, fail, destroy) = requests.unwrap_or_default();
         if let Some(peer) = peer {
             self.establish(handle, &peer);
         }
         let Some((pair, mut share, inner)) = self.parts(slot) else { return };
         let now = inner.kernel.now();
-        if resume && pair.engine.state() == State::Sqe {
-            pair.modify(inner, share.as_deref_mut(), State::Rts, &Attributes::default());
+        let state = match (sends, pair.engine.state()) {
+            (Some(Sends::Resume), State::Sqe | State::Sqd) => Some(State::Rts),
+            (Some(Sends::Drain), State::Rts) => Some(State::Sqd),
+            _ => None,
+        };
+        if let Some(state) = state {
+            pair.modify(inner, share.as_deref_mut(), state, &Attributes::default());
         }
         pair.drain(inner, share.as_deref_mut());
         let (mut taken, mut confirmed) = (0, false);

@@ -1,6 +1,6 @@
 //! Queue pairs, as applications have them.
 
-use crate::shared::{Posted, QpShared, number};
+use crate::shared::{Posted, QpShared, Sends, number};
 use crate::table::Handle;
 use crate::work::{Phase, ReceiveWork, SendWork, Tag};
 use crate::{
@@ -190,15 +190,28 @@ impl<K: Kernel> QueuePair<K> {
         })
     }
 
-    /// Has sends done again that are posted from now on, after one could not be done on this side, as
-    /// when its region was gone: then those behind it are flushed, and over reliable connections the
-    /// whole queue pair has failed, which stays so.
+    /// Begins no more sends (the state SQD). What has begun comes to its end, of which
+    /// [`Event::SendQueueDrained`] tells by [`on_event`](Self::on_event); what is posted waits until
+    /// [`resume`](Self::resume). Nothing becomes of it before the queue pair has a peer.
+    ///
+    /// # Errors
+    /// [`Error::Gone`].
+    pub fn drain(&self) -> Result<(), Error> {
+        self.wish(|entry| {
+            entry.requests.sends = Some(Sends::Drain);
+            Ok(())
+        })
+    }
+
+    /// Has sends done again: those that wait since they were [to drain](Self::drain), and those that are posted
+    /// from now on, after one could not be done on this side, as when its region was gone: then those behind it
+    /// are flushed, and over reliable connections the whole queue pair has failed, which stays so.
     ///
     /// # Errors
     /// [`Error::Gone`].
     pub fn resume(&self) -> Result<(), Error> {
         self.wish(|entry| {
-            entry.requests.resume = true;
+            entry.requests.sends = Some(Sends::Resume);
             Ok(())
         })
     }

@@ -77,12 +77,21 @@ pub(crate) struct Requests {
     pub(crate) arriving: Option<Box<Pair>>,
     /// It is to work with this peer.
     pub(crate) peer: Option<Box<Peer>>,
-    /// It is to take sends again after one has failed.
-    pub(crate) resume: bool,
+    /// What is to become of its sends: what was asked for last.
+    pub(crate) sends: Option<Sends>,
     /// It is to fail.
     pub(crate) fail: bool,
     /// Its application has dropped it.
     pub(crate) destroy: bool,
+}
+
+/// What is to become of sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sends {
+    /// No other begins.
+    Drain,
+    /// They are done again.
+    Resume,
 }
 
 /// What a queue pair has of a completion queue.

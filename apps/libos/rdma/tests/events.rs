@@ -6,6 +6,40 @@ use reflex_event::Priority;
 use reflex_rdma::{Access, Event, Kind, ReceiveRequest, SendRequest, Status, Transport};
 use std::time::Duration;
 
+/// What waits while sends drain is done when they go on, and nothing before.
+#[test]
+fn sends_drain_and_go_on() {
+    let world = World::new(21);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    let [from, to] = [&one, &other].map(|side| side.pair(Transport::Reliable));
+    (0..3).for_each(|id| other.receive(&to, id, 64));
+    let told = |app: &mut App, event| app.events.push(event);
+    from.on_event(one.context, Priority::DEFAULT, told).unwrap();
+    from.establish(peer(&other, &to)).unwrap();
+    to.establish(peer(&one, &from)).unwrap();
+    let step = || {
+        world.run_for(Duration::from_millis(10));
+        let events = one.host.kernel.state(one.context, |app| std::mem::take(&mut app.events));
+        (events, other.done().len())
+    };
+    one.send(&from, 1, b"before");
+    assert_eq!(step(), (vec![], 1));
+    from.drain().unwrap();
+    assert_eq!(step(), (vec![Event::SendQueueDrained], 0));
+    one.send(&from, 2, b"waits");
+    one.send(&from, 3, b"too");
+    assert_eq!(step(), (vec![], 0));
+    // What is asked for last is done.
+    from.resume().unwrap();
+    from.drain().unwrap();
+    assert_eq!(step(), (vec![], 0));
+    from.resume().unwrap();
+    assert_eq!(step(), (vec![], 2));
+    assert_eq!(one.done().len(), 3);
+    one.assert_whole();
+    other.assert_whole();
+}
+
 /// Writes without a number are told to the queue pair that was made to tell them, and to no other; those with
 /// one have a completion, and are told by that alone.
 #[test]

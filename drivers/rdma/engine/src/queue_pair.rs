@@ -175,8 +175,9 @@ impl QueuePair {
             self.last_receive(report);
         }
         if to == State::Reset {
-            let Settings { number, transport, domain, window, .. } = self.settings;
-            self.settings = Settings::new(number, transport, domain, self.mtu, window);
+            let Settings { number, transport, domain, window, tells_writes, .. } = self.settings;
+            let settings = Settings::new(number, transport, domain, self.mtu, window);
+            self.settings = Settings { tells_writes, ..settings };
         }
     }
 
