@@ -3,6 +3,7 @@
 use crate::pair_state::{FRAMES, Pair};
 use crate::shared::{Posted, QpShared, Requests, Reserved, Shared, number};
 use crate::table::Handle;
+use crate::withheld::Withheld;
 use crate::work::Phase;
 use crate::{
     Access, CompletionQueue, Error, Event, ProtectionDomain, QueuePair, SharedReceiveQueue,
@@ -183,6 +184,7 @@ impl<K: Kernel> QueuePairBuilder<K> {
             last_queued: 0,
             excused: None,
             failed: false,
+            withheld: Withheld::default(),
             published: 0,
             connection: None,
             unconfirmed: false,

@@ -61,6 +61,7 @@ mod service_state;
 mod shared;
 mod shared_receive;
 mod table;
+mod withheld;
 mod work;
 
 pub use builder::QueuePairBuilder;

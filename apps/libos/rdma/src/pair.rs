@@ -58,8 +58,8 @@ impl Pair {
         let (flags, destination) = (flags | Flags::SIGNALLED, destination.as_ref());
         let request = SendRequest { id, work, segments, flags, destination };
         let from = WorkQueue::Receives;
-        let Self { engine, sends, receives, handle, .. } = self;
-        let mut report = Reporter::new(inner, sends, receives, *handle, from);
+        let Self { engine, sends, receives, handle, withheld, .. } = self;
+        let mut report = Reporter::new(inner, sends, receives, (*handle, withheld), from);
         if engine.post_send(&request, &mut report).is_err() {
             report.refuse(id, engine.number(), &work, Status::LocalOperation);
         }
@@ -87,8 +87,8 @@ impl Pair {
             let Ok((id, segments, count)) = kept else { return };
             let request = ReceiveRequest { id, segments: &segments[..count] };
             let from = WorkQueue::Receives;
-            let Self { engine, sends, receives, handle, .. } = self;
-            let mut report = Reporter::new(inner, sends, receives, *handle, from);
+            let Self { engine, sends, receives, handle, withheld, .. } = self;
+            let mut report = Reporter::new(inner, sends, receives, (*handle, withheld), from);
             // It has room, and takes receives from the first.
             let posted = engine.post_receive(&request, &mut report);
             debug_assert!(posted.is_ok(), "{posted:?}");
@@ -116,9 +116,9 @@ impl Pair {
             }
             _ => (None, &self.receives, WorkQueue::Receives),
         };
-        let Self { engine, sends, handle, .. } = self;
+        let Self { engine, sends, handle, withheld, .. } = self;
         let mut memory = PairMemory { regions: inner, sends, receives: in_flight };
-        let mut report = Reporter::new(inner, sends, in_flight, *handle, from);
+        let mut report = Reporter::new(inner, sends, in_flight, (*handle, withheld), from);
         engine.receive(&packet, engine_time(now), &mut memory, shared, &mut report);
         let refused = engine.counters().total() != before;
         if refused {
@@ -175,8 +175,8 @@ impl Pair {
             (Some(share), Some(place)) => (&share.in_flight, WorkQueue::Shared(place)),
             _ => (&self.receives, WorkQueue::Receives),
         };
-        let Self { engine, sends, handle, .. } = self;
-        let mut report = Reporter::new(inner, sends, in_flight, *handle, from);
+        let Self { engine, sends, handle, withheld, .. } = self;
+        let mut report = Reporter::new(inner, sends, in_flight, (*handle, withheld), from);
         work(engine, &mut report)
     }
 
@@ -208,9 +208,9 @@ impl Pair {
             (Some(share), Some(place)) => (&share.in_flight, WorkQueue::Shared(place)),
             _ => (&self.receives, WorkQueue::Receives),
         };
-        let Self { engine, sends, handle, .. } = self;
+        let Self { engine, sends, handle, withheld, .. } = self;
         let memory = PairMemory { regions: inner, sends, receives: in_flight };
-        let mut report = Reporter::new(inner, sends, in_flight, *handle, from);
+        let mut report = Reporter::new(inner, sends, in_flight, (*handle, withheld), from);
         let mut sender = Sender::new(link, &memory);
         let sent = engine.transmit(engine_time(now), BUDGET, &mut sender, &mut report);
         let Sender { starved, unresolved, .. } = sender;
@@ -222,7 +222,8 @@ impl Pair {
         Sent { more: !starved && !unresolved && self.engine.is_due(), starved }
     }
 
-    /// Has the application know what has become of it, if it has failed or counted something.
+    /// Has the application know what has become of it, if it has failed or counted something. To be called when what
+    /// the peer is told of that has been sent.
     pub(crate) fn publish<K: Kernel>(&mut self, inner: &Inner<K>, share: Option<&mut Share>) {
         if self.engine.state() == State::Err && !self.failed {
             self.failed = true;
@@ -248,6 +249,7 @@ impl Pair {
                 }
             });
         }
+        self.withheld.tell(|event| inner.activate(event));
     }
 
     /// Sets the timer, unless it expires in time already.

@@ -1,6 +1,7 @@
 //! A queue pair, and a shared receive queue, as the port has them.
 
 use crate::table::Handle;
+use crate::withheld::Withheld;
 use crate::work::Tag;
 use alloc::collections::VecDeque;
 use core::cell::RefCell;
@@ -39,6 +40,8 @@ pub(crate) struct Pair {
     pub(crate) stalled: bool,
     /// It is in ERR, and its application knows.
     pub(crate) failed: bool,
+    /// Handlers that are to be told of its failures.
+    pub(crate) withheld: Withheld,
     /// The sum of what its application knows to be counted.
     pub(crate) published: u32,
     /// The connection that it is in, or on its way to.

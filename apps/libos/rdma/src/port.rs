@@ -264,6 +264,7 @@ impl<K: Kernel> Port<K> {
         }
         let slot = handle.index();
         let Some(pair) = self.pairs[usize::from(slot)].take() else { return };
+        pair.withheld.tell(|event| self.inner.activate(event));
         self.frames -= pair.frames.len();
         self.touched.retain(|it| *it != slot);
         self.stalled.retain(|it| *it != slot);

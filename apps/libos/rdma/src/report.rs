@@ -3,12 +3,16 @@
 use crate::inner::Inner;
 use crate::shared::Shared;
 use crate::table::Handle;
+use crate::withheld::Withheld;
 use crate::work::{Cqe, Tag, WorkQueue};
 use core::cell::RefCell;
 use reflex_event::{EventId, Kernel};
 use reflex_rdma_device::{InFlight, SgList};
 use reflex_rdma_engine::{Completion, Event, Report, Status, Work};
 use reflex_rdma_wire::Qpn;
+
+/// The handler of what no completion tells, beside those of the two queues.
+const OWN: usize = 2;
 
 /// Where one queue pair's completions go.
 pub(crate) struct Reporter<'a, K: Kernel> {
@@ -18,6 +22,7 @@ pub(crate) struct Reporter<'a, K: Kernel> {
     pair: Handle,
     /// Where its receives come from.
     from: WorkQueue,
+    withheld: &'a Withheld,
 }
 
 impl<'a, K: Kernel> Reporter<'a, K> {
@@ -26,10 +31,10 @@ impl<'a, K: Kernel> Reporter<'a, K> {
         inner: &'a Inner<K>,
         sends: &'a RefCell<InFlight<Tag>>,
         receives: &'a RefCell<InFlight<u64>>,
-        pair: Handle,
+        (pair, withheld): (Handle, &'a Withheld),
         from: WorkQueue,
     ) -> Self {
-        Self { inner, sends, receives, pair, from }
+        Self { inner, sends, receives, pair, from, withheld }
     }
 
     /// A send that the engine did not take is complete.
@@ -39,10 +44,12 @@ impl<'a, K: Kernel> Reporter<'a, K> {
 
     #[inline]
     fn push(&self, completion: Completion, id: u64, sges: SgList, from: WorkQueue) {
+        let failed = completion.status != Status::Success;
         let mut done = Some(Cqe { pair: self.pair, completion, id, sges, from });
-        let event = self.inner.with(|shared| push(shared, &mut done));
-        if let Some(event) = event {
-            self.inner.activate(event);
+        match self.inner.with(|shared| push(shared, &mut done)) {
+            Some(event) if failed => self.withheld.keep(from.side(), event),
+            Some(event) => self.inner.activate(event),
+            None => {}
         }
         // What nobody waits for any more is dropped here.
     }
@@ -99,8 +106,11 @@ impl<K: Kernel> Report for Reporter<'_, K> {
             }
             entry.told
         });
-        if let Some(told) = told {
-            self.inner.activate(told);
+        let failed = matches!(event, Event::InvalidRequest | Event::AccessRefused | Event::Fatal);
+        match told {
+            Some(told) if failed => self.withheld.keep(OWN, told),
+            Some(told) => self.inner.activate(told),
+            None => {}
         }
     }
 }

@@ -79,3 +79,40 @@ fn writes_are_told_where_they_are_asked_for() {
         assert_eq!(other.done(), [(5, Kind::ReceiveWrite, Status::Success, vec![])]);
     }
 }
+
+/// An application that is more urgent than the port, and ends because of a failure, does not leave its peer without
+/// a word: what refuses has been sent by then.
+#[test]
+fn failures_are_told_when_the_peer_has_been() {
+    let world = World::new(22);
+    let [one, other] = [side(&world.hosts[0]), side(&world.hosts[1])];
+    let host = other.host;
+    // Frames that were queued when a failure was told, by completion and by event.
+    let urgent = host.kernel.context(Vec::<u64>::new(), 1 << 20);
+    let domain = host.rdma.domain(urgent).unwrap();
+    let wire = host.wire.clone();
+    let note = move |seen: &mut Vec<u64>| seen.push(wire.lock().unwrap().queued);
+    let (by_completion, by_event) = (note.clone(), note);
+    let queue = host
+        .rdma
+        .completion_queue(urgent, 16, Priority::HIGHEST, move |seen: &mut Vec<u64>, _| {
+            by_completion(seen);
+        })
+        .unwrap();
+    let to = domain.queue_pair(Transport::Reliable, &queue, &queue).depth(2, 2).build().unwrap();
+    to.on_event(urgent, Priority::HIGHEST, move |seen: &mut Vec<u64>, _| by_event(seen)).unwrap();
+    to.post_receive(ReceiveRequest::bytes(domain.bytes(16).unwrap())).unwrap();
+    let from = one.pair(Transport::Reliable);
+    from.establish(peer(&other, &to)).unwrap();
+    to.establish(peer(&one, &from)).unwrap();
+    world.settle();
+    let before = host.wire.lock().unwrap().queued;
+    one.send(&from, 1, b"more than sixteen bytes");
+    world.run_for(Duration::from_millis(10));
+    host.kernel.state(urgent, |seen| {
+        assert!(seen.len() >= 2, "{seen:?}");
+        assert!(seen.iter().all(|queued| *queued > before), "{seen:?} after {before}");
+    });
+    let done = one.done();
+    assert!(matches!(done[..], [(1, Kind::Send, Status::RemoteOperation, _)]), "{done:?}");
+}
