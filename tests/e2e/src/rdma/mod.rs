@@ -16,6 +16,8 @@
 
 mod images;
 mod linux;
+mod perftest;
+mod world;
 
 use std::fmt::Display;
 use std::time::Duration;
