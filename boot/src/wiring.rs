@@ -15,6 +15,7 @@ use reflex_arch::clock::Clock;
 use reflex_arch::cpu::Features;
 use reflex_arch::exception::Idt;
 use reflex_arch::interrupt::{self, FIRST_VECTOR, FLUSH_VECTOR, TIMER_VECTOR};
+use reflex_arch::processors::Processors;
 use reflex_arch::random::Rdrand;
 use reflex_arch::rtc;
 use reflex_arch::segments::Ist;
@@ -64,6 +65,10 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
         quarantine: early.command_line.quarantine,
         print: console::line,
     };
+    let own = time.apic.id();
+    if early.processors.iter().flat_map(Processors::ids).any(|id| *id != own) {
+        reflex_runtime::memory::expect_several_cores();
+    }
     // SAFETY: called once, interrupts masked, on the boot stack; the memory was nobody's.
     let kernel = match unsafe { reflex_runtime::init(platform) } {
         Ok(kernel) => kernel,

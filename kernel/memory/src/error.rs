@@ -15,6 +15,8 @@ pub enum Error {
     BytesOnly,
     /// A block was given back that is not allocated: a double or foreign release.
     NotAllocated,
+    /// The code runs on another core than the pool's, which alone takes from it.
+    OtherCore,
     /// The region cannot hold one granule and its bookkeeping.
     RegionTooSmall,
     /// The region has more granules than block indices can name.
@@ -29,6 +31,7 @@ impl fmt::Display for Error {
             Self::Alignment => "the type's alignment is larger than the pool's region has",
             Self::BytesOnly => "the pool holds bytes only",
             Self::NotAllocated => "the block that was given back is not allocated",
+            Self::OtherCore => "the pool is another core's",
             Self::RegionTooSmall => "the region cannot hold one granule and its bookkeeping",
             Self::RegionTooLarge => "the region has more granules than can be named",
         })

@@ -30,7 +30,8 @@ pub struct Exposed {
 }
 
 // SAFETY: a thread that has it can reach the bytes, by `words` and `rest` as atomics, of which all
-// threads may; it can also give the block back, which is what the pool's exclusion is for.
+// threads may; it can also give the block back: from another thread that is what the pool's exclusion is for, and from
+// another core it goes by a list for that.
 unsafe impl Send for Exposed {}
 
 // SAFETY: `&Exposed` gives the bytes out as atomics alone, and neither moves nor frees them.

@@ -21,8 +21,8 @@ pub struct Lent<T: ?Sized + 'static> {
     owned: PhantomData<T>,
 }
 
-// SAFETY: the box owns its `T` exclusively, so sending the box sends a `T`; and giving the
-// block back from another thread is what the pool's exclusion is for.
+// SAFETY: the box owns its `T` exclusively, so sending the box sends a `T`; giving the block back
+// from another thread is what the pool's exclusion is for, and from another core it goes by a list for that.
 unsafe impl<T: ?Sized + Send> Send for Lent<T> {}
 
 // SAFETY: sharing the box gives out `&T` only; the pool is `Sync`.

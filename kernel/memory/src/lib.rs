@@ -39,6 +39,7 @@ mod magazine;
 mod own;
 mod pool;
 mod pool_box;
+mod returned;
 mod ring;
 mod scheme;
 mod shared;

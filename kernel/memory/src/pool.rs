@@ -13,6 +13,7 @@
 
 use crate::buddy::Kind;
 use crate::magazine::Blocks;
+use crate::returned::Returned;
 use crate::scheme::{Headed, UNIT};
 use crate::{Error, Exclusion, Lent, Link, Refused, Scheme, Table};
 use core::alloc::Layout;
@@ -23,6 +24,7 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use core::task::Poll;
 use core::{fmt, mem, slice};
 
+mod across;
 mod granule;
 mod state;
 mod stats;
@@ -44,8 +46,16 @@ pub use stats::{Content, PoolStats};
 /// A pool knows of each block whether it is *lent*, and comes back when its [`Lent`] is dropped, or
 /// its owner's *own*, in a [`PoolBox`](crate::PoolBox), and comes back at the latest when the pool
 /// is [reclaimed](Self::reclaim).
+///
+/// A pool is of one core, that it was made on. What was lent may come back on any: from another core it goes
+/// onto a lock-free list, which the pool's own core works off when a request is not served at once. Everything else is refused
+/// there.
 pub struct Pool {
     exclusion: &'static dyn Exclusion,
+    /// The core that the pool is of; `None` if no other one reaches it.
+    core: Option<u32>,
+    /// What came back on other cores.
+    returned: Returned,
     /// The context that is told of what is refused, as the exclusion knows it.
     owner: AtomicU32,
     /// The first granule; derived from the region, so that it may reach all blocks.
@@ -61,7 +71,8 @@ pub struct Pool {
 }
 
 // SAFETY: `state` is only touched in `with`, inside the exclusion, which lets one flow of
-// control in at a time and orders its memory accesses; the other fields never change. The
+// control in at a time and orders its memory accesses: those of other cores do not come there, as `enter` says;
+// `returned` is of atomics, and the other fields never change. The
 // memory behind `base` is reached through boxes, each of which owns its block.
 unsafe impl Sync for Pool {}
 
@@ -123,7 +134,20 @@ impl Pool {
         let state = UnsafeCell::new(State::new(granule, granules, blocks, None));
         let smallest = granule.bytes();
         let owner = AtomicU32::new(NOBODY);
-        Ok(Self { exclusion, owner, base, alignment, granules, granule, smallest, content, state })
+        let (core, returned) = (exclusion.core(), Returned::new());
+        Ok(Self {
+            exclusion,
+            core,
+            returned,
+            owner,
+            base,
+            alignment,
+            granules,
+            granule,
+            smallest,
+            content,
+            state,
+        })
     }
 
     /// A pool of [`Content::Objects`] in which a scheme of the owner's finds the blocks. It is
@@ -142,6 +166,8 @@ impl Pool {
         let state = State::new(GRANULE, granules, Blocks::empty(), Some(scheme));
         Ok(Self {
             exclusion,
+            core: exclusion.core(),
+            returned: Returned::new(),
             owner: AtomicU32::new(NOBODY),
             base: region.cast(),
             alignment: usize::MAX,
@@ -156,7 +182,7 @@ impl Pool {
     /// Moves `value` into the pool.
     ///
     /// # Errors
-    /// The value, with [`Error::Exhausted`], [`Error::TooLarge`], [`Error::Alignment`], or
+    /// The value, with [`Error::Exhausted`], [`Error::TooLarge`], [`Error::Alignment`], [`Error::OtherCore`], or
     /// [`Error::BytesOnly`] in a pool of [`Content::Bytes`].
     pub fn alloc<T: 'static>(&'static self, value: T) -> Result<Lent<T>, Refused<T>> {
         let value = self.put(value, Self::take_lent)?;
@@ -169,8 +195,7 @@ impl Pool {
     /// # Errors
     /// As for [`alloc`](Self::alloc).
     pub fn alloc_reserved<T: 'static>(&'static self, value: T) -> Result<Lent<T>, Refused<T>> {
-        let value =
-            self.put(value, |pool, layout| pool.take_slowly(layout, Claim::Reserved, Kind::Lent))?;
+        let value = self.put(value, Self::take_reserved)?;
         // SAFETY: `put` has put it into a lent block of its own.
         Ok(unsafe { Lent::from_raw(value, self) })
     }
@@ -179,7 +204,7 @@ impl Pool {
     /// [`Content::Bytes`], initialised bytes of which nothing more is known.
     ///
     /// # Errors
-    /// [`Error::Exhausted`], [`Error::TooLarge`].
+    /// [`Error::Exhausted`], [`Error::TooLarge`], [`Error::OtherCore`].
     pub fn bytes(&'static self, len: usize) -> Result<Lent<[u8]>, Error> {
         let bytes = self.lay_out(len, Self::take_lent)?;
         // SAFETY: `lay_out` has put them into a lent block of their own.
@@ -213,19 +238,29 @@ impl Pool {
     /// [`alloc_reserved`](Self::alloc_reserved) for each that was set aside.
     ///
     /// # Errors
-    /// [`Error::Exhausted`] when less than that is free already.
+    /// [`Error::Exhausted`] when less than that is free already; [`Error::OtherCore`].
     pub fn reserve(&self, bytes: usize) -> Result<(), Error> {
+        if self.is_elsewhere() {
+            return Err(Error::OtherCore);
+        }
+        self.collect();
         self.with(|state| state.reserve(bytes))
     }
 
-    /// Ends what [`reserve`](Self::reserve) set aside.
+    /// Ends what [`reserve`](Self::reserve) set aside; on another core nothing changes.
     pub fn unreserve(&self, bytes: usize) {
-        self.with(|state| state.unreserve(bytes));
+        if !self.is_elsewhere() {
+            self.with(|state| state.unreserve(bytes));
+        }
     }
 
     /// Bytes that are free and not reserved, in blocks of whatever size; one short exclusion, so
-    /// it can be asked for at every allocation.
+    /// it can be asked for at every allocation. None are to be had by another core.
     pub fn available(&self) -> usize {
+        if self.is_elsewhere() {
+            return 0;
+        }
+        self.collect();
         self.with(|state| state.available())
     }
 
@@ -235,7 +270,7 @@ impl Pool {
     /// Lent blocks stay taken, and may be dropped meanwhile.
     ///
     /// # Safety
-    /// From the first of these calls on, none of the code that ever had an [`Own`](crate::Own)
+    /// This is called on the pool's core. From the first of these calls on, none of the code that ever had an [`Own`](crate::Own)
     /// of this pool goes on, and nothing uses what it had in its [`PoolBox`](crate::PoolBox)es and in the
     /// collections that it had by a [`PoolAllocator`](crate::PoolAllocator): nothing else has a reference into one
     /// that was leaked.
@@ -273,8 +308,12 @@ impl Pool {
     }
 
     /// What was counted. Magazines are emptied first, to see the largest free block: look at
-    /// [`available`](Self::available) where that matters.
+    /// [`available`](Self::available) where that matters. Another core sees the capacity and nothing else.
     pub fn stats(&self) -> PoolStats {
+        if self.is_elsewhere() {
+            return self.stats_elsewhere();
+        }
+        self.collect();
         loop {
             if let Poll::Ready(stats) = self.with(State::stats_step) {
                 return stats;
@@ -320,6 +359,9 @@ impl Pool {
         take: impl FnOnce(&'static Self, Layout) -> Result<NonNull<u8>, Error>,
     ) -> Result<NonNull<[u8]>, Error> {
         let Ok(layout) = Layout::from_size_align(len, 1) else {
+            if self.is_elsewhere() {
+                return Err(Error::OtherCore);
+            }
             self.with(State::count_failure);
             self.refuse(len);
             return Err(Error::TooLarge);
@@ -337,10 +379,21 @@ impl Pool {
     /// Takes a block that its holder gives back.
     #[inline(always)]
     fn take_lent(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
+        if self.is_elsewhere() {
+            return Err(Error::OtherCore);
+        }
         match self.lend_quickly(layout.size().max(layout.align())) {
             Some(block) => Ok(block),
             None => self.take_slowly(layout, Claim::Ordinary, Kind::Lent),
         }
+    }
+
+    /// Takes such a block, also from the reserve.
+    fn take_reserved(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
+        if self.is_elsewhere() {
+            return Err(Error::OtherCore);
+        }
+        self.take_slowly(layout, Claim::Reserved, Kind::Lent)
     }
 
     /// Takes a block of the owner's own.
@@ -401,6 +454,7 @@ impl Pool {
     #[cold]
     #[inline(never)]
     fn take_slowly(&self, layout: Layout, claim: Claim, kind: Kind) -> Result<NonNull<u8>, Error> {
+        self.collect();
         let order = self.granule.order_for(layout.size().max(layout.align()));
         loop {
             let step = self.with(|state| state.take_step(layout, order, claim, kind));
@@ -430,11 +484,15 @@ impl Pool {
     /// Nothing uses the block that begins at `block`, an address this pool handed out, any more.
     #[inline(never)]
     pub(crate) unsafe fn release_lent(&self, block: NonNull<u8>) {
+        if self.is_elsewhere() {
+            // SAFETY: nothing uses the lent block any more, says the caller.
+            return unsafe { self.give_across(block.addr().get() - self.base.addr().get()) };
+        }
         // SAFETY: this pool handed the block out and nothing uses it any more: what both ask for.
         unsafe { self.release(block, Kind::Lent) }
     }
 
-    /// Takes one of the owner's own blocks back.
+    /// Takes one of the owner's own blocks back: on the pool's core, which it never leaves.
     ///
     /// # Safety
     /// Nothing uses the block that begins at `block`, an address this pool handed out, any more.

@@ -88,9 +88,10 @@ impl Headed {
         Ok((region, Self { scheme, base, owned: NIL }))
     }
 
-    /// Units that a value takes, its header included.
+    /// Units that a value takes, its header included; one at least is behind that, for the link of a
+    /// block that comes back on another core.
     pub(crate) fn granules_for(layout: Layout) -> usize {
-        (layout.size().div_ceil(UNIT)).saturating_add(lead(layout.align()) / UNIT)
+        layout.size().max(1).div_ceil(UNIT).saturating_add(lead(layout.align()) / UNIT)
     }
 
     /// Takes a block and returns the place for the value.

@@ -26,7 +26,7 @@ struct Counted<T> {
 }
 
 // SAFETY: the holders share a `T`, and any of them may be the one to drop it; giving the block
-// back from another thread is what the pool's exclusion is for.
+// back from another thread is what the pool's exclusion is for, and from another core it goes by a list for that.
 unsafe impl<T: Send + Sync> Send for Shared<T> {}
 
 // SAFETY: `&Shared<T>` gives out `&T`, and further shares, with which another thread may come to be

@@ -1,5 +1,6 @@
 //! All of the crate's tests in one program: what they stand on is compiled once.
 
+mod across;
 mod allocator;
 mod boxes;
 mod common;

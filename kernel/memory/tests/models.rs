@@ -1,5 +1,6 @@
-//! The completion ring in every interleaving that the memory model allows: its own source, compiled with loom's
-//! atomics in place of the processor's. It is a part of the ordinary tests.
+//! The completion ring, and what comes back to a pool from other cores, in every interleaving that the memory model
+//! allows: their own sources, compiled with loom's atomics in place of the processor's. They are a part of the
+//! ordinary tests.
 //!
 //! Loom never lets a load see a store that comes after it, so that one ordering is not tried here:
 //! that the producer's look at `head` is an acquiring one is by the argument in the module.
@@ -7,6 +8,8 @@
 
 #[path = "../src/completion.rs"]
 mod completion;
+#[path = "../src/returned.rs"]
+mod returned;
 
 /// What the source finds in place of `src/sync.rs`.
 mod sync {
@@ -14,7 +17,10 @@ mod sync {
 }
 
 use completion::{CompletionRing, Producer, Reader};
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
 use loom::thread;
+use returned::Returned;
 
 /// Both words tell the same entry, so that a torn one is noticed.
 fn entry(number: u64) -> [u64; 2] {
@@ -132,5 +138,60 @@ fn what_waits_behind_a_full_ring_keeps_its_order() {
         let first = take::<1>(reader);
         let pushed = push(&mut producer, stopped, 3, 1);
         balance(pushed, reader, &[[taken, first].concat()]);
+    });
+}
+
+/// A pool's blocks and the list of those that came back: each block has a link and what its last user left in it.
+struct Blocks {
+    list: Returned,
+    links: [UnsafeCell<u64>; 3],
+}
+
+impl Blocks {
+    fn give(&self, place: usize) {
+        // SAFETY: loom gives a pointer to the cell's value, and sees to it that nothing else has one.
+        self.list.put(place, |link| self.links[place].with_mut(|at| unsafe { *at = link }));
+    }
+
+    /// Takes what has come back, and uses it again.
+    fn collect(&self, into: &mut Vec<usize>) {
+        let mut next = self.list.take();
+        while let Some(place) = next.checked_sub(1) {
+            let place = place as usize;
+            // SAFETY: as above.
+            let take = |at: *mut u64| unsafe { std::mem::replace(&mut *at, u64::MAX) };
+            next = self.links[place].with_mut(take);
+            into.push(place);
+        }
+    }
+}
+
+/// Two cores give blocks back, of which one comes back again as soon as it has been handed out anew: each is had once
+/// for each time, and its link was written before it is read.
+#[test]
+fn what_comes_back_on_other_cores_is_had_once() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let links = [0; 3].map(|_| UnsafeCell::new(u64::MAX));
+        let blocks = Arc::new(Blocks { list: Returned::new(), links });
+        let (first, second) = (blocks.clone(), blocks.clone());
+        let first = thread::spawn(move || [0, 1].map(|place| first.give(place)));
+        let second = thread::spawn(move || second.give(2));
+        let mut had = Vec::new();
+        blocks.collect(&mut had);
+        // Handed out to a third, which gives it back at once.
+        let again = had.last().copied();
+        if let Some(place) = again {
+            let third = blocks.clone();
+            thread::spawn(move || third.give(place)).join().unwrap();
+        }
+        first.join().unwrap();
+        second.join().unwrap();
+        blocks.collect(&mut had);
+        let mut due: Vec<usize> = [0, 1, 2].into_iter().chain(again).collect();
+        due.sort_unstable();
+        had.sort_unstable();
+        assert_eq!(had, due);
     });
 }

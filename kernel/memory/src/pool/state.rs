@@ -4,6 +4,7 @@ use super::{Granule, PoolStats};
 use crate::Error;
 use crate::buddy::Kind;
 use crate::magazine::Blocks;
+use crate::returned::Returned;
 use crate::scheme::Headed;
 use core::alloc::Layout;
 use core::task::{Poll, ready};
@@ -40,6 +41,8 @@ pub(super) struct State {
     own: usize,
     own_count: usize,
     failures: u64,
+    /// What is left of a list of blocks that came back on other cores: the first one's place, plus 1.
+    left: u64,
     /// Serves instead of `blocks`, which is empty then.
     scheme: Option<Headed>,
 }
@@ -64,6 +67,7 @@ impl State {
             own: 0,
             own_count: 0,
             failures: 0,
+            left: 0,
             scheme,
         }
     }
@@ -155,6 +159,36 @@ impl State {
         };
         self.given(granules, kind);
         Poll::Ready(Ok(()))
+    }
+
+    /// One step towards having the blocks on a list, with links that `link` tells: none for a place where there is no
+    /// block. False when all are here.
+    ///
+    /// # Safety
+    /// What is on the list was lent, and nobody uses it any more.
+    pub(super) unsafe fn collect_step(
+        &mut self,
+        returned: &Returned,
+        link: impl Fn(usize) -> Option<u64>,
+    ) -> bool {
+        if self.left == 0 {
+            self.left = returned.take();
+        }
+        let Some(place) = self.left.checked_sub(1).map(|place| place as usize) else {
+            return false;
+        };
+        let Some(next) = link(place) else {
+            self.left = 0;
+            return true;
+        };
+        if self.give_quick(place, Kind::Lent) {
+            self.left = next;
+        // SAFETY: nobody uses the block, says the caller. Should it take another step, it is still the first.
+        } else if let Poll::Ready(given) = unsafe { self.give_step(place, Kind::Lent) } {
+            debug_assert_eq!(given, Ok(()));
+            self.left = if given.is_ok() { next } else { 0 };
+        }
+        true
     }
 
     /// Changes the kind of the block at `place`.

@@ -30,7 +30,7 @@ unsafe impl Exclusion for Lock {
 struct Page([u8; 4096]);
 
 /// `len` bytes, `skew` past a page boundary, that hold 0xA5 and stay for ever.
-fn region(skew: usize, len: usize) -> NonNull<[u8]> {
+pub(crate) fn region(skew: usize, len: usize) -> NonNull<[u8]> {
     let pages = vec![MaybeUninit::new(Page([0xA5; 4096])); (skew + len).div_ceil(4096) + 1];
     let start = NonNull::from(Box::leak(pages.into_boxed_slice())).cast::<u8>();
     // SAFETY: within the pages.

@@ -11,7 +11,8 @@ use crate::dispatch::section::Start;
 use core::fmt;
 use core::ops::Range;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use reflex_arch::core_words;
 use reflex_event::{Error, Trouble};
 use reflex_memory::{Content, Exclusion, Granule, Pool, PoolStats, Scheme};
 
@@ -20,11 +21,20 @@ pub use crate::cpu::stack::StackSource;
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static END: AtomicUsize = AtomicUsize::new(0);
 
+/// More than one core may come to run.
+static SEVERAL: AtomicBool = AtomicBool::new(false);
+
+/// Says that more than one core may come to run: before [`init`](crate::init), which makes the first pools.
+pub fn expect_several_cores() {
+    SEVERAL.store(true, Relaxed);
+}
+
 /// The exclusion of every pool: a section.
 struct Deferral;
 
-// SAFETY: one core; while a section is open no other context and no job runs, and interrupt
-// code uses no pool. Sections nest. Both ends are compiler fences.
+// SAFETY: while a section is open no other context and no job of its core runs, and interrupt
+// code uses no pool. Sections nest. Both ends are compiler fences. The core is asked for its number, but for an image that
+// has one core: `SEVERAL` is set before the first pool is made, or never.
 unsafe impl Exclusion for Deferral {
     #[inline(always)]
     fn enter(&self) {
@@ -34,6 +44,11 @@ unsafe impl Exclusion for Deferral {
     #[inline(always)]
     fn leave(&self) {
         section::leave();
+    }
+
+    #[inline]
+    fn core(&self) -> Option<u32> {
+        SEVERAL.load(Relaxed).then(core_words::number)
     }
 
     /// The owner is a context, by its place. The code that allocates has no borrow of the core.
