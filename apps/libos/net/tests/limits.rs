@@ -98,12 +98,12 @@ fn a_closed_side_with_bytes_to_send_waits_for_a_slow_peer() {
     for (state, server, _) in blocked() {
         let took = until_over(&server, seconds(3000), |_| {});
         let took = took.unwrap_or_else(|| panic!("{state} lasts for ever"));
-        assert!((seconds(120)..=seconds(700)).contains(&took), "{state}, silent: {took:?}");
+        assert!((seconds(900)..=seconds(1000)).contains(&took), "{state}, silent: {took:?}");
     }
     for (state, server, says) in blocked() {
         let took = until_over(&server, seconds(3000), |_| drop(server.feed(&says)));
         let took = took.unwrap_or_else(|| panic!("{state} lasts for ever"));
-        assert!((seconds(600)..=seconds(1300)).contains(&took), "{state}, heard: {took:?}");
+        assert!((seconds(900)..=seconds(1800)).contains(&took), "{state}, heard: {took:?}");
     }
 }
 
@@ -166,7 +166,7 @@ fn a_window_that_stays_closed_ends_the_connection_after_ten_minutes_at_least() {
         }
     });
     let took = took.expect("it lasts for ever");
-    assert!((seconds(600)..=seconds(1300)).contains(&took), "{took:?}");
+    assert!((seconds(900)..=seconds(1800)).contains(&took), "{took:?}");
     assert_eq!(server.trace.take().last().unwrap(), "s failed: the peer does not answer");
 }
 

@@ -212,7 +212,7 @@ fn unanswered_data_ends_the_connection_and_an_idle_one_stays() {
     assert_eq!(connection.send(b"are you there?"), Ok(14));
     server.host.kernel.run_until_idle();
     let mut sent = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..31 {
         // The peer is there, and asks for our address now and then; it just does not answer.
         server.host.inject(&introduce(server.host.address));
         server.host.kernel.run_until_idle();

@@ -56,6 +56,33 @@ fn a_megabyte_both_ways_with_one_frame_in_twenty_lost() {
     }
 }
 
+/// Where all time-outs were of a second, or of 200 ms, these took some forty seconds each.
+#[test]
+fn a_megabyte_with_a_fifth_of_the_frames_lost_takes_some_ten_seconds() {
+    let mut took = Duration::ZERO;
+    for seed in 0..10 {
+        let world = World::new(seed);
+        world.set_faults(Faults { lost: 20, ..Faults::default() });
+        let [server, client] = &world.hosts;
+        let trace = Trace::default();
+        let sink = server.kernel.context(Noting::new("server", &trace), 1 << 20);
+        server.net.listen(7).buffers(16384, 16384).serve(sink).unwrap();
+        let data = pattern(MEGABYTE, seed);
+        let sender = Noting { greeting: data.clone(), ..Noting::new("client", &trace) };
+        let sender = client.kernel.context(sender, 1 << 20);
+        let connector = client.net.connector().buffers(16384, 16384).serve(sender).unwrap();
+        let begun = world.clock.now();
+        connector.connect(at(server, 7)).unwrap();
+        let received = || {
+            server.kernel.state(sink, |state| state.received.first().cloned().unwrap_or_default())
+        };
+        let all = world.run_until(Duration::from_secs(600), |_| received().len() >= MEGABYTE);
+        assert!(all && received() == data, "seed {seed}: {} bytes", received().len());
+        took += world.clock.now().since(begun);
+    }
+    assert!(took <= Duration::from_secs(150), "{took:?} for ten");
+}
+
 #[test]
 fn a_megabyte_both_ways_with_frames_overtaking_each_other() {
     for seed in 0..48 {

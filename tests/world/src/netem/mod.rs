@@ -6,7 +6,6 @@
 
 mod lab;
 
-use crate::seed::times;
 use lab::{BYTES, Lab, ok, sound};
 use reflex_qemu::peer::Class;
 
@@ -20,10 +19,8 @@ const TROUBLES: [Class; 5] = [
 ];
 /// Those that lose packets.
 const LOSSY: [u16; 3] = [2010, 2011, 2015];
-/// Of this there is so much that what is sent again is lost, too, most of the time is waited, and a connection may wait
-/// for the two minutes after which it is given up: usually less is sent.
+/// Of this there is so much that what is sent again is lost, too.
 const LOST: Class = Class { port: 2012, netem: "loss 20%" };
-const LESS: u64 = 64 << 10;
 /// What Linux does only to all packets alike.
 const DOUBLED: &str = "duplicate 20%";
 const EVERYTHING: &str = "delay 5ms 2ms reorder 40% loss 5% corrupt 2% duplicate 5%";
@@ -49,7 +46,7 @@ fn what_is_sent_through_loss_reordering_and_corruption_arrives() {
 
 #[test]
 fn what_is_sent_through_a_loss_of_a_fifth_arrives() {
-    let Some(mut lab) = Lab::open(times(LESS, BYTES)) else { return };
+    let Some(mut lab) = Lab::open(BYTES) else { return };
     sound(lab.router.impair(&[LOST]));
     lab.exchange(&[LOST.port]);
     assert!(lab.lost(LOST.port, &[LOST]) > 0, "nothing was lost");

@@ -48,7 +48,7 @@ pub(crate) struct Passed {
     pub(crate) long: Option<u32>,
     /// The acknowledgement and window of the last packet, if that was a segment.
     pub(crate) offer: Option<(u32, u16)>,
-    /// The sequence number behind the last byte of the last segment with text that was sent.
+    /// The sequence number behind the last segment with text or a FIN that was sent.
     pub(crate) end: Option<u32>,
     /// The last of these was a segment with the last byte that its socket had to send.
     pub(crate) emptied: bool,
@@ -184,10 +184,8 @@ impl smoltcp::phy::TxToken for Outgoing<'_> {
                 self.passed.sent += 1;
                 self.passed.room = self.passed.room.saturating_sub(1);
                 self.passed.emptied = last.emptied;
-                if last.text > 0 {
-                    self.passed.text += last.text;
-                    self.passed.end = Some(last.end);
-                }
+                self.passed.text += last.text;
+                self.passed.end = last.end.or(self.passed.end);
             } else {
                 self.passed.room = 0;
             }
@@ -231,12 +229,12 @@ pub(crate) struct Last {
     pub(crate) emptied: bool,
     /// Bytes of text.
     pub(crate) text: u32,
-    /// The sequence number behind them.
-    pub(crate) end: u32,
+    /// The sequence number behind them, or behind a FIN, if there are some or one.
+    pub(crate) end: Option<u32>,
 }
 
 impl Last {
-    const NONE: Self = Self { emptied: false, text: 0, end: 0 };
+    const NONE: Self = Self { emptied: false, text: 0, end: None };
 }
 
 /// Fills in the checksums smoltcp left zero, and says what the packet was.
@@ -253,6 +251,7 @@ pub(crate) fn finish(packet: &mut [u8]) -> Last {
     let sum = Sum::ZERO.bytes(payload).pseudo_header(addresses, TCP, payload.len() as u16);
     payload[16..18].copy_from_slice(&sum.finish());
     let text = payload.len().saturating_sub(usize::from(payload[12] >> 4) * 4) as u32;
-    let end = word(payload, 4).wrapping_add(text);
+    let length = text + u32::from(payload[13] & FIN != 0);
+    let end = (length > 0).then(|| word(payload, 4).wrapping_add(length));
     Last { emptied: payload[13] & (PSH | FIN) != 0, text, end }
 }

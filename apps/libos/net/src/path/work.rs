@@ -77,7 +77,7 @@ impl Run {
             outcome.states.insert(endpoint.state().into());
         }
         if expired && !endpoint.lead.is_ahead() {
-            engine.time_out(endpoint, now);
+            engine.time_out(endpoint, work.hop, now);
         }
     }
 

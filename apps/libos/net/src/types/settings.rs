@@ -173,11 +173,10 @@ impl Default for TcpSettings {
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long an attempt to connect is made: SYNs after 0, 1, 3, 7 and 15 seconds.
 pub(crate) const CONNECT: Duration = Duration::from_secs(20);
-/// How long data is retransmitted without an answer; RFC 1122, 4.2.3.5 asks for 100 s at least.
-pub(crate) const GIVE_UP: Duration = Duration::from_secs(120);
-/// How long the peer may acknowledge and take nothing of what is to be sent: its window stays closed. It may
-/// (RFC 9293, 3.8.6.1), but not for ever (RFC 6429).
-pub(crate) const STANDSTILL: Duration = Duration::from_secs(600);
+/// How long what was sent is repeated without an answer, and how long a peer that answers may acknowledge and take nothing.
+/// RFC 1122, 4.2.3.5 asks for 100 s at least; Linux takes some fifteen minutes (`tcp_retries2`), and through a loss of a
+/// fifth less is too little. A window may stay closed (RFC 9293, 3.8.6.1), but not for ever (RFC 6429).
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(900);
 /// Until an idle peer is asked for a sign of life, when nothing else was said: no earlier, says RFC 9293,
 /// 3.8.4, and until then idle connections cost nothing.
 const KEEP_ALIVE: Duration = Duration::from_secs(7200);

@@ -9,14 +9,13 @@
 //! | --- | --- | --- |
 //! | SYN-SENT, SYN-RECEIVED | 20 s, 10 s | |
 //! | ESTABLISHED, CLOSE-WAIT, idle | `timeout`, or four `keep_alive`s, or 2 h, then 10 min with questions | |
-//! | the same with bytes unacknowledged | 2 min | 10 min |
+//! | the same with bytes unacknowledged | 15 min, or `timeout` if that is shorter | 15 min |
 //! | the same, idle, after a reset that was not exact | 15 s | |
-//! | FIN-WAIT-1, CLOSING with bytes unacknowledged | 2 min, or `linger` if that is longer | 10 min, the same |
-//! | LAST-ACK with bytes unacknowledged | 10 min, the same | 10 min, the same |
+//! | FIN-WAIT-1, CLOSING, LAST-ACK with bytes unacknowledged | 15 min, or `linger` if that is longer | the same |
 //! | FIN-WAIT-1, FIN-WAIT-2, CLOSING, LAST-ACK | `linger` | `linger` |
 //! | TIME-WAIT | 10 s | |
 
-use crate::types::settings::{CONNECT, GIVE_UP, HANDSHAKE, STANDSTILL, TcpSettings};
+use crate::types::settings::{CONNECT, GIVE_UP, HANDSHAKE, TcpSettings};
 use core::time::Duration;
 use reflex_event::Instant;
 use smoltcp::socket::tcp::State;
@@ -72,9 +71,6 @@ impl Patience {
                 true => Some(self.idle.map_or(GIVE_UP, |idle| idle.min(GIVE_UP))),
                 false => doubt.limit().or(self.idle),
             },
-            // smoltcp does not note that it hears answers that acknowledge nothing: a peer that reads slowly
-            // would be taken for a silent one.
-            State::LastAck if sending => Some(self.linger.max(STANDSTILL)),
             _ if sending => Some(self.linger.max(GIVE_UP)),
             _ => Some(self.linger),
         }
@@ -83,9 +79,9 @@ impl Patience {
     /// How long it goes on without getting on.
     fn standstill(&self, state: State, sending: bool) -> Option<Duration> {
         match state {
-            State::Established | State::CloseWait if sending => Some(STANDSTILL),
+            State::Established | State::CloseWait if sending => Some(GIVE_UP),
             State::FinWait1 | State::Closing | State::LastAck if sending => {
-                Some(self.linger.max(STANDSTILL))
+                Some(self.linger.max(GIVE_UP))
             }
             State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck => {
                 Some(self.linger)

@@ -7,8 +7,10 @@
 //!   (RFC 6675, 4 and 5).
 //! - Until all is acknowledged that was sent when the loss was noticed, an acknowledgement of a part of it means
 //!   that the next segment was lost, too (RFC 6582, 3.2).
-//! - The round trip is measured (RFC 6298, 2), and what is not acknowledged within that and a margin is sent
-//!   again, a few times. smoltcp's own time-out takes over then.
+//! - The round trip is measured (RFC 6298, 2), and what is not acknowledged within that
+//!   and a margin is sent again: after two round trips where more than one segment is under way (RFC 8985, 7): the
+//!   acknowledgement is not delayed then; and after twice as long each time. smoltcp's own time-out, of a second at least,
+//!   may come between.
 //!
 //! smoltcp is brought to it by acknowledgements that are played to it (`play`): the third repetition of one.
 
@@ -20,12 +22,13 @@ use crate::ip::tcp::recovery::{LONGEST, REPETITIONS, ahead};
 use crate::ip::tcp::window::option;
 use crate::ip::time::time;
 use reflex_event::Instant;
+use smoltcp::socket::tcp::State;
 
 /// The kind of the option of selective acknowledgements (RFC 2018, 3).
 const SACK: u8 = 5;
 
-/// Bytes that the peer has acknowledged selectively, of what is under way between `acknowledged` and `sent`.
-fn selectively(options: &[u8], acknowledged: u32, sent: u32) -> u32 {
+/// What the peer has acknowledged selectively, of what is under way between `acknowledged` and `sent`.
+fn selected(options: &[u8], acknowledged: u32, sent: u32) -> impl Iterator<Item = (u32, u32)> {
     let blocks = option(options, SACK).unwrap_or_default().chunks_exact(8);
     let blocks = blocks.map(|block| {
         let edge = |at: usize| {
@@ -34,10 +37,9 @@ fn selectively(options: &[u8], acknowledged: u32, sent: u32) -> u32 {
         (edge(0), edge(4))
     });
     // One in front of these was received twice (RFC 2883).
-    let own = blocks.filter(|(from, to)| {
+    blocks.filter(move |(from, to)| {
         ahead(*from, acknowledged) > 0 && ahead(*to, *from) > 0 && ahead(sent, *to) >= 0
-    });
-    own.map(|(from, to)| to.wrapping_sub(from)).fold(0, u32::saturating_add)
+    })
 }
 
 impl Engine {
@@ -56,8 +58,12 @@ impl Engine {
             && segment.acknowledgement == acknowledged
             && segment.window == window;
         let sent = endpoint.recovery.sent.unwrap_or(acknowledged);
-        let behind = selectively(segment.options(), endpoint.acknowledged, sent);
         let recovery = &mut endpoint.recovery;
+        let mut behind = 0u32;
+        for (from, to) in selected(segment.options(), endpoint.acknowledged, sent) {
+            behind = behind.saturating_add(to.wrapping_sub(from));
+            recovery.note_selected(from, to, moment.1);
+        }
         if recovery.hear(endpoint.acknowledged, progress, repeated, behind) {
             self.send_again(endpoint, moment);
         }
@@ -65,12 +71,16 @@ impl Engine {
 
     /// The connection's timer has gone off: sends again what has been under way for too long.
     #[cold]
-    pub(crate) fn time_out(&mut self, endpoint: &mut Endpoint, now: Instant) {
+    pub(crate) fn time_out(&mut self, endpoint: &mut Endpoint, hop: Option<[u8; 6]>, now: Instant) {
         let acknowledged = endpoint.acknowledged;
-        let due = endpoint.recovery.due(acknowledged, now);
-        if due.is_some_and(|due| due <= now) {
-            endpoint.recovery.time_out(acknowledged, now);
-            self.send_again(endpoint, (None, time(now)));
+        if endpoint.recovery.due(acknowledged, now).is_none_or(|due| due > now) {
+            return;
+        }
+        endpoint.recovery.time_out(acknowledged, now);
+        match hop {
+            // smoltcp repeats text alone upon acknowledgements.
+            Some(hop) if endpoint.waits_for_fin() => self.repeat(endpoint, hop, time(now)),
+            _ => self.send_again(endpoint, (None, time(now))),
         }
     }
 
@@ -97,7 +107,14 @@ impl Endpoint {
     pub(crate) fn recovery_due(&mut self, now: Instant) -> Option<Instant> {
         let acknowledged = self.acknowledged;
         let due = self.recovery.due(acknowledged, now);
-        due.filter(|_| self.has_room_for_repetition())
+        due.filter(|_| self.waits_for_fin() || self.has_room_for_repetition())
+    }
+
+    /// Whether nothing is under way but our FIN.
+    fn waits_for_fin(&mut self) -> bool {
+        let socket = self.socket();
+        let closed = matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck);
+        closed && socket.send_queue() == 0
     }
 
     /// Whether there is something to be sent again, and the peer has room for it: smoltcp does not look at the window

@@ -13,8 +13,11 @@ const BEHIND: u32 = 2 * LONGEST as u32;
 pub(super) const LONGEST: usize = 1460;
 /// What a time-out is longer than the round trip, at least: peers delay acknowledgements for so long.
 const MARGIN: Duration = Duration::from_millis(200);
-/// Time-outs in a row, each twice as long as the one before, until smoltcp's own is left to act.
-const MOST: u8 = 3;
+/// What it is longer than two round trips, at least, where acknowledgements are not delayed: more than one segment is under
+/// way.
+const PROBE_MARGIN: Duration = Duration::from_millis(20);
+/// Time-outs in a row are each twice as long as the one before, up to this (RFC 6298, 2.5).
+const MOST: Duration = Duration::from_secs(60);
 
 /// What is known of the round trip (RFC 6298, 2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,8 +39,15 @@ impl RoundTrip {
         }
     }
 
+    /// RFC 6298, 2.3, but for 2.4's second.
     fn time_out(self) -> Duration {
         self.smoothed + MARGIN.max(self.variation * 4)
+    }
+
+    /// RFC 8985, 7.2, with a margin for what varies.
+    fn probe_time_out(self) -> Duration {
+        let probe = self.smoothed * 2 + PROBE_MARGIN.max(self.variation * 4);
+        probe.min(self.time_out())
     }
 }
 
@@ -56,7 +66,9 @@ pub(crate) struct Recovery {
     round_trip: Option<RoundTrip>,
     /// What was acknowledged when the time-out began, and when that was.
     waits: Option<(u32, Instant)>,
-    /// Time-outs since the last progress.
+    /// Since the last progress: the first time-out, if it was a short one.
+    probed: bool,
+    /// And those after it.
     outs: u8,
 }
 
@@ -72,12 +84,16 @@ impl Recovery {
         self.point.is_none()
     }
 
-    /// A segment with text was sent, to `end`.
+    /// A segment with text or a FIN was sent, to `end`.
     #[inline]
     pub(crate) fn note_sent(&mut self, end: u32, now: Time) {
         match self.sent {
-            // What acknowledges one that was sent twice says nothing of the round trip (RFC 6298, 3).
-            Some(sent) if ahead(end, sent) <= 0 => self.timed = None,
+            Some(sent) if ahead(end, sent) <= 0 => {
+                // What acknowledges one that was sent twice says nothing of the round trip (RFC 6298, 3).
+                self.timed = None;
+                // It is waited for from now on, smoltcp's own repetitions included.
+                self.waits = self.waits.map(|(acknowledged, _)| (acknowledged, instant(now)));
+            }
             _ => {
                 self.sent = Some(end);
                 if self.timed.is_none() {
@@ -92,6 +108,16 @@ impl Recovery {
     pub(crate) fn note_acknowledged(&mut self, acknowledged: u32, now: Time) {
         if let Some((end, since)) = self.timed
             && ahead(acknowledged, end) >= 0
+        {
+            self.measure(instant(now).since(since));
+        }
+    }
+
+    /// The peer has acknowledged the bytes in front of `to` selectively, from `from` on.
+    pub(super) fn note_selected(&mut self, from: u32, to: u32, now: Time) {
+        if let Some((end, since)) = self.timed
+            && ahead(end, from) > 0
+            && ahead(to, end) >= 0
         {
             self.measure(instant(now).since(since));
         }
@@ -113,7 +139,7 @@ impl Recovery {
         self.sent.is_some_and(|sent| ahead(sent, acknowledged) > 0)
     }
 
-    /// When the oldest byte under way is to be sent again; `None`: that is left to smoltcp.
+    /// When the oldest byte under way is to be sent again, should smoltcp not do it before; `None`: that is left to smoltcp.
     pub(super) fn due(&mut self, acknowledged: u32, now: Instant) -> Option<Instant> {
         if !self.has_in_flight(acknowledged) {
             self.waits = None;
@@ -121,11 +147,22 @@ impl Recovery {
         }
         let progress = self.waits.filter(|(before, _)| *before == acknowledged);
         if progress.is_none() {
-            self.outs = 0;
+            (self.probed, self.outs) = (false, 0);
         }
         let (_, since) = *self.waits.insert(progress.unwrap_or((acknowledged, now)));
-        let time_out = self.round_trip.filter(|_| self.outs < MOST)?.time_out();
-        Some(since + time_out * (1 << self.outs))
+        let trip = self.round_trip?;
+        let wait = match self.is_probe(acknowledged) {
+            true => trip.probe_time_out(),
+            false => trip.time_out().saturating_mul(1 << self.outs.min(16)).min(MOST),
+        };
+        Some(since + wait)
+    }
+
+    /// Whether the next time-out is the first since the last progress, with more than one segment under way: then
+    /// no acknowledgement is waited for that the peer delays, and it may come sooner.
+    fn is_probe(&self, acknowledged: u32) -> bool {
+        let several = self.sent.is_some_and(|sent| ahead(sent, acknowledged) > LONGEST as i32);
+        several && !self.probed && self.outs == 0
     }
 
     /// Takes in an acceptable segment: whether the first segment under way is to be sent again.
@@ -161,8 +198,61 @@ impl Recovery {
 
     /// The time-out has come: everything under way may be lost.
     pub(super) fn time_out(&mut self, acknowledged: u32, now: Instant) {
-        self.outs += 1;
+        match self.is_probe(acknowledged) {
+            true => self.probed = true,
+            false => self.outs = self.outs.saturating_add(1),
+        }
         self.waits = Some((acknowledged, now));
         self.point = self.sent;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: i64) -> Time {
+        Time::from_millis(milliseconds)
+    }
+
+    /// RFC 6298, 3: once it was sent once.
+    #[test]
+    fn a_selective_acknowledgement_times_the_segment_that_it_covers() {
+        let mut recovery = Recovery::default();
+        recovery.note_sent(100, at(0));
+        recovery.note_sent(200, at(1));
+        for (from, to) in [(100, 200), (0, 99)] {
+            recovery.note_selected(from, to, at(5));
+            assert_eq!(recovery.due(0, instant(at(5))), None, "{from} to {to}");
+        }
+        recovery.note_selected(50, 200, at(10));
+        assert_eq!(recovery.due(0, instant(at(10))), Some(instant(at(5 + 10 + 200))));
+
+        let mut repeated = Recovery::default();
+        repeated.note_sent(100, at(0));
+        repeated.note_sent(100, at(1));
+        repeated.note_selected(50, 100, at(10));
+        assert_eq!(repeated.due(0, instant(at(10))), None);
+    }
+
+    /// RFC 6298, 5.5 and 2.5; and no longer than that through a loss that lasts.
+    #[test]
+    fn each_time_out_is_twice_as_long_up_to_a_minute_and_progress_begins_anew() {
+        let mut recovery = Recovery::default();
+        recovery.note_sent(100, at(0));
+        recovery.note_acknowledged(100, at(10));
+        recovery.note_sent(200, at(10));
+        let mut waited = 0;
+        for tries in 0..300 {
+            let now = instant(at(10 + waited));
+            let due = recovery.due(100, now).unwrap();
+            let wait = due.since(now).as_millis() as i64;
+            assert_eq!(wait, (210 << tries.min(16)).min(60_000), "{tries}");
+            waited += wait;
+            recovery.time_out(100, due);
+        }
+        recovery.note_sent(300, at(10 + waited));
+        let now = instant(at(10 + waited));
+        assert_eq!(recovery.due(200, now), Some(instant(at(10 + waited + 210))));
     }
 }
