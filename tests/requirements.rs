@@ -28,7 +28,7 @@ const IDS: &str = "\
     PE-1 PE-2 PE-3 PE-4 PE-6 PE-7 PE-8 PE-9 PE-10 PE-11 PE-12 \
     PE-15 PE-16 PE-17 PE-18 PE-19 PE-20 PE-21 PE-22 PE-23 PE-24 PE-25 \
     NI-5 NI-6 NI-7 NI-8 NI-9 NI-10 NI-15 \
-    FL-1 FL-9 \
+    FL-1 FL-2 FL-8 FL-9 \
     CR-10 \
     SH-1 SH-2 SH-9";
 

@@ -47,10 +47,10 @@ pub struct Nic {
     lines: Lines,
 }
 
-/// One wire for both queues, as its interrupt handler sees it.
-struct Wire {
-    device: mmio::MmioInterrupt,
-    receiver: Quiet,
+/// One wire for all of a device's queues, as its interrupt handler sees it; one of them is quieted.
+pub(crate) struct Wire {
+    pub(crate) device: mmio::MmioInterrupt,
+    pub(crate) receiver: Quiet,
 }
 
 impl Acknowledge for Wire {
@@ -122,9 +122,7 @@ impl Lines {
 /// # Errors
 /// [`NicError`].
 pub fn network(machine: &Machine) -> Result<Nic, NicError> {
-    let devices = find(machine);
-    let device = devices.into_iter().find(|device| device.kind == DeviceType::Network);
-    let mut device = device.ok_or(NicError::None)?;
+    let mut device = take(machine, DeviceType::Network).ok_or(NicError::None)?;
     let lines = route(machine, &mut device)?;
     let buffer =
         reflex_virtio_net::receive_buffer(&mut device.transport).map_err(NicError::Driver)?;
@@ -148,9 +146,7 @@ pub fn network(machine: &Machine) -> Result<Nic, NicError> {
 /// Fills `seed` from a virtio entropy device, if there is one; false when there is none or it
 /// does not answer.
 pub(crate) fn entropy(machine: &Machine, seed: &mut [u8], expired: impl FnMut() -> bool) -> bool {
-    let devices = find(machine);
-    let device = devices.into_iter().find(|device| device.kind == DeviceType::EntropySource);
-    device.is_some_and(|device| {
+    take(machine, DeviceType::EntropySource).is_some_and(|device| {
         reflex_virtio_rng::fill::<Identity, _>(device.transport, seed, expired).is_ok()
     })
 }
@@ -164,17 +160,29 @@ fn rings(buffer: usize) -> Rings {
     Rings { receive: size, buffer, transmit: size }
 }
 
-/// Every virtio device of the machine. What cannot be used is logged. One core looks at a time: looking gives
-/// addresses to devices that have none.
-fn find(machine: &Machine) -> Vec<Device> {
+/// Takes the first device of a kind out of those that are left. They are looked for once: another look, and what is
+/// done with those that it finds, would disturb the ones that run. One core does so at a time.
+pub(crate) fn take(machine: &Machine, kind: DeviceType) -> Option<Device> {
     static LOCK: CoreLock = CoreLock::new();
     section(|_| {
         let _held = LOCK.hold();
-        find_alone(machine)
+        let mut left = machine.devices.lock();
+        let left = left.get_or_insert_with(|| find(machine));
+        let at = left.iter().position(|device| device.kind == kind)?;
+        Some(left.remove(at))
     })
 }
 
-fn find_alone(machine: &Machine) -> Vec<Device> {
+/// What a device is to write for an interrupt on that vector.
+pub(crate) fn message(machine: &Machine, vector: Vector) -> MsiMessage {
+    MsiMessage {
+        address: apic::DEFAULT_BASE | u64::from(machine.destination()) << 12,
+        data: u32::from(vector.number()),
+    }
+}
+
+/// Every virtio device of the machine. What cannot be used is logged.
+fn find(machine: &Machine) -> Vec<Device> {
     let mut named = machine.arguments.all(known_keys::DEVICE).peekable();
     if named.peek().is_some() {
         return probe(mmio::command_line_slots(named));
@@ -213,10 +221,7 @@ fn route(machine: &Machine, device: &mut Device) -> Result<Lines, NicError> {
             let transmit = (vectors >= 2).then(Vector::reserve).transpose()?;
             let messages: Vec<MsiMessage> = core::iter::once(receive)
                 .chain(transmit)
-                .map(|vector| MsiMessage {
-                    address: apic::DEFAULT_BASE | u64::from(machine.destination()) << 12,
-                    data: u32::from(vector.number()),
-                })
+                .map(|vector| message(machine, vector))
                 .collect();
             device.transport.route(&messages).map_err(NicError::Bus)?;
             Ok(Lines { receive, transmit, device: None, pin: None })

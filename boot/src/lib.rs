@@ -17,6 +17,7 @@ pub mod command_line;
 #[cfg(not(feature = "hosted"))]
 mod configuration;
 pub mod context_config;
+mod disk_error;
 #[cfg(not(feature = "hosted"))]
 mod fw_cfg;
 mod heap_counters;
@@ -44,6 +45,8 @@ mod cores;
 pub mod crash;
 #[cfg(not(any(test, feature = "hosted")))]
 pub mod devices;
+#[cfg(not(any(test, feature = "hosted")))]
+pub mod disks;
 #[cfg(not(feature = "hosted"))]
 mod early;
 #[cfg(not(any(test, feature = "hosted")))]
@@ -96,12 +99,13 @@ mod wiring;
 pub mod hosted;
 
 pub use command_line::CommandLine;
+pub use disk_error::DiskError;
 #[cfg(not(feature = "hosted"))]
 pub use early::{Early, SPURIOUS_VECTOR, start};
 #[cfg(not(feature = "hosted"))]
 pub use exclusion::set_exclusion;
 #[cfg(feature = "hosted")]
-pub use hosted::{console, devices, exit, heap, keyboard, power_button};
+pub use hosted::{console, devices, disks, exit, heap, keyboard, power_button};
 pub use input_error::InputError;
 pub use machine::Machine;
 #[cfg(not(feature = "hosted"))]

@@ -16,6 +16,9 @@ pub struct Machine {
     pub tsc_hz: u64,
     /// The local APIC identifiers of the processors that run, by their numbers; `main` runs on the first.
     pub processors: Box<[u32]>,
+    /// Its virtio devices that no driver has, once they have been looked for.
+    #[cfg(not(any(test, feature = "hosted")))]
+    pub(crate) devices: spin::Mutex<Option<alloc::vec::Vec<reflex_virtio_bus::Device>>>,
     /// The devices of a simulated machine.
     #[cfg(feature = "hosted")]
     pub devices: crate::hosted::Devices,

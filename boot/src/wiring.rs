@@ -89,6 +89,7 @@ fn go_on(mut early: Early, application: fn(Runtime, &'static mut Machine)) -> ! 
         firmware: early.firmware,
         tsc_hz: early.rates.tsc_hz,
         processors,
+        devices: spin::Mutex::new(None),
     }));
     interrupt_pin::mask_all(machine);
     kernel.seed(seed(&early.features, machine, &early.clock));

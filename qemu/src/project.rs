@@ -79,6 +79,8 @@ pub struct Settings {
     pub memory: Option<u32>,
     /// Which binaries run in-image tests.
     pub tests: TestBinaries,
+    /// MiB of a disk of zeroes, `scratch`, that each boot of these tests has.
+    pub test_disk: Option<u32>,
     /// On which machines they run.
     pub test_machines: Vec<MachineName>,
 }

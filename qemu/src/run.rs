@@ -15,8 +15,8 @@ use crate::build::build;
 use crate::console;
 use crate::crash::{CrashReport, Symbols};
 use crate::machine::{
-    Accel, Forward, Machine, Model, Network, Offloads, Outcome, Running, Status, Tap, check_ports,
-    free_port,
+    Accel, Disk, Forward, Machine, Model, Network, Offloads, Outcome, Running, Status, Tap,
+    check_ports, free_port,
 };
 use crate::packages::{self, Installing};
 use crate::project::{Image, Project, Settings};
@@ -48,6 +48,7 @@ const KVM_SILENCE: Duration = Duration::from_secs(10);
         cargo reflex run httpd --memory 16 --machine microvm\n  \
         cargo reflex run echo --forward tcp:9007:7 --forward udp:9007:7\n  \
         cargo reflex run httpd --net tap --pcap frames.pcap\n  \
+        cargo reflex run boots --disk boots.img\n  \
         cargo reflex run ./httpd.elf        boots a file as it is\n\n\
         Exits with the guest's status: 0 success, 1 main returned an error, 2 to 100 the\n\
         application's own, 101 panic, 102 processor exception, 103 bad kernel command line,\n\
@@ -79,6 +80,10 @@ pub struct Arguments {
     /// Record all frames of the network card
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
+    /// Add a disk: FILE, with its own name but for the extension; FILE,ro; FILE,name=NAME. May be given several
+    /// times
+    #[arg(long, value_name = "FILE[,ro]")]
+    disk: Vec<Disk>,
     /// Add to the kernel command line, as "key=value key"
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     append: Vec<String>,
@@ -236,6 +241,9 @@ fn machine(arguments: &Arguments, settings: &Settings, file: &Path, network: Net
         .watchdog();
     for text in &arguments.append {
         machine = machine.append(text);
+    }
+    for disk in &arguments.disk {
+        machine = machine.disk(disk.clone());
     }
     if arguments.stats {
         machine = machine.append(format!("stats={}", stats::PERIOD_MS));

@@ -373,6 +373,7 @@ impl Run {
             model,
             memory_mib: image.settings.memory,
             cpus: self.arguments.cpus,
+            disk_mib: image.settings.test_disk,
             filter: filter.map(str::to_owned),
             append: format!("test.seed={seed}"),
             emulator: newest.cloned(),

@@ -134,7 +134,8 @@ fn the_program_on_the_first_page_is_the_greeter() {
 /// What newcomers read first is read at a glance, and does what it says.
 #[test]
 fn the_examples_are_short_and_each_is_booted() {
-    let tests = read("tests/e2e/src/appliances.rs");
+    let tests = ["appliances", "disks"].map(|file| read(&format!("tests/e2e/src/{file}.rs")));
+    let tests = tests.concat();
     let page = read("docs/application.md");
     let metadata = crate::metadata();
     let examples = metadata.workspace_packages().into_iter().find(|it| *it.name == "examples");

@@ -42,6 +42,7 @@ pub(crate) const RULES: &[Rule] = &[
         &["reflex-hil", "reflex-memory", "reflex-rdma-engine", "reflex-rdma-wire"],
     ),
     // The library OS.
+    rule("reflex-block", Kind::Pure, LIBRARY),
     rule("reflex-channel", Kind::Pure, LIBRARY),
     rule("reflex-collections", Kind::Pure, &["reflex-memory"]),
     rule("reflex-dhcp", Kind::Pure, &["reflex-event"]),
@@ -95,6 +96,7 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-hil",
             "reflex-pci",
             "reflex-i6300esb",
+            "reflex-virtio-blk",
             "reflex-virtio-bus",
             "reflex-virtio-net",
             "reflex-virtio-rng",
@@ -109,6 +111,7 @@ pub(crate) const RULES: &[Rule] = &[
             "reflex-memory",
             "reflex-hil",
             "reflex-runtime",
+            "reflex-block",
             "reflex-boot",
             "reflex-channel",
             "reflex-collections",

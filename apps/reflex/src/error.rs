@@ -24,6 +24,8 @@ pub enum Error {
     Http(HttpError),
     /// The machine has no network interface that this image can drive.
     Interface(NicError),
+    /// A disk was refused, for this reason.
+    Disk(&'static str),
     /// The console cannot be read.
     Console(InputError),
     /// What the kernel command line says of a context makes no sense.
@@ -79,7 +81,7 @@ impl fmt::Display for Error {
             Self::Lock(error) => error.fmt(f),
             Self::Deadline(error) => error.fmt(f),
             Self::Replace(error) => error.fmt(f),
-            Self::Application(reason) => f.write_str(reason),
+            Self::Disk(reason) | Self::Application(reason) => f.write_str(reason),
         }
     }
 }
@@ -131,6 +133,22 @@ impl<W> From<reflex_rdma::Refused<W>> for Error {
 impl From<reflex_messaging::Error> for Error {
     fn from(error: reflex_messaging::Error) -> Self {
         Self::Netio(error)
+    }
+}
+
+/// A reason is what is kept of it: images without disks are not to have the sentences.
+impl From<reflex_block::Error> for Error {
+    fn from(error: reflex_block::Error) -> Self {
+        match (error, error.reason()) {
+            (reflex_block::Error::Event(error), _) => Self::Event(error),
+            (_, reason) => Self::Disk(reason.unwrap_or_default()),
+        }
+    }
+}
+
+impl From<reflex_block::Refused> for Error {
+    fn from(refused: reflex_block::Refused) -> Self {
+        refused.error.into()
     }
 }
 

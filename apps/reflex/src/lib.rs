@@ -19,6 +19,7 @@
 //! | HTTP: files, and routes with handlers | [`http`]: [`System::http`], [`http::Request`], [`http::Reply`]; bodies in pieces: [`http::Exchange`] |
 //! | RDMA | [`rdma`]: [`System::rdma`], [`rdma::ProtectionDomain`], [`rdma::QueuePair`], [`rdma::CompletionQueue`], [`rdma::ConnectionManager`] |
 //! | messages with tags, and publications, over TCP and RDMA | [`netio`]: [`System::netio`], [`netio::Endpoint`] |
+//! | disks and partitions | [`disk`]: [`System::disk`], [`disk::Disk`], [`disk::Request`], [`disk::Completion`] |
 //! | events of any kind, with data | [`kind`], [`System::subscribe`]; in batches from a ring: [`System::completions`] |
 //! | control of a registration | [`Registered`] |
 //! | messages between contexts | [`channel`]: [`System::channel`], [`Sender`] |
@@ -43,6 +44,7 @@ mod completions;
 mod conclude;
 mod context;
 mod context_builder;
+pub mod disk;
 mod entry;
 mod error;
 pub mod http;

@@ -1,6 +1,7 @@
 //! The machine, as an application has it.
 
 use crate::argument::{LOOPBACK, STATS};
+use crate::disk::Disks;
 use crate::kind::Source;
 use crate::metrics::Registry;
 use crate::net::Net;
@@ -34,6 +35,8 @@ struct SystemShared {
     net: Once<Net>,
     /// As above.
     rdma: Once<Rdma>,
+    /// As above.
+    disks: Once<Disks>,
     /// The context in which sources hand occurrences to several registrations; made when it is first
     /// needed.
     system_context: Once<reflex_event::Context<()>>,
@@ -51,7 +54,7 @@ struct SystemShared {
 
 impl System {
     pub(crate) fn new(kernel: Runtime, machine: &'static Machine) -> Self {
-        let (net, rdma) = (Once::new(), Once::new());
+        let (net, rdma, disks) = (Once::new(), Once::new(), Once::new());
         let (system_context, shutdown, shutdown_requested) =
             (Once::new(), Once::new(), Once::new());
         let (metrics, shutdown_event, loopback) = (Once::new(), Once::new(), Once::new());
@@ -59,6 +62,7 @@ impl System {
             machine,
             net,
             rdma,
+            disks,
             system_context,
             shutdown,
             shutdown_event,
@@ -226,6 +230,11 @@ impl System {
     /// The place of the network.
     pub(crate) fn net_once(self) -> &'static Once<Net> {
         &self.shared.net
+    }
+
+    /// The place of the disks.
+    pub(crate) fn disks_once(self) -> &'static Once<Disks> {
+        &self.shared.disks
     }
 
     /// The RDMA port, over the same interface as the network, which the first call starts, too.

@@ -41,6 +41,9 @@
 //! simulation panics with it, and so the test. There is one machine at a time in a process: tests that run at the same
 //! time take turns. What an earlier machine had of memory stays taken until the process ends.
 //!
+//! **Disks** are [`Medium`]s, which a [`Builder`] plugs in. They keep what a machine has written for the next one; what
+//! was not flushed may be [lost](Medium::cut) with the power.
+//!
 //! What takes an image to be shown: processor exceptions, stack overflows and endless loops, each of which ends the
 //! process of the tests; the global heap's bound; the console's input; RDMA peers; how long something takes. Handlers
 //! are preempted where they call the system, and not between.
@@ -54,7 +57,7 @@ mod world;
 pub use builder::{Builder, StartError};
 pub use client::Client;
 pub use datagrams::Datagrams;
-pub use reflex_testkit::Faults;
+pub use reflex_testkit::{Faults, Medium, Random};
 pub use simulation::Simulation;
 
 /// What a program of a package is, where Cargo has built it beside the package's tests.

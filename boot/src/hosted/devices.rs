@@ -2,6 +2,7 @@
 
 pub use crate::{InputError, NicError};
 
+use super::disks::Connect;
 use crate::Machine;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -9,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use reflex_arch::hosted::processor;
 use reflex_event::{EventId, EventSystem};
-use reflex_hil::{Acknowledge, Frame, NicCounters, NicError as HilError, Receive, Transmit};
+use reflex_hil::{Acknowledge, Block, Frame, NicCounters, NicError as HilError, Receive, Transmit};
 use reflex_memory::{Content, Granule, Pool};
 use reflex_runtime::interrupt::Vector;
 use reflex_runtime::{Runtime, memory};
@@ -46,6 +47,8 @@ struct State {
     receive: Option<Vector>,
     transmit: Option<Vector>,
     power_button: Option<Vector>,
+    /// Disks that the machine has not taken.
+    disks: Vec<(Box<dyn Block>, Connect)>,
 }
 
 impl State {
@@ -67,6 +70,16 @@ impl Devices {
     /// Takes the network interface out: to be called before it has been started.
     pub fn unplug(&self) {
         self.lock().unplugged = true;
+    }
+
+    /// Plugs a disk in: to be called before the image asks for one. `connect` is given what raises its interrupt, when
+    /// that is connected.
+    pub fn plug_disk(&self, disk: Box<dyn Block>, connect: Connect) {
+        self.lock().disks.push((disk, connect));
+    }
+
+    pub(super) fn take_disks(&self) -> Vec<(Box<dyn Block>, Connect)> {
+        core::mem::take(&mut self.lock().disks)
     }
 
     /// A frame arrives at the interface; false when its ring is full, or nothing has started it.

@@ -2,7 +2,7 @@
 //!
 //! The processor is [`reflex_arch::hosted`]'s, the kernel is the image's own, and so is all that stands on
 //! it. What is in the place of the hardware is here: memory and [stacks](stacks) from the host, a network
-//! interface of which the other end is [at hand](Devices), a power button. There is one such machine at a time
+//! interface of which the other end is [at hand](Devices), disks, a power button. There is one such machine at a time
 //! in a process, and the thread that has started it has it.
 //!
 //! What cannot be shown here: faults of the processor and stacks that overflow, which end the process; code that
@@ -11,6 +11,7 @@
 
 pub mod console;
 pub mod devices;
+pub mod disks;
 pub mod exit;
 pub mod heap;
 pub mod keyboard;

@@ -91,9 +91,10 @@ pub enum BlockError {
     DeviceFailed,
 }
 
-impl fmt::Display for BlockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl BlockError {
+    /// The reason, as a sentence.
+    pub const fn reason(self) -> &'static str {
+        match self {
             Self::Empty => "nothing is to be read, written or discarded",
             Self::OutOfRange => "the request reaches beyond the end of the disk",
             Self::Unaligned => "the request does not begin and end with blocks of the disk",
@@ -104,7 +105,13 @@ impl fmt::Display for BlockError {
             Self::Medium => "the disk could not read or write its medium",
             Self::BadAnswer => "the disk's answer makes no sense",
             Self::DeviceFailed => "the disk broke its contract and was stopped",
-        })
+        }
+    }
+}
+
+impl fmt::Display for BlockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
     }
 }
 

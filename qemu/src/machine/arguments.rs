@@ -1,9 +1,9 @@
 //! QEMU's command line for a [`Machine`].
 
 use std::ffi::OsString;
-use std::path::Path;
 
-use super::{Accel, Entropy, Machine, Medium, Model, Network, versions};
+use super::option::{device, escaped};
+use super::{Accel, Entropy, Machine, Medium, Model, Network, disk, versions};
 
 /// All arguments; `tap_descriptor` is where the child finds a tap device opened for it,
 /// `control_descriptor` the socket of its machine protocol.
@@ -38,7 +38,13 @@ pub(super) fn arguments(
     if matches!(machine.entropy, Entropy::All | Entropy::Device) {
         list.pair("-device", device(machine.model, "virtio-rng"));
     }
+    if machine.model == Model::Microvm {
+        list.pair("-global", "virtio-mmio.force-legacy=false");
+    }
     network(&mut list, machine, tap_descriptor);
+    for (option, value) in disk::arguments(machine) {
+        list.pair(option, value);
+    }
     if machine.has_watchdog() {
         // It resets the machine, and by `-no-reboot` that ends it.
         list.pair("-device", "i6300esb");
@@ -108,18 +114,7 @@ fn machine_model(machine: &Machine) -> &'static str {
     }
 }
 
-/// The device of this kind on the machine's bus.
-fn device(model: Model, kind: &str) -> String {
-    match model {
-        Model::Q35 | Model::Pc => format!("{kind}-pci,disable-legacy=on"),
-        Model::Microvm => format!("{kind}-device"),
-    }
-}
-
 fn network(list: &mut Arguments, machine: &Machine, tap_descriptor: i32) {
-    if machine.model == Model::Microvm {
-        list.pair("-global", "virtio-mmio.force-legacy=false");
-    }
     let backend = match &machine.network {
         Network::None => return,
         Network::User(forwards) => {
@@ -155,11 +150,6 @@ fn network(list: &mut Arguments, machine: &Machine, tap_descriptor: i32) {
         dump.push(escaped(file));
         list.pair("-object", dump);
     }
-}
-
-/// QEMU reads a comma in an option's value as its end, two as one.
-fn escaped(file: &Path) -> OsString {
-    file.to_string_lossy().replace(',', ",,").into()
 }
 
 /// The kernel command line: the link's address first, so that one appended wins.

@@ -20,8 +20,10 @@
 
 mod arguments;
 mod control;
+mod disk;
 mod emulator;
 mod forward;
+mod option;
 mod outcome;
 mod running;
 mod tap;
@@ -38,6 +40,7 @@ use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 
+pub use disk::{Disk, DiskError};
 pub use emulator::{Emulator, EmulatorError, QEMU, VARIABLE as QEMU_VARIABLE, choose, named};
 pub use forward::{Forward, ForwardError, free_port};
 pub use outcome::{Outcome, Status};
@@ -139,6 +142,7 @@ pub struct Machine {
     network: Network,
     mac: [u8; 6],
     pcap: Option<PathBuf>,
+    disks: Vec<Disk>,
     append: Vec<String>,
     gdb: Option<u16>,
     watchdog: bool,
@@ -158,6 +162,14 @@ pub enum MachineError {
     Image {
         /// The file.
         path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A disk's file cannot be used.
+    #[error("the disk {disk} cannot be opened: {source}")]
+    Disk {
+        /// The disk.
+        disk: Box<Disk>,
         /// Why not.
         source: io::Error,
     },
@@ -240,6 +252,7 @@ impl Machine {
             network: Network::default(),
             mac: [0x52, 0x54, 0x00, 0x77, 0x00, 0x02],
             pcap: None,
+            disks: Vec::new(),
             append: Vec::new(),
             gdb: None,
             watchdog: false,
@@ -307,6 +320,12 @@ impl Machine {
     /// Records all frames of the network card into this file.
     pub fn pcap(mut self, file: impl Into<PathBuf>) -> Machine {
         self.pcap = Some(file.into());
+        self
+    }
+
+    /// Adds a disk.
+    pub fn disk(mut self, disk: Disk) -> Machine {
+        self.disks.push(disk);
         self
     }
 
@@ -417,6 +436,10 @@ impl Machine {
         if self.accel == Accel::Kvm {
             let kvm = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm");
             kvm.map_err(MachineError::Kvm)?;
+        }
+        for disk in &self.disks {
+            let failed = |source| MachineError::Disk { disk: Box::new(disk.clone()), source };
+            disk.probe().map_err(failed)?;
         }
         if let Network::User(forwards) = &self.network {
             check_ports(forwards)?;

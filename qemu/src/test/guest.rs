@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use libtest_mimic::{Failed, Trial};
 
 use crate::crash::Symbols;
-use crate::machine::{Emulator, Icount, Machine, Model, Network, Outcome, Running, Status};
+use crate::machine::{Disk, Emulator, Icount, Machine, Model, Network, Outcome, Running, Status};
 use crate::protocol::{Event, Line};
 
 /// The group of tests that run under `-icount`: in them a nanosecond is an instruction, the same in
@@ -47,6 +47,8 @@ pub struct TestImage {
     pub memory_mib: Option<u32>,
     /// Processors, where the group does not say how many.
     pub cpus: u32,
+    /// MiB of a disk of zeroes that each boot has.
+    pub disk_mib: Option<u32>,
     /// Only tests with this in their names.
     pub filter: Option<String>,
     /// Only tests of this group.
@@ -78,6 +80,7 @@ impl TestImage {
             model: Model::Q35,
             memory_mib: None,
             cpus: 1,
+            disk_mib: None,
             filter: None,
             group: None,
             append: String::new(),
@@ -86,25 +89,28 @@ impl TestImage {
         }
     }
 
-    fn machine(&self) -> Machine {
+    fn machine(&self) -> Result<Machine> {
         let mut machine = Machine::new(&self.file)
             .model(self.model)
             .memory_mib(self.memory_mib.unwrap_or(USUAL_MEMORY_MIB))
             .cpus(self.cpus)
             .network(Network::User(Vec::new()))
             .append(&self.append);
+        if let Some(mib) = self.disk_mib {
+            machine = machine.disk(Disk::scratch("scratch", mib)?);
+        }
         if let Some(emulator) = &self.emulator {
             machine = machine.emulator(emulator.clone());
         }
         if let Some(filter) = &self.filter {
             machine = machine.append(format!("test.filter={filter}"));
         }
-        machine
+        Ok(machine)
     }
 
     /// Asks the image for its tests.
     fn list(&self) -> Result<Vec<Group>> {
-        let machine = self.machine().append("test.list").timeout(LIST_LIMIT);
+        let machine = self.machine()?.append("test.list").timeout(LIST_LIMIT);
         let outcome = machine.spawn()?.finish();
         if !outcome.status.success() {
             bail!(
@@ -142,7 +148,7 @@ impl TestImage {
     }
 
     fn boot(&self, group: &Group, first: usize) -> Result<Running> {
-        let mut machine = self.machine();
+        let mut machine = self.machine()?;
         if let Some(name) = &group.name {
             machine = machine.append(format!("test.group={name}"));
             if name == COUNTING_GROUP {

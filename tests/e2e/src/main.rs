@@ -12,6 +12,7 @@ mod console;
 mod containment;
 mod crashes;
 mod debugger;
+mod disks;
 mod echo;
 mod examples;
 mod frames;

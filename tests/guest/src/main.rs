@@ -12,6 +12,7 @@ mod collections;
 mod containment;
 mod control;
 mod cores;
+mod disks;
 mod evctl;
 mod exclusion;
 mod faults;

@@ -6,10 +6,11 @@ use crate::conclude::Conclusion;
 use crate::{Argument, System};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use reflex_boot::command_line::Error as CommandLineError;
 use reflex_boot::hosted::Settings;
-use reflex_testkit::{Faults, Random};
+use reflex_testkit::{Faults, Medium, Random};
 
 /// Bytes of memory that a machine has when nothing is said.
 const USUAL_MEMORY: usize = 64 << 20;
@@ -29,6 +30,7 @@ pub struct Builder {
     pub(super) unix_time: u64,
     pub(super) network: bool,
     pub(super) faults: Faults,
+    pub(super) disks: Vec<Medium>,
 }
 
 /// Why a machine did not start.
@@ -62,6 +64,7 @@ impl Builder {
             unix_time: USUAL_UNIX_TIME,
             network: true,
             faults: Faults::default(),
+            disks: Vec::new(),
         }
     }
 
@@ -99,6 +102,12 @@ impl Builder {
     /// What the wire does to frames from the start; see [`Simulation::set_faults`].
     pub fn faults(self, faults: Faults) -> Self {
         Self { faults, ..self }
+    }
+
+    /// The machine has that disk, behind those it has. It does at once what is asked of it.
+    pub fn disk(mut self, medium: &Medium) -> Self {
+        self.disks.push(medium.clone());
+        self
     }
 
     /// Starts the machine with `setup` in the place of an image's `main`, and runs what that leads to.

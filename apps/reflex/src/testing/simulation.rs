@@ -4,6 +4,7 @@ use super::world::World;
 use super::{Builder, Client, Datagrams, Faults, StartError};
 use crate::conclude::{Conclusion, conclude};
 use crate::{System, entry};
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,6 +13,7 @@ use core::cell::RefCell;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::time::Duration;
 use reflex_boot::command_line::Addressing;
+use reflex_boot::hosted::disks::Interrupt;
 use reflex_boot::hosted::{self, End, Hosted};
 use reflex_event::{Context, EventSystem as Kernel, Instant, Priority, Registration};
 use reflex_runtime::memory;
@@ -50,9 +52,17 @@ impl Simulation {
     ) -> Result<Self, StartError> {
         let place = Arc::new(Mutex::new(None));
         let (given, arguments, network) = (place.clone(), builder.arguments, builder.network);
+        let plugged = builder.disks.clone();
         let started = Hosted::start(builder.settings(), move |kernel, machine| {
             if !network {
                 machine.devices.unplug();
+            }
+            for medium in plugged {
+                let disk = Box::new(medium.prompt_disk());
+                let connect = Box::new(move |interrupt: Interrupt| {
+                    medium.on_interrupt(move || interrupt());
+                });
+                machine.devices.plug_disk(disk, connect);
             }
             let system = System::new(kernel, machine);
             *given.lock().unwrap_or_else(PoisonError::into_inner) = Some(system);
@@ -66,7 +76,7 @@ impl Simulation {
             };
             return Err(StartError::Ended(status));
         };
-        let mut world = World::new(hosted.devices().clone(), builder.seed);
+        let mut world = World::new(hosted.devices().clone(), builder.seed, builder.disks);
         world.set_faults(builder.faults);
         let world = Rc::new(RefCell::new(world));
         let mut sim = Self { hosted, world, system, seed: builder.seed };

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 use reflex_boot::hosted::Devices;
 use reflex_event::Instant;
-use reflex_testkit::{Faults, Flight, Peer};
+use reflex_testkit::{Faults, Flight, Medium, Peer};
 
 /// The address of the host at the other end.
 pub(super) const PEER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -20,12 +20,13 @@ pub(super) struct World {
     outgoing: Flight<Vec<u8>>,
     /// Frames for it.
     incoming: Flight<Vec<u8>>,
+    disks: Vec<Medium>,
 }
 
 impl World {
-    pub(super) fn new(devices: Devices, seed: u64) -> Self {
+    pub(super) fn new(devices: Devices, seed: u64, disks: Vec<Medium>) -> Self {
         let (outgoing, incoming) = (Flight::new(seed ^ 1), Flight::new(seed ^ 2));
-        Self { peer: Peer::new(PEER_MAC, PEER, seed), devices, outgoing, incoming }
+        Self { peer: Peer::new(PEER_MAC, PEER, seed), devices, outgoing, incoming, disks }
     }
 
     pub(super) fn set_faults(&mut self, faults: Faults) {
@@ -49,6 +50,10 @@ impl World {
         while let Some(frame) = self.incoming.arrived(now) {
             // What a full ring has no room for is lost, as on a real wire.
             let _ = self.devices.receive(&frame);
+            busy = true;
+        }
+        for disk in self.disks.iter().filter(|disk| disk.pending() > 0) {
+            disk.perform_all();
             busy = true;
         }
         busy
