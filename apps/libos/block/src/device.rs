@@ -5,9 +5,7 @@ use crate::inner::{Events, Inner};
 use crate::state::{Counters, State};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use reflex_event::{
-    Accumulation, Activation, Ceiling, Context, EventId, Kernel, Priority, Registration,
-};
+use reflex_event::{Activation, Ceiling, Context, EventId, Kernel, Registration};
 use reflex_hil::{Block, BlockInfo};
 use spin::Once;
 
@@ -31,18 +29,33 @@ impl<K: Kernel> Device<K> {
         Ok(Self(Arc::new(Inner { kernel, info, state, events })))
     }
 
-    /// Starts it, with its work done in `context`: the event that its interrupt is to activate, once at the
-    /// beginning too.
+    /// The event by which `devices` are told of contexts that have come to their end: one for all, since a context
+    /// tells of its end a few times only.
     ///
     /// # Errors
     /// [`Error::Event`].
-    pub fn start(&self, context: Context<()>) -> Result<EventId, Error> {
+    pub fn ends(
+        kernel: &K,
+        context: Context<()>,
+        devices: impl IntoIterator<Item = Self>,
+    ) -> Result<EventId, Error> {
+        let devices: Box<[Self]> = devices.into_iter().collect();
+        let tell = move |_: &mut (), _| devices.iter().for_each(|device| device.0.sweep_soon());
+        Ok(kernel.register(context, Registration::default(), tell)?)
+    }
+
+    /// Starts it, with its work done in `context`: the event that its interrupt is to activate, once at the
+    /// beginning too. By `ended` it [is told](Self::ends) of contexts that have come to their end.
+    ///
+    /// # Errors
+    /// [`Error::Event`].
+    pub fn start(&self, context: Context<()>, ended: EventId) -> Result<EventId, Error> {
         let inner = &self.0;
         let served = self.handler(context, |device, _| device.serve())?;
         let timed = self.handler(context, |device, _| device.expire())?;
         let swept = self.handler(context, |device, activation| device.sweep(activation.count))?;
         let timer = inner.kernel.timer(timed)?;
-        inner.events.call_once(|| Events { served, timer, swept });
+        inner.events.call_once(|| Events { served, timer, swept, ended });
         Ok(served)
     }
 
@@ -51,12 +64,10 @@ impl<K: Kernel> Device<K> {
         context: Context<()>,
         run: fn(&Self, Activation),
     ) -> Result<EventId, reflex_event::Error> {
-        let registration =
-            Registration { priority: Priority::DEFAULT, accumulation: Accumulation::Count };
         let device = self.clone();
-        self.0
-            .kernel
-            .register(context, registration, move |(), activation| run(&device, activation))
+        self.0.kernel.register(context, Registration::default(), move |(), activation| {
+            run(&device, activation)
+        })
     }
 
     /// What it is like.

@@ -22,6 +22,8 @@ pub(crate) struct Events {
     pub(crate) timer: TimerId,
     /// There may be something to be cleared away.
     pub(crate) swept: EventId,
+    /// Contexts with disks have come to their end; of all devices.
+    pub(crate) ended: EventId,
 }
 
 impl<K: Kernel> Inner<K> {

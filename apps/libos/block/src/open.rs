@@ -4,8 +4,9 @@ use crate::disk::Disk;
 use crate::lists::List;
 use crate::name::Name;
 use crate::slot::Slot;
-use crate::state::{MOST_REQUESTS, Opened, State};
+use crate::state::{MOST_REQUESTS, Opened, State, disk};
 use crate::{Completion, Device, Error};
+use alloc::boxed::Box;
 use core::ops::Range;
 use core::time::Duration;
 use reflex_event::{Accumulation, Context, EventId, Kernel, Owner, Priority, Registration};
@@ -65,13 +66,14 @@ impl<K: Kernel> Device<K> {
         }
         inner.kernel.guarded(|| {
             let owner = self.owner(context)?;
-            let slots = (0..options.depth).map(|_| Slot::new()).collect();
-            let (at, number) = inner.with(|state| state.enter(owner, &options, &inner.kernel))?;
-            // What was there before is none.
-            let _none = inner.with(|state| state.slots.replace(at, slots));
+            let slots: Box<[Slot]> = (0..options.depth).map(|_| Slot::new()).collect();
+            let (at, number, _none) = inner.with(|state| {
+                let (at, number) = state.enter(owner, &options, &inner.kernel)?;
+                Ok::<_, Error>((at, number, state.slots.replace(at, slots)))
+            })?;
             let disk = Disk::new(self.clone(), at, number);
-            // From here on it is closed by being dropped.
-            self.make_places(at, options.depth)?;
+            // From here on it is closed by being dropped, or with its context: that may be another than the caller's.
+            self.make_places(at, number, options.depth)?;
             let port = self.clone();
             let registration =
                 Registration { priority: options.priority, accumulation: Accumulation::Count };
@@ -79,6 +81,10 @@ impl<K: Kernel> Device<K> {
                 port.tell(at, number, |done| handler(state, done));
             })?;
             let highest = inner.with(|state| state.set_event(at, number, event));
+            let highest = highest.inspect_err(|_| {
+                // It may have ended with its context.
+                let _ = inner.kernel.unregister(event);
+            })?;
             // The device's work is as urgent as what is told of it. The event is there as long as the image.
             let _ = inner.kernel.set_priority(inner.events()?.served, highest);
             if !owner.is_alive(&inner.kernel) {
@@ -92,16 +98,16 @@ impl<K: Kernel> Device<K> {
     fn owner<S>(&self, context: Context<S>) -> Result<Owner, Error> {
         let kernel = &self.0.kernel;
         kernel.permit(context.id(), "disk")?;
-        let swept = self.0.events()?.swept;
+        let ended = self.0.events()?.ended;
         // In one life of the context: its end is told once.
         kernel.section(|| {
-            kernel.on_end(context.id(), swept)?;
+            kernel.on_end(context.id(), ended)?;
             Ok(Owner::of(kernel, context.id())?)
         })
     }
 
     /// Sets timers aside for a disk's places, and makes them free.
-    fn make_places(&self, disk: u16, depth: u16) -> Result<(), Error> {
+    fn make_places(&self, disk: u16, number: u64, depth: u16) -> Result<(), Error> {
         let inner = &self.0;
         for first in (0..depth).step_by(PIECE.into()) {
             while inner
@@ -114,7 +120,7 @@ impl<K: Kernel> Device<K> {
             }
             let end = depth.min(first + PIECE);
             inner.with(|state| {
-                (first..end).try_for_each(|slot| state.add_place(Name { disk, slot }))
+                (first..end).try_for_each(|slot| state.add_place(Name { disk, slot }, number))
             })?;
         }
         Ok(())
@@ -138,15 +144,16 @@ impl State {
         }
         info.sectors = range.end - range.start;
         info.read_only |= options.read_only;
-        let mut blockers = 0;
-        for other in self.disks.iter_mut().flatten() {
+        let mut blockers = 0_u32;
+        for (place, other) in (0..).zip(&mut self.disks) {
+            let Some(other) = other else { continue };
             if other.range.start >= range.end || range.start >= other.range.end {
                 continue;
             }
             // The look for those may not have come to it yet.
             other.closed |= !other.owner.is_alive(kernel);
             if other.closed {
-                blockers += 1;
+                blockers |= 1 << place;
             } else if !info.read_only || !other.info.read_only {
                 return Err(Error::InUse);
             }
@@ -177,20 +184,18 @@ impl State {
     }
 
     /// Makes a place free, with a timer of its own.
-    fn add_place(&mut self, name: Name) -> Result<(), Error> {
+    fn add_place(&mut self, name: Name, number: u64) -> Result<(), Error> {
+        let disk = disk(&mut self.disks, name.disk, number)?;
         let key: TimerKey = self.deadlines[0].insert(name).map_err(|_| Error::LimitReached)?;
-        let Some(disk) = &mut self.disks[usize::from(name.disk)] else { return Ok(()) };
         self.slots.at(name).timer = Some(key);
         self.slots.push(&mut disk.free, name);
         Ok(())
     }
 
     /// A disk has its handler: the highest priority of all.
-    fn set_event(&mut self, at: u16, number: u64, event: EventId) -> Priority {
-        if let Ok(disk) = crate::state::disk(&mut self.disks, at, number) {
-            disk.event = Some(event);
-        }
+    fn set_event(&mut self, at: u16, number: u64, event: EventId) -> Result<Priority, Error> {
+        disk(&mut self.disks, at, number)?.event = Some(event);
         let priorities = self.disks.iter().flatten().map(|disk| disk.priority);
-        priorities.max().unwrap_or(Priority::DEFAULT)
+        Ok(priorities.max().unwrap_or(Priority::DEFAULT))
     }
 }

@@ -15,7 +15,7 @@ use reflex_hil::{Block, BlockDone, BlockInfo, Pieces};
 use reflex_timer::{Once as NoPeriod, Wheel};
 
 /// Disks that a device has at most.
-pub(crate) const MOST_DISKS: u16 = 32;
+pub(crate) const MOST_DISKS: u16 = u32::BITS as u16;
 /// Places for requests of all these, at most.
 pub(crate) const MOST_REQUESTS: usize = 1 << 13;
 /// Requests of closed disks that are passed over at a time, on the way to one that can be done.
@@ -58,8 +58,8 @@ pub(crate) struct Opened {
     pub(crate) armed: bool,
     /// It is given up: what waits goes back, what the device has is waited for.
     pub(crate) closed: bool,
-    /// Closed disks of which requests may be with the device still, that would be overtaken.
-    pub(crate) blockers: u16,
+    /// The places of closed disks of which requests may be with the device still, that would be overtaken: a bit each.
+    pub(crate) blockers: u32,
     /// What waits for them.
     pub(crate) parked: List,
 }
@@ -149,7 +149,7 @@ impl State {
         slot.put(name, taken, priority);
         let timer = slot.timer;
         self.counters.taken += 1;
-        if disk.blockers > 0 || disk.parked.first().is_some() {
+        if disk.blockers != 0 || disk.parked.first().is_some() {
             self.slots.at(name).phase = Phase::Parked;
             self.slots.push(&mut disk.parked, name);
             self.counters.waited += 1;

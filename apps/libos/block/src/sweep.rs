@@ -112,14 +112,7 @@ impl State {
     /// Takes a closed disk out of which nothing is under way. Those that have its sectors now go on.
     fn remove(&mut self, at: u16) -> Remains {
         let disk = self.disks[usize::from(at)].take();
-        if let Some(gone) = &disk {
-            for other in self.disks.iter_mut().flatten().filter(|other| other.number > gone.number)
-            {
-                let overlap =
-                    other.range.start < gone.range.end && gone.range.start < other.range.end;
-                other.blockers -= u16::from(overlap && other.blockers > 0);
-            }
-        }
+        self.disks.iter_mut().flatten().for_each(|other| other.blockers &= !(1 << at));
         Remains { _memory: Pieces::default(), disk, _slots: self.slots.replace(at, Box::default()) }
     }
 }

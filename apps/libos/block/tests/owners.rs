@@ -3,7 +3,7 @@
 mod common;
 
 use common::{App, SECTORS, bench};
-use reflex_block::{Disk, Error, Options};
+use reflex_block::{Device, Disk, Error, Options};
 use reflex_testkit::{Random, SimKernel};
 use std::collections::BTreeSet;
 
@@ -146,4 +146,29 @@ fn every_request_ends_once_and_nothing_is_left() {
         bench.settle();
         assert_eq!((bench.taken(), bench.kernel.registrations()), before);
     }
+}
+
+/// A context tells of its end a few times only: its disks may be on more devices than that.
+#[test]
+fn a_context_has_disks_of_many_devices() {
+    let bench = bench(4);
+    let context = bench.kernel.context((), 1 << 16);
+    let media: Vec<_> = (0..8).map(|_| reflex_testkit::Medium::new(SECTORS, 4)).collect();
+    let device = |medium: &reflex_testkit::Medium| {
+        Device::new(bench.kernel.clone(), Box::new(medium.disk())).expect("memory")
+    };
+    let devices: Vec<_> = media.iter().map(device).collect();
+    let ended = Device::ends(&bench.kernel, context, devices.clone()).expect("a place");
+    for device in &devices {
+        device.start(context, ended).expect("a place");
+    }
+    let open = || -> Vec<_> {
+        let open = |it: &Device<_>| it.open(bench.app, range(0..8), App::done).expect("it opens");
+        devices.iter().map(open).collect()
+    };
+    // Each is to be had again when the context has been given up.
+    std::mem::forget(open());
+    bench.kernel.end(bench.app);
+    bench.run();
+    open();
 }

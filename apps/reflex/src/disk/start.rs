@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::time::Duration;
 use reflex_block::{Device, Partition, partitions};
-use reflex_boot::disks::{self, Found};
+use reflex_boot::disks;
 use reflex_event::{Context, EventSystem as _};
+use reflex_hil::Block;
 use reflex_runtime::{ContextOptions, Origin, Runtime};
 
 /// How long a disk may take to answer when it is started.
@@ -40,11 +41,20 @@ impl Disks {
             ..ContextOptions::new("disk")
         };
         let context = kernel.context(options, ())?;
+        let mut lines = Vec::with_capacity(found.len());
         for (number, found) in found.into_iter().enumerate() {
             match found {
-                Ok(found) => started.push(Started::new(kernel, context, number, found)?),
+                Ok((disk, line)) => {
+                    started.push(Started::new(kernel, context, number, disk)?);
+                    lines.push(line);
+                }
                 Err(error) => log::warn!("disk{number}: {error}"),
             }
+        }
+        let devices = started.iter().map(|started| started.device.clone());
+        let ended = Device::ends(&kernel, context, devices)?;
+        for (started, line) in started.iter().zip(lines) {
+            line.connect(kernel, started.device.start(context, ended)?)?;
         }
         Ok(Self(started))
     }
@@ -78,7 +88,7 @@ impl Started {
         kernel: Runtime,
         context: Context<()>,
         number: usize,
-        (mut disk, line): Found,
+        mut disk: Box<dyn Block>,
     ) -> Result<Self, Error> {
         let limit = kernel.now() + PATIENCE;
         let table = partitions(&mut *disk, kernel.pool(context)?, || kernel.now() > limit);
@@ -95,7 +105,6 @@ impl Started {
             if info.read_only { ", read-only" } else { "" },
         );
         let device = Device::new(kernel, disk)?;
-        line.connect(kernel, device.start(context)?)?;
         Ok(Self { device, partitions: partitions.into() })
     }
 }

@@ -182,6 +182,10 @@ impl EventSystem for SimKernel {
         let context = tables.contexts.get_mut(usize::from(context.index));
         let mourners = &mut context.ok_or(Error::NoContext)?.mourners;
         if !mourners.contains(&event) {
+            // As many as the kernel of an image has places for.
+            if mourners.len() == 4 {
+                return Err(Error::LimitReached);
+            }
             mourners.push(event);
         }
         Ok(())

@@ -53,7 +53,8 @@ pub(crate) fn bench_of(medium: Medium) -> Bench {
     let kernel = SimKernel::new(clock.clone(), 1);
     let device = Device::new(kernel.clone(), Box::new(medium.disk())).expect("memory");
     let context = kernel.context((), 1 << 16);
-    let served = device.start(context).expect("a place");
+    let ended = Device::ends(&kernel, context, [device.clone()]).expect("a place");
+    let served = device.start(context, ended).expect("a place");
     let told = kernel.clone();
     medium.on_interrupt(move || told.activate(served, 1).expect("it is registered"));
     kernel.activate(served, 1).expect("it is registered");
