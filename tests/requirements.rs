@@ -30,7 +30,7 @@ const IDS: &str = "\
     NI-5 NI-6 NI-7 NI-8 NI-9 NI-10 NI-15 \
     FL-1 FL-2 FL-8 FL-9 \
     CR-10 \
-    SH-1 SH-2 SH-9";
+    SH-1 SH-2 SH-4 SH-5 SH-9";
 
 /// What a row says where nothing proves a requirement yet.
 const OPEN: &str = "not yet: issue to come";

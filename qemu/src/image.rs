@@ -1,6 +1,6 @@
 //! `cargo reflex image`: an appliance as a file, in a [format](Format) of the place where it is to boot.
 //!
-//! An ELF file is [stripped](strip). A disk and an ISO have a boot loader ([`loader`]), by BIOS and by UEFI, and a
+//! An ELF file is [stripped](strip). Beside each file lies what it is made of ([`sbom`]). A disk and an ISO have a boot loader ([`loader`]), by BIOS and by UEFI, and a
 //! [configuration](configuration) that can be changed afterwards ([`set`]): all three lie in a FAT [`volume`], in a
 //! [`disk`] with a partition table or in an [`iso`].
 
@@ -9,19 +9,20 @@ mod disk;
 mod iso;
 mod loader;
 mod qcow2;
+mod sbom;
 mod set;
 mod strip;
 mod volume;
 mod whole;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
 use crate::build::build;
 use crate::console;
-use crate::project::Project;
+use crate::project::{Image, Project};
 use configuration::{Area, Word};
 use loader::Loader;
 
@@ -98,7 +99,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     // What can fail at once comes before what takes time.
     let format = arguments.format;
     let area = area(&arguments)?;
-    let (name, built) = source(arguments.app.as_deref())?;
+    let (image, built) = source(arguments.app.as_deref())?;
     let bytes = std::fs::read(&built).with_context(|| format!("{}", built.display()))?;
     let stripped = strip(&bytes)?;
     let file = match format {
@@ -107,23 +108,32 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Format::Qcow2 => qcow2::write(&disk::write(&stripped, &area, &Loader::ensure()?)?),
         Format::Iso => iso::write(&stripped, &area, &Loader::ensure()?)?,
     };
+    let name = image.as_ref().map(|image| image.name.clone()).or_else(|| stem(&built));
+    let name = name.with_context(|| format!("{} has no name", built.display()))?;
     let usual = || format!("{name}.{}", format.extension()).into();
     let output = arguments.output.clone().unwrap_or_else(usual);
+    if let Some(image) = &image {
+        let packages =
+            if format == Format::Elf { Vec::new() } else { Loader::ensure()?.packages()? };
+        whole::write(&sbom::place(&output), &sbom::write(image, &file, &packages)?, 0o644)?;
+    }
     whole::write(&output, &file, if format == Format::Elf { 0o755 } else { 0o644 })?;
     console::step("Wrote", format!("{} ({})", output.display(), size(file.len())));
     Ok(ExitCode::SUCCESS)
 }
 
-/// The name of an appliance, and the file that was built of it.
-fn source(app: Option<&str>) -> Result<(String, PathBuf)> {
+/// An appliance, and the file that was built of it; of a file nobody knows what it was built of.
+fn source(app: Option<&str>) -> Result<(Option<Image>, PathBuf)> {
     if let Some(file) = app.filter(|app| app.contains('/')) {
-        let path = PathBuf::from(file);
-        let name = path.file_stem().with_context(|| format!("{file} is no file"))?;
-        return Ok((name.to_string_lossy().into_owned(), path));
+        return Ok((None, file.into()));
     }
-    let project = Project::here()?;
-    let image = project.image(app)?;
-    Ok((image.name.clone(), build(image)?))
+    let image = Project::here()?.image(app)?.clone();
+    let built = build(&image)?;
+    Ok((Some(image), built))
+}
+
+fn stem(file: &Path) -> Option<String> {
+    file.file_stem().map(|name| name.to_string_lossy().into_owned())
 }
 
 /// The configuration that the file is to have.

@@ -4,12 +4,12 @@ use super::sources::{code, files};
 use std::path::Path;
 
 /// The most unsafe blocks in the sources below a folder. Where there are none to be spared, as many
-/// as there were when the bounds were set: none is gained, but with a driver. Of those in `boot`, five are a simulated
+/// as there were when the bounds were set: none is gained, but with a driver and the reset of a machine. Of those in `boot`, five are a simulated
 /// machine's, four read what an image is told and nine bring processors up and stop them; of those in `kernel/runtime`, one spares an unregistration five instructions;
 /// sixteen in `kernel/arch` are instructions on the words that a core has to itself, and
 /// two in `kernel/across` move entries in and out of rings; five in `kernel/memory` give blocks back from other cores.
 pub(crate) const BOUNDS: [(&str, usize); 5] =
-    [("kernel/runtime", 124), ("kernel", 280), ("boot", 51), ("drivers", 64), ("apps", 1)];
+    [("kernel/runtime", 124), ("kernel", 281), ("boot", 51), ("drivers", 64), ("apps", 1)];
 
 /// The unsafe blocks in the sources below a folder of the checkout.
 pub(crate) fn blocks_below(folder: &str) -> usize {

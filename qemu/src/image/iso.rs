@@ -14,6 +14,8 @@ use super::volume;
 use crate::peer;
 
 const PROGRAM: &str = "boot.img";
+/// Of all files, whenever they are written.
+const DATE: &str = "1980010100000000";
 const SECTOR: u64 = 2048;
 /// The descriptor that says where the catalogue is.
 const BOOT_RECORD: u64 = 17 * SECTOR;
@@ -34,6 +36,7 @@ pub(super) fn write(image: &[u8], area: &Area, loader: &Loader) -> Result<Vec<u8
     fs::write(files.join(VOLUME), volume)?;
     let mut command = loader.command("xorriso");
     command.args(["-as", "mkisofs", "-quiet", "-volid", "REFLEX", "-R", "-uid", "0", "-gid", "0"]);
+    command.args(["--set_all_file_dates", DATE]);
     command.args(["-b", PROGRAM, "-no-emul-boot", "-boot-load-size", "4"]);
     command.args(["-boot-info-table", "--grub2-boot-info"]);
     command.args(["-eltorito-alt-boot", "-e", VOLUME, "-no-emul-boot", "-o"]);

@@ -105,6 +105,13 @@ impl Loader {
         fs::read(&made).context("grub-mkimage has made nothing")
     }
 
+    /// The packages that parts of the loader are of, by the names of their files.
+    pub(super) fn packages(&self) -> Result<Vec<String>> {
+        let versions = fs::read_to_string(self.root.join("VERSIONS"))?;
+        let grub = versions.lines().filter(|name| name.starts_with("grub-"));
+        Ok(grub.map(str::to_owned).collect())
+    }
+
     /// What BIOS loads from a disk's first sector: it loads the program.
     pub(super) fn first_sector(&self) -> Result<Vec<u8>> {
         let path = self.parts("i386-pc").join("boot.img");

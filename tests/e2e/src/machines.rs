@@ -1,8 +1,10 @@
 //! The machines an image boots on, and the least of each that it takes.
 
-use crate::guest::{Guest, machine, tap, user};
+use crate::guest::{Guest, PATIENCE, machine, tap, user};
 use crate::http::{Http, assert_serves, site};
-use reflex_qemu::machine::{Entropy, Firmware, Machine, Model, Network};
+use crate::tools::{outcome, require};
+use reflex_qemu::build;
+use reflex_qemu::machine::{Emulator, Entropy, Firmware, Machine, Model, Network, QBOOT};
 use reflex_qemu::protocol::Protocol;
 
 fn serves(machine: Machine) {
@@ -43,6 +45,23 @@ fn q35_with_qboot() {
 #[test]
 fn microvm_without_acpi() {
     serves(machine("httpd").model(Model::Microvm).extra(["-M", "acpi=off"]));
+}
+
+/// Without ACPI nothing turns a machine off, and without a device for it no status leaves it: it is reset, which
+/// ends one that is not to start again.
+#[test]
+fn without_acpi_a_reset_is_the_way_out() {
+    require();
+    let file = build::image("hello").unwrap_or_else(|error| panic!("{error:#}"));
+    for model in ["microvm,acpi=off,pic=on,pit=on,rtc=on,isa-serial=on", "pc,acpi=off"] {
+        let emulator = Emulator::of_process().unwrap_or_else(|error| panic!("{error}"));
+        let mut command = emulator.command();
+        command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
+        command.args(["-M", model, "-accel", "tcg", "-cpu", "max", "-m", "64M", "-bios", QBOOT]);
+        command.args(["-serial", "stdio", "-kernel"]).arg(&file);
+        let (success, output) = outcome(command, PATIENCE);
+        assert!(success && output.contains("#! exit 0"), "{model}: {output}");
+    }
 }
 
 /// The platform's access to memory, without an IOMMU and with one that nobody has programmed, and
