@@ -1,7 +1,9 @@
 //! Openings of peers that are not there: what they cost, and what they cost others.
 
 use crate::common::Noting;
-use crate::common::raw::{ACK, RST, SYN, Segment, segments};
+use crate::common::raw::{
+    ACK, RST, SYN, Segment, arp, checksum, echo_request, introduce, ipv4, segments, udp,
+};
 use crate::common::server::{PORT, Server};
 use reflex_event::{Priority, Trouble};
 use reflex_testkit::Trace;
@@ -118,4 +120,62 @@ fn a_flood_of_one_port_leaves_room_for_others() {
     assert_eq!((answered(83), answered(99)), (1, 1));
     assert!(answered(PORT) >= answered(81) && answered(81) >= answered(82) && answered(82) > 20);
     assert_eq!(server.host.net.counters().frames_exhausted, 0);
+}
+
+/// What the link and the address stand on waits apart: no flood takes its room.
+#[test]
+fn a_flood_leaves_room_for_what_keeps_the_link() {
+    let floods: [fn(&Server, u16) -> Vec<u8>; 3] = [
+        |it, number| Segment::new(number, 9, ACK, 1, 1).frame(it.host.mac, it.host.address),
+        |it, number| udp(it.host.mac, it.host.address, (number, 9), b"nobody"),
+        |it, _| echo_request(it.host.mac, it.host.address, b"is it there?"),
+    ];
+    for (kind, flood) in floods.into_iter().enumerate() {
+        let server = Server::new(|_| {});
+        amid(&server, &introduce(server.host.address), |number| flood(&server, number));
+        let sent = server.host.sent(&server.clock);
+        let answers = sent.iter().filter(|frame| frame[12..14] == [8, 6] && frame[21] == 2);
+        assert_eq!(answers.count(), 1, "flood {kind}: the station that asked is answered");
+        assert!(server.host.net.counters().queue_full > 0, "flood {kind} is none");
+    }
+}
+
+/// And each kind of it apart from the others.
+#[test]
+fn a_flood_of_what_keeps_the_link_leaves_room_for_its_other_kinds() {
+    let questions = |server: &Server, number: u16| {
+        let [high, low] = number.to_be_bytes();
+        let station = ([2, 0, 0, 9, high, low], Ipv4Addr::new(10, 0, 0, 3 + low % 200));
+        arp([0xff; 6], 1, station, ([0; 6], server.host.address))
+    };
+    let server = Server::new(|service| service.greeting = vec![7; 1460]);
+    let syn = Segment::new(4000, PORT, SYN, 1000, 0).options(&[2, 4, 5, 180]);
+    let number = server.feed(&syn)[0].sequence;
+    let ack = Segment::new(4000, PORT, ACK, 1001, number.wrapping_add(1));
+    let sent =
+        server.host.exchange(&server.clock, &ack.frame(server.host.mac, server.host.address));
+    let long = sent.iter().find(|frame| frame.len() > 1400).expect("the greeting");
+    let told = too_long(&server, &long[14..42], 1000);
+    amid(&server, &told, |number| questions(&server, number));
+    let counters = server.host.net.counters();
+    assert_eq!(counters.paths_learnt, 1, "{counters:?}");
+    assert!(counters.queue_full > 0);
+}
+
+/// Injects a frame in the midst of a flood, of which nothing is served before all of it has come.
+fn amid(server: &Server, frame: &[u8], flood: impl Fn(u16) -> Vec<u8>) {
+    (1000..2000).for_each(|number| server.host.inject(&flood(number)));
+    server.host.inject(frame);
+    (2000..3000).for_each(|number| server.host.inject(&flood(number)));
+    server.host.kernel.run_until_idle();
+}
+
+/// A router has dropped the packet that begins so: its next link carries no more than `mtu` bytes (RFC 1191, 4).
+fn too_long(server: &Server, packet: &[u8], mtu: u16) -> Vec<u8> {
+    let mut message = vec![3, 4, 0, 0, 0, 0];
+    message.extend(mtu.to_be_bytes());
+    message.extend(packet);
+    let sum = checksum(&message);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    ipv4(server.host.mac, Ipv4Addr::new(10, 0, 0, 254), server.host.address, 1, &message)
 }

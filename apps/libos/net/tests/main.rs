@@ -23,6 +23,7 @@ mod receive;
 mod script;
 mod set_aside;
 mod shortage;
+mod stalls;
 mod states;
 mod steps;
 mod tcp;

@@ -15,6 +15,8 @@ const IPV6_TYPE: [u8; 2] = [0x86, 0xdd];
 const VLAN_TYPE: [u8; 2] = [0x81, 0x00];
 /// Where a VLAN tag is in a frame.
 pub(crate) const TAG: Range<u16> = 12..16;
+/// ICMP's types of errors: unreachable, quench, redirect, time exceeded, parameter problem (RFC 1122, 3.2.2).
+const ICMP_ERRORS: [u8; 5] = [3, 4, 5, 11, 12];
 const BROADCAST: [u8; 6] = [0xff; 6];
 /// What the Ethernet addresses of IPv6's groups begin with (RFC 2464, 7).
 const GROUP: [u8; 2] = [0x33; 2];
@@ -50,6 +52,8 @@ pub(crate) enum Class {
     /// Neighbour discovery.
     Nd,
     Icmp,
+    /// ICMP that tells of a packet of ours.
+    IcmpError,
     /// IPv4 to us, of a protocol that we do not speak.
     UnknownProtocol,
     /// A part of an IPv4 packet.
@@ -113,7 +117,10 @@ fn ipv4(packet: &[u8], station: &Station) -> Result<Class, Bad> {
         UDP if own && is_attached(payload, station) => Ok(Class::Attached),
         UDP if own || broadcast => udp(payload, broadcast),
         // Echo requests to everyone are not answered: they serve to flood others.
-        ICMP if own => Ok(Class::Icmp),
+        ICMP if own => match payload.first() {
+            Some(kind) if ICMP_ERRORS.contains(kind) => Ok(Class::IcmpError),
+            _ => Ok(Class::Icmp),
+        },
         _ if own => Ok(Class::UnknownProtocol),
         _ => Err(Bad::NotForUs),
     }

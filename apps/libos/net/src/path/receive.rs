@@ -19,6 +19,7 @@ use crate::path::run_queue::Runs;
 use crate::path::stack::Stack;
 use crate::path::work;
 use crate::table::connection_record::Phase;
+use crate::table::control::Kind;
 use crate::table::flow_key::FlowKey;
 use crate::table::handle::Net;
 use crate::table::queue::Full;
@@ -188,7 +189,10 @@ impl Shared {
                 }
                 verdict
             }
-            Ok(_) => self.other(frame),
+            Ok(Class::Arp | Class::Nd) => self.control(frame, Kind::Neighbours),
+            Ok(Class::Dhcp) => self.control(frame, Kind::Dhcp),
+            Ok(Class::IcmpError) => self.control(frame, Kind::Errors),
+            Ok(Class::Icmp | Class::UnknownProtocol | Class::Attached) => self.other(frame),
             Err(bad) => {
                 *self.reason(bad) += 1;
                 Verdict::Dropped
@@ -303,9 +307,21 @@ impl Shared {
         }
     }
 
+    fn control(&mut self, frame: &mut Option<Frame>, kind: Kind) -> Verdict {
+        self.queue_for_stack(frame, Some(kind))
+    }
+
     fn other(&mut self, frame: &mut Option<Frame>) -> Verdict {
+        self.queue_for_stack(frame, None)
+    }
+
+    fn queue_for_stack(&mut self, frame: &mut Option<Frame>, kind: Option<Kind>) -> Verdict {
         let Some(event) = self.unmatched_event else { return self.refused(Full::Queue) };
-        match self.frames.push(&mut self.unmatched, frame) {
+        let queued = match kind {
+            Some(kind) => self.control.push(kind, frame),
+            None => self.frames.push(&mut self.unmatched, frame),
+        };
+        match queued {
             Ok(()) => {
                 self.counters.others += 1;
                 Verdict::Queued(event)

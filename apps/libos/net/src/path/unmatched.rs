@@ -2,6 +2,7 @@
 
 use crate::path::classify::{Class, classify};
 use crate::path::stack::Stack;
+use crate::table::tables::Shared;
 use reflex_event::Kernel;
 use reflex_hil::Frame;
 
@@ -12,7 +13,7 @@ impl<K: Kernel> Stack<K> {
     pub(crate) fn unmatched(&mut self) {
         self.engine.room = self.engine.transmit.available();
         for _ in 0..BATCH {
-            let frame = self.net.with(|shared| shared.frames.pop(&mut shared.unmatched));
+            let frame = self.net.with(Shared::next_unmatched);
             let Some(frame) = frame else { break };
             let class = classify(&frame, &self.engine.station);
             self.other(class.ok(), frame);
@@ -20,8 +21,10 @@ impl<K: Kernel> Stack<K> {
         self.engine.transmit.flush();
         self.engine.unflushed = None;
         self.settle_accounts();
-        let more =
-            self.net.with(|shared| shared.unmatched_event.filter(|_| !shared.unmatched.is_empty()));
+        let more = self.net.with(|shared| {
+            let waits = !shared.control.is_empty() || !shared.unmatched.is_empty();
+            shared.unmatched_event.filter(|_| waits)
+        });
         if let Some(event) = more {
             self.net.activate(event);
         }
@@ -43,7 +46,7 @@ impl<K: Kernel> Stack<K> {
                 self.look_for_conflict();
             }
             Some(Class::Dhcp) => self.dhcp_frame(&frame),
-            Some(Class::Icmp) => self.icmp(frame),
+            Some(Class::Icmp | Class::IcmpError) => self.icmp(frame),
             Some(Class::Fragment) => self.fragment(&frame),
             Some(_) => self.engine.unmatched(&frame, now),
             // The interface's address changed while it was queued.

@@ -1,6 +1,7 @@
 //! What the stack and the applications share: connections, ports, queues, lists; data, and what each does by itself.
 
 pub(crate) mod connection_record;
+pub(crate) mod control;
 pub(crate) mod datagram_queue;
 pub(crate) mod flow;
 pub(crate) mod flow_key;

@@ -69,6 +69,11 @@ impl FrameStore {
         Self { nodes, free: if capacity == 0 { NONE } else { 0 }, left: capacity }
     }
 
+    /// How many more frames can wait.
+    pub(crate) const fn left(&self) -> u32 {
+        self.left
+    }
+
     /// Whether an owner that has so many frames queued may have one more: each may have as many as are left
     /// then, so that one alone has half of all at most, and however many take what they can get there is as much left
     /// for the next.

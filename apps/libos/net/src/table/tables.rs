@@ -5,6 +5,7 @@
 
 use crate::ip::tcp::limits::Patience;
 use crate::table::connection_record::{Ending, Events, Phase, Record};
+use crate::table::control::{Control, KINDS};
 use crate::table::flow::FlowTable;
 use crate::table::flow_key::FlowKey;
 use crate::table::held::Held;
@@ -149,7 +150,11 @@ pub(crate) struct Shared {
     pub(crate) fragments: Option<&'static Pool>,
     /// Buffers of frames that do not come back.
     pub(crate) lost_buffers: LostBuffers,
+    /// Frames that keep the link and the address, and all others that are no connection's and no socket's.
+    pub(crate) control: Control,
     pub(crate) unmatched: Queue,
+    /// Which of these was served last.
+    pub(crate) turn: usize,
     pub(crate) unmatched_event: Option<EventId>,
     pub(crate) sockets: Directory<UdpRecord>,
     /// Bound UDP ports and their sockets.
@@ -185,6 +190,7 @@ const UNMATCHED: u16 = 64;
 
 impl Shared {
     pub(crate) fn new(mtu: usize, frames: u32, fragments: Option<&'static Pool>) -> Self {
+        let control = Control::new(frames);
         Self {
             mtu,
             address: None,
@@ -193,13 +199,15 @@ impl Shared {
             records: Records::new(),
             groups: Vec::new(),
             ports: PortTable::new(),
-            frames: FrameStore::new(frames),
+            frames: FrameStore::new(frames.saturating_sub(control.capacity())),
             held: Held::new(frames),
             dead: Queue::new(u16::MAX),
             share: frames.div_ceil(2),
             fragments,
             lost_buffers: LostBuffers::default(),
+            control,
             unmatched: Queue::new(UNMATCHED),
+            turn: 0,
             unmatched_event: None,
             sockets: Vec::new(),
             udp_ports: PortTable::new(),
@@ -217,6 +225,22 @@ impl Shared {
             dhcp_counters: None,
             parameters: None,
         }
+    }
+
+    /// The next frame that is no connection's and no socket's: of each kind in turn, so that a flood of one leaves
+    /// time for the others.
+    pub(crate) fn next_unmatched(&mut self) -> Option<Frame> {
+        for _ in 0..=KINDS {
+            self.turn = (self.turn + 1) % (KINDS + 1);
+            let frame = match self.turn {
+                KINDS => self.frames.pop(&mut self.unmatched),
+                kind => self.control.pop(kind),
+            };
+            if frame.is_some() {
+                return frame;
+            }
+        }
+        None
     }
 
     /// Queues an opening segment that found a connection after all, behind its other frames. False

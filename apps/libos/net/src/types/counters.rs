@@ -30,8 +30,8 @@ reflex_metrics::counters! {
         counter bad_header_checksum,
         /// Dropped: neither ARP nor IP.
         counter unknown_protocol,
-        /// Dropped: the queue of the connection, the socket or the listener was full, or its owner
-        /// has more than its share queued.
+        /// Dropped: the queue of the connection, the socket, the listener or of that kind of the stack's own frames was
+        /// full, or its owner has more than its share queued.
         counter queue_full,
         /// Dropped: more frames are queued than the stack holds.
         counter frames_exhausted,
