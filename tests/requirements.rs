@@ -17,7 +17,7 @@ const IDS: &str = "\
     K-1 K-2 K-3 K-4 K-5 K-6 K-7 K-8 K-9 \
     NB-12 NB-13 \
     NB-16 NB-17 NB-18 NB-19 \
-    CR-1 CR-5 CR-12 CR-16 \
+    CR-1 CR-2 CR-5 CR-12 CR-16 \
     G-1 G-2 G-3 NI-1 NI-2 NI-3 \
     N-1 N-2 N-3 N-4 N-5 N-6 \
     GR-1 GR-2 GR-3 GR-4 GR-5 \

@@ -10,8 +10,9 @@ use core::hint::spin_loop;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// What no core holds.
+/// What no core holds, and what the first one does.
 const FREE: u32 = 0;
+const FIRST: u32 = 1;
 
 /// A lock.
 pub(crate) struct CoreLock {
@@ -30,26 +31,39 @@ impl CoreLock {
 
     /// Takes the lock, once no other core has it; `None` when the caller's has it already. Dispatch is deferred or
     /// interrupts are masked: another context of the core would be taken for the holder.
-    #[inline(always)]
     pub(crate) fn hold(&self) -> Option<Held<'_>> {
+        if self.enter() { Some(Held(self)) } else { None }
+    }
+
+    /// As [`hold`](Self::hold), to be ended by [`leave`](Self::leave): false when the caller's core has it already.
+    /// Written out for the heap, which pays for each instruction: one core has a flag.
+    #[inline(always)]
+    pub(crate) fn enter(&self) -> bool {
         if cores::several() {
             return self.wait();
         }
-        // One core: nothing comes between these two.
-        (self.holder.load(Relaxed) == FREE).then(|| {
-            self.holder.store(cores::this() + 1, Relaxed);
-            Held(self)
-        })
+        // Nothing comes between these two.
+        if self.holder.load(Relaxed) != FREE {
+            return false;
+        }
+        self.holder.store(FIRST, Relaxed);
+        true
+    }
+
+    /// Gives the lock back.
+    #[inline(always)]
+    pub(crate) fn leave(&self) {
+        self.holder.store(FREE, Release);
     }
 
     #[cold]
     #[inline(never)]
-    fn wait(&self) -> Option<Held<'_>> {
+    fn wait(&self) -> bool {
         let own = cores::this() + 1;
         loop {
             match self.holder.compare_exchange_weak(FREE, own, Acquire, Relaxed) {
-                Ok(_) => return Some(Held(self)),
-                Err(holder) if holder == own => return None,
+                Ok(_) => return true,
+                Err(holder) if holder == own => return false,
                 Err(_) => {
                     shootdown::answer();
                     spin_loop();
@@ -60,9 +74,8 @@ impl CoreLock {
 }
 
 impl Drop for Held<'_> {
-    #[inline(always)]
     fn drop(&mut self) {
-        self.0.holder.store(FREE, Release);
+        self.0.leave();
     }
 }
 

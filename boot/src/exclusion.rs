@@ -53,10 +53,12 @@ impl<T> Exclusive<T> {
         if let Some(ends) = hooks {
             (ends.enter)();
         }
-        let result = self.lock.hold().map(|_held| {
+        let mut result = None;
+        if self.lock.enter() {
             // SAFETY: the lock is held for as long as the borrow lives, so nobody else has one.
-            work(unsafe { &mut *self.value.get() })
-        });
+            result = Some(work(unsafe { &mut *self.value.get() }));
+            self.lock.leave();
+        }
         if let Some(ends) = hooks {
             (ends.leave)();
         }

@@ -98,10 +98,22 @@ impl Heaps {
     }
 
     fn allocate(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let early = self.kernel.is_none().then(|| self.start_up.allocate_first_fit(layout).ok());
-        let block = early.flatten().or_else(|| self.heap.allocate(layout))?;
+        if self.kernel.is_none() {
+            return self.allocate_early(layout);
+        }
+        let block = self.heap.allocate(layout)?;
         self.allocations += 1;
         self.account(layout.size() as i64);
+        Some(block)
+    }
+
+    /// As long as the kernel starts.
+    #[cold]
+    #[inline(never)]
+    fn allocate_early(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        let early = self.start_up.allocate_first_fit(layout).ok();
+        let block = early.or_else(|| self.heap.allocate(layout))?;
+        self.allocations += 1;
         Some(block)
     }
 
@@ -136,6 +148,18 @@ impl Heaps {
 }
 
 impl Global {
+    /// A block for which the heap grows, or null.
+    #[cold]
+    #[inline(never)]
+    fn allocate_growing(&self, layout: Layout) -> *mut u8 {
+        while self.grow(layout) {
+            if let Some(Some(block)) = self.0.with(|heaps| heaps.allocate(layout)) {
+                return block.as_ptr();
+            }
+        }
+        ptr::null_mut()
+    }
+
     /// A chunk for a block that no chunk has room for, or a word about why there is none. A chunk and the block
     /// are taken in two sections, each of which is short; should another context come in between and take
     /// the chunk's room, then the next one is for the block.
@@ -163,12 +187,10 @@ impl Global {
 // with a null pointer, or by leaking the block. Nothing in here unwinds.
 unsafe impl GlobalAlloc for Global {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        loop {
-            match self.0.with(|heaps| heaps.allocate(layout)) {
-                Some(Some(block)) => return block.as_ptr(),
-                Some(None) if self.grow(layout) => {}
-                _ => return ptr::null_mut(),
-            }
+        match self.0.with(|heaps| heaps.allocate(layout)) {
+            Some(Some(block)) => block.as_ptr(),
+            Some(None) => self.allocate_growing(layout),
+            None => ptr::null_mut(),
         }
     }
 

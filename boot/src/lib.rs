@@ -51,6 +51,8 @@ pub mod disks;
 mod early;
 #[cfg(not(any(test, feature = "hosted")))]
 pub mod entry;
+#[cfg(all(feature = "bench", not(any(test, feature = "hosted"))))]
+pub mod errand;
 #[cfg(not(feature = "hosted"))]
 mod exclusion;
 #[cfg(not(feature = "hosted"))]
@@ -69,6 +71,8 @@ pub mod keyboard;
 pub mod layout;
 #[cfg(not(feature = "hosted"))]
 pub mod memory_map;
+#[cfg(all(feature = "bench", not(any(test, feature = "hosted"))))]
+pub mod pages;
 #[cfg(not(any(test, feature = "hosted")))]
 pub mod power_button;
 #[cfg(not(any(test, feature = "hosted")))]

@@ -52,6 +52,8 @@ pub(crate) fn ask_others() {
 #[unsafe(no_mangle)]
 extern "C" fn reflex_flush() {
     answer();
+    #[cfg(all(feature = "bench", not(test)))]
+    crate::errand::look();
     if let Some(means) = cores::means() {
         means.apic.end_of_interrupt();
     }

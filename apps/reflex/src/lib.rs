@@ -89,6 +89,8 @@ pub use log;
 pub use reflex_boot::Secret;
 pub use reflex_boot::context_config::ConfigError;
 pub use reflex_boot::devices::NicError;
+#[cfg(all(feature = "bench", not(feature = "testing")))]
+pub use reflex_boot::{errand, pages};
 pub use reflex_boot::{exit as status, machine_line};
 pub use reflex_collections as collections;
 pub use reflex_event::{

@@ -15,7 +15,14 @@ fn outcome(by: &str) -> Outcome {
 
 /// The report of an image that crashed with this status, named by its symbols.
 fn report(by: &str, status: u8) -> String {
-    let machine = misbehaving(by);
+    report_of(misbehaving(by), by, status)
+}
+
+fn report_on(by: &str, status: u8, cpus: u32) -> String {
+    report_of(misbehaving(by).cpus(cpus), by, status)
+}
+
+fn report_of(machine: Machine, by: &str, status: u8) -> String {
     let symbols = Symbols::load(machine.image()).expect("the image has symbols");
     let outcome = Guest::start(machine).finish();
     assert_eq!(outcome.status, Status::Exited(status), "{by}\n{}", outcome.tail(30));
@@ -79,6 +86,30 @@ fn a_crash_tells_of_every_core() {
             let text = other.render(Some(&symbols));
             assert!(text.contains("no context") && text.contains("processors::begin"), "{text}");
         }
+    }
+}
+
+/// A crash on a core that is not the first: that one ends the image, and the first is stopped.
+#[test]
+fn a_crash_on_another_core_is_told_whole() {
+    let report = report_on("panic-elsewhere", 101, 4);
+    let line = line_of("elsewhere.rs", "panic!(\"told to panic elsewhere\")");
+    assert!(report.contains(&format!("misbehave/src/elsewhere.rs:{line}")), "{report}");
+    let first = report.split_once("at that time on core 0: ").expect("the first is told of").1;
+    assert!(first.contains("\"main\"") && first.contains("elsewhere::panic"), "{report}");
+    for core in [2, 3] {
+        assert!(report.contains(&format!("at that time on core {core}: ")), "{report}");
+    }
+}
+
+/// A core that has read a page does not read it any more once another has unmapped it: it has forgotten where the
+/// page was.
+#[test]
+fn what_is_unmapped_is_reached_by_no_other_core() {
+    for cpus in [2, 4] {
+        let report = report_on("unmapped", 102, cpus);
+        assert!(report.contains("page fault"), "{report}");
+        assert!(report.contains("misbehave::elsewhere::read"), "{report}");
     }
 }
 

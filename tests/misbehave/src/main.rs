@@ -7,6 +7,7 @@ extern crate alloc;
 
 mod contained;
 mod crowded;
+mod elsewhere;
 mod faults;
 mod late;
 mod standstill;
@@ -42,6 +43,8 @@ fn main(system: System) -> Result<(), Error> {
             log::info!("waiting");
             Ok(())
         }
+        Some("panic-elsewhere") => elsewhere::panic(),
+        Some("unmapped") => elsewhere::read_unmapped(),
         Some("handler-panic") => in_handler(system, |()| panic_below(black_box(1))),
         Some("overflow") => in_handler(system, |()| {
             log::info!("went down {} frames", faults::descend(black_box(1)));
