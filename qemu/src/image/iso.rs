@@ -40,7 +40,7 @@ pub(super) fn write(image: &[u8], area: &Area, loader: &Loader) -> Result<Vec<u8
     command.args(["-b", PROGRAM, "-no-emul-boot", "-boot-load-size", "4"]);
     command.args(["-boot-info-table", "--grub2-boot-info"]);
     command.args(["-eltorito-alt-boot", "-e", VOLUME, "-no-emul-boot", "-o"]);
-    peer::done(command.arg(&made).arg(&files))?;
+    peer::run(command.arg(&made).arg(&files))?;
     fs::read(&made).context("xorriso has made nothing")
 }
 

@@ -101,7 +101,7 @@ impl Loader {
         command.args(["--format", start.target(), "--prefix", start.prefix()]);
         command.arg("--directory").arg(self.parts(parts));
         command.arg("--config").arg(&script).arg("--output").arg(&made).args(modules);
-        peer::done(&mut command)?;
+        peer::run(&mut command)?;
         fs::read(&made).context("grub-mkimage has made nothing")
     }
 

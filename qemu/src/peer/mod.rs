@@ -26,11 +26,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-pub(crate) use packages::run as done;
-
 pub use cable::{Cable, End};
 pub use guest::{Guest, Serve};
 pub use hub::Hub;
+pub(crate) use packages::run;
 pub use recipe::Flavour;
 pub use router::{Class, Router};
 pub use session::{Command, Ended, Session, Station};
@@ -72,8 +71,8 @@ impl Peer {
 }
 
 /// The programs of these Debian packages, unpacked into a folder of the cache and not installed; the
-/// folder is the root of what the packages have, and its file `VERSIONS` says which they are. The first call with this `name` and list, on this
-/// release of the distribution, downloads them.
+/// folder is the root of what the packages have, and its file `VERSIONS` says which they are. The first call
+/// with this `name` and list, on this release of the distribution, downloads them.
 ///
 /// # Errors
 /// When this is no Debian, or its archive cannot be reached.
