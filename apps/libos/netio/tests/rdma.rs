@@ -239,3 +239,31 @@ fn one_that_connects_and_says_nothing_is_gone_after_a_while() {
     world.run_for(Duration::from_secs(1));
     assert_eq!(free(&world.hosts[0]), before, "its pages are back");
 }
+
+/// With a single page to receive in, a sender with several is ahead of its receiver all the time.
+#[test]
+fn a_sender_that_is_ahead_does_not_stand_still() {
+    let world = World::new(4);
+    let from = side(&world, 0);
+    let host = &world.hosts[1];
+    let context = host.kernel.context(App::default(), 1 << 20);
+    let narrow = Settings { receives: 1, ..settings() };
+    let carrier = Carrier::Rdma(&host.rdma);
+    let to = Endpoint::start(&host.kernel, context, carrier, narrow, App::told).unwrap();
+    to.listen(PORT).unwrap();
+    let socket = from.endpoint.connect(address(&world, 1)).unwrap();
+    assert!(world.run_until(LIMIT, || app(&world, 0, &from, |app| app.up == 1)));
+    let (began, mut next) = (world.clock.now(), 0);
+    while next < 400 {
+        match socket.send(next, &[7; 1000]) {
+            Ok(()) => next += 1,
+            Err(Error::Again) => world.run_for(Duration::from_micros(100)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    socket.flush().unwrap();
+    let all = || host.kernel.state(context, |app| app.messages.len()) == 400;
+    assert!(world.run_until(LIMIT, all));
+    let time = world.clock.now().since(began);
+    assert!(time < Duration::from_secs(2), "400 pages took {time:?}");
+}

@@ -3,6 +3,7 @@
 use crate::connection_event::{ASKED, ConnectionChange, Failure, Occurred, REQUESTED};
 use crate::connection_options::{Accept, Connect, service};
 use crate::pair_state::{engine_time, source_port};
+use crate::peer::RNR_TIMER;
 use crate::port::Port;
 use crate::private_data::PrivateData;
 use crate::service_state::{AgentEvent, Doing, Known};
@@ -305,7 +306,9 @@ impl<K: Kernel> Port<K> {
 
     /// Takes a queue pair on its way, with what its peer and this side have agreed.
     fn bring_up(&mut self, pair: Handle, parameters: &Parameters) -> bool {
-        let (rtr, rts) = (parameters.rtr(source_port(number(pair))), parameters.rts());
+        let (mut rtr, rts) = (parameters.rtr(source_port(number(pair))), parameters.rts());
+        // The manager leaves it at 655 ms, for which a sender that is a little ahead would stand still.
+        rtr.rnr_timer = rtr.rnr_timer.map(|_| RNR_TIMER);
         self.modify(pair, State::Rtr, &rtr) && self.modify(pair, State::Rts, &rts)
     }
 

@@ -6,7 +6,7 @@ use reflex_rdma_engine::{Attributes, State};
 use reflex_rdma_wire::{AckTimeout, Envelope, PathMtu, Psn, Qpn, RnrTimer};
 
 /// How long a peer is asked to wait when there is no receive for it: 0.64 ms (IBA volume 1, 9.7.5.2.8).
-const RNR_TIMER: u8 = 12;
+pub(crate) const RNR_TIMER: RnrTimer = RnrTimer::from_code(12);
 
 /// A peer of a queue pair, as the two sides told each other without a connection manager.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +49,7 @@ impl Peer {
             destination: Some(self.queue_pair),
             receive_psn: Some(self.receive_psn),
             max_reads_in: reliable.then_some(self.reads),
-            rnr_timer: reliable.then_some(RnrTimer::from_code(RNR_TIMER)),
+            rnr_timer: reliable.then_some(RNR_TIMER),
             ..Attributes::default()
         };
         let rts = Attributes {
