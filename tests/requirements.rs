@@ -18,7 +18,7 @@ const IDS: &str = "\
     NB-12 NB-13 \
     NB-16 NB-17 NB-18 NB-19 \
     CR-1 CR-2 CR-5 CR-12 CR-16 \
-    G-1 G-2 G-3 NI-1 NI-2 NI-3 \
+    G-1 G-2 G-3 NI-1 NI-2 NI-3 NI-4 NI-11 NI-12 NI-13 NI-14 \
     N-1 N-2 N-3 N-4 N-5 N-6 \
     GR-1 GR-2 GR-3 GR-4 GR-5 \
     SO-1 SO-2 SO-3 SO-4 SO-5 SO-6 SO-7 SO-8 SO-9 SO-10 SO-11 SO-12 SO-13 SO-14 SO-15 SO-16 SO-17 SO-18 \

@@ -4,7 +4,7 @@
 //! A benchmark never fails for being slow: a goal missed is printed as such. It fails when
 //! something did not run; only [`costs`] also fails when a count differs from its record. Each benchmark is
 //! a file of this directory that adds [`Figure`]s to a [`Report`]: [`events`], [`load`] (`http`, `echo`) with [`busy`], [`keyval`], [`start`], [`size`],
-//! [`memory`], [`memory_costs`], [`cores_idle`], [`rdma`], [`loss`]. What is measured by a client of the host's is measured on tap devices, in a
+//! [`memory`], [`memory_costs`], [`cores_idle`], [`rdma`], [`netio`], [`loss`]. What is measured by a client of the host's is measured on tap devices, in a
 //! [network of the command's own](namespace).
 
 mod busy;
@@ -19,6 +19,7 @@ mod load;
 mod loss;
 mod memory;
 mod memory_costs;
+mod netio;
 mod rdma;
 mod sample;
 mod size;
@@ -69,6 +70,8 @@ pub enum Name {
     CoresIdle,
     /// RDMA between two guests: latency, rate and bandwidth
     Rdma,
+    /// NetIO's messages from a publisher to 1, 8 and 64 subscribers, over RDMA and TCP
+    Netio,
     /// 16 MiB each way through a router that loses packets
     Loss,
 }
@@ -226,6 +229,7 @@ fn measure(
         Name::MemoryCosts => memory_costs::run(report),
         Name::CoresIdle => cores_idle::run(report),
         Name::Rdma => rdma::run(peer, arguments.pairs, report),
+        Name::Netio => netio::run(peer, arguments.pairs, report),
         Name::Loss => loss::run(peer.is_some(), arguments.pairs, report),
     }
 }

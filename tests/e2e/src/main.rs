@@ -24,6 +24,7 @@ mod keyval;
 mod kinds;
 mod load;
 mod machines;
+mod netio;
 mod network;
 mod outgoing;
 mod policy;

@@ -28,6 +28,7 @@ mod loopback;
 mod memory;
 mod metrics;
 mod mutex;
+mod netio;
 mod network;
 mod policy;
 mod ports;

@@ -1,10 +1,12 @@
 //! NetIO's messages over TCP, byte by byte: the other side is played by hand.
 
 use core::net::{Ipv4Addr, SocketAddr};
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use reflex::netio::{Down, Endpoint, Event, NetioError, Publication, Refusal, Slow, Tags};
 use reflex::testing::{Client, Faults, Simulation};
 use reflex::time::{millis, secs};
-use reflex::{Context, Error, System};
+use reflex::{Context, Error, OnFailure, Pool, Setup, System};
+use std::sync::OnceLock;
 
 const PORT: u16 = 7000;
 const PEER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -289,4 +291,51 @@ fn messages_survive_a_bad_wire() {
         assert!(messages.iter().map(|(tag, _)| *tag).eq(0..count));
         assert!(messages.iter().all(|(tag, it)| *it == vec![*tag as u8; length(*tag)]));
     }
+}
+
+static SUBSCRIBED: AtomicU32 = AtomicU32::new(0);
+static POOL: OnceLock<&Pool> = OnceLock::new();
+
+/// A subscriber that fails at every message.
+fn touchy(system: System, setup: &Setup<'_, ()>) -> Result<(), Error> {
+    let endpoint = system.netio(setup.context()).links(1).on(|(), event| match event {
+        Event::Message { .. } => panic!("in the middle of a page"),
+        Event::Subscribed { .. } => _ = SUBSCRIBED.fetch_add(1, Relaxed),
+        _ => {}
+    })?;
+    endpoint.subscribe((Ipv4Addr::LOCALHOST, PORT).into())?.add(Tags::all()).map_err(Error::from)
+}
+
+#[test]
+fn a_subscriber_that_fails_is_subscribed_again_and_leaks_nothing() {
+    let mut sim = Simulation::new(|system| {
+        system.enable_loopback();
+        let publisher = system.context("publisher", ()).memory(1 << 20).build()?;
+        let endpoint = system.netio(publisher).links(4).on(|(), _| {})?;
+        let socket = endpoint.publish(Publication::new(PORT))?;
+        let culprit = system
+            .context_with("culprit", move |setup| touchy(system, &setup))
+            .memory(1 << 20)
+            .backoff(millis(1), millis(1))
+            .on_failure(OnFailure::Restart)
+            .build()?;
+        POOL.set(system.pool(culprit)?).unwrap();
+        system.every(millis(500)).on(publisher, move |(), _| {
+            for _ in 0..10 {
+                assert_eq!(socket.publish(7, b"one of several in a page"), Ok(1));
+            }
+            socket.flush();
+        })?;
+        Ok::<(), Error>(())
+    })
+    .unwrap();
+    let mut lent = Vec::new();
+    for life in 1..8 {
+        sim.advance(millis(450));
+        assert_eq!(SUBSCRIBED.load(Relaxed), life);
+        lent.push(POOL.get().unwrap().stats().lent_blocks);
+        sim.advance(millis(50));
+    }
+    // What the first life took of the machine for all that follow is not counted.
+    assert!(lent[1..].iter().all(|blocks| *blocks == lent[1] && *blocks > 0), "{lent:?}");
 }

@@ -92,6 +92,15 @@ pub(super) static RECIPE: Recipe = Recipe {
             libraries: LIBRARIES,
         },
         Source {
+            name: "netio",
+            files: &[
+                ("endpoint.h", include_str!("../../../peer/rdma/endpoint.h")),
+                ("endpoint.c", include_str!("../../../peer/rdma/endpoint.c")),
+                ("netio.c", include_str!("../../../peer/rdma/netio.c")),
+            ],
+            libraries: LIBRARIES,
+        },
+        Source {
             name: "perf",
             files: &[
                 ("endpoint.h", include_str!("../../../peer/rdma/endpoint.h")),
