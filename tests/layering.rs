@@ -473,13 +473,16 @@ fn a_crate_that_is_not_explained_is_noticed() {
 }
 
 /// What belongs to a core is one block, and its words; the others are what all cores share: memory that has not been
-/// given out, the last number of a state, the place of signals that cannot be, whether there is more than
-/// one core. And what a simulated core's block is
+/// given out, which cores there are, names and sums, the last number of a state, the place of signals that cannot be,
+/// whether there is more than one core. And what a simulated core's block is
 /// made anew from.
 #[test]
 fn what_belongs_to_a_core_is_one_block() {
     let found = statics_below("kernel/runtime/src");
-    assert_eq!(found, ["BLOCK", "END", "FRESH", "LAST", "NEXT", "NOBODYS", "SEVERAL", "WORDS"]);
+    assert_eq!(
+        found,
+        ["BLOCK", "END", "FRESH", "LAST", "NEXT", "NOBODYS", "SEATS", "SEVERAL", "SHARED", "WORDS"]
+    );
     assert_eq!(
         statics("pub(crate) static A: u8 = 0; fn f(x: &'static u8) { static B: u8 = 0; }"),
         ["A", "B"]

@@ -10,7 +10,7 @@
 
 use crate::cores::Means;
 use crate::trampoline::Trampoline;
-use crate::{SPURIOUS_VECTOR, address_space, cores};
+use crate::{SPURIOUS_VECTOR, address_space, cores, shootdown};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::arch::naked_asm;
@@ -26,8 +26,8 @@ use reflex_arch::paging::{self, AddressSpace, PAGE};
 use reflex_arch::processors::Processors;
 use reflex_arch::segments::Segments;
 use reflex_arch::synchronize::{Agreement, Rendezvous};
-use reflex_arch::{cpu, fpu, interrupt};
-use reflex_runtime::{Timekeeping, memory};
+use reflex_arch::{cpu, fpu};
+use reflex_runtime::{PreparedCore, Timekeeping, memory};
 
 /// Bytes of the stack that a processor begins on.
 const STACK: usize = 64 << 10;
@@ -82,6 +82,7 @@ struct Prepared {
     segments: *mut Segments,
     vectors: &'static Idt,
     time: Timekeeping,
+    core: PreparedCore,
     meeting: &'static Meeting,
 }
 
@@ -169,7 +170,13 @@ fn start_one(
     cores::started(number, id);
     meeting.ahead.store(made_up_for(id, agreement), Relaxed);
     meeting.may_go_on.store(true, Release);
-    Ok(())
+    // It makes stacks, and this core has interrupts masked.
+    if reflex_runtime::await_core(number, shootdown::answer) {
+        return Ok(());
+    }
+    // Its number is the next one's.
+    apic.send_init(id);
+    Err(LeftOut::NoMemory)
 }
 
 /// Takes what a processor needs out of the machine's memory.
@@ -188,8 +195,9 @@ fn prepare(number: u32, common: &Common, meeting: &'static Meeting) -> Result<Pr
     for guard in guards {
         address_space::unmap(guard..guard + PAGE).ok_or(LeftOut::NoMemory)?;
     }
+    let core = reflex_runtime::prepare_core(number).map_err(|_| LeftOut::NoMemory)?;
     let Common { vectors, time } = *common;
-    Ok(Prepared { top: stack.end, number, segments, vectors, time, meeting })
+    Ok(Prepared { top: stack.end, number, segments, vectors, time, core, meeting })
 }
 
 /// Resets the processor and has it begin at `page`, once more if need be. False when it does not come up.
@@ -272,13 +280,13 @@ unsafe extern "C" fn begin(prepared: *const Prepared) -> ! {
     // SAFETY: the caller's duty; what the value owns is used by this processor alone from here on. The segments are
     // zeroed and live forever, the vectors name stacks that they have, and the address space is the active one,
     // which maps the image and all memory.
-    let (number, mut time, meeting) = unsafe {
-        let Prepared { number, segments, vectors, time, meeting, .. } = prepared.read();
+    let (core, mut time, meeting) = unsafe {
+        let Prepared { number, segments, vectors, time, core, meeting, .. } = prepared.read();
         (*segments).load(number);
         vectors.load();
         AddressSpace::current().activate(&time.features);
         fpu::reset();
-        (number, time, meeting)
+        (core, time, meeting)
     };
     // SAFETY: interrupts are masked; the first processor's registers are at the same address, where they are
     // mapped, and the vector has its entry.
@@ -294,13 +302,7 @@ unsafe extern "C" fn begin(prepared: *const Prepared) -> ! {
     time.clock = time.clock.ahead(meeting.ahead.load(Relaxed));
     // The core is asked to forget translations from here on; what was asked before has not been waited for.
     paging::forget_all();
-    go_on(number, time)
-}
-
-/// What a core does that has come up: it waits.
-fn go_on(_number: u32, _time: Timekeeping) -> ! {
-    loop {
-        // SAFETY: every vector has its entry, and what interrupts this core is another core's request alone.
-        unsafe { interrupt::enable_and_halt() };
-    }
+    // SAFETY: interrupts are masked, and nothing of the kernel's has been called here; the vectors are the first
+    // processor's, which have their entries, and the clock and the interrupt controller are this one's.
+    unsafe { reflex_runtime::start_core(core, time) }
 }

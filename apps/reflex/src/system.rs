@@ -107,7 +107,17 @@ impl System {
         self.kernel.running()
     }
 
-    /// How many registrations there are.
+    /// How many cores there are: each has a kernel of its own, and they have the numbers from 0. `main` runs on core 0.
+    pub fn cores(self) -> u32 {
+        self.kernel.cores()
+    }
+
+    /// The core that this runs on.
+    pub fn core(self) -> u32 {
+        self.kernel.core()
+    }
+
+    /// How many registrations there are on this core.
     pub fn registered(self) -> u32 {
         self.kernel.registered()
     }

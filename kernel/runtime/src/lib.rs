@@ -1,4 +1,4 @@
-//! The kernel at work on one core: interrupts, jobs, context stacks, dispatch, timers.
+//! The kernel at work on each core: interrupts, jobs, context stacks, dispatch, timers.
 //!
 //! The crate drives the pure [`reflex_event::Core`] from real interrupts and implements
 //! [`reflex_event::Kernel`] for the library OS. Its folders stand on one another, the lowest first, and
@@ -6,7 +6,7 @@
 //!
 //! | folder | what it has |
 //! | --- | --- |
-//! | `cpu` | the one block that a core owns, and the types of its parts: data, and what needs nothing else |
+//! | `cpu` | the block that each core owns, and the types of its parts: data, and what needs nothing else |
 //! | `dispatch` | sections, jobs, timers, and going from one context's stack to another's |
 //! | `context` | contexts: how they are made, what they may do, what is not cut off on their stacks |
 //! | `event` | registrations, their attributes, activations, control, waiting |
@@ -43,6 +43,7 @@ pub use dispatch::timer::Timekeeping;
 pub use dispatch::{job, measure, memory, section, watchdog};
 #[cfg(feature = "bench")]
 pub use entry::bench;
+pub use entry::cores::{PreparedCore, await_core, prepare_core, start_core};
 #[cfg(feature = "hosted")]
 pub use entry::hosted;
 pub use entry::interrupt;

@@ -8,6 +8,7 @@
 //! A read-modify-write instruction without `lock` is one step for the interrupts of the same core, and no
 //! other core comes to these words.
 
+use ::x86_64::registers::model_specific::Msr;
 use core::arch::asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -30,6 +31,9 @@ pub struct CoreWords {
 
 // SAFETY: what the pointer points to is the concern of the code that follows it; the rest are atomics.
 unsafe impl Sync for CoreWords {}
+
+/// The register of the base (SDM vol. 4, table 2-2).
+const GS_BASE: u32 = 0xc000_0101;
 
 /// Where words lie in the core's, for code in assembly.
 pub const DEPTH: usize = offset_of!(CoreWords, depth);
@@ -59,6 +63,17 @@ impl CoreWords {
         self.pending.store(0, Relaxed);
         self.depth.store(0, Relaxed);
     }
+}
+
+/// From here on this core has these words. Before, it has the first core's, at which that is at work.
+///
+/// # Safety
+/// Called once on a core other than the first, in ring 0, with interrupts masked, by code that comes to no words
+/// before; after the core's segments were loaded, which clears the base.
+pub unsafe fn set(words: &'static CoreWords) {
+    let base = (&raw const *words as u64).wrapping_sub(&raw const reflex_core_words as u64);
+    // SAFETY: nothing but these words is reached by the base, says the caller.
+    unsafe { Msr::new(GS_BASE).write(base) }
 }
 
 /// Where the rest of what this core owns is.

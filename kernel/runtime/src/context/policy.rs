@@ -6,10 +6,10 @@
 //! everything, and the library OS makes contexts [of its own](Origin::System).
 
 use crate::context::{caller, registry};
-use crate::cpu;
 use crate::cpu::context::{ContextBlock, Lineage};
 use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::runtime::Runtime;
+use crate::cpu::shared::SHARED;
 use crate::dispatch::event_core::tell;
 use crate::dispatch::section::{Section, section};
 use reflex_event::{ContextId, Error, Executor, NameSet, Trouble};
@@ -139,7 +139,7 @@ pub(crate) fn permit_kind(
     if kinds == NameSet::ALL {
         return Ok(());
     }
-    let place = cpu::this().kinds.with(cs, |kinds| kinds.place(kind)).ok_or(Error::TableFull)?;
+    let place = SHARED.kinds.with(cs, |kinds| kinds.place(kind)).ok_or(Error::TableFull)?;
     if kinds.contains(place) { Ok(()) } else { Err(Error::NotAllowed) }
 }
 
@@ -150,7 +150,7 @@ impl Runtime {
     /// [`Error::TableFull`] when there are as many kinds as there can be.
     pub fn kinds(self, names: impl IntoIterator<Item = &'static str>) -> Result<NameSet, Error> {
         names.into_iter().try_fold(NameSet::NONE, |set, name| {
-            let place = section(|cs| cpu::this().kinds.with(cs, |kinds| kinds.place(name)));
+            let place = section(|cs| SHARED.kinds.with(cs, |kinds| kinds.place(name)));
             Ok(set.with(place.ok_or(Error::TableFull)?))
         })
     }

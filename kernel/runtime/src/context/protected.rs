@@ -4,9 +4,10 @@ use crate::context::registry;
 use crate::cpu;
 use crate::cpu::runtime::Runtime;
 use crate::cpu::set::{ContextSet, MOST_CONTEXTS};
+use crate::cpu::shared::SHARED;
 use crate::dispatch::event_core::running;
 use crate::dispatch::section::{Section, Start, section};
-use reflex_event::{ContextId, Error, MOST_NAMES, Names, Policy};
+use reflex_event::{ContextId, Error, MOST_NAMES, Policy};
 
 /// A protected section: a piece of work, known by name, that some contexts' handlers may not
 /// interrupt.
@@ -20,15 +21,14 @@ impl Protected {
     }
 }
 
-/// Makes the tables of names.
+/// Makes the table of what may not interrupt.
 pub(crate) fn init(start: &Start) {
-    cpu::this().kinds.set(start, Names::EMPTY);
-    cpu::this().protected.set(start, (Names::EMPTY, [ContextSet::NONE; MOST_NAMES]));
+    cpu::this().protected.set(start, [ContextSet::NONE; MOST_NAMES]);
 }
 
 /// Notes what a new context may not interrupt.
 pub(crate) fn enlist(cs: &Section, context: ContextId, policy: Policy) {
-    cpu::this().protected.with(cs, |(_, excluded)| {
+    cpu::this().protected.with(cs, |excluded| {
         for place in policy.not_during.places() {
             let set = &mut excluded[usize::from(place)];
             *set = set.with(context);
@@ -42,7 +42,7 @@ impl Runtime {
     /// # Errors
     /// [`Error::TableFull`] when there are as many as there can be.
     pub fn protected(self, name: &'static str) -> Result<Protected, Error> {
-        let place = section(|cs| cpu::this().protected.with(cs, |(names, _)| names.place(name)));
+        let place = section(|cs| SHARED.protected.with(cs, |names| names.place(name)));
         place.map(Protected).ok_or(Error::TableFull)
     }
 
@@ -55,7 +55,7 @@ impl Runtime {
         let (mut contexts, mut length) = ([ContextId::new(0, 0); MOST_CONTEXTS], 0);
         let (set, running) = section(|cs| {
             let which = usize::from(which.0) % MOST_NAMES;
-            (cpu::this().protected.with(cs, |(_, excluded)| excluded[which]), running(cs))
+            (cpu::this().protected.with(cs, |excluded| excluded[which]), running(cs))
         });
         for index in set.indices() {
             // A context's own handlers cannot interrupt it anyway.

@@ -2,8 +2,8 @@
 //!
 //! Each core has a block of its own, and [`this`] is what finds it: by the [words](core_words) that the core
 //! has at hand, among which are how many sections are open and what waits for them ([`deferral`]). Nothing
-//! else knows where it lies. Shared by all cores are the machine's memory as far as it has not been given out
-//! (see [`crate::dispatch::memory`]), and the numbers of states.
+//! else knows where it lies. What all cores share is in [`shared`]; and they share the machine's memory as far as it
+//! has not been given out (see [`crate::dispatch::memory`]), the numbers of states, and [which cores](cores) there are.
 //!
 //! All of it is zero at the start, so that it takes no room in the image; what is not to be zero is
 //! set by [`init`](crate::init).
@@ -16,6 +16,7 @@ pub(crate) mod bound;
 pub(crate) mod budget;
 pub(crate) mod contain;
 pub(crate) mod context;
+pub(crate) mod cores;
 pub(crate) mod deferral;
 pub(crate) mod filter_stacks;
 pub(crate) mod generator;
@@ -36,6 +37,7 @@ pub(crate) mod retired;
 pub(crate) mod runtime;
 pub(crate) mod scope;
 pub(crate) mod set;
+pub(crate) mod shared;
 pub(crate) mod stack;
 pub(crate) mod supervision;
 pub(crate) mod supervisor;
@@ -47,18 +49,17 @@ use alloc::vec::Vec;
 use attempt::UnderWay;
 use context::ContextBlock;
 use core::mem::offset_of;
-use core::ptr::null_mut;
+use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 use filter_stacks::FilterStacks;
 use generator::Generator;
 use handler::EventCore;
-use home::Quarantine;
 use job::{Job, Work};
 use line::{Line, PendingSignal, PendingSignals};
 use local::{Fixed, LateInit, Local, LocalCell};
 use reflex_arch::core_words::{self, CoreWords};
 use reflex_arch::interrupt::VECTORS;
-use reflex_event::{MOST_NAMES, Names};
+use reflex_event::MOST_NAMES;
 use reflex_hil::Watchdog;
 use report::{Print, Report};
 use scope::Scopes;
@@ -82,6 +83,8 @@ pub(crate) struct Cpu {
 
     /// What lower parts have upper ones do.
     pub(crate) upcalls: Fixed<Upcalls>,
+    /// The most registrations there may be.
+    pub(crate) most_events: Fixed<usize>,
     /// Every context, by its index. It never moves, as all its room is reserved at the start.
     /// Pointers, since a place is too large to be put in there in a section.
     pub(crate) places: LateInit<Vec<&'static ContextBlock>>,
@@ -117,10 +120,8 @@ pub(crate) struct Cpu {
     /// Time stamp counts spent halted.
     pub(crate) halted: AtomicU64,
 
-    /// The names of kinds of events.
-    pub(crate) kinds: LateInit<Names>,
-    /// The names of protected sections, and the contexts that may not interrupt them.
-    pub(crate) protected: LateInit<(Names, [ContextSet; MOST_NAMES])>,
+    /// The contexts that may not interrupt each protected section.
+    pub(crate) protected: LateInit<[ContextSet; MOST_NAMES]>,
 
     /// The innermost call that can be given up: they are all on one stack.
     pub(crate) attempt: LocalCell<Option<UnderWay>>,
@@ -139,10 +140,6 @@ pub(crate) struct Cpu {
     pub(crate) supervisor_made: AtomicBool,
     /// The supervisor itself has been given up, and nobody has been told.
     pub(crate) supervisor_failed: AtomicBool,
-    /// Bytes of the global heap that were lost with contexts.
-    pub(crate) lost: AtomicU64,
-    /// How much memory is not used again.
-    pub(crate) quarantine: LocalCell<Quarantine>,
     /// A stack that is ready for when the supervisor itself is given up.
     pub(crate) spare: LocalCell<Option<(usize, usize)>>,
     /// The report that is being printed.
@@ -169,6 +166,29 @@ static BLOCK: Cpu = Cpu::new();
 #[unsafe(export_name = "reflex_core_words")]
 pub(crate) static WORDS: CoreWords = CoreWords::new(0, (&raw const BLOCK).cast());
 
+/// The words and the block of a core that is not the first, in one piece of memory.
+pub(crate) struct CoreMemory {
+    words: CoreWords,
+    block: Cpu,
+}
+
+impl CoreMemory {
+    /// Makes what the core `number` owns, as it is before the kernel's start, in `place`.
+    ///
+    /// # Safety
+    /// `place` is valid for writes, aligned, and nobody's, for ever.
+    pub(crate) unsafe fn make(place: NonNull<Self>, number: u32) -> &'static CoreWords {
+        let place = place.as_ptr();
+        // SAFETY: the caller's duty. A constant, so that nothing of that size is on the stack.
+        unsafe {
+            (&raw mut (*place).block).write(const { Cpu::new() });
+            let block = (&raw const (*place).block).cast();
+            (&raw mut (*place).words).write(CoreWords::new(number, block));
+            &(*place).words
+        }
+    }
+}
+
 impl Cpu {
     /// A core before the kernel's start.
     const fn new() -> Self {
@@ -177,6 +197,7 @@ impl Cpu {
             #[cfg(debug_assertions)]
             borrows: AtomicU32::new(0),
             upcalls: Fixed::new(),
+            most_events: Fixed::new(),
             places: LateInit::new(),
             no_context: Local::new(Scopes::NONE),
             idle_stack: Fixed::new(),
@@ -192,7 +213,6 @@ impl Cpu {
             watchdog: Local::new(None),
             halted_since: AtomicU64::new(0),
             halted: AtomicU64::new(0),
-            kinds: LateInit::new(),
             protected: LateInit::new(),
             attempt: LocalCell::new(None),
             filter_stacks: Local::new(FilterStacks::new()),
@@ -202,8 +222,6 @@ impl Cpu {
             supervisor: Local::new(Supervisor::NONE),
             supervisor_made: AtomicBool::new(false),
             supervisor_failed: AtomicBool::new(false),
-            lost: AtomicU64::new(0),
-            quarantine: LocalCell::new(Quarantine::NONE),
             spare: LocalCell::new(None),
             report: LateInit::new(),
             report_stack: Local::new([0; report::WORDS]),

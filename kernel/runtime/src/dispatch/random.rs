@@ -1,5 +1,7 @@
-//! The kernel's generator of random numbers: ChaCha20, seeded once from the hardware.
+//! The kernel's generator of random numbers: ChaCha20, seeded once from the hardware. Each core has one, which begins with
+//! a sequence of its own.
 
+use crate::cpu::shared::SHARED;
 use crate::cpu::{
     self,
     generator::{Claim, Generator, PIECE},
@@ -7,15 +9,35 @@ use crate::cpu::{
 use crate::dispatch::section::section;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use reflex_arch::core_words;
 
-/// Seeds the generator with 256 bits of hardware randomness.
+/// Seeds the generators with 256 bits of hardware randomness.
 pub(crate) fn seed(seed: [u8; 32]) {
-    let seeded = Generator::new(seed);
+    section(|cs| SHARED.seed.with(cs, |place| *place = Some(seed)));
+    begin(seed);
+}
+
+/// Has this core's generator make the numbers that follow from a key.
+fn begin(key: [u8; 32]) {
+    let seeded = Generator::new(key);
     section(|cs| cpu::this().generator.with(cs, |generator| *generator = Some(seeded)));
+}
+
+/// Seeds this core's generator, which was not asked before: with what only the core's number and the seed lead to.
+#[cold]
+fn begin_apart() {
+    let seed = section(|cs| SHARED.seed.with(cs, |seed| *seed)).expect("seeded at start-up");
+    let (mut stream, mut key) = (ChaCha20Rng::from_seed(seed), [0; 32]);
+    stream.set_stream(u64::from(core_words::number()));
+    stream.fill_bytes(&mut key);
+    begin(key);
 }
 
 /// Fills `bytes`.
 pub(crate) fn fill(bytes: &mut [u8]) {
+    if section(|cs| cpu::this().generator.with(cs, |generator| generator.is_none())) {
+        begin_apart();
+    }
     for piece in bytes.chunks_mut(PIECE) {
         if let Err(claim) = with_generator(|generator| generator.take(piece)) {
             make(piece, claim);
@@ -39,8 +61,6 @@ fn make(bytes: &mut [u8], claim: Claim) {
 
 fn with_generator<R>(work: impl FnOnce(&mut Generator) -> R) -> R {
     section(|cs| {
-        cpu::this()
-            .generator
-            .with(cs, |generator| work(generator.as_mut().expect("seeded at start-up")))
+        cpu::this().generator.with(cs, |generator| work(generator.as_mut().expect("seeded before")))
     })
 }

@@ -10,8 +10,9 @@ use core::time::Duration;
 use reflex_arch::apic::LocalApic;
 use reflex_arch::calibration::Rates;
 use reflex_arch::clock::Clock;
+use reflex_arch::core_words;
 use reflex_arch::cpu::Features;
-use reflex_event::{Error, Instant, TimerId};
+use reflex_event::{Error, Instant, TimerId, first_generation};
 use reflex_timer::{Chunk, GRANULARITY_NS, Step, TimerKey, Wheel};
 
 /// What the machine has to tell time by.
@@ -106,7 +107,8 @@ pub(crate) fn with_room<R>(mut add: impl FnMut(&Section) -> Result<R, Error>) ->
 fn make_room() -> Result<(), Error> {
     while section(|cs| with(cs, |wheel| wheel.needs_chunk())).map_err(refusal)? {
         let filler = Due::Event(0);
-        let chunk = Chunk::new(filler).map_err(refusal)?;
+        let first = first_generation(core_words::number());
+        let chunk = Chunk::named(filler, first).map_err(refusal)?;
         // Given back when the wheel has all it may have; it is dropped outside of the section.
         let _unneeded = section(|cs| with(cs, |wheel| wheel.supply(chunk)));
     }

@@ -2,10 +2,12 @@
 
 use crate::context::{attempt, create, protected};
 use crate::cpu;
+use crate::cpu::cores;
 use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::report::Print;
 use crate::cpu::runtime::Runtime;
 use crate::cpu::set::MOST_CONTEXTS;
+use crate::cpu::shared;
 use crate::cpu::stack::{Stack, StackSource};
 use crate::cpu::upcalls::Upcalls;
 use crate::dispatch::event_core::{running, with_core};
@@ -20,6 +22,7 @@ use crate::failure::{contain, quarantine, report, supervisor};
 use alloc::boxed::Box;
 use core::convert::Infallible;
 use core::ptr::NonNull;
+use reflex_arch::core_words;
 use reflex_event::{Core, Error, EventSystem, Priority, Registration};
 
 /// What the machine gives the kernel to start with.
@@ -53,6 +56,27 @@ pub struct Platform {
 pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
     // SAFETY: the caller's duty.
     let start = &unsafe { Start::begin() };
+    shared::reset(start);
+    #[cfg(feature = "hosted")]
+    cpu::this().crash.set(start, platform.crash);
+    // SAFETY: the caller's duty.
+    unsafe { memory::init(start, platform.memory, platform.stacks) };
+    set_up(start, platform.time, platform.events, platform.print)?;
+    quarantine::init(start, platform.quarantine);
+    cores::begin();
+    Ok(Runtime::KERNEL)
+}
+
+/// Sets up what a core has to itself, but for what makes stacks.
+///
+/// # Errors
+/// As [`init`].
+pub(crate) fn set_up(
+    start: &Start,
+    time: Timekeeping,
+    events: usize,
+    print: Print,
+) -> Result<(), Error> {
     let (finish, ensure_supervisor) = (retire::finish, supervisor::ensure);
     let upcalls = Upcalls {
         finish,
@@ -61,22 +85,17 @@ pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
         #[cfg(feature = "hosted")]
         panicked: fault::unwound,
     };
-    #[cfg(feature = "hosted")]
-    cpu::this().crash.set(start, platform.crash);
     cpu::this().upcalls.set(start, upcalls);
-    cpu::this().core.set(start, Core::new(Stack::NONE));
-    // SAFETY: the caller's duty.
-    unsafe { memory::init(start, platform.memory, platform.stacks) };
+    cpu::this().most_events.set(start, events);
+    cpu::this().core.set(start, Core::on(core_words::number(), Stack::NONE));
     idle::init(start)?;
     create::init(start)?;
     protected::init(start);
     contain::init(start);
-    report::init(start, platform.print);
-    expiry::init(start, platform.time, platform.events)?;
+    report::init(start, print);
+    expiry::init(start, time, events)?;
     interrupt_queue::init(start)?;
-    quarantine::init(start, platform.quarantine);
-    with_core(start, |core| core.reserve(platform.events, MOST_CONTEXTS))?;
-    Ok(Runtime::KERNEL)
+    with_core(start, |core| core.reserve(events, MOST_CONTEXTS))
 }
 
 impl Runtime {

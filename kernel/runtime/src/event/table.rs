@@ -11,6 +11,7 @@ use crate::dispatch::refusal;
 use crate::dispatch::section::{Section, section};
 use crate::event::retire::Last;
 use crate::event::{calls, retire};
+use reflex_arch::core_words;
 use reflex_event::{
     Activation, Chunk, Context, ContextId, Error, EventId, Executor, Priority, Record,
     Registration, Unregistered,
@@ -220,7 +221,7 @@ fn grow() -> Result<(), Error> {
     let place = place.ok_or(Error::OutOfMemory)?.cast::<Record<Handler>>();
     for index in 0..Chunk::<Handler>::SIZE {
         // SAFETY: within the memory that was taken for so many records, aligned for them.
-        unsafe { place.add(index).write(Record::FREE) };
+        unsafe { place.add(index).write(Record::free_on(core_words::number())) };
     }
     // SAFETY: a chunk is its records, which are all written; the memory is ours for ever.
     let chunk = unsafe { place.cast::<Chunk<Handler>>().as_mut() };

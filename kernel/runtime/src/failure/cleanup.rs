@@ -11,10 +11,10 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::context::{guard, registry};
-use crate::cpu;
 use crate::cpu::handler::Handler;
 use crate::cpu::retired::{Husk, Retired};
 use crate::cpu::scope::Scope;
+use crate::cpu::shared::SHARED;
 use crate::cpu::supervision::{Phase, Supervision};
 use crate::dispatch::event_core::{note, with_core};
 use crate::dispatch::memory;
@@ -215,7 +215,7 @@ impl Supervision {
                 registry::forget_state(cs, context);
             }
             let lost = registry::get(cs, context).map_or(0, |place| place.take_heap(cs));
-            cpu::this().lost.fetch_add(lost, Relaxed);
+            SHARED.lost.fetch_add(lost, Relaxed);
             self.lost.set(lost);
             queue::cleaned_up(cs, self);
             self.tell_quarantined(cs);

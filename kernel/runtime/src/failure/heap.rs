@@ -2,7 +2,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::context::registry;
-use crate::cpu;
+use crate::cpu::shared::SHARED;
 use crate::dispatch::event_core::with_core;
 use crate::dispatch::section;
 use crate::dispatch::section::section;
@@ -36,5 +36,5 @@ pub fn account(bytes: i64) {
 /// Bytes of the global heap that were lost with contexts that were given up: what they had taken
 /// in their own handlers, less what they had given back.
 pub fn lost() -> u64 {
-    cpu::this().lost.load(Relaxed)
+    SHARED.lost.load(Relaxed)
 }

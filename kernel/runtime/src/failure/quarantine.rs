@@ -17,6 +17,7 @@ use crate::cpu::filter_stacks;
 use crate::cpu::home::{Home, Quarantine, RESERVE};
 use crate::cpu::options::GRANULE;
 use crate::cpu::runtime::Runtime;
+use crate::cpu::shared::SHARED;
 use crate::cpu::supervision::{Life, Supervision};
 use crate::dispatch::event_core::{tell, with_core};
 use crate::dispatch::memory;
@@ -30,7 +31,7 @@ const SHARE: u64 = 2;
 /// Sets the bound.
 pub(crate) fn init(cs: &Section, bound: Option<u64>) {
     let bound = bound.unwrap_or(memory::available() as u64 / SHARE);
-    cpu::this().quarantine.set(cs, Quarantine { bound, ..Quarantine::default() });
+    SHARED.quarantine.with(cs, |all| *all = Quarantine { bound, ..Quarantine::default() });
 }
 
 /// Puts memory of a computation into quarantine.
@@ -68,11 +69,11 @@ pub(crate) fn add_borrowed(pool: &'static Pool, bytes: u64) {
 
 fn count(computations: u64, bytes: u64) {
     let all = section(|cs| {
-        let mut all = cpu::this().quarantine.get(cs);
-        all.computations += computations;
-        all.bytes = all.bytes.saturating_add(bytes);
-        cpu::this().quarantine.set(cs, all);
-        all
+        SHARED.quarantine.with(cs, |all| {
+            all.computations += computations;
+            all.bytes = all.bytes.saturating_add(bytes);
+            *all
+        })
     });
     assert!(
         all.bytes <= all.bound,
@@ -194,6 +195,6 @@ pub(crate) fn change_stack(cs: &Section, supervisor: &Supervision) {
 impl Runtime {
     /// How much memory of computations that were given up is not used again.
     pub fn quarantine(self) -> Quarantine {
-        section(|cs| cpu::this().quarantine.get(cs))
+        section(|cs| SHARED.quarantine.with(cs, |all| *all))
     }
 }
