@@ -23,6 +23,8 @@ pub struct ContextBuilder<S, O = Given<S>> {
     pub(crate) inherits_from: Option<Context<S>>,
     origin: O,
     scheme: OwnScheme,
+    /// Where it is to live, if that was said.
+    core: Option<u32>,
     state: PhantomData<fn() -> S>,
 }
 
@@ -48,15 +50,18 @@ impl<S: Send + 'static> ContextBuilder<S> {
     /// # Errors
     /// When the machine's memory, or the number of contexts, does not allow it; and when it is to
     /// be restarted after failures, for which it takes
-    /// [`System::context_with`](crate::System::context_with).
+    /// [`System::context_with`](crate::System::context_with). On [another core](Self::core) also those of
+    /// [`System::on_core`].
     pub fn build(self) -> Result<Context<S>, Error> {
-        self.build_by(|Given(state), kernel, options, scheme, _| {
-            kernel.context_by(options, scheme, state)
+        self.there(|builder| {
+            builder.build_by(|Given(state), kernel, options, scheme, _| {
+                kernel.context_by(options, scheme, state)
+            })
         })
     }
 }
 
-impl<S: Send + 'static, F: FnOnce(Context<S>) -> S> ContextBuilder<S, Made<F>> {
+impl<S: Send + 'static, F: FnOnce(Context<S>) -> S + Send + 'static> ContextBuilder<S, Made<F>> {
     pub(crate) fn knowing(kernel: Runtime, name: &'static str, make: F) -> Self {
         Self::from(kernel, ContextOptions::new(name), Made(make))
     }
@@ -66,11 +71,36 @@ impl<S: Send + 'static, F: FnOnce(Context<S>) -> S> ContextBuilder<S, Made<F>> {
     /// # Errors
     /// When the machine's memory, or the number of contexts, does not allow it; and when it is to
     /// be restarted after failures, for which it takes
-    /// [`System::context_with`](crate::System::context_with).
+    /// [`System::context_with`](crate::System::context_with). On [another core](Self::core) also those of
+    /// [`System::on_core`].
     pub fn build(self) -> Result<Context<S>, Error> {
-        self.build_by(|Made(make), kernel, options, scheme, priority| {
-            kernel.context_knowing(options, scheme, |inner| make(Context { inner, priority }))
+        self.there(|builder| {
+            builder.build_by(|Made(make), kernel, options, scheme, priority| {
+                kernel.context_knowing(options, scheme, |inner| make(Context { inner, priority }))
+            })
         })
+    }
+}
+
+impl<S: 'static, O: Send + 'static> ContextBuilder<S, O> {
+    /// Builds it, on its own core.
+    fn there(
+        mut self,
+        build: impl FnOnce(Self) -> Result<Context<S>, Error> + Send + 'static,
+    ) -> Result<Context<S>, Error> {
+        let kernel = self.kernel;
+        match self.core.filter(|core| *core != kernel.core()) {
+            None => build(self),
+            Some(core) => {
+                let charged = kernel.adopt_elsewhere(&mut self.options)?;
+                let built = kernel.on_core(core, move || build(self));
+                let built = built.map_err(Error::Event).and_then(|built| built);
+                if built.is_err() {
+                    kernel.disown(charged);
+                }
+                built
+            }
+        }
     }
 }
 
@@ -119,8 +149,17 @@ impl<S: 'static, C> ContextBuilder<S, Constructed<C>> {
     /// like any other.
     ///
     /// # Errors
-    /// When the machine's memory, or the number of contexts, does not allow it.
+    /// When the machine's memory, or the number of contexts, does not allow it. On [another core](Self::core) also
+    /// those of [`System::on_core`].
     pub fn build<E>(self) -> Result<Context<S>, Error>
+    where
+        C: Fn(Setup<'_, S>) -> Result<S, E> + Send + Sync + 'static,
+        E: fmt::Display + 'static,
+    {
+        self.there(Self::build_here)
+    }
+
+    fn build_here<E>(self) -> Result<Context<S>, Error>
     where
         C: Fn(Setup<'_, S>) -> Result<S, E> + Send + Sync + 'static,
         E: fmt::Display,
@@ -140,13 +179,23 @@ impl<S, O> ContextBuilder<S, O> {
         let (requested, inherits_from) = (Requested::default(), None);
         let priority = Priority::DEFAULT;
         let (scheme, state) = (None, PhantomData);
-        Self { kernel, options, priority, requested, inherits_from, origin, scheme, state }
+        let core = None;
+        Self { kernel, options, priority, requested, inherits_from, origin, scheme, core, state }
     }
 
     /// Has the command line have the last word.
     pub(crate) fn configured(mut self, system: System) -> Self {
         self.requested.config = system.machine().arguments.context(self.options.name);
         self
+    }
+
+    /// The core on which it lives, by its number: its handlers run there, and there alone. Without this it is the core on
+    /// which it is built. On another core it is made by a message, for which the calling handler waits.
+    ///
+    /// A handler that is registered with it, or is to be ended or changed, from another core is likewise looked after there. Activating
+    /// its events and firing its signals waits for nothing.
+    pub fn core(self, core: u32) -> Self {
+        Self { core: Some(core), ..self }
     }
 
     /// The priority of registrations that name none; [`Priority::DEFAULT`] unless said here.

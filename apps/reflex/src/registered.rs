@@ -41,6 +41,19 @@ impl<T: Send + 'static> Registered<T> {
         Self { kernel, told: Told::Data(delivery) }
     }
 
+    /// Does what is to be done in one section on the registration's core.
+    fn there<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<R, Error> + Send + 'static,
+    ) -> Result<R, Error> {
+        let core = self.event().core();
+        if core == self.kernel.core() {
+            return work(self);
+        }
+        let own = self.clone();
+        self.kernel.on_core(core, move || work(&own))?
+    }
+
     /// The registration's identifier.
     pub fn event(&self) -> EventId {
         match &self.told {
@@ -69,10 +82,12 @@ impl<T: Send + 'static> Registered<T> {
     /// # Errors
     /// [`EventError::Stale`](crate::EventError::Stale): it has ended already, a single occurrence has been told.
     pub fn cancel(&self) -> Result<u32, Error> {
-        self.kernel.section(|| {
-            let kept = self.keeping().map(Delivery::pending);
-            let counted = self.kernel.cancel(self.event())?;
-            Ok(kept.unwrap_or(counted))
+        self.there(|it| {
+            it.kernel.section(|| {
+                let kept = it.keeping().map(Delivery::pending);
+                let counted = it.kernel.cancel(it.event())?;
+                Ok(kept.unwrap_or(counted))
+            })
         })
     }
 
@@ -127,11 +142,13 @@ impl<T: Send + 'static> Registered<T> {
     /// # Errors
     /// [`EventError::Stale`](crate::EventError::Stale).
     pub fn enable(&self) -> Result<u32, Error> {
-        self.kernel.section(|| {
-            let counted = self.kernel.enable(self.event())?;
-            Ok(match &self.told {
-                Told::Number { .. } | Told::Queue { .. } => counted,
-                Told::Data(delivery) => delivery.enable(),
+        self.there(|it| {
+            it.kernel.section(|| {
+                let counted = it.kernel.enable(it.event())?;
+                Ok(match &it.told {
+                    Told::Number { .. } | Told::Queue { .. } => counted,
+                    Told::Data(delivery) => delivery.enable(),
+                })
             })
         })
     }
@@ -141,13 +158,15 @@ impl<T: Send + 'static> Registered<T> {
     /// # Errors
     /// [`EventError::Stale`](crate::EventError::Stale).
     pub fn look_up(&self) -> Result<Info, Error> {
-        self.kernel.section(|| {
-            let mut info = self.kernel.look_up(self.event())?;
-            if let Told::Data(delivery) = &self.told {
-                info.disabled = delivery.meanwhile().or(info.disabled);
-            }
-            info.pending = self.keeping().map_or(info.pending, Delivery::pending);
-            Ok(info)
+        self.there(|it| {
+            it.kernel.section(|| {
+                let mut info = it.kernel.look_up(it.event())?;
+                if let Told::Data(delivery) = &it.told {
+                    info.disabled = delivery.meanwhile().or(info.disabled);
+                }
+                info.pending = it.keeping().map_or(info.pending, Delivery::pending);
+                Ok(info)
+            })
         })
     }
 
@@ -156,12 +175,14 @@ impl<T: Send + 'static> Registered<T> {
     /// # Errors
     /// [`EventError::Stale`](crate::EventError::Stale).
     pub fn set_priority(&self, priority: Priority) -> Result<(), Error> {
-        self.kernel.section(|| {
-            self.kernel.set_priority(self.event(), priority)?;
-            if let Told::Data(delivery) = &self.told {
-                delivery.set_priority(priority);
-            }
-            Ok(())
+        self.there(move |it| {
+            it.kernel.section(|| {
+                it.kernel.set_priority(it.event(), priority)?;
+                if let Told::Data(delivery) = &it.told {
+                    delivery.set_priority(priority);
+                }
+                Ok(())
+            })
         })
     }
 

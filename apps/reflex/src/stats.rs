@@ -20,8 +20,10 @@
 //! and of each context, in bytes, what it has of the machine:
 //!
 //! ```text
-//! #! context INDEX used=N peak=N of=N lent=N refused=N aside=N stack=N heap=N registrations=N NAME
+//! #! context NUMBER used=N peak=N of=N lent=N refused=N aside=N stack=N heap=N registrations=N NAME
 //! ```
+//!
+//! where a context's number is its index, and 256 more for each core before its own.
 
 use crate::argument::STATS;
 use crate::metrics::{Name, Sample, Value};
@@ -50,8 +52,13 @@ pub(crate) fn tell(system: System) {
             machine_line!("latency {level} {}", Line(latency));
         }
     }
-    for context in system.contexts() {
-        tell_context(system, &context);
+    for core in 0..system.cores() {
+        // Where nothing can wait, as at the end of an image in the midst of something, there is this core's alone.
+        let _ = system.on_core(core, move |system| {
+            for context in system.contexts() {
+                tell_context(system, &context);
+            }
+        });
     }
     let metrics = system.metrics();
     metrics.declared(&mut tell_metric);
@@ -68,12 +75,17 @@ fn tell_context(system: System, context: &ContextInfo) {
     // One that has ended since has nothing.
     let Ok(Usage { memory, aside, stack, heap }) = system.usage(context.id) else { return };
     let PoolStats { allocated, peak, capacity, lent, failures, .. } = memory;
-    let (index, name, registrations) = (context.id.index, context.name, context.registrations);
+    let (name, registrations) = (context.name, context.registrations);
+    // The numbers of a core's contexts follow those of the core before.
+    let index = context.id.core() * PLACES + u32::from(context.id.index);
     machine_line!(
         "context {index} used={allocated} peak={peak} of={capacity} lent={lent} refused={failures} \
          aside={aside} stack={stack} heap={heap} registrations={registrations} {name}"
     );
 }
+
+/// Numbers that contexts of a core have in these lines.
+const PLACES: u32 = 256;
 
 fn tell_metric(sample: Sample) {
     let name = Name(sample.name, sample.label);

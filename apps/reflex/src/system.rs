@@ -11,6 +11,8 @@ use crate::stats;
 use crate::supervise::Made;
 use crate::{Context, ContextBuilder, Error, SignalBuilder, SignalMode, TimerBuilder};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 use reflex_boot::Machine;
 use reflex_boot::heap::Counters as HeapCounters;
@@ -117,6 +119,50 @@ impl System {
         self.kernel.core()
     }
 
+    /// Runs `work` on a core, at the priority of the calling handler, which waits for what that returns. On this core it
+    /// is just called.
+    ///
+    /// The work may make what is to live there: contexts, timers, signals. A panic in it ends the image, as one in
+    /// `main` does. It does not wait for other cores itself: what would is refused there with `Busy`.
+    ///
+    /// # Errors
+    /// Of the event system: `NoCore`; `CoreBusy` when as many such calls of this core to that are under way as may be; `Busy`
+    /// where nothing can wait, as in sections and filters, and with a mutex locked; `NotAllowed` when the context's
+    /// policy does not let it wait. Then the work has not been done.
+    pub fn on_core<R: Send + 'static>(
+        self,
+        core: u32,
+        work: impl FnOnce(System) -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        Ok(self.kernel.on_core(core, move || work(self))?)
+    }
+
+    /// Runs `work` on every core, one after the other, each as [`on_core`](Self::on_core) does: it is told the core's number.
+    /// Returns what each returned, by the cores' numbers; the first failure ends it.
+    ///
+    /// ```
+    /// # use reflex::{prelude::*, testing::Simulation};
+    /// # Simulation::new(|system| {
+    /// let counters = system.on_every_core(|_, system| system.context("counter", 0_u32).build())?;
+    /// assert_eq!(counters.len(), system.cores() as usize);
+    /// # Ok::<(), Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`on_core`](Self::on_core), and what the work says. What was made before stays.
+    pub fn on_every_core<R: Send + 'static>(
+        self,
+        work: impl Fn(u32, System) -> Result<R, Error> + Send + Sync + 'static,
+    ) -> Result<Vec<R>, Error> {
+        let work = Arc::new(work);
+        let each = (0..self.cores()).map(|core| {
+            let work = work.clone();
+            self.on_core(core, move |system| work(core, system))?
+        });
+        each.collect()
+    }
+
     /// How many registrations there are on this core.
     pub fn registered(self) -> u32 {
         self.kernel.registered()
@@ -185,7 +231,7 @@ impl System {
     pub fn context_by<S, F>(self, name: &'static str, make: F) -> ContextBuilder<S, Made<F>>
     where
         S: Send + 'static,
-        F: FnOnce(Context<S>) -> S,
+        F: FnOnce(Context<S>) -> S + Send + 'static,
     {
         ContextBuilder::knowing(self.kernel, name, make).configured(self)
     }

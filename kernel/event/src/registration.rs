@@ -137,6 +137,12 @@ pub enum Error {
     Busy,
     /// The place has been given to another as often as its names can tell apart.
     UsedUp,
+    /// There is no core of that number.
+    NoCore,
+    /// It is another core's, and can only be done there.
+    OtherCore,
+    /// As many messages, or calls, wait for the other core as may.
+    CoreBusy,
 }
 
 impl fmt::Display for Error {
@@ -156,6 +162,9 @@ impl fmt::Display for Error {
             Self::Overrun => "more occurrences are pending than can be counted",
             Self::Busy => "the context cannot do this now",
             Self::UsedUp => "the place has been given to another as often as is possible",
+            Self::NoCore => "there is no core of that number",
+            Self::OtherCore => "it belongs to another core, and can only be done there",
+            Self::CoreBusy => "as many messages wait for the other core as may",
         })
     }
 }

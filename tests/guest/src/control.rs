@@ -147,7 +147,7 @@ impl Own {
 #[reflex::test]
 fn a_state_has_its_own_handle(system: System) -> Result<(), Error> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
-    let make = |own: Context<Own>| {
+    let make = move |own: Context<Own>| {
         assert_eq!(own.priority(), Priority::HIGH);
         let early = system.signal(SignalMode::Counter).on(own, |_: &mut Own, _| {});
         assert_eq!(early.err(), Some(Error::Event(EventError::WrongState)));

@@ -14,6 +14,11 @@ impl LocalApic {
     /// The one that there is.
     pub const PRESENT: Self = Self(());
 
+    /// Its identifier.
+    pub fn id(&self) -> u32 {
+        0
+    }
+
     /// The timer counts what the time stamp counter counts.
     pub fn start_timer(&mut self, _: &Features, _: u64, _: u64) {}
 

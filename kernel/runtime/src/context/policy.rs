@@ -15,13 +15,24 @@ use crate::dispatch::section::{Section, section};
 use reflex_event::{ContextId, Error, Executor, NameSet, Trouble};
 
 /// Says what a context that is about to be made may have, and counts it as its parent's child.
-pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage), Error> {
+pub(crate) fn admit(mut options: ContextOptions) -> Result<(ContextOptions, Lineage), Error> {
+    let parent = narrow(&mut options)?;
+    let ContextOptions { policy, limits, .. } = options;
+    // What the system has made is not measured by its size: `main` is small.
+    let memory = match options.origin {
+        Origin::Caller | Origin::ChildOf(_) => options.memory,
+        Origin::System => usize::MAX,
+    };
+    Ok((options, Lineage { parent, policy, limits, memory, aside: 0, children: 0 }))
+}
+
+/// Leaves a context that is about to be made no more than its parent has, and counts it as that one's child.
+fn narrow(options: &mut ContextOptions) -> Result<Option<ContextId>, Error> {
     let caller = caller::any()?.filter(|_| options.origin != Origin::System);
     let parent = match options.origin {
         Origin::ChildOf(parent) => Some(parent),
         Origin::Caller | Origin::System => caller,
     };
-    let mut options = options;
     for above in [caller, parent.filter(|_| parent != caller)].into_iter().flatten() {
         let above = section(|cs| registry::get(cs, above).map(|place| place.lineage.get(cs)))?;
         options.limits = options.limits.within(above.limits);
@@ -39,13 +50,7 @@ pub(crate) fn admit(options: ContextOptions) -> Result<(ContextOptions, Lineage)
             Ok(())
         })?;
     }
-    let ContextOptions { policy, limits, .. } = options;
-    // What the system has made is not measured by its size: `main` is small.
-    let memory = match options.origin {
-        Origin::Caller | Origin::ChildOf(_) => options.memory,
-        Origin::System => usize::MAX,
-    };
-    Ok((options, Lineage { parent, policy, limits, memory, aside: 0, children: 0 }))
+    Ok(parent)
 }
 
 /// Takes back that a context was counted as a child.
@@ -144,6 +149,23 @@ pub(crate) fn permit_kind(
 }
 
 impl Runtime {
+    /// Leaves a context that is about to be made on another core no more than its parent has, which is of this one, and
+    /// counts it as that one's child: for good, as its end is not told here. Returns the parent, for
+    /// [`disown`](Self::disown).
+    ///
+    /// # Errors
+    /// [`Error::LimitReached`] when the parent may have no more; [`Error::NoContext`]; [`Error::Busy`] in a filter.
+    pub fn adopt_elsewhere(self, options: &mut ContextOptions) -> Result<Option<ContextId>, Error> {
+        let parent = narrow(options)?;
+        options.origin = Origin::Caller;
+        Ok(parent)
+    }
+
+    /// The context was not made that was counted as this one's child.
+    pub fn disown(self, parent: Option<ContextId>) {
+        dismiss(parent);
+    }
+
     /// The kinds of events with these names, for a [`Policy`](reflex_event::Policy).
     ///
     /// # Errors

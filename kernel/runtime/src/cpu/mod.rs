@@ -28,6 +28,7 @@ pub(crate) mod local;
 pub(crate) mod loose;
 #[cfg(feature = "measure")]
 pub(crate) mod measured;
+pub(crate) mod message;
 pub(crate) mod options;
 pub(crate) mod own;
 pub(crate) mod reason;
@@ -57,9 +58,10 @@ use handler::EventCore;
 use job::{Job, Work};
 use line::{Line, PendingSignal, PendingSignals};
 use local::{Fixed, LateInit, Local, LocalCell};
+use message::{Calls, Neighbour};
 use reflex_arch::core_words::{self, CoreWords};
 use reflex_arch::interrupt::VECTORS;
-use reflex_event::MOST_NAMES;
+use reflex_event::{MOST_CORES, MOST_NAMES};
 use reflex_hil::Watchdog;
 use report::{Print, Report};
 use scope::Scopes;
@@ -152,6 +154,11 @@ pub(crate) struct Cpu {
     #[cfg(feature = "hosted")]
     pub(crate) crash: Fixed<contain::Crash>,
 
+    /// What it has to do with each other core, by that one's number; null without one.
+    pub(crate) neighbours: [AtomicPtr<Local<Neighbour>>; MOST_CORES as usize],
+    /// What other cores have asked for.
+    pub(crate) calls: LateInit<Calls>,
+
     /// The generator of random numbers.
     pub(crate) generator: Local<Option<Generator>>,
     /// The longest sections.
@@ -177,14 +184,17 @@ impl CoreMemory {
     ///
     /// # Safety
     /// `place` is valid for writes, aligned, and nobody's, for ever.
-    pub(crate) unsafe fn make(place: NonNull<Self>, number: u32) -> &'static CoreWords {
+    pub(crate) unsafe fn make(
+        place: NonNull<Self>,
+        number: u32,
+    ) -> (&'static CoreWords, &'static Cpu) {
         let place = place.as_ptr();
         // SAFETY: the caller's duty. A constant, so that nothing of that size is on the stack.
         unsafe {
             (&raw mut (*place).block).write(const { Cpu::new() });
             let block = (&raw const (*place).block).cast();
             (&raw mut (*place).words).write(CoreWords::new(number, block));
-            &(*place).words
+            (&(*place).words, &(*place).block)
         }
     }
 }
@@ -228,6 +238,8 @@ impl Cpu {
             print: Fixed::new(),
             #[cfg(feature = "hosted")]
             crash: Fixed::new(),
+            neighbours: [const { AtomicPtr::new(null_mut()) }; MOST_CORES as usize],
+            calls: LateInit::new(),
             generator: Local::new(None),
             #[cfg(feature = "measure")]
             measured: measured::Measured::new(),

@@ -12,6 +12,7 @@ pub(crate) mod pending_signals;
 pub(crate) mod random;
 pub(crate) mod refusal;
 pub mod section;
+pub(crate) mod send;
 pub(crate) mod switch;
 pub(crate) mod timer;
 pub(crate) mod vector;

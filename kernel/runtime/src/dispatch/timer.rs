@@ -5,6 +5,7 @@ use crate::cpu::deferral;
 use crate::cpu::job::Job;
 use crate::cpu::timers::{Clockwork, Due};
 use crate::dispatch::section::{Section, Start, section};
+use crate::dispatch::send;
 use core::num::NonZeroU64;
 use core::time::Duration;
 use reflex_arch::apic::LocalApic;
@@ -136,7 +137,8 @@ pub(crate) fn arm(
     });
     let deadline = deadline.as_nanos();
     let Clockwork { timers, alarm, apic, clock, .. } = cpu::clockwork();
-    let due = timers.with(cs, |wheel| wheel.arm(key(timer), deadline, period)).map_err(refusal)?;
+    let due = timers.with(cs, |wheel| wheel.arm(key(timer), deadline, period));
+    let due = due.map_err(|error| refused(timer, error))?;
     if alarm.is_after(due) {
         alarm.set_earlier(apic.get(), due, clock.get().now());
     }
@@ -145,11 +147,11 @@ pub(crate) fn arm(
 
 pub(crate) fn disarm(cs: &Section, timer: TimerId) -> Result<(), Error> {
     // The interrupt may come for nothing: cheaper than finding out whether it is needed.
-    with(cs, |wheel| wheel.disarm(key(timer)).map(drop).map_err(refusal))
+    with(cs, |wheel| wheel.disarm(key(timer)).map(drop)).map_err(|error| refused(timer, error))
 }
 
 pub(crate) fn remove(cs: &Section, timer: TimerId) -> Result<(), Error> {
-    with(cs, |wheel| wheel.remove(key(timer)).map(drop).map_err(refusal))
+    with(cs, |wheel| wheel.remove(key(timer)).map(drop)).map_err(|error| refused(timer, error))
 }
 
 /// Expires the only timer there is, if that is due at `now` and not periodic: what it leads to. `None` says
@@ -214,6 +216,12 @@ fn id(key: TimerKey) -> TimerId {
 
 fn key(id: TimerId) -> TimerKey {
     TimerKey { index: id.index, generation: id.generation }
+}
+
+/// Why a timer is refused: one of another core's is set and given back there.
+#[cold]
+fn refused(timer: TimerId, error: reflex_timer::Error) -> Error {
+    if send::is_elsewhere(timer.core()) { Error::OtherCore } else { refusal(error) }
 }
 
 fn refusal(error: reflex_timer::Error) -> Error {

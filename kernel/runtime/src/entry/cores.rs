@@ -10,17 +10,24 @@
 //! signals, contexts, a supervisor and a generator of its own. What is shared is in [`cpu::shared`](crate::cpu::shared).
 
 use crate::cpu::cores::{self, Stage};
+use crate::cpu::local::Local;
+use crate::cpu::message::{CALLS, CoreRing, Neighbour};
 use crate::cpu::report::Print;
 use crate::cpu::runtime::Runtime;
 use crate::cpu::stack::StackSource;
-use crate::cpu::{self, CoreMemory};
+use crate::cpu::{self, CoreMemory, Cpu};
 use crate::dispatch::section::{Outermost, Start};
 use crate::dispatch::timer::Timekeeping;
 use crate::dispatch::{memory, switch};
-use crate::entry::start;
+use crate::entry::{crossing, start};
 use core::hint::spin_loop;
+use core::sync::atomic::Ordering::Release;
+use reflex_across::Port;
 use reflex_arch::core_words::{self, CoreWords};
 use reflex_event::Error;
+
+/// The number of the core that is started first. With it there is somebody to tell something.
+const FIRST_OTHER: u32 = 1;
 
 /// What a core is started with.
 pub struct PreparedCore {
@@ -42,11 +49,47 @@ pub fn prepare_core(number: u32) -> Result<PreparedCore, Error> {
     let place = memory::take(size_of::<CoreMemory>(), align_of::<CoreMemory>());
     let place = place.ok_or(Error::OutOfMemory)?.cast();
     // SAFETY: the memory was taken for it, and is nobody else's for ever.
-    let words = unsafe { CoreMemory::make(place, number) };
+    let (words, block) = unsafe { CoreMemory::make(place, number) };
+    introduce(number, block)?;
+    if number == FIRST_OTHER {
+        crossing::begin(cpu::this().clockwork.apic.get().id())?;
+    }
     seat.set(Stage::Absent);
+    seat.set_block(block);
     let own = cpu::this();
     let (stacks, events, print) = (*own.stacks.get(), *own.most_events.get(), *own.print.get());
     Ok(PreparedCore { words, number, stacks, events, print })
+}
+
+/// Gives a core and each of those that are up a ring for either direction. They find it when they look.
+fn introduce(number: u32, block: &'static Cpu) -> Result<(), Error> {
+    let of = |core| cores::seat(core).ok_or(Error::NotAllowed);
+    for other in 0..number {
+        let there: &'static mut CoreRing = lasting(CoreRing::new())?;
+        let back: &'static mut CoreRing = lasting(CoreRing::new())?;
+        let ((to_other, from_new), (to_new, from_other)) = (there.split(), back.split());
+        let ends = [
+            (block, number, other, to_other, from_other),
+            (of(other)?.block().ok_or(Error::NotAllowed)?, other, number, to_new, from_new),
+        ];
+        for (block, own, peer, to_peer, from_peer) in ends {
+            let port = Port::new(own as usize, of(peer)?.bell(), to_peer, from_peer, CALLS);
+            let neighbour = lasting(Local::new(Neighbour { port, calls: 0 }))?;
+            block.neighbours[peer as usize].store(neighbour, Release);
+        }
+    }
+    Ok(())
+}
+
+/// Puts a value where it stays for ever.
+fn lasting<T>(value: T) -> Result<&'static mut T, Error> {
+    let place = memory::take(size_of::<T>(), align_of::<T>()).ok_or(Error::OutOfMemory)?;
+    let mut place = place.cast::<T>();
+    // SAFETY: the memory was taken for it, and is nobody else's for ever.
+    unsafe {
+        place.write(value);
+        Ok(place.as_mut())
+    }
 }
 
 /// Starts the kernel on the core that this runs on. The stack that this is on is not used any more from then on.
@@ -62,7 +105,8 @@ pub unsafe fn start_core(prepared: PreparedCore, time: Timekeeping) -> ! {
         Start::begin()
     };
     cpu::this().stacks.set(&begun, stacks);
-    let result = start::set_up(&begun, time, events, print);
+    let apic = time.apic.id();
+    let result = start::set_up(&begun, time, events, print).and_then(|()| crossing::begin(apic));
     // There is one, or the core would not have been prepared.
     if let Some(seat) = cores::seat(number) {
         seat.set(if result.is_ok() { Stage::Up } else { Stage::Failed });

@@ -5,7 +5,8 @@ use crate::cpu::options::{ContextOptions, GRANULE, OwnScheme};
 use crate::cpu::runtime::Runtime;
 use crate::dispatch::event_core::{note, timestamp, with_core};
 use crate::dispatch::section::section;
-use crate::dispatch::{idle, memory, random, timer};
+use crate::dispatch::{idle, memory, random, send, timer};
+use crate::event::elsewhere::{ask, is_there};
 use crate::event::{activate, attributes, table};
 use crate::failure::quarantine;
 use core::time::Duration;
@@ -115,22 +116,39 @@ impl EventSystem for Runtime {
         S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
+        let core = context.id().core();
+        if send::is_elsewhere(core) {
+            let work = move || Self::KERNEL.register(context, registration, handler);
+            return ask(core, work);
+        }
         table::bind(context, registration, handler)
     }
 
     fn permit(&self, context: ContextId, kind: &'static str) -> Result<(), Error> {
-        section(|cs| policy::permit_kind(cs, context, kind))
+        let done = section(|cs| policy::permit_kind(cs, context, kind));
+        if is_there(context.core(), &done) {
+            return ask(context.core(), move || Self::KERNEL.permit(context, kind));
+        }
+        done
     }
 
     fn unregister(&self, event: EventId) -> Result<(), Error> {
-        table::end(event).map(drop)
+        let done = table::end(event).map(drop);
+        if is_there(event.core(), &done) {
+            return ask(event.core(), move || Self::KERNEL.unregister(event));
+        }
+        done
     }
 
     fn set_priority(&self, event: EventId, priority: Priority) -> Result<(), Error> {
-        section(|cs| {
+        let done = section(|cs| {
             note(with_core(cs, |core| core.set_priority(event, priority))?);
             Ok(())
-        })
+        });
+        if is_there(event.core(), &done) {
+            return ask(event.core(), move || Self::KERNEL.set_priority(event, priority));
+        }
+        done
     }
 
     #[inline]
@@ -139,8 +157,14 @@ impl EventSystem for Runtime {
     }
 
     fn timer(&self, event: EventId) -> Result<TimerId, Error> {
-        attributes::make(event)?;
-        timer::with_room(|cs| attributes::add_timer(cs, event))
+        let done = {
+            attributes::make(event)?;
+            timer::with_room(|cs| attributes::add_timer(cs, event))
+        };
+        if is_there(event.core(), &done) {
+            return ask(event.core(), move || Self::KERNEL.timer(event));
+        }
+        done
     }
 
     fn arm(
@@ -168,7 +192,11 @@ impl EventSystem for Runtime {
     }
 
     fn on_end(&self, context: ContextId, event: EventId) -> Result<(), Error> {
-        section(|cs| registry::get(cs, context)?.watch_end(cs, event))
+        let done = section(|cs| registry::get(cs, context)?.watch_end(cs, event));
+        if is_there(context.core(), &done) {
+            return ask(context.core(), move || Self::KERNEL.on_end(context, event));
+        }
+        done
     }
 
     fn failures(&self, context: ContextId) -> Result<u64, Error> {

@@ -3,6 +3,7 @@
 #[cfg(feature = "bench")]
 pub mod bench;
 pub(crate) mod cores;
+pub(crate) mod crossing;
 pub(crate) mod expiry;
 #[cfg(feature = "hosted")]
 pub mod hosted;

@@ -22,7 +22,7 @@ use crate::cpu::runtime::Runtime;
 use crate::cpu::set::ContextSet;
 use crate::dispatch::event_core::{borrow_core, note, running, with_core};
 use crate::dispatch::section::{Outermost, Section, section};
-use crate::dispatch::switch;
+use crate::dispatch::{send, switch};
 use crate::failure::quarantine;
 use core::cell::Cell;
 use core::fmt;
@@ -64,6 +64,8 @@ pub enum LockError {
     NotPoisoned,
     /// There is no room for the new value in the memory of the context that the mutex was made for.
     OutOfMemory,
+    /// The mutex is another core's.
+    OtherCore,
 }
 
 /// What a context has that holds a mutex.
@@ -109,9 +111,12 @@ impl<T: Send + 'static> Mutex<T> {
     /// Runs `work` on the value. Meanwhile the calling context runs at least at the ceiling, and may not wait.
     ///
     /// # Errors
-    /// [`LockError::Poisoned`], [`LockError::AboveCeiling`], [`LockError::Deadlock`], [`LockError::Busy`]; the
-    /// work has not been done.
+    /// [`LockError::Poisoned`], [`LockError::AboveCeiling`], [`LockError::Deadlock`], [`LockError::Busy`],
+    /// [`LockError::OtherCore`]; the work has not been done.
     pub fn lock<R>(&self, work: impl FnOnce(&mut T) -> R) -> Result<R, LockError> {
+        if self.0.is_elsewhere() {
+            return Err(LockError::OtherCore);
+        }
         let by = caller::undeferred().map_err(|_| LockError::Busy)?;
         let mut work = Some(work);
         loop {
@@ -175,9 +180,12 @@ impl<T: Send + 'static> Mutex<T> {
     /// Puts another value into a poisoned mutex. The former one's memory is not used again.
     ///
     /// # Errors
-    /// The value, with [`LockError::NotPoisoned`] or [`LockError::OutOfMemory`].
+    /// The value, with [`LockError::NotPoisoned`], [`LockError::OutOfMemory`] or [`LockError::OtherCore`].
     pub fn renew(&self, value: T) -> Result<(), (LockError, T)> {
         let inner = &*self.0;
+        if inner.is_elsewhere() {
+            return Err((LockError::OtherCore, value));
+        }
         let Ok((pool, _)) = section(|cs| registry::state_and_pool(cs, inner.home)) else {
             return Err((LockError::OutOfMemory, value));
         };
@@ -193,9 +201,9 @@ impl<T: Send + 'static> Mutex<T> {
         unneeded.map_or(Ok(()), |lent| Err((LockError::NotPoisoned, lent.into_inner())))
     }
 
-    /// Whether a context was given up while it held the mutex.
+    /// Whether a context was given up while it held the mutex. On another core this is not known, and false.
     pub fn is_poisoned(&self) -> bool {
-        section(|cs| self.0.poisoned.get(cs))
+        !self.0.is_elsewhere() && section(|cs| self.0.poisoned.get(cs))
     }
 
     /// The highest priority of events of which the handlers may lock it.
@@ -205,6 +213,12 @@ impl<T: Send + 'static> Mutex<T> {
 }
 
 impl<T: Send + 'static> Inner<T> {
+    /// Whether it is another core's, on which alone its cells are touched.
+    #[inline(always)]
+    fn is_elsewhere(&self) -> bool {
+        send::is_elsewhere(self.home.core())
+    }
+
     /// Takes the value, for a context that is at the ceiling from now on.
     #[inline(always)]
     fn take(&self, cs: &Section, by: ContextId) -> Result<(Lent<T>, Raised), Turned> {
@@ -295,6 +309,12 @@ impl<T: Send + 'static> Clone for Mutex<T> {
 
 impl<T: Send + 'static> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_elsewhere() {
+            return f
+                .debug_struct("Mutex")
+                .field("ceiling", &self.0.ceiling)
+                .finish_non_exhaustive();
+        }
         let (holder, poisoned) = section(|cs| (self.0.holder.get(cs), self.0.poisoned.get(cs)));
         let mut all = f.debug_struct("Mutex");
         all.field("ceiling", &self.0.ceiling).field("holder", &holder);
@@ -311,6 +331,7 @@ impl fmt::Display for LockError {
             Self::Busy => "a mutex is locked by a context that may keep others waiting",
             Self::NotPoisoned => "the mutex is not poisoned",
             Self::OutOfMemory => "the mutex's context has no room for another value",
+            Self::OtherCore => "the mutex belongs to another core",
         })
     }
 }

@@ -3,6 +3,7 @@
 use crate::context::{attempt, create, protected};
 use crate::cpu;
 use crate::cpu::cores;
+use crate::cpu::message::Calls;
 use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::report::Print;
 use crate::cpu::runtime::Runtime;
@@ -63,7 +64,7 @@ pub unsafe fn init(platform: Platform) -> Result<Runtime, Error> {
     unsafe { memory::init(start, platform.memory, platform.stacks) };
     set_up(start, platform.time, platform.events, platform.print)?;
     quarantine::init(start, platform.quarantine);
-    cores::begin();
+    cores::begin(cpu::this());
     Ok(Runtime::KERNEL)
 }
 
@@ -87,6 +88,7 @@ pub(crate) fn set_up(
     };
     cpu::this().upcalls.set(start, upcalls);
     cpu::this().most_events.set(start, events);
+    cpu::this().calls.set(start, Calls::new());
     cpu::this().core.set(start, Core::on(core_words::number(), Stack::NONE));
     idle::init(start)?;
     create::init(start)?;

@@ -3,6 +3,7 @@
 use crate::cpu::deferral::{Entered, Outermost, Section};
 use crate::cpu::handler::Handler;
 use crate::dispatch::event_core::{borrow_core, note, timestamp};
+use crate::dispatch::send;
 use crate::dispatch::switch::{begin_on, go_on, preempt};
 use crate::event::filter;
 use reflex_event::{Chosen, Effects, Error, EventId, Outcome, Resume, Start};
@@ -114,7 +115,11 @@ fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Res
         go_on(outermost, from, to);
         return Ok(());
     }
-    let outcome = borrow_core(outermost).activate(event, count, timestamp)?;
+    let activated = borrow_core(outermost).activate(event, count, timestamp);
+    let outcome = match activated {
+        Ok(outcome) => outcome,
+        Err(error) => return elsewhere(outermost, event, count, error),
+    };
     match outcome {
         Outcome::Continue => {}
         Outcome::Preempt => preempt(outermost),
@@ -127,10 +132,25 @@ fn activate_queued(outermost: &mut Outermost, event: EventId, count: u32) -> Res
     Ok(())
 }
 
+/// An event was not activated here, for this reason: if it is another core's, that is told.
+#[cold]
+#[inline(never)]
+fn elsewhere(cs: &Section, event: EventId, count: u32, error: Error) -> Result<(), Error> {
+    if error == Error::Stale && send::is_elsewhere(event.core()) {
+        send::activate(cs, event, count)
+    } else {
+        Err(error)
+    }
+}
+
 /// Activates `event` in a section; its handler runs when that ends, at the earliest.
 #[inline(never)]
 pub(crate) fn activate_deferred(cs: &Section, event: EventId, count: u32) -> Result<(), Error> {
-    let outcome = borrow_core(cs).activate(event, count, timestamp)?;
+    let activated = borrow_core(cs).activate(event, count, timestamp);
+    let outcome = match activated {
+        Ok(outcome) => outcome,
+        Err(error) => return elsewhere(cs, event, count, error),
+    };
     if outcome == Outcome::Watched {
         return match filter::occurred(cs, event, count)? {
             Some(event) => activate_deferred(cs, event, 1),

@@ -12,6 +12,7 @@ use crate::cpu::options::ContextOptions;
 use crate::cpu::runtime::Runtime;
 use crate::dispatch::event_core::{borrow_core, note, note_if_due, timestamp, with_core};
 use crate::dispatch::section::section;
+use crate::dispatch::send;
 use crate::event::table;
 use reflex_event::{Activation, ContextId, Error, EventId, Executor, Registration};
 use reflex_memory::completion::{CompletionRing, Producer, Reader};
@@ -94,7 +95,9 @@ impl Completions {
     /// Moves activations from the queue into the ring; false when there was none to move, or no
     /// room.
     fn fill(&self) -> bool {
-        (0..STEP).take_while(|_| self.fill_one()).count() > 0
+        // On another core there is what the ring holds, and no more.
+        let is_here = !send::is_elsewhere(self.context.core());
+        is_here && (0..STEP).take_while(|_| self.fill_one()).count() > 0
     }
 
     fn fill_one(&self) -> bool {

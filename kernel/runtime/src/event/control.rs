@@ -6,6 +6,7 @@ use crate::cpu::runtime::Runtime;
 use crate::dispatch::event_core::{note, note_if_due, timestamp, with_core};
 use crate::dispatch::section::{Section, section};
 use crate::dispatch::timer;
+use crate::event::elsewhere::{ask, is_there};
 use crate::event::{attributes, calls, retire, table};
 use core::time::Duration;
 use reflex_event::{Attribute, ContextId, DisabledPolicy, Error, EventId, Info, Troubles};
@@ -16,14 +17,18 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`].
     pub fn clean(self, event: EventId) -> Result<u32, Error> {
-        section(|cs| {
+        let done = section(|cs| {
             with_core(cs, |core| {
                 let cleaned = core.clean(event)?;
                 // What was pending may have been what kept the running context running.
                 note_if_due(core);
                 Ok(cleaned)
             })
-        })
+        });
+        if is_there(event.core(), &done) {
+            return ask(event.core(), move || self.clean(event));
+        }
+        done
     }
 
     /// Ends a registration; returns how many occurrences its handler was not told of.
@@ -31,7 +36,11 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`].
     pub fn cancel(self, event: EventId) -> Result<u32, Error> {
-        table::end(event)
+        let done = table::end(event);
+        if is_there(event.core(), &done) {
+            return ask(event.core(), move || self.cancel(event));
+        }
+        done
     }
 
     /// Keeps an event's handler from being run until it is enabled again; `meanwhile` says what
@@ -40,10 +49,14 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`].
     pub fn disable(self, event: EventId, meanwhile: DisabledPolicy) -> Result<(), Error> {
-        section(|cs| {
+        let done = section(|cs| {
             note(with_core(cs, |core| core.disable(event, meanwhile))?);
             Ok(())
-        })
+        });
+        if is_there(event.core(), &done) {
+            return ask(event.core(), move || self.disable(event, meanwhile));
+        }
+        done
     }
 
     /// Enables an event; returns how many occurrences were counted meanwhile and are not
@@ -52,11 +65,15 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`].
     pub fn enable(self, event: EventId) -> Result<u32, Error> {
-        section(|cs| {
+        let done = section(|cs| {
             let (counted, outcome) = with_core(cs, |core| core.enable(event, timestamp))?;
             note(outcome);
             Ok(counted)
-        })
+        });
+        if is_there(event.core(), &done) {
+            return ask(event.core(), move || self.enable(event));
+        }
+        done
     }
 
     /// Looks an event up.
@@ -64,7 +81,11 @@ impl Runtime {
     /// # Errors
     /// [`Error::Stale`].
     pub fn look_up(self, event: EventId) -> Result<Info, Error> {
-        section(|cs| with_core(cs, |core| core.look_up(event)))
+        let done = section(|cs| with_core(cs, |core| core.look_up(event)));
+        if is_there(event.core(), &done) {
+            return ask(event.core(), move || self.look_up(event));
+        }
+        done
     }
 
     /// From now on an occurrence counts only if `filter`, which is told how many there are at

@@ -7,6 +7,7 @@ pub(crate) mod calls;
 pub(crate) mod completions;
 pub(crate) mod control;
 pub(crate) mod deadline;
+pub(crate) mod elsewhere;
 pub(crate) mod filter;
 pub(crate) mod interrupt_queue;
 pub(crate) mod retire;

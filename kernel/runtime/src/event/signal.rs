@@ -4,7 +4,7 @@ use crate::context::policy;
 use crate::cpu::line::PendingSignal;
 use crate::cpu::runtime::Runtime;
 use crate::dispatch::section::section;
-use crate::dispatch::{pending_signals, vector};
+use crate::dispatch::{pending_signals, send, vector};
 use crate::event::{activate, table};
 use reflex_event::{Accumulation, Activation, Context, Error, EventId, Priority, Registration};
 
@@ -32,7 +32,7 @@ impl Signal {
     /// # Errors
     /// Those of [`EventSystem::register`](reflex_event::EventSystem::register).
     pub fn new<S, F>(
-        _: Runtime,
+        kernel: Runtime,
         context: Context<S>,
         priority: Priority,
         mode: SignalMode,
@@ -42,6 +42,11 @@ impl Signal {
         S: 'static,
         F: Fn(&mut S, Activation) + Send + 'static,
     {
+        let core = context.id().core();
+        if send::is_elsewhere(core) {
+            return kernel
+                .on_core(core, move || Self::new(kernel, context, priority, mode, handler))?;
+        }
         let accumulation = match mode {
             SignalMode::Semaphore => Accumulation::Each,
             SignalMode::Counter => Accumulation::Count,
@@ -61,14 +66,18 @@ impl Signal {
         self.event
     }
 
-    /// Fires the signal. Constant time; legal in interrupt context.
+    /// Fires the signal, from any core. Constant time; legal in interrupt context.
     ///
     /// # Errors
     /// [`Error::Stale`] when it was unregistered, [`Error::Overrun`] when 2^32 firings wait.
-    /// Neither is seen in interrupt context.
+    /// Neither is seen in interrupt context, nor from another core, from which there is [`Error::CoreBusy`]; and in interrupt
+    /// context on another core [`Error::OtherCore`]: a vector is [given](crate::interrupt::Vector::activate) the event there.
     #[inline]
     pub fn fire(&self) -> Result<(), Error> {
         if vector::in_interrupt() {
+            if send::is_elsewhere(self.event.core()) {
+                return Err(Error::OtherCore);
+            }
             pending_signals::fire(self.pending, self.event);
             return Ok(());
         }

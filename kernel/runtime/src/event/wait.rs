@@ -62,6 +62,17 @@ impl Waiter {
     /// [`Error::NotAllowed`] in another context than the one it was made in, [`Error::Busy`] when
     /// dispatch is deferred or the context holds a [mutex](crate::Mutex), [`Error::Stale`] when the event was unregistered.
     pub fn wait(&self) -> Result<Waited, Error> {
+        self.wait_inline()
+    }
+
+    /// [`wait`](Self::wait), for a caller that is no hot path: else the other would not be a part of its own.
+    #[inline(never)]
+    pub(crate) fn wait_apart(&self) -> Result<Waited, Error> {
+        self.wait_inline()
+    }
+
+    #[inline(always)]
+    fn wait_inline(&self) -> Result<Waited, Error> {
         if section(|cs| with_core(cs, |core| core.is_raised())) {
             return Err(Error::Busy);
         }

@@ -14,6 +14,7 @@ use crate::cpu::options::{ContextOptions, Origin};
 use crate::cpu::runtime::Runtime;
 use crate::cpu::workers::WorkerPool;
 use crate::dispatch::section::section;
+use crate::dispatch::send;
 use crate::event::table;
 use crate::spawn::worker_pool;
 use crate::spawn::worker_slot::{Makings, make_worker};
@@ -136,12 +137,15 @@ impl<D: Send + 'static> Cloner<D> {
     /// Makes a child now, with data that `build` makes in the child's memory.
     ///
     /// # Errors
-    /// [`Error::Busy`] when all children are, or the one that the data was built for has been given
+    /// [`Error::OtherCore`] on another core than the cloner's; [`Error::Busy`] when all children are, or the one that the data was built for has been given
     /// up meanwhile; see [`Cloner::on_idle`]. What `build` says.
     pub fn start_with(
         &self,
         build: impl FnOnce(&'static Pool) -> Result<D, Error>,
     ) -> Result<ContextId, Error> {
+        if send::is_elsewhere(self.event.core()) {
+            return Err(Error::OtherCore);
+        }
         let memory = Cell::new(None);
         let take = || {
             let (claim, pool) =
@@ -172,8 +176,12 @@ impl<D: Send + 'static> Cloner<D> {
     /// Makes a child now, with `data`.
     ///
     /// # Errors
-    /// The data, when all children are busy; see [`Cloner::on_idle`].
+    /// The data, when all children are busy; see [`Cloner::on_idle`]; and on another core than the cloner's, where only its
+    /// [event](Self::event) is of use.
     pub fn start(&self, data: D) -> Result<ContextId, D> {
+        if send::is_elsewhere(self.event.core()) {
+            return Err(data);
+        }
         let Ok((claim, _)) = worker_pool::claim(self.workers) else { return Err(data) };
         self.call(claim, data)
     }
@@ -194,16 +202,21 @@ impl<D: Send + 'static> Cloner<D> {
     }
 
     /// From now on `event` is activated when a child has become idle after [`start`](Self::start)
-    /// found none: the source may go on.
+    /// found none: the source may go on. On another core than the cloner's nothing is found, and nothing done.
     pub fn on_idle(&self, event: Option<EventId>) {
-        worker_pool::set_freed(self.workers, event);
+        if !send::is_elsewhere(self.event.core()) {
+            worker_pool::set_freed(self.workers, event);
+        }
     }
 
     /// Gives the event and its children another priority. Those under way keep theirs.
     ///
     /// # Errors
-    /// [`Error::Stale`] when the event was unregistered.
+    /// [`Error::Stale`] when the event was unregistered; [`Error::OtherCore`] on another core than the cloner's.
     pub fn set_priority(&self, priority: Priority) -> Result<(), Error> {
+        if send::is_elsewhere(self.event.core()) {
+            return Err(Error::OtherCore);
+        }
         worker_pool::set_priority(self.workers, self.event, priority)
     }
 
