@@ -11,22 +11,54 @@ use crate::event::{attributes, calls, retire, table};
 use core::time::Duration;
 use reflex_event::{Attribute, ContextId, DisabledPolicy, Error, EventId, Info, Troubles};
 
+/// Drops what an event of this core has pending.
+#[inline(always)]
+fn clean_here(event: EventId) -> Result<u32, Error> {
+    section(|cs| {
+        with_core(cs, |core| {
+            let cleaned = core.clean(event)?;
+            // What was pending may have been what kept the running context running.
+            note_if_due(core);
+            Ok(cleaned)
+        })
+    })
+}
+
+/// Disables an event of this core.
+#[inline(always)]
+fn disable_here(event: EventId, meanwhile: DisabledPolicy) -> Result<(), Error> {
+    section(|cs| {
+        note(with_core(cs, |core| core.disable(event, meanwhile))?);
+        Ok(())
+    })
+}
+
+/// Enables an event of this core.
+#[inline(always)]
+fn enable_here(event: EventId) -> Result<u32, Error> {
+    section(|cs| {
+        let (counted, outcome) = with_core(cs, |core| core.enable(event, timestamp))?;
+        note(outcome);
+        Ok(counted)
+    })
+}
+
+/// Looks an event of this core up.
+#[inline(always)]
+fn look_up_here(event: EventId) -> Result<Info, Error> {
+    section(|cs| with_core(cs, |core| core.look_up(event)))
+}
+
 impl Runtime {
     /// Drops what an event has pending; returns how many occurrences that were.
     ///
     /// # Errors
     /// [`Error::Stale`].
+    #[inline(always)]
     pub fn clean(self, event: EventId) -> Result<u32, Error> {
-        let done = section(|cs| {
-            with_core(cs, |core| {
-                let cleaned = core.clean(event)?;
-                // What was pending may have been what kept the running context running.
-                note_if_due(core);
-                Ok(cleaned)
-            })
-        });
+        let done = clean_here(event);
         if is_there(event.core(), &done) {
-            return ask(event.core(), move || self.clean(event));
+            return ask(event.core(), move || clean_here(event));
         }
         done
     }
@@ -48,13 +80,11 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Stale`].
+    #[inline(always)]
     pub fn disable(self, event: EventId, meanwhile: DisabledPolicy) -> Result<(), Error> {
-        let done = section(|cs| {
-            note(with_core(cs, |core| core.disable(event, meanwhile))?);
-            Ok(())
-        });
+        let done = disable_here(event, meanwhile);
         if is_there(event.core(), &done) {
-            return ask(event.core(), move || self.disable(event, meanwhile));
+            return ask(event.core(), move || disable_here(event, meanwhile));
         }
         done
     }
@@ -64,14 +94,11 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Stale`].
+    #[inline(always)]
     pub fn enable(self, event: EventId) -> Result<u32, Error> {
-        let done = section(|cs| {
-            let (counted, outcome) = with_core(cs, |core| core.enable(event, timestamp))?;
-            note(outcome);
-            Ok(counted)
-        });
+        let done = enable_here(event);
         if is_there(event.core(), &done) {
-            return ask(event.core(), move || self.enable(event));
+            return ask(event.core(), move || enable_here(event));
         }
         done
     }
@@ -80,10 +107,11 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Stale`].
+    #[inline(always)]
     pub fn look_up(self, event: EventId) -> Result<Info, Error> {
-        let done = section(|cs| with_core(cs, |core| core.look_up(event)));
+        let done = look_up_here(event);
         if is_there(event.core(), &done) {
-            return ask(event.core(), move || self.look_up(event));
+            return ask(event.core(), move || look_up_here(event));
         }
         done
     }
