@@ -20,10 +20,10 @@
 use crate::sync::{AtomicU32, AtomicU64};
 use core::fmt;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
-use reflex_event::Priority;
+use reflex_event::{MOST_CORES, Priority};
 
-/// The cores there can be: each is a bit.
-pub const MOST_CORES: usize = u64::BITS as usize;
+/// Each core is a bit.
+const _: () = assert!(MOST_CORES <= u64::BITS);
 
 /// All levels interrupt a core that sleeps.
 const ASLEEP: u32 = Priority::LEVELS as u32;
@@ -132,7 +132,7 @@ const fn urgency(priority: Priority) -> u32 {
 }
 
 fn bit(core: usize) -> u64 {
-    assert!(core < MOST_CORES, "there is no such core");
+    assert!(core < MOST_CORES as usize, "there is no such core");
     1 << core
 }
 

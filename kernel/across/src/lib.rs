@@ -26,7 +26,7 @@ mod requests;
 mod ring;
 mod sync;
 
-pub use bell::{Doorbell, MOST_CORES, Senders};
+pub use bell::{Doorbell, Senders};
 pub use port::{Full, Port, Sent, Served};
 pub use requests::{Requests, Token, TooMany};
 pub use ring::{Consumer, PairRing, Producer};

@@ -1,7 +1,7 @@
 //! The ring and the doorbell against what they stand for.
 
 use proptest::prelude::*;
-use reflex_across::{Doorbell, MOST_CORES, PairRing, Senders};
+use reflex_across::{Doorbell, PairRing, Senders};
 use reflex_event::Priority;
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -30,6 +30,9 @@ fn agrees<const N: usize>(steps: &[Option<u8>]) -> Result<(), TestCaseError> {
     prop_assert!(model.iter().all(|value| Rc::strong_count(value) == 1), "dropped with the ring");
     Ok(())
 }
+
+/// The cores there can be.
+const MOST_CORES: usize = reflex_event::MOST_CORES as usize;
 
 /// What happens at a doorbell.
 #[derive(Clone, Copy, Debug)]

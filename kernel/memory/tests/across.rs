@@ -7,6 +7,8 @@ use std::sync::mpsc;
 
 thread_local! {
     static CORE: Cell<u32> = const { Cell::new(0) };
+    /// The core of the pool that this thread is about to use.
+    static OWNER: Cell<u32> = const { Cell::new(0) };
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -16,7 +18,10 @@ struct Cores;
 // SAFETY: a core has one thread here, which is inside once at a time; what other cores do is the pool's affair.
 unsafe impl Exclusion for Cores {
     fn enter(&self) {
-        assert!(!INSIDE.replace(true) && CORE.get() == 0, "another core came into the pool");
+        assert!(
+            !INSIDE.replace(true) && CORE.get() == OWNER.get(),
+            "another core came into the pool"
+        );
     }
 
     fn leave(&self) {
@@ -31,10 +36,14 @@ unsafe impl Exclusion for Cores {
 const BYTES: usize = 1 << 16;
 
 fn pool(content: Content) -> &'static Pool {
+    Box::leak(Box::new(made(content)))
+}
+
+fn made(content: Content) -> Pool {
     let granule = Granule::new(16).expect("a granule");
     // SAFETY: the region is this pool's alone, for good.
     let pool = unsafe { Pool::new(common::region(0, BYTES), granule, content, &Cores) };
-    Box::leak(Box::new(pool.expect("a pool")))
+    pool.expect("a pool")
 }
 
 /// Runs `work` on another core.
@@ -104,6 +113,26 @@ fn another_core_takes_nothing() {
         assert_eq!((pool.stats().capacity, pool.stats().largest_free), (before.capacity, 0));
     });
     assert_eq!(pool.stats(), before);
+}
+
+#[test]
+fn a_pool_may_be_made_for_another_core() {
+    let pool: &'static Pool = Box::leak(Box::new(made(Content::Objects).of_core(2)));
+    assert_eq!(pool.bytes(3).map(drop), Err(Error::OtherCore));
+    let whole = elsewhere(2, || {
+        OWNER.set(2);
+        pool.available()
+    });
+    let lent = elsewhere(2, || {
+        OWNER.set(2);
+        pool.bytes(3).expect("room")
+    });
+    drop(lent);
+    let left = elsewhere(2, || {
+        OWNER.set(2);
+        pool.available()
+    });
+    assert_eq!(left, whole);
 }
 
 /// A scheme's blocks have room for the link, those of values without a size too.

@@ -4,6 +4,14 @@ use super::state::State;
 use super::{Pool, PoolStats};
 
 impl Pool {
+    /// The same pool, of another core than the one it was made on. Nothing of it has been handed out yet.
+    #[must_use]
+    pub fn of_core(mut self, core: u32) -> Self {
+        // Where there is one core, it stays that.
+        self.core = self.core.map(|_| core);
+        self
+    }
+
     /// Whether this runs on another core than the pool's. With one core it is a comparison.
     #[inline(always)]
     pub(super) fn is_elsewhere(&self) -> bool {
