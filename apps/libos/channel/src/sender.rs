@@ -142,14 +142,16 @@ impl<K: Kernel, T: Send + 'static> Sender<K, T> {
     /// The message, and why it was not taken.
     pub fn send(&self, message: T) -> Result<(), Refused<T>> {
         let kernel = &self.channel.kernel;
-        // One section: nothing comes between the queue and the activation.
+        // One section: nothing of this core comes between the queue and the activation.
         kernel.section(|| {
-            let receiver = self.push(message)?;
-            kernel.activate(receiver.event, 1).or_else(|error| self.withdraw(receiver, error))
+            let (receiver, position) = self.push(message)?;
+            let activated = kernel.activate(receiver.event, 1);
+            activated.or_else(|error| self.withdraw(receiver, position, error))
         })
     }
 
-    fn push(&self, message: T) -> Result<Receiver, Refused<T>> {
+    /// Returns also the message's position in the queue.
+    fn push(&self, message: T) -> Result<(Receiver, u64), Refused<T>> {
         let channel = &*self.channel;
         channel.with(|state| {
             let (reason, value) = match state.receiver {
@@ -158,9 +160,9 @@ impl<K: Kernel, T: Send + 'static> Sender<K, T> {
                     (Reason::Closed, message)
                 }
                 Some(receiver) => match state.queue.push(message) {
-                    Ok(()) => {
+                    Ok(position) => {
                         state.counters.sent += 1;
-                        return Ok(receiver);
+                        return Ok((receiver, position));
                     }
                     Err(message) => {
                         state.counters.full += 1;
@@ -175,12 +177,12 @@ impl<K: Kernel, T: Send + 'static> Sender<K, T> {
         })
     }
 
-    /// The receiving end cannot be activated: takes the message back that was sent last. The caller is in the
-    /// section in which that was.
+    /// The receiving end cannot be activated: takes back the message that was sent just now, at this position. Another core may
+    /// have sent one behind it since, or taken it, for an earlier activation: then it has arrived.
     #[cold]
-    fn withdraw(&self, receiver: Receiver, error: Error) -> Result<(), Refused<T>> {
+    fn withdraw(&self, receiver: Receiver, position: u64, error: Error) -> Result<(), Refused<T>> {
         let value = self.channel.with(|state| {
-            let value = state.queue.pop_last()?;
+            let value = state.queue.withdraw(position)?;
             state.counters.sent -= 1;
             let counter = match error {
                 Error::Stale => &mut state.counters.closed,
@@ -195,7 +197,6 @@ impl<K: Kernel, T: Send + 'static> Sender<K, T> {
         } else {
             Reason::Kernel(error)
         };
-        // The message was put there just now.
         value.map_or(Ok(()), |value| Err(Refused { reason, value }))
     }
 
