@@ -28,7 +28,7 @@ const IDS: &str = "\
     PE-15 PE-16 PE-17 PE-18 PE-19 PE-20 PE-21 PE-22 PE-23 PE-24 PE-25 \
     NI-5 NI-6 NI-7 NI-8 NI-9 NI-10 NI-15 \
     FL-1 FL-2 FL-8 FL-9 \
-    CR-10 \
+    CR-10 CR-14 \
     SH-1 SH-2 SH-4 SH-5 SH-9";
 
 /// What a row says where nothing proves a requirement yet.

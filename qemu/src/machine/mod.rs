@@ -20,6 +20,7 @@
 
 mod arguments;
 mod control;
+mod counter;
 mod disk;
 mod emulator;
 mod forward;
@@ -40,6 +41,7 @@ use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 
+pub use counter::{Counter, Mark};
 pub use disk::{Disk, DiskError};
 pub use emulator::{Emulator, EmulatorError, QEMU, VARIABLE as QEMU_VARIABLE, choose, named};
 pub use forward::{Forward, ForwardError, free_port};

@@ -10,6 +10,7 @@ mod benchmarks;
 mod configuration;
 mod console;
 mod containment;
+mod counter;
 mod crashes;
 mod debugger;
 mod disks;
