@@ -30,7 +30,7 @@ pub(crate) enum Stage {
 }
 
 /// A seat for each core that there may be, by its number.
-static SEATS: [Seat; MOST_CORES as usize] = [const { Seat::EMPTY }; MOST_CORES as usize];
+static SEATS: [Seat; MOST_CORES as usize] = [const { Seat::new() }; MOST_CORES as usize];
 
 const ABSENT: u32 = 0;
 const UP: u32 = 1;
@@ -55,12 +55,14 @@ pub(crate) fn begin(block: &'static Cpu) {
 
 impl Seat {
     /// Nobody's.
-    const EMPTY: Self = Self {
-        state: AtomicU32::new(ABSENT),
-        block: AtomicPtr::new(null_mut()),
-        bell: Doorbell::new(),
-        reached_by: AtomicU64::new(0),
-    };
+    const fn new() -> Self {
+        Self {
+            state: AtomicU32::new(ABSENT),
+            block: AtomicPtr::new(null_mut()),
+            bell: Doorbell::new(),
+            reached_by: AtomicU64::new(0),
+        }
+    }
 
     /// The core's doorbell.
     pub(crate) fn bell(&self) -> &Doorbell {
