@@ -3,9 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hint::spin_loop;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use reflex::bench::raise;
 use reflex::prelude::*;
-use reflex::{DisabledPolicy, EventError, LockError, SignalMode, log};
+use reflex::{DisabledPolicy, EventError, LockError, SignalMode, Vector, log};
 
 #[reflex::test(group = "cores-2")]
 fn two_processors_run(system: System) {
@@ -63,6 +64,48 @@ fn every_core_is_activated_as_often_as_is_said(system: System) {
     for core in 0..system.cores() {
         count_on(system, core);
     }
+}
+
+/// What interrupts have to tell another core waits until that has room for it.
+#[reflex::test(group = "cores-2")]
+fn interrupts_for_a_core_that_is_full_are_kept(system: System) {
+    let counted: &'static AtomicU32 = Box::leak(Box::default());
+    let [held, go]: &'static [AtomicBool; 2] = Box::leak(Box::default());
+    let context = system.context("other", ()).core(1).build().unwrap();
+    let signal = system.signal(SignalMode::Counter).on(context, move |(), fired| {
+        counted.fetch_add(fired.count, Relaxed);
+    });
+    let signal = signal.unwrap();
+    let standstill = system.signal(SignalMode::Semaphore).on(context, move |(), _| {
+        system.section(|| {
+            held.store(true, Relaxed);
+            while !go.load(Relaxed) {
+                spin_loop();
+            }
+        });
+    });
+    let vector = Vector::reserve().unwrap();
+    vector.activate(signal.event(), None);
+    standstill.unwrap().fire().unwrap();
+    while !held.load(Relaxed) {
+        spin_loop();
+    }
+    let mut fired = 0;
+    while signal.fire().is_ok() {
+        fired += 1;
+    }
+    for _ in 0..3 {
+        raise(vector);
+        system.section(|| raise(vector));
+        fired += 2;
+    }
+    go.store(true, Relaxed);
+    while counted.load(Relaxed) < fired {
+        spin_loop();
+    }
+    // Behind whatever else was sent.
+    signal.registration().unregister().unwrap();
+    assert_eq!(counted.load(Relaxed), fired);
 }
 
 /// Each core has its own timers, and runs handlers by them while the others do as they please.

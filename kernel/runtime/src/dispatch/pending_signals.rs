@@ -5,6 +5,7 @@ use crate::cpu;
 use crate::cpu::line::PendingSignal;
 use crate::dispatch::event_core::with_core;
 use crate::dispatch::section::section;
+use crate::dispatch::{send, vector};
 use alloc::boxed::Box;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -117,7 +118,10 @@ fn sweep() {
             if word == NOTHING {
                 return;
             }
-            let live = with_core(cs, |core| core.look_up(EventId::from_word(word))).is_ok();
+            let event = EventId::from_word(word);
+            // Whether one of another core's has ended is not known here: it is taken not to have.
+            let live = send::is_elsewhere(event.core())
+                || with_core(cs, |core| core.look_up(event)).is_ok();
             if live {
                 used += 1;
                 return;
@@ -142,14 +146,25 @@ fn sweep() {
 /// Counts a firing of `event`, unless that has ended and `signal` is another's. Interrupts are masked,
 /// so nothing comes between the steps.
 pub(crate) fn fire(signal: &'static PendingSignal, event: EventId) {
-    if signal.event() != event {
-        return;
+    if signal.event() == event {
+        count(signal, 1);
+        cpu::this().interrupt_queue.get().post();
     }
+}
+
+/// Keeps firings that another core has no room for, until it has, or the next interrupt has it asked.
+#[cold]
+#[inline(never)]
+pub(crate) fn keep(signal: &'static PendingSignal, firings: u32) {
+    vector::masked(|_| count(signal, firings));
+}
+
+/// Adds to a signal's count. Interrupts are masked, so nothing comes between the steps.
+fn count(signal: &'static PendingSignal, firings: u32) {
     let fired = signal.fired.load(Relaxed);
-    signal.fired.store(fired.saturating_add(1), Relaxed);
+    signal.fired.store(fired.saturating_add(firings), Relaxed);
     if fired == 0 {
         signal.next.store(cpu::this().newest.load(Relaxed), Relaxed);
         cpu::this().newest.store(address(Some(signal)), Relaxed);
     }
-    cpu::this().interrupt_queue.get().post();
 }

@@ -54,7 +54,7 @@ pub fn in_interrupt() -> bool {
 }
 
 /// Runs `work` on the lines with interrupts masked.
-fn masked<R>(work: impl FnOnce(&mut [Line; VECTORS]) -> R) -> R {
+pub(crate) fn masked<R>(work: impl FnOnce(&mut [Line; VECTORS]) -> R) -> R {
     let were_enabled = arch::enabled();
     arch::disable();
     // SAFETY: interrupts are masked, and the borrow ends before they are not.

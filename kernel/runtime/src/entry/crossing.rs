@@ -67,6 +67,10 @@ fn receive(cs: &Section, own: &Seat) {
         if served.left {
             left.insert(core);
         }
+        if served.room {
+            // Interrupts' firings may have been refused, and kept.
+            cpu::this().interrupt_queue.get().post();
+        }
     }
     if !left.is_empty() {
         own.bell().put_back(left);

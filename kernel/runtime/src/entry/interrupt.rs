@@ -9,6 +9,7 @@ use crate::entry::expiry;
 use crate::entry::expiry::When;
 use crate::event::activate;
 use reflex_arch::interrupt::{self as arch, FIRST_VECTOR, VECTORS};
+use reflex_event::Error;
 
 pub use crate::dispatch::vector::{Vector, in_interrupt};
 
@@ -37,10 +38,12 @@ extern "C" fn reflex_interrupt(vector: u64) {
     measure::masked_until();
     // The line is not looked at any more once the next interrupt may be.
     match line.purpose {
-        Purpose::Event(event, _) => {
+        Purpose::Event(event, signal) => {
             let_through();
             // An event that has been unregistered concerns nobody any more.
-            let _ = activate::activate_held(&mut outermost, event, 1);
+            if activate::activate_held(&mut outermost, event, 1) == Err(Error::CoreBusy) {
+                pending_signals::keep(signal, 1);
+            }
         }
         purpose => serve_purpose(&mut outermost, purpose),
     }

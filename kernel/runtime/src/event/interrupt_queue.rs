@@ -4,7 +4,7 @@
 use crate::cpu;
 use crate::cpu::job::Job;
 use crate::cpu::line::PendingSignal;
-use crate::dispatch::pending_signals::{address, signal};
+use crate::dispatch::pending_signals::{self, address, signal};
 use crate::dispatch::section::{Section, Start};
 use crate::event::activate::activate_deferred;
 use core::ptr::null_mut;
@@ -26,7 +26,9 @@ fn drain(cs: &Section) {
         let fired = signal.fired.swap(0, Relaxed);
         // A stale event has been unregistered meanwhile; an overrun leaves the most that can be
         // counted, which is what a counter's saturation means.
-        let _ = activate_deferred(cs, signal.event(), fired);
+        if activate_deferred(cs, signal.event(), fired) == Err(Error::CoreBusy) {
+            pending_signals::keep(signal, fired);
+        }
     }
 }
 
