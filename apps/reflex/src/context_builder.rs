@@ -23,9 +23,14 @@ pub struct ContextBuilder<S, O = Given<S>> {
     pub(crate) inherits_from: Option<Context<S>>,
     origin: O,
     scheme: OwnScheme,
-    /// Where it is to live, if that was said.
-    core: Option<u32>,
     state: PhantomData<fn() -> S>,
+}
+
+/// The context is made on a core that was named.
+#[derive(Clone, Copy, Debug)]
+pub struct On<O> {
+    core: u32,
+    origin: O,
 }
 
 /// The state was given.
@@ -50,18 +55,15 @@ impl<S: Send + 'static> ContextBuilder<S> {
     /// # Errors
     /// When the machine's memory, or the number of contexts, does not allow it; and when it is to
     /// be restarted after failures, for which it takes
-    /// [`System::context_with`](crate::System::context_with). On [another core](Self::core) also those of
-    /// [`System::on_core`].
+    /// [`System::context_with`](crate::System::context_with).
     pub fn build(self) -> Result<Context<S>, Error> {
-        self.there(|builder| {
-            builder.build_by(|Given(state), kernel, options, scheme, _| {
-                kernel.context_by(options, scheme, state)
-            })
+        self.build_by(|Given(state), kernel, options, scheme, _| {
+            kernel.context_by(options, scheme, state)
         })
     }
 }
 
-impl<S: Send + 'static, F: FnOnce(Context<S>) -> S + Send + 'static> ContextBuilder<S, Made<F>> {
+impl<S: Send + 'static, F: FnOnce(Context<S>) -> S> ContextBuilder<S, Made<F>> {
     pub(crate) fn knowing(kernel: Runtime, name: &'static str, make: F) -> Self {
         Self::from(kernel, ContextOptions::new(name), Made(make))
     }
@@ -71,36 +73,70 @@ impl<S: Send + 'static, F: FnOnce(Context<S>) -> S + Send + 'static> ContextBuil
     /// # Errors
     /// When the machine's memory, or the number of contexts, does not allow it; and when it is to
     /// be restarted after failures, for which it takes
-    /// [`System::context_with`](crate::System::context_with). On [another core](Self::core) also those of
-    /// [`System::on_core`].
+    /// [`System::context_with`](crate::System::context_with).
     pub fn build(self) -> Result<Context<S>, Error> {
-        self.there(|builder| {
-            builder.build_by(|Made(make), kernel, options, scheme, priority| {
-                kernel.context_knowing(options, scheme, |inner| make(Context { inner, priority }))
-            })
+        self.build_by(|Made(make), kernel, options, scheme, priority| {
+            kernel.context_knowing(options, scheme, |inner| make(Context { inner, priority }))
         })
     }
 }
 
-impl<S: 'static, O: Send + 'static> ContextBuilder<S, O> {
-    /// Builds it, on its own core.
+impl<S: Send + 'static> ContextBuilder<S, On<Given<S>>> {
+    /// Makes the context on its core.
+    ///
+    /// # Errors
+    /// As on this one; on another core also those of [`System::on_core`].
+    pub fn build(self) -> Result<Context<S>, Error> {
+        self.there(ContextBuilder::<S, Given<S>>::build)
+    }
+}
+
+impl<S: Send + 'static, F> ContextBuilder<S, On<Made<F>>>
+where
+    F: FnOnce(Context<S>) -> S + Send + 'static,
+{
+    /// Makes the context on its core, and its state.
+    ///
+    /// # Errors
+    /// As on this one; on another core also those of [`System::on_core`].
+    pub fn build(self) -> Result<Context<S>, Error> {
+        self.there(ContextBuilder::<S, Made<F>>::build)
+    }
+}
+
+impl<S: 'static, C: Send + 'static> ContextBuilder<S, On<Constructed<C>>> {
+    /// Makes the context on its core, where its constructor runs.
+    ///
+    /// # Errors
+    /// As on this one; on another core also those of [`System::on_core`].
+    pub fn build<E>(self) -> Result<Context<S>, Error>
+    where
+        C: Fn(Setup<'_, S>) -> Result<S, E> + Send + Sync + 'static,
+        E: fmt::Display + 'static,
+    {
+        self.there(ContextBuilder::<S, Constructed<C>>::build)
+    }
+}
+
+impl<S: 'static, O: Send + 'static> ContextBuilder<S, On<O>> {
+    /// Builds it on its core.
     fn there(
-        mut self,
-        build: impl FnOnce(Self) -> Result<Context<S>, Error> + Send + 'static,
+        self,
+        build: fn(ContextBuilder<S, O>) -> Result<Context<S>, Error>,
     ) -> Result<Context<S>, Error> {
         let kernel = self.kernel;
-        match self.core.filter(|core| *core != kernel.core()) {
-            None => build(self),
-            Some(core) => {
-                let charged = kernel.adopt_elsewhere(&mut self.options)?;
-                let built = kernel.on_core(core, move || build(self));
-                let built = built.map_err(Error::Event).and_then(|built| built);
-                if built.is_err() {
-                    kernel.disown(charged);
-                }
-                built
-            }
+        let core = self.origin.core;
+        let mut here = self.with_origin(|On { origin, .. }| origin);
+        if core == kernel.core() {
+            return build(here);
         }
+        let charged = kernel.adopt_elsewhere(&mut here.options)?;
+        let built = kernel.on_core(core, move || build(here));
+        let built = built.map_err(Error::Event).and_then(|built| built);
+        if built.is_err() {
+            kernel.disown(charged);
+        }
+        built
     }
 }
 
@@ -149,17 +185,8 @@ impl<S: 'static, C> ContextBuilder<S, Constructed<C>> {
     /// like any other.
     ///
     /// # Errors
-    /// When the machine's memory, or the number of contexts, does not allow it. On [another core](Self::core) also
-    /// those of [`System::on_core`].
+    /// When the machine's memory, or the number of contexts, does not allow it.
     pub fn build<E>(self) -> Result<Context<S>, Error>
-    where
-        C: Fn(Setup<'_, S>) -> Result<S, E> + Send + Sync + 'static,
-        E: fmt::Display + 'static,
-    {
-        self.there(Self::build_here)
-    }
-
-    fn build_here<E>(self) -> Result<Context<S>, Error>
     where
         C: Fn(Setup<'_, S>) -> Result<S, E> + Send + Sync + 'static,
         E: fmt::Display,
@@ -179,8 +206,24 @@ impl<S, O> ContextBuilder<S, O> {
         let (requested, inherits_from) = (Requested::default(), None);
         let priority = Priority::DEFAULT;
         let (scheme, state) = (None, PhantomData);
-        let core = None;
-        Self { kernel, options, priority, requested, inherits_from, origin, scheme, core, state }
+        Self { kernel, options, priority, requested, inherits_from, origin, scheme, state }
+    }
+
+    /// The same builder, of another origin.
+    fn with_origin<P>(self, of: impl FnOnce(O) -> P) -> ContextBuilder<S, P> {
+        let Self { kernel, options, priority, requested, inherits_from, origin, scheme, state } =
+            self;
+        let origin = of(origin);
+        ContextBuilder {
+            kernel,
+            options,
+            priority,
+            requested,
+            inherits_from,
+            origin,
+            scheme,
+            state,
+        }
     }
 
     /// Has the command line have the last word.
@@ -194,8 +237,8 @@ impl<S, O> ContextBuilder<S, O> {
     ///
     /// A handler that is registered with it, or is to be ended or changed, from another core is likewise looked after there. Activating
     /// its events and firing its signals waits for nothing.
-    pub fn core(self, core: u32) -> Self {
-        Self { core: Some(core), ..self }
+    pub fn core(self, core: u32) -> ContextBuilder<S, On<O>> {
+        self.with_origin(|origin| On { core, origin })
     }
 
     /// The priority of registrations that name none; [`Priority::DEFAULT`] unless said here.

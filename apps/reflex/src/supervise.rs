@@ -7,7 +7,7 @@ use crate::{Context, ContextBuilder, Error, Registered, System};
 use reflex_boot::exit;
 use reflex_event::{ContextId, EventSystem as Kernel, Registration};
 
-pub use crate::context_builder::{Constructed, Given, Made};
+pub use crate::context_builder::{Constructed, Given, Made, On};
 pub use crate::setup::Setup;
 pub use reflex_memory::{Own, PoolBox};
 pub use reflex_runtime::report::Reason;

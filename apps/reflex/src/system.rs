@@ -231,7 +231,7 @@ impl System {
     pub fn context_by<S, F>(self, name: &'static str, make: F) -> ContextBuilder<S, Made<F>>
     where
         S: Send + 'static,
-        F: FnOnce(Context<S>) -> S + Send + 'static,
+        F: FnOnce(Context<S>) -> S,
     {
         ContextBuilder::knowing(self.kernel, name, make).configured(self)
     }
