@@ -84,7 +84,7 @@ fn damaged_tables_leave_one() {
 /// An application needs memory more than processors do.
 #[test]
 fn stacks_of_processors_leave_memory_to_the_application() {
-    assert_eq!(said(machine("hello").cpus(4).memory_mib(4)), ["4 processors"]);
+    assert_eq!(said(machine("hello").cpus(4).memory_mib(5)), ["4 processors"]);
     let lines = said(machine("hello").cpus(8).memory_mib(3));
     let [left_out @ .., count] = &lines[..] else { panic!("no word of processors") };
     assert!(count.ends_with("of 8 processors") && !left_out.is_empty(), "{lines:?}");

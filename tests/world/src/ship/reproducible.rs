@@ -4,7 +4,7 @@ use crate::place::Place;
 use reflex_qemu::project::cargo;
 use reflex_qemu::{build, cli, image, process};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,21 +24,17 @@ fn copy(to: &Path) {
     }
 }
 
-/// Builds `hello` in a folder of this name: the ELF file, stripped.
-fn built_in(home: &Path, name: &str) -> PathBuf {
-    let folder = home.join(name);
-    copy(&folder);
+/// Builds `hello` of a copy of the repository in this folder: the ELF file, stripped.
+fn built_in(folder: &Path) -> Vec<u8> {
+    copy(folder);
     let mut command = cargo();
     command.args(["build", "--release", "--locked", "--quiet", "--package", "hello"]);
-    command.current_dir(&folder).env("CARGO_TARGET_DIR", folder.join("target"));
+    command.current_dir(folder).env("CARGO_TARGET_DIR", folder.join("target"));
     command.stdin(Stdio::null());
     let status = process::outside(move || command.status()).expect("cargo");
     assert!(status.success(), "its words are above");
     let bytes = fs::read(folder.join("target/release/hello")).expect("what was built");
-    let stripped = home.join(format!("{name}.elf"));
-    fs::write(&stripped, image::strip(&bytes).expect("an image")).expect("room");
-    fs::remove_dir_all(folder).expect("it is ours");
-    stripped
+    image::strip(&bytes).expect("an image")
 }
 
 #[test]
@@ -46,11 +42,10 @@ fn two_builds_in_different_folders_are_the_same() {
     // In a network of its own, as all are; and so that the test ends with the command that started it.
     let Some(_place) = Place::new() else { return };
     let home = tempfile::tempdir().expect("a folder");
-    let [one, other] = ["one", "and/another"].map(|name| {
-        fs::create_dir_all(home.path().join(name)).expect("a folder");
-        fs::read(built_in(home.path(), name)).expect("it was written")
-    });
-    assert!(one == other, "{} and {} bytes", one.len(), other.len());
+    let own = build::image("hello").unwrap_or_else(|error| panic!("{error:#}"));
+    let own = image::strip(&fs::read(own).expect("what was built")).expect("an image");
+    let other = built_in(&home.path().join("another"));
+    assert!(own == other, "{} and {} bytes", own.len(), other.len());
 }
 
 /// A disk or an ISO of an image.
