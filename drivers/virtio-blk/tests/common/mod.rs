@@ -146,6 +146,9 @@ impl Device {
                     let range = first as usize * SECTOR..;
                     self.medium[range][..count as usize * SECTOR].fill(0);
                 }
+                // The device has said before that it was done with what it does now, and the driver has written a
+                // flush in its place.
+                4 => {}
                 other => panic!("request type {other}"),
             }
         }
