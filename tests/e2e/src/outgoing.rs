@@ -4,7 +4,7 @@ use crate::guest::{Guest, PATIENCE, machine, tap, user};
 use crate::steady::Session;
 use reflex_qemu::machine::{Model, Network};
 use reflex_qemu::protocol::Protocol;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 
 /// Where user networking leads to the host's loopback.
 const USER_HOST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
@@ -33,8 +33,9 @@ fn connects(session: &mut Session, bind: Ipv4Addr, reach: Ipv4Addr) {
     assert_eq!(session.runs().connected, before.connected + 5);
     drop(sessions);
     session.until("both sides have closed", |session| session.runs().over >= before.over + 5);
-    // Nobody listens any more.
+    // Nobody listens any more, once no process is left that was begun meanwhile, and has our files until it is its program.
     drop(listener);
+    session.until("nobody listens", |_| TcpStream::connect((bind, port)).is_err());
     let over = session.runs().over;
     assert_eq!(session.ask(&format!("connect {}", SocketAddrV4::new(reach, port))), "connecting");
     session.until("the refusal is told", |session| session.runs().over > over);

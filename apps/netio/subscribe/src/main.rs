@@ -39,8 +39,9 @@ struct Subscriber {
     /// How many messages of each link there are to be.
     count: u64,
     slow: Option<Duration>,
-    /// Messages of each link, and the number of the last.
-    links: Vec<(u64, u64)>,
+    /// Messages of each link, and the number of the last of its present connection: the next may be with a publisher that
+    /// has been started anew, and counts from 0.
+    links: Vec<(u64, Option<u64>)>,
     /// Links that have had theirs.
     done: usize,
     received: u64,
@@ -66,7 +67,7 @@ fn main(system: System) -> Result<(), Error> {
         system,
         count: system.number(COUNT).map_or(u64::MAX, |count| count as u64),
         slow: system.number(SLOW).map(|micros| Duration::from_micros(micros as u64)),
-        links: vec![(0, 0); links],
+        links: vec![(0, None); links],
         done: 0,
         received: 0,
         began: None,
@@ -98,7 +99,10 @@ impl Subscriber {
             Event::Message { socket, bytes, .. } => self.received(socket.place(), bytes),
             Event::Subscribed { tags, .. } => log::info!("subscribed to {tags}"),
             Event::Declined { tags, .. } => log::warn!("declined {tags}"),
-            Event::Down { why, .. } => log::warn!("down: {why}"),
+            Event::Down { socket, why, .. } => {
+                log::warn!("down: {why}");
+                self.links[socket.place()].1 = None;
+            }
             Event::Refused { why, .. } => log::debug!("not connected: {why}"),
             _ => {}
         }
@@ -112,15 +116,13 @@ impl Subscriber {
         let number = u64::from_le_bytes(*number);
         let ends = [rest.first(), rest.last()];
         let (count, last) = &mut self.links[link];
-        let in_order = *count == 0 || number > *last;
+        let in_order = last.is_none_or(|last| number > last);
         if !in_order || ends.into_iter().flatten().any(|byte| *byte != number as u8) {
-            log::error!("message {number} after {last} is out of order or damaged");
+            log::error!("message {number} after {last:?} is out of order or damaged");
             self.system.exit(status::MAIN_FAILED)
         }
-        if *count > 0 {
-            self.missed += number - *last - 1;
-        }
-        (*count, *last) = (*count + 1, number);
+        self.missed += last.map_or(0, |last| number - last - 1);
+        (*count, *last) = (*count + 1, Some(number));
         let done = *count == self.count;
         self.received += 1;
         if self.began.is_none() {
