@@ -43,6 +43,9 @@ const USUAL_BYTES: usize = 1 << 20;
 /// What is put together in one go.
 const BLOCK: usize = 4 << 10;
 const MEMORY: usize = 1 << 20;
+/// How long a side that has closed waits for one that is silent: where much is lost, Linux is so for minutes before it
+/// sends something again.
+const LINGER: core::time::Duration = secs(900);
 /// The longest line that is understood.
 const LONGEST: usize = 64;
 
@@ -72,10 +75,10 @@ fn main(system: System) -> Result {
         let context = setup.context();
         let buffer = system.number(BUFFER).unwrap_or(16 << 10);
         for port in [SINK, SOURCE].into_iter().chain(EXCHANGES) {
-            let listener = system.tcp(port).connections(CONNECTIONS).on_demand();
+            let listener = system.tcp(port).connections(CONNECTIONS).on_demand().linger(LINGER);
             listener.buffers(buffer, buffer).serve_each::<Transfer, _>(context)?;
         }
-        let connector = system.connector().connections(OPENED).on_demand();
+        let connector = system.connector().connections(OPENED).on_demand().linger(LINGER);
         let connector = connector.buffers(buffer, buffer).serve_each::<Transfer, _>(context)?;
         system.subscribe(Console::open(system)?).each::<1>().on(context, Service::typed)?;
         Ok::<_, Error>(Service {
