@@ -31,6 +31,17 @@ pub enum Over {
     Rdma,
 }
 
+impl Over {
+    /// By its name on a command line: `tcp` or `rdma`.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "tcp" => Some(Self::Tcp),
+            "rdma" => Some(Self::Rdma),
+            _ => None,
+        }
+    }
+}
+
 /// An endpoint about to be made; see [`System::netio`].
 #[must_use = "an endpoint is made by `on`"]
 #[derive(Clone, Copy)]

@@ -52,11 +52,8 @@ const MORE: u16 = 2;
 ])]
 fn main(system: System) -> Result<(), Error> {
     let number = |argument, usual| system.number(argument).unwrap_or(usual);
-    let over = match system.argument(OVER) {
-        None | Some("tcp") => Over::Tcp,
-        Some("rdma") => Over::Rdma,
-        Some(_) => return Err("over: expected tcp or rdma".into()),
-    };
+    let over = system.argument(OVER).map_or(Some(Over::Tcp), Over::named);
+    let over = over.ok_or("over: expected tcp or rdma")?;
     let slow = match system.argument(SLOW) {
         None | Some("wait") => Slow::Wait,
         Some("drop") => Slow::Drop,

@@ -40,11 +40,8 @@ const MOST: usize = 64;
 
 #[reflex::main(arguments = &[PUBLISHERS, OVER, WINDOW, COUNT, HTTP])]
 fn main(system: System) -> Result<(), Error> {
-    let over = match system.argument(OVER) {
-        None | Some("tcp") => Over::Tcp,
-        Some("rdma") => Over::Rdma,
-        Some(_) => return Err("over: expected tcp or rdma".into()),
-    };
+    let over = system.argument(OVER).map_or(Some(Over::Tcp), Over::named);
+    let over = over.ok_or("over: expected tcp or rdma")?;
     let list = system.argument(PUBLISHERS).unwrap_or_default();
     let publishers: Option<Vec<SocketAddr>> = list.split(',').map(address).collect();
     let publishers = publishers.filter(|all| all.len() <= MOST);

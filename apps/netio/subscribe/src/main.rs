@@ -56,11 +56,8 @@ fn main(system: System) -> Result<(), Error> {
         .argument(PUBLISHER)
         .and_then(|address| address.parse().ok())
         .ok_or("publisher: expected an IP address")?;
-    let over = match system.argument(OVER) {
-        None | Some("tcp") => Over::Tcp,
-        Some("rdma") => Over::Rdma,
-        Some(_) => return Err("over: expected tcp or rdma".into()),
-    };
+    let over = system.argument(OVER).map_or(Some(Over::Tcp), Over::named);
+    let over = over.ok_or("over: expected tcp or rdma")?;
     let links = system.number(LINKS).unwrap_or(1);
     let (tag, mask) = (system.number(TAG).unwrap_or(1), system.number(MASK).unwrap_or(usize::MAX));
     let state = Subscriber {
