@@ -157,14 +157,8 @@ impl EventSystem for Runtime {
     }
 
     fn timer(&self, event: EventId) -> Result<TimerId, Error> {
-        let done = {
-            attributes::make(event)?;
-            timer::with_room(|cs| attributes::add_timer(cs, event))
-        };
-        if is_there(event.core(), &done) {
-            return ask(event.core(), move || Self::KERNEL.timer(event));
-        }
-        done
+        attributes::make(event)?;
+        timer::with_room(|cs| attributes::add_timer(cs, event))
     }
 
     fn arm(

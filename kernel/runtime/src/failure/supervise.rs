@@ -112,19 +112,17 @@ impl Runtime {
     /// # Errors
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when its failure is the image's.
     pub fn watch(self, context: ContextId, event: EventId) -> Result<(), Error> {
-        let done = {
-            section(|cs| {
-                let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
-                supervision.watcher.set(Some(event));
-                if supervision.life.get() == Life::Down {
-                    // The one that was told may have failed while it was at it.
-                    let waits = supervision.on_failure.get() == OnFailure::Ignore;
-                    supervision.told.set(supervision.told.get() && !waits);
-                    supervision.inform(cs);
-                }
-                Ok(())
-            })
-        };
+        let done = section(|cs| {
+            let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
+            supervision.watcher.set(Some(event));
+            if supervision.life.get() == Life::Down {
+                // The one that was told may have failed while it was at it.
+                let waits = supervision.on_failure.get() == OnFailure::Ignore;
+                supervision.told.set(supervision.told.get() && !waits);
+                supervision.inform(cs);
+            }
+            Ok(())
+        });
         if is_there(context.core(), &done) {
             return ask(context.core(), move || self.watch(context, event));
         }
@@ -137,20 +135,17 @@ impl Runtime {
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when its failure is the image's, or it has not
     /// failed.
     pub fn stopped(self, context: ContextId) -> Result<Stopped, Error> {
-        let done = {
-            section(|cs| {
-                let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
-                let failures = supervision.failures.get();
-                if failures == 0 {
-                    return Err(Error::NotAllowed);
-                }
-                let FailureReport { context, name, reason, text, .. } =
-                    supervision.failure_report(cs);
-                let (lost, quarantined) = (supervision.lost.get(), supervision.home.lost.get());
-                let forgotten = supervision.forgotten.get();
-                Ok(Stopped { context, name, reason, text, failures, lost, quarantined, forgotten })
-            })
-        };
+        let done = section(|cs| {
+            let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
+            let failures = supervision.failures.get();
+            if failures == 0 {
+                return Err(Error::NotAllowed);
+            }
+            let FailureReport { context, name, reason, text, .. } = supervision.failure_report(cs);
+            let (lost, quarantined) = (supervision.lost.get(), supervision.home.lost.get());
+            let forgotten = supervision.forgotten.get();
+            Ok(Stopped { context, name, reason, text, failures, lost, quarantined, forgotten })
+        });
         if is_there(context.core(), &done) {
             return ask(context.core(), move || self.stopped(context));
         }
@@ -163,19 +158,17 @@ impl Runtime {
     /// [`Error::NoContext`]; [`Error::NotAllowed`] when it cannot be restarted, as it has no
     /// constructor; [`Error::Busy`] when it is not down.
     pub fn restart(self, context: ContextId) -> Result<(), Error> {
-        let done = {
-            section(|cs| {
-                let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
-                if supervision.constructor.get().is_none() {
-                    return Err(Error::NotAllowed);
-                }
-                if supervision.life.get() != Life::Down {
-                    return Err(Error::Busy);
-                }
-                supervision.restart_later(cs);
-                Ok(())
-            })
-        };
+        let done = section(|cs| {
+            let supervision = registry::supervision(cs, context)?.ok_or(Error::NotAllowed)?;
+            if supervision.constructor.get().is_none() {
+                return Err(Error::NotAllowed);
+            }
+            if supervision.life.get() != Life::Down {
+                return Err(Error::Busy);
+            }
+            supervision.restart_later(cs);
+            Ok(())
+        });
         if is_there(context.core(), &done) {
             return ask(context.core(), move || self.restart(context));
         }
